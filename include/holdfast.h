@@ -1,0 +1,35 @@
+/*
+ * holdfast.h -- one contiguous arena that grows in place and never moves.
+ *
+ *     hf_arena arena;
+ *     if (hf_arena_open(&arena, NULL) != HF_OK) return 1;
+ *     struct node *node = hf_new(&arena, struct node);
+ *     hf_mark mark = hf_get_mark(&arena);
+ *     char *text = hf_printf(&arena, "%d nodes", 1);
+ *     hf_rewind(&arena, mark);
+ *     hf_arena_close(&arena);
+ *
+ *      base        pos     limit                                reserved (64 GiB)
+ *      |  handed out | ready |              placeholder                  |
+ *       <---- committed ---->
+ *
+ * Each header is the manual of its part:
+ *   status.h   what calls return, and the thread's last error
+ *   arena.h    the arena
+ *   space.h    the placeholder state machine under it
+ *   file.h     files that views are made of
+ *   backend.h  the contract with the system; bring your own
+ *
+ * The library never calls malloc, prints nothing, aborts never, installs no signal handler and
+ * reads no environment variable. Its only global state is each thread's last error.
+ */
+#ifndef HOLDFAST_H
+#define HOLDFAST_H
+
+#include "holdfast/arena.h"
+#include "holdfast/backend.h"
+#include "holdfast/file.h"
+#include "holdfast/space.h"
+#include "holdfast/status.h"
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * holdfast/arena.h -- a bump allocator over a space of its own: contiguous, growing in place,
+ * never moving.
+ *
+ *     hf_arena arena;
+ *     if (hf_arena_open(&arena, NULL) != HF_OK) return 1;    // 64 GiB of addresses, no memory yet
+ *     for (;;) {                                             // one frame after the other
+ *         struct entity *entities = hf_new_array(&arena, struct entity, 1000);
+ *         char *title = hf_printf(&arena, "frame %d", frame++);
+ *         ...
+ *         hf_reset(&arena);                                  // all at once; the memory is kept
+ *     }
+ *     hf_arena_close(&arena);
+ *
+ *      base          pos       limit                                 base + reserved
+ *      |  handed out  |  ready  |               placeholder                 |
+ *       <------ committed ------>
+ *
+ * An allocation moves pos. When it would pass limit, the arena commits the next step behind limit;
+ * what lies behind limit is always one placeholder. Going back (hf_rewind, hf_reset) moves pos; only
+ * hf_trim and hf_reset give memory back, from the top.
+ *
+ * Units: sizes, marks and statistics are bytes. An alignment is a power of two up to
+ * HF_MAX_ALIGNMENT.
+ *
+ * Errors: a function that returns memory returns NULL when it fails, after asking on_failure; one
+ * that returns a status returns it; hf_last_error() tells more. INVALID: the alignment, or an
+ * argument that is none of this arena's. RESERVE_FULL: the reservation ends; sizes near SIZE_MAX
+ * end here too. NO_MEMORY and MAP_LIMIT: the system refused to commit. A call that fails leaves
+ * the arena as it was.
+ *
+ * Threads: an arena belongs to one thread at a time; there is no lock in it. Different arenas
+ * are independent. Don't copy an hf_arena: move it by a pointer.
+ *
+ * Costs: hf_alloc is inlined and compiles to an add, a mask and two compares; no counter, no lock,
+ * no header before the block. Growth takes one system call for each step, and a step is at least
+ * half of what is committed (2 to 64 MiB), so a frame loop in steady state makes none.
+ *
+ * Sanitizers: in a process under AddressSanitizer or Valgrind what is not handed out is poisoned,
+ * blocks are parted by red zones, going back poisons, closing unpoisons. No build flag is
+ * needed, and objects built with and without the sanitizer mix: in such a process limit is kept at
+ * pos, so that every allocation takes the slow path, which marks.
+ *
+ * Caveats
+ *   overcommit    Linux promises more memory than it has (vm.overcommit_memory 0): the process
+ *                 can be killed at the first touch of a page, long after OK. With 2, growth is
+ *                 refused in time (NO_MEMORY).
+ *   ulimit -v     counts reservations: opening falls back by halving down to least_reserve.
+ *   mlockall      with MCL_FUTURE a reservation counts as locked memory: the same fallback.
+ *   fork          the child has a copy of everything, at the same addresses.
+ *   cgroups       a memory limit kills at the touch, it does not refuse.
+ *   max_map_count a process may have some 65,000 mappings; an arena of any size takes three.
+ *   Windows       committed memory is charged against RAM + paging file at once: hf_trim what a
+ *                 spike left behind.
+ */
+#ifndef HOLDFAST_ARENA_H
+#define HOLDFAST_ARENA_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#define HF_ALIGNOF(T) alignof(T)
+#elif defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L)
+#define HF_ALIGNOF(T) __alignof(T)
+#else
+#define HF_ALIGNOF(T) _Alignof(T)
+#endif
+
+#if defined(__GNUC__)
+#define HF_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define HF_COLD __attribute__((cold, noinline))
+#define HF_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define HF_UNLIKELY(condition) (condition)
+#define HF_COLD
+#define HF_PRINTF(text, first)
+#endif
+
+#define HF_MAX_ALIGNMENT ((size_t)1 << 21)
+
+#if UINTPTR_MAX > UINT32_MAX
+/* 64-bit: an address that stays free, also under sanitizers; for arenas that are to lie at the
+ * same place in every run. */
+#define HF_BASE_FIXED ((void *)0x7e8000000000)
+#endif
+
+/* Three words, and the fast path needs no more. pos and limit may be read by anyone. */
+typedef struct hf_arena {
+    char *pos;   /* the next free byte */
+    char *limit; /* to here an allocation needs no call; may lie below what is committed */
+    struct hf_arena_state *state;
+} hf_arena;
+
+/* The beginning of an arena's state, for the inline functions below. */
+struct hf_arena_state {
+    char *base;
+};
+
+typedef enum hf_huge_pages {
+    HF_HUGE_AUTO, /* huge pages but for the first 2 MiB, so that a small arena stays small */
+    HF_HUGE_NEVER,
+    HF_HUGE_ALWAYS /* from the first byte on */
+} hf_huge_pages;
+
+/*
+ * Called when an allocation of `size` bytes failed. True: try again (something was freed, say by
+ * hf_rewind, or a limit was raised); false: the allocation returns NULL. It may leave by longjmp or
+ * by a C++ exception: the arena is whole and no lock is held.
+ */
+typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void *user);
+
+/* Zero is a good default for every field. Fields are only ever appended. */
+typedef struct hf_arena_options {
+    size_t reserve; /* bytes of address space, rounded up to the granule; 0: 64 GiB, or 256 MiB
+                             on 32-bit. Where refused, it falls back by halving ... */
+    size_t least_reserve; /* ... down to this; 0: 1 MiB, or `reserve` if that is less */
+    void *base;           /* exact address (a multiple of HF_BASE_ALIGNMENT), or NO_ADDRESS */
+    size_t retain;        /* hf_reset keeps at least so much committed; SIZE_MAX: all */
+    hf_huge_pages huge_pages;
+    bool populate;             /* fault pages in when they are committed: no faults later */
+    bool fault_after_rewind;   /* debugging: whole pages that are rewound fault from then on and are
+                                  never used again; this uses up the reservation */
+    hf_on_failure *on_failure; /* NULL: a failed allocation returns NULL */
+    void *user;                /* for on_failure */
+    const char *name;          /* shown by the system where it can; outlives the arena */
+    const hf_backend *backend; /* NULL: the native one; outlives the arena */
+} hf_arena_options;
+
+/*
+ * Opens an arena: reserves addresses, commits nothing. options may be NULL. On failure the arena
+ * is zeroed: allocations from it return NULL and closing it does nothing.
+ * INVALID: a base that is not aligned or wraps, least_reserve above reserve. NO_ADDRESS: the base
+ * is taken, or the system has not least_reserve bytes of addresses. NO_MEMORY: none for the
+ * arena's own records.
+ */
+hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options);
+
+/* Gives everything back to the system and zeroes the arena. A zeroed arena is allowed. */
+void hf_arena_close(hf_arena *arena);
+
+/* The first byte of the reservation; NULL for a closed arena. Constant while it is open. */
+char *hf_arena_base(const hf_arena *arena);
+
+/* True when the pointer lies in the arena's reservation, handed out or not. */
+bool hf_owns(const hf_arena *arena, const void *pointer);
+
+/* ------------------------------------------------------------- allocating ----------------- */
+
+/* The rest of hf_alloc when it does not fit below limit. */
+HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
+
+/*
+ * `size` bytes at a multiple of align. Size 0 returns an aligned pointer to no bytes. The bytes
+ * are not cleared. Consecutive blocks are not promised to touch: to have more bytes behind a
+ * block, hf_extend it.
+ */
+static inline void *hf_alloc(hf_arena *arena, size_t size, size_t align) {
+    /* No sum here can wrap, whatever the size: room - size is reached only when size <= room. */
+    size_t pad = (size_t)(0 - (uintptr_t)arena->pos) & (align - 1);
+    size_t room = (size_t)(arena->limit - arena->pos);
+    if (HF_UNLIKELY((align & (align - 1)) != 0 || align - 1 >= HF_MAX_ALIGNMENT || size > room ||
+                    pad > room - size)) {
+        return hf_alloc_slow(arena, size, align);
+    }
+    char *block = arena->pos + pad;
+    arena->pos = block + size;
+    return block;
+}
+
+/* The same, cleared. Costs nothing for bytes that were never handed out since they were fresh. */
+void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
+
+/* `count` zeroed elements; a product that wraps is RESERVE_FULL. */
+void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
+
+/* One zeroed T; n zeroed T. */
+#define hf_new(arena, T) ((T *)hf_alloc_zeroed((arena), sizeof(T), HF_ALIGNOF(T)))
+#define hf_new_array(arena, T, n) ((T *)hf_alloc_array((arena), (n), sizeof(T), HF_ALIGNOF(T)))
+
+/*
+ * Makes a block larger or smaller where it lies. Grows only the last block; shrinking the last
+ * block moves pos back, shrinking another is true and frees nothing. New bytes are not cleared.
+ * False: the block is not the last (STATE), is none of this arena's (INVALID), or growth was
+ * refused; nothing has changed, and on_failure is not called.
+ */
+bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
+
+/* The same, with the new bytes cleared. */
+bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size);
+
+/*
+ * Extends the block in place, or else copies old_size bytes to a new one; shrinking never copies.
+ * A NULL block allocates. NULL when it fails: the old block is as it was.
+ */
+void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
+
+/*
+ * A peek at the next free bytes: at least `least` of them, *room in all (room may be NULL). Fill
+ * them, say with read(2), then hf_alloc(arena, used, 1) hands out the same bytes. NULL when it fails.
+ */
+char *hf_top(hf_arena *arena, size_t least, size_t *room);
+
+/*
+ * After OK the next `size` bytes handed out, padding included, cannot fail; with the option
+ * populate they do not fault either. on_failure is not called. (Red zones under sanitizers
+ * count as padding.)
+ */
+hf_status hf_ensure(hf_arena *arena, size_t size);
+
+/* Copies, aligned to 8 so that they can have a ref. strndup copies at most `most` bytes and ends
+ * them with a zero; memdup of size 0 returns a pointer to no bytes. INVALID: a NULL text. */
+char *hf_strdup(hf_arena *arena, const char *text);
+char *hf_strndup(hf_arena *arena, const char *text, size_t most);
+void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
+
+/* Formatted text, aligned to 8. INVALID: a format that printf refuses. */
+char *hf_printf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
+char *hf_vprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRINTF(2, 0);
+
+/* -------------------------------------------------------------- going back ---------------- */
+
+/* A position: bytes from base. Marks of an arena compare like the times at which they were taken. */
+typedef size_t hf_mark;
+
+static inline hf_mark hf_get_mark(const hf_arena *arena) {
+    return arena->state ? (size_t)(arena->pos - arena->state->base) : 0;
+}
+
+/*
+ * Hands back all that was handed out since the mark. Releases no memory; O(1). INVALID: a mark
+ * above pos; nothing has changed. With fault_after_rewind the whole pages handed back are
+ * decommitted, pos stays behind them, and a refusal is returned (the pages then stay readable).
+ */
+hf_status hf_rewind(hf_arena *arena, hf_mark mark);
+
+/*
+ * Hands back everything. Keeps committed what recent peaks needed, and releases what lies beyond:
+ *     keep = max(peak since the last reset, keep - keep / 8, retain)
+ *     trims to keep when committed > keep + max(2 MiB, keep / 4)
+ * so a loop in steady state makes no system call, and after a spike the memory goes back step by
+ * step. A release that the system refuses is returned, and that memory stays usable.
+ */
+hf_status hf_reset(hf_arena *arena);
+
+/*
+ * Decommits and coalesces all beyond max(used, keep), rounded up to the granule. A refusal is
+ * returned; what was not released stays usable. Costs one to three system calls for each growth
+ * step released.
+ */
+hf_status hf_trim(hf_arena *arena, size_t keep);
+
+/*
+ * A mark that remembers its arena. Ending a scope rewinds to its beginning, and ends the scopes
+ * begun within it that are still open (a longjmp may have left them). STATE: it is ended already,
+ * by itself, by an outer one or by hf_reset; nothing has changed.
+ */
+typedef struct hf_scope {
+    hf_arena *arena;
+    hf_mark mark;
+    size_t depth;
+} hf_scope;
+
+hf_scope hf_scope_begin(hf_arena *arena);
+hf_status hf_scope_end(hf_scope scope);
+
+/*
+ * Two arenas for temporary work, owned by the caller, usually one pair for each thread. A function
+ * that returns memory in an arena it was given names that arena as the conflict, and gets a scope
+ * on the other one, so that its temporaries and its result never share an arena:
+ *
+ *     char *join(hf_scratch *scratch, hf_arena *result, ...) {
+ *         hf_scope temporary = hf_scratch_begin(scratch, result);
+ *         char *work = hf_alloc(temporary.arena, ...);
+ *         char *joined = hf_printf(result, ...);
+ *         hf_scope_end(temporary);
+ *         return joined;
+ *     }
+ */
+typedef struct hf_scratch {
+    hf_arena arenas[2];
+} hf_scratch;
+
+/* The options are those of each of the two; options->base must be NULL (INVALID). Whole or not at
+ * all; the errors are hf_arena_open's. */
+hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options);
+void hf_scratch_close(hf_scratch *scratch);
+hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict); /* conflict may be NULL */
+
+/* -------------------------------------------------------------------- refs ---------------- */
+
+/* A pointer in 32 bits: 1 + offset / 8; 0 is NULL. Reaches the first 32 GiB - 8 of an arena, and
+ * means the same wherever the arena lies. */
+typedef uint32_t hf_ref;
+
+/* 0 for NULL; 0 with INVALID for a pointer that is not at a multiple of 8 from base, not handed
+ * out, or too far. */
+hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
+
+/* NULL for 0, and for a ref to bytes that are not handed out. */
+static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
+    uint64_t offset = ((uint64_t)ref - 1) * 8; /* of ref 0: beyond every arena */
+    if (arena->state == NULL || offset > hf_get_mark(arena)) return NULL;
+    return arena->state->base + (size_t)offset;
+}
+
+/* -------------------------------------------------------------- statistics ---------------- */
+
+typedef struct hf_arena_stats {
+    size_t used;         /* bytes handed out, padding included */
+    size_t committed;    /* bytes committed from base on */
+    size_t reserved;     /* bytes of address space */
+    size_t peak;         /* the highest `used` since the arena was opened */
+    size_t dirty;        /* the dirty line: above it committed bytes are zero */
+    size_t growths;      /* growth steps taken */
+    size_t system_calls; /* all made for this arena so far */
+} hf_arena_stats;
+
+/* All zero for a closed arena. */
+hf_arena_stats hf_arena_get_stats(const hf_arena *arena);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

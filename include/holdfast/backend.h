@@ -1,0 +1,202 @@
+/*
+ * holdfast/backend.h -- the contract between a space and the system under it.
+ *
+ * All that holdfast asks of an operating system goes through the functions of an hf_backend:
+ * memory, files, and the lock of a space. There are two here: the native one (hf_backend_native),
+ * and strict, which enforces the rules of Windows' placeholders in software and fails on demand,
+ * for tests and fuzzing on any system. A program may bring its own: fill an hf_backend, often a
+ * copy of the native one with a few functions replaced, and name it in the options of a space, an
+ * arena or a file. To carry data of its own it makes the hf_backend the first member of a struct.
+ *
+ *                            commit, map
+ *                         +--------------->  committed memory (private),
+ *      placeholder -------+                  or a view of a file
+ *        ^  |  ^          +<---------------
+ *        |  |  |           decommit, unmap
+ *        |  |  +-- coalesce: |p|p|p| -> |ppppp|
+ *        |  +----- split:    |ppppp| -> |p|p|p|
+ *        |
+ *      reserve
+ *
+ * A backend knows no regions, no arena and no policy: each function makes the system calls of one
+ * step and reports. The space above has checked every argument and keeps the books; it calls with
+ * addresses and sizes that are multiples of the granule, and only for steps that its map allows.
+ *
+ * What a backend promises:
+ *   - A function that fails leaves memory as it was. One exception: a decommit that fails with
+ *     HF_MAP_LIMIT may have given the pages back; they are committed still and read as zero.
+ *   - Committed memory is zero at first, in a placeholder that is committed again too.
+ *   - release, give_pages, file_close, lock and unlock cannot fail.
+ *   - Functions may be called from several threads at once for different spaces and files.
+ *
+ * What a function reports: it adds the number of system calls it made to report->system_calls,
+ * and when it fails, sets report->call to the name of the system's function (a static string) and
+ * report->os_code to the system's code. report is never NULL.
+ */
+#ifndef HOLDFAST_BACKEND_H
+#define HOLDFAST_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a region is made of; see space.h. */
+typedef enum hf_kind {
+    HF_PLACEHOLDER, /* reserved addresses: nothing else can take them, touching them faults */
+    HF_COMMITTED,   /* private memory */
+    HF_VIEW         /* a view of a file */
+} hf_kind;
+
+typedef enum hf_access {
+    HF_READ_WRITE,   /* stores reach the file */
+    HF_READ_ONLY,    /* stores fault */
+    HF_COPY_ON_WRITE /* stores make a private copy of the page; the file stays as it is */
+} hf_access;
+
+typedef struct hf_region {
+    size_t offset, size; /* bytes, multiples of the granule */
+    hf_kind kind;
+    hf_access access;     /* of a view; else HF_READ_WRITE */
+    uint64_t file_offset; /* of a view: where in the file it begins; else 0 */
+} hf_region;
+
+typedef enum hf_advice {
+    HF_ADVISE_HUGE,    /* back these addresses with huge pages where they can be */
+    HF_ADVISE_NO_HUGE, /* never do so */
+    HF_ADVISE_POPULATE /* fault the committed pages in now */
+} hf_advice;
+
+typedef struct hf_report {
+    long os_code;
+    const char *call;
+    size_t system_calls;
+} hf_report;
+
+/* A reservation's base is a multiple of this many bytes on every system. */
+#define HF_BASE_ALIGNMENT ((size_t)65536)
+
+/* Room for the system's lock, inside what it protects. */
+typedef union hf_lock {
+    void *alignment;
+    uint64_t bytes[8];
+} hf_lock;
+
+typedef struct hf_backend hf_backend;
+
+struct hf_backend {
+    /* The page: the unit of every offset and size. A power of two, constant. */
+    size_t (*granule)(const hf_backend *);
+
+    /* --- Memory. address and size: multiples of the granule. --- */
+
+    /* Takes `size` bytes of addresses as one placeholder: exactly at `base`, or anywhere at a
+     * multiple of HF_BASE_ALIGNMENT when base is NULL. NO_ADDRESS, MAP_LIMIT. */
+    hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
+    /* Gives one whole region back to the system, whatever its kind. Called for every region of a
+     * space, from the lowest to the highest, and only when the whole space goes. */
+    void (*release)(const hf_backend *, void *address, size_t size, hf_kind kind);
+    /* Makes the range, a proper part of one placeholder, a placeholder of its own. */
+    hf_status (*split)(const hf_backend *, void *address, size_t size, hf_report *);
+    /* Makes one placeholder of the two or more that the range spans exactly. */
+    hf_status (*coalesce)(const hf_backend *, void *address, size_t size, hf_report *);
+    /* Makes private memory, readable and writable, of exactly one placeholder. */
+    hf_status (*commit)(const hf_backend *, void *address, size_t size, hf_report *);
+    /* Makes a placeholder of a committed region or of any part of one. */
+    hf_status (*decommit)(const hf_backend *, void *address, size_t size, hf_report *);
+    /* Makes a view of a file out of exactly one placeholder. */
+    hf_status (*map)(const hf_backend *, void *address, size_t size, intptr_t file,
+                     uint64_t file_offset, hf_access, hf_report *);
+    /* Makes a placeholder of exactly one view. */
+    hf_status (*unmap)(const hf_backend *, void *address, size_t size, hf_report *);
+
+    /* --- Optional: NULL where the system has nothing like it. --- */
+
+    /* A hint for placeholders and committed memory; forgotten when the range is decommitted.
+     * UNSUPPORTED where the system does not know it. */
+    hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
+    /* Shows a name for the range in the system's tools. Harmless when refused. */
+    void (*name)(const hf_backend *, void *address, size_t size, const char *name);
+    /* Compares the system's own list of mappings with the regions, which next() gives one after
+     * the other, their offsets counted from base; false after the last. STATE: they differ, with
+     * the first offset that does in *offset. */
+    hf_status (*check)(const hf_backend *, const void *base,
+                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                       hf_report *);
+
+    /* --- Pages for holdfast's own records: zeroed, apart from every space. --- */
+
+    hf_status (*take_pages)(const hf_backend *, size_t size, void **address, hf_report *);
+    void (*give_pages)(const hf_backend *, void *address, size_t size);
+
+    /* --- Files. A handle is what the system calls it: a descriptor, a HANDLE. --- */
+
+    /* The contracts of hf_file_open, hf_file_create, hf_file_create_shared and
+     * hf_file_from_handle, see file.h; *size is the file's. */
+    hf_status (*file_open)(const hf_backend *, const char *path, hf_access, intptr_t *file,
+                           uint64_t *size, hf_report *);
+    hf_status (*file_create)(const hf_backend *, const char *path, uint64_t size, intptr_t *file,
+                             hf_report *);
+    hf_status (*file_create_shared)(const hf_backend *, uint64_t size, intptr_t *file, hf_report *);
+    hf_status (*file_duplicate)(const hf_backend *, intptr_t handle, hf_access, intptr_t *file,
+                                uint64_t *size, hf_report *);
+    void (*file_close)(const hf_backend *, intptr_t file);
+
+    /* --- The lock of a space or a file: not recursive, usable where it lies. --- */
+
+    hf_status (*lock_open)(const hf_backend *, hf_lock *, hf_report *);
+    void (*lock_close)(const hf_backend *, hf_lock *);
+    void (*lock)(const hf_backend *, hf_lock *);
+    void (*unlock)(const hf_backend *, hf_lock *);
+};
+
+/* The system's own; static, for all threads. */
+const hf_backend *hf_backend_native(void);
+
+/*
+ * Strict: every rule of Windows' placeholders in software over real memory from another backend.
+ *
+ * A call that Windows would refuse is refused with Windows' code (8, 87, 487, 1132, 1455) and
+ * counted as a violation: a space may never cause one. hf_strict_fail makes calls fail that would
+ * have succeeded, with the status that the system would give for want of resources.
+ *
+ *     hf_backend *strict;
+ *     hf_strict_open(&strict, NULL);
+ *     for (size_t nth = 1;; nth++) {            // the n-th call fails, for every n
+ *         hf_strict_fail(strict, nth, false);
+ *         if (scenario(strict) == HF_OK) break;
+ *     }
+ *     hf_strict_close(strict);
+ *
+ * Counted calls are all that a contract above lets fail, but check. Threads: as a backend, any;
+ * hf_strict_close must be the last use, with every space and file on it closed before.
+ */
+hf_status hf_strict_open(hf_backend **strict, const hf_backend *under); /* under NULL: native */
+void hf_strict_close(hf_backend *strict);                               /* NULL is allowed */
+
+/* Makes the nth counted call from now on fail (1: the next), and with from_then_on every one after
+ * it too; nth 0 switches failures off. */
+void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
+
+typedef struct hf_strict_stats {
+    size_t calls;      /* counted calls so far */
+    size_t failures;   /* of these, the ones that hf_strict_fail made fail */
+    size_t violations; /* calls that broke a rule: 0, or the caller has a bug */
+    size_t pieces;     /* placeholders, private allocations and views alive */
+    size_t pages;      /* bytes taken with take_pages and not given back */
+    size_t files;      /* files open */
+    size_t locks;      /* locks open */
+} hf_strict_stats;
+
+hf_strict_stats hf_strict_get_stats(const hf_backend *strict);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

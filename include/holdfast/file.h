@@ -1,0 +1,74 @@
+/*
+ * holdfast/file.h -- files, and shared memory without a name, that views are made of.
+ *
+ *     hf_file *file;
+ *     if (hf_file_open(&file, "level.pak", HF_READ_ONLY, NULL) != HF_OK) ...
+ *     hf_space_place_file(space, 0, size, file, 0, HF_READ_ONLY);
+ *     hf_file_close(file);            // the view keeps it alive
+ *
+ * Sizes and offsets are bytes. backend NULL is the native one; a file serves only spaces of the
+ * backend it was opened with. On failure *file is untouched and nothing is left on disk.
+ *
+ * Threads: one hf_file may be used by several threads and several spaces at once; hf_file_close
+ * must be the caller's last use of it.
+ *
+ * Caveats: the size is the one at opening. Another process that truncates a mapped file makes the
+ * view's lost pages fault (SIGBUS on POSIX; copies made by HF_COPY_ON_WRITE too); stores of others
+ * show through. Stores into a hole of a file can fault when the disk is full: hf_file_create
+ * allocates every block, hf_file_open cannot know.
+ */
+#ifndef HOLDFAST_FILE_H
+#define HOLDFAST_FILE_H
+
+#include "backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hf_file hf_file;
+
+/*
+ * Opens an existing regular file. HF_READ_WRITE permits every view; HF_READ_ONLY and
+ * HF_COPY_ON_WRITE ask the system for reading only and permit read-only and copy-on-write views,
+ * for neither changes the file. A file of size 0 opens, and has no room for a view.
+ * INVALID: a NULL or empty path; IO: missing, or no permission; UNSUPPORTED: not a regular file;
+ * NO_MEMORY.
+ */
+hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
+                       const hf_backend *backend);
+
+/*
+ * Makes a new file of `size` zero bytes, read-write, all blocks allocated, so that no store into
+ * it can run out of disk later. INVALID: size 0, a NULL or empty path; IO: the path exists (it is
+ * never overwritten) or cannot be made; NO_SPACE: disk, quota or file-size limit; NO_MEMORY.
+ * Costs the writing of `size` bytes where the file system cannot allocate blocks by itself.
+ */
+hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
+                         const hf_backend *backend);
+
+/*
+ * Makes `size` zero bytes of shared memory without a name (a memfd, a paging-file section),
+ * read-write: the same pages may be mapped at several places. INVALID: size 0; NO_MEMORY,
+ * NO_SPACE.
+ */
+hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
+
+/*
+ * A file from a descriptor or HANDLE. The handle is duplicated: the caller keeps his and may close
+ * it at once. INVALID: not a handle, or opened with less than `access` needs; UNSUPPORTED: not a
+ * regular file; NO_MEMORY; IO.
+ */
+hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
+                              const hf_backend *backend);
+
+uint64_t hf_file_size(const hf_file *file);
+
+/* Ends the caller's use; the file itself closes with its last view. NULL is allowed. */
+void hf_file_close(hf_file *file);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
