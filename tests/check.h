@@ -1,0 +1,146 @@
+/*
+ * check.h -- a test program in one header.
+ *
+ *     #include "check.h"
+ *
+ *     static void adds_up(void) { CHECK_EQUAL(4, 2 + 2); }
+ *
+ *     CHECK_MAIN({"adds_up", adds_up})
+ *
+ * The program runs all of its tests, or those that its command line names, prints a line for each,
+ * and its exit status says whether all succeeded. A check that fails prints what it saw and ends
+ * its test; the next one runs. In a thread of the test's own, or after check_stands_alone() (a
+ * child process), it ends the whole process instead.
+ *
+ * Standard C alone, so that it serves on every system that the library does.
+ */
+#ifndef HOLDFAST_TESTS_CHECK_H
+#define HOLDFAST_TESTS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "holdfast/status.h"
+
+#define CHECK(condition) \
+    ((condition) ? (void)0 : check_fail(__FILE__, __LINE__, "not so: " #condition))
+
+/* Two sizes, offsets or counts; on failure both are printed. */
+#define CHECK_EQUAL(expected, actual)                                        \
+    check_equal(__FILE__, __LINE__, #actual, (unsigned long long)(expected), \
+                (unsigned long long)(actual))
+
+/* A call's status; when it is another one, the thread's last error is printed in words. */
+#define CHECK_STATUS(expected, expression) \
+    check_status(__FILE__, __LINE__, #expression, (expected), (expression))
+
+/* The table of tests, {"name", function} each, and main. */
+#define CHECK_MAIN(...)                                                              \
+    _Thread_local struct check_state check_state;                                    \
+    int main(int count, char **names) {                                              \
+        static const struct check_test tests[] = {__VA_ARGS__};                      \
+        return check_run(tests, sizeof tests / sizeof *tests, count - 1, names + 1); \
+    }
+
+/* The exit status of a test program that could not run here, as CTest's SKIP_RETURN_CODE. */
+enum { CHECK_SKIPPED = 77 };
+
+struct check_test {
+    const char *name;
+    void (*run)(void);
+};
+
+/* Defined by CHECK_MAIN, for all the files of a test program. */
+extern _Thread_local struct check_state {
+    jmp_buf *end_of_test; /* NULL: a failed check ends the process */
+    char context[1000];
+} check_state;
+
+/* What the test is at (the row of a table, the n of a loop): printed with a check that fails. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+static inline void
+check_context(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(check_state.context, sizeof check_state.context, format, arguments);
+    va_end(arguments);
+}
+
+static inline void check_stands_alone(void) { check_state.end_of_test = NULL; }
+
+static inline void check_fail(const char *file, int line, const char *text) {
+    const char *context = check_state.context;
+    printf("%s:%d: %s%s%s\n", file, line, text, *context ? "\n    at " : "", context);
+    fflush(stdout);
+    if (check_state.end_of_test) longjmp(*check_state.end_of_test, 1);
+    exit(EXIT_FAILURE);
+}
+
+static inline void check_equal(const char *file, int line, const char *what,
+                               unsigned long long expected, unsigned long long actual) {
+    if (expected == actual) return;
+    char text[300];
+    snprintf(text, sizeof text, "%s is %llu (%#llx), not %llu (%#llx)", what, actual, actual,
+             expected, expected);
+    check_fail(file, line, text);
+}
+
+static inline const char *check_status_name(hf_status status) {
+    static const char *const names[] = {"OK",        "INVALID",   "STATE",        "NO_ADDRESS",
+                                        "NO_MEMORY", "MAP_LIMIT", "RESERVE_FULL", "NO_SPACE",
+                                        "IO",        "CORRUPT",   "BUSY",         "UNSUPPORTED"};
+    bool known = (size_t)status < sizeof names / sizeof *names;
+    return known ? names[status] : "no status";
+}
+
+static inline void check_status(const char *file, int line, const char *what, hf_status expected,
+                                hf_status actual) {
+    if (expected == actual) return;
+    hf_error error = hf_last_error();
+    char text[700];
+    snprintf(text, sizeof text,
+             "%s is %s, not %s\n    last error: %s from %s, code %ld, offset %#zx, size %#zx: %s",
+             what, check_status_name(actual), check_status_name(expected),
+             check_status_name(error.status), error.call ? error.call : "nowhere", error.os_code,
+             error.offset, error.size, hf_status_text(error.status));
+    check_fail(file, line, text);
+}
+
+/* True when the test succeeded. */
+static inline bool check_run_one(const struct check_test *test) {
+    jmp_buf end;
+    check_state.context[0] = '\0';
+    check_state.end_of_test = &end;
+    bool failed = setjmp(end) != 0;
+    if (!failed) test->run();
+    check_state.end_of_test = NULL;
+    printf("%s %s\n", failed ? "FAIL" : "ok  ", test->name);
+    fflush(stdout);
+    return !failed;
+}
+
+static inline bool check_is_named(const char *name, int count, char **names) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return count == 0;
+}
+
+static inline int check_run(const struct check_test *tests, size_t count, int named, char **names) {
+    size_t ran = 0, succeeded = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!check_is_named(tests[i].name, named, names)) continue;
+        ran++;
+        succeeded += check_run_one(&tests[i]);
+    }
+    printf("%zu of %zu tests succeeded\n", succeeded, ran);
+    return ran > 0 && succeeded == ran ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
