@@ -1,0 +1,648 @@
+/*
+ * posix.c -- the native backend of Linux and of any POSIX system.
+ *
+ *     placeholder   a private mapping without access (PROT_NONE): reserved, not charged
+ *     commit        one mprotect to read-write: charged, zero at the first touch
+ *     decommit      a new PROT_NONE mapping over the old one: pages and charge go
+ *     view          a shared or private mapping of the file over the placeholder
+ *     split, coalesce   nothing: the kernel splits and joins its mappings by itself
+ *
+ * Reservations are made without MAP_NORESERVE: with it a later mprotect would never be charged,
+ * and a commit could never be refused in time.
+ *
+ * The kernel answers ENOMEM both for the commit limit and for the limit on mappings; a refused
+ * step counts the process's mappings to tell them apart. A release can only mean the second.
+ *
+ * What only Linux has stands in the chapter "Linux", behind functions that every POSIX system
+ * can do without. HF_GENERIC_POSIX builds Linux as such a system, for tests.
+ */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <holdfast/backend.h>
+
+#include "../pages.h"
+
+#if defined(__linux__) && !defined(HF_GENERIC_POSIX)
+#define LINUX 1
+#else
+#define LINUX 0
+#endif
+
+#if LINUX
+#include <sys/prctl.h>
+#endif
+
+#define HUGE_PAGE ((size_t)1 << 21)
+
+static size_t granule(const hf_backend *self) {
+    (void)self;
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Notes a refusal. Evaluate errno before anything else can change it. */
+static hf_status refuse(hf_report *report, hf_status status, const char *call, int code) {
+    report->call = call;
+    report->os_code = code;
+    return status;
+}
+
+/* ---------------------------------------------------------------------- Linux ------------ */
+
+#if LINUX
+
+/* Reads a file of /proc by lines, with no memory but its own. */
+typedef struct line_reader {
+    int file;
+    size_t begin, end;
+    char buffer[4096];
+} line_reader;
+
+static bool open_lines(line_reader *reader, const char *path) {
+    reader->begin = reader->end = 0;
+    reader->file = open(path, O_RDONLY | O_CLOEXEC);
+    return reader->file >= 0;
+}
+
+static int next_character(line_reader *reader) {
+    if (reader->begin == reader->end) {
+        ssize_t got = read(reader->file, reader->buffer, sizeof reader->buffer);
+        if (got <= 0) return -1;
+        reader->begin = 0;
+        reader->end = (size_t)got;
+    }
+    return (unsigned char)reader->buffer[reader->begin++];
+}
+
+/* The next line, cut to the room there is; false at the end. */
+static bool next_line(line_reader *reader, char *line, size_t room) {
+    size_t length = 0;
+    int character = next_character(reader);
+    if (character < 0) return false;
+    for (; character >= 0 && character != '\n'; character = next_character(reader))
+        if (length + 1 < room) line[length++] = (char)character;
+    line[length] = '\0';
+    return true;
+}
+
+static size_t count_lines(const char *path) {
+    line_reader reader;
+    size_t count = 0;
+    if (!open_lines(&reader, path)) return 0;
+    for (int character = 0; character >= 0; character = next_character(&reader))
+        count += character == '\n';
+    close(reader.file);
+    return count;
+}
+
+static size_t read_number(const char *path) {
+    line_reader reader;
+    size_t number = 0;
+    if (!open_lines(&reader, path)) return SIZE_MAX;
+    for (int digit = next_character(&reader); digit >= '0' && digit <= '9';
+         digit = next_character(&reader))
+        number = number * 10 + (size_t)(digit - '0');
+    close(reader.file);
+    return number;
+}
+
+/* A step in the middle of a mapping needs two more, and the list has a line that does not count. */
+static bool is_at_map_limit(void) {
+    return count_lines("/proc/self/maps") + 3 >= read_number("/proc/sys/vm/max_map_count");
+}
+
+static void drop_pages(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    madvise(address, size, MADV_DONTNEED);
+}
+
+#else
+
+static bool is_at_map_limit(void) { return false; }
+
+static void drop_pages(void *address, size_t size, hf_report *report) {
+    (void)address, (void)size, (void)report;
+}
+
+#endif
+
+/* --------------------------------------------------------------------- memory ------------ */
+
+static hf_status memory_status(int code) {
+    return code == ENOMEM && is_at_map_limit() ? HF_MAP_LIMIT : HF_NO_MEMORY;
+}
+
+static void *map_memory(void *address, size_t size, int protection, int flags, hf_report *report) {
+    report->system_calls++;
+    return mmap(address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+static void unmap_memory(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    munmap(address, size);
+}
+
+static hf_status refuse_reserve(hf_report *report, int code) {
+    hf_status status = code == ENOMEM && is_at_map_limit() ? HF_MAP_LIMIT : HF_NO_ADDRESS;
+    return refuse(report, status, "mmap", code);
+}
+
+#if LINUX && defined(MAP_FIXED_NOREPLACE)
+#define RESERVE_EXACTLY MAP_FIXED_NOREPLACE
+#else
+#define RESERVE_EXACTLY 0
+#endif
+
+/* A kernel that knows nothing of MAP_FIXED_NOREPLACE takes the base for a mere wish. */
+static hf_status reserve_at(void *base, size_t size, void **address, hf_report *report) {
+    void *got = map_memory(base, size, PROT_NONE, RESERVE_EXACTLY, report);
+    if (got == MAP_FAILED) return refuse_reserve(report, errno);
+    if (got != base) {
+        unmap_memory(got, size, report);
+        return refuse_reserve(report, EEXIST);
+    }
+    *address = got;
+    return HF_OK;
+}
+
+/*
+ * Takes more than is asked for and gives the ends back:
+ *      | slack |             size             |  slack  |
+ *              ^ a multiple of `alignment`
+ * Ends that cannot be given back, at the limit on mappings, stay reserved and cost nothing.
+ */
+static hf_status reserve_aligned(size_t size, size_t alignment, void **address, hf_report *report) {
+    size_t slack = alignment - granule(NULL);
+    if (size > SIZE_MAX - slack) return refuse_reserve(report, EOVERFLOW);
+    char *got = map_memory(NULL, size + slack, PROT_NONE, 0, report);
+    if (got == MAP_FAILED) return refuse_reserve(report, errno);
+    size_t below = (0 - (uintptr_t)got) & (alignment - 1);
+    if (below > 0) unmap_memory(got, below, report);
+    if (below < slack) unmap_memory(got + below + size, slack - below, report);
+    *address = got + below;
+    return HF_OK;
+}
+
+/* Large reservations begin at a huge page, as newer kernels place them by themselves. */
+static hf_status reserve_anywhere(size_t size, void **address, hf_report *report) {
+    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : HF_BASE_ALIGNMENT;
+    void *got = map_memory(NULL, size, PROT_NONE, 0, report);
+    if (got == MAP_FAILED) return refuse_reserve(report, errno);
+    if (((uintptr_t)got & (alignment - 1)) != 0) {
+        unmap_memory(got, size, report);
+        return reserve_aligned(size, alignment, address, report);
+    }
+    *address = got;
+    return HF_OK;
+}
+
+static hf_status reserve(const hf_backend *self, void *base, size_t size, void **address,
+                         hf_report *report) {
+    (void)self;
+    return base ? reserve_at(base, size, address, report) : reserve_anywhere(size, address, report);
+}
+
+/* A neighbour that the kernel joined with us, at the limit on mappings, can keep the addresses
+ * from going; the pages always go. */
+static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    (void)self, (void)kind;
+    hf_report report = {0};
+    if (munmap(address, size) != 0) drop_pages(address, size, &report);
+}
+
+static hf_status keep_books_only(const hf_backend *self, void *address, size_t size,
+                                 hf_report *report) {
+    (void)self, (void)address, (void)size, (void)report;
+    return HF_OK;
+}
+
+/* A placeholder can be several mappings to the kernel (some advised, some not): what it committed
+ * before it refused is taken back. */
+static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return HF_OK;
+    int code = errno;
+    report->system_calls++;
+    mprotect(address, size, PROT_NONE);
+    return refuse(report, memory_status(code), "mprotect", code);
+}
+
+static bool cover(void *address, size_t size, hf_report *report) {
+    return map_memory(address, size, PROT_NONE, MAP_FIXED, report) != MAP_FAILED;
+}
+
+/* To give memory back takes none: ENOMEM is the limit on mappings. */
+static hf_status refuse_release(hf_report *report, int code) {
+    return refuse(report, code == ENOMEM ? HF_MAP_LIMIT : HF_NO_MEMORY, "mmap", code);
+}
+
+static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    if (cover(address, size, report)) return HF_OK;
+    hf_status status = refuse_release(report, errno);
+    if (status == HF_MAP_LIMIT) drop_pages(address, size, report);
+    return status;
+}
+
+static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    return cover(address, size, report) ? HF_OK : refuse_release(report, errno);
+}
+
+/* An mmap that fails late can leave a gap where the placeholder was: cover it again. */
+static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                     uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self;
+    int protection = access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+    int sharing = access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
+    report->system_calls++;
+    if (mmap(address, size, protection, sharing | MAP_FIXED, (int)file, (off_t)file_offset) !=
+        MAP_FAILED)
+        return HF_OK;
+    int code = errno;
+    cover(address, size, report);
+    return refuse(report, memory_status(code), "mmap", code);
+}
+
+static hf_status take_pages(const hf_backend *self, size_t size, void **address,
+                            hf_report *report) {
+    (void)self;
+    void *got = map_memory(NULL, size, PROT_READ | PROT_WRITE, 0, report);
+    if (got == MAP_FAILED) {
+        int code = errno;
+        return refuse(report, memory_status(code), "mmap", code);
+    }
+    *address = got;
+    return HF_OK;
+}
+
+static void give_pages(const hf_backend *self, void *address, size_t size) {
+    (void)self;
+    munmap(address, size);
+}
+
+/* ---------------------------------------------------------------------- hints ------------ */
+
+/* A store that changes nothing, whoever else stores there at the same time. */
+static hf_status touch_pages(char *address, size_t size) {
+    for (size_t offset = 0, step = granule(NULL); offset < size; offset += step)
+        __atomic_fetch_or(address + offset, 0, __ATOMIC_RELAXED);
+    return HF_OK;
+}
+
+#if LINUX
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static hf_status refuse_advice(hf_report *report, int code) {
+    hf_status status = code == EINVAL   ? HF_UNSUPPORTED
+                       : code == ENOMEM ? memory_status(code)
+                                        : HF_NO_MEMORY;
+    return refuse(report, status, "madvise", code);
+}
+
+static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                        hf_report *report) {
+    (void)self;
+    int hint = advice == HF_ADVISE_HUGE      ? MADV_HUGEPAGE
+               : advice == HF_ADVISE_NO_HUGE ? MADV_NOHUGEPAGE
+                                             : MADV_POPULATE_WRITE;
+    report->system_calls++;
+    if (madvise(address, size, hint) == 0) return HF_OK;
+    int code = errno;
+    if (advice == HF_ADVISE_POPULATE && code == EINVAL) return touch_pages(address, size);
+    return refuse_advice(report, code);
+}
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+/* A kernel without it says EINVAL. */
+static void name_memory(const hf_backend *self, void *address, size_t size, const char *name,
+                        hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, size, name);
+}
+
+#else
+
+static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                        hf_report *report) {
+    (void)self;
+    return advice == HF_ADVISE_POPULATE ? touch_pages(address, size)
+                                        : refuse(report, HF_UNSUPPORTED, "madvise", 0);
+}
+
+#endif
+
+/* ---------------------------------------------------------------------- check ------------ */
+
+#if LINUX
+
+/* One line of /proc/self/maps. */
+typedef struct mapping {
+    uintptr_t begin, end;
+    char access[5]; /* "rw-p" */
+    unsigned long long file_offset, inode;
+} mapping;
+
+static bool next_mapping(line_reader *reader, mapping *found) {
+    char line[128];
+    unsigned long long begin, end;
+    if (!next_line(reader, line, sizeof line) ||
+        sscanf(line, "%llx-%llx %4s %llx %*s %llu", &begin, &end, found->access,
+               &found->file_offset, &found->inode) != 5)
+        return false;
+    found->begin = (uintptr_t)begin;
+    found->end = (uintptr_t)end;
+    return true;
+}
+
+static bool is_view(const mapping *found, const hf_region *region, uint64_t into_region,
+                    uint64_t into_mapping) {
+    static const char *const access[] = {
+        [HF_READ_WRITE] = "rw-s", [HF_READ_ONLY] = "r--s", [HF_COPY_ON_WRITE] = "rw-p"};
+    return found->inode != 0 && __builtin_strcmp(found->access, access[region->access]) == 0 &&
+           found->file_offset + into_mapping == region->file_offset + into_region;
+}
+
+static bool is_private(const mapping *found, const char *access) {
+    return found->inode == 0 && __builtin_strcmp(found->access, access) == 0;
+}
+
+/* Does the mapping show at `address`, which lies in it, what the region says? */
+static bool shows(const mapping *found, const hf_region *region, const char *base,
+                  uintptr_t address) {
+    if (region->kind == HF_PLACEHOLDER) return is_private(found, "---p");
+    if (region->kind == HF_COMMITTED) return is_private(found, "rw-p");
+    return is_view(found, region, address - ((uintptr_t)base + region->offset),
+                   address - found->begin);
+}
+
+/* Compares one region; *found is the mapping read last, which may reach beyond it. */
+static bool agrees(line_reader *reader, mapping *found, const hf_region *region, const char *base,
+                   size_t *offset) {
+    uintptr_t address = (uintptr_t)base + region->offset, end = address + region->size;
+    while (address < end) {
+        *offset = (size_t)(address - (uintptr_t)base);
+        while (found->end <= address)
+            if (!next_mapping(reader, found)) return false;
+        if (found->begin > address || !shows(found, region, base, address)) return false;
+        address = found->end;
+    }
+    return true;
+}
+
+static hf_status check(const hf_backend *self, const void *base,
+                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                       hf_report *report) {
+    (void)self;
+    line_reader reader;
+    mapping found = {0};
+    hf_region region;
+    bool same = true;
+    if (!open_lines(&reader, "/proc/self/maps")) return refuse(report, HF_IO, "open", errno);
+    while (same && next(cursor, &region)) same = agrees(&reader, &found, &region, base, offset);
+    close(reader.file);
+    return same ? HF_OK : HF_STATE;
+}
+
+#endif
+
+/* ---------------------------------------------------------------------- files ------------ */
+
+static hf_status file_status(int code) {
+    return code == ENOSPC || code == EDQUOT || code == EFBIG ? HF_NO_SPACE
+           : code == ENOMEM                                  ? HF_NO_MEMORY
+                                                             : HF_IO;
+}
+
+static hf_status refuse_file(hf_report *report, const char *call, int code) {
+    return refuse(report, file_status(code), call, code);
+}
+
+/* Takes over an open descriptor, if it can be mapped; else closes it. */
+static hf_status adopt(int descriptor, intptr_t *file, uint64_t *size, hf_report *report) {
+    struct stat status;
+    report->system_calls++;
+    if (fstat(descriptor, &status) != 0) {
+        int code = errno;
+        close(descriptor);
+        return refuse_file(report, "fstat", code);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        close(descriptor);
+        return refuse(report, HF_UNSUPPORTED, "fstat", 0);
+    }
+    *file = descriptor;
+    *size = (uint64_t)status.st_size;
+    return HF_OK;
+}
+
+/* O_NONBLOCK: to open a pipe would wait for its other end. */
+static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
+                           intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self;
+    int mode = access == HF_READ_WRITE ? O_RDWR : O_RDONLY;
+    report->system_calls++;
+    int descriptor = open(path, mode | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return refuse_file(report, "open", errno);
+    return adopt(descriptor, file, size, report);
+}
+
+/* Past RLIMIT_FSIZE the kernel kills the process (SIGXFSZ): ask first. */
+static bool is_within_size_limit(uint64_t size) {
+    struct rlimit limit;
+    if (size > (uint64_t)INT64_MAX) return false;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+           size <= limit.rlim_cur;
+}
+
+/* For file systems that cannot allocate blocks without writing them. */
+static int write_zeros(int descriptor, uint64_t size) {
+    static const char zeros[65536];
+    for (uint64_t offset = 0; offset < size;) {
+        uint64_t left = size - offset;
+        size_t step = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        ssize_t written = pwrite(descriptor, zeros, step, (off_t)offset);
+        if (written < 0 && errno != EINTR) return errno;
+        if (written > 0) offset += (uint64_t)written;
+    }
+    return 0;
+}
+
+static hf_status allocate_blocks(int descriptor, uint64_t size, hf_report *report) {
+    if (!is_within_size_limit(size)) return refuse_file(report, "getrlimit", EFBIG);
+    int code;
+    do {
+        report->system_calls++;
+        code = posix_fallocate(descriptor, 0, (off_t)size);
+    } while (code == EINTR);
+    if (code == EOPNOTSUPP || code == EINVAL) code = write_zeros(descriptor, size);
+    return code == 0 ? HF_OK : refuse_file(report, "posix_fallocate", code);
+}
+
+static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
+                             intptr_t *file, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0) return refuse_file(report, "open", errno);
+    hf_status status = allocate_blocks(descriptor, size, report);
+    if (status != HF_OK) {
+        close(descriptor);
+        unlink(path);
+        return status;
+    }
+    *file = descriptor;
+    return HF_OK;
+}
+
+#if LINUX
+
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    (void)self;
+    if (!is_within_size_limit(size)) return refuse_file(report, "getrlimit", EFBIG);
+    report->system_calls++;
+    int descriptor = memfd_create("holdfast", MFD_CLOEXEC);
+    if (descriptor < 0) return refuse_file(report, "memfd_create", errno);
+    report->system_calls++;
+    if (ftruncate(descriptor, (off_t)size) != 0) {
+        int code = errno;
+        close(descriptor);
+        return refuse_file(report, "ftruncate", code);
+    }
+    *file = descriptor;
+    return HF_OK;
+}
+
+#else
+
+/* A shared memory object that loses its name at once; tried under several, for another process
+ * may be doing the same. */
+static int open_nameless(hf_report *report) {
+    char name[64];
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        snprintf(name, sizeof name, "/holdfast-%ld-%p-%d", (long)getpid(), (void *)name, attempt);
+        report->system_calls++;
+        int descriptor = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (descriptor >= 0) shm_unlink(name);
+        if (descriptor >= 0 || errno != EEXIST) return descriptor;
+    }
+    return -1;
+}
+
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    (void)self;
+    int descriptor = open_nameless(report);
+    if (descriptor < 0) return refuse_file(report, "shm_open", errno);
+    hf_status status = allocate_blocks(descriptor, size, report);
+    if (status != HF_OK) {
+        close(descriptor);
+        return status;
+    }
+    *file = descriptor;
+    return HF_OK;
+}
+
+#endif
+
+static bool has_access(int flags, hf_access access) {
+    int mode = flags & O_ACCMODE;
+    return access == HF_READ_WRITE ? mode == O_RDWR : mode == O_RDWR || mode == O_RDONLY;
+}
+
+static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
+                                intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self;
+    if (handle < 0 || handle > INT_MAX) return refuse(report, HF_INVALID, "fcntl", EBADF);
+    report->system_calls++;
+    int flags = fcntl((int)handle, F_GETFL);
+    if (flags < 0) return refuse(report, HF_INVALID, "fcntl", errno);
+    if (!has_access(flags, access)) return refuse(report, HF_INVALID, "fcntl", EACCES);
+    report->system_calls++;
+    int descriptor = fcntl((int)handle, F_DUPFD_CLOEXEC, 0);
+    if (descriptor < 0) return refuse_file(report, "fcntl", errno);
+    return adopt(descriptor, file, size, report);
+}
+
+static void file_close(const hf_backend *self, intptr_t file) {
+    (void)self;
+    close((int)file);
+}
+
+/* ---------------------------------------------------------------------- locks ------------ */
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(hf_lock), "hf_lock is too small for a mutex");
+
+static pthread_mutex_t *mutex(hf_lock *storage) { return (pthread_mutex_t *)(void *)storage; }
+
+static hf_status lock_open(const hf_backend *self, hf_lock *storage, hf_report *report) {
+    (void)self;
+    int code = pthread_mutex_init(mutex(storage), NULL);
+    return code == 0 ? HF_OK : refuse(report, HF_NO_MEMORY, "pthread_mutex_init", code);
+}
+
+static void lock_close(const hf_backend *self, hf_lock *storage) {
+    (void)self;
+    pthread_mutex_destroy(mutex(storage));
+}
+
+static void lock(const hf_backend *self, hf_lock *storage) {
+    (void)self;
+    pthread_mutex_lock(mutex(storage));
+}
+
+static void unlock(const hf_backend *self, hf_lock *storage) {
+    (void)self;
+    pthread_mutex_unlock(mutex(storage));
+}
+
+const hf_backend *hf_backend_native(void) {
+    static const hf_backend native = {
+        .granule = granule,
+        .reserve = reserve,
+        .release = release,
+        .split = keep_books_only,
+        .coalesce = keep_books_only,
+        .commit = commit,
+        .decommit = decommit,
+        .map = map,
+        .unmap = unmap,
+        .advise = advise,
+#if LINUX
+        .name = name_memory,
+        .check = check,
+#endif
+        .take_pages = take_pages,
+        .give_pages = give_pages,
+        .file_open = file_open,
+        .file_create = file_create,
+        .file_create_shared = file_create_shared,
+        .file_duplicate = file_duplicate,
+        .file_close = file_close,
+        .lock_open = lock_open,
+        .lock_close = lock_close,
+        .lock = lock,
+        .unlock = unlock,
+    };
+    return &native;
+}

@@ -1,0 +1,151 @@
+/*
+ * file.c -- files that views are made of: a handle of the backend's, counted.
+ *
+ * The caller's hf_file and every view of it are users; the last one to go closes the handle. The
+ * count has a lock of the backend's rather than an atomic, so that a backend decides alone what
+ * threads are. A record lies in a page of its own: files are few.
+ */
+#include "file.h"
+
+#include "fail.h"
+#include "pages.h"
+
+struct hf_file {
+    const hf_backend *backend;
+    intptr_t handle;
+    uint64_t size;
+    hf_access access;
+    size_t users;
+    hf_lock lock;
+};
+
+/* What distinguishes the four ways to get a file. */
+typedef struct request {
+    hf_status (*obtain)(const struct request *, hf_file *, hf_report *);
+    const char *path;
+    uint64_t size;
+    intptr_t handle;
+    hf_access access;
+    const hf_backend *backend;
+} request;
+
+static hf_status open_handle(const request *wanted, hf_file *file, hf_report *report) {
+    hf_status status = file->backend->lock_open(file->backend, &file->lock, report);
+    if (status != HF_OK) return status;
+    status = wanted->obtain(wanted, file, report);
+    if (status != HF_OK) file->backend->lock_close(file->backend, &file->lock);
+    return status;
+}
+
+static hf_status fail_request(hf_status status, const request *wanted, const hf_report *report) {
+    size_t size = wanted->size > SIZE_MAX ? SIZE_MAX : (size_t)wanted->size;
+    return hf_fail_reported(status, report, 0, size);
+}
+
+static hf_status open_file(hf_file **result, const request *wanted) {
+    const hf_backend *backend = wanted->backend ? wanted->backend : hf_backend_native();
+    hf_report report = {0};
+    size_t pages = hf_pages_for(backend, sizeof(hf_file));
+    void *memory;
+    hf_status status = backend->take_pages(backend, pages, &memory, &report);
+    if (status != HF_OK) return fail_request(status, wanted, &report);
+    hf_file *file = memory;
+    *file =
+        (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access, .users = 1};
+    status = open_handle(wanted, file, &report);
+    if (status != HF_OK) {
+        backend->give_pages(backend, memory, pages);
+        return fail_request(status, wanted, &report);
+    }
+    *result = file;
+    return HF_OK;
+}
+
+static bool is_access(hf_access access) {
+    return access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
+}
+
+static bool is_path(const char *path) { return path != NULL && path[0] != '\0'; }
+
+/* ---------------------------------------------------------------- four ways ------------- */
+
+static hf_status obtain_existing(const request *wanted, hf_file *file, hf_report *report) {
+    return file->backend->file_open(file->backend, wanted->path, wanted->access, &file->handle,
+                                    &file->size, report);
+}
+
+hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
+                       const hf_backend *backend) {
+    if (file == NULL || !is_path(path) || !is_access(access))
+        return hf_fail(HF_INVALID, "hf_file_open", 0, 0);
+    return open_file(
+        file,
+        &(request){.obtain = obtain_existing, .path = path, .access = access, .backend = backend});
+}
+
+static hf_status obtain_new(const request *wanted, hf_file *file, hf_report *report) {
+    return file->backend->file_create(file->backend, wanted->path, wanted->size, &file->handle,
+                                      report);
+}
+
+hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
+                         const hf_backend *backend) {
+    if (file == NULL || !is_path(path) || size == 0)
+        return hf_fail(HF_INVALID, "hf_file_create", 0, 0);
+    return open_file(
+        file, &(request){.obtain = obtain_new, .path = path, .size = size, .backend = backend});
+}
+
+static hf_status obtain_shared(const request *wanted, hf_file *file, hf_report *report) {
+    return file->backend->file_create_shared(file->backend, wanted->size, &file->handle, report);
+}
+
+hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend) {
+    if (file == NULL || size == 0) return hf_fail(HF_INVALID, "hf_file_create_shared", 0, 0);
+    return open_file(file, &(request){.obtain = obtain_shared, .size = size, .backend = backend});
+}
+
+static hf_status obtain_duplicate(const request *wanted, hf_file *file, hf_report *report) {
+    return file->backend->file_duplicate(file->backend, wanted->handle, wanted->access,
+                                         &file->handle, &file->size, report);
+}
+
+hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
+                              const hf_backend *backend) {
+    if (file == NULL || !is_access(access)) return hf_fail(HF_INVALID, "hf_file_from_handle", 0, 0);
+    return open_file(file, &(request){.obtain = obtain_duplicate,
+                                      .handle = handle,
+                                      .access = access,
+                                      .backend = backend});
+}
+
+/* -------------------------------------------------------------------- users ------------- */
+
+uint64_t hf_file_size(const hf_file *file) { return file ? file->size : 0; }
+
+intptr_t hf_file_handle(const hf_file *file) { return file->handle; }
+
+bool hf_file_is_on(const hf_file *file, const hf_backend *backend) {
+    return file->backend == backend;
+}
+
+bool hf_file_permits(const hf_file *file, hf_access access) {
+    return is_access(access) && (access != HF_READ_WRITE || file->access == HF_READ_WRITE);
+}
+
+static size_t change_users(hf_file *file, size_t more, size_t less) {
+    file->backend->lock(file->backend, &file->lock);
+    size_t users = file->users = file->users + more - less;
+    file->backend->unlock(file->backend, &file->lock);
+    return users;
+}
+
+void hf_file_hold(hf_file *file) { change_users(file, 1, 0); }
+
+void hf_file_close(hf_file *file) {
+    if (file == NULL || change_users(file, 0, 1) > 0) return;
+    const hf_backend *backend = file->backend;
+    backend->file_close(backend, file->handle);
+    backend->lock_close(backend, &file->lock);
+    backend->give_pages(backend, file, hf_pages_for(backend, sizeof(hf_file)));
+}

@@ -1,0 +1,357 @@
+/*
+ * lexer.c -- a C lexer over bytes that it may not trust.
+ *
+ * The first byte of a token decides what it is; one table tells the class of each byte. For each
+ * kind one function finds the end: it takes a position and returns a later one. All bytes are read
+ * through byte_at or behind a comparison with the size, so nothing outside the text is touched.
+ *
+ * C removes line splices before it forms tokens, so one may stand anywhere: within a name, between
+ * the two slashes of a comment. Removing them first would cost a copy of every file; instead
+ * behind_splices steps over them wherever the next byte matters.
+ */
+#include "lexer.h"
+
+#include <string.h>
+
+/*
+ *   ' '  blank                          'a'  begins a name        '"' '\''  quotes
+ *   'n'  newline                        '0'  digit                '\\'      backslash
+ *   's'  a token by itself              '\0' above ASCII          '!'       fits nothing
+ *   'p'  begins a punctuator that others may continue
+ */
+static const char classes[256] = "!!!!!!!!! n   !!"
+                                 "!!!!!!!!!!!!!!!!"
+                                 " p\"papp'ssppsppp"
+                                 "0000000000psppps"
+                                 "!aaaaaaaaaaaaaaa"
+                                 "aaaaaaaaaaas\\spa"
+                                 "!aaaaaaaaaaaaaaa"
+                                 "aaaaaaaaaaaspss!";
+
+static const char longer_punctuators[][5] = {
+    "%:%:", "...", "->*", "<<=", ">>=", "<=>", "->", "++", "--", "<<", ">>",
+    "<=",   ">=",  "==",  "!=",  "&&",  "||",  "*=", "/=", "%=", "+=", "-=",
+    "&=",   "^=",  "|=",  "##",  "::",  ".*",  "<:", ":>", "<%", "%>", "%:",
+};
+
+void lexer_open(lexer *lexer, const char *text, size_t size) {
+    bool byte_order_mark = size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
+    lexer->text = text;
+    lexer->size = size;
+    lexer->at = byte_order_mark ? 3 : 0;
+    lexer->line_start = true;
+    lexer->after_include = false;
+    lexer->spliced = false;
+}
+
+/* ------------------------------------------------------------------ bytes ---------------- */
+
+/* -1 behind the end. */
+static int byte_at(const lexer *lexer, size_t at) {
+    return at < lexer->size ? (unsigned char)lexer->text[at] : -1;
+}
+
+/* '!' behind the end. */
+static char class_at(const lexer *lexer, size_t at) {
+    return at < lexer->size ? classes[(unsigned char)lexer->text[at]] : '!';
+}
+
+static size_t splice_size(const lexer *lexer, size_t at) {
+    if (byte_at(lexer, at) != '\\') return 0;
+    if (byte_at(lexer, at + 1) == '\n') return 2;
+    return byte_at(lexer, at + 1) == '\r' && byte_at(lexer, at + 2) == '\n' ? 3 : 0;
+}
+
+static size_t behind_splices(const lexer *lexer, size_t at) {
+    size_t size;
+    while ((size = splice_size(lexer, at)) != 0) at += size;
+    return at;
+}
+
+/* The position of `byte` from `at` on, or the end of the text. */
+static size_t find(const lexer *lexer, size_t at, char byte) {
+    if (at >= lexer->size) return lexer->size;
+    const char *found = memchr(lexer->text + at, byte, lexer->size - at);
+    return found ? (size_t)(found - lexer->text) : lexer->size;
+}
+
+/* The end of the line without its newline, splices being no end. */
+static size_t line_end(const lexer *lexer, size_t at) {
+    for (;; at++) {
+        size_t end = find(lexer, at, '\n');
+        bool carriage_return = end > at && lexer->text[end - 1] == '\r';
+        size_t last = end - (carriage_return ? 1 : 0);
+        if (end == lexer->size || last == at || lexer->text[last - 1] != '\\') return end;
+        at = end;
+    }
+}
+
+/* -------------------------------------------------------- names and numbers -------------- */
+
+/* The size of a well-formed UTF-8 sequence above ASCII, or 0. */
+static size_t utf8_size(const lexer *lexer, size_t at) {
+    int lead = byte_at(lexer, at), second = byte_at(lexer, at + 1);
+    size_t size = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((byte_at(lexer, at + i) & ~0x3F) != 0x80) return 0;
+    bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
+    bool no_character = (lead == 0xED && second >= 0xA0) || (lead == 0xF4 && second >= 0x90);
+    return overlong || no_character ? 0 : size;
+}
+
+/* The size of \u1234 or \U12345678, or 0. */
+static size_t universal_name_size(const lexer *lexer, size_t at) {
+    int letter = byte_at(lexer, at + 1);
+    size_t size = letter == 'u' ? 6 : letter == 'U' ? 10 : 0;
+    for (size_t i = 2; i < size; i++) {
+        int digit = byte_at(lexer, at + i);
+        if (digit < 0 || !strchr("0123456789abcdefABCDEF", digit) || digit == 0) return 0;
+    }
+    return size;
+}
+
+/* The size of what may continue a name at this position, or 0. */
+static size_t word_character_size(const lexer *lexer, size_t at) {
+    switch (class_at(lexer, at)) {
+    case 'a':
+    case '0': return 1;
+    case '\0': return utf8_size(lexer, at);
+    case '\\': return universal_name_size(lexer, at);
+    default: return 0;
+    }
+}
+
+static size_t word_end(lexer *lexer, size_t at) {
+    for (;;) {
+        while (class_at(lexer, at) == 'a' || class_at(lexer, at) == '0') at++;
+        size_t next = behind_splices(lexer, at);
+        size_t size = word_character_size(lexer, next);
+        if (size == 0) return at;
+        lexer->spliced |= next != at;
+        at = next + size;
+    }
+}
+
+/* Whether a byte that is no part of a word continues a number that ended in `last`. */
+static bool continues_number(const lexer *lexer, size_t at, int last) {
+    switch (byte_at(lexer, at)) {
+    case '.': return true;
+    case '+':
+    case '-': return last == 'e' || last == 'E' || last == 'p' || last == 'P';
+    case '\'': return word_character_size(lexer, behind_splices(lexer, at + 1)) != 0;
+    default: return false;
+    }
+}
+
+static size_t number_end(lexer *lexer, size_t at) {
+    for (int last = 0;;) {
+        size_t next = behind_splices(lexer, at);
+        size_t size = word_character_size(lexer, next);
+        if (size == 0 && continues_number(lexer, next, last)) size = 1;
+        if (size == 0) return at;
+        lexer->spliced |= next != at;
+        last = byte_at(lexer, next);
+        at = next + size;
+    }
+}
+
+/* ------------------------------------------------------------------ literals ------------- */
+
+/* Behind an escape sequence's backslash and the byte that it escapes, but not behind a newline. */
+static size_t escape_end(const lexer *lexer, size_t at) {
+    size_t escaped = behind_splices(lexer, at + 1);
+    int byte = byte_at(lexer, escaped);
+    return byte < 0 || byte == '\n' ? escaped : escaped + 1;
+}
+
+/* Behind the closing quote; 0 when the line ends before it. */
+static size_t quote_end(lexer *lexer, size_t at, int quote) {
+    for (;;) {
+        int byte = byte_at(lexer, at);
+        size_t splice = splice_size(lexer, at);
+        if (byte < 0 || byte == '\n') return 0;
+        if (byte == quote) return at + 1;
+        lexer->spliced |= splice != 0;
+        at = splice != 0 ? at + splice : byte == '\\' ? escape_end(lexer, at) : at + 1;
+    }
+}
+
+/* R"delimiter( ... )delimiter": `at` is behind the first quote. 0 when it is nothing of the kind. */
+static size_t raw_string_end(const lexer *lexer, size_t at) {
+    enum { LONGEST_DELIMITER = 16 };
+    size_t open = at;
+    while (class_at(lexer, open) != ' ' && byte_at(lexer, open) != '(' && open < lexer->size)
+        open++;
+    size_t size = open - at;
+    if (byte_at(lexer, open) != '(' || size > LONGEST_DELIMITER) return 0;
+    for (size_t close = find(lexer, open, ')'); close < lexer->size;) {
+        size_t quote = close + 1 + size;
+        bool fits = quote < lexer->size && lexer->text[quote] == '"';
+        if (fits && memcmp(lexer->text + close + 1, lexer->text + at, size) == 0) return quote + 1;
+        close = find(lexer, close + 1, ')');
+    }
+    return 0;
+}
+
+/* A literal whose quote is at `at`; where its line does not end it, all of the line is stray. */
+static size_t literal_end(lexer *lexer, size_t at, token_kind *kind) {
+    int quote = byte_at(lexer, at);
+    size_t end = quote_end(lexer, at + 1, quote);
+    *kind = end == 0 ? TOKEN_STRAY : quote == '"' ? TOKEN_STRING : TOKEN_CHARACTER;
+    return end == 0 ? line_end(lexer, at) : end;
+}
+
+static bool is_encoding(const char *word, size_t size) {
+    static const char encodings[][3] = {"L", "u", "U", "u8"};
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
+        if (strlen(encodings[i]) == size && memcmp(word, encodings[i], size) == 0) return true;
+    return size == 0;
+}
+
+/* A name, or a literal with a prefix. */
+static size_t name_end(lexer *lexer, size_t at, token_kind *kind) {
+    size_t end = word_end(lexer, at), size = end - at;
+    const char *word = lexer->text + at;
+    int quote = byte_at(lexer, end);
+    *kind = end == at ? TOKEN_STRAY : TOKEN_IDENTIFIER;
+    if (end == at) return at + 1;
+    if ((quote != '"' && quote != '\'') || size > 3) return end;
+    if (is_encoding(word, size)) return literal_end(lexer, end, kind);
+    if (quote == '\'' || word[size - 1] != 'R' || !is_encoding(word, size - 1)) return end;
+    size_t raw_end = raw_string_end(lexer, end + 1);
+    if (raw_end == 0) return end;
+    *kind = TOKEN_STRING;
+    return raw_end;
+}
+
+/* ---------------------------------------------- comments, lines, punctuators -------------- */
+
+static size_t block_comment_end(const lexer *lexer, size_t at) {
+    for (size_t star = find(lexer, at, '*'); star < lexer->size;) {
+        size_t next = behind_splices(lexer, star + 1);
+        if (byte_at(lexer, next) == '/') return next + 1;
+        star = find(lexer, star + 1, '*');
+    }
+    return lexer->size;
+}
+
+/* Behind `spelling`, splices within it allowed; 0 when the text is another one. */
+static size_t behind(const lexer *lexer, size_t at, const char *spelling) {
+    for (; *spelling; spelling++) {
+        at = behind_splices(lexer, at);
+        if (byte_at(lexer, at) != *spelling) return 0;
+        at++;
+    }
+    return at;
+}
+
+static size_t punctuator_end(const lexer *lexer, size_t at) {
+    size_t count = sizeof longer_punctuators / sizeof *longer_punctuators;
+    char next = class_at(lexer, at + 1);
+    if (next != 'p' && next != '\\') return at + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (longer_punctuators[i][0] != lexer->text[at]) continue;
+        size_t end = behind(lexer, at, longer_punctuators[i]);
+        if (end != 0) return end;
+    }
+    return at + 1;
+}
+
+static size_t blanks_end(const lexer *lexer, size_t at) {
+    for (;;) {
+        size_t splice = splice_size(lexer, at);
+        if (splice == 0 && class_at(lexer, at) != ' ') return at;
+        at += splice != 0 ? splice : 1;
+    }
+}
+
+static bool includes(const char *name, size_t size) {
+    static const char names[][13] = {"include", "include_next", "import", "embed"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == size && memcmp(name, names[i], size) == 0) return true;
+    return false;
+}
+
+/* Behind the directive's name; `hash_end` is behind its #. */
+static size_t directive_end(lexer *lexer, size_t hash_end) {
+    size_t start = blanks_end(lexer, hash_end);
+    size_t end = class_at(lexer, start) == 'a' ? word_end(lexer, start) : hash_end;
+    if (end > start) lexer->after_include = includes(lexer->text + start, end - start);
+    return end;
+}
+
+/* Behind <name>, or 0. */
+static size_t header_end(const lexer *lexer, size_t at) {
+    size_t close = find(lexer, at, '>');
+    return close < find(lexer, at, '\n') ? close + 1 : 0;
+}
+
+/* All that begins with a byte of class 'p'. */
+static size_t symbol_end(lexer *lexer, size_t at, bool line_start, bool after_include,
+                         token_kind *kind) {
+    size_t end = punctuator_end(lexer, at);
+    int first = lexer->text[at], second = byte_at(lexer, behind_splices(lexer, at + 1));
+    bool hash = first == '#' ? second != '#' : first == '%' && end == behind(lexer, at, "%:");
+    *kind = TOKEN_COMMENT;
+    if (first == '/' && second == '/') return line_end(lexer, at);
+    if (first == '/' && second == '*') return block_comment_end(lexer, behind(lexer, at, "/*"));
+    *kind = TOKEN_NUMBER;
+    if (first == '.' && second >= '0' && second <= '9') return number_end(lexer, at);
+    *kind = TOKEN_DIRECTIVE;
+    if (line_start && hash) return directive_end(lexer, end);
+    size_t header = first == '<' && after_include ? header_end(lexer, at) : 0;
+    *kind = header != 0 ? TOKEN_HEADER : TOKEN_PUNCTUATOR;
+    return header != 0 ? header : end;
+}
+
+/* -------------------------------------------------------------------- tokens ------------- */
+
+static void skip_blanks(lexer *lexer) {
+    lexer->at = blanks_end(lexer, lexer->at);
+    while (class_at(lexer, lexer->at) == 'n') {
+        lexer->line_start = true;
+        lexer->after_include = false;
+        lexer->at = blanks_end(lexer, lexer->at + 1);
+    }
+}
+
+/* Finds the end of the token at lexer->at, and its kind. */
+static size_t token_end(lexer *lexer, bool line_start, bool after_include, token_kind *kind) {
+    size_t at = lexer->at;
+    switch (class_at(lexer, at)) {
+    case 'a':
+    case '\\':
+    case '\0': return name_end(lexer, at, kind);
+    case '0': *kind = TOKEN_NUMBER; return number_end(lexer, at);
+    case '"':
+    case '\'': return literal_end(lexer, at, kind);
+    case 's': *kind = TOKEN_PUNCTUATOR; return at + 1;
+    case 'p': return symbol_end(lexer, at, line_start, after_include, kind);
+    default: *kind = TOKEN_STRAY; return at + 1;
+    }
+}
+
+bool lexer_next(lexer *lexer, token *token) {
+    skip_blanks(lexer);
+    if (lexer->at >= lexer->size) return false;
+    bool line_start = lexer->line_start, after_include = lexer->after_include;
+    lexer->after_include = lexer->spliced = false;
+    token->start = lexer->at;
+    lexer->at = token_end(lexer, line_start, after_include, &token->kind);
+    token->size = lexer->at - token->start;
+    token->spliced = lexer->spliced;
+    /* A comment counts as a blank. */
+    bool comment = token->kind == TOKEN_COMMENT;
+    lexer->line_start = line_start && comment;
+    if (comment) lexer->after_include = after_include;
+    return true;
+}
+
+size_t lexer_clean(const lexer *lexer, const token *token, char *spelling) {
+    size_t size = 0, end = token->start + token->size;
+    for (size_t at = token->start; at < end; at++) {
+        at = behind_splices(lexer, at);
+        if (at < end) spelling[size++] = lexer->text[at];
+    }
+    return size;
+}
