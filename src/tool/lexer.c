@@ -34,7 +34,7 @@ static const char longer_punctuators[][5] = {
     "&=",   "^=",  "|=",  "##",  "::",  ".*",  "<:", ":>", "<%", "%>", "%:",
 };
 
-void lexer_open(lexer *lexer, const char *text, size_t size) {
+void lexer_open(struct lexer *lexer, const char *text, size_t size) {
     bool byte_order_mark = size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
     lexer->text = text;
     lexer->size = size;
@@ -47,36 +47,36 @@ void lexer_open(lexer *lexer, const char *text, size_t size) {
 /* ------------------------------------------------------------------ bytes ---------------- */
 
 /* -1 behind the end. */
-static int byte_at(const lexer *lexer, size_t at) {
+static int byte_at(const struct lexer *lexer, size_t at) {
     return at < lexer->size ? (unsigned char)lexer->text[at] : -1;
 }
 
 /* '!' behind the end. */
-static char class_at(const lexer *lexer, size_t at) {
+static char class_at(const struct lexer *lexer, size_t at) {
     return at < lexer->size ? classes[(unsigned char)lexer->text[at]] : '!';
 }
 
-static size_t splice_size(const lexer *lexer, size_t at) {
+static size_t splice_size(const struct lexer *lexer, size_t at) {
     if (byte_at(lexer, at) != '\\') return 0;
     if (byte_at(lexer, at + 1) == '\n') return 2;
     return byte_at(lexer, at + 1) == '\r' && byte_at(lexer, at + 2) == '\n' ? 3 : 0;
 }
 
-static size_t behind_splices(const lexer *lexer, size_t at) {
+static size_t behind_splices(const struct lexer *lexer, size_t at) {
     size_t size;
     while ((size = splice_size(lexer, at)) != 0) at += size;
     return at;
 }
 
 /* The position of `byte` from `at` on, or the end of the text. */
-static size_t find(const lexer *lexer, size_t at, char byte) {
+static size_t find(const struct lexer *lexer, size_t at, char byte) {
     if (at >= lexer->size) return lexer->size;
     const char *found = memchr(lexer->text + at, byte, lexer->size - at);
     return found ? (size_t)(found - lexer->text) : lexer->size;
 }
 
 /* The end of the line without its newline, splices being no end. */
-static size_t line_end(const lexer *lexer, size_t at) {
+static size_t line_end(const struct lexer *lexer, size_t at) {
     for (;; at++) {
         size_t end = find(lexer, at, '\n');
         bool carriage_return = end > at && lexer->text[end - 1] == '\r';
@@ -89,7 +89,7 @@ static size_t line_end(const lexer *lexer, size_t at) {
 /* -------------------------------------------------------- names and numbers -------------- */
 
 /* The size of a well-formed UTF-8 sequence above ASCII, or 0. */
-static size_t utf8_size(const lexer *lexer, size_t at) {
+static size_t utf8_size(const struct lexer *lexer, size_t at) {
     int lead = byte_at(lexer, at), second = byte_at(lexer, at + 1);
     size_t size = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
     for (size_t i = 1; i < size; i++)
@@ -100,7 +100,7 @@ static size_t utf8_size(const lexer *lexer, size_t at) {
 }
 
 /* The size of \u1234 or \U12345678, or 0. */
-static size_t universal_name_size(const lexer *lexer, size_t at) {
+static size_t universal_name_size(const struct lexer *lexer, size_t at) {
     int letter = byte_at(lexer, at + 1);
     size_t size = letter == 'u' ? 6 : letter == 'U' ? 10 : 0;
     for (size_t i = 2; i < size; i++) {
@@ -111,7 +111,7 @@ static size_t universal_name_size(const lexer *lexer, size_t at) {
 }
 
 /* The size of what may continue a name at this position, or 0. */
-static size_t word_character_size(const lexer *lexer, size_t at) {
+static size_t word_character_size(const struct lexer *lexer, size_t at) {
     switch (class_at(lexer, at)) {
     case 'a':
     case '0': return 1;
@@ -121,7 +121,7 @@ static size_t word_character_size(const lexer *lexer, size_t at) {
     }
 }
 
-static size_t word_end(lexer *lexer, size_t at) {
+static size_t word_end(struct lexer *lexer, size_t at) {
     for (;;) {
         while (class_at(lexer, at) == 'a' || class_at(lexer, at) == '0') at++;
         size_t next = behind_splices(lexer, at);
@@ -133,7 +133,7 @@ static size_t word_end(lexer *lexer, size_t at) {
 }
 
 /* Whether a byte that is no part of a word continues a number that ended in `last`. */
-static bool continues_number(const lexer *lexer, size_t at, int last) {
+static bool continues_number(const struct lexer *lexer, size_t at, int last) {
     switch (byte_at(lexer, at)) {
     case '.': return true;
     case '+':
@@ -143,7 +143,7 @@ static bool continues_number(const lexer *lexer, size_t at, int last) {
     }
 }
 
-static size_t number_end(lexer *lexer, size_t at) {
+static size_t number_end(struct lexer *lexer, size_t at) {
     for (int last = 0;;) {
         size_t next = behind_splices(lexer, at);
         size_t size = word_character_size(lexer, next);
@@ -158,14 +158,14 @@ static size_t number_end(lexer *lexer, size_t at) {
 /* ------------------------------------------------------------------ literals ------------- */
 
 /* Behind an escape sequence's backslash and the byte that it escapes, but not behind a newline. */
-static size_t escape_end(const lexer *lexer, size_t at) {
+static size_t escape_end(const struct lexer *lexer, size_t at) {
     size_t escaped = behind_splices(lexer, at + 1);
     int byte = byte_at(lexer, escaped);
     return byte < 0 || byte == '\n' ? escaped : escaped + 1;
 }
 
 /* Behind the closing quote; 0 when the line ends before it. */
-static size_t quote_end(lexer *lexer, size_t at, int quote) {
+static size_t quote_end(struct lexer *lexer, size_t at, int quote) {
     for (;;) {
         int byte = byte_at(lexer, at);
         size_t splice = splice_size(lexer, at);
@@ -177,7 +177,7 @@ static size_t quote_end(lexer *lexer, size_t at, int quote) {
 }
 
 /* R"delimiter( ... )delimiter": `at` is behind the first quote. 0 when it is nothing of the kind. */
-static size_t raw_string_end(const lexer *lexer, size_t at) {
+static size_t raw_string_end(const struct lexer *lexer, size_t at) {
     enum { LONGEST_DELIMITER = 16 };
     size_t open = at;
     while (class_at(lexer, open) != ' ' && byte_at(lexer, open) != '(' && open < lexer->size)
@@ -194,7 +194,7 @@ static size_t raw_string_end(const lexer *lexer, size_t at) {
 }
 
 /* A literal whose quote is at `at`; where its line does not end it, all of the line is stray. */
-static size_t literal_end(lexer *lexer, size_t at, token_kind *kind) {
+static size_t literal_end(struct lexer *lexer, size_t at, token_kind *kind) {
     int quote = byte_at(lexer, at);
     size_t end = quote_end(lexer, at + 1, quote);
     *kind = end == 0 ? TOKEN_STRAY : quote == '"' ? TOKEN_STRING : TOKEN_CHARACTER;
@@ -209,7 +209,7 @@ static bool is_encoding(const char *word, size_t size) {
 }
 
 /* A name, or a literal with a prefix. */
-static size_t name_end(lexer *lexer, size_t at, token_kind *kind) {
+static size_t name_end(struct lexer *lexer, size_t at, token_kind *kind) {
     size_t end = word_end(lexer, at), size = end - at;
     const char *word = lexer->text + at;
     int quote = byte_at(lexer, end);
@@ -226,7 +226,7 @@ static size_t name_end(lexer *lexer, size_t at, token_kind *kind) {
 
 /* ---------------------------------------------- comments, lines, punctuators -------------- */
 
-static size_t block_comment_end(const lexer *lexer, size_t at) {
+static size_t block_comment_end(const struct lexer *lexer, size_t at) {
     for (size_t star = find(lexer, at, '*'); star < lexer->size;) {
         size_t next = behind_splices(lexer, star + 1);
         if (byte_at(lexer, next) == '/') return next + 1;
@@ -236,7 +236,7 @@ static size_t block_comment_end(const lexer *lexer, size_t at) {
 }
 
 /* Behind `spelling`, splices within it allowed; 0 when the text is another one. */
-static size_t behind(const lexer *lexer, size_t at, const char *spelling) {
+static size_t behind(const struct lexer *lexer, size_t at, const char *spelling) {
     for (; *spelling; spelling++) {
         at = behind_splices(lexer, at);
         if (byte_at(lexer, at) != *spelling) return 0;
@@ -245,7 +245,7 @@ static size_t behind(const lexer *lexer, size_t at, const char *spelling) {
     return at;
 }
 
-static size_t punctuator_end(const lexer *lexer, size_t at) {
+static size_t punctuator_end(const struct lexer *lexer, size_t at) {
     size_t count = sizeof longer_punctuators / sizeof *longer_punctuators;
     char next = class_at(lexer, at + 1);
     if (next != 'p' && next != '\\') return at + 1;
@@ -257,7 +257,7 @@ static size_t punctuator_end(const lexer *lexer, size_t at) {
     return at + 1;
 }
 
-static size_t blanks_end(const lexer *lexer, size_t at) {
+static size_t blanks_end(const struct lexer *lexer, size_t at) {
     for (;;) {
         size_t splice = splice_size(lexer, at);
         if (splice == 0 && class_at(lexer, at) != ' ') return at;
@@ -265,30 +265,31 @@ static size_t blanks_end(const lexer *lexer, size_t at) {
     }
 }
 
-static bool includes(const char *name, size_t size) {
+/* Behind the directive's name; `hash_end` is behind its #. */
+static size_t directive_end(struct lexer *lexer, size_t hash_end) {
+    size_t name = blanks_end(lexer, hash_end);
+    return class_at(lexer, name) == 'a' ? word_end(lexer, name) : hash_end;
+}
+
+/* Whether a header name may follow this directive. */
+static bool includes(const struct lexer *lexer, const struct token *directive) {
     static const char names[][13] = {"include", "include_next", "import", "embed"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == size && memcmp(name, names[i], size) == 0) return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t size = strlen(names[i]), name = directive->start + directive->size - size;
+        if (size >= directive->size || class_at(lexer, name - 1) == 'a') continue;
+        if (memcmp(lexer->text + name, names[i], size) == 0) return true;
+    }
     return false;
 }
 
-/* Behind the directive's name; `hash_end` is behind its #. */
-static size_t directive_end(lexer *lexer, size_t hash_end) {
-    size_t start = blanks_end(lexer, hash_end);
-    size_t end = class_at(lexer, start) == 'a' ? word_end(lexer, start) : hash_end;
-    if (end > start) lexer->after_include = includes(lexer->text + start, end - start);
-    return end;
-}
-
 /* Behind <name>, or 0. */
-static size_t header_end(const lexer *lexer, size_t at) {
+static size_t header_end(const struct lexer *lexer, size_t at) {
     size_t close = find(lexer, at, '>');
     return close < find(lexer, at, '\n') ? close + 1 : 0;
 }
 
 /* All that begins with a byte of class 'p'. */
-static size_t symbol_end(lexer *lexer, size_t at, bool line_start, bool after_include,
-                         token_kind *kind) {
+static size_t symbol_end(struct lexer *lexer, size_t at, token_kind *kind) {
     size_t end = punctuator_end(lexer, at);
     int first = lexer->text[at], second = byte_at(lexer, behind_splices(lexer, at + 1));
     bool hash = first == '#' ? second != '#' : first == '%' && end == behind(lexer, at, "%:");
@@ -298,15 +299,15 @@ static size_t symbol_end(lexer *lexer, size_t at, bool line_start, bool after_in
     *kind = TOKEN_NUMBER;
     if (first == '.' && second >= '0' && second <= '9') return number_end(lexer, at);
     *kind = TOKEN_DIRECTIVE;
-    if (line_start && hash) return directive_end(lexer, end);
-    size_t header = first == '<' && after_include ? header_end(lexer, at) : 0;
+    if (lexer->line_start && hash) return directive_end(lexer, end);
+    size_t header = first == '<' && lexer->after_include ? header_end(lexer, at) : 0;
     *kind = header != 0 ? TOKEN_HEADER : TOKEN_PUNCTUATOR;
     return header != 0 ? header : end;
 }
 
 /* -------------------------------------------------------------------- tokens ------------- */
 
-static void skip_blanks(lexer *lexer) {
+static void skip_blanks(struct lexer *lexer) {
     lexer->at = blanks_end(lexer, lexer->at);
     while (class_at(lexer, lexer->at) == 'n') {
         lexer->line_start = true;
@@ -315,8 +316,8 @@ static void skip_blanks(lexer *lexer) {
     }
 }
 
-/* Finds the end of the token at lexer->at, and its kind. */
-static size_t token_end(lexer *lexer, bool line_start, bool after_include, token_kind *kind) {
+/* The end of the token at lexer->at, and its kind. */
+static size_t token_end(struct lexer *lexer, token_kind *kind) {
     size_t at = lexer->at;
     switch (class_at(lexer, at)) {
     case 'a':
@@ -326,28 +327,26 @@ static size_t token_end(lexer *lexer, bool line_start, bool after_include, token
     case '"':
     case '\'': return literal_end(lexer, at, kind);
     case 's': *kind = TOKEN_PUNCTUATOR; return at + 1;
-    case 'p': return symbol_end(lexer, at, line_start, after_include, kind);
+    case 'p': return symbol_end(lexer, at, kind);
     default: *kind = TOKEN_STRAY; return at + 1;
     }
 }
 
-bool lexer_next(lexer *lexer, token *token) {
+bool lexer_next(struct lexer *lexer, struct token *token) {
     skip_blanks(lexer);
     if (lexer->at >= lexer->size) return false;
-    bool line_start = lexer->line_start, after_include = lexer->after_include;
-    lexer->after_include = lexer->spliced = false;
+    lexer->spliced = false;
     token->start = lexer->at;
-    lexer->at = token_end(lexer, line_start, after_include, &token->kind);
+    lexer->at = token_end(lexer, &token->kind);
     token->size = lexer->at - token->start;
     token->spliced = lexer->spliced;
-    /* A comment counts as a blank. */
-    bool comment = token->kind == TOKEN_COMMENT;
-    lexer->line_start = line_start && comment;
-    if (comment) lexer->after_include = after_include;
+    if (token->kind == TOKEN_COMMENT) return true; /* counts as a blank */
+    lexer->line_start = false;
+    lexer->after_include = token->kind == TOKEN_DIRECTIVE && includes(lexer, token);
     return true;
 }
 
-size_t lexer_clean(const lexer *lexer, const token *token, char *spelling) {
+size_t lexer_clean(const struct lexer *lexer, const struct token *token, char *spelling) {
     size_t size = 0, end = token->start + token->size;
     for (size_t at = token->start; at < end; at++) {
         at = behind_splices(lexer, at);

@@ -1,8 +1,8 @@
 /*
  * lexer.h -- splits a C source into tokens, where it lies.
  *
- *     lexer lexer;
- *     token token;
+ *     struct lexer lexer;
+ *     struct token token;
  *     lexer_open(&lexer, text, size);
  *     while (lexer_next(&lexer, &token)) ...   // text + token.start, token.size bytes
  *
@@ -31,27 +31,27 @@ typedef enum token_kind {
     TOKEN_KINDS
 } token_kind;
 
-typedef struct token {
+struct token {
     size_t start, size; /* bytes of the text */
     token_kind kind;
     bool spliced;
-} token;
+};
 
-typedef struct lexer {
+struct lexer {
     const char *text;
     size_t size, at;
     bool line_start;    /* nothing but blanks and comments in this line so far */
     bool after_include; /* a header name may follow */
     bool spliced;       /* the token at hand is */
-} lexer;
+};
 
-void lexer_open(lexer *lexer, const char *text, size_t size);
+void lexer_open(struct lexer *lexer, const char *text, size_t size);
 
 /* False at the end of the text. */
-bool lexer_next(lexer *lexer, token *token);
+bool lexer_next(struct lexer *lexer, struct token *token);
 
 /* Copies the token's bytes without its splices to `spelling`, which has room for token->size bytes.
  * Returns how many there are. */
-size_t lexer_clean(const lexer *lexer, const token *token, char *spelling);
+size_t lexer_clean(const struct lexer *lexer, const struct token *token, char *spelling);
 
 #endif

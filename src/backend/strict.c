@@ -1,0 +1,657 @@
+/*
+ * strict.c -- the rules of Windows' placeholders in software, over real memory.
+ *
+ * Strict stands between a space and another backend. It keeps its own table of pieces, as Windows
+ * keeps its own of allocations: placeholders, private allocations, views. Each call is first held
+ * against the rules of VirtualAlloc2, VirtualFree, MapViewOfFile3 and UnmapViewOfFile2; what these
+ * would refuse is refused with their code and counted as a violation. Then, if hf_strict_fail said
+ * so, the call fails for want of resources. Only then does the backend below make its step, and
+ * the table follows.
+ *
+ *     call -> counted -> a rule broken?      -> 87, 487, 1132; a violation
+ *                     -> its turn to fail?   -> 8, 1455, 112, ...
+ *                     -> the backend below   -> its own refusal
+ *                     -> the table is edited
+ *
+ * The table is a plain sorted array: it is to be obviously right, and different from the map
+ * that it is there to check.
+ */
+#include <holdfast/backend.h>
+
+#include "../fail.h"
+#include "../pages.h"
+
+/* Windows' codes. */
+#define ERROR_NOT_ENOUGH_MEMORY 8
+#define ERROR_INVALID_PARAMETER 87
+#define ERROR_DISK_FULL 112
+#define ERROR_INVALID_ADDRESS 487
+#define ERROR_MAPPED_ALIGNMENT 1132
+#define ERROR_NO_SYSTEM_RESOURCES 1450
+#define ERROR_COMMITMENT_LIMIT 1455
+
+typedef struct piece {
+    char *address;
+    size_t size;
+    hf_kind kind;
+} piece;
+
+typedef struct hf_strict {
+    hf_backend calls; /* first: this is what a space is handed */
+    const hf_backend *under;
+    hf_lock lock;
+    hf_strict_stats stats;
+    size_t nth; /* of the counted calls from now on, this one fails; 0: none */
+    bool from_then_on;
+    piece *pieces; /* stats.pieces of them, sorted by address */
+    size_t table_bytes;
+} hf_strict;
+
+static hf_strict *strict_of(const hf_backend *self) { return (hf_strict *)(uintptr_t)self; }
+
+static void enter(hf_strict *strict) { strict->under->lock(strict->under, &strict->lock); }
+
+static void leave(hf_strict *strict) { strict->under->unlock(strict->under, &strict->lock); }
+
+static hf_status refuse(hf_report *report, hf_status status, const char *call, long code) {
+    report->call = call;
+    report->os_code = code;
+    return status;
+}
+
+/* ------------------------------------------------------------- rules and turns ----------- */
+
+static hf_status violate(hf_strict *strict, hf_report *report, const char *call, long code) {
+    strict->stats.violations++;
+    hf_status status = code == ERROR_INVALID_ADDRESS ? HF_STATE : HF_INVALID;
+    return refuse(report, status, call, code);
+}
+
+static bool is_turn_to_fail(hf_strict *strict) {
+    if (strict->nth == 0) return false;
+    if (strict->nth > 1) {
+        strict->nth--;
+        return false;
+    }
+    if (!strict->from_then_on) strict->nth = 0;
+    return true;
+}
+
+/* A call that broke no rule; the refusal is what the system would say for want of resources. */
+static hf_status take_turn(hf_strict *strict, hf_report *report, hf_status status, const char *call,
+                           long code) {
+    if (!is_turn_to_fail(strict)) return HF_OK;
+    strict->stats.failures++;
+    return refuse(report, status, call, code);
+}
+
+static bool is_aligned(hf_strict *strict, const void *address, size_t size) {
+    size_t mask = strict->under->granule(strict->under) - 1;
+    return size > 0 && (((uintptr_t)address | size) & mask) == 0;
+}
+
+/* --------------------------------------------------------------- table of pieces --------- */
+
+/* The index of the first piece that ends above the address. */
+static size_t index_of(const hf_strict *strict, const char *address) {
+    size_t low = 0, high = strict->stats.pieces;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const piece *found = &strict->pieces[middle];
+        if ((size_t)(address - found->address) < found->size || address < found->address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* The piece that holds the address; NULL: none does. */
+static piece *piece_at(const hf_strict *strict, const char *address) {
+    size_t index = index_of(strict, address);
+    piece *found = &strict->pieces[index];
+    return index < strict->stats.pieces && found->address <= address ? found : NULL;
+}
+
+/* The piece that holds the whole range; NULL: none does. */
+static piece *piece_around(const hf_strict *strict, const char *address, size_t size) {
+    piece *found = piece_at(strict, address);
+    return found && size <= found->size - (size_t)(address - found->address) ? found : NULL;
+}
+
+static bool is_exactly(const piece *found, const char *address, size_t size) {
+    return found && found->address == address && found->size == size;
+}
+
+static void remove_at(hf_strict *strict, size_t index, size_t count) {
+    strict->stats.pieces -= count;
+    for (size_t i = index; i < strict->stats.pieces; i++)
+        strict->pieces[i] = strict->pieces[i + count];
+}
+
+static void insert_at(hf_strict *strict, size_t index, piece added) {
+    for (size_t i = strict->stats.pieces++; i > index; i--)
+        strict->pieces[i] = strict->pieces[i - 1];
+    strict->pieces[index] = added;
+}
+
+/* Cuts the piece that holds the range in up to three; the range's own gets the kind. */
+static void carve(hf_strict *strict, char *address, size_t size, hf_kind kind) {
+    size_t index = index_of(strict, address);
+    piece whole = strict->pieces[index];
+    size_t below = (size_t)(address - whole.address), above = whole.size - below - size;
+    strict->pieces[index] = (piece){address, size, kind};
+    if (above > 0) insert_at(strict, index + 1, (piece){address + size, above, whole.kind});
+    if (below > 0) insert_at(strict, index, (piece){whole.address, below, whole.kind});
+}
+
+/* Room for the two pieces more that any step can make. */
+static hf_status make_room(hf_strict *strict, hf_report *report) {
+    if ((strict->stats.pieces + 2) * sizeof(piece) <= strict->table_bytes) return HF_OK;
+    size_t bytes = 2 * strict->table_bytes;
+    void *memory;
+    hf_status status = strict->under->take_pages(strict->under, bytes, &memory, report);
+    if (status != HF_OK) return status;
+    piece *pieces = memory;
+    for (size_t i = 0; i < strict->stats.pieces; i++) pieces[i] = strict->pieces[i];
+    strict->under->give_pages(strict->under, strict->pieces, strict->table_bytes);
+    strict->pieces = pieces;
+    strict->table_bytes = bytes;
+    return HF_OK;
+}
+
+/* -------------------------------------------------------------------- memory ------------- */
+
+static size_t granule(const hf_backend *self) {
+    const hf_backend *under = strict_of(self)->under;
+    return under->granule(under);
+}
+
+static hf_status reserve_checked(hf_strict *strict, void *base, size_t size, void **address,
+                                 hf_report *report) {
+    static const char call[] = "VirtualAlloc2";
+    if (!is_aligned(strict, base, size) || (uintptr_t)base % HF_BASE_ALIGNMENT != 0)
+        return violate(strict, report, call, ERROR_INVALID_PARAMETER);
+    hf_status status = take_turn(strict, report, HF_NO_ADDRESS, call, ERROR_NOT_ENOUGH_MEMORY);
+    if (status == HF_OK) status = make_room(strict, report);
+    if (status == HF_OK)
+        status = strict->under->reserve(strict->under, base, size, address, report);
+    if (status == HF_OK)
+        insert_at(strict, index_of(strict, *address), (piece){*address, size, HF_PLACEHOLDER});
+    return status;
+}
+
+static hf_status reserve(const hf_backend *self, void *base, size_t size, void **address,
+                         hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    enter(strict);
+    strict->stats.calls++;
+    hf_status status = reserve_checked(strict, base, size, address, report);
+    leave(strict);
+    return status;
+}
+
+/* VirtualFree(MEM_RELEASE) and UnmapViewOfFile take one whole piece by its base. */
+static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    hf_strict *strict = strict_of(self);
+    enter(strict);
+    piece *found = piece_at(strict, address);
+    if (is_exactly(found, address, size) && found->kind == kind) {
+        remove_at(strict, (size_t)(found - strict->pieces), 1);
+        strict->under->release(strict->under, address, size, kind);
+    } else {
+        strict->stats.violations++;
+    }
+    leave(strict);
+}
+
+/* A step that makes something of a range: its rule, its refusal, its call below, its edit. */
+typedef struct step {
+    const char *call;
+    hf_status refusal;
+    long refusal_code;
+    long misaligned_code;
+    long (*broken_rule)(const hf_strict *, char *address, size_t size,
+                        const void *view); /* 0: none */
+    hf_status (*make)(hf_strict *, char *address, size_t size, const void *view, hf_report *);
+    void (*edit)(hf_strict *, char *address, size_t size);
+} step;
+
+static hf_status perform_checked(hf_strict *strict, const step *wanted, char *address, size_t size,
+                                 const void *view, hf_report *report) {
+    long code = is_aligned(strict, address, size) ? wanted->broken_rule(strict, address, size, view)
+                                                  : wanted->misaligned_code;
+    if (code != 0) return violate(strict, report, wanted->call, code);
+    hf_status status =
+        take_turn(strict, report, wanted->refusal, wanted->call, wanted->refusal_code);
+    if (status == HF_OK) status = make_room(strict, report);
+    if (status == HF_OK) status = wanted->make(strict, address, size, view, report);
+    if (status == HF_OK) wanted->edit(strict, address, size);
+    return status;
+}
+
+static hf_status perform(const hf_backend *self, const step *wanted, void *address, size_t size,
+                         const void *view, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    enter(strict);
+    strict->stats.calls++;
+    hf_status status = perform_checked(strict, wanted, address, size, view, report);
+    leave(strict);
+    return status;
+}
+
+/*
+ * VirtualFree(MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) is split and decommit in one: a proper part
+ * of a placeholder is split off, private memory in whole or part becomes a placeholder.
+ */
+static long preserve_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+    (void)view;
+    const piece *found = piece_around(strict, address, size);
+    if (found == NULL) return ERROR_INVALID_ADDRESS;
+    if (found->kind == HF_VIEW) return ERROR_INVALID_PARAMETER;
+    bool whole = is_exactly(found, address, size);
+    return found->kind == HF_PLACEHOLDER && whole ? ERROR_INVALID_ADDRESS : 0;
+}
+
+static hf_status make_preserve(hf_strict *strict, char *address, size_t size, const void *view,
+                               hf_report *report) {
+    (void)view;
+    const hf_backend *under = strict->under;
+    return piece_at(strict, address)->kind == HF_PLACEHOLDER
+               ? under->split(under, address, size, report)
+               : under->decommit(under, address, size, report);
+}
+
+static void edit_to_placeholder(hf_strict *strict, char *address, size_t size) {
+    carve(strict, address, size, HF_PLACEHOLDER);
+}
+
+static hf_status preserve(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    static const step wanted = {"VirtualFree",           HF_NO_MEMORY,  ERROR_NOT_ENOUGH_MEMORY,
+                                ERROR_INVALID_PARAMETER, preserve_rule, make_preserve,
+                                edit_to_placeholder};
+    return perform(self, &wanted, address, size, NULL, report);
+}
+
+/* Two or more whole placeholders without a hole between them. */
+static long coalesce_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+    (void)view;
+    size_t covered = 0, count = 0;
+    for (size_t i = index_of(strict, address); i < strict->stats.pieces && covered < size; i++) {
+        const piece *found = &strict->pieces[i];
+        if (found->address != address + covered || found->kind != HF_PLACEHOLDER) break;
+        covered += found->size;
+        count++;
+    }
+    return covered == size && count >= 2 ? 0 : ERROR_INVALID_ADDRESS;
+}
+
+static hf_status make_coalesce(hf_strict *strict, char *address, size_t size, const void *view,
+                               hf_report *report) {
+    (void)view;
+    return strict->under->coalesce(strict->under, address, size, report);
+}
+
+static void edit_coalesce(hf_strict *strict, char *address, size_t size) {
+    size_t first = index_of(strict, address), last = index_of(strict, address + size - 1);
+    strict->pieces[first].size = size;
+    remove_at(strict, first + 1, last - first);
+}
+
+static hf_status coalesce(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    static const step wanted = {"VirtualFree",
+                                HF_NO_MEMORY,
+                                ERROR_NOT_ENOUGH_MEMORY,
+                                ERROR_INVALID_PARAMETER,
+                                coalesce_rule,
+                                make_coalesce,
+                                edit_coalesce};
+    return perform(self, &wanted, address, size, NULL, report);
+}
+
+/* MEM_REPLACE_PLACEHOLDER: exactly one placeholder, base and size. */
+static long replace_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+    (void)view;
+    const piece *found = piece_at(strict, address);
+    return is_exactly(found, address, size) && found->kind == HF_PLACEHOLDER
+               ? 0
+               : ERROR_INVALID_ADDRESS;
+}
+
+static hf_status make_commit(hf_strict *strict, char *address, size_t size, const void *view,
+                             hf_report *report) {
+    (void)view;
+    return strict->under->commit(strict->under, address, size, report);
+}
+
+static void edit_commit(hf_strict *strict, char *address, size_t size) {
+    carve(strict, address, size, HF_COMMITTED);
+}
+
+static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    static const step wanted = {"VirtualAlloc2",
+                                HF_NO_MEMORY,
+                                ERROR_COMMITMENT_LIMIT,
+                                ERROR_INVALID_PARAMETER,
+                                replace_rule,
+                                make_commit,
+                                edit_commit};
+    return perform(self, &wanted, address, size, NULL, report);
+}
+
+typedef struct view_request {
+    intptr_t file;
+    uint64_t file_offset;
+    hf_access access;
+} view_request;
+
+static long map_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+    const view_request *wanted = view;
+    size_t mask = strict->under->granule(strict->under) - 1;
+    if ((wanted->file_offset & mask) != 0) return ERROR_MAPPED_ALIGNMENT;
+    return replace_rule(strict, address, size, view);
+}
+
+static hf_status make_map(hf_strict *strict, char *address, size_t size, const void *view,
+                          hf_report *report) {
+    const view_request *wanted = view;
+    return strict->under->map(strict->under, address, size, wanted->file, wanted->file_offset,
+                              wanted->access, report);
+}
+
+static void edit_map(hf_strict *strict, char *address, size_t size) {
+    carve(strict, address, size, HF_VIEW);
+}
+
+static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                     uint64_t file_offset, hf_access access, hf_report *report) {
+    static const step wanted = {
+        "MapViewOfFile3", HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, ERROR_MAPPED_ALIGNMENT, map_rule,
+        make_map,         edit_map};
+    view_request view = {file, file_offset, access};
+    return perform(self, &wanted, address, size, &view, report);
+}
+
+/* A view goes whole. */
+static long unmap_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+    (void)view;
+    const piece *found = piece_at(strict, address);
+    return is_exactly(found, address, size) && found->kind == HF_VIEW ? 0 : ERROR_INVALID_ADDRESS;
+}
+
+static hf_status make_unmap(hf_strict *strict, char *address, size_t size, const void *view,
+                            hf_report *report) {
+    (void)view;
+    return strict->under->unmap(strict->under, address, size, report);
+}
+
+static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    static const step wanted = {"UnmapViewOfFile2",      HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY,
+                                ERROR_INVALID_PARAMETER, unmap_rule,   make_unmap,
+                                edit_to_placeholder};
+    return perform(self, &wanted, address, size, NULL, report);
+}
+
+/* ------------------------------------------------------------- hints and proof ----------- */
+
+/* Counts a call that no rule is about; OK: it may go on to the backend below. */
+static hf_status count_call(hf_strict *strict, hf_report *report, hf_status refusal,
+                            const char *call, long code) {
+    enter(strict);
+    strict->stats.calls++;
+    hf_status status = take_turn(strict, report, refusal, call, code);
+    leave(strict);
+    return status;
+}
+
+static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                        hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_NO_MEMORY, "PrefetchVirtualMemory", ERROR_NOT_ENOUGH_MEMORY);
+    if (status != HF_OK) return status;
+    return strict->under->advise(strict->under, address, size, advice, report);
+}
+
+static void name_memory(const hf_backend *self, void *address, size_t size, const char *name,
+                        hf_report *report) {
+    const hf_backend *under = strict_of(self)->under;
+    under->name(under, address, size, name, report);
+}
+
+/* Holds each region against the table on its way to the backend below. */
+typedef struct witness {
+    const hf_strict *strict;
+    const char *base;
+    bool (*next)(void *, hf_region *);
+    void *cursor;
+    bool differs;
+    size_t offset;
+} witness;
+
+static bool next_witnessed(void *data, hf_region *region) {
+    witness *seen = data;
+    if (seen->differs || !seen->next(seen->cursor, region)) return false;
+    const char *address = seen->base + region->offset;
+    const piece *found = piece_at(seen->strict, address);
+    seen->differs = !is_exactly(found, address, region->size) || found->kind != region->kind;
+    seen->offset = region->offset;
+    return !seen->differs;
+}
+
+static hf_status check_below(witness *seen, size_t *offset, hf_report *report) {
+    const hf_backend *under = seen->strict->under;
+    if (under->check) return under->check(under, seen->base, next_witnessed, seen, offset, report);
+    for (hf_region region; next_witnessed(seen, &region);) continue;
+    return HF_OK;
+}
+
+static hf_status check(const hf_backend *self, const void *base,
+                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                       hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    witness seen = {strict, base, next, cursor, false, 0};
+    enter(strict);
+    hf_status status = check_below(&seen, offset, report);
+    leave(strict);
+    if (!seen.differs) return status;
+    *offset = seen.offset;
+    return HF_STATE;
+}
+
+/* -------------------------------------------------------------------- pages -------------- */
+
+/* Adds to a count of what is alive, now that a call has succeeded. */
+static hf_status keep_count(hf_strict *strict, size_t *count, size_t more, hf_status status) {
+    if (status != HF_OK) return status;
+    enter(strict);
+    *count += more;
+    leave(strict);
+    return HF_OK;
+}
+
+static void drop_count(hf_strict *strict, size_t *count, size_t less) {
+    enter(strict);
+    *count -= less;
+    leave(strict);
+}
+
+static hf_status take_pages(const hf_backend *self, size_t size, void **address,
+                            hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_NO_MEMORY, "VirtualAlloc", ERROR_COMMITMENT_LIMIT);
+    if (status == HF_OK) status = strict->under->take_pages(strict->under, size, address, report);
+    return keep_count(strict, &strict->stats.pages, size, status);
+}
+
+static void give_pages(const hf_backend *self, void *address, size_t size) {
+    hf_strict *strict = strict_of(self);
+    strict->under->give_pages(strict->under, address, size);
+    drop_count(strict, &strict->stats.pages, size);
+}
+
+/* -------------------------------------------------------------------- files -------------- */
+
+static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
+                           intptr_t *file, uint64_t *size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_IO, "CreateFile", ERROR_NO_SYSTEM_RESOURCES);
+    if (status == HF_OK)
+        status = strict->under->file_open(strict->under, path, access, file, size, report);
+    return keep_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
+                             intptr_t *file, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    if (status == HF_OK)
+        status = strict->under->file_create(strict->under, path, size, file, report);
+    return keep_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_NO_MEMORY, "CreateFileMapping", ERROR_COMMITMENT_LIMIT);
+    if (status == HF_OK)
+        status = strict->under->file_create_shared(strict->under, size, file, report);
+    return keep_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
+                                intptr_t *file, uint64_t *size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_IO, "DuplicateHandle", ERROR_NO_SYSTEM_RESOURCES);
+    if (status == HF_OK)
+        status = strict->under->file_duplicate(strict->under, handle, access, file, size, report);
+    return keep_count(strict, &strict->stats.files, 1, status);
+}
+
+static void file_close(const hf_backend *self, intptr_t file) {
+    hf_strict *strict = strict_of(self);
+    strict->under->file_close(strict->under, file);
+    drop_count(strict, &strict->stats.files, 1);
+}
+
+/* -------------------------------------------------------------------- locks -------------- */
+
+static hf_status lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_NO_MEMORY, "InitializeSRWLock", ERROR_NOT_ENOUGH_MEMORY);
+    if (status == HF_OK) status = strict->under->lock_open(strict->under, lock, report);
+    return keep_count(strict, &strict->stats.locks, 1, status);
+}
+
+static void lock_close(const hf_backend *self, hf_lock *lock) {
+    hf_strict *strict = strict_of(self);
+    strict->under->lock_close(strict->under, lock);
+    drop_count(strict, &strict->stats.locks, 1);
+}
+
+static void lock_below(const hf_backend *self, hf_lock *lock) {
+    const hf_backend *under = strict_of(self)->under;
+    under->lock(under, lock);
+}
+
+static void unlock_below(const hf_backend *self, hf_lock *lock) {
+    const hf_backend *under = strict_of(self)->under;
+    under->unlock(under, lock);
+}
+
+/* ---------------------------------------------------------- opening and closing ---------- */
+
+static const hf_backend strict_calls = {
+    .granule = granule,
+    .reserve = reserve,
+    .release = release,
+    .split = preserve,
+    .coalesce = coalesce,
+    .commit = commit,
+    .decommit = preserve,
+    .map = map,
+    .unmap = unmap,
+    .advise = advise,
+    .name = name_memory,
+    .check = check,
+    .take_pages = take_pages,
+    .give_pages = give_pages,
+    .file_open = file_open,
+    .file_create = file_create,
+    .file_create_shared = file_create_shared,
+    .file_duplicate = file_duplicate,
+    .file_close = file_close,
+    .lock_open = lock_open,
+    .lock_close = lock_close,
+    .lock = lock_below,
+    .unlock = unlock_below,
+};
+
+/* The first table takes as many pages as the record. */
+static size_t record_bytes(const hf_backend *under) {
+    return hf_pages_for(under, sizeof(hf_strict));
+}
+
+static hf_status build(hf_strict *strict, const hf_backend *under, void *table, size_t table_bytes,
+                       hf_report *report) {
+    *strict = (hf_strict){
+        .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
+    if (under->advise == NULL) strict->calls.advise = NULL;
+    if (under->name == NULL) strict->calls.name = NULL;
+    return under->lock_open(under, &strict->lock, report);
+}
+
+static hf_status take_strict(hf_strict **strict, const hf_backend *under, hf_report *report) {
+    size_t bytes = record_bytes(under);
+    void *memory, *table;
+    hf_status status = under->take_pages(under, bytes, &memory, report);
+    if (status != HF_OK) return status;
+    status = under->take_pages(under, bytes, &table, report);
+    if (status == HF_OK) {
+        *strict = memory;
+        status = build(memory, under, table, bytes, report);
+        if (status == HF_OK) return HF_OK;
+        under->give_pages(under, table, bytes);
+    }
+    under->give_pages(under, memory, bytes);
+    return status;
+}
+
+hf_status hf_strict_open(hf_backend **strict, const hf_backend *under) {
+    if (strict == NULL) return hf_fail(HF_INVALID, "hf_strict_open", 0, 0);
+    hf_report report = {0};
+    hf_strict *opened = NULL;
+    hf_status status = take_strict(&opened, under ? under : hf_backend_native(), &report);
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
+    *strict = &opened->calls;
+    return HF_OK;
+}
+
+void hf_strict_close(hf_backend *self) {
+    if (self == NULL) return;
+    hf_strict *strict = strict_of(self);
+    const hf_backend *under = strict->under;
+    under->lock_close(under, &strict->lock);
+    under->give_pages(under, strict->pieces, strict->table_bytes);
+    under->give_pages(under, strict, record_bytes(under));
+}
+
+void hf_strict_fail(hf_backend *self, size_t nth, bool from_then_on) {
+    hf_strict *strict = strict_of(self);
+    enter(strict);
+    strict->nth = nth;
+    strict->from_then_on = from_then_on;
+    leave(strict);
+}
+
+hf_strict_stats hf_strict_get_stats(const hf_backend *self) {
+    hf_strict *strict = strict_of(self);
+    enter(strict);
+    hf_strict_stats stats = strict->stats;
+    leave(strict);
+    return stats;
+}
