@@ -5,7 +5,7 @@
  *
  *     static void adds_up(void) { CHECK_EQUAL(4, 2 + 2); }
  *
- *     CHECK_MAIN({"adds_up", adds_up})
+ *     CHECK_MAIN(TEST(adds_up))
  *
  * The program runs all of its tests, or those that its command line names, prints a line for each,
  * and its exit status says whether all succeeded. A check that fails prints what it saw and ends
@@ -39,7 +39,11 @@
 #define CHECK_STATUS(expected, expression) \
     check_status(__FILE__, __LINE__, #expression, (expected), (expression))
 
-/* The table of tests, {"name", function} each, and main. */
+/* A test is a function, called by its name: TEST(name) stands for it in the table. */
+#define TEST(function) \
+    { #function, function }
+
+/* The table of tests, and main. */
 #define CHECK_MAIN(...)                                                              \
     _Thread_local struct check_state check_state;                                    \
     int main(int count, char **names) {                                              \
@@ -61,23 +65,34 @@ extern _Thread_local struct check_state {
     char context[1000];
 } check_state;
 
-/* What the test is at (the row of a table, the n of a loop): printed with a check that fails. */
+/*
+ * What the test is at (the row of a table, the n of a loop), printed with a check that fails:
+ *
+ *     size_t outer = check_enter("row %zu", i);
+ *     ...
+ *     check_leave(outer);
+ */
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
 #endif
-static inline void
-check_context(const char *format, ...) {
+static inline size_t
+check_enter(const char *format, ...) {
+    size_t outer = strlen(check_state.context), room = sizeof check_state.context - outer;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(check_state.context, sizeof check_state.context, format, arguments);
+    int length = snprintf(check_state.context + outer, room, "\n    at ");
+    if (length >= 0 && (size_t)length < room)
+        vsnprintf(check_state.context + outer + length, room - (size_t)length, format, arguments);
     va_end(arguments);
+    return outer;
 }
+
+static inline void check_leave(size_t outer) { check_state.context[outer] = '\0'; }
 
 static inline void check_stands_alone(void) { check_state.end_of_test = NULL; }
 
 static inline void check_fail(const char *file, int line, const char *text) {
-    const char *context = check_state.context;
-    printf("%s:%d: %s%s%s\n", file, line, text, *context ? "\n    at " : "", context);
+    printf("%s:%d: %s%s\n", file, line, text, check_state.context);
     fflush(stdout);
     if (check_state.end_of_test) longjmp(*check_state.end_of_test, 1);
     exit(EXIT_FAILURE);

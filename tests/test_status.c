@@ -21,10 +21,11 @@ static bool is_one_sentence(const char *text) {
 static void every_status_has_a_text_of_its_own(void) {
     for (int status = HF_OK; status <= HF_UNSUPPORTED; status++) {
         const char *text = hf_status_text((hf_status)status);
-        check_context("status %d: %s", status, text ? text : "NULL");
+        size_t outer = check_enter("status %d: %s", status, text ? text : "NULL");
         CHECK(text != NULL && (status == HF_OK || is_one_sentence(text)));
         for (int other = HF_OK; other < status; other++)
             CHECK(strcmp(text, hf_status_text((hf_status)other)) != 0);
+        check_leave(outer);
     }
 }
 
@@ -34,6 +35,5 @@ static void a_number_that_is_no_status_has_a_text(void) {
     CHECK(is_one_sentence(hf_status_text((hf_status)-1)));
 }
 
-CHECK_MAIN({"starts_without_an_error", starts_without_an_error},
-           {"every_status_has_a_text_of_its_own", every_status_has_a_text_of_its_own},
-           {"a_number_that_is_no_status_has_a_text", a_number_that_is_no_status_has_a_text})
+CHECK_MAIN(TEST(starts_without_an_error), TEST(every_status_has_a_text_of_its_own),
+           TEST(a_number_that_is_no_status_has_a_text))

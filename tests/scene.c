@@ -1,0 +1,343 @@
+/*
+ * How a picture becomes a space, and how a space is compared with a picture.
+ */
+#include "scene.h"
+
+#include <string.h>
+
+#include "check.h"
+#include "probe.h"
+
+/* ------------------------------------------------------------------- pictures --------------- */
+
+static bool is_letter(char letter) { return letter != '\0' && strchr("pcvrw", letter) != NULL; }
+
+struct picture picture_parse(const char *text, size_t length) {
+    struct picture picture = {0};
+    size_t outer = check_enter("the picture \"%.*s\"", (int)length, text);
+    CHECK(length % 2 == 1 && length / 2 < PICTURE_GRANULES);
+    for (size_t column = 0; column < length; column += 2) {
+        bool begins = column == 0 || text[column - 1] == '|';
+        CHECK(is_letter(text[column]));
+        CHECK(begins || (text[column - 1] == ' ' && text[column - 2] == text[column]));
+        if (begins) picture.starts[picture.regions++] = picture.granules;
+        picture.letters[picture.granules++] = text[column];
+    }
+    picture.starts[picture.regions] = picture.granules;
+    check_leave(outer);
+    return picture;
+}
+
+static hf_kind kind_of(char letter) {
+    return letter == 'p' ? HF_PLACEHOLDER : letter == 'c' ? HF_COMMITTED : HF_VIEW;
+}
+
+static hf_access access_of(char letter) {
+    return letter == 'r' ? HF_READ_ONLY : letter == 'w' ? HF_COPY_ON_WRITE : HF_READ_WRITE;
+}
+
+/* --------------------------------------------------------------------- scenes --------------- */
+
+static uint64_t file_offset_of(const struct scene *scene, size_t offset) {
+    return (uint64_t)offset + scene->granule;
+}
+
+static unsigned char file_fill(size_t page) { return (unsigned char)(0x80 + page); }
+
+static unsigned char first_fill(size_t granule) { return (unsigned char)(0x10 + granule); }
+
+/* The scene's file, each page of it full of a byte of its own. */
+static void make_file(struct scene *scene) {
+    size_t pages = PICTURE_GRANULES + 1, size = pages * scene->granule;
+    hf_space_options options = {.backend = scene->backend};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&scene->file, size, scene->backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
+    CHECK_STATUS(HF_OK, hf_space_map(space, 0, size, scene->file, 0, HF_READ_WRITE));
+    for (size_t page = 0; page < pages; page++)
+        memset(hf_space_base(space) + page * scene->granule, file_fill(page), scene->granule);
+    hf_space_close(space);
+}
+
+static void build_region(struct scene *scene, size_t offset, size_t size, char letter) {
+    hf_space *space = scene->space;
+    if (offset + size < hf_space_size(space))
+        CHECK_STATUS(HF_OK, hf_space_split(space, offset, size));
+    if (kind_of(letter) == HF_COMMITTED) CHECK_STATUS(HF_OK, hf_space_commit(space, offset, size));
+    if (kind_of(letter) == HF_VIEW)
+        CHECK_STATUS(HF_OK, hf_space_map(space, offset, size, scene->file,
+                                         file_offset_of(scene, offset), access_of(letter)));
+}
+
+static void fill_committed(struct scene *scene) {
+    for (size_t i = 0; i < scene->now.granules; i++) {
+        if (scene->now.letters[i] != 'c') continue;
+        scene->filled[i] = first_fill(i);
+        memset(hf_space_base(scene->space) + i * scene->granule, scene->filled[i], scene->granule);
+    }
+}
+
+void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *strict,
+                const struct picture *picture) {
+    hf_space_options options = {.backend = backend};
+    *scene = (struct scene){.backend = backend, .strict = strict, .now = *picture};
+    scene->granule = backend->granule(backend);
+    make_file(scene);
+    CHECK_STATUS(HF_OK, hf_space_open(&scene->space, picture->granules * scene->granule, &options));
+    for (size_t i = 0; i < picture->regions; i++) {
+        size_t start = picture->starts[i], end = picture->starts[i + 1];
+        build_region(scene, start * scene->granule, (end - start) * scene->granule,
+                     picture->letters[start]);
+    }
+    fill_committed(scene);
+}
+
+void scene_close(struct scene *scene) {
+    hf_space_close(scene->space);
+    hf_file_close(scene->file);
+}
+
+/* ----------------------------------------------------- comparing with a picture ------------ */
+
+static void expect_region(const struct scene *scene, const struct picture *picture, size_t index,
+                          const hf_region *region) {
+    size_t start = picture->starts[index], count = picture->starts[index + 1] - start;
+    char letter = picture->letters[start];
+    bool is_view = kind_of(letter) == HF_VIEW;
+    CHECK_EQUAL(start * scene->granule, region->offset);
+    CHECK_EQUAL(count * scene->granule, region->size);
+    CHECK_EQUAL(kind_of(letter), region->kind);
+    CHECK_EQUAL(access_of(letter), region->access);
+    CHECK_EQUAL(is_view ? file_offset_of(scene, region->offset) : 0, region->file_offset);
+}
+
+static void expect_regions(const struct scene *scene, const struct picture *picture) {
+    hf_region region = {0}, found;
+    for (size_t i = 0; i < picture->regions; i++) {
+        CHECK(hf_space_next(scene->space, &region));
+        expect_region(scene, picture, i, &region);
+        for (size_t at = picture->starts[i]; at < picture->starts[i + 1]; at++) {
+            CHECK(hf_space_find(scene->space, at * scene->granule + at % 3, &found));
+            expect_region(scene, picture, i, &found);
+        }
+    }
+    CHECK(!hf_space_next(scene->space, &region));
+    CHECK(!hf_space_find(scene->space, picture->granules * scene->granule, &found));
+}
+
+static void expect_stats(const struct scene *scene, const struct picture *picture) {
+    hf_space_stats stats = hf_space_get_stats(scene->space);
+    size_t bytes[HF_VIEW + 1] = {0};
+    for (size_t i = 0; i < picture->granules; i++)
+        bytes[kind_of(picture->letters[i])] += scene->granule;
+    CHECK_EQUAL(bytes[HF_PLACEHOLDER], stats.placeholder_bytes);
+    CHECK_EQUAL(bytes[HF_COMMITTED], stats.committed_bytes);
+    CHECK_EQUAL(bytes[HF_VIEW], stats.view_bytes);
+    CHECK_EQUAL(picture->regions, stats.regions);
+    CHECK(stats.peak_committed_bytes >= stats.committed_bytes);
+    CHECK(stats.peak_view_bytes >= stats.view_bytes);
+    CHECK(stats.peak_regions >= stats.regions);
+}
+
+static void expect_full_of(const char *bytes, unsigned char fill, size_t size) {
+    CHECK_EQUAL(fill, (unsigned char)bytes[0]);
+    CHECK(memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+static void expect_granule(const struct scene *scene, size_t index) {
+    char *address = hf_space_base(scene->space) + index * scene->granule;
+    char letter = scene->now.letters[index];
+    size_t outer = check_enter("granule %zu, '%c'", index, letter);
+    CHECK(probe_readable(address) == (letter != 'p'));
+    CHECK(probe_writable(address) == (letter != 'p' && letter != 'r'));
+    if (letter == 'c') expect_full_of(address, scene->filled[index], scene->granule);
+    if (kind_of(letter) == HF_VIEW) expect_full_of(address, file_fill(index + 1), scene->granule);
+    check_leave(outer);
+}
+
+static void forget_what_was_released(struct scene *scene, const struct picture *picture) {
+    for (size_t i = 0; i < picture->granules; i++)
+        if (picture->letters[i] != 'c' || scene->now.letters[i] != 'c') scene->filled[i] = 0;
+    scene->now = *picture;
+}
+
+void scene_expect(struct scene *scene, const struct picture *picture) {
+    CHECK_EQUAL(picture->granules * scene->granule, hf_space_size(scene->space));
+    expect_regions(scene, picture);
+    expect_stats(scene, picture);
+    CHECK_STATUS(HF_OK, hf_space_check(scene->space));
+    forget_what_was_released(scene, picture);
+    for (size_t i = 0; i < picture->granules; i++) expect_granule(scene, i);
+    if (scene->strict) CHECK_EQUAL(0, hf_strict_get_stats(scene->strict).violations);
+}
+
+void scene_expect_text(struct scene *scene, const char *text) {
+    struct picture picture = picture_parse(text, strlen(text));
+    scene_expect(scene, &picture);
+}
+
+/* ---------------------------------------------------------------------- steps --------------- */
+
+static hf_status run_split(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_split(scene->space, offset, size);
+}
+static hf_status run_coalesce(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_coalesce(scene->space, offset, size);
+}
+static hf_status run_commit(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_commit(scene->space, offset, size);
+}
+static hf_status run_decommit(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_decommit(scene->space, offset, size);
+}
+static hf_status run_map(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_map(scene->space, offset, size, scene->file, file_offset_of(scene, offset),
+                        HF_READ_WRITE);
+}
+static hf_status run_unmap(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_unmap(scene->space, offset, size);
+}
+static hf_status run_place(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_place(scene->space, offset, size);
+}
+static hf_status run_place_file(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_place_file(scene->space, offset, size, scene->file,
+                               file_offset_of(scene, offset), HF_READ_WRITE);
+}
+static hf_status run_clear(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_clear(scene->space, offset, size);
+}
+
+const struct step step_split = {"split", run_split}, step_coalesce = {"coalesce", run_coalesce},
+                  step_commit = {"commit", run_commit}, step_decommit = {"decommit", run_decommit},
+                  step_map = {"map", run_map}, step_unmap = {"unmap", run_unmap},
+                  step_place = {"place", run_place},
+                  step_place_file = {"place_file", run_place_file},
+                  step_clear = {"clear", run_clear};
+
+/* ------------------------------------------------------------------- drawings -------------- */
+
+enum { DRAWING_LINES = 4 };
+
+struct lines {
+    const char *text[DRAWING_LINES];
+    size_t length[DRAWING_LINES];
+};
+
+static struct lines split_lines(const char *drawing) {
+    struct lines lines = {{NULL}, {0}};
+    for (size_t i = 0; *drawing; i++) {
+        CHECK(i < DRAWING_LINES);
+        lines.text[i] = drawing;
+        lines.length[i] = strcspn(drawing, "\n");
+        drawing += lines.length[i] + (drawing[lines.length[i]] == '\n');
+    }
+    return lines;
+}
+
+/* Where the picture that begins at this column ends: before two spaces, or with the line. */
+static size_t picture_end(const char *line, size_t length, size_t start) {
+    size_t end = start;
+    while (end < length && !(line[end] == ' ' && (end + 1 == length || line[end + 1] == ' ')))
+        end++;
+    return end;
+}
+
+static bool parse_line(const struct lines *lines, size_t line, size_t start, size_t end,
+                       struct picture *picture) {
+    if (!lines->text[line]) return false;
+    CHECK(lines->length[line] >= end);
+    *picture = picture_parse(lines->text[line] + start, end - start);
+    return true;
+}
+
+static void parse_range(const struct lines *lines, size_t start, size_t end, struct drawn *drawn) {
+    const char *line = lines->text[1];
+    size_t first = start, last = lines->length[1] < end ? lines->length[1] : end;
+    CHECK(line != NULL);
+    while (first < end && line[first] != '-') first++;
+    while (last > first && line[last - 1] != '-') last--;
+    CHECK(first < last && (first - start) % 2 == 0 && (last - first) % 2 == 1);
+    drawn->first = (first - start) / 2;
+    drawn->count = (last - first) / 2 + 1;
+}
+
+void drawing_each(const struct step *step, const char *drawing,
+                  void (*visit)(const struct drawn *)) {
+    struct lines lines = split_lines(drawing);
+    for (size_t start = 0, end; start < lines.length[0]; start = end) {
+        start += strspn(lines.text[0] + start, " ");
+        end = picture_end(lines.text[0], lines.length[0], start);
+        if (start == end) break;
+        struct drawn drawn = {.step = step};
+        parse_line(&lines, 0, start, end, &drawn.before);
+        parse_range(&lines, start, end, &drawn);
+        drawn.has_after = parse_line(&lines, 2, start, end, &drawn.after);
+        drawn.has_refused = parse_line(&lines, 3, start, end, &drawn.refused);
+        size_t outer =
+            check_enter("%s of %zu granules from %zu in \"%.*s\"", step->name, drawn.count,
+                        drawn.first, (int)(end - start), lines.text[0] + start);
+        visit(&drawn);
+        check_leave(outer);
+    }
+}
+
+hf_status drawn_run(const struct drawn *drawn, struct scene *scene) {
+    return drawn->step->run(scene, drawn->first * scene->granule, drawn->count * scene->granule);
+}
+
+static void on_both_backends(const struct drawn *drawn,
+                             void (*visit)(const struct drawn *, struct scene *)) {
+    struct scene scene;
+    hf_backend *strict;
+    scene_open(&scene, hf_backend_native(), NULL, &drawn->before);
+    visit(drawn, &scene);
+    scene_close(&scene);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    scene_open(&scene, strict, strict, &drawn->before);
+    visit(drawn, &scene);
+    scene_close(&scene);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+}
+
+static void becomes(const struct drawn *drawn, struct scene *scene) {
+    CHECK(drawn->has_after);
+    scene_expect(scene, &drawn->before);
+    CHECK_STATUS(HF_OK, drawn_run(drawn, scene));
+    scene_expect(scene, &drawn->after);
+}
+
+static void becomes_on_both(const struct drawn *drawn) { on_both_backends(drawn, becomes); }
+
+void drawing_becomes(const struct step *step, const char *drawing) {
+    drawing_each(step, drawing, becomes_on_both);
+}
+
+static void is_refused(const struct drawn *drawn, struct scene *scene) {
+    hf_space_stats before = hf_space_get_stats(scene->space), after;
+    size_t calls = scene->strict ? hf_strict_get_stats(scene->strict).calls : 0;
+    CHECK(!drawn->has_after);
+    CHECK_STATUS(HF_STATE, drawn_run(drawn, scene));
+    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_EQUAL(0, hf_last_error().os_code);
+    after = hf_space_get_stats(scene->space);
+    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    if (scene->strict) CHECK_EQUAL(calls, hf_strict_get_stats(scene->strict).calls);
+    scene_expect(scene, &drawn->before);
+}
+
+static void is_refused_on_both(const struct drawn *drawn) { on_both_backends(drawn, is_refused); }
+
+void drawing_is_refused(const struct step *step, const char *drawing) {
+    drawing_each(step, drawing, is_refused_on_both);
+}
+
+void check_nothing_left(const hf_backend *strict) {
+    hf_strict_stats stats = hf_strict_get_stats(strict);
+    CHECK_EQUAL(0, stats.violations);
+    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.pages);
+    CHECK_EQUAL(0, stats.files);
+    CHECK_EQUAL(0, stats.locks);
+}
