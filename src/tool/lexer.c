@@ -179,15 +179,14 @@ static size_t quote_end(struct lexer *lexer, size_t at, int quote) {
 /* R"delimiter( ... )delimiter": `at` is behind the first quote. 0 when it is nothing of the kind. */
 static size_t raw_string_end(const struct lexer *lexer, size_t at) {
     enum { LONGEST_DELIMITER = 16 };
-    size_t open = at;
-    while (class_at(lexer, open) != ' ' && byte_at(lexer, open) != '(' && open < lexer->size)
-        open++;
-    size_t size = open - at;
-    if (byte_at(lexer, open) != '(' || size > LONGEST_DELIMITER) return 0;
-    for (size_t close = find(lexer, open, ')'); close < lexer->size;) {
+    size_t size = 0;
+    while (size < LONGEST_DELIMITER && word_character_size(lexer, at + size) == 1) size++;
+    if (byte_at(lexer, at + size) != '(') return 0;
+    for (size_t close = find(lexer, at, ')'); close < lexer->size;) {
+        const char *delimiter = lexer->text + close + 1;
         size_t quote = close + 1 + size;
-        bool fits = quote < lexer->size && lexer->text[quote] == '"';
-        if (fits && memcmp(lexer->text + close + 1, lexer->text + at, size) == 0) return quote + 1;
+        bool ends = byte_at(lexer, quote) == '"' && memcmp(delimiter, lexer->text + at, size) == 0;
+        if (ends) return quote + 1;
         close = find(lexer, close + 1, ')');
     }
     return 0;
