@@ -1,0 +1,113 @@
+/*
+ * process.c -- Linux: fork, and what /proc tells.
+ */
+#define _GNU_SOURCE /* sigaction, getrusage, fileno beside ISO C */
+
+#include "process.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+/* ------------------------------------------------------------------- children --------------- */
+
+enum { EXIT_FAULT_EXPECTED = 42 };
+
+static const void *volatile expected_fault;
+
+static int exit_status_of(pid_t child) {
+    int status;
+    CHECK(child > 0);
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool process_runs(void (*function)(void *), void *argument) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        check_stands_alone();
+        function(argument);
+        fflush(NULL);
+        _exit(EXIT_SUCCESS);
+    }
+    return exit_status_of(child) == EXIT_SUCCESS;
+}
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+    (void)number, (void)context;
+    _exit(info->si_addr == expected_fault ? EXIT_FAULT_EXPECTED : EXIT_FAILURE);
+}
+
+bool process_faults_at(void (*function)(void *), void *argument, const void *address) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+        expected_fault = address;
+        check_stands_alone();
+        CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
+        function(argument);
+        _exit(EXIT_SUCCESS);
+    }
+    return exit_status_of(child) == EXIT_FAULT_EXPECTED;
+}
+
+/* ---------------------------------------------------------------- memory maps --------------- */
+
+/* The number of a line "Name:    123 kB" of smaps in bytes; 0 for other lines. */
+static size_t bytes_named(const char *line, const char *name) {
+    size_t length = strlen(name);
+    if (strncmp(line, name, length) != 0 || line[length] != ':') return 0;
+    return (size_t)strtoull(line + length + 1, NULL, 10) * 1024;
+}
+
+static void add_line(struct process_memory *sum, const char *line) {
+    sum->resident += bytes_named(line, "Rss");
+    sum->huge += bytes_named(line, "AnonHugePages");
+    if (strncmp(line, "VmFlags:", 8) != 0) return;
+    sum->advised_huge |= strstr(line, " hg") != NULL;
+    sum->advised_no_huge |= strstr(line, " nh") != NULL;
+}
+
+struct process_memory process_memory_of(const void *start, size_t size) {
+    struct process_memory sum = {0};
+    uintptr_t first = (uintptr_t)start, end = first + size, from, to;
+    char line[512];
+    bool inside = false;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    CHECK(smaps != NULL);
+    while (fgets(line, sizeof line, smaps)) {
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
+            inside = from < end && to > first;
+            sum.mappings += inside;
+        } else if (inside) {
+            add_line(&sum, line);
+        }
+    }
+    fclose(smaps);
+    return sum;
+}
+
+size_t process_faults(void) {
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (size_t)usage.ru_minflt;
+}
+
+bool process_has_huge_pages(void) {
+    char line[200] = "";
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+    if (!file) return false;
+    bool some = fgets(line, sizeof line, file) && !strstr(line, "[never]");
+    fclose(file);
+    return some;
+}

@@ -1,0 +1,389 @@
+/*
+ * hf_extend, hf_extend_zeroed, hf_resize: a block that grows where it lies.
+ */
+#include "arena_fixture.h"
+#include "spy.h"
+
+static struct refusals refusals;
+
+static hf_arena open_small(void) {
+    refusals = (struct refusals){0};
+    return fixture_open(
+        (hf_arena_options){.reserve = 64 * MIB, .on_failure = count_refusal, .user = &refusals});
+}
+
+typedef bool extend_function(hf_arena *, void *, size_t, size_t);
+static extend_function *const both[] = {hf_extend, hf_extend_zeroed};
+
+/* False with this status; nothing has changed and on_failure was not asked. */
+static void is_refused(hf_arena *arena, hf_status expected, void *block, size_t old_size,
+                       size_t new_size) {
+    for (int i = 0; i < 2; i++) {
+        struct snapshot before = snapshot_of(arena);
+        AT("%s, %#zx to %#zx", i ? "zeroed" : "plain", old_size, new_size);
+        CHECK(!both[i](arena, block, old_size, new_size));
+        CHECK_EQUAL(expected, hf_last_error().status);
+        check_unchanged(arena, &before);
+        CHECK_EQUAL(0, refusals.count);
+    }
+}
+
+/* ------------------------------------------------------------------- growing --------------- */
+
+static void the_last_block_grows_in_place(void) {
+    for (int i = 0; i < 2; i++) {
+        hf_arena arena = open_small();
+        CHECK(hf_alloc(&arena, 5, 1) != NULL);
+        char *block = hf_alloc(&arena, 100, 1);
+        fill(block, 100, 1);
+        size_t sizes[] = {100, 101, 200, 5000, 70000, MIB, 9 * MIB, 9 * MIB + 1}, size = 100;
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            AT("to %zu", sizes[j]);
+            CHECK(both[i](&arena, block, size, sizes[j]));
+            CHECK(holds(block, 100, 1));
+            CHECK(arena.pos >= block + sizes[j]);
+            if (fixture_is_exact()) CHECK(arena.pos == block + sizes[j]);
+            memset(block + 100, 0xee, sizes[j] - 100);
+            size = sizes[j];
+        }
+        char *next = hf_alloc(&arena, 1, 1);
+        CHECK(next >= block + size);
+        hf_arena_close(&arena);
+    }
+}
+
+static void a_block_of_no_bytes_grows(void) {
+    hf_arena arena = open_small();
+    char *block = hf_alloc(&arena, 0, 16);
+    CHECK(hf_extend(&arena, block, 0, 100));
+    fill(block, 100, 1);
+    CHECK(hf_alloc(&arena, 1, 1) >= (void *)(block + 100));
+    CHECK(holds(block, 100, 1));
+    hf_arena_close(&arena);
+}
+
+static void every_way_to_allocate_gives_a_block_that_grows(void) {
+    hf_arena arena = open_small();
+    struct {
+        char *block;
+        size_t size;
+    } rows[8];
+    for (size_t i = 0; i < 8; i++) {
+        AT("row %zu", i);
+        rows[0].block = i == 0 ? hf_alloc_zeroed(&arena, 10, 1) : NULL, rows[0].size = 10;
+        rows[1].block = i == 1 ? hf_alloc_array(&arena, 5, 3, 1) : NULL, rows[1].size = 15;
+        rows[2].block = i == 2 ? (char *)hf_new(&arena, double) : NULL, rows[2].size = 8;
+        rows[3].block = i == 3 ? hf_resize(&arena, NULL, 0, 33, 8) : NULL, rows[3].size = 33;
+        rows[4].block = i == 4 ? hf_strdup(&arena, "abc") : NULL, rows[4].size = 4;
+        rows[5].block = i == 5 ? hf_strndup(&arena, "abcdef", 2) : NULL, rows[5].size = 3;
+        rows[6].block = i == 6 ? hf_memdup(&arena, "abcdef", 6) : NULL, rows[6].size = 6;
+        rows[7].block = i == 7 ? hf_printf(&arena, "%d", 1234) : NULL, rows[7].size = 5;
+        CHECK(rows[i].block != NULL);
+        CHECK(hf_extend(&arena, rows[i].block, rows[i].size, 1000));
+        memset(rows[i].block, 'x', 1000);
+        CHECK(hf_extend(&arena, rows[i].block, 1000, rows[i].size));
+    }
+    hf_arena_close(&arena);
+}
+
+static void only_the_last_block_grows(void) {
+    hf_arena arena = open_small();
+    char *first = hf_alloc(&arena, 100, 8), *second = hf_alloc(&arena, 100, 8);
+    fill(first, 100, 1), fill(second, 100, 2);
+    is_refused(&arena, HF_STATE, first, 100, 101);
+    is_refused(&arena, HF_STATE, first, 100, SIZE_MAX);
+    CHECK(hf_extend(&arena, second, 100, 200));
+    is_refused(&arena, HF_STATE, first, 100, 101);
+    CHECK(holds(first, 100, 1) && holds(second, 100, 2));
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, (hf_mark)(second - hf_arena_base(&arena))));
+    CHECK(arena.pos == second);
+    hf_arena_close(&arena);
+}
+
+static void growth_past_the_reservation_is_refused(void) {
+    hf_arena arena = open_small();
+    char *block = hf_alloc(&arena, 1000, 8);
+    fill(block, 1000, 1);
+    size_t sizes[] = {64 * MIB + 1,     SIZE_MAX,
+                      SIZE_MAX - 1,     SIZE_MAX / 2,
+                      SIZE_MAX / 2 + 1, SIZE_MAX - (size_t)(uintptr_t)block,
+                      SIZE_MAX - 1000,  SIZE_MAX - (size_t)(uintptr_t)block + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        is_refused(&arena, HF_RESERVE_FULL, block, 1000, sizes[i]);
+    CHECK(holds(block, 1000, 1));
+    if (fixture_is_exact()) CHECK(hf_extend(&arena, block, 1000, 64 * MIB));
+    hf_arena_close(&arena);
+}
+
+static void a_refusal_of_the_system_changes_nothing(void) {
+    static struct spy spy;
+    spy_init(&spy, NULL);
+    refusals = (struct refusals){0};
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB,
+                                                     .backend = &spy.backend,
+                                                     .on_failure = count_refusal,
+                                                     .user = &refusals});
+    char *block = hf_alloc(&arena, 1000, 8);
+    fill(block, 1000, 1);
+    spy.largest[SPY_COMMIT] = 0;
+    is_refused(&arena, HF_NO_MEMORY, block, 1000, 5 * MIB);
+    CHECK_EQUAL(4711, hf_last_error().os_code);
+    CHECK(holds(block, 1000, 1));
+    spy.largest[SPY_COMMIT] = SIZE_MAX;
+    CHECK(hf_extend(&arena, block, 1000, 5 * MIB));
+    CHECK(holds(block, 1000, 1));
+    hf_arena_close(&arena);
+}
+
+/* ----------------------------------------------------------------- shrinking --------------- */
+
+static void shrinking_the_last_block_moves_pos_back(void) {
+    for (int i = 0; i < 2; i++) {
+        hf_arena arena = open_small();
+        char *block = hf_alloc(&arena, 5000, 8);
+        fill(block, 5000, 1);
+        size_t committed = hf_arena_get_stats(&arena).committed;
+        CHECK(both[i](&arena, block, 5000, 1000));
+        CHECK(holds(block, 1000, 1));
+        CHECK(hf_arena_get_stats(&arena).used < 1100);
+        CHECK_EQUAL(committed, hf_arena_get_stats(&arena).committed);
+        char *next = hf_alloc(&arena, 8, 8);
+        CHECK(next >= block + 1000 && next < block + 1100);
+        if (fixture_is_exact()) CHECK(next == block + 1000);
+        memset(next, 0xff, 8);
+        CHECK(holds(block, 1000, 1));
+        hf_arena_close(&arena);
+    }
+}
+
+static void the_last_block_shrinks_to_nothing_and_grows_again(void) {
+    hf_arena arena = open_small();
+    char *block = hf_alloc(&arena, 5000, 8);
+    CHECK(hf_extend(&arena, block, 5000, 0));
+    CHECK(hf_extend(&arena, block, 0, 3000));
+    memset(block, 1, 3000);
+    CHECK(hf_extend_zeroed(&arena, block, 3000, 0));
+    CHECK(hf_extend_zeroed(&arena, block, 0, 5000));
+    CHECK(is_zero(block, 5000));
+    hf_arena_close(&arena);
+}
+
+static void shrinking_another_block_frees_nothing(void) {
+    for (int i = 0; i < 2; i++) {
+        hf_arena arena = open_small();
+        char *first = hf_alloc(&arena, 1000, 8), *second = hf_alloc(&arena, 1000, 8);
+        fill(first, 1000, 1), fill(second, 1000, 2);
+        struct snapshot before = snapshot_of(&arena);
+        CHECK(both[i](&arena, first, 1000, 10));
+        CHECK(both[i](&arena, first, 10, 0));
+        CHECK(both[i](&arena, first, 0, 0));
+        CHECK(both[i](&arena, second, 1000, 1000));
+        check_unchanged(&arena, &before);
+        CHECK(holds(first, 10, 1) && holds(second, 1000, 2));
+        hf_arena_close(&arena);
+    }
+}
+
+/* ------------------------------------------------------------ what is not ours ------------- */
+
+static void foreign_blocks_are_invalid(void) {
+    hf_arena arena = open_small(), other = open_small();
+    char local[100];
+    char *block = hf_alloc(&arena, 100, 8), *foreign = hf_alloc(&other, 100, 8);
+    size_t sizes[] = {0, 50, 99, 100, 101, 1000, SIZE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        is_refused(&arena, HF_INVALID, foreign, 100, sizes[i]);
+        is_refused(&arena, HF_INVALID, local, 100, sizes[i]);
+        is_refused(&arena, HF_INVALID, NULL, 100, sizes[i]);
+        is_refused(&arena, HF_INVALID, NULL, 0, sizes[i]);
+        is_refused(&arena, HF_INVALID, hf_arena_base(&arena) - 1, 1, sizes[i]);
+        is_refused(&arena, HF_INVALID, hf_arena_base(&arena) + 64 * MIB, 0, sizes[i]);
+        is_refused(&arena, HF_INVALID, hf_arena_base(&arena) + MIB, 100, sizes[i]); /* above pos */
+        is_refused(&arena, HF_INVALID, block, 200, sizes[i]); /* reaches above pos */
+        is_refused(&arena, HF_INVALID, block, SIZE_MAX, sizes[i]);
+        is_refused(&arena, HF_INVALID, block, 0 - (uintptr_t)block, sizes[i]); /* wraps to NULL */
+    }
+    hf_arena_close(&other);
+    hf_arena_close(&arena);
+}
+
+static void a_rewound_block_is_invalid(void) {
+    hf_arena arena = open_small();
+    char *block;
+    hf_mark mark;
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    mark = hf_get_mark(&arena);
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    block = hf_alloc(&arena, 100, 8);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    is_refused(&arena, HF_INVALID, block, 100, 101);
+    is_refused(&arena, HF_INVALID, block, 100, 99);
+    hf_arena_close(&arena);
+}
+
+/* --------------------------------------------------------------------- zeros --------------- */
+
+static void new_bytes_are_zero(void) {
+    hf_arena arena = open_small();
+    size_t dirty[] = {0, 50, 100, 1000, 5000, 3 * MIB}, sizes[] = {100, 101, 1000, 20000, 4 * MIB};
+    for (size_t i = 0; i < sizeof dirty / sizeof *dirty; i++) {
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            AT("%zu dirty, to %zu", dirty[i], sizes[j]);
+            CHECK_STATUS(HF_OK, hf_reset(&arena));
+            dirty_bytes(&arena, dirty[i]);
+            char *block = hf_alloc(&arena, 100, 1);
+            fill(block, 100, 1);
+            CHECK(hf_extend_zeroed(&arena, block, 100, sizes[j]));
+            CHECK(holds(block, 100, 1) && is_zero(block + 100, sizes[j] - 100));
+        }
+    }
+    hf_arena_close(&arena);
+}
+
+static void plain_growth_clears_nothing(void) {
+    if (!fixture_is_exact()) return;
+    hf_arena arena = open_small();
+    dirty_bytes(&arena, 1000);
+    char *block = hf_alloc(&arena, 100, 1);
+    CHECK(hf_extend(&arena, block, 100, 1000));
+    CHECK(block[100] == (char)0xee && block[999] == (char)0xee);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    block = hf_alloc(&arena, 100, 1);
+    CHECK(hf_extend_zeroed(&arena, block, 100, 500));
+    CHECK(is_zero(block + 100, 400) && block[500] == (char)0xee);
+    hf_arena_close(&arena);
+}
+
+static void zeroed_growth_clears_nothing_above_the_dirty_line(void) {
+    if (!fixture_is_exact()) return;
+    hf_arena arena = open_small();
+    dirty_bytes(&arena, 500);
+    char *block = hf_alloc(&arena, 100, 1);
+    CHECK_STATUS(HF_OK, hf_ensure(&arena, 1000));
+    block[499] = block[500] = 'x';
+    CHECK(hf_extend_zeroed(&arena, block, 100, 1000));
+    CHECK(block[499] == 0 && block[500] == 'x');
+    CHECK_EQUAL(1000, hf_arena_get_stats(&arena).dirty);
+    hf_arena_close(&arena);
+}
+
+static void bytes_that_were_grown_are_dirty(void) {
+    hf_arena arena = open_small();
+    char *block = hf_alloc(&arena, 1, 1);
+    CHECK(hf_extend(&arena, block, 1, 3 * MIB));
+    memset(block, 0xee, 3 * MIB);
+    CHECK(hf_extend(&arena, block, 3 * MIB, 1));
+    CHECK(hf_arena_get_stats(&arena).dirty >= 3 * MIB);
+    char *zeroed = hf_alloc_zeroed(&arena, 2 * MIB, 1);
+    CHECK(is_zero(zeroed, 2 * MIB));
+    hf_arena_close(&arena);
+}
+
+/* -------------------------------------------------------------------- resize --------------- */
+
+static void resize_of_null_allocates(void) {
+    hf_arena arena = open_small();
+    char *block = hf_resize(&arena, NULL, 0, 100, 64);
+    CHECK(block != NULL && is_aligned(block, 64));
+    fill(block, 100, 1);
+    CHECK(hf_resize(&arena, NULL, 0, 0, 64) != NULL);
+    CHECK(holds(block, 100, 1));
+    hf_arena_close(&arena);
+}
+
+static void resize_extends_the_last_block(void) {
+    hf_arena arena = open_small();
+    char *block = hf_resize(&arena, NULL, 0, 1, 1);
+    fill(block, 1, 1);
+    for (size_t size = 1; size < 20 * MIB; size *= 3) {
+        CHECK(hf_resize(&arena, block, size, size * 3, 1) == block);
+        CHECK(holds(block, size, 1));
+        fill(block, size * 3, 1);
+    }
+    CHECK(hf_arena_get_stats(&arena).used < 60 * MIB + 100);
+    hf_arena_close(&arena);
+}
+
+static void resize_copies_another_block(void) {
+    hf_arena arena = open_small();
+    char *first = hf_alloc(&arena, 100, 8), *second = hf_alloc(&arena, 3, 1);
+    fill(first, 100, 1), fill(second, 3, 2);
+    char *moved = hf_resize(&arena, first, 100, 1000, 256);
+    CHECK(moved > second && is_aligned(moved, 256));
+    CHECK(holds(moved, 100, 1) && holds(first, 100, 1) && holds(second, 3, 2));
+    fill(moved, 1000, 3);
+    CHECK(holds(first, 100, 1) && holds(second, 3, 2));
+    hf_arena_close(&arena);
+}
+
+static void resize_never_copies_to_shrink(void) {
+    hf_arena arena = open_small();
+    char *first = hf_alloc(&arena, 100, 8), *last = hf_alloc(&arena, 1000, 8);
+    fill(first, 100, 1), fill(last, 1000, 2);
+    size_t used = hf_arena_get_stats(&arena).used;
+    CHECK(hf_resize(&arena, first, 100, 100, 8) == first);
+    CHECK(hf_resize(&arena, first, 100, 10, 8) == first);
+    CHECK(hf_resize(&arena, first, 10, 0, 8) == first);
+    CHECK_EQUAL(used, hf_arena_get_stats(&arena).used);
+    CHECK(hf_resize(&arena, last, 1000, 10, 8) == last);
+    CHECK(hf_arena_get_stats(&arena).used < used);
+    CHECK(holds(first, 10, 1) && holds(last, 10, 2));
+    hf_arena_close(&arena);
+}
+
+static void a_failed_resize_keeps_the_old_block(void) {
+    hf_arena arena = open_small();
+    char *first = hf_alloc(&arena, 100, 8), *last = hf_alloc(&arena, 100, 8);
+    fill(first, 100, 1), fill(last, 100, 2);
+    char *blocks[] = {first, last, NULL};
+    size_t sizes[] = {64 * MIB + 1, SIZE_MAX, SIZE_MAX - 100, SIZE_MAX / 2, SIZE_MAX - 4095},
+           asked = 0;
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            AT("block %zu to %#zx", i, sizes[j]);
+            struct snapshot before = snapshot_of(&arena);
+            CHECK(hf_resize(&arena, blocks[i], blocks[i] ? 100 : 0, sizes[j], 8) == NULL);
+            CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+            check_unchanged(&arena, &before);
+            CHECK_EQUAL(++asked, refusals.count);
+            CHECK_EQUAL(HF_RESERVE_FULL, refusals.status);
+            CHECK(holds(first, 100, 1) && holds(last, 100, 2));
+        }
+    }
+    hf_arena_close(&arena);
+}
+
+static void resize_of_foreign_blocks_is_invalid(void) {
+    hf_arena arena = open_small(), other = open_small();
+    char *foreign = hf_alloc(&other, 100, 8), local[100] = "";
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    struct snapshot before = snapshot_of(&arena);
+    size_t sizes[] = {0, 50, 100, 200, SIZE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        AT("to %#zx", sizes[i]);
+        CHECK(hf_resize(&arena, foreign, 100, sizes[i], 8) == NULL);
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+        CHECK(hf_resize(&arena, local, 100, sizes[i], 8) == NULL);
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+        CHECK(hf_resize(&arena, hf_arena_base(&arena), SIZE_MAX, sizes[i], 8) == NULL);
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+        check_unchanged(&arena, &before);
+    }
+    hf_arena_close(&other);
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(the_last_block_grows_in_place), TEST(a_block_of_no_bytes_grows),
+           TEST(every_way_to_allocate_gives_a_block_that_grows), TEST(only_the_last_block_grows),
+           TEST(growth_past_the_reservation_is_refused),
+           TEST(a_refusal_of_the_system_changes_nothing),
+           TEST(shrinking_the_last_block_moves_pos_back),
+           TEST(the_last_block_shrinks_to_nothing_and_grows_again),
+           TEST(shrinking_another_block_frees_nothing), TEST(foreign_blocks_are_invalid),
+           TEST(a_rewound_block_is_invalid), TEST(new_bytes_are_zero),
+           TEST(plain_growth_clears_nothing),
+           TEST(zeroed_growth_clears_nothing_above_the_dirty_line),
+           TEST(bytes_that_were_grown_are_dirty), TEST(resize_of_null_allocates),
+           TEST(resize_extends_the_last_block), TEST(resize_copies_another_block),
+           TEST(resize_never_copies_to_shrink), TEST(a_failed_resize_keeps_the_old_block),
+           TEST(resize_of_foreign_blocks_is_invalid))

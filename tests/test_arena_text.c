@@ -1,0 +1,231 @@
+/*
+ * hf_strdup, hf_strndup, hf_memdup, hf_printf, hf_vprintf.
+ */
+#include <wchar.h>
+
+#include "arena_fixture.h"
+
+static struct refusals refusals;
+
+static hf_arena open_arena(size_t reserve) {
+    refusals = (struct refusals){0};
+    return fixture_open(
+        (hf_arena_options){.reserve = reserve, .on_failure = count_refusal, .user = &refusals});
+}
+
+/* A text in an arena that was used to an odd byte before: right, and with a ref. */
+static void is_text(hf_arena *arena, const char *expected, const char *actual) {
+    CHECK(actual != NULL);
+    CHECK(strcmp(expected, actual) == 0);
+    CHECK_EQUAL(0, (size_t)(actual - hf_arena_base(arena)) % 8);
+    CHECK(hf_from_ref(arena, hf_to_ref(arena, actual)) == actual);
+    CHECK(hf_alloc(arena, 3, 1) != NULL);
+}
+
+static void copies_texts(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    static char large[300000];
+    memset(large, 'x', sizeof large - 1);
+    const char *texts[] = {"", "a", "seven ch", "eight cha", "\xff\x80\x01", large};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char *copy = hf_strdup(&arena, texts[i]);
+        CHECK(copy != texts[i]);
+        is_text(&arena, texts[i], copy);
+    }
+    CHECK_EQUAL(0, refusals.count);
+    hf_arena_close(&arena);
+}
+
+static void copies_parts_of_texts(void) {
+    hf_arena arena = open_arena(MIB);
+    static const char unterminated[3] = {'a', 'b', 'c'};
+    is_text(&arena, "", hf_strndup(&arena, "abc", 0));
+    is_text(&arena, "ab", hf_strndup(&arena, "abc", 2));
+    is_text(&arena, "abc", hf_strndup(&arena, "abc", 3));
+    is_text(&arena, "abc", hf_strndup(&arena, "abc", 4));
+    is_text(&arena, "abc", hf_strndup(&arena, "abc", SIZE_MAX));
+    is_text(&arena, "ab", hf_strndup(&arena, "ab\0cd", 5));
+    is_text(&arena, "abc", hf_strndup(&arena, unterminated, 3));
+    is_text(&arena, "", hf_strndup(&arena, unterminated, 0));
+    hf_arena_close(&arena);
+}
+
+static void copies_bytes(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    static unsigned char bytes[70000];
+    size_t sizes[] = {0, 1, 7, 8, 9, 1000, sizeof bytes};
+    fill(bytes, sizeof bytes, 1);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        AT("%zu bytes", sizes[i]);
+        CHECK(hf_alloc(&arena, 3, 1) != NULL);
+        char *copy = hf_memdup(&arena, bytes, sizes[i]);
+        CHECK(copy != NULL && is_aligned(copy, 8) && holds(copy, sizes[i], 1));
+        CHECK(hf_to_ref(&arena, copy) != 0);
+        char *again = hf_memdup(&arena, copy, sizes[i]); /* of the arena's own last block */
+        CHECK(again != NULL && again >= copy + sizes[i] && holds(again, sizes[i], 1));
+    }
+    hf_arena_close(&arena);
+}
+
+static void a_null_text_is_invalid(void) {
+    hf_arena arena = open_arena(MIB);
+    CHECK(hf_alloc(&arena, 3, 1) != NULL);
+    struct snapshot before = snapshot_of(&arena);
+    CHECK(hf_strdup(&arena, NULL) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(hf_strndup(&arena, NULL, 10) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(hf_strndup(&arena, NULL, 0) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    check_unchanged(&arena, &before);
+    hf_arena_close(&arena);
+}
+
+static void copies_that_do_not_fit_are_refused(void) {
+    hf_arena arena = open_arena(64 * KIB);
+    static char large[80000];
+    memset(large, 'x', sizeof large - 1);
+    struct snapshot before = snapshot_of(&arena);
+    CHECK(hf_strdup(&arena, large) == NULL);
+    CHECK_EQUAL(sizeof large, refusals.size);
+    CHECK(hf_strndup(&arena, large, 70000) == NULL);
+    CHECK_EQUAL(70001, refusals.size);
+    CHECK(hf_memdup(&arena, large, sizeof large) == NULL);
+    CHECK_EQUAL(sizeof large, refusals.size);
+    CHECK(hf_memdup(&arena, large, SIZE_MAX) == NULL);
+    CHECK(hf_printf(&arena, "%s", large) == NULL);
+    CHECK_EQUAL(sizeof large, refusals.size);
+    CHECK_EQUAL(5, refusals.count);
+    CHECK_EQUAL(HF_RESERVE_FULL, refusals.status);
+    check_unchanged(&arena, &before);
+    hf_arena_close(&arena);
+}
+
+/* ------------------------------------------------------------------ formatting ------------- */
+
+static void formats(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    is_text(&arena, "plain", hf_printf(&arena, "plain"));
+    is_text(&arena, "", hf_printf(&arena, "%s", ""));
+    is_text(&arena, "7 -1 0x1f a\tb 2.50 %",
+            hf_printf(&arena, "%d %ld 0x%x %s %.2f %%", 7, -1L, 31u, "a\tb", 2.5));
+    hf_arena_close(&arena);
+}
+
+static char *through_vprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
+static char *through_vprintf(hf_arena *arena, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = hf_vprintf(arena, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+static void formats_from_a_list(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    is_text(&arena, "one 2 3.0", through_vprintf(&arena, "%s %d %.1f", "one", 2, 3.0));
+    is_text(&arena, "", through_vprintf(&arena, "%s", ""));
+    hf_arena_close(&arena);
+}
+
+static void is_padded_number(const char *text, size_t width) {
+    CHECK(text != NULL && strlen(text) == width);
+    CHECK(text[width - 1] == '7' && text[0] == (width == 1 ? '7' : ' '));
+}
+
+/* Lengths from fitting below limit to needing growth several times over. */
+static void formats_texts_of_every_length(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    for (int width = 1; width < 3000000; width += 1 + width / 3) {
+        AT("width %d", width);
+        is_padded_number(hf_printf(&arena, "%*d", width, 7), (size_t)width);
+        is_padded_number(through_vprintf(&arena, "%*d", width, 7), (size_t)width);
+    }
+    hf_arena_close(&arena);
+}
+
+/* With exactly as many bytes left in the reservation, with one more, and with one less. */
+static void formats_into_the_last_byte(void) {
+    if (!fixture_is_exact()) return;
+    size_t granule = fixture_granule();
+    for (size_t length = 1; length < 40; length += 6) {
+        for (size_t less = 0; less < 3; less++) {
+            AT("%zu characters, %zu bytes left", length, length + 2 - less);
+            hf_arena arena = open_arena(granule);
+            size_t before = (granule - length - 1) / 8 * 8, left = granule - before;
+            CHECK(hf_alloc(&arena, before, 1) != NULL);
+            size_t width = left - 2 + less; /* its zero makes it one longer */
+            struct snapshot snapshot = snapshot_of(&arena);
+            char *text = hf_printf(&arena, "%*d", (int)width, 7);
+            if (less < 2) {
+                is_padded_number(text, width);
+                CHECK(text + width + 1 == arena.pos);
+            } else {
+                CHECK(text == NULL);
+                CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+                CHECK_EQUAL(1, refusals.count);
+                CHECK_EQUAL(width + 1, refusals.size);
+                check_unchanged(&arena, &snapshot);
+            }
+            hf_arena_close(&arena);
+        }
+    }
+}
+
+static void formats_texts_of_the_same_arena(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    char *text = hf_strdup(&arena, "ab");
+    for (size_t length = 2; length < 100000; length *= 2) {
+        text = hf_printf(&arena, "%s%s", text, text);
+        CHECK(text != NULL && strlen(text) == length * 2);
+        CHECK(strncmp(text, "abab", 4) == 0 && strcmp(text + length * 2 - 4, "abab") == 0);
+    }
+    hf_arena_close(&arena);
+}
+
+/* The next block must not begin inside of the text, nor the text keep room that it does not need. */
+static void takes_what_the_text_needs(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    for (int width = 1; width < 50; width++) {
+        char *text = hf_printf(&arena, "%*d", width, 7), *next = hf_alloc(&arena, 1, 1);
+        CHECK(next > text + width && next < text + width + 64);
+        if (fixture_is_exact()) CHECK(next == text + width + 1);
+        *next = 'x';
+        is_padded_number(text, (size_t)width);
+    }
+    hf_arena_close(&arena);
+}
+
+/* No character of the C locale: printf refuses it. */
+static void a_format_that_printf_refuses_is_invalid(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    static const wchar_t wide[] = {'a', 0x20ac, 0};
+    CHECK(hf_alloc(&arena, 3, 1) != NULL);
+    struct snapshot before = snapshot_of(&arena);
+    CHECK(hf_printf(&arena, "%ls", wide) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(through_vprintf(&arena, "%ls", wide) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    check_unchanged(&arena, &before);
+    CHECK(hf_printf(&arena, "%d", 7) != NULL);
+    hf_arena_close(&arena);
+}
+
+/* A text that was formatted and then refused must not show in memory promised to be zero. */
+static void leaves_no_dirt_behind(void) {
+    if (!fixture_is_exact()) return;
+    hf_arena arena = open_arena(fixture_granule());
+    size_t room = fixture_granule() - 16;
+    CHECK(hf_alloc(&arena, 16, 1) != NULL);
+    CHECK(hf_printf(&arena, "%.*d", (int)room, 7) == NULL);
+    char *block = hf_alloc_zeroed(&arena, room, 1);
+    CHECK(block != NULL && is_zero(block, room));
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(copies_texts), TEST(copies_parts_of_texts), TEST(copies_bytes),
+           TEST(a_null_text_is_invalid), TEST(copies_that_do_not_fit_are_refused), TEST(formats),
+           TEST(formats_from_a_list), TEST(formats_texts_of_every_length),
+           TEST(formats_into_the_last_byte), TEST(formats_texts_of_the_same_arena),
+           TEST(takes_what_the_text_needs), TEST(a_format_that_printf_refuses_is_invalid),
+           TEST(leaves_no_dirt_behind))
