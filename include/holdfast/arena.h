@@ -111,18 +111,20 @@ typedef enum hf_huge_pages {
 
 /*
  * Called when an allocation of `size` bytes failed. True: try again (something was freed, say by
- * hf_rewind, or a limit was raised); false: the allocation returns NULL. It may leave by longjmp or
- * by a C++ exception: the arena is whole and no lock is held.
+ * hf_rewind, or a limit was raised); false: the allocation returns NULL. After INVALID no second try
+ * can help, so the answer counts for nothing. It may leave by longjmp or by a C++ exception: the
+ * arena is whole and no lock is held.
  */
 typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void *user);
 
 /* Zero is a good default for every field. Fields are only ever appended. */
 typedef struct hf_arena_options {
-    size_t reserve; /* bytes of address space, rounded up to the granule; 0: 64 GiB, or 256 MiB
-                             on 32-bit. Where refused, it falls back by halving ... */
-    size_t least_reserve; /* ... down to this; 0: 1 MiB, or `reserve` if that is less */
-    void *base;           /* exact address (a multiple of HF_BASE_ALIGNMENT), or NO_ADDRESS */
-    size_t retain;        /* hf_reset keeps at least so much committed; SIZE_MAX: all */
+    /* Bytes of address space, rounded up to the granule; 0: 64 GiB, or 256 MiB on 32-bit. Where
+     * the system refuses, it is halved down to least_reserve (0: 1 MiB, or reserve if less). */
+    size_t reserve;
+    size_t least_reserve;
+    void *base;    /* exact address (a multiple of HF_BASE_ALIGNMENT), or NO_ADDRESS */
+    size_t retain; /* hf_reset keeps at least so much committed; SIZE_MAX: all */
     hf_huge_pages huge_pages;
     bool populate;             /* fault pages in when they are committed: no faults later */
     bool fault_after_rewind;   /* debugging: whole pages that are rewound fault from then on and are

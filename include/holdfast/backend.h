@@ -121,7 +121,7 @@ struct hf_backend {
      * UNSUPPORTED where the system does not know it. */
     hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
     /* Shows a name for the range in the system's tools. Harmless when refused. */
-    void (*name)(const hf_backend *, void *address, size_t size, const char *name);
+    void (*name)(const hf_backend *, void *address, size_t size, const char *name, hf_report *);
     /* Compares the system's own list of mappings with the regions, which next() gives one after
      * the other, their offsets counted from base; false after the last. STATE: they differ, with
      * the first offset that does in *offset. */
@@ -129,7 +129,7 @@ struct hf_backend {
                        bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
                        hf_report *);
 
-    /* --- Pages for holdfast's own records: zeroed, apart from every space. --- */
+    /* --- Pages for holdfast's own records: zeroed, apart from every space; NO_MEMORY. --- */
 
     hf_status (*take_pages)(const hf_backend *, size_t size, void **address, hf_report *);
     void (*give_pages)(const hf_backend *, void *address, size_t size);

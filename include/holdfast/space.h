@@ -136,8 +136,9 @@ hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_fi
                               uint64_t file_offset, hf_access access);
 
 /*
- * Decommit or unmap all in the range, then coalesce it with what is placeholder at its ends. The
- * range may hold placeholders, whole views, and committed regions in whole or in part.
+ * Decommit or unmap all in the range, then coalesce it with the placeholder that touches it at
+ * each end, if any. The range may hold placeholders and committed regions, both in whole or in
+ * part, and whole views.
  *      |  p  |  c  |  v  |    c    | p |  ->  |         p         |  c  | p |
  *             <-------------->
  * STATE: a part of a view; nothing has changed. Where the system refuses a step half-way, the

@@ -1,0 +1,559 @@
+/*
+ * arena.c -- the bump allocator: everything of holdfast/arena.h but texts and scratch.
+ *
+ *      base          pos        limit                               base + reserved
+ *      |  handed out  |  ready   |              placeholder               |
+ *                       ^ dirty line: what was handed out once and given back lies below
+ *
+ * What holds between any two calls:
+ *      base <= pos <= limit <= base + reserved
+ *      [base, limit) is committed
+ *      [max(pos, dirty line), limit) is zero
+ *      [limit, base + reserved) is one placeholder, unless the system refused to undo a step; then
+ *      the next growth mends it
+ *
+ * The fast path in the header touches pos alone. So what it would have to count is worked out
+ * when pos goes back: the dirty line and the peaks are highest positions, and pos only rises
+ * between two such moments.
+ *
+ * The header's limit and the arena's own can differ: in a checked process (see marking.h) the
+ * header's is kept at pos, which sends every allocation through hf_alloc_slow to be marked.
+ */
+#include <holdfast/arena.h>
+#include <holdfast/space.h>
+
+#include <string.h>
+
+#include "arena.h"
+#include "fail.h"
+#include "marking.h"
+#include "pages.h"
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
+#define HUGE_PAGE MIB(2)
+
+#if SIZE_MAX > UINT32_MAX
+#define DEFAULT_RESERVE ((size_t)64 << 30)
+#else
+#define DEFAULT_RESERVE MIB(256)
+#endif
+#define DEFAULT_LEAST MIB(1)
+
+typedef struct arena_core {
+    struct hf_arena_state shown; /* first: base, for the header */
+    hf_space *space;
+    const hf_backend *backend;
+    hf_arena_options options;
+    size_t granule, reserved;
+    size_t small_end; /* up to this offset growth is in small steps */
+    size_t huge_from; /* from this offset on the placeholder is advised */
+    size_t limit;     /* offset; the header's may be lower */
+    size_t peeked;    /* offset to which hf_top has shown bytes, in a checked process */
+    size_t dirty, peak, recent_peak, keep;
+    size_t depth; /* of open scopes */
+    size_t growths;
+    bool checked;
+} arena_core;
+
+static arena_core *core_of(const hf_arena *arena) { return (arena_core *)(void *)arena->state; }
+
+static char *at(const arena_core *core, size_t offset) { return core->shown.base + offset; }
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static size_t clamp(size_t value, size_t low, size_t high) {
+    return smaller(larger(value, low), high);
+}
+
+static size_t used(const hf_arena *arena) { return hf_get_mark(arena); }
+
+static void set_pos(hf_arena *arena, size_t offset) {
+    const arena_core *core = core_of(arena);
+    arena->pos = at(core, offset);
+    arena->limit = core->checked ? arena->pos : at(core, core->limit);
+}
+
+/* ---------------------------------------------------------------- failing ---------------- */
+
+/* Tells the program of a failure that is noted already. True: try again. */
+static bool ask_program(hf_arena *arena, size_t size) {
+    hf_error error = hf_last_error();
+    if (arena->state == NULL || core_of(arena)->options.on_failure == NULL) return false;
+    const hf_arena_options *options = &core_of(arena)->options;
+    bool again = options->on_failure(arena, error.status, size, options->user);
+    hf_fail_again(error); /* the callback's own calls may have failed too */
+    return again && arena->state != NULL;
+}
+
+void *hf_arena_fail(hf_arena *arena, const char *call, size_t size) {
+    hf_fail(HF_INVALID, call, used(arena), size);
+    ask_program(arena, size);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- growing ---------------- */
+
+static size_t align_end(const arena_core *core, size_t offset) {
+    size_t short_of = (0 - (uintptr_t)at(core, offset)) & (HUGE_PAGE - 1);
+    return offset + short_of;
+}
+
+/* Where the next step ends: small steps first, so that a small arena stays small; then half of
+ * what is committed, between 2 and 64 MiB, ending at a huge page. */
+static size_t step_end(const arena_core *core, size_t needed) {
+    size_t half = core->limit / 2, end;
+    if (needed <= core->small_end && core->limit < core->small_end) {
+        end = larger(needed, core->limit + clamp(half, KIB(64), MIB(2)));
+        end = smaller(hf_round_up(end, core->granule), core->small_end);
+    } else {
+        end = align_end(core, larger(needed, core->limit + clamp(half, MIB(2), MIB(64))));
+    }
+    return smaller(end, core->reserved);
+}
+
+/* Behind limit lies more than one placeholder when an undo was refused: make it one again. */
+static hf_status place(arena_core *core, size_t size) {
+    hf_status status = hf_space_place(core->space, core->limit, size);
+    if (status != HF_STATE) return status;
+    status = hf_space_clear(core->space, core->limit, core->reserved - core->limit);
+    return status == HF_OK ? hf_space_place(core->space, core->limit, size) : status;
+}
+
+static hf_status populate(arena_core *core, size_t size) {
+    hf_status status = hf_space_advise(core->space, core->limit, size, HF_ADVISE_POPULATE);
+    if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
+    hf_error error = hf_last_error();
+    hf_space_clear(core->space, core->limit, size); /* if refused too, the next place mends it */
+    return hf_fail_again(error);
+}
+
+static hf_status commit_to(arena_core *core, size_t end) {
+    size_t size = end - core->limit;
+    hf_status status = place(core, size);
+    if (status == HF_OK && core->options.populate) status = populate(core, size);
+    if (status != HF_OK) return status;
+    if (core->checked) hf_mark_free(at(core, core->limit), size);
+    core->limit = end;
+    core->growths++;
+    return HF_OK;
+}
+
+/* Commits up to `needed` at least; where a whole step is refused, exactly what is needed. */
+static hf_status grow(arena_core *core, size_t needed) {
+    if (needed <= core->limit) return HF_OK;
+    size_t end = step_end(core, needed), exact = hf_round_up(needed, core->granule);
+    hf_status status = commit_to(core, end);
+    if (status != HF_OK && exact < end) status = commit_to(core, exact);
+    return status;
+}
+
+/* Makes sure of `size` bytes behind `from`, an offset of at most what is reserved. */
+static hf_status make_room(arena_core *core, size_t from, size_t size) {
+    if (size > core->reserved - from) return hf_fail(HF_RESERVE_FULL, "hf_alloc", from, size);
+    return grow(core, from + size);
+}
+
+/* -------------------------------------------------------------- marking ------------------ */
+
+/* What a block of `size` bytes takes: in a checked process with a red zone behind it. */
+static size_t footprint(const arena_core *core, size_t size) {
+    if (!core->checked || size > SIZE_MAX - 2 * HF_RED_ZONE) return size;
+    return hf_round_up(size, HF_MARKING_ALIGNMENT) + HF_RED_ZONE;
+}
+
+/* Bytes that hf_top has shown keep what was written there; the others become undefined. */
+static void mark_block(arena_core *core, size_t block, size_t size) {
+    if (!core->checked) return;
+    size_t end = block + size, shown = larger(core->peeked, block);
+    if (end > shown)
+        hf_mark_used(at(core, shown), end - shown);
+    else
+        hf_mark_free(at(core, end), shown - end);
+    core->peeked = 0;
+}
+
+/* ------------------------------------------------------------- allocating ---------------- */
+
+static bool is_alignment(size_t align) {
+    return (align & (align - 1)) == 0 && align - 1 < HF_MAX_ALIGNMENT;
+}
+
+static void *take(hf_arena *arena, size_t size, size_t align) {
+    arena_core *core = core_of(arena);
+    if (core->checked) align = larger(align, HF_MARKING_ALIGNMENT);
+    size_t pad = (0 - (uintptr_t)arena->pos) & (align - 1);
+    size_t room = core->reserved - used(arena), bytes = footprint(core, size);
+    if (pad > room || bytes > room - pad) {
+        hf_fail(HF_RESERVE_FULL, "hf_alloc", used(arena), size);
+        return NULL;
+    }
+    size_t block = used(arena) + pad;
+    if (grow(core, block + bytes) != HF_OK) return NULL;
+    mark_block(core, block, size);
+    set_pos(arena, block + bytes);
+    return at(core, block);
+}
+
+void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
+    if (arena->state == NULL || !is_alignment(align)) return hf_arena_fail(arena, "hf_alloc", size);
+    void *block;
+    do {
+        block = take(arena, size, align);
+    } while (block == NULL && ask_program(arena, size));
+    return block;
+}
+
+/* Bytes above the dirty line are zero already. */
+static void clear_bytes(const arena_core *core, char *bytes, size_t size) {
+    size_t offset = (size_t)(bytes - core->shown.base);
+    if (core->checked) hf_mark_defined(bytes, size);
+    if (offset < core->dirty) memset(bytes, 0, smaller(size, core->dirty - offset));
+}
+
+void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align) {
+    char *block = hf_alloc(arena, size, align);
+    if (block) clear_bytes(core_of(arena), block, size);
+    return block;
+}
+
+void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align) {
+    bool wraps = size > 0 && count > SIZE_MAX / size;
+    return hf_alloc_zeroed(arena, wraps ? SIZE_MAX : count * size, align);
+}
+
+/* A block of this arena: all of it handed out. */
+static bool is_block(const hf_arena *arena, const void *block, size_t size) {
+    if (arena->state == NULL) return false;
+    uintptr_t offset = (uintptr_t)block - (uintptr_t)arena->state->base;
+    return offset <= used(arena) && size <= used(arena) - offset;
+}
+
+/* In a checked process a block of no bytes at pos has no red zone yet. */
+static bool is_last(const hf_arena *arena, size_t block, size_t size) {
+    const arena_core *core = core_of(arena);
+    return block + footprint(core, size) == used(arena) || (size == 0 && block == used(arena));
+}
+
+static void note_highest(hf_arena *arena) {
+    arena_core *core = core_of(arena);
+    size_t highest = used(arena);
+    core->dirty = larger(core->dirty, highest);
+    core->peak = larger(core->peak, highest);
+    core->recent_peak = larger(core->recent_peak, highest);
+}
+
+static void shrink_last(hf_arena *arena, size_t block, size_t new_size) {
+    arena_core *core = core_of(arena);
+    note_highest(arena);
+    if (core->checked) {
+        size_t end = block + new_size;
+        hf_mark_free(at(core, end), larger(used(arena), core->peeked) - end);
+        core->peeked = 0;
+    }
+    set_pos(arena, block + footprint(core, new_size));
+}
+
+static bool grow_last(hf_arena *arena, size_t block, size_t old_size, size_t new_size) {
+    arena_core *core = core_of(arena);
+    if (make_room(core, block, footprint(core, new_size)) != HF_OK) return false;
+    mark_block(core, block + old_size, new_size - old_size);
+    set_pos(arena, block + footprint(core, new_size));
+    return true;
+}
+
+bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
+    if (!is_block(arena, block, old_size)) {
+        hf_fail(HF_INVALID, "hf_extend", used(arena), new_size);
+        return false;
+    }
+    size_t offset = (size_t)((char *)block - arena->state->base);
+    bool last = is_last(arena, offset, old_size);
+    if (last && new_size > old_size) return grow_last(arena, offset, old_size, new_size);
+    if (last && new_size < old_size) shrink_last(arena, offset, new_size);
+    if (new_size <= old_size) return true;
+    hf_fail(HF_STATE, "hf_extend", offset, new_size);
+    return false;
+}
+
+bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
+    if (!hf_extend(arena, block, old_size, new_size)) return false;
+    if (new_size > old_size)
+        clear_bytes(core_of(arena), (char *)block + old_size, new_size - old_size);
+    return true;
+}
+
+static void *copy(hf_arena *arena, const void *block, size_t old_size, size_t new_size,
+                  size_t align) {
+    void *moved = hf_alloc(arena, new_size, align);
+    if (moved) memcpy(moved, block, old_size);
+    return moved;
+}
+
+void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align) {
+    if (block == NULL) return hf_alloc(arena, new_size, align);
+    if (!is_block(arena, block, old_size) || !is_alignment(align))
+        return hf_arena_fail(arena, "hf_resize", new_size);
+    bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
+    if (fits && hf_extend(arena, block, old_size, new_size)) return block;
+    return copy(arena, block, old_size, new_size, align);
+}
+
+/* In a checked process blocks begin at a multiple of the marking alignment: so must a peek. */
+static void align_pos(hf_arena *arena) {
+    arena_core *core = core_of(arena);
+    if (core->checked)
+        set_pos(arena, smaller(hf_round_up(used(arena), HF_MARKING_ALIGNMENT), core->reserved));
+}
+
+/* The program may write to all that it is shown: that much is dirty now. */
+static char *show(hf_arena *arena, size_t *room) {
+    arena_core *core = core_of(arena);
+    size_t red_zone = footprint(core, 0), shown = core->limit - used(arena);
+    shown = shown > red_zone ? shown - red_zone : 0;
+    if (core->checked) {
+        core->peeked = used(arena) + shown;
+        hf_mark_used(arena->pos, shown);
+    }
+    core->dirty = larger(core->dirty, used(arena) + shown);
+    if (room) *room = shown;
+    return arena->pos;
+}
+
+char *hf_top(hf_arena *arena, size_t least, size_t *room) {
+    if (arena->state == NULL) return hf_arena_fail(arena, "hf_top", least);
+    do {
+        align_pos(arena);
+        if (make_room(core_of(arena), used(arena), footprint(core_of(arena), least)) == HF_OK)
+            return show(arena, room);
+    } while (ask_program(arena, least));
+    return NULL;
+}
+
+hf_status hf_ensure(hf_arena *arena, size_t size) {
+    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_ensure", 0, size);
+    return make_room(core_of(arena), used(arena), size);
+}
+
+/* -------------------------------------------------------------- going back --------------- */
+
+static void go_back(hf_arena *arena, size_t offset) {
+    arena_core *core = core_of(arena);
+    note_highest(arena);
+    if (core->checked) {
+        size_t highest = larger(used(arena), core->peeked);
+        hf_mark_free(at(core, offset), highest - offset);
+        core->peeked = 0;
+    }
+    set_pos(arena, offset);
+}
+
+/*
+ * Debugging: the whole pages handed back become placeholder and pos stays behind them.
+ *      |  handed out   |mark       pos|    ->    |  handed out   |  |ppppppppp|pos
+ */
+static hf_status fault_back(hf_arena *arena, size_t offset) {
+    arena_core *core = core_of(arena);
+    size_t from = hf_round_up(offset, core->granule);
+    size_t to = hf_round_up(used(arena), core->granule);
+    if (from >= to) {
+        go_back(arena, offset);
+        return HF_OK;
+    }
+    go_back(arena, from);
+    set_pos(arena, to);
+    return hf_space_clear(core->space, from, to - from);
+}
+
+hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
+    if (arena->state == NULL || mark > used(arena))
+        return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (core_of(arena)->options.fault_after_rewind) return fault_back(arena, mark);
+    go_back(arena, mark);
+    return HF_OK;
+}
+
+static hf_advice advice_of(const arena_core *core) {
+    return core->options.huge_pages == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE;
+}
+
+/* A hint: where it is refused there are more page faults, and nothing else. */
+static void advise(const arena_core *core, size_t from, size_t to) {
+    from = larger(from, core->huge_from);
+    if (from < to) hf_space_advise(core->space, from, to - from, advice_of(core));
+}
+
+/* The highest region down to `keep` becomes placeholder. Where only the joining of the
+ * placeholders was refused, its memory is gone all the same. */
+static hf_status release_last(arena_core *core, size_t keep) {
+    hf_region region;
+    hf_space_find(core->space, core->limit - 1, &region);
+    size_t from = larger(region.offset, keep);
+    hf_status status = hf_space_clear(core->space, from, core->limit - from);
+    hf_space_find(core->space, from, &region);
+    if (region.kind == HF_PLACEHOLDER) core->limit = from;
+    return status;
+}
+
+/* From the top, region by region: a refusal on the way leaves everything below it in order. */
+static hf_status release_beyond(hf_arena *arena, size_t keep) {
+    arena_core *core = core_of(arena);
+    size_t old_limit = core->limit;
+    hf_status status = HF_OK;
+    while (status == HF_OK && core->limit > keep) status = release_last(core, keep);
+    hf_error error = hf_last_error();
+    if (core->checked) hf_mark_defined(at(core, core->limit), old_limit - core->limit);
+    advise(core, core->limit, old_limit);
+    core->dirty = smaller(core->dirty, core->limit);
+    core->peeked = 0;
+    set_pos(arena, used(arena));
+    return status == HF_OK ? HF_OK : hf_fail_again(error);
+}
+
+hf_status hf_trim(hf_arena *arena, size_t keep) {
+    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_trim", 0, keep);
+    arena_core *core = core_of(arena);
+    size_t kept = smaller(larger(used(arena), keep), core->limit);
+    return release_beyond(arena, hf_round_up(kept, core->granule));
+}
+
+/* What recent peaks needed: falls by an eighth at each reset that needed less. */
+static void update_keep(arena_core *core) {
+    size_t faded = core->keep - core->keep / 8;
+    core->keep = larger(larger(core->recent_peak, faded), core->options.retain);
+    core->recent_peak = 0;
+}
+
+static bool is_worth_trimming(const arena_core *core) {
+    return core->limit > core->keep && core->limit - core->keep > larger(MIB(2), core->keep / 4);
+}
+
+hf_status hf_reset(hf_arena *arena) {
+    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_reset", 0, 0);
+    arena_core *core = core_of(arena);
+    hf_status status = hf_rewind(arena, 0);
+    core->depth = 0;
+    update_keep(core);
+    if (status != HF_OK || !is_worth_trimming(core)) return status;
+    return hf_trim(arena, core->keep);
+}
+
+hf_scope hf_scope_begin(hf_arena *arena) {
+    size_t depth = arena->state ? ++core_of(arena)->depth : 0;
+    return (hf_scope){arena, used(arena), depth};
+}
+
+hf_status hf_scope_end(hf_scope scope) {
+    hf_arena *arena = scope.arena;
+    if (arena == NULL || arena->state == NULL || scope.depth == 0 ||
+        scope.depth > core_of(arena)->depth)
+        return hf_fail(HF_STATE, "hf_scope_end", scope.mark, 0);
+    if (scope.mark <= used(arena)) core_of(arena)->depth = scope.depth - 1;
+    return hf_rewind(arena, scope.mark);
+}
+
+/* ------------------------------------------------------------------- refs ---------------- */
+
+hf_ref hf_to_ref(const hf_arena *arena, const void *pointer) {
+    if (pointer == NULL) return 0;
+    size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)hf_arena_base(arena));
+    uint64_t ref = 1 + (uint64_t)offset / 8;
+    if (!is_block(arena, pointer, 0) || offset % 8 != 0 || ref > UINT32_MAX) {
+        hf_fail(HF_INVALID, "hf_to_ref", offset, 0);
+        return 0;
+    }
+    return (hf_ref)ref;
+}
+
+bool hf_owns(const hf_arena *arena, const void *pointer) {
+    if (arena->state == NULL) return false;
+    return (uintptr_t)pointer - (uintptr_t)arena->state->base < core_of(arena)->reserved;
+}
+
+char *hf_arena_base(const hf_arena *arena) { return arena->state ? arena->state->base : NULL; }
+
+/* -------------------------------------------------------------- statistics --------------- */
+
+hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
+    if (arena->state == NULL) return (hf_arena_stats){0};
+    const arena_core *core = core_of(arena);
+    hf_space_stats space = hf_space_get_stats(core->space);
+    size_t system_calls = 0;
+    for (size_t step = 0; step < HF_STEPS; step++) system_calls += space.system_calls[step];
+    return (hf_arena_stats){
+        .used = used(arena),
+        .committed = space.committed_bytes,
+        .reserved = core->reserved,
+        .peak = larger(core->peak, used(arena)),
+        .dirty = larger(core->dirty, used(arena)),
+        .growths = core->growths,
+        .system_calls = system_calls,
+    };
+}
+
+/* ---------------------------------------------------------- opening and closing ---------- */
+
+static size_t or_default(size_t value, size_t otherwise) { return value ? value : otherwise; }
+
+static hf_status open_space(arena_core *core) {
+    const hf_arena_options *options = &core->options;
+    size_t mask = core->granule - 1;
+    size_t reserve = or_default(options->reserve, DEFAULT_RESERVE);
+    size_t least = or_default(options->least_reserve, smaller(reserve, DEFAULT_LEAST));
+    if (larger(reserve, least) > SIZE_MAX - mask)
+        return hf_fail(HF_NO_ADDRESS, "hf_arena_open", 0, reserve);
+    hf_space_options wanted = {options->base, hf_round_up(least, core->granule), options->name,
+                               core->backend};
+    return hf_space_open(&core->space, hf_round_up(reserve, core->granule), &wanted);
+}
+
+static void start(arena_core *core) {
+    uintptr_t base = (uintptr_t)hf_space_base(core->space);
+    bool always = core->options.huge_pages == HF_HUGE_ALWAYS;
+    core->shown.base = hf_space_base(core->space);
+    core->reserved = hf_space_size(core->space);
+    core->checked = hf_is_checked_process();
+    core->small_end = always ? 0 : HUGE_PAGE - (base & (HUGE_PAGE - 1));
+    core->huge_from = always ? align_end(core, 0) : core->small_end;
+    if (core->options.huge_pages == HF_HUGE_NEVER) core->huge_from = 0;
+    advise(core, 0, core->reserved);
+}
+
+static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
+    const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
+    size_t pages = hf_pages_for(backend, sizeof(arena_core));
+    hf_report report = {0};
+    void *memory;
+    hf_status status = backend->take_pages(backend, pages, &memory, &report);
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, pages);
+    arena_core *core = memory;
+    core->backend = backend;
+    core->options = *options;
+    core->granule = backend->granule(backend);
+    status = open_space(core);
+    if (status != HF_OK) {
+        backend->give_pages(backend, memory, pages);
+        return status;
+    }
+    start(core);
+    arena->state = &core->shown;
+    set_pos(arena, 0);
+    return HF_OK;
+}
+
+hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
+    *arena = (hf_arena){0};
+    return open_core(arena, options ? options : &(hf_arena_options){0});
+}
+
+void hf_arena_close(hf_arena *arena) {
+    if (arena->state == NULL) return;
+    arena_core *core = core_of(arena);
+    if (core->checked) hf_mark_defined(core->shown.base, core->limit);
+    hf_space_close(core->space);
+    core->backend->give_pages(core->backend, core, hf_pages_for(core->backend, sizeof *core));
+    *arena = (hf_arena){0};
+}

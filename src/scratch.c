@@ -1,0 +1,26 @@
+/*
+ * scratch.c -- two arenas for temporary work: the one that is not the conflict is always free to
+ * rewind.
+ */
+#include <holdfast/arena.h>
+
+#include "fail.h"
+
+hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options) {
+    *scratch = (hf_scratch){0};
+    if (options && options->base) return hf_fail(HF_INVALID, "hf_scratch_open", 0, 0);
+    hf_status status = hf_arena_open(&scratch->arenas[0], options);
+    if (status != HF_OK) return status;
+    status = hf_arena_open(&scratch->arenas[1], options);
+    if (status != HF_OK) hf_arena_close(&scratch->arenas[0]);
+    return status;
+}
+
+void hf_scratch_close(hf_scratch *scratch) {
+    hf_arena_close(&scratch->arenas[1]);
+    hf_arena_close(&scratch->arenas[0]);
+}
+
+hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict) {
+    return hf_scope_begin(&scratch->arenas[conflict == &scratch->arenas[0]]);
+}

@@ -1,0 +1,73 @@
+/*
+ * host.h -- all that the command asks of an operating system beside memory: files, folders, the
+ * clock, the terminal, and running itself once more.
+ *
+ * One file for each system implements it: host_posix.c. Nothing else here includes a system header.
+ */
+#ifndef TOUR_HOST_H
+#define TOUR_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ------------------------------------------------------------- files and folders ---------- */
+
+typedef enum host_kind { HOST_FILE, HOST_FOLDER, HOST_OTHER } host_kind;
+
+struct host_entry {
+    host_kind kind;
+    uint64_t size;        /* of a file, in bytes */
+    uint64_t identity[2]; /* the same for two paths that lead to one thing */
+};
+
+/* Follows links. False: host_error_text(). */
+bool host_look(const char *path, struct host_entry *entry);
+
+/* Calls back with each name in the folder, in no order, without "." and "..". */
+bool host_list(const char *folder, void (*each)(const char *name, void *user), void *user);
+
+/* A file for reading from its start to its end. Negative: host_error_text(). */
+intptr_t host_open(const char *path);
+int64_t host_read(intptr_t file, void *bytes, size_t room); /* 0 at the end */
+void host_close(intptr_t file);
+
+/* What the system said of the last of these that failed. */
+const char *host_error_text(void);
+
+/* ---------------------------------------------------------------- this process ----------- */
+
+uint64_t host_now(void); /* nanoseconds since some moment */
+
+struct host_usage {
+    uint64_t page_faults;
+    uint64_t peak_bytes; /* the most memory that was ever resident */
+};
+
+struct host_usage host_get_usage(void);
+
+/* The C library whose malloc this is, say "glibc 2.36". */
+const char *host_c_library(void);
+
+/* A function of a library that is loaded for it alone, so that it replaces nothing; NULL: none. */
+typedef void (*host_function)(void);
+host_function host_load(const char *library, const char *name);
+
+/* The columns of the terminal behind a stream; 0 when there is none that understands escapes. */
+size_t host_terminal_columns(FILE *stream);
+
+/* ------------------------------------------------------------- this program again -------- */
+
+/*
+ * Runs this command again in a process of its own, with these arguments (NULL behind the last) and
+ * `input` as its standard input, and reads its standard output into `output`, a string of up to
+ * `room` bytes with its end. False when it could not run or its exit status is not 0.
+ */
+bool host_run_again(const char *const *arguments, const void *input, size_t input_size,
+                    char *output, size_t room);
+
+/* To be called first in main: standard streams as the system wants them, and where the program is. */
+void host_prepare(const char *program);
+
+#endif
