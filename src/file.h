@@ -6,9 +6,8 @@
 
 #include <holdfast/file.h>
 
-/* Every view holds its file: one more user, one less. The last one closes it. */
+/* One user more: every view holds its file. hf_file_close is one less. */
 void hf_file_hold(hf_file *file);
-#define hf_file_drop hf_file_close
 
 intptr_t hf_file_handle(const hf_file *file);
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);

@@ -39,6 +39,7 @@ typedef struct span {
     hf_file *file; /* of a view; else NULL */
     uint64_t file_offset;
     hf_access access;
+    hf_advice advice; /* of a hint */
 } span;
 
 static size_t end_of(const span *wanted) { return wanted->offset + wanted->size; }
@@ -55,15 +56,15 @@ static size_t *bytes_of(hf_space_stats *stats, hf_kind kind) {
                                   : &stats->view_bytes;
 }
 
-static void raise(size_t *peak, size_t value) {
+static void keep_highest(size_t *peak, size_t value) {
     if (value > *peak) *peak = value;
 }
 
 static void note_peaks(hf_space *space) {
     hf_space_stats *stats = &space->stats;
-    raise(&stats->peak_committed_bytes, stats->committed_bytes);
-    raise(&stats->peak_view_bytes, stats->view_bytes);
-    raise(&stats->peak_regions, space->map.count);
+    keep_highest(&stats->peak_committed_bytes, stats->committed_bytes);
+    keep_highest(&stats->peak_view_bytes, stats->view_bytes);
+    keep_highest(&stats->peak_regions, space->map.count);
 }
 
 static hf_status settle(hf_space *space, hf_step step, hf_status status, const hf_report *report,
@@ -146,7 +147,7 @@ static void set_view(hf_space *space, hf_node *node, const span *wanted) {
 
 static void set_placeholder(hf_space *space, hf_node *node) {
     name_range(space, node->offset, size_of(space, node));
-    if (node->file) hf_file_drop(node->file);
+    if (node->file) hf_file_close(node->file);
     node->file = NULL;
     node->file_offset = 0;
     node->access = HF_READ_WRITE;
@@ -290,7 +291,12 @@ static hf_status map(hf_space *space, const span *wanted) {
 
 hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                        uint64_t file_offset, hf_access access) {
-    span wanted = {"hf_space_map", offset, size, file, file_offset, access};
+    span wanted = {.call = "hf_space_map",
+                   .offset = offset,
+                   .size = size,
+                   .file = file,
+                   .file_offset = file_offset,
+                   .access = access};
     if (!is_view(space, &wanted)) return refuse(HF_INVALID, &wanted);
     return perform(space, map, &wanted);
 }
@@ -366,7 +372,12 @@ hf_status hf_space_place(hf_space *space, size_t offset, size_t size) {
 
 hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_file *file,
                               uint64_t file_offset, hf_access access) {
-    span wanted = {"hf_space_place_file", offset, size, file, file_offset, access};
+    span wanted = {.call = "hf_space_place_file",
+                   .offset = offset,
+                   .size = size,
+                   .file = file,
+                   .file_offset = file_offset,
+                   .access = access};
     if (!is_view(space, &wanted)) return refuse(HF_INVALID, &wanted);
     return perform(space, place, &wanted);
 }
@@ -415,14 +426,9 @@ hf_status hf_space_clear(hf_space *space, size_t offset, size_t size) {
 
 /* ---------------------------------------------------------------------- hints ------------ */
 
-typedef struct hint {
-    span span; /* first, so that a step can be handed it as its span */
-    hf_advice advice;
-} hint;
-
-static bool can_advise(const hf_space *space, const hint *wanted) {
-    for (const hf_node *node = find(space, &wanted->span);
-         node && node->offset < end_of(&wanted->span); node = node->next) {
+static bool can_advise(const hf_space *space, const span *wanted) {
+    for (const hf_node *node = find(space, wanted); node && node->offset < end_of(wanted);
+         node = node->next) {
         if (node->kind == HF_VIEW) return false;
         if (node->kind == HF_PLACEHOLDER && wanted->advice == HF_ADVISE_POPULATE) return false;
     }
@@ -430,12 +436,11 @@ static bool can_advise(const hf_space *space, const hint *wanted) {
 }
 
 static hf_status advise(hf_space *space, const span *wanted) {
-    const hint *hinted = (const hint *)wanted;
-    if (!can_advise(space, hinted)) return refuse(HF_STATE, wanted);
+    if (!can_advise(space, wanted)) return refuse(HF_STATE, wanted);
     if (space->backend->advise == NULL) return refuse(HF_UNSUPPORTED, wanted);
     hf_report report = {0};
     hf_status status = space->backend->advise(space->backend, space->base + wanted->offset,
-                                              wanted->size, hinted->advice, &report);
+                                              wanted->size, wanted->advice, &report);
     return settle(space, HF_STEP_ADVISE, status, &report, wanted->offset, wanted->size);
 }
 
@@ -444,9 +449,9 @@ static bool is_advice(hf_advice advice) {
 }
 
 hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice) {
-    hint wanted = {{.call = "hf_space_advise", .offset = offset, .size = size}, advice};
-    if (!is_advice(advice)) return refuse(HF_INVALID, &wanted.span);
-    return perform(space, advise, &wanted.span);
+    span wanted = {.call = "hf_space_advise", .offset = offset, .size = size, .advice = advice};
+    if (!is_advice(advice)) return refuse(HF_INVALID, &wanted);
+    return perform(space, advise, &wanted);
 }
 
 /* ---------------------------------------------------------- opening and closing ---------- */
@@ -539,7 +544,7 @@ void hf_space_close(hf_space *space) {
     const hf_backend *backend = space->backend;
     for (hf_node *node = space->map.first; node; node = node->next) {
         backend->release(backend, space->base + node->offset, size_of(space, node), node->kind);
-        if (node->file) hf_file_drop(node->file);
+        if (node->file) hf_file_close(node->file);
     }
     hf_region_map_close(&space->map);
     backend->lock_close(backend, space->lock);

@@ -39,8 +39,9 @@
  * space; each is one atomic change of the regions. What a thread does to the memory of a region
  * that another releases is the program's business.
  *
- * Costs: finding a region is O(log n) of the regions; each step is one system call at most, and
- * records come from pages of the backend's, never from malloc.
+ * Costs: finding a region is O(log n) of the regions; a step is one system call at most, and a
+ * second where the space has a name or the system refuses. Records come from pages of the
+ * backend's, never from malloc.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H

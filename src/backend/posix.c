@@ -24,6 +24,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -378,12 +379,12 @@ static bool is_view(const mapping *found, const hf_region *region, uint64_t into
                     uint64_t into_mapping) {
     static const char *const access[] = {
         [HF_READ_WRITE] = "rw-s", [HF_READ_ONLY] = "r--s", [HF_COPY_ON_WRITE] = "rw-p"};
-    return found->inode != 0 && __builtin_strcmp(found->access, access[region->access]) == 0 &&
+    return found->inode != 0 && strcmp(found->access, access[region->access]) == 0 &&
            found->file_offset + into_mapping == region->file_offset + into_region;
 }
 
 static bool is_private(const mapping *found, const char *access) {
-    return found->inode == 0 && __builtin_strcmp(found->access, access) == 0;
+    return found->inode == 0 && strcmp(found->access, access) == 0;
 }
 
 /* Does the mapping show at `address`, which lies in it, what the region says? */

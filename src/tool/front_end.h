@@ -58,7 +58,7 @@ struct memory_kind {
 
     const struct totals *(*totals)(const struct front_end *);
     /* The names used most, keywords apart, into an array of `room`; returns how many. */
-    size_t (*most_used)(const struct front_end *, struct name_count *names, size_t room);
+    size_t (*most_used)(struct front_end *, struct name_count *names, size_t room);
 };
 
 extern const struct memory_kind on_holdfast, on_malloc, on_mimalloc;

@@ -1,8 +1,8 @@
 /*
  * names.h -- interning: each identifier is kept once, and known by a reference from then on.
  *
- * Written once over the memory that the including file defines (front_end_work.h has the list): a
- * name_ref is 32 bits in an arena and a pointer elsewhere.
+ * Written once over the memory that the including file defines, see front_end_work.h: a name_ref is
+ * 32 bits in an arena and a pointer elsewhere.
  *
  * The hash table is an array of chains and doubles where it lies: a chain i of n parts into the
  * chains i and i + n, so nothing is rebuilt, and an array that can grow in place is never copied.
@@ -10,24 +10,9 @@
  *     n = 2:   [0] a c e      [1] b d
  *     n = 4:   [0] a e        [1] b        [2] c        [3] d
  */
-#include <stdint.h>
 #include <string.h>
 
 #include "keywords.h"
-
-struct name {
-    name_ref next; /* in its chain */
-    uint32_t hash;
-    uint32_t uses;
-    uint32_t keyword : 1, size : 31;
-    char text[];
-};
-
-struct names {
-    name_ref *chains;
-    size_t chain_count; /* a power of two */
-    size_t count;       /* of names, keywords too */
-};
 
 enum { FIRST_CHAINS = 1024 };
 

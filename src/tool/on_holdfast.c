@@ -1,0 +1,113 @@
+/*
+ * on_holdfast.c -- the front end on holdfast.
+ *
+ *   kept    |text|text|name|name|text|name| ...     one contiguous arena: a name is a 32-bit ref
+ *   table   |chain|chain| ...                       an arena of its own, so that it grows in place
+ *   lists   |token|token| ...                       scratch, rewound behind each file
+ *
+ * Nothing is freed one by one: closing the arenas is all.
+ */
+#include "on_holdfast.h"
+
+#include "holdfast.h"
+
+typedef hf_ref name_ref;
+
+#include "front_end_types.h"
+
+struct memory {
+    hf_arena kept, table;
+    hf_scratch scratch;
+    hf_scope list;
+    size_t list_peak;
+};
+
+static inline struct name *memory_name(const struct memory *memory, name_ref ref) {
+    return hf_from_ref(&memory->kept, ref);
+}
+
+static struct name *memory_new_name(struct memory *memory, size_t size, name_ref *ref) {
+    struct name *name = hf_alloc(&memory->kept, size, 8);
+    *ref = hf_to_ref(&memory->kept, name);
+    return *ref ? name : NULL;
+}
+
+/* The table is the last block of its arena, always: it is extended, never copied. */
+static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, size_t old,
+                                    size_t count) {
+    if (!chains) return hf_new_array(&memory->table, name_ref, count);
+    bool grown = hf_extend_zeroed(&memory->table, chains, old * sizeof *chains,
+                                  count * sizeof *chains);
+    return grown ? chains : NULL;
+}
+
+/* What was filled stays where it is: the top of the arena does not move while it grows. */
+static char *memory_text(struct memory *memory, char *text, size_t filled, size_t least,
+                         size_t *room) {
+    (void)text, (void)filled;
+    return hf_top(&memory->kept, least, room);
+}
+
+static bool memory_keep_text(struct memory *memory, char *text, size_t size) {
+    return hf_alloc(&memory->kept, size, 1) == text;
+}
+
+static void memory_drop_text(struct memory *memory, char *text) { (void)memory, (void)text; }
+
+static void memory_begin_list(struct memory *memory) {
+    memory->list = hf_scratch_begin(&memory->scratch, &memory->kept);
+}
+
+static struct listed *memory_grow_list(struct memory *memory, struct listed *tokens, size_t old,
+                                       size_t count) {
+    return hf_resize(memory->list.arena, tokens, old * sizeof *tokens, count * sizeof *tokens, 8);
+}
+
+static void memory_end_list(struct memory *memory, struct listed *tokens) {
+    size_t used = hf_get_mark(memory->list.arena);
+    (void)tokens;
+    if (used > memory->list_peak) memory->list_peak = used;
+    hf_scope_end(memory->list);
+}
+
+static bool memory_open(struct memory *memory, const hf_backend *backend) {
+    hf_arena_options kept = {.name = "kept", .backend = backend};
+    hf_arena_options table = {.name = "table", .backend = backend};
+    hf_arena_options lists = {.name = "lists", .backend = backend};
+    return hf_arena_open(&memory->kept, &kept) == HF_OK &&
+           hf_arena_open(&memory->table, &table) == HF_OK &&
+           hf_scratch_open(&memory->scratch, &lists) == HF_OK;
+}
+
+static void memory_close(struct memory *memory, struct names *names) {
+    (void)names;
+    hf_scratch_close(&memory->scratch);
+    hf_arena_close(&memory->table);
+    hf_arena_close(&memory->kept);
+}
+
+#define WORK_NAME "holdfast"
+#define WORK_KIND on_holdfast
+#include "front_end_work.h"
+
+hf_arena *on_holdfast_arena(struct front_end *front_end, front_end_arena arena) {
+    struct memory *memory = &front_end->memory;
+    switch (arena) {
+    case ARENA_KEPT: return &memory->kept;
+    case ARENA_TABLE: return &memory->table;
+    default: return &memory->scratch.arenas[0];
+    }
+}
+
+bool on_holdfast_empty(struct front_end *front_end) {
+    bool reset = true;
+    for (front_end_arena arena = 0; arena < ARENAS; arena++)
+        reset &= hf_reset(on_holdfast_arena(front_end, arena)) == HF_OK;
+    return work_start(front_end) && reset;
+}
+
+size_t on_holdfast_list_peak(struct front_end *front_end) {
+    size_t peak = front_end->memory.list_peak;
+    front_end->memory.list_peak = 0;
+    return peak;
+}

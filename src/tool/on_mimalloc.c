@@ -1,0 +1,49 @@
+/*
+ * on_mimalloc.c -- the front end on mimalloc.
+ *
+ * A program that links mimalloc runs on it, its malloc too, and would be compared with itself. So
+ * it is loaded when it is wanted, in the process that does the work on it. A call through a pointer
+ * costs what a call into a linked library costs.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "front_end.h"
+#include "host.h"
+#include "on_mimalloc.h"
+
+typedef struct name *name_ref;
+
+static void *(*heap_alloc)(size_t);
+static void *(*heap_resize)(void *, size_t);
+static void (*heap_free)(void *);
+
+#ifdef HOLDFAST_MIMALLOC_LIBRARY
+
+static host_function mimalloc(const char *name) {
+    return host_load(HOLDFAST_MIMALLOC_LIBRARY, name);
+}
+
+int on_mimalloc_version(void) {
+    int (*version)(void) = (int (*)(void))mimalloc("mi_version");
+    return version ? version() : 0;
+}
+
+static bool heap_open(void) {
+    heap_alloc = (void *(*)(size_t))mimalloc("mi_malloc");
+    heap_resize = (void *(*)(void *, size_t))mimalloc("mi_realloc");
+    heap_free = (void (*)(void *))mimalloc("mi_free");
+    return heap_alloc && heap_resize && heap_free;
+}
+
+#else
+
+int on_mimalloc_version(void) { return 0; }
+
+static bool heap_open(void) { return false; }
+
+#endif
+
+#define WORK_NAME "mimalloc"
+#define WORK_KIND on_mimalloc
+#include "on_heap.h"
