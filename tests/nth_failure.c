@@ -12,10 +12,13 @@ void failure_on(struct failure *failure) {
     hf_strict_stats stats = hf_strict_get_stats(failure->strict);
     failure->calls -= stats.calls;
     failure->failed -= stats.failures;
+    failure->is_on = true;
     hf_strict_fail(failure->strict, failure->nth, failure->from_then_on);
 }
 
 void failure_off(struct failure *failure) {
+    if (!failure->is_on) return;
+    failure->is_on = false;
     hf_strict_stats stats = hf_strict_get_stats(failure->strict);
     failure->calls += stats.calls;
     failure->failed += stats.failures;

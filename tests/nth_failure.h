@@ -24,7 +24,7 @@ struct failure {
     hf_backend *strict; /* fresh for each attempt */
     const void *user;
     size_t nth; /* this call fails, counted from failure_on */
-    bool from_then_on;
+    bool from_then_on, is_on;
     size_t calls;  /* counted while on */
     size_t failed; /* of these */
 };
@@ -35,7 +35,7 @@ struct failure {
  */
 size_t each_failure(void (*attempt)(struct failure *), const void *user);
 
-/* Failures are switched off when an attempt begins. */
+/* Once in an attempt, which begins with failures off; switching off twice is harmless. */
 void failure_on(struct failure *failure);
 void failure_off(struct failure *failure);
 

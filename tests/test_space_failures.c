@@ -1,0 +1,476 @@
+/*
+ * Every step, composite and opening with the n-th call of the system failing, for every n.
+ *
+ * A call that fails leaves all as it was: regions, memory, contents. The header makes three
+ * exceptions. Two are here, to the letter: an undo that the system refuses too leaves the pieces,
+ * each of them true (the fourth line of a drawing); a clear stops where the system refused, and
+ * calling it again finishes. The third, a decommit at the limit on mappings, is in test_limits.c.
+ */
+#include "check.h"
+#include "nth_failure.h"
+#include "scene.h"
+
+/* ---------------------------------------------------------- steps and composites ------------ */
+
+static void expect_last_error(hf_status status) {
+    hf_error error = hf_last_error();
+    CHECK(status == error.status);
+    CHECK(error.os_code != 0);
+    CHECK(error.call != NULL && strncmp(error.call, "hf_", 3) != 0);
+}
+
+/* The regions are as before, or in the pieces of a refused undo, and finishing works on both. */
+static void expect_undone(const struct drawn *drawn, struct scene *scene, bool may_be_refused) {
+    if (hf_last_error().call != NULL && strcmp(hf_last_error().call, HF_UNDO_REFUSED) != 0) {
+        scene_expect(scene, &drawn->before);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, scene));
+        return;
+    }
+    struct drawn rest = *drawn;
+    rest.step = drawn->step == &step_place ? &step_commit : &step_map;
+    CHECK(may_be_refused && drawn->has_refused);
+    scene_expect(scene, &drawn->refused);
+    CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
+}
+
+static void attempt_step(struct failure *failure) {
+    const struct drawn *drawn = failure->user;
+    struct scene scene;
+    scene_open(&scene, failure->strict, failure->strict, &drawn->before);
+    scene_expect(&scene, &drawn->before);
+    failure_on(failure);
+    hf_status status = drawn_run(drawn, &scene);
+    failure_off(failure);
+    CHECK((status == HF_OK) == (failure->failed == 0));
+    CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).refusals);
+    if (status != HF_OK) {
+        expect_last_error(status);
+        expect_undone(drawn, &scene, failure->from_then_on);
+    }
+    scene_expect(&scene, &drawn->after);
+    scene_close(&scene);
+}
+
+static void fail_each_call(const struct drawn *drawn) {
+    CHECK(each_failure(attempt_step, drawn) > 0);
+}
+
+static void steps_change_nothing(void) {
+    drawing_each(&step_split,
+                 "p p p     p p p     p p p     c|p p p|c     v|p p p|v\n"
+                 "-           -         ---         -           ---    \n"
+                 "p|p p     p|p|p     p|p p     c|p|p|p|c     v|p p|p|v\n",
+                 fail_each_call);
+    drawing_each(&step_coalesce,
+                 "p|p     p|p p|p     c|p|p|c     v|p|p p|p|v     p|p|p|p\n"
+                 "---     -------       ---         -------         ---  \n"
+                 "p p     p p p p     c|p p|c     v|p p p p|v     p|p p|p\n",
+                 fail_each_call);
+    drawing_each(&step_commit,
+                 "p     p|p p|p     c|p p|c     v|p p|v\n"
+                 "-       ---         ---         ---  \n"
+                 "c     p|c c|p     c|c c|c     v|c c|v\n",
+                 fail_each_call);
+    drawing_each(&step_decommit,
+                 "c c     p|c c c|p     c|c c c|c     v|c c c|v\n"
+                 "---         -           ---             ---  \n"
+                 "p p     p|c|p|c|p     c|p p|c|c     v|c|p p|v\n",
+                 fail_each_call);
+    drawing_each(&step_map,
+                 "p     p|p p|p     c|p p|c     v|p p|v\n"
+                 "-       ---         ---         ---  \n"
+                 "v     p|v v|p     c|v v|c     v|v v|v\n",
+                 fail_each_call);
+    drawing_each(&step_unmap,
+                 "v     p|v v|p     c|r r|c     v|w w|v\n"
+                 "-       ---         ---         ---  \n"
+                 "p     p|p p|p     c|p p|c     v|p p|v\n",
+                 fail_each_call);
+}
+
+static void place_is_undone_whole(void) {
+    drawing_each(&step_place,
+                 "p p     p p p     p p p     p p p     c|p p p|v     p|p p p|p\n"
+                 "---     ---         -         ---         -           -      \n"
+                 "c c     c c|p     p|c|p     p|c c     c|p|c|p|v     p|c|p p|p\n"
+                 "p p     p p|p     p|p|p     p|p p     c|p|p|p|v     p|p|p p|p\n",
+                 fail_each_call);
+}
+
+static void place_file_is_undone_whole(void) {
+    drawing_each(&step_place_file,
+                 "p p     p p p     p p p     p p p     c|p p p|v     p|p p p|p\n"
+                 "---     ---         -         ---         -           -      \n"
+                 "v v     v v|p     p|v|p     p|v v     c|p|v|p|v     p|v|p p|p\n"
+                 "p p     p p|p     p|p|p     p|p p     c|p|p|p|v     p|p|p p|p\n",
+                 fail_each_call);
+}
+
+/* ---------------------------------------------------------------------- clear --------------- */
+
+static void append_region(struct picture *picture, const struct picture *from, size_t start,
+                          size_t end, char letter) {
+    picture->starts[picture->regions++] = start;
+    picture->starts[picture->regions] = picture->granules = end;
+    memset(picture->letters + start, letter, end - start);
+    CHECK(end <= from->granules);
+}
+
+/* A region of `before` whose part in [first, end) was given back. */
+static void append_released(struct picture *after, const struct picture *before, size_t index,
+                            size_t first, size_t end) {
+    size_t start = before->starts[index], stop = before->starts[index + 1];
+    char letter = before->letters[start];
+    size_t low = first < start ? start : first > stop ? stop : first;
+    size_t high = end > stop ? stop : end < low ? low : end;
+    if (letter == 'p' || low == high) {
+        append_region(after, before, start, stop, letter);
+        return;
+    }
+    if (start < low) append_region(after, before, start, low, letter);
+    append_region(after, before, low, high, 'p');
+    if (high < stop) append_region(after, before, high, stop, letter);
+}
+
+/* All in [first, end) was given back, region by region, and nothing coalesced. */
+static struct picture released(const struct picture *before, size_t first, size_t end) {
+    struct picture after = {0};
+    for (size_t i = 0; i < before->regions; i++) append_released(&after, before, i, first, end);
+    return after;
+}
+
+/* How far a clear came that was refused: to the error's offset, or, when what is there is
+ * placeholder already, to its end, with only the coalesce refused. */
+static size_t granules_cleared(const struct drawn *drawn, const struct scene *scene) {
+    hf_region there;
+    CHECK(hf_space_find(scene->space, hf_last_error().offset, &there));
+    if (there.kind == HF_PLACEHOLDER) return drawn->first + drawn->count;
+    return hf_last_error().offset / scene->granule;
+}
+
+static void attempt_clear(struct failure *failure) {
+    const struct drawn *drawn = failure->user;
+    struct scene scene;
+    scene_open(&scene, failure->strict, failure->strict, &drawn->before);
+    failure_on(failure);
+    hf_status status = drawn_run(drawn, &scene);
+    failure_off(failure);
+    CHECK((status == HF_OK) == (failure->failed == 0));
+    CHECK(failure->failed <= 1);
+    if (status != HF_OK) {
+        expect_last_error(status);
+        struct picture partly =
+            released(&drawn->before, drawn->first, granules_cleared(drawn, &scene));
+        scene_expect(&scene, &partly);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
+    }
+    scene_expect(&scene, &drawn->after);
+    scene_close(&scene);
+}
+
+static void fail_each_call_of_clear(const struct drawn *drawn) {
+    CHECK(each_failure(attempt_clear, drawn) > 0);
+}
+
+static void clear_stops_where_it_is_refused(void) {
+    drawing_each(&step_clear,
+                 "c c     v v     p|c c|p     p|v v|p     c c c c     p|p|p     c|p|p|c\n"
+                 "---     ---       ---         ---         ---         -         ---  \n"
+                 "p p     p p     p p p p     p p p p     c|p p|c     p p p     c|p p|c\n",
+                 fail_each_call_of_clear);
+    drawing_each(&step_clear,
+                 "c|v|p|c     p|c|v|c|p     c c|p|v|c c     v|c c|c c|v     r|w|v|c\n"
+                 "-------       -----         -------         -------       -------\n"
+                 "p p p p     p p p p p     c|p p p p|c     v|p p p p|v     p p p p\n",
+                 fail_each_call_of_clear);
+}
+
+/* A range in which there is nothing to do asks for nothing, and cannot fail. */
+static void attempt_idle_clear(struct failure *failure) {
+    struct scene scene;
+    struct picture picture = picture_parse("c|p p p|c", 9);
+    scene_open(&scene, failure->strict, failure->strict, &picture);
+    failure_on(failure);
+    CHECK_STATUS(HF_OK, hf_space_clear(scene.space, 2 * scene.granule, scene.granule));
+    failure_off(failure);
+    CHECK_EQUAL(0, failure->calls);
+    scene_expect(&scene, &picture);
+    scene_close(&scene);
+}
+
+static void clear_of_placeholder_asks_for_nothing(void) {
+    CHECK_EQUAL(0, each_failure(attempt_idle_clear, NULL));
+}
+
+/* ----------------------------------------------------------------------- hints -------------- */
+
+static void attempt_advice(struct failure *failure) {
+    const hf_advice *advice = failure->user;
+    struct scene scene;
+    struct picture picture = picture_parse("p|c c|p", 7);
+    scene_open(&scene, failure->strict, failure->strict, &picture);
+    failure_on(failure);
+    hf_status status = hf_space_advise(scene.space, scene.granule, 2 * scene.granule, *advice);
+    failure_off(failure);
+    if (failure->failed) {
+        CHECK_STATUS(HF_NO_MEMORY, status);
+        expect_last_error(status);
+        CHECK_EQUAL(scene.granule, hf_last_error().offset);
+        CHECK_EQUAL(2 * scene.granule, hf_last_error().size);
+    }
+    CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).steps[HF_STEP_ADVISE] == 0);
+    scene_expect(&scene, &picture);
+    scene_close(&scene);
+}
+
+static void a_hint_changes_nothing(void) {
+    hf_advice advice = HF_ADVISE_POPULATE;
+    CHECK_EQUAL(2, each_failure(attempt_advice, &advice));
+}
+
+/* --------------------------------------------------------------------- opening -------------- */
+
+static void attempt_open(struct failure *failure) {
+    hf_space_options options = {.backend = failure->strict};
+    hf_space *const untouched = (hf_space *)&options, *space = untouched;
+    size_t size = 16 * failure->strict->granule(failure->strict);
+    failure_on(failure);
+    hf_status status = hf_space_open(&space, size, &options);
+    failure_off(failure);
+    CHECK((status == HF_OK) == (failure->failed == 0));
+    if (status != HF_OK) {
+        CHECK(status == HF_NO_MEMORY || status == HF_NO_ADDRESS);
+        expect_last_error(status);
+        CHECK(space == untouched);
+        check_nothing_left(failure->strict);
+        CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
+    }
+    CHECK_EQUAL(size, hf_space_size(space));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void a_space_opens_whole_or_not_at_all(void) {
+    CHECK(each_failure(attempt_open, NULL) >= 2 * 3); /* its record, its lock, its addresses */
+}
+
+/* With `least` a refused reservation is tried at half the size. */
+static void attempt_open_smaller(struct failure *failure) {
+    size_t granule = failure->strict->granule(failure->strict);
+    hf_space_options options = {.backend = failure->strict, .least = 3 * granule};
+    hf_space *space = NULL;
+    failure_on(failure);
+    hf_status status = hf_space_open(&space, 16 * granule, &options);
+    failure_off(failure);
+    if (status == HF_OK) {
+        bool smaller = hf_last_error().status == HF_NO_ADDRESS && failure->failed == 1;
+        CHECK_EQUAL(smaller ? 8 * granule : 16 * granule, hf_space_size(space));
+        CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
+        CHECK_EQUAL(failure->failed, hf_space_get_stats(space).refusals);
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+    } else {
+        CHECK(space == NULL);
+        CHECK(failure->from_then_on || status == HF_NO_MEMORY);
+    }
+    /* 16, 8, 4, and the least itself: four reservations are tried, and no fifth. */
+    if (status == HF_NO_ADDRESS) {
+        CHECK_EQUAL(4, failure->failed);
+        CHECK_EQUAL(3 * granule, hf_last_error().size);
+    }
+    hf_space_close(space);
+}
+
+static void a_space_falls_back_by_halving(void) {
+    CHECK(each_failure(attempt_open_smaller, NULL) >= 2 * 3);
+}
+
+/* --------------------------------------------------------------------- records -------------- */
+
+enum { TRIALS = 400, KEPT = 4 };
+
+/*
+ * A space whose next edit needs a new page of records: heads are split off one by one until there
+ * is no room left for two regions more.
+ *      | c c c c |p|p|p|p| ... |               p               |
+ */
+static hf_space *open_short_of_records(hf_backend *strict, size_t splits) {
+    hf_space_options options = {.backend = strict};
+    hf_space *space;
+    size_t granule = strict->granule(strict);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, TRIALS * granule, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, KEPT * granule));
+    memset(hf_space_base(space), 1, KEPT * granule);
+    for (size_t i = 0; i < splits; i++)
+        CHECK_STATUS(HF_OK, hf_space_split(space, (KEPT + i) * granule, granule));
+    return space;
+}
+
+/* How many splits it takes; the next one is the first to take pages. */
+static size_t splits_before_records(void) {
+    hf_backend *strict;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    hf_space *space = open_short_of_records(strict, 0);
+    size_t granule = hf_space_granule(space), splits = 0;
+    size_t bytes = hf_space_get_stats(space).record_bytes;
+    while (hf_space_get_stats(space).record_bytes == bytes) {
+        CHECK_STATUS(HF_OK, hf_space_split(space, (KEPT + splits) * granule, granule));
+        splits++;
+    }
+    hf_space_close(space);
+    hf_strict_close(strict);
+    return splits - 1;
+}
+
+/* A step that cuts a region, at the edge of the records. */
+struct cut {
+    hf_status (*run)(hf_space *, size_t offset, size_t size);
+    size_t splits;
+    bool cuts_committed; /* in the middle of the first region, else of the last */
+};
+
+static void expect_same_regions(const hf_space *space, const hf_space_stats *before) {
+    hf_space_stats now = hf_space_get_stats(space);
+    CHECK_EQUAL(before->regions, now.regions);
+    CHECK_EQUAL(before->placeholder_bytes, now.placeholder_bytes);
+    CHECK_EQUAL(before->committed_bytes, now.committed_bytes);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_EQUAL(1, hf_space_base(space)[hf_space_granule(space)]);
+}
+
+static void attempt_cut(struct failure *failure) {
+    const struct cut *cut = failure->user;
+    hf_space *space = open_short_of_records(failure->strict, cut->splits);
+    hf_space_stats before = hf_space_get_stats(space);
+    size_t granule = hf_space_granule(space);
+    size_t offset = cut->cuts_committed ? granule : (TRIALS - 2) * granule;
+    failure_on(failure);
+    hf_status status = cut->run(space, offset, granule);
+    failure_off(failure);
+    CHECK((status == HF_OK) == (failure->failed == 0));
+    if (failure->nth == 1) { /* the pages of the records: nothing else was asked for */
+        CHECK_STATUS(HF_NO_MEMORY, status);
+        CHECK_EQUAL(1, failure->calls);
+    }
+    if (status != HF_OK) {
+        expect_last_error(status);
+        if (strcmp(hf_last_error().call, HF_UNDO_REFUSED) == 0)
+            CHECK_STATUS(HF_OK, hf_space_clear(space, offset, granule));
+        expect_same_regions(space, &before);
+        CHECK_STATUS(HF_OK, cut->run(space, offset, granule));
+    }
+    CHECK_EQUAL(before.regions + 2, hf_space_get_stats(space).regions);
+    CHECK(hf_space_get_stats(space).record_bytes > before.record_bytes);
+    CHECK_EQUAL(1,
+                hf_space_get_stats(space).steps[HF_STEP_RECORDS] - before.steps[HF_STEP_RECORDS]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void records_are_taken_before_the_step(void) {
+    size_t splits = splits_before_records();
+    const struct cut cuts[] = {{hf_space_split, splits, false},
+                               {hf_space_place, splits, false},
+                               {hf_space_decommit, splits, true},
+                               {hf_space_clear, splits, true}};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        size_t outer = check_enter("cut %zu", i);
+        CHECK(each_failure(attempt_cut, &cuts[i]) >= 2 * 2); /* the records and the step */
+        check_leave(outer);
+    }
+}
+
+/* ------------------------------------------------------------- a long scenario -------------- */
+
+/*
+ * A life of a space. The first call that fails leaves the picture as it was; the system then
+ * recovers and the call is made again. From then on all goes as if nothing had happened.
+ */
+struct life {
+    struct failure *failure;
+    struct scene scene;
+};
+
+static void live(struct life *life, const struct step *step, const char *drawing) {
+    size_t length = strcspn(drawing, "\n");
+    const char *after = strchr(strchr(drawing, '\n') + 1, '\n') + 1;
+    struct picture before = picture_parse(drawing, length), now = picture_parse(after, length);
+    const char *range = drawing + length + 1;
+    size_t first = strcspn(range, "-"), last = first + strspn(range + first, "-");
+    struct drawn drawn = {.step = step, .first = first / 2, .count = (last - first) / 2 + 1};
+    hf_status status = drawn_run(&drawn, &life->scene);
+    if (status != HF_OK) {
+        failure_off(life->failure);
+        expect_last_error(status);
+        if (strcmp(hf_last_error().call, HF_UNDO_REFUSED) == 0) {
+            size_t granule = life->scene.granule;
+            CHECK_STATUS(HF_OK, hf_space_clear(life->scene.space, drawn.first * granule,
+                                               drawn.count * granule));
+        } else if (step != &step_clear) {
+            scene_expect(&life->scene, &before);
+        }
+        CHECK_STATUS(HF_OK, drawn_run(&drawn, &life->scene));
+    }
+    scene_expect(&life->scene, &now);
+}
+
+static void attempt_life(struct failure *failure) {
+    struct life life = {.failure = failure};
+    struct picture picture = picture_parse("p p p p p p p p", 15);
+    scene_open(&life.scene, failure->strict, failure->strict, &picture);
+    failure_on(failure);
+    live(&life, &step_place,
+         "p p p p p p p p\n"
+         "---            \n"
+         "c c|p p p p p p");
+    live(&life, &step_place_file,
+         "c c|p p p p p p\n"
+         "      ---      \n"
+         "c c|p|v v|p p p");
+    live(&life, &step_split,
+         "c c|p|v v|p p p\n"
+         "            -  \n"
+         "c c|p|v v|p|p|p");
+    live(&life, &step_commit,
+         "c c|p|v v|p|p|p\n"
+         "              -\n"
+         "c c|p|v v|p|p|c");
+    live(&life, &step_map,
+         "c c|p|v v|p|p|c\n"
+         "    -          \n"
+         "c c|v|v v|p|p|c");
+    live(&life, &step_coalesce,
+         "c c|v|v v|p|p|c\n"
+         "          ---  \n"
+         "c c|v|v v|p p|c");
+    live(&life, &step_decommit,
+         "c c|v|v v|p p|c\n"
+         "  -            \n"
+         "c|p|v|v v|p p|c");
+    live(&life, &step_unmap,
+         "c|p|v|v v|p p|c\n"
+         "    -          \n"
+         "c|p|p|v v|p p|c");
+    live(&life, &step_clear,
+         "c|p|p|v v|p p|c\n"
+         "      ---      \n"
+         "c|p|p p p p p|c");
+    live(&life, &step_place,
+         "c|p|p p p p p|c\n"
+         "      ---      \n"
+         "c|p|p|c c|p p|c");
+    live(&life, &step_clear,
+         "c|p|p|c c|p p|c\n"
+         "---------------\n"
+         "p p p p p p p p");
+    failure_off(failure);
+    scene_close(&life.scene);
+}
+
+static void a_life_goes_on_after_any_failure(void) { CHECK(each_failure(attempt_life, NULL) > 20); }
+
+CHECK_MAIN(TEST(steps_change_nothing), TEST(place_is_undone_whole),
+           TEST(place_file_is_undone_whole), TEST(clear_stops_where_it_is_refused),
+           TEST(clear_of_placeholder_asks_for_nothing), TEST(a_hint_changes_nothing),
+           TEST(a_space_opens_whole_or_not_at_all), TEST(a_space_falls_back_by_halving),
+           TEST(records_are_taken_before_the_step), TEST(a_life_goes_on_after_any_failure))
