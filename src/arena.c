@@ -41,6 +41,9 @@
 #endif
 #define DEFAULT_LEAST MIB(1)
 
+/* Scopes to this depth are known by number; of those within them, the depth alone. */
+#define SCOPES_KNOWN ((size_t)64)
+
 typedef struct arena_core {
     struct hf_arena_state shown; /* first: base, for the header */
     hf_space *space;
@@ -52,7 +55,8 @@ typedef struct arena_core {
     size_t limit;     /* offset; the header's may be lower */
     size_t peeked;    /* offset to which hf_top has shown bytes, in a checked process */
     size_t dirty, peak, recent_peak, keep;
-    size_t depth; /* of open scopes */
+    size_t depth, last_scope;        /* open scopes, and the number of the newest */
+    size_t scopes[SCOPES_KNOWN + 1]; /* by depth, from 1 on */
     size_t growths;
     bool checked;
 } arena_core;
@@ -441,18 +445,28 @@ hf_status hf_reset(hf_arena *arena) {
     return hf_trim(arena, core->keep);
 }
 
+/* -------------------------------------------------------------- scopes ------------------- */
+
+/* Numbers of scopes never repeat, so that an ended one is told from a later one as deep. */
 hf_scope hf_scope_begin(hf_arena *arena) {
-    size_t depth = arena->state ? ++core_of(arena)->depth : 0;
-    return (hf_scope){arena, used(arena), depth};
+    if (arena->state == NULL) return (hf_scope){.arena = arena};
+    arena_core *core = core_of(arena);
+    size_t depth = ++core->depth, number = ++core->last_scope;
+    if (depth <= SCOPES_KNOWN) core->scopes[depth] = number;
+    return (hf_scope){arena, used(arena), depth, number};
+}
+
+static bool is_open(const hf_scope *scope) {
+    if (scope->arena == NULL || scope->arena->state == NULL) return false;
+    const arena_core *core = core_of(scope->arena);
+    return scope->depth > 0 && scope->depth <= core->depth &&
+           (scope->depth > SCOPES_KNOWN || core->scopes[scope->depth] == scope->number);
 }
 
 hf_status hf_scope_end(hf_scope scope) {
-    hf_arena *arena = scope.arena;
-    if (arena == NULL || arena->state == NULL || scope.depth == 0 ||
-        scope.depth > core_of(arena)->depth)
-        return hf_fail(HF_STATE, "hf_scope_end", scope.mark, 0);
-    if (scope.mark <= used(arena)) core_of(arena)->depth = scope.depth - 1;
-    return hf_rewind(arena, scope.mark);
+    if (!is_open(&scope)) return hf_fail(HF_STATE, "hf_scope_end", scope.mark, 0);
+    if (scope.mark <= used(scope.arena)) core_of(scope.arena)->depth = scope.depth - 1;
+    return hf_rewind(scope.arena, scope.mark);
 }
 
 /* ------------------------------------------------------------------- refs ---------------- */
@@ -500,14 +514,13 @@ static size_t or_default(size_t value, size_t otherwise) { return value ? value 
 
 static hf_status open_space(arena_core *core) {
     const hf_arena_options *options = &core->options;
-    size_t mask = core->granule - 1;
+    size_t most = SIZE_MAX & ~(core->granule - 1);
     size_t reserve = or_default(options->reserve, DEFAULT_RESERVE);
     size_t least = or_default(options->least_reserve, smaller(reserve, DEFAULT_LEAST));
-    if (larger(reserve, least) > SIZE_MAX - mask)
-        return hf_fail(HF_NO_ADDRESS, "hf_arena_open", 0, reserve);
-    hf_space_options wanted = {options->base, hf_round_up(least, core->granule), options->name,
-                               core->backend};
-    return hf_space_open(&core->space, hf_round_up(reserve, core->granule), &wanted);
+    reserve = reserve < most ? hf_round_up(reserve, core->granule) : most;
+    least = least < most ? hf_round_up(least, core->granule) : most;
+    hf_space_options wanted = {options->base, least, options->name, core->backend};
+    return hf_space_open(&core->space, reserve, &wanted);
 }
 
 static void start(arena_core *core) {

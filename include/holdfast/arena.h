@@ -266,7 +266,7 @@ hf_status hf_trim(hf_arena *arena, size_t keep);
 typedef struct hf_scope {
     hf_arena *arena;
     hf_mark mark;
-    size_t depth;
+    size_t depth, number; /* among the open ones, and among all */
 } hf_scope;
 
 hf_scope hf_scope_begin(hf_arena *arena);

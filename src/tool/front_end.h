@@ -22,12 +22,12 @@
 
 struct front_end;
 
-typedef enum taken {
+typedef enum outcome {
     TAKEN,
     TAKEN_UNREADABLE, /* host_error_text() says why */
     TAKEN_TOO_LARGE,
     TAKEN_NO_MEMORY /* the front end is good for closing only */
-} taken;
+} outcome;
 
 /* Everything that was counted: equal whatever the memory, or something is wrong. */
 struct totals {
@@ -52,9 +52,9 @@ struct memory_kind {
     void (*close)(struct front_end *);
 
     /* Reads a file, keeps its text, and does the work on it. size: what the file is known to have. */
-    taken (*take_file)(struct front_end *, const char *path, uint64_t size);
+    outcome (*take_file)(struct front_end *, const char *path, uint64_t size);
     /* The same on a text that lies elsewhere and stays there. */
-    taken (*take_text)(struct front_end *, const char *text, size_t size);
+    outcome (*take_text)(struct front_end *, const char *text, size_t size);
 
     const struct totals *(*totals)(const struct front_end *);
     /* The names used most, keywords apart, into an array of `room`; returns how many. */

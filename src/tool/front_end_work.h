@@ -19,7 +19,6 @@
  */
 #include "front_end.h"
 #include "host.h"
-
 #include "names.h"
 
 struct front_end {
@@ -33,33 +32,35 @@ struct front_end {
 enum { LARGEST_TEXT = (1 << 28) - 1, READ_STEP = 1 << 16 };
 
 /* Reads to the end of the file, whatever its size was said to be. */
-static taken work_read(struct memory *memory, intptr_t file, size_t size, char **text,
-                       size_t *filled) {
-    size_t room, least = size + 1; /* one more, to see the end without growing */
+static outcome work_read(struct memory *memory, intptr_t file, size_t size, char **text,
+                         size_t *filled) {
+    size_t room = 0, least = size + 1; /* one more, to see the end without growing */
     int64_t got;
     do {
-        char *larger = memory_text(memory, *text, *filled, least, &room);
-        if (!larger) return TAKEN_NO_MEMORY;
-        *text = larger;
-        got = host_read(file, larger + *filled, room - *filled);
+        if (*filled == room) {
+            char *larger = memory_text(memory, *text, *filled, least, &room);
+            if (!larger) return TAKEN_NO_MEMORY;
+            *text = larger;
+            least = room + READ_STEP;
+        }
+        got = host_read(file, *text + *filled, room - *filled);
         if (got < 0) return TAKEN_UNREADABLE;
         *filled += (size_t)got;
         if (*filled > LARGEST_TEXT) return TAKEN_TOO_LARGE;
-        least = *filled < room ? room : *filled + READ_STEP;
     } while (got > 0);
     return TAKEN;
 }
 
 /* Reads the file to memory that is kept. */
-static taken work_keep_file(struct memory *memory, const char *path, size_t size, char **text,
-                            size_t *filled) {
+static outcome work_keep_file(struct memory *memory, const char *path, size_t size, char **text,
+                              size_t *filled) {
     intptr_t file = host_open(path);
     if (file < 0) return TAKEN_UNREADABLE;
-    taken taken = work_read(memory, file, size, text, filled);
+    outcome result = work_read(memory, file, size, text, filled);
     host_close(file);
-    if (taken != TAKEN) {
+    if (result != TAKEN) {
         memory_drop_text(memory, *text);
-        return taken;
+        return result;
     }
     return memory_keep_text(memory, *text, *filled) ? TAKEN : TAKEN_NO_MEMORY;
 }
@@ -150,7 +151,7 @@ static bool work_open(struct front_end *work, const hf_backend *backend) {
 
 static void work_close(struct front_end *work) { memory_close(&work->memory, &work->names); }
 
-static taken work_take_text(struct front_end *work, const char *text, size_t size) {
+static outcome work_take_text(struct front_end *work, const char *text, size_t size) {
     struct list list = {0};
     if (size > LARGEST_TEXT) return TAKEN_TOO_LARGE;
     memory_begin_list(&work->memory);
@@ -163,12 +164,12 @@ static taken work_take_text(struct front_end *work, const char *text, size_t siz
     return listed ? TAKEN : TAKEN_NO_MEMORY;
 }
 
-static taken work_take_file(struct front_end *work, const char *path, uint64_t size) {
+static outcome work_take_file(struct front_end *work, const char *path, uint64_t size) {
     char *text = NULL;
     size_t filled = 0;
     if (size > LARGEST_TEXT) return TAKEN_TOO_LARGE;
-    taken taken = work_keep_file(&work->memory, path, (size_t)size, &text, &filled);
-    return taken == TAKEN ? work_take_text(work, text, filled) : taken;
+    outcome result = work_keep_file(&work->memory, path, (size_t)size, &text, &filled);
+    return result == TAKEN ? work_take_text(work, text, filled) : result;
 }
 
 static const struct totals *work_totals(const struct front_end *work) { return &work->totals; }

@@ -36,8 +36,8 @@ static struct name *memory_new_name(struct memory *memory, size_t size, name_ref
 static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, size_t old,
                                     size_t count) {
     if (!chains) return hf_new_array(&memory->table, name_ref, count);
-    bool grown = hf_extend_zeroed(&memory->table, chains, old * sizeof *chains,
-                                  count * sizeof *chains);
+    bool grown =
+        hf_extend_zeroed(&memory->table, chains, old * sizeof *chains, count * sizeof *chains);
     return grown ? chains : NULL;
 }
 
