@@ -1,0 +1,660 @@
+/*
+ * The strict backend itself, called raw: each rule of Windows' placeholders that it enforces, with
+ * Windows' code; failures on demand; and its counts.
+ *
+ * A rule is broken here on purpose. Wherever a space stands between a test and strict, the count of
+ * violations stays zero; that is the point of strict.
+ */
+#include "check.h"
+#include "holdfast/backend.h"
+
+enum { INVALID_PARAMETER = 87, INVALID_ADDRESS = 487, MAPPED_ALIGNMENT = 1132 };
+enum {
+    NOT_ENOUGH_MEMORY = 8,
+    DISK_FULL = 112,
+    NO_SYSTEM_RESOURCES = 1450,
+    COMMITMENT_LIMIT = 1455
+};
+enum { GRANULES = 16, FILE_GRANULES = 4 };
+
+/* One reservation on a strict backend, and a file; addresses are counted in granules. */
+static hf_backend *strict;
+static hf_report report;
+static char *base;
+static size_t granule;
+static intptr_t file;
+
+static char *at(size_t index) { return base + index * granule; }
+
+static void open_ground(void) {
+    void *address;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    granule = strict->granule(strict);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, GRANULES * granule, &address, &report));
+    base = address;
+    CHECK_STATUS(HF_OK,
+                 strict->file_create_shared(strict, FILE_GRANULES * granule, &file, &report));
+}
+
+static void release(size_t first, size_t count, hf_kind kind) {
+    strict->release(strict, at(first), count * granule, kind);
+}
+
+static void close_ground(void) {
+    hf_strict_stats stats;
+    strict->file_close(strict, file);
+    stats = hf_strict_get_stats(strict);
+    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.files);
+    hf_strict_close(strict);
+}
+
+/* The steps, by granules. */
+static hf_status split(size_t first, size_t count) {
+    return strict->split(strict, at(first), count * granule, &report);
+}
+static hf_status coalesce(size_t first, size_t count) {
+    return strict->coalesce(strict, at(first), count * granule, &report);
+}
+static hf_status commit(size_t first, size_t count) {
+    return strict->commit(strict, at(first), count * granule, &report);
+}
+static hf_status decommit(size_t first, size_t count) {
+    return strict->decommit(strict, at(first), count * granule, &report);
+}
+static hf_status map(size_t first, size_t count) {
+    return strict->map(strict, at(first), count * granule, file, 0, HF_READ_WRITE, &report);
+}
+static hf_status unmap(size_t first, size_t count) {
+    return strict->unmap(strict, at(first), count * granule, &report);
+}
+
+/* The call was refused with this code and counted as a violation; no piece came or went. */
+#define CHECK_VIOLATES(code, refused_call)                             \
+    do {                                                               \
+        hf_strict_stats before_ = hf_strict_get_stats(strict), after_; \
+        CHECK((refused_call) != HF_OK);                                \
+        after_ = hf_strict_get_stats(strict);                          \
+        CHECK_EQUAL(code, report.os_code);                             \
+        CHECK(report.call != NULL);                                    \
+        CHECK_EQUAL(before_.violations + 1, after_.violations);        \
+        CHECK_EQUAL(before_.failures, after_.failures);                \
+        CHECK_EQUAL(before_.pieces, after_.pieces);                    \
+    } while (0)
+
+/* ----------------------------------------------------------------------- rules -------------- */
+
+/* Rule 1: addresses and sizes of a reservation are aligned. */
+static void rules_of_reserve(void) {
+    void *address = NULL, *taken;
+    open_ground();
+    CHECK((uintptr_t)base % HF_BASE_ALIGNMENT == 0);
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 0, &address, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 1, &address, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER,
+                   strict->reserve(strict, base + granule, granule, &address, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER,
+                   strict->reserve(strict, base + 1, granule, &address, &report));
+    taken = base; /* no violation: another process' library may have been faster */
+    CHECK_STATUS(HF_NO_ADDRESS, strict->reserve(strict, taken, granule, &address, &report));
+    CHECK_EQUAL(4, hf_strict_get_stats(strict).violations);
+    CHECK(address == NULL);
+    release(0, GRANULES, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rules 6, 7, 8, 9, 13: a proper part of one placeholder, by the page. */
+static void rules_of_split(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(0, 1));  /* |p|...            */
+    CHECK_STATUS(HF_OK, split(15, 1)); /* |p|.............|p| */
+    CHECK_STATUS(HF_OK, split(4, 3));  /* |p|...|p p p|........|p| */
+    CHECK_EQUAL(5, hf_strict_get_stats(strict).pieces);
+    CHECK_VIOLATES(INVALID_ADDRESS, split(4, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(0, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(3, 2));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(5, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(15, 2));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(8, 0));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8) + 1, granule, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8), granule - 1, &report));
+    CHECK_STATUS(HF_OK, map(4, 3));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(4, 1));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(4, 3));
+    release(0, 1, HF_PLACEHOLDER);
+    release(1, 3, HF_PLACEHOLDER);
+    release(4, 3, HF_VIEW);
+    release(7, 8, HF_PLACEHOLDER);
+    release(15, 1, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rules 17, 18, 19: two or more whole neighbours, exactly. */
+static void rules_of_coalesce(void) {
+    open_ground();
+    for (size_t i = 0; i < 8; i++) CHECK_STATUS(HF_OK, split(i, 1)); /* |p|p|p|p|p|p|p|p|p...| */
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(3, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(7, 2));
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(9, 7));
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(8, 9));
+    CHECK_VIOLATES(INVALID_PARAMETER, coalesce(3, 0));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->coalesce(strict, at(1) + 8, granule, &report));
+    CHECK_STATUS(HF_OK, commit(2, 1));
+    CHECK_STATUS(HF_OK, map(5, 1)); /* |p|p|c|p|p|v|p|p|p...| */
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(0, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(1, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(2, 2));
+    CHECK_VIOLATES(INVALID_ADDRESS, coalesce(4, 2));
+    CHECK_STATUS(HF_OK, coalesce(0, 2));
+    CHECK_STATUS(HF_OK, decommit(2, 1));
+    CHECK_STATUS(HF_OK, unmap(5, 1));
+    CHECK_STATUS(HF_OK, coalesce(0, GRANULES)); /* any number in one call */
+    CHECK_EQUAL(1, hf_strict_get_stats(strict).pieces);
+    release(0, GRANULES, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rule 20: neighbours from two reservations coalesce; over a hole between them they don't. */
+static void reservations_coalesce_but_not_over_a_hole(void) {
+    void *lower, *upper;
+    open_ground();
+    size_t half = HF_BASE_ALIGNMENT;
+    void *both;
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 2 * half, &both, &report));
+    strict->release(strict, both, 2 * half, HF_PLACEHOLDER);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, (char *)both + half, half, &upper, &report));
+    CHECK_VIOLATES(INVALID_ADDRESS, strict->coalesce(strict, both, 2 * half, &report));
+    CHECK_STATUS(HF_OK, strict->reserve(strict, both, half, &lower, &report));
+    CHECK_STATUS(HF_OK, strict->coalesce(strict, lower, 2 * half, &report));
+    strict->release(strict, both, 2 * half, HF_PLACEHOLDER);
+    release(0, GRANULES, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rules 2, 4: a replacement matches one placeholder exactly. */
+static void rules_of_commit(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(5, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(5, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 5));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(0, GRANULES));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_PARAMETER, commit(4, 0));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->commit(strict, at(4) + 1, granule, &report));
+    CHECK_STATUS(HF_OK, commit(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(4, 4));
+    release(0, 4, HF_PLACEHOLDER);
+    release(4, 4, HF_COMMITTED);
+    release(8, 8, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rules 11, 12: whole or part of private memory; what is committed again is zero. */
+static void rules_of_decommit(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(4, 8));
+    CHECK_STATUS(HF_OK, commit(4, 8));
+    memset(at(4), 7, 8 * granule);
+    CHECK_STATUS(HF_OK, decommit(4, 1));  /* head */
+    CHECK_STATUS(HF_OK, decommit(11, 1)); /* tail */
+    CHECK_STATUS(HF_OK, decommit(7, 2));  /* middle: |p p p p|p|c c|p p|c c|p|p p p p| */
+    CHECK(*at(5) == 7 && *at(6) == 7 && *at(9) == 7 && *at(10) == 7);
+    CHECK_STATUS(HF_OK, commit(7, 2));
+    CHECK(*at(7) == 0 && *at(8) == 0);
+    CHECK_VIOLATES(INVALID_ADDRESS, decommit(4, 1));  /* a placeholder already */
+    CHECK_VIOLATES(INVALID_ADDRESS, decommit(5, 4));  /* two allocations */
+    CHECK_VIOLATES(INVALID_ADDRESS, decommit(10, 2)); /* an allocation and a placeholder */
+    CHECK_VIOLATES(INVALID_ADDRESS, decommit(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(5, 0));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->decommit(strict, at(5) + 1, granule, &report));
+    CHECK_STATUS(HF_OK, map(0, 4));
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(0, 4)); /* a view, */
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(1, 1)); /* or a part of one */
+    release(0, 4, HF_VIEW);
+    release(4, 1, HF_PLACEHOLDER);
+    release(5, 2, HF_COMMITTED);
+    release(7, 2, HF_COMMITTED);
+    release(9, 2, HF_COMMITTED);
+    release(11, 1, HF_PLACEHOLDER);
+    release(12, 4, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rules 2, 24: exactly one placeholder, at a page of the file. */
+static void rules_of_map(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(4, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(5, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(0, 8));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(GRANULES, 1));
+    CHECK_VIOLATES(MAPPED_ALIGNMENT, map(4, 0));
+    CHECK_VIOLATES(MAPPED_ALIGNMENT,
+                   strict->map(strict, at(4) + 1, granule, file, 0, HF_READ_WRITE, &report));
+    CHECK_VIOLATES(MAPPED_ALIGNMENT, strict->map(strict, at(4), 4 * granule, file, granule / 2,
+                                                 HF_READ_WRITE, &report));
+    CHECK_STATUS(HF_OK, map(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 4));
+    release(0, 4, HF_PLACEHOLDER);
+    release(4, 4, HF_VIEW);
+    release(8, 8, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rules 14, 15: a view goes whole, and once. */
+static void rules_of_unmap(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(0, 4));
+    CHECK_STATUS(HF_OK, split(4, 4));
+    CHECK_STATUS(HF_OK, map(0, 4));
+    CHECK_STATUS(HF_OK, commit(4, 4)); /* |v v v v|c c c c|p...| */
+    CHECK_VIOLATES(INVALID_ADDRESS, unmap(0, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, unmap(1, 3));
+    CHECK_VIOLATES(INVALID_ADDRESS, unmap(0, 8));
+    CHECK_VIOLATES(INVALID_ADDRESS, unmap(4, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, unmap(8, 8));
+    CHECK_VIOLATES(INVALID_PARAMETER, unmap(0, 0));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->unmap(strict, at(0) + 1, 4 * granule, &report));
+    CHECK_STATUS(HF_OK, unmap(0, 4));
+    CHECK_VIOLATES(INVALID_ADDRESS, unmap(0, 4));
+    release(0, 4, HF_PLACEHOLDER);
+    release(4, 4, HF_COMMITTED);
+    release(8, 8, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rule 21: one whole piece, by its base; anything else is a violation and frees nothing. */
+static void rules_of_release(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(4, 4));
+    CHECK_STATUS(HF_OK, commit(4, 4));
+    *at(4) = 9;
+    release(4, 4, HF_PLACEHOLDER);
+    release(4, 3, HF_COMMITTED);
+    release(5, 3, HF_COMMITTED);
+    release(0, 8, HF_PLACEHOLDER);
+    release(GRANULES, 1, HF_PLACEHOLDER);
+    CHECK_EQUAL(5, hf_strict_get_stats(strict).violations);
+    CHECK_EQUAL(3, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(9, *at(4));
+    release(0, 4, HF_PLACEHOLDER);
+    release(4, 4, HF_COMMITTED);
+    release(8, 8, HF_PLACEHOLDER);
+    release(8, 8, HF_PLACEHOLDER); /* twice */
+    CHECK_EQUAL(6, hf_strict_get_stats(strict).violations);
+    close_ground();
+}
+
+/* -------------------------------------------------------------------- failures -------------- */
+
+/* Every counted call, made in a state that allows it, so that only its turn can refuse it. */
+static hf_status call_reserve(void) {
+    void *address;
+    return strict->reserve(strict, NULL, granule, &address, &report);
+}
+static hf_status call_split(void) { return split(0, 1); }
+static hf_status call_coalesce(void) { return coalesce(3, 2); }
+static hf_status call_commit(void) { return commit(3, 1); }
+static hf_status call_decommit(void) { return decommit(5, 1); }
+static hf_status call_map(void) { return map(3, 1); }
+static hf_status call_unmap(void) { return unmap(6, 1); }
+static hf_status call_advise(void) {
+    return strict->advise(strict, at(5), granule, HF_ADVISE_POPULATE, &report);
+}
+static hf_status call_take_pages(void) {
+    void *address;
+    return strict->take_pages(strict, granule, &address, &report);
+}
+static hf_status call_file_open(void) {
+    intptr_t opened;
+    uint64_t size;
+    return strict->file_open(strict, "/nowhere/at/all", HF_READ_ONLY, &opened, &size, &report);
+}
+static hf_status call_file_create(void) {
+    intptr_t opened;
+    return strict->file_create(strict, "/nowhere/at/all", 1, &opened, &report);
+}
+static hf_status call_file_create_shared(void) {
+    intptr_t opened;
+    return strict->file_create_shared(strict, 1, &opened, &report);
+}
+static hf_status call_file_duplicate(void) {
+    intptr_t opened;
+    uint64_t size;
+    return strict->file_duplicate(strict, file, HF_READ_ONLY, &opened, &size, &report);
+}
+static hf_status call_lock_open(void) {
+    static hf_lock lock;
+    return strict->lock_open(strict, &lock, &report);
+}
+
+static const struct counted {
+    hf_status (*call)(void);
+    hf_status status;
+    long code;
+} counted[] = {{call_reserve, HF_NO_ADDRESS, NOT_ENOUGH_MEMORY},
+               {call_split, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
+               {call_coalesce, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
+               {call_commit, HF_NO_MEMORY, COMMITMENT_LIMIT},
+               {call_decommit, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
+               {call_map, HF_NO_MEMORY, COMMITMENT_LIMIT},
+               {call_unmap, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
+               {call_advise, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
+               {call_take_pages, HF_NO_MEMORY, COMMITMENT_LIMIT},
+               {call_file_open, HF_IO, NO_SYSTEM_RESOURCES},
+               {call_file_create, HF_NO_SPACE, DISK_FULL},
+               {call_file_create_shared, HF_NO_MEMORY, COMMITMENT_LIMIT},
+               {call_file_duplicate, HF_IO, NO_SYSTEM_RESOURCES},
+               {call_lock_open, HF_NO_MEMORY, NOT_ENOUGH_MEMORY}};
+
+enum { COUNTED = sizeof counted / sizeof *counted };
+
+/* |p p p|p|p|c|v|p...|: where each of the calls above is allowed. */
+static void open_varied_ground(void) {
+    open_ground();
+    CHECK_STATUS(HF_OK, split(3, 1));
+    CHECK_STATUS(HF_OK, split(4, 1));
+    CHECK_STATUS(HF_OK, split(5, 1));
+    CHECK_STATUS(HF_OK, split(6, 1));
+    CHECK_STATUS(HF_OK, commit(5, 1));
+    CHECK_STATUS(HF_OK, map(6, 1));
+    *at(5) = 5;
+    *at(6) = 6;
+}
+
+static void close_varied_ground(void) {
+    CHECK(*at(5) == 5 && *at(6) == 6);
+    release(0, 3, HF_PLACEHOLDER);
+    release(3, 1, HF_PLACEHOLDER);
+    release(4, 1, HF_PLACEHOLDER);
+    release(5, 1, HF_COMMITTED);
+    release(6, 1, HF_VIEW);
+    release(7, 9, HF_PLACEHOLDER);
+    close_ground();
+}
+
+/* Rule 28 among others: a call that fails for want of resources leaves everything intact. */
+static void each_call_fails_in_its_turn(void) {
+    open_varied_ground();
+    for (size_t i = 0; i < COUNTED; i++) {
+        size_t outer = check_enter("call %zu", i);
+        hf_strict_stats before = hf_strict_get_stats(strict);
+        hf_strict_fail(strict, 1, false);
+        CHECK_STATUS(counted[i].status, counted[i].call());
+        CHECK_EQUAL(counted[i].code, report.os_code);
+        CHECK(report.call != NULL);
+        before.calls++;
+        before.failures++;
+        hf_strict_stats after = hf_strict_get_stats(strict);
+        CHECK(memcmp(&before, &after, sizeof before) == 0);
+        check_leave(outer);
+    }
+    close_varied_ground();
+}
+
+static void the_nth_call_fails_once(void) {
+    open_varied_ground();
+    hf_strict_fail(strict, 3, false);
+    CHECK_STATUS(HF_OK, split(0, 1));
+    CHECK_STATUS(HF_OK, coalesce(0, 2 + 1));
+    CHECK_STATUS(HF_NO_MEMORY, split(0, 1));
+    CHECK_STATUS(HF_OK, split(0, 1));
+    CHECK_STATUS(HF_OK, coalesce(0, 3));
+    CHECK_EQUAL(1, hf_strict_get_stats(strict).failures);
+    close_varied_ground();
+}
+
+static void from_the_nth_call_on_all_fail(void) {
+    open_varied_ground();
+    hf_strict_fail(strict, 2, true);
+    CHECK_STATUS(HF_OK, split(0, 1));
+    for (size_t i = 0; i < 5; i++) CHECK_STATUS(HF_NO_MEMORY, coalesce(0, 3));
+    CHECK_EQUAL(5, hf_strict_get_stats(strict).failures);
+    hf_strict_fail(strict, 0, true);
+    CHECK_STATUS(HF_OK, coalesce(0, 3));
+    close_varied_ground();
+}
+
+/* Only calls that would have succeeded have a turn. */
+static void a_violation_does_not_use_up_a_turn(void) {
+    open_varied_ground();
+    hf_strict_fail(strict, 2, false);
+    CHECK_STATUS(HF_OK, split(0, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(0, 1));
+    CHECK_STATUS(HF_NO_MEMORY, coalesce(0, 3));
+    CHECK_STATUS(HF_OK, coalesce(0, 3));
+    CHECK_EQUAL(1, hf_strict_get_stats(strict).violations);
+    close_varied_ground();
+}
+
+/* ---------------------------------------------------------------------- counts -------------- */
+
+static void counts_what_is_alive(void) {
+    hf_lock lock;
+    void *pages;
+    intptr_t another;
+    uint64_t size;
+    open_varied_ground();
+    hf_strict_stats before = hf_strict_get_stats(strict), stats;
+    CHECK_EQUAL(6, before.pieces);
+    CHECK_EQUAL(1, before.files);
+    CHECK_EQUAL(0, before.locks);
+    CHECK_STATUS(HF_OK, strict->take_pages(strict, 3 * granule, &pages, &report));
+    CHECK_STATUS(HF_OK, strict->lock_open(strict, &lock, &report));
+    CHECK_STATUS(HF_OK,
+                 strict->file_duplicate(strict, file, HF_READ_WRITE, &another, &size, &report));
+    stats = hf_strict_get_stats(strict);
+    CHECK_EQUAL(FILE_GRANULES * granule, size);
+    CHECK_EQUAL(3 * granule, stats.pages);
+    CHECK_EQUAL(1, stats.locks);
+    CHECK_EQUAL(2, stats.files);
+    CHECK_EQUAL(before.calls + 3, stats.calls);
+    strict->lock(strict, &lock);
+    strict->unlock(strict, &lock);
+    strict->lock_close(strict, &lock);
+    strict->give_pages(strict, pages, 3 * granule);
+    strict->file_close(strict, another);
+    stats = hf_strict_get_stats(strict);
+    CHECK_EQUAL(0, stats.pages);
+    CHECK_EQUAL(0, stats.locks);
+    CHECK_EQUAL(1, stats.files);
+    CHECK_EQUAL(before.calls + 3, stats.calls); /* what cannot fail is not counted */
+    close_varied_ground();
+}
+
+/* A call that the system below refuses is no violation, and counts nothing as alive. */
+static void refusals_from_below_pass_through(void) {
+    open_varied_ground();
+    hf_strict_stats before = hf_strict_get_stats(strict), after;
+    CHECK_STATUS(HF_IO, call_file_open());
+    CHECK_STATUS(HF_IO, call_file_create());
+    before.calls += 2;
+    after = hf_strict_get_stats(strict);
+    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    close_varied_ground();
+}
+
+static void opening_and_closing(void) {
+    CHECK_STATUS(HF_INVALID, hf_strict_open(NULL, NULL));
+    hf_strict_close(NULL);
+}
+
+/* ----------------------------------------------------------- over another backend ----------- */
+
+/* A native backend whose take_pages and lock_open fail from a given call on. */
+struct poor {
+    hf_backend backend;
+    size_t grants, taken;
+};
+
+static hf_status poor_take_pages(const hf_backend *self, size_t size, void **address,
+                                 hf_report *why) {
+    struct poor *poor = (struct poor *)(uintptr_t)self;
+    if (poor->grants == 0) {
+        why->call = "poor";
+        why->os_code = 12;
+        return HF_NO_MEMORY;
+    }
+    poor->grants--;
+    poor->taken += size;
+    return hf_backend_native()->take_pages(self, size, address, why);
+}
+
+static void poor_give_pages(const hf_backend *self, void *address, size_t size) {
+    struct poor *poor = (struct poor *)(uintptr_t)self;
+    poor->taken -= size;
+    hf_backend_native()->give_pages(self, address, size);
+}
+
+static hf_status poor_lock_open(const hf_backend *self, hf_lock *lock, hf_report *why) {
+    struct poor *poor = (struct poor *)(uintptr_t)self;
+    return poor->grants > 0 ? hf_backend_native()->lock_open(self, lock, why)
+                            : poor_take_pages(self, 0, NULL, why);
+}
+
+static struct poor make_poor(size_t grants) {
+    struct poor poor = {.backend = *hf_backend_native(), .grants = grants};
+    poor.backend.take_pages = poor_take_pages;
+    poor.backend.give_pages = poor_give_pages;
+    poor.backend.lock_open = poor_lock_open;
+    return poor;
+}
+
+static void opens_whole_or_not_at_all(void) {
+    hf_backend *opened = NULL;
+    size_t grants = 0;
+    for (;; grants++) {
+        struct poor poor = make_poor(grants);
+        hf_status status = hf_strict_open(&opened, &poor.backend);
+        if (status == HF_OK) {
+            hf_strict_close(opened);
+            CHECK_EQUAL(0, poor.taken);
+            break;
+        }
+        CHECK_STATUS(HF_NO_MEMORY, status);
+        CHECK(opened == NULL);
+        CHECK_EQUAL(12, hf_last_error().os_code);
+        CHECK_EQUAL(0, poor.taken);
+    }
+    CHECK_EQUAL(3, grants); /* its record, its table, its lock */
+}
+
+/* Room for the table is taken before the step; without it nothing has happened. */
+static void a_table_that_cannot_grow_refuses_the_step(void) {
+    struct poor poor = make_poor(3);
+    void *address;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &poor.backend));
+    granule = strict->granule(strict);
+    size_t granules = granule; /* more than a page of the table has room for */
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, granules * granule, &address, &report));
+    base = address;
+    poor.grants = 0;
+    size_t splits = 0;
+    while (split(splits, 1) == HF_OK) splits++;
+    CHECK_EQUAL(splits + 1, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(12, report.os_code);
+    CHECK_STATUS(HF_NO_MEMORY, split(splits, 1));
+    CHECK_STATUS(HF_NO_MEMORY, commit(splits - 1, 1));
+    CHECK_STATUS(HF_NO_MEMORY, strict->reserve(strict, NULL, granule, &address, &report));
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
+    poor.grants = 1;
+    CHECK_STATUS(HF_OK, split(splits, 1));
+    splits++;
+    CHECK_STATUS(HF_OK, coalesce(0, granules));
+    release(0, granules, HF_PLACEHOLDER);
+    hf_strict_close(strict);
+    CHECK_EQUAL(0, poor.taken);
+}
+
+static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {
+    hf_backend bare = *hf_backend_native();
+    bare.advise = NULL;
+    bare.name = NULL;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &bare));
+    CHECK(strict->advise == NULL && strict->name == NULL);
+    hf_strict_close(strict);
+}
+
+/* ----------------------------------------------------------------------- check -------------- */
+
+/* Regions told one after the other. */
+struct told {
+    const hf_region *regions;
+    size_t count;
+};
+
+static bool tell_next(void *cursor, hf_region *region) {
+    struct told *told = cursor;
+    if (told->count == 0) return false;
+    *region = *told->regions++;
+    told->count--;
+    return true;
+}
+
+/* HF_OK, or HF_STATE with the first wrong granule in *wrong. */
+static hf_status check_regions(const hf_backend *backend, const hf_region *regions, size_t count,
+                               size_t *wrong) {
+    struct told told = {regions, count};
+    size_t offset = SIZE_MAX;
+    hf_status status = backend->check(backend, base, tell_next, &told, &offset, &report);
+    *wrong = offset / granule;
+    return status;
+}
+
+/* Held against the real regions and against three lies: on `under` without a check of its own. */
+static void check_tells_lies_from_truth(const hf_backend *under) {
+    size_t wrong;
+    void *address;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, under));
+    granule = strict->granule(strict);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * granule, &address, &report));
+    base = address;
+    CHECK_STATUS(HF_OK, split(1, 2));
+    CHECK_STATUS(HF_OK, commit(1, 2)); /* |p|c c|p| */
+    hf_region truth[] = {{.size = granule, .kind = HF_PLACEHOLDER},
+                         {.offset = granule, .size = 2 * granule, .kind = HF_COMMITTED},
+                         {.offset = 3 * granule, .size = granule, .kind = HF_PLACEHOLDER}};
+    hf_region kind[3], extent[3], place[3];
+    memcpy(kind, truth, sizeof truth);
+    memcpy(extent, truth, sizeof truth);
+    memcpy(place, truth, sizeof truth);
+    kind[1].kind = HF_VIEW;
+    extent[2].size = 2 * granule;
+    place[1].offset = 2 * granule;
+    CHECK_STATUS(HF_OK, check_regions(strict, truth, 3, &wrong));
+    CHECK_STATUS(HF_STATE, check_regions(strict, kind, 3, &wrong));
+    CHECK_EQUAL(1, wrong);
+    CHECK_STATUS(HF_STATE, check_regions(strict, extent, 3, &wrong));
+    CHECK_EQUAL(3, wrong);
+    CHECK_STATUS(HF_STATE, check_regions(strict, place, 3, &wrong));
+    CHECK_EQUAL(2, wrong);
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
+    release(0, 1, HF_PLACEHOLDER);
+    release(1, 2, HF_COMMITTED);
+    release(3, 1, HF_PLACEHOLDER);
+    hf_strict_close(strict);
+}
+
+static void checks_its_own_table(void) {
+    hf_backend unable = *hf_backend_native();
+    unable.check = NULL;
+    check_tells_lies_from_truth(NULL);
+    check_tells_lies_from_truth(&unable);
+}
+
+CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce),
+           TEST(reservations_coalesce_but_not_over_a_hole), TEST(rules_of_commit),
+           TEST(rules_of_decommit), TEST(rules_of_map), TEST(rules_of_unmap),
+           TEST(rules_of_release), TEST(each_call_fails_in_its_turn), TEST(the_nth_call_fails_once),
+           TEST(from_the_nth_call_on_all_fail), TEST(a_violation_does_not_use_up_a_turn),
+           TEST(counts_what_is_alive), TEST(refusals_from_below_pass_through),
+           TEST(opening_and_closing), TEST(opens_whole_or_not_at_all),
+           TEST(a_table_that_cannot_grow_refuses_the_step),
+           TEST(lacks_the_optional_functions_that_the_backend_below_lacks),
+           TEST(checks_its_own_table))
