@@ -264,7 +264,9 @@ static void shrink_last(hf_arena *arena, size_t block, size_t new_size) {
 static bool grow_last(hf_arena *arena, size_t block, size_t old_size, size_t new_size) {
     arena_core *core = core_of(arena);
     if (make_room(core, block, footprint(core, new_size)) != HF_OK) return false;
-    mark_block(core, block + old_size, new_size - old_size);
+    size_t from = block + old_size, end = block + new_size;
+    if (core->checked) hf_mark_used(at(core, from), smaller(end, used(arena)) - from); /* red zone */
+    mark_block(core, from, end - from);
     set_pos(arena, block + footprint(core, new_size));
     return true;
 }
