@@ -16,7 +16,7 @@ static bool is_refused(const struct spy *spy, enum spy_step step, size_t size) {
 
 static hf_status refuse(hf_status status, hf_report *report) {
     report->call = "spy";
-    report->os_code = 4711;
+    report->os_code = SPY_REFUSAL;
     report->system_calls++;
     return status;
 }

@@ -36,7 +36,7 @@ struct spy_call {
     hf_status status;
 };
 
-enum { SPY_CALLS = 4096 };
+enum { SPY_CALLS = 4096, SPY_REFUSAL = 4711 /* the os_code of a refusal */ };
 
 struct spy {
     hf_backend backend; /* first: a backend's functions get their spy from it */

@@ -2,7 +2,6 @@
  * hf_alloc, hf_alloc_zeroed, hf_alloc_array, hf_new, hf_new_array: sizes, alignments, zeros.
  */
 #include "arena_fixture.h"
-#include "spy.h"
 
 static const size_t small_reserve = 8 * 1024 * 1024;
 

@@ -127,7 +127,7 @@ static void a_refusal_of_the_system_changes_nothing(void) {
     fill(block, 1000, 1);
     spy.largest[SPY_COMMIT] = 0;
     is_refused(&arena, HF_NO_MEMORY, block, 1000, 5 * MIB);
-    CHECK_EQUAL(4711, hf_last_error().os_code);
+    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
     CHECK(holds(block, 1000, 1));
     spy.largest[SPY_COMMIT] = SIZE_MAX;
     CHECK(hf_extend(&arena, block, 1000, 5 * MIB));

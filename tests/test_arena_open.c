@@ -17,6 +17,7 @@ static void open_fails(hf_status expected, hf_arena_options options) {
     memset(&arena, 0x5a, sizeof arena);
     CHECK_STATUS(expected, hf_arena_open(&arena, &options));
     CHECK_EQUAL(expected, hf_last_error().status);
+    CHECK(options.backend == NULL || hf_last_error().os_code == SPY_REFUSAL);
     is_all_zero(&arena);
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
     hf_arena_close(&arena);
@@ -180,7 +181,6 @@ static void no_pages_for_records_is_no_memory(void) {
     spy_init(&spy, NULL);
     spy.largest[SPY_TAKE_PAGES] = 0;
     open_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &spy.backend});
-    CHECK_EQUAL(4711, hf_last_error().os_code);
 }
 
 static void refused_hints_and_names_are_harmless(void) {

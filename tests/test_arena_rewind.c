@@ -1,0 +1,231 @@
+/*
+ * Marks, hf_rewind, and fault_after_rewind.
+ */
+#include "arena_fixture.h"
+#include "probe.h"
+#include "process.h"
+#include "spy.h"
+
+static struct spy spy;
+
+static hf_arena open_on_spy(void) {
+    spy_init(&spy, NULL);
+    return fixture_open((hf_arena_options){.reserve = 256 * MIB, .backend = &spy.backend});
+}
+
+static void marks_compare_like_their_times(void) {
+    hf_arena arena = open_on_spy();
+    hf_mark last = hf_get_mark(&arena);
+    CHECK_EQUAL(0, last);
+    for (size_t size = 1; size < MIB; size *= 3) {
+        CHECK(hf_alloc(&arena, size, 8) != NULL);
+        hf_mark mark = hf_get_mark(&arena);
+        CHECK(mark > last);
+        CHECK_EQUAL((size_t)(arena.pos - hf_arena_base(&arena)), mark);
+        CHECK_EQUAL(mark, hf_arena_get_stats(&arena).used);
+        last = mark;
+    }
+    hf_arena_close(&arena);
+}
+
+static void rewinding_hands_the_same_bytes_out_again(void) {
+    hf_arena arena = open_on_spy();
+    char *before = hf_alloc(&arena, 100, 8);
+    fill(before, 100, 1);
+    hf_mark mark = hf_get_mark(&arena);
+    char *block = hf_alloc(&arena, 5 * MIB, 64);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    CHECK_EQUAL(mark, hf_get_mark(&arena));
+    CHECK(hf_alloc(&arena, 5 * MIB, 64) == block);
+    memset(block, 0xee, 5 * MIB);
+    CHECK(holds(before, 100, 1));
+    hf_arena_close(&arena);
+}
+
+static void rewinding_releases_nothing_and_costs_no_call(void) {
+    hf_arena arena = open_on_spy();
+    dirty_bytes(&arena, 9 * MIB);
+    CHECK(hf_alloc(&arena, 9 * MIB, 1) != NULL);
+    hf_arena_stats before = hf_arena_get_stats(&arena);
+    spy_forget(&spy);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 4 * MIB));
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    hf_arena_stats after = hf_arena_get_stats(&arena);
+    CHECK_EQUAL(0, spy.count);
+    CHECK_EQUAL(before.committed, after.committed);
+    CHECK_EQUAL(before.system_calls, after.system_calls);
+    CHECK_EQUAL(before.dirty, after.dirty);
+    CHECK_EQUAL(before.peak, after.peak);
+    CHECK_EQUAL(0, after.used);
+    hf_arena_close(&arena);
+}
+
+static void a_mark_above_pos_is_invalid(void) {
+    hf_arena arena = open_on_spy();
+    char *block = hf_alloc(&arena, 1000, 8);
+    fill(block, 1000, 1);
+    hf_mark mark = hf_get_mark(&arena);
+    hf_mark marks[] = {mark + 1, mark + 4096, 256 * MIB, 256 * MIB + 1, SIZE_MAX, SIZE_MAX / 2};
+    struct snapshot before = snapshot_of(&arena);
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        AT("mark %#zx", marks[i]);
+        CHECK_STATUS(HF_INVALID, hf_rewind(&arena, marks[i]));
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+        check_unchanged(&arena, &before);
+    }
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    check_unchanged(&arena, &before);
+    CHECK(holds(block, 1000, 1));
+    hf_arena_close(&arena);
+}
+
+static void a_mark_that_was_passed_is_gone(void) {
+    hf_arena arena = open_on_spy();
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    hf_mark low = hf_get_mark(&arena);
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    hf_mark high = hf_get_mark(&arena);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, low));
+    CHECK_STATUS(HF_INVALID, hf_rewind(&arena, high));
+    CHECK_EQUAL(low, hf_get_mark(&arena));
+    hf_arena_close(&arena);
+}
+
+static void every_position_can_be_gone_back_to(void) {
+    hf_arena arena = open_on_spy();
+    hf_mark marks[200];
+    char *blocks[200];
+    for (unsigned i = 0; i < 200; i++) {
+        marks[i] = hf_get_mark(&arena);
+        blocks[i] = hf_alloc(&arena, 1 + i * 531 % 40000, (size_t)1 << i % 5);
+        fill(blocks[i], 1 + i * 531 % 40000, i);
+    }
+    for (unsigned i = 200; i-- > 0;) {
+        CHECK(holds(blocks[i], 1 + i * 531 % 40000, i));
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, marks[i]));
+        CHECK_EQUAL(marks[i], hf_get_mark(&arena));
+    }
+    CHECK(arena.pos == hf_arena_base(&arena));
+    hf_arena_close(&arena);
+}
+
+/* ------------------------------------------------------------ fault_after_rewind ----------- */
+
+static hf_arena open_faulting(void) {
+    spy_init(&spy, NULL);
+    return fixture_open((hf_arena_options){
+        .reserve = 64 * MIB, .fault_after_rewind = true, .backend = &spy.backend});
+}
+
+static void touch(void *address) { *(volatile char *)address = 1; }
+
+/*      base      mark                      pos
+ *      |   kept   |xxx|       whole pages      |x| ...
+ *                     |<------- fault ----->|
+ */
+static void rewound_pages_fault(void) {
+    size_t granule = fixture_granule();
+    hf_arena arena = open_faulting();
+    char *kept = hf_alloc(&arena, 100, 8);
+    fill(kept, 100, 1);
+    hf_mark mark = hf_get_mark(&arena);
+    char *block = hf_alloc(&arena, 9 * granule + 100, 8), *end = arena.pos;
+    fill(block, 9 * granule + 100, 2);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    char *first = hf_arena_base(&arena) + granule;
+    char *last = (char *)((uintptr_t)end / granule * granule) - 1;
+    CHECK(arena.pos > last);
+    CHECK(holds(kept, 100, 1));
+    if (fixture_is_exact()) {
+        CHECK(process_faults_at(touch, first, first));
+        CHECK(process_faults_at(touch, last, last));
+        for (char *page = first; page < last; page += granule) CHECK(!probe_readable(page));
+        CHECK(probe_readable(first - 1));
+    }
+    hf_arena_close(&arena);
+}
+
+static void rewound_pages_are_never_used_again(void) {
+    size_t granule = fixture_granule(), rounds = 0;
+    hf_arena arena = open_faulting();
+    char *end = hf_arena_base(&arena);
+    for (char *block; (block = hf_alloc(&arena, 100 * granule, 1)) != NULL; rounds++) {
+        CHECK(block >= end);
+        fill(block, 100 * granule, 1);
+        end = (char *)((uintptr_t)arena.pos / granule * granule);
+        CHECK_STATUS(HF_OK, rounds % 2 ? hf_reset(&arena) : hf_rewind(&arena, 0));
+    }
+    CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+    CHECK(rounds >= 64 * MIB / (101 * granule) - 1);
+    hf_arena_close(&arena);
+}
+
+static void memory_after_a_rewind_is_zero(void) {
+    size_t granule = fixture_granule();
+    hf_arena arena = open_faulting();
+    for (int i = 0; i < 20; i++) {
+        hf_mark mark = hf_get_mark(&arena);
+        CHECK(hf_alloc(&arena, 123, 1) != NULL);
+        char *block = hf_alloc_zeroed(&arena, 7 * granule, 1);
+        CHECK(block != NULL && is_zero(block, 7 * granule));
+        memset(block, 0xee, 7 * granule);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    }
+    hf_arena_close(&arena);
+}
+
+static void less_than_a_page_is_rewound_as_ever(void) {
+    hf_arena arena = open_faulting();
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    hf_mark mark = hf_get_mark(&arena);
+    char *block = hf_alloc(&arena, 1000, 8);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    CHECK_EQUAL(mark, hf_get_mark(&arena));
+    CHECK(hf_alloc(&arena, 1000, 8) == block);
+    CHECK_EQUAL(0, spy_count(&spy, SPY_DECOMMIT));
+    hf_arena_close(&arena);
+}
+
+static void a_refused_release_is_returned(void) {
+    size_t granule = fixture_granule();
+    hf_arena arena = open_faulting();
+    char *block = hf_alloc(&arena, 9 * granule, 8);
+    fill(block, 9 * granule, 1);
+    spy.largest[SPY_DECOMMIT] = 0;
+    CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&arena, 0));
+    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
+    if (fixture_is_exact()) {
+        CHECK(probe_readable(block + granule) && probe_readable(block + 9 * granule - 1));
+        CHECK(holds(block, 9 * granule, 1));
+    }
+    spy.largest[SPY_DECOMMIT] = SIZE_MAX;
+    char *next = hf_alloc(&arena, 20 * granule, 8);
+    CHECK(next != NULL);
+    fill(next, 20 * granule, 2);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    if (fixture_is_exact()) CHECK(!probe_readable(next + granule));
+    hf_arena_close(&arena);
+}
+
+static void scopes_and_resets_make_pages_fault_too(void) {
+    if (!fixture_is_exact()) return; /* the probe is itself a use after a rewind */
+    size_t granule = fixture_granule();
+    hf_arena arena = open_faulting();
+    hf_scope scope = hf_scope_begin(&arena);
+    char *first = hf_alloc(&arena, 5 * granule, 8);
+    CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    CHECK(!probe_readable(first + granule));
+    char *second = hf_alloc(&arena, 5 * granule, 8);
+    CHECK(second > first + 3 * granule);
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(!probe_readable(second + granule));
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(marks_compare_like_their_times), TEST(rewinding_hands_the_same_bytes_out_again),
+           TEST(rewinding_releases_nothing_and_costs_no_call), TEST(a_mark_above_pos_is_invalid),
+           TEST(a_mark_that_was_passed_is_gone), TEST(every_position_can_be_gone_back_to),
+           TEST(rewound_pages_fault), TEST(rewound_pages_are_never_used_again),
+           TEST(memory_after_a_rewind_is_zero), TEST(less_than_a_page_is_rewound_as_ever),
+           TEST(a_refused_release_is_returned), TEST(scopes_and_resets_make_pages_fault_too))

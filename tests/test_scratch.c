@@ -1,0 +1,151 @@
+/*
+ * Scratch: two arenas, and the one of them that is not the conflict.
+ */
+#include "arena_fixture.h"
+#include "nth_failure.h"
+#include "spy.h"
+
+static hf_scratch open_scratch(void) {
+    hf_scratch scratch;
+    hf_arena_options options = {.reserve = 16 * MIB};
+    CHECK_STATUS(HF_OK, hf_scratch_open(&scratch, &options));
+    return scratch;
+}
+
+static void is_zeroed(const hf_scratch *scratch) {
+    static const hf_scratch zero;
+    CHECK(memcmp(scratch, &zero, sizeof zero) == 0);
+}
+
+static void is_closed(hf_scratch *scratch) {
+    is_zeroed(scratch);
+    hf_scope scope = hf_scratch_begin(scratch, NULL);
+    if (scope.arena) CHECK(hf_alloc(scope.arena, 1, 1) == NULL);
+    hf_scope_end(scope);
+    hf_scratch_close(scratch);
+    is_zeroed(scratch);
+}
+
+static void opens_two_arenas(void) {
+    hf_scratch scratch = open_scratch();
+    hf_arena *arenas = scratch.arenas;
+    for (int i = 0; i < 2; i++) CHECK_EQUAL(16 * MIB, hf_arena_get_stats(&arenas[i]).reserved);
+    CHECK(!hf_owns(&arenas[0], hf_arena_base(&arenas[1])));
+    CHECK(!hf_owns(&arenas[1], hf_arena_base(&arenas[0])));
+    hf_scratch_close(&scratch);
+    is_closed(&scratch);
+}
+
+static void needs_no_options(void) {
+    hf_scratch scratch;
+    CHECK_STATUS(HF_OK, hf_scratch_open(&scratch, NULL));
+    CHECK(hf_alloc(&scratch.arenas[0], 1, 1) && hf_alloc(&scratch.arenas[1], 1, 1));
+    hf_scratch_close(&scratch);
+}
+
+static void gives_the_arena_that_is_not_the_conflict(void) {
+    hf_scratch scratch = open_scratch();
+    hf_arena other = fixture_open((hf_arena_options){.reserve = MIB});
+    for (int i = 0; i < 2; i++) {
+        hf_scope scope = hf_scratch_begin(&scratch, &scratch.arenas[i]);
+        CHECK(scope.arena == &scratch.arenas[1 - i]);
+        CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    }
+    const hf_arena *none[] = {NULL, &other};
+    for (int i = 0; i < 2; i++) {
+        hf_scope scope = hf_scratch_begin(&scratch, none[i]);
+        CHECK(scope.arena == &scratch.arenas[0] || scope.arena == &scratch.arenas[1]);
+        CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    }
+    hf_arena_close(&other);
+    hf_scratch_close(&scratch);
+}
+
+/* Functions that call each other, each returning its result in the arena that it was given. */
+static char *repeat(hf_scratch *scratch, hf_arena *result, const char *text, int depth) {
+    hf_scope temporary = hf_scratch_begin(scratch, result);
+    CHECK(temporary.arena != result);
+    char *part = depth ? repeat(scratch, temporary.arena, text, depth - 1)
+                       : hf_strdup(temporary.arena, text);
+    char *joined = hf_printf(result, "%s%s", part, part);
+    memset(part, 'x', strlen(part));
+    CHECK_STATUS(HF_OK, hf_scope_end(temporary));
+    return joined;
+}
+
+static void results_outlive_temporaries(void) {
+    hf_scratch scratch = open_scratch();
+    hf_arena result = fixture_open((hf_arena_options){.reserve = 16 * MIB});
+    char *text = repeat(&scratch, &result, "ab", 9);
+    CHECK(text != NULL && strlen(text) == 2048);
+    for (size_t i = 0; i < 2048; i++) CHECK(text[i] == "ab"[i % 2]);
+    for (int i = 0; i < 2; i++) CHECK_EQUAL(0, hf_get_mark(&scratch.arenas[i]));
+    hf_arena_close(&result);
+    hf_scratch_close(&scratch);
+}
+
+static void a_scope_hands_back_what_it_took(void) {
+    hf_scratch scratch = open_scratch();
+    hf_scope outer = hf_scratch_begin(&scratch, NULL);
+    char *block = hf_alloc(outer.arena, 1000, 8);
+    fill(block, 1000, 1);
+    hf_scope inner = hf_scratch_begin(&scratch, NULL);
+    CHECK(hf_alloc(inner.arena, MIB, 8) != NULL);
+    CHECK_STATUS(HF_OK, hf_scope_end(inner));
+    CHECK_STATUS(HF_STATE, hf_scope_end(inner));
+    CHECK(holds(block, 1000, 1));
+    CHECK_STATUS(HF_OK, hf_scope_end(outer));
+    CHECK_EQUAL(0, hf_get_mark(outer.arena));
+    hf_scratch_close(&scratch);
+}
+
+/* -------------------------------------------------------- whole or not at all -------------- */
+
+static void opening_fails(hf_status expected, hf_arena_options options) {
+    hf_scratch scratch;
+    memset(&scratch, 0x5a, sizeof scratch);
+    CHECK_STATUS(expected, hf_scratch_open(&scratch, &options));
+    CHECK_EQUAL(expected, hf_last_error().status);
+    is_closed(&scratch);
+}
+
+static void a_base_is_invalid(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 16 * MIB});
+    void *base = hf_arena_base(&arena);
+    hf_arena_close(&arena);
+    opening_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .base = base});
+}
+
+static void the_errors_are_those_of_an_arena(void) {
+    static struct spy spy;
+    spy_init(&spy, NULL);
+    opening_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .least_reserve = 2 * MIB});
+    spy.largest[SPY_RESERVE] = 0;
+    opening_fails(HF_NO_ADDRESS, (hf_arena_options){.backend = &spy.backend});
+    spy.largest[SPY_RESERVE] = SIZE_MAX;
+    spy.largest[SPY_TAKE_PAGES] = 0;
+    opening_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &spy.backend});
+}
+
+static void open_and_use(struct failure *failure) {
+    hf_scratch scratch;
+    hf_arena_options options = {.reserve = MIB, .least_reserve = MIB, .backend = failure->strict};
+    failure_on(failure);
+    hf_status status = hf_scratch_open(&scratch, &options);
+    failure_off(failure);
+    if (status == HF_OK) {
+        for (int i = 0; i < 2; i++) CHECK(hf_alloc(&scratch.arenas[i], 1000, 8) != NULL);
+        hf_scratch_close(&scratch);
+    } else {
+        CHECK(status == HF_NO_ADDRESS || status == HF_NO_MEMORY || status == HF_MAP_LIMIT);
+        is_closed(&scratch);
+    }
+}
+
+/* Refused half-way, with the first arena open already, nothing is left: each_failure checks. */
+static void opening_is_whole_or_not_at_all(void) { CHECK(each_failure(open_and_use, NULL) >= 8); }
+
+CHECK_MAIN(TEST(opens_two_arenas), TEST(needs_no_options),
+           TEST(gives_the_arena_that_is_not_the_conflict), TEST(results_outlive_temporaries),
+           TEST(a_scope_hands_back_what_it_took), TEST(a_base_is_invalid),
+           TEST(the_errors_are_those_of_an_arena), TEST(opening_is_whole_or_not_at_all))
