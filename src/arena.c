@@ -265,7 +265,8 @@ static bool grow_last(hf_arena *arena, size_t block, size_t old_size, size_t new
     arena_core *core = core_of(arena);
     if (make_room(core, block, footprint(core, new_size)) != HF_OK) return false;
     size_t from = block + old_size, end = block + new_size;
-    if (core->checked) hf_mark_used(at(core, from), smaller(end, used(arena)) - from); /* red zone */
+    size_t red_zone_end = smaller(end, used(arena));
+    if (core->checked) hf_mark_used(at(core, from), red_zone_end - from);
     mark_block(core, from, end - from);
     set_pos(arena, block + footprint(core, new_size));
     return true;

@@ -164,10 +164,11 @@ HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
  * block, hf_extend it.
  */
 static inline void *hf_alloc(hf_arena *arena, size_t size, size_t align) {
-    /* No sum here can wrap, whatever the size: room - size is reached only when size <= room. */
+    /* No sum here can wrap, whatever the size: room - size is reached only when size < room. No
+     * room at all is left to the slow path even for size 0: a closed arena has none. */
     size_t pad = (size_t)(0 - (uintptr_t)arena->pos) & (align - 1);
     size_t room = (size_t)(arena->limit - arena->pos);
-    if (HF_UNLIKELY((align & (align - 1)) != 0 || align - 1 >= HF_MAX_ALIGNMENT || size > room ||
+    if (HF_UNLIKELY((align & (align - 1)) != 0 || align - 1 >= HF_MAX_ALIGNMENT || size >= room ||
                     pad > room - size)) {
         return hf_alloc_slow(arena, size, align);
     }
