@@ -1,0 +1,226 @@
+/*
+ * Bad arguments: INVALID from every function, whatever the regions are, before the first system
+ * call and with nothing changed.
+ */
+#include "check.h"
+#include "scene.h"
+
+/* A space with a region of every kind, twice over, so that no state excuses an argument. */
+static const char ground[] = "p|c|v|p p p|c c|v v|p p";
+
+static struct scene scene;
+
+/* What must not change while arguments are refused. */
+static hf_space_stats stats_before;
+static size_t calls_before;
+
+static size_t calls_so_far(void) {
+    return scene.strict ? hf_strict_get_stats(scene.strict).calls : 0;
+}
+
+static void expect_invalid(hf_status status, const char *call, size_t offset, size_t size) {
+    CHECK_STATUS(HF_INVALID, status);
+    hf_error error = hf_last_error();
+    CHECK_EQUAL(HF_INVALID, error.status);
+    CHECK_EQUAL(0, error.os_code);
+    CHECK(strcmp(call, error.call) == 0);
+    CHECK_EQUAL(offset, error.offset);
+    CHECK_EQUAL(size, error.size);
+    hf_space_stats now = hf_space_get_stats(scene.space);
+    CHECK(memcmp(&stats_before, &now, sizeof now) == 0);
+    CHECK_EQUAL(calls_before, calls_so_far());
+}
+
+/* Runs a test on a scene of the native backend and on one of strict. */
+static void on_each_backend(void (*test)(void)) {
+    struct picture picture = picture_parse(ground, sizeof ground - 1);
+    for (int is_strict = 0; is_strict <= 1; is_strict++) {
+        hf_backend *strict = NULL;
+        if (is_strict) CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+        scene_open(&scene, strict ? strict : hf_backend_native(), strict, &picture);
+        stats_before = hf_space_get_stats(scene.space);
+        calls_before = calls_so_far();
+        test();
+        scene_expect(&scene, &picture);
+        scene_close(&scene);
+        if (strict) check_nothing_left(strict);
+        hf_strict_close(strict);
+    }
+}
+
+/* ---------------------------------------------------------------------- ranges -------------- */
+
+/* No range is a sound one: size 0, no multiple of the granule, outside the space, wrapping. */
+static size_t bad_ranges(size_t (*ranges)[2]) {
+    size_t g = scene.granule, all = hf_space_size(scene.space), last = SIZE_MAX - g + 1;
+    const size_t bad[][2] = {{0, 0},
+                             {g, 0},
+                             {all, 0},
+                             {SIZE_MAX, 0},
+                             {1, g},
+                             {g - 1, g},
+                             {g / 2, g},
+                             {0, 1},
+                             {0, g - 1},
+                             {0, g + 1},
+                             {1, g - 1},
+                             {0, all + g},
+                             {g, all},
+                             {all, g},
+                             {all - g, 2 * g},
+                             {all + g, g},
+                             {last, g},
+                             {last, 2 * g},
+                             {last, last},
+                             {g, last},
+                             {0, last},
+                             {2 * g, last},
+                             {last - g, 2 * g},
+                             {0, SIZE_MAX},
+                             {1, SIZE_MAX},
+                             {SIZE_MAX, 1},
+                             {SIZE_MAX, g},
+                             {last, all + g},
+                             {SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1},
+                             {g, SIZE_MAX / 2 + 1}};
+    memcpy(ranges, bad, sizeof bad);
+    return sizeof bad / sizeof *bad;
+}
+
+enum { MOST_RANGES = 40 };
+
+static hf_status advise_huge(struct scene *at, size_t offset, size_t size) {
+    return hf_space_advise(at->space, offset, size, HF_ADVISE_HUGE);
+}
+
+static void refuse_bad_ranges(void) {
+    const struct {
+        hf_status (*run)(struct scene *, size_t offset, size_t size);
+        const char *call;
+    } functions[] = {
+        {step_split.run, "hf_space_split"},   {step_coalesce.run, "hf_space_coalesce"},
+        {step_commit.run, "hf_space_commit"}, {step_decommit.run, "hf_space_decommit"},
+        {step_map.run, "hf_space_map"},       {step_unmap.run, "hf_space_unmap"},
+        {step_place.run, "hf_space_place"},   {step_place_file.run, "hf_space_place_file"},
+        {step_clear.run, "hf_space_clear"},   {advise_huge, "hf_space_advise"}};
+    size_t ranges[MOST_RANGES][2], count = bad_ranges(ranges);
+    for (size_t f = 0; f < sizeof functions / sizeof *functions; f++)
+        for (size_t i = 0; i < count; i++) {
+            size_t offset = ranges[i][0], size = ranges[i][1];
+            size_t outer = check_enter("%s(%#zx, %#zx)", functions[f].call, offset, size);
+            expect_invalid(functions[f].run(&scene, offset, size), functions[f].call, offset, size);
+            check_leave(outer);
+        }
+}
+
+static void bad_ranges_are_invalid(void) { on_each_backend(refuse_bad_ranges); }
+
+/* ----------------------------------------------------------------------- views -------------- */
+
+/* A view on the placeholder of three granules, |v v v|, which only its file can spoil. */
+static void refuse_view(hf_file *file, uint64_t file_offset, hf_access access) {
+    size_t offset = 3 * scene.granule, size = 3 * scene.granule;
+    size_t outer =
+        check_enter("a view from %#llx, access %d", (unsigned long long)file_offset, (int)access);
+    expect_invalid(hf_space_map(scene.space, offset, size, file, file_offset, access),
+                   "hf_space_map", offset, size);
+    expect_invalid(hf_space_place_file(scene.space, offset, size, file, file_offset, access),
+                   "hf_space_place_file", offset, size);
+    check_leave(outer);
+}
+
+static void refuse_file_offsets(void) {
+    uint64_t g = scene.granule, end = hf_file_size(scene.file), last = UINT64_MAX - g + 1;
+    refuse_view(scene.file, 1, HF_READ_WRITE);
+    refuse_view(scene.file, g - 1, HF_READ_WRITE);
+    refuse_view(scene.file, g / 2, HF_READ_ONLY);
+    refuse_view(scene.file, end - 2 * g, HF_READ_WRITE);
+    refuse_view(scene.file, end - g, HF_READ_WRITE);
+    refuse_view(scene.file, end, HF_READ_ONLY);
+    refuse_view(scene.file, end + g, HF_COPY_ON_WRITE);
+    refuse_view(scene.file, last, HF_READ_ONLY);
+    refuse_view(scene.file, last - 2 * g, HF_READ_ONLY);
+    refuse_view(scene.file, UINT64_MAX, HF_READ_ONLY);
+    refuse_view(scene.file, (uint64_t)1 << 32, HF_READ_ONLY);
+    refuse_view(scene.file, (uint64_t)1 << 63, HF_READ_ONLY);
+}
+
+static void a_view_past_the_end_of_its_file_is_invalid(void) {
+    on_each_backend(refuse_file_offsets);
+}
+
+static void refuse_accesses(void) {
+    refuse_view(scene.file, 0, (hf_access)(HF_COPY_ON_WRITE + 1));
+    refuse_view(scene.file, 0, (hf_access)1000);
+    refuse_view(NULL, 0, HF_READ_ONLY);
+}
+
+static void no_access_and_no_file_are_invalid(void) { on_each_backend(refuse_accesses); }
+
+/* The native backend's file on a strict space, and the other way round. */
+static void refuse_foreign_file(void) {
+    hf_backend *another;
+    hf_file *foreign;
+    CHECK_STATUS(HF_OK, hf_strict_open(&another, NULL));
+    const hf_backend *backend = scene.strict ? hf_backend_native() : another;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.granule, backend));
+    refuse_view(foreign, 0, HF_READ_WRITE);
+    hf_file_close(foreign);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.granule, another));
+    refuse_view(foreign, 0, HF_READ_WRITE);
+    hf_file_close(foreign);
+    hf_strict_close(another);
+}
+
+static void a_file_of_another_backend_is_invalid(void) { on_each_backend(refuse_foreign_file); }
+
+/* ----------------------------------------------------------------------- others ------------- */
+
+static void refuse_advice(void) {
+    size_t g = scene.granule;
+    expect_invalid(hf_space_advise(scene.space, g, g, (hf_advice)(HF_ADVISE_POPULATE + 1)),
+                   "hf_space_advise", g, g);
+    expect_invalid(hf_space_advise(scene.space, g, g, (hf_advice)-1), "hf_space_advise", g, g);
+}
+
+static void a_number_that_is_no_advice_is_invalid(void) { on_each_backend(refuse_advice); }
+
+/* INVALID goes before STATE: here both are wrong. */
+static void refuse_arguments_before_state(void) {
+    size_t g = scene.granule;
+    expect_invalid(hf_space_map(scene.space, g, g, scene.file, 1, HF_READ_WRITE), "hf_space_map", g,
+                   g);
+    expect_invalid(hf_space_unmap(scene.space, g, 1), "hf_space_unmap", g, 1);
+    expect_invalid(hf_space_clear(scene.space, 8 * g, g + 1), "hf_space_clear", 8 * g, g + 1);
+}
+
+static void arguments_are_judged_before_the_state(void) {
+    on_each_backend(refuse_arguments_before_state);
+}
+
+/* Where a space belongs, NULL is refused and not followed. */
+static void refuse_no_space(void) {
+    struct scene nowhere = scene;
+    hf_region region = {0};
+    nowhere.space = NULL;
+    const struct step *const steps[] = {&step_split,    &step_coalesce,   &step_commit,
+                                        &step_decommit, &step_map,        &step_unmap,
+                                        &step_place,    &step_place_file, &step_clear};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        CHECK_STATUS(HF_INVALID, steps[i]->run(&nowhere, 0, scene.granule));
+    CHECK_STATUS(HF_INVALID, advise_huge(&nowhere, 0, scene.granule));
+    CHECK_STATUS(HF_INVALID, hf_space_check(NULL));
+    CHECK(!hf_space_find(NULL, 0, &region));
+    CHECK(!hf_space_next(NULL, &region));
+    CHECK(hf_space_base(NULL) == NULL);
+    CHECK_EQUAL(0, hf_space_size(NULL));
+    CHECK_EQUAL(0, hf_space_granule(NULL));
+    CHECK_EQUAL(0, hf_space_get_stats(NULL).regions);
+}
+
+static void no_space_is_invalid(void) { on_each_backend(refuse_no_space); }
+
+CHECK_MAIN(TEST(bad_ranges_are_invalid), TEST(a_view_past_the_end_of_its_file_is_invalid),
+           TEST(no_access_and_no_file_are_invalid), TEST(a_file_of_another_backend_is_invalid),
+           TEST(a_number_that_is_no_advice_is_invalid), TEST(arguments_are_judged_before_the_state),
+           TEST(no_space_is_invalid))
