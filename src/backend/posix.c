@@ -428,9 +428,11 @@ static hf_status check(const hf_backend *self, const void *base,
 
 /* ---------------------------------------------------------------------- files ------------ */
 
+/* EISDIR, ENXIO: a folder or a socket, refused by open itself. */
 static hf_status file_status(int code) {
     return code == ENOSPC || code == EDQUOT || code == EFBIG ? HF_NO_SPACE
            : code == ENOMEM                                  ? HF_NO_MEMORY
+           : code == EISDIR || code == ENXIO                 ? HF_UNSUPPORTED
                                                              : HF_IO;
 }
 
