@@ -465,6 +465,7 @@ static bool can_open(size_t size, const hf_space_options *options, size_t granul
 /* Halves the size until the system grants it; the last try is `least` itself. */
 static hf_status reserve(hf_space *space, size_t size, const hf_space_options *options) {
     size_t least = options->least ? options->least : size;
+    hf_error before = hf_last_error();
     for (;;) {
         hf_report report = {0};
         void *base;
@@ -474,6 +475,7 @@ static hf_status reserve(hf_space *space, size_t size, const hf_space_options *o
         if (status == HF_OK) {
             space->base = base;
             space->size = size;
+            hf_fail_again(before); /* a refusal on the way to success is none of the caller's */
         }
         if (status == HF_OK || size == least) return status;
         size_t half = hf_round_down(size / 2, space->granule);
