@@ -1,0 +1,557 @@
+/*
+ * The contract of space.h that is not about neighbours: opening and closing, looking, memory and
+ * views, hints, names, statistics.
+ */
+#include "check.h"
+#include "process.h"
+#include "scene.h"
+
+/* A native space of `granules`; the whole one placeholder. */
+static hf_space *open_native(size_t granules) {
+    hf_space *space;
+    size_t granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, granules * granule, NULL));
+    return space;
+}
+
+static size_t native_granule(void) { return hf_backend_native()->granule(hf_backend_native()); }
+
+/* ------------------------------------------------------------- opening, closing ------------- */
+
+static void opens_as_one_placeholder(void) {
+    hf_space *space = open_native(100);
+    hf_region region = {0};
+    CHECK(hf_space_base(space) != NULL);
+    CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_BASE_ALIGNMENT);
+    CHECK_EQUAL(100 * native_granule(), hf_space_size(space));
+    CHECK_EQUAL(native_granule(), hf_space_granule(space));
+    CHECK(hf_space_next(space, &region));
+    CHECK_EQUAL(HF_PLACEHOLDER, region.kind);
+    CHECK_EQUAL(0, region.offset);
+    CHECK_EQUAL(hf_space_size(space), region.size);
+    CHECK(!hf_space_next(space, &region));
+    hf_space_close(space);
+}
+
+static void options_of_zero_are_no_options(void) {
+    hf_space_options options = {0};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, native_granule(), &options));
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 0, native_granule()));
+    hf_space_close(space);
+}
+
+/* Sizes on both sides of a huge page, whose reservations are aligned in another way. */
+static void every_base_is_aligned(void) {
+    static const size_t granules[] = {1, 15, 16, 17, 511, 512, 513, 1024, 5000};
+    for (size_t i = 0; i < sizeof granules / sizeof *granules; i++) {
+        hf_space *one = open_native(granules[i]), *other = open_native(granules[i]);
+        CHECK_EQUAL(0, (uintptr_t)hf_space_base(one) % HF_BASE_ALIGNMENT);
+        CHECK_EQUAL(0, (uintptr_t)hf_space_base(other) % HF_BASE_ALIGNMENT);
+        CHECK_STATUS(HF_OK, hf_space_commit(one, 0, hf_space_size(one)));
+        hf_space_base(one)[hf_space_size(one) - 1] = 1;
+        CHECK_STATUS(HF_OK, hf_space_check(one));
+        CHECK_STATUS(HF_OK, hf_space_check(other));
+        hf_space_close(one);
+        hf_space_close(other);
+    }
+}
+
+static void refuse_to_open(size_t size, void *base, size_t least, const hf_backend *backend) {
+    hf_space_options options = {.base = base, .least = least, .backend = backend};
+    hf_space *const untouched = (hf_space *)&options, *space = untouched;
+    size_t outer = check_enter("size %#zx, base %p, least %#zx", size, base, least);
+    CHECK_STATUS(HF_INVALID, hf_space_open(&space, size, &options));
+    CHECK(space == untouched);
+    hf_error error = hf_last_error();
+    CHECK_EQUAL(0, error.os_code);
+    CHECK_EQUAL(size, error.size);
+    CHECK(strcmp("hf_space_open", error.call) == 0);
+    check_leave(outer);
+}
+
+static void bad_options_are_invalid(void) {
+    hf_backend *strict;
+    size_t g = native_granule(), last = SIZE_MAX - g + 1;
+    char *high = (char *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    const hf_backend *const backends[] = {NULL, strict};
+    for (size_t i = 0; i < 2; i++) {
+        refuse_to_open(0, NULL, 0, backends[i]);
+        refuse_to_open(1, NULL, 0, backends[i]);
+        refuse_to_open(g - 1, NULL, 0, backends[i]);
+        refuse_to_open(g + 1, NULL, 0, backends[i]);
+        refuse_to_open(SIZE_MAX, NULL, 0, backends[i]);
+        refuse_to_open(4 * g, NULL, 1, backends[i]);
+        refuse_to_open(4 * g, NULL, g + 1, backends[i]);
+        refuse_to_open(4 * g, NULL, 5 * g, backends[i]);
+        refuse_to_open(4 * g, (char *)g, 0, backends[i]);
+        refuse_to_open(4 * g, (char *)1, 0, backends[i]);
+        refuse_to_open(4 * g, (char *)HF_BASE_ALIGNMENT + 1, 0, backends[i]);
+        refuse_to_open(HF_BASE_ALIGNMENT + g, high, 0, backends[i]);
+        refuse_to_open(last, (char *)HF_BASE_ALIGNMENT, 0, backends[i]);
+    }
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
+    hf_strict_close(strict);
+    CHECK_STATUS(HF_INVALID, hf_space_open(NULL, g, NULL));
+}
+
+/* An address that was free a moment ago. */
+static char *some_free_base(size_t size) {
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
+    char *base = hf_space_base(space);
+    hf_space_close(space);
+    return base;
+}
+
+static void opens_at_an_exact_base(void) {
+    size_t size = 64 * HF_BASE_ALIGNMENT;
+    hf_space_options options = {.base = some_free_base(size)};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
+    CHECK(hf_space_base(space) == options.base);
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+/* |      taken      |   and every way to overlap it: NO_ADDRESS, and the taken one is untouched. */
+static void a_base_that_is_taken_is_no_address(void) {
+    size_t unit = HF_BASE_ALIGNMENT;
+    hf_space_options options = {.base = some_free_base(16 * unit)};
+    hf_space *taken, *const untouched = (hf_space *)&options, *space = untouched;
+    char *base = (char *)options.base + 4 * unit;
+    options.base = base;
+    CHECK_STATUS(HF_OK, hf_space_open(&taken, 4 * unit, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(taken, unit, unit));
+    base[unit] = 'x';
+    const struct {
+        char *base;
+        size_t size;
+    } overlaps[] = {{base, 4 * unit},           {base, unit},
+                    {base + unit, unit},        {base + unit, 2 * unit},
+                    {base + 3 * unit, unit},    {base + 3 * unit, 3 * unit},
+                    {base - unit, 2 * unit},    {base - unit, 8 * unit},
+                    {base - 3 * unit, 4 * unit}};
+    for (size_t i = 0; i < sizeof overlaps / sizeof *overlaps; i++) {
+        size_t outer = check_enter("overlap %zu", i);
+        options.base = overlaps[i].base;
+        CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, overlaps[i].size, &options));
+        CHECK(space == untouched);
+        CHECK_EQUAL(overlaps[i].size, hf_last_error().size);
+        CHECK(hf_last_error().os_code != 0);
+        CHECK_EQUAL('x', base[unit]);
+        CHECK_STATUS(HF_OK, hf_space_check(taken));
+        check_leave(outer);
+    }
+    hf_space_close(taken);
+}
+
+/* With a base and with `least`, the base stays exact and the size gives way. */
+static void falls_back_at_an_exact_base(void) {
+    size_t unit = HF_BASE_ALIGNMENT;
+    char *base = some_free_base(16 * unit);
+    hf_space_options upper = {.base = base + 8 * unit}, lower = {.base = base, .least = unit};
+    hf_space *blocking, *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&blocking, 8 * unit, &upper));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 12 * unit, &lower));
+    CHECK(hf_space_base(space) == base);
+    CHECK_EQUAL(6 * unit, hf_space_size(space));
+    CHECK_EQUAL(1, hf_space_get_stats(space).refusals);
+    hf_space_close(space);
+    hf_space_close(blocking);
+}
+
+static void more_addresses_than_there_are(void) {
+    size_t granule = native_granule(), huge = SIZE_MAX / 2 + 1;
+    hf_space_options options = {.least = huge / 2};
+    hf_space *const untouched = (hf_space *)&options, *space = untouched;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, huge, NULL));
+    CHECK(space == untouched);
+    CHECK(hf_last_error().os_code != 0);
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, SIZE_MAX - granule + 1, NULL));
+    if (SIZE_MAX > UINT32_MAX) CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, huge, &options));
+    CHECK(space == untouched);
+    options.least = granule;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, huge, &options));
+    CHECK(hf_space_size(space) < huge && hf_space_size(space) >= huge >> 24);
+    CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
+    CHECK_STATUS(HF_OK, hf_space_place(space, hf_space_size(space) - granule, granule));
+    hf_space_base(space)[hf_space_size(space) - 1] = 1;
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void closes_whatever_its_state(void) {
+    hf_backend *strict;
+    struct scene scene;
+    struct picture picture = picture_parse("c c|p|v|r r|p p|w|c|c", 21);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    scene_open(&scene, strict, strict, &picture);
+    hf_file_close(scene.file);
+    hf_space_close(scene.space);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+    hf_space_close(NULL);
+}
+
+/* After closing, the addresses are free again. */
+static void closing_gives_the_addresses_back(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("c c|p|v|r r|p p|w|c|c", 21);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    hf_space_options options = {.base = hf_space_base(scene.space)};
+    size_t size = hf_space_size(scene.space);
+    scene_close(&scene);
+    CHECK_STATUS(HF_OK, hf_space_open(&scene.space, size, &options));
+    hf_space_close(scene.space);
+}
+
+/* --------------------------------------------------------------------- looking -------------- */
+
+static void finds_nothing_outside(void) {
+    hf_space *space = open_native(8);
+    hf_region region = {1, 2, HF_VIEW, HF_READ_ONLY, 3}, as_it_was = region;
+    CHECK(!hf_space_find(space, hf_space_size(space), &region));
+    CHECK(!hf_space_find(space, SIZE_MAX, &region));
+    CHECK(memcmp(&region, &as_it_was, sizeof region) == 0);
+    CHECK(hf_space_find(space, hf_space_size(space) - 1, &region));
+    hf_space_close(space);
+}
+
+/* A walk meets each region once, in order, whatever happened before the walker. */
+static void a_walk_goes_on_behind_a_change(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("c|p p p|v|p", 11);
+    hf_region region = {0};
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
+    CHECK_STATUS(HF_OK, hf_space_place(scene.space, 2 * scene.granule, scene.granule));
+    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
+    CHECK_EQUAL(scene.granule, region.size);
+    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
+    CHECK_STATUS(HF_OK, hf_space_clear(scene.space, 2 * scene.granule, scene.granule));
+    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
+    CHECK_EQUAL(scene.granule, region.offset); /* the region there begins before */
+    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_VIEW);
+    scene_close(&scene);
+}
+
+/* ---------------------------------------------------------------------- views --------------- */
+
+/* Three views of one page, each of another access, and of the same bytes. */
+static void stores_go_where_the_access_says(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("p|p|p", 5);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    size_t g = scene.granule;
+    char *shared = hf_space_base(scene.space), *frozen = shared + g, *own = frozen + g;
+    CHECK_STATUS(HF_OK, hf_space_map(scene.space, 0, g, scene.file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map(scene.space, g, g, scene.file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_map(scene.space, 2 * g, g, scene.file, 0, HF_COPY_ON_WRITE));
+    shared[0] = 'a';
+    CHECK(frozen[0] == 'a' && own[0] == 'a');
+    own[1] = 'b';
+    CHECK(frozen[1] != 'b' && shared[1] != 'b' && own[1] == 'b');
+    CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_map(scene.space, 2 * g, g, scene.file, 0, HF_COPY_ON_WRITE));
+    CHECK(own[0] == 'a' && own[1] != 'b'); /* the private copy went with its view */
+    scene_close(&scene);
+}
+
+static void store(void *address) { *(volatile char *)address = 1; }
+
+static void load(void *address) { (void)*(volatile char *)address; }
+
+/* Not only is the system's table right: the fault itself happens, at that address. */
+static void placeholders_and_read_only_views_fault(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("p|c|r", 5);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    char *base = hf_space_base(scene.space), *view = base + 2 * scene.granule;
+    CHECK(process_faults_at(load, base, base));
+    CHECK(process_faults_at(store, base + 1, base + 1));
+    CHECK(process_runs(load, view));
+    CHECK(process_faults_at(store, view, view));
+    CHECK(process_runs(store, base + scene.granule));
+    scene_close(&scene);
+}
+
+/* hf_file_close may come first; the file itself closes with its last view. */
+static void a_view_keeps_its_file_alive(void) {
+    hf_backend *strict;
+    struct scene scene;
+    struct picture picture = picture_parse("p p|v|v|p", 9);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    scene_open(&scene, strict, strict, &picture);
+    hf_file_close(scene.file);
+    CHECK_EQUAL(1, hf_strict_get_stats(strict).files);
+    scene_expect(&scene, &picture);
+    CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * scene.granule, scene.granule));
+    scene_expect_text(&scene, "p p|p|v|p");
+    CHECK_EQUAL(1, hf_strict_get_stats(strict).files);
+    CHECK_STATUS(HF_OK, hf_space_clear(scene.space, 3 * scene.granule, scene.granule));
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).files);
+    hf_space_close(scene.space);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+}
+
+/* One file in two spaces, which see each other's stores. */
+static void spaces_share_a_file(void) {
+    hf_space *one = open_native(4), *other = open_native(4);
+    size_t g = native_granule();
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * g, NULL));
+    CHECK_STATUS(HF_OK, hf_space_map(one, 0, 4 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_place_file(other, g, g, file, 3 * g, HF_READ_WRITE));
+    hf_file_close(file);
+    hf_space_base(one)[3 * g + 5] = 'x';
+    CHECK_EQUAL('x', hf_space_base(other)[g + 5]);
+    hf_space_close(one);
+    hf_space_base(other)[g + 5] = 'y';
+    CHECK_EQUAL('y', hf_space_base(other)[g + 5]);
+    hf_space_close(other);
+}
+
+/* The last page of a file may be part of it only; what follows the file's end there is zero. */
+static void a_view_ends_in_the_last_page(void) {
+    size_t g = native_granule();
+    hf_space *space = open_native(4);
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, g + 1, NULL));
+    CHECK_EQUAL(g + 1, hf_file_size(file));
+    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, 0, 3 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, 0, 2 * g, file, g, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, 2 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 2 * g, g, file, g, HF_READ_WRITE));
+    hf_space_base(space)[g] = 'x';
+    CHECK_EQUAL('x', hf_space_base(space)[2 * g]);
+    CHECK_EQUAL(0, hf_space_base(space)[2 * g - 1]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_file_close(file);
+    hf_space_close(space);
+}
+
+/* ---------------------------------------------------------------------- hints --------------- */
+
+static void hints_are_for_what_they_fit(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("p p|c c|v|p|c", 13);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    size_t g = scene.granule;
+    const struct {
+        size_t first, count;
+        bool holds_placeholder, holds_view;
+    } ranges[] = {{0, 2, true, false},  {1, 1, true, false}, {2, 2, false, false},
+                  {3, 1, false, false}, {1, 2, true, false}, {0, 4, true, false},
+                  {4, 1, false, true},  {3, 2, false, true}, {0, 7, true, true},
+                  {5, 2, true, false},  {4, 3, true, true},  {6, 1, false, false}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        size_t outer = check_enter("range %zu", i);
+        size_t offset = ranges[i].first * g, size = ranges[i].count * g;
+        bool populates = !ranges[i].holds_placeholder && !ranges[i].holds_view;
+        hf_status huge = hf_space_advise(scene.space, offset, size, HF_ADVISE_HUGE);
+        hf_status none = hf_space_advise(scene.space, offset, size, HF_ADVISE_NO_HUGE);
+        hf_status populate = hf_space_advise(scene.space, offset, size, HF_ADVISE_POPULATE);
+        CHECK((huge == HF_STATE) == ranges[i].holds_view);
+        CHECK((none == HF_STATE) == ranges[i].holds_view);
+        CHECK(huge == HF_STATE || huge == HF_OK || huge == HF_UNSUPPORTED);
+        CHECK_EQUAL(huge, none);
+        CHECK_STATUS(populates ? HF_OK : HF_STATE, populate);
+        check_leave(outer);
+    }
+    scene_expect(&scene, &picture);
+    scene_close(&scene);
+}
+
+/* After populate, stores fault no more. */
+static void populate_faults_pages_in(void) {
+    enum { PAGES = 300 };
+    hf_space *space = open_native(PAGES);
+    size_t g = native_granule(), size = PAGES * g;
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 0, size));
+    hf_space_base(space)[g] = 'x';
+    CHECK_STATUS(HF_OK, hf_space_advise(space, 0, size, HF_ADVISE_POPULATE));
+    size_t faults = process_faults();
+    for (size_t i = 0; i < PAGES; i++) {
+        CHECK_EQUAL(i == 1 ? 'x' : 0, hf_space_base(space)[i * g]);
+        hf_space_base(space)[i * g] = 1;
+    }
+    CHECK(process_faults() - faults < PAGES / 2);
+    hf_space_close(space);
+}
+
+static hf_status no_advice(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                           hf_report *report) {
+    (void)self, (void)address, (void)size, (void)advice;
+    report->call = "no_advice";
+    report->os_code = 1;
+    return HF_UNSUPPORTED;
+}
+
+/* A hint that the system does not know is harmless, also where there are no hints at all. */
+static void unknown_hints_are_harmless(void) {
+    for (int is_missing = 0; is_missing <= 1; is_missing++) {
+        hf_backend backend = *hf_backend_native();
+        backend.advise = is_missing ? NULL : no_advice;
+        hf_space_options options = {.backend = &backend};
+        hf_space *space;
+        size_t g = native_granule();
+        CHECK_STATUS(HF_OK, hf_space_open(&space, 4 * g, &options));
+        CHECK_STATUS(HF_OK, hf_space_place(space, 0, g));
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_advise(space, 0, g, HF_ADVISE_HUGE));
+        CHECK_EQUAL(!is_missing, hf_last_error().os_code);
+        CHECK_STATUS(HF_STATE, hf_space_advise(space, g, g, HF_ADVISE_POPULATE));
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_EQUAL(!is_missing, hf_space_get_stats(space).refusals);
+        hf_space_close(space);
+    }
+}
+
+/* ----------------------------------------------------------------------- names -------------- */
+
+/* A backend that notes what it is asked to name. */
+struct naming {
+    hf_backend backend;
+    size_t count, size;
+    char *address;
+    const char *name;
+};
+
+static void note_name(const hf_backend *self, void *address, size_t size, const char *name,
+                      hf_report *report) {
+    struct naming *naming = (struct naming *)(uintptr_t)self;
+    naming->count++;
+    naming->address = address;
+    naming->size = size;
+    naming->name = name;
+    report->system_calls++;
+}
+
+/* The whole space gets its name at first, and later each new placeholder, which had lost it. */
+static void placeholders_are_named(void) {
+    struct naming naming = {.backend = *hf_backend_native()};
+    naming.backend.name = note_name;
+    hf_space_options options = {.name = "a name", .backend = &naming.backend};
+    size_t g = native_granule();
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
+    CHECK_EQUAL(1, naming.count);
+    CHECK(naming.name == options.name && naming.address == hf_space_base(space));
+    CHECK_EQUAL(8 * g, naming.size);
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, 3 * g, g));
+    CHECK(naming.address == hf_space_base(space) + 3 * g);
+    CHECK_EQUAL(g, naming.size);
+    CHECK(hf_space_get_stats(space).system_calls[HF_STEP_RESERVE] >= naming.count);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void a_space_without_a_name_is_never_named(void) {
+    struct naming naming = {.backend = *hf_backend_native()};
+    naming.backend.name = note_name;
+    hf_space_options options = {.backend = &naming.backend};
+    size_t g = native_granule();
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    hf_space_close(space);
+    CHECK_EQUAL(0, naming.count);
+}
+
+/* The native one: whether or not this system shows names, nothing else changes. */
+static void a_name_is_harmless(void) {
+    hf_space_options options = {.name = "holdfast's test"};
+    size_t g = native_granule();
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_EQUAL(0, hf_space_get_stats(space).refusals);
+    hf_space_close(space);
+}
+
+/* ------------------------------------------------------------------ statistics -------------- */
+
+static void statistics_tell_what_happened(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("p p p p p p p p", 15);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    hf_space *space = scene.space;
+    size_t g = scene.granule;
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_EQUAL(1, stats.steps[HF_STEP_RESERVE]);
+    CHECK_EQUAL(1, stats.peak_regions);
+    CHECK(stats.record_bytes >= g && stats.record_bytes % g == 0);
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 4 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 6 * g, 2 * g, scene.file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, g, g));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 8 * g));
+    CHECK_STATUS(HF_STATE, hf_space_unmap(space, 0, 8 * g));
+    stats = hf_space_get_stats(space);
+    CHECK_EQUAL(4 * g, stats.peak_committed_bytes);
+    CHECK_EQUAL(2 * g, stats.peak_view_bytes);
+    CHECK_EQUAL(7, stats.peak_regions); /* |c|p|c|p|c|p|v v| */
+    CHECK_EQUAL(1, stats.regions);
+    CHECK_EQUAL(3, stats.steps[HF_STEP_SPLIT]);
+    CHECK_EQUAL(2, stats.steps[HF_STEP_COMMIT]);
+    CHECK_EQUAL(4, stats.steps[HF_STEP_DECOMMIT]);
+    CHECK_EQUAL(1, stats.steps[HF_STEP_MAP]);
+    CHECK_EQUAL(1, stats.steps[HF_STEP_UNMAP]);
+    CHECK_EQUAL(1, stats.steps[HF_STEP_COALESCE]);
+    CHECK_EQUAL(0, stats.refusals);
+    for (int step = HF_STEP_SPLIT; step < HF_STEPS; step++)
+        CHECK(stats.system_calls[step] <= stats.steps[step]);
+    scene_close(&scene);
+}
+
+/* What the system refuses is a refusal, and costs calls; what we refuse is neither. */
+static void statistics_tell_refusals(void) {
+    hf_backend *strict;
+    struct scene scene;
+    struct picture picture = picture_parse("p p p", 5);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    scene_open(&scene, strict, strict, &picture);
+    hf_strict_fail(strict, 1, false);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 3 * scene.granule));
+    CHECK_STATUS(HF_STATE, hf_space_unmap(scene.space, 0, 3 * scene.granule));
+    CHECK_STATUS(HF_INVALID, hf_space_unmap(scene.space, 0, 0));
+    hf_space_stats stats = hf_space_get_stats(scene.space);
+    CHECK_EQUAL(1, stats.refusals);
+    CHECK_EQUAL(0, stats.steps[HF_STEP_COMMIT]);
+    CHECK_EQUAL(0, stats.peak_committed_bytes);
+    scene_close(&scene);
+    hf_strict_close(strict);
+}
+
+/* A call that succeeds leaves the last error alone. */
+static void success_does_not_touch_the_last_error(void) {
+    hf_space *space = open_native(4);
+    CHECK_STATUS(HF_INVALID, hf_space_split(space, 1, 2));
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 0, hf_space_size(space)));
+    hf_error error = hf_last_error();
+    CHECK_EQUAL(HF_INVALID, error.status);
+    CHECK_EQUAL(1, error.offset);
+    CHECK_EQUAL(2, error.size);
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(opens_as_one_placeholder), TEST(options_of_zero_are_no_options),
+           TEST(every_base_is_aligned), TEST(bad_options_are_invalid), TEST(opens_at_an_exact_base),
+           TEST(a_base_that_is_taken_is_no_address), TEST(falls_back_at_an_exact_base),
+           TEST(more_addresses_than_there_are), TEST(closes_whatever_its_state),
+           TEST(closing_gives_the_addresses_back), TEST(finds_nothing_outside),
+           TEST(a_walk_goes_on_behind_a_change), TEST(stores_go_where_the_access_says),
+           TEST(placeholders_and_read_only_views_fault), TEST(a_view_keeps_its_file_alive),
+           TEST(spaces_share_a_file), TEST(a_view_ends_in_the_last_page),
+           TEST(hints_are_for_what_they_fit), TEST(populate_faults_pages_in),
+           TEST(unknown_hints_are_harmless), TEST(placeholders_are_named),
+           TEST(a_space_without_a_name_is_never_named), TEST(a_name_is_harmless),
+           TEST(statistics_tell_what_happened), TEST(statistics_tell_refusals),
+           TEST(success_does_not_touch_the_last_error))
