@@ -236,10 +236,8 @@ static bool is_block(const hf_arena *arena, const void *block, size_t size) {
     return offset <= used(arena) && size <= used(arena) - offset;
 }
 
-/* In a checked process a block of no bytes at pos has no red zone yet. */
 static bool is_last(const hf_arena *arena, size_t block, size_t size) {
-    const arena_core *core = core_of(arena);
-    return block + footprint(core, size) == used(arena) || (size == 0 && block == used(arena));
+    return block + footprint(core_of(arena), size) == used(arena);
 }
 
 static void note_highest(hf_arena *arena) {

@@ -14,7 +14,7 @@
 
 /* ------------------------------------------------------------- files and folders ---------- */
 
-typedef enum host_kind { HOST_FILE, HOST_FOLDER, HOST_OTHER } host_kind;
+typedef enum host_kind { HOST_NOTHING, HOST_FILE, HOST_FOLDER, HOST_OTHER } host_kind;
 
 struct host_entry {
     host_kind kind;
@@ -22,7 +22,7 @@ struct host_entry {
     uint64_t identity[2]; /* the same for two paths that lead to one thing */
 };
 
-/* Follows links. False: host_error_text(). */
+/* Follows links. False: host_error_text(); where a link leads nowhere the kind is HOST_NOTHING. */
 bool host_look(const char *path, struct host_entry *entry);
 
 /* Calls back with each name in the folder, in no order, without "." and "..". */

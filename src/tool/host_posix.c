@@ -29,9 +29,13 @@
 
 bool host_look(const char *path, struct host_entry *entry) {
     struct stat status;
-    if (stat(path, &status) != 0) return false;
-    bool file = S_ISREG(status.st_mode), folder = S_ISDIR(status.st_mode);
-    entry->kind = file ? HOST_FILE : folder ? HOST_FOLDER : HOST_OTHER;
+    entry->kind = HOST_OTHER;
+    if (stat(path, &status) != 0) {
+        if (errno == ENOENT || errno == ELOOP) entry->kind = HOST_NOTHING;
+        return false;
+    }
+    if (S_ISREG(status.st_mode)) entry->kind = HOST_FILE;
+    if (S_ISDIR(status.st_mode)) entry->kind = HOST_FOLDER;
     entry->size = (uint64_t)status.st_size;
     entry->identity[0] = (uint64_t)status.st_dev;
     entry->identity[1] = (uint64_t)status.st_ino;
