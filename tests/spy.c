@@ -66,7 +66,9 @@ static hf_status pass_on(const hf_backend *backend, enum spy_step step, memory_s
                          void *address, size_t size, hf_report *report) {
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
+    bool pretended = spy->pretends && (step == SPY_COMMIT || step == SPY_DECOMMIT);
     hf_status status = is_refused(spy, step, size) ? refuse(HF_NO_MEMORY, report)
+                       : pretended                 ? HF_OK
                                                    : function(spy->under, address, size, report);
     struct spy_call call = {.step = step, .address = address, .size = size, .status = status};
     return noted(spy, call, report, before);

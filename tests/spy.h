@@ -43,6 +43,7 @@ struct spy {
     const hf_backend *under;
 
     size_t largest[SPY_STEPS]; /* a step of more bytes is refused; SIZE_MAX: none is */
+    bool pretends;             /* commits and decommits succeed and do nothing */
 
     struct spy_call calls[SPY_CALLS]; /* the last ones, in order; older ones are forgotten */
     size_t count;

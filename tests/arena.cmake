@@ -1,0 +1,15 @@
+# The arena's tests.
+
+holdfast_test(test_arena_open test_arena_open.c spy.c LABELS arena)
+holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena)
+holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena)
+holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena)
+holdfast_test(test_arena_text test_arena_text.c LABELS arena)
+holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena)
+holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena)
+holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c scene.c probe.c LABELS arena)
+holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
+holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
+holdfast_test(test_arena_failure test_arena_failure.c spy.c LABELS arena)
+holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena)
+holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena)

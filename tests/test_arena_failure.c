@@ -1,0 +1,306 @@
+/*
+ * on_failure: what it is told, and every way in which it may end.
+ */
+#include <setjmp.h>
+
+#include "arena_fixture.h"
+#include "spy.h"
+
+static const size_t small_reserve = 1024 * 1024;
+
+/* What the callback of a test does, and what it saw. */
+static struct plan {
+    bool (*act)(hf_arena *);
+    size_t calls;
+    hf_arena *arena;
+    hf_status status;
+    size_t size;
+    hf_mark mark; /* for act */
+} plan;
+
+static bool on_failure(hf_arena *arena, hf_status status, size_t size, void *user) {
+    struct plan *told = user;
+    told->calls++;
+    told->arena = arena;
+    told->status = status;
+    told->size = size;
+    return told->act(arena);
+}
+
+static hf_arena open_with(bool (*act)(hf_arena *)) {
+    plan = (struct plan){.act = act};
+    return fixture_open(
+        (hf_arena_options){.reserve = small_reserve, .on_failure = on_failure, .user = &plan});
+}
+
+/* Every function that returns memory, asking for more than `least` bytes. */
+static void *ask_alloc(hf_arena *arena, size_t size) { return hf_alloc(arena, size, 8); }
+static void *ask_slow(hf_arena *arena, size_t size) { return hf_alloc_slow(arena, size, 8); }
+static void *ask_zeroed(hf_arena *arena, size_t size) { return hf_alloc_zeroed(arena, size, 8); }
+static void *ask_array(hf_arena *arena, size_t size) { return hf_alloc_array(arena, size, 1, 8); }
+static void *ask_new_array(hf_arena *arena, size_t size) { return hf_new_array(arena, char, size); }
+static void *ask_resize(hf_arena *arena, size_t size) { return hf_resize(arena, NULL, 0, size, 8); }
+static void *ask_top(hf_arena *arena, size_t size) { return hf_top(arena, size, NULL); }
+static void *ask_strdup(hf_arena *arena, size_t size) {
+    static char text[2 << 20];
+    memset(text, 'x', size - 1);
+    text[size - 1] = '\0';
+    return hf_strdup(arena, text);
+}
+static void *ask_strndup(hf_arena *arena, size_t size) {
+    static char text[2 << 20];
+    memset(text, 'x', size);
+    return hf_strndup(arena, text, size - 1);
+}
+static void *ask_memdup(hf_arena *arena, size_t size) {
+    static char bytes[2 << 20];
+    return hf_memdup(arena, bytes, size);
+}
+static void *ask_printf(hf_arena *arena, size_t size) {
+    return hf_printf(arena, "%*d", (int)size - 1, 7);
+}
+
+static const struct asking {
+    const char *name;
+    void *(*ask)(hf_arena *, size_t);
+} askings[] = {
+    {"hf_alloc", ask_alloc},       {"hf_alloc_slow", ask_slow},     {"hf_alloc_zeroed", ask_zeroed},
+    {"hf_alloc_array", ask_array}, {"hf_new_array", ask_new_array}, {"hf_resize", ask_resize},
+    {"hf_top", ask_top},           {"hf_strdup", ask_strdup},       {"hf_strndup", ask_strndup},
+    {"hf_memdup", ask_memdup},     {"hf_printf", ask_printf}};
+
+#define EACH_ASKING(asking)                     \
+    for (const struct asking *asking = askings; \
+         asking < askings + sizeof askings / sizeof *askings; asking++)
+
+/* ----------------------------------------------------------------- giving up -------------- */
+
+static bool give_up(hf_arena *arena) {
+    (void)arena;
+    return false;
+}
+
+static void false_makes_it_null(void) {
+    EACH_ASKING(asking) {
+        AT("%s", asking->name);
+        hf_arena arena = open_with(give_up);
+        char *kept = hf_alloc(&arena, 1000, 8);
+        fill(kept, 1000, 1);
+        struct snapshot before = snapshot_of(&arena);
+        CHECK(asking->ask(&arena, small_reserve + 10) == NULL);
+        CHECK_EQUAL(1, plan.calls);
+        CHECK(plan.arena == &arena);
+        CHECK_EQUAL(HF_RESERVE_FULL, plan.status);
+        CHECK_EQUAL(small_reserve + 10, plan.size);
+        check_unchanged(&arena, &before);
+        CHECK(holds(kept, 1000, 1));
+        hf_arena_close(&arena);
+    }
+}
+
+static void without_one_it_is_null(void) {
+    EACH_ASKING(asking) {
+        AT("%s", asking->name);
+        hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
+        CHECK(asking->ask(&arena, small_reserve + 10) == NULL);
+        CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+        CHECK(asking->ask(&arena, 1000) != NULL);
+        hf_arena_close(&arena);
+    }
+}
+
+static void it_is_told_of_a_refusing_system(void) {
+    static struct spy spy;
+    spy_init(&spy, NULL);
+    plan = (struct plan){.act = give_up};
+    hf_arena arena = fixture_open(
+        (hf_arena_options){.backend = &spy.backend, .on_failure = on_failure, .user = &plan});
+    spy.largest[SPY_COMMIT] = 0;
+    CHECK(hf_alloc(&arena, 777, 8) == NULL);
+    CHECK_EQUAL(HF_NO_MEMORY, plan.status);
+    CHECK_EQUAL(777, plan.size);
+    hf_arena_close(&arena);
+}
+
+static void it_is_told_of_invalid_arguments(void) {
+    hf_arena arena = open_with(give_up);
+    CHECK(hf_alloc(&arena, 10, 3) == NULL);
+    CHECK_EQUAL(1, plan.calls);
+    CHECK_EQUAL(HF_INVALID, plan.status);
+    CHECK(hf_strdup(&arena, NULL) == NULL);
+    CHECK_EQUAL(2, plan.calls);
+    CHECK_EQUAL(HF_INVALID, plan.status);
+    hf_arena_close(&arena);
+}
+
+static void it_is_not_asked_without_a_failure(void) {
+    EACH_ASKING(asking) {
+        AT("%s", asking->name);
+        hf_arena arena = open_with(give_up);
+        CHECK(asking->ask(&arena, 1000) != NULL && asking->ask(&arena, 100000) != NULL);
+        CHECK_EQUAL(0, plan.calls);
+        hf_arena_close(&arena);
+    }
+}
+
+/* ------------------------------------------------------------- trying again --------------- */
+
+static bool rewind_to_mark(hf_arena *arena) {
+    CHECK_STATUS(HF_OK, hf_rewind(arena, plan.mark));
+    return true;
+}
+
+static void true_tries_again(void) {
+    EACH_ASKING(asking) {
+        AT("%s", asking->name);
+        hf_arena arena = open_with(rewind_to_mark);
+        char *kept = hf_alloc(&arena, 1000, 8);
+        fill(kept, 1000, 1);
+        plan.mark = hf_get_mark(&arena);
+        CHECK(hf_alloc(&arena, small_reserve - 5000, 8) != NULL);
+        char *block = asking->ask(&arena, 500000);
+        CHECK_EQUAL(1, plan.calls);
+        CHECK(block != NULL && hf_owns(&arena, block) && block >= kept + 1000);
+        CHECK(holds(kept, 1000, 1));
+        hf_arena_close(&arena);
+    }
+}
+
+static bool rewind_at_the_tenth_call(hf_arena *arena) {
+    if (plan.calls == 10) CHECK_STATUS(HF_OK, hf_rewind(arena, plan.mark));
+    return true;
+}
+
+static void it_is_asked_until_it_gives_up_or_succeeds(void) {
+    hf_arena arena = open_with(rewind_at_the_tenth_call);
+    CHECK(hf_alloc(&arena, small_reserve - 5000, 8) != NULL);
+    CHECK(hf_alloc(&arena, 500000, 8) != NULL);
+    CHECK_EQUAL(10, plan.calls);
+    hf_arena_close(&arena);
+}
+
+static struct spy limited;
+
+static bool raise_the_limit(hf_arena *arena) {
+    (void)arena;
+    limited.largest[SPY_COMMIT] *= 4;
+    return true;
+}
+
+static void a_limit_can_be_raised(void) {
+    spy_init(&limited, NULL);
+    limited.largest[SPY_COMMIT] = 4096;
+    plan = (struct plan){.act = raise_the_limit};
+    hf_arena arena = fixture_open(
+        (hf_arena_options){.backend = &limited.backend, .on_failure = on_failure, .user = &plan});
+    char *block = hf_alloc(&arena, MIB - 64, 8);
+    CHECK(block != NULL);
+    fill(block, MIB - 64, 1);
+    CHECK_EQUAL(4, plan.calls); /* 16 KiB, 64 KiB, 256 KiB, 1 MiB */
+    hf_arena_close(&arena);
+}
+
+static bool always_again(hf_arena *arena) {
+    (void)arena;
+    return plan.calls < 1000;
+}
+
+/* No rewind makes an alignment valid: whether it is asked again or not, an end comes. */
+static void invalid_arguments_fail_in_the_end(void) {
+    hf_arena arena = open_with(always_again);
+    CHECK(hf_alloc(&arena, 10, 3) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    hf_arena_close(&arena);
+}
+
+/* ----------------------------------------------------------- calls from within ------------ */
+
+static bool use_what_is_left(hf_arena *arena) {
+    if (plan.calls > 1) return false;
+    char *block = hf_alloc(arena, 100, 8);
+    CHECK(block != NULL);
+    fill(block, 100, 9);
+    CHECK(hf_alloc(arena, SIZE_MAX, 8) == NULL); /* asks again, from within */
+    CHECK(hf_rewind(arena, SIZE_MAX) == HF_INVALID);
+    CHECK(holds(block, 100, 9));
+    return false;
+}
+
+static void it_may_use_the_arena(void) {
+    hf_arena arena = open_with(use_what_is_left);
+    CHECK(hf_alloc(&arena, small_reserve + 1, 8) == NULL);
+    CHECK_EQUAL(2, plan.calls);
+    hf_error error = hf_last_error(); /* the outer failure's, not that of a call within */
+    CHECK_EQUAL(HF_RESERVE_FULL, error.status);
+    CHECK_EQUAL(small_reserve + 1, error.size);
+    CHECK(hf_arena_get_stats(&arena).used >= 100);
+    hf_arena_close(&arena);
+}
+
+static bool close_it(hf_arena *arena) {
+    hf_arena_close(arena);
+    return true;
+}
+
+static void it_may_close_the_arena(void) {
+    EACH_ASKING(asking) {
+        AT("%s", asking->name);
+        hf_arena arena = open_with(close_it);
+        CHECK(asking->ask(&arena, small_reserve + 10) == NULL);
+        CHECK_EQUAL(1, plan.calls);
+        CHECK(arena.state == NULL);
+    }
+}
+
+/* ------------------------------------------------------------------- longjmp -------------- */
+
+static jmp_buf out;
+
+static bool jump_out(hf_arena *arena) {
+    (void)arena;
+    longjmp(out, 1);
+}
+
+/* True when the call ended by the jump. */
+static bool jumps(const struct asking *asking, hf_arena *arena) {
+    if (setjmp(out) != 0) return true;
+    asking->ask(arena, small_reserve + 10);
+    return false;
+}
+
+static void it_may_leave_by_longjmp(void) {
+    EACH_ASKING(asking) {
+        AT("%s", asking->name);
+        hf_arena arena = open_with(jump_out);
+        char *kept = hf_alloc(&arena, 1000, 8);
+        fill(kept, 1000, 1);
+        struct snapshot before = snapshot_of(&arena);
+        for (int i = 0; i < 3; i++) CHECK(jumps(asking, &arena));
+        check_unchanged(&arena, &before);
+        CHECK_EQUAL(3, plan.calls);
+        CHECK(holds(kept, 1000, 1));
+        CHECK(asking->ask(&arena, 100000) != NULL);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+        CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
+        hf_arena_close(&arena);
+    }
+}
+
+static void extend_and_ensure_never_ask(void) {
+    hf_arena arena = open_with(jump_out);
+    char *block = hf_alloc(&arena, 100, 8);
+    CHECK(!hf_extend(&arena, block, 100, small_reserve + 1));
+    CHECK(!hf_extend_zeroed(&arena, block, 100, SIZE_MAX));
+    CHECK_STATUS(HF_RESERVE_FULL, hf_ensure(&arena, small_reserve));
+    CHECK_EQUAL(0, plan.calls);
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(false_makes_it_null), TEST(without_one_it_is_null),
+           TEST(it_is_told_of_a_refusing_system), TEST(it_is_told_of_invalid_arguments),
+           TEST(it_is_not_asked_without_a_failure), TEST(true_tries_again),
+           TEST(it_is_asked_until_it_gives_up_or_succeeds), TEST(a_limit_can_be_raised),
+           TEST(invalid_arguments_fail_in_the_end), TEST(it_may_use_the_arena),
+           TEST(it_may_close_the_arena), TEST(it_may_leave_by_longjmp),
+           TEST(extend_and_ensure_never_ask))

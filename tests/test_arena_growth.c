@@ -1,0 +1,259 @@
+/*
+ * How an arena grows: in which steps, and what happens where a step is refused.
+ */
+#include "arena_fixture.h"
+#include "spy.h"
+
+static struct spy spy;
+
+static hf_arena open_on_spy(size_t reserve, hf_huge_pages huge) {
+    spy_init(&spy, NULL);
+    return fixture_open(
+        (hf_arena_options){.reserve = reserve, .huge_pages = huge, .backend = &spy.backend});
+}
+
+static size_t clamp(size_t value, size_t low, size_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+/* A step from `before` to `after` bytes committed, when `needed` bytes had to be there. */
+static void is_large_step(const hf_arena *arena, size_t before, size_t needed, size_t after) {
+    size_t wanted = before + clamp(before / 2, 2 * MIB, 64 * MIB);
+    size_t least = needed > wanted ? needed : wanted;
+    CHECK(after >= least && after < least + 2 * MIB);
+    CHECK(is_aligned(hf_arena_base(arena) + after, 2 * MIB));
+}
+
+/* Grows by blocks of `size` bytes and holds each step against the policy. */
+static void grows_by_the_policy(size_t size, hf_huge_pages huge) {
+    hf_arena arena = open_on_spy(1024 * MIB, huge);
+    size_t first_end = round_up((size_t)(uintptr_t)arena.pos + 1, 2 * MIB) - (uintptr_t)arena.pos;
+    if (huge == HF_HUGE_ALWAYS) first_end = 0;
+    for (size_t before = 0, after; before < 700 * MIB; before = after) {
+        AT("blocks of %zu, %zu committed", size, before);
+        CHECK(hf_alloc(&arena, size, 1) != NULL);
+        size_t needed = hf_get_mark(&arena);
+        after = hf_arena_get_stats(&arena).committed;
+        if (needed <= before) {
+            CHECK_EQUAL(before, after);
+        } else if (needed > first_end || before >= first_end) {
+            is_large_step(&arena, before, needed, after);
+        } else {
+            CHECK(after <= first_end);
+            CHECK(after - needed < clamp(before / 2, 64 * KIB, 2 * MIB) + fixture_granule());
+        }
+    }
+    CHECK_EQUAL(spy_count(&spy, SPY_COMMIT), hf_arena_get_stats(&arena).growths);
+    hf_arena_close(&arena);
+}
+
+static void steps_follow_the_policy(void) {
+    size_t sizes[] = {KIB, 10 * KIB + 1, 100 * KIB, MIB, 3 * MIB, 100 * MIB};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++)
+            grows_by_the_policy(sizes[i], (hf_huge_pages)huge);
+}
+
+static void a_small_arena_stays_small(void) {
+    hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
+    for (size_t i = 0; i < 100; i++) CHECK(hf_alloc(&arena, KIB, 1) != NULL);
+    CHECK(hf_arena_get_stats(&arena).committed < 300 * KIB);
+    hf_arena_close(&arena);
+}
+
+/* The steps lie one behind the other, from base on. */
+static void steps_are_contiguous(void) {
+    hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
+    char *end = hf_arena_base(&arena);
+    while (hf_get_mark(&arena) < 300 * MIB) CHECK(hf_alloc(&arena, 100 * KIB, 1) != NULL);
+    for (size_t i = 0; i < spy_count(&spy, SPY_COMMIT); i++) {
+        const struct spy_call *call = spy_nth(&spy, SPY_COMMIT, i);
+        CHECK(call->address == end && call->status == HF_OK);
+        end += call->size;
+    }
+    CHECK(end == hf_arena_base(&arena) + hf_arena_get_stats(&arena).committed);
+    CHECK(fixture_is_exact() ? arena.limit == end : arena.limit == arena.pos);
+    hf_arena_close(&arena);
+}
+
+static void growth_costs_one_call_a_step(void) {
+    hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
+    CHECK(hf_alloc(&arena, 1, 1) != NULL);
+    hf_arena_stats before = hf_arena_get_stats(&arena);
+    while (hf_get_mark(&arena) < 900 * MIB) CHECK(hf_alloc(&arena, 100 * KIB, 1) != NULL);
+    hf_arena_stats after = hf_arena_get_stats(&arena);
+    size_t steps = after.growths - before.growths, calls = after.system_calls - before.system_calls;
+    CHECK(steps >= 15 && steps <= 60);
+    CHECK(calls >= steps && calls <= steps + 1); /* one more for records, perhaps */
+    hf_arena_close(&arena);
+}
+
+static void the_last_step_ends_with_the_reservation(void) {
+    size_t reserves[] = {64 * KIB, MIB, 2 * MIB + 64 * KIB, 5 * MIB, 99 * MIB + 64 * KIB};
+    for (size_t i = 0; i < sizeof reserves / sizeof *reserves; i++) {
+        AT("reserve %zu", reserves[i]);
+        hf_arena arena = open_on_spy(reserves[i], HF_HUGE_AUTO);
+        while (hf_alloc(&arena, 4000, 1)) {
+        }
+        CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+        CHECK_EQUAL(reserves[i], hf_arena_get_stats(&arena).committed);
+        CHECK(reserves[i] - hf_get_mark(&arena) < 4100);
+        hf_arena_close(&arena);
+    }
+}
+
+/* ------------------------------------------------------------------- refusals -------------- */
+
+/* Where a step is refused, exactly what is needed is asked for once. */
+static void a_refused_step_shrinks_to_what_is_needed(void) {
+    size_t granule = fixture_granule();
+    size_t sizes[] = {1, granule, granule + 1, 100000, MIB, 3 * MIB + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        AT("%zu bytes", sizes[i]);
+        hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+        CHECK_STATUS(HF_OK, hf_ensure(&arena, 20 * MIB));
+        char *kept = hf_alloc(&arena, hf_arena_get_stats(&arena).committed - 64, 1);
+        CHECK(kept != NULL);
+        size_t before = hf_arena_get_stats(&arena).committed;
+        spy_forget(&spy);
+        spy.largest[SPY_COMMIT] = 4 * MIB;
+        char *block = hf_alloc(&arena, sizes[i] + 64, 1);
+        CHECK(block != NULL);
+        fill(block, sizes[i] + 64, 1);
+        CHECK_EQUAL(2, spy_count(&spy, SPY_COMMIT));
+        const struct spy_call *whole = spy_nth(&spy, SPY_COMMIT, 0);
+        const struct spy_call *exact = spy_nth(&spy, SPY_COMMIT, 1);
+        size_t needed = round_up(hf_get_mark(&arena), granule);
+        CHECK(whole->status != HF_OK && exact->status == HF_OK);
+        CHECK_EQUAL(needed - before, exact->size);
+        CHECK_EQUAL(needed, hf_arena_get_stats(&arena).committed);
+        hf_arena_close(&arena);
+    }
+}
+
+static void a_refusal_leaves_the_arena_as_it_was(void) {
+    hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+    char *kept = hf_alloc(&arena, 5 * MIB, 1);
+    fill(kept, 5 * MIB, 1);
+    struct snapshot before = snapshot_of(&arena);
+    spy_forget(&spy);
+    spy.largest[SPY_COMMIT] = MIB;
+    CHECK(hf_alloc(&arena, 20 * MIB, 1) == NULL);
+    hf_error error = hf_last_error();
+    CHECK_EQUAL(HF_NO_MEMORY, error.status);
+    CHECK_EQUAL(SPY_REFUSAL, error.os_code);
+    CHECK(strcmp(error.call, "spy") == 0);
+    CHECK_EQUAL(2, spy_count(&spy, SPY_COMMIT));
+    check_unchanged(&arena, &before);
+    CHECK(hf_alloc_zeroed(&arena, 20 * MIB, 1) == NULL &&
+          hf_new_array(&arena, int, 5 * MIB) == NULL);
+    CHECK(hf_top(&arena, 20 * MIB, NULL) == NULL);
+    CHECK(hf_ensure(&arena, 20 * MIB) == HF_NO_MEMORY);
+    CHECK(hf_resize(&arena, kept, 5 * MIB, 30 * MIB, 1) == NULL);
+    check_unchanged(&arena, &before);
+    CHECK(holds(kept, 5 * MIB, 1));
+    spy.largest[SPY_COMMIT] = SIZE_MAX;
+    char *block = hf_alloc_zeroed(&arena, 20 * MIB, 1);
+    CHECK(block != NULL && is_zero(block, 20 * MIB));
+    CHECK(holds(kept, 5 * MIB, 1));
+    hf_arena_close(&arena);
+}
+
+/* Where nothing more than a granule is given at a time, the arena still grows, that slowly. */
+static void grows_by_granules_where_it_must(void) {
+    size_t granule = fixture_granule();
+    hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+    spy.largest[SPY_COMMIT] = granule;
+    for (size_t i = 0; i < 100; i++) {
+        char *block = hf_alloc(&arena, granule - 64, 1);
+        CHECK(block != NULL);
+        fill(block, granule - 64, (unsigned)i);
+    }
+    CHECK(hf_arena_get_stats(&arena).committed <= 101 * granule);
+    CHECK_EQUAL(hf_arena_get_stats(&arena).committed / granule, hf_arena_get_stats(&arena).growths);
+    hf_arena_close(&arena);
+}
+
+/* --------------------------------------------------------------------- hints --------------- */
+
+static size_t advised(hf_advice advice, size_t *bytes) {
+    size_t count = 0;
+    *bytes = 0;
+    for (size_t i = 0; i < spy_count(&spy, SPY_ADVISE); i++) {
+        const struct spy_call *call = spy_nth(&spy, SPY_ADVISE, i);
+        if (call->advice != advice) continue;
+        count++;
+        *bytes += call->size;
+    }
+    return count;
+}
+
+static void huge_pages_are_advised_as_the_option_says(void) {
+    size_t bytes;
+    for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
+        AT("mode %d", huge);
+        hf_arena arena = open_on_spy(64 * MIB, (hf_huge_pages)huge);
+        CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
+        if (spy.backend.advise == NULL) {
+            hf_arena_close(&arena);
+            return;
+        }
+        char *first = hf_arena_base(&arena);
+        CHECK_EQUAL(huge == HF_HUGE_NEVER, advised(HF_ADVISE_NO_HUGE, &bytes));
+        if (huge == HF_HUGE_NEVER) CHECK_EQUAL(64 * MIB, bytes);
+        CHECK_EQUAL(huge != HF_HUGE_NEVER, advised(HF_ADVISE_HUGE, &bytes));
+        if (huge != HF_HUGE_NEVER) {
+            const struct spy_call *call = spy_nth(&spy, SPY_ADVISE, 0);
+            CHECK(is_aligned(call->address, 2 * MIB));
+            CHECK(call->address + call->size == first + 64 * MIB);
+            if (huge == HF_HUGE_AUTO) CHECK(call->address > first);
+            CHECK(call->address <= first + 2 * MIB);
+        }
+        hf_arena_close(&arena);
+    }
+}
+
+/* A decommit forgets the hint: it is given again for what was released. */
+static void what_is_trimmed_is_advised_again(void) {
+    for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
+        AT("mode %d", huge);
+        hf_arena arena = open_on_spy(64 * MIB, (hf_huge_pages)huge);
+        if (spy.backend.advise == NULL) {
+            hf_arena_close(&arena);
+            return;
+        }
+        dirty_bytes(&arena, 30 * MIB);
+        char *end = hf_arena_base(&arena) + hf_arena_get_stats(&arena).committed;
+        spy_forget(&spy);
+        CHECK_STATUS(HF_OK, hf_trim(&arena, 10 * MIB));
+        CHECK_EQUAL(1, spy_count(&spy, SPY_ADVISE));
+        const struct spy_call *call = spy_nth(&spy, SPY_ADVISE, 0);
+        CHECK(call->address == hf_arena_base(&arena) + 10 * MIB);
+        CHECK(call->address + call->size == end);
+        CHECK_EQUAL(huge == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE, call->advice);
+        hf_arena_close(&arena);
+    }
+}
+
+static void populate_asks_for_every_committed_byte(void) {
+    size_t bytes;
+    spy_init(&spy, NULL);
+    hf_arena arena = fixture_open(
+        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &spy.backend});
+    CHECK(hf_alloc(&arena, 5 * MIB, 1) && hf_alloc(&arena, 5 * MIB, 1));
+    if (spy.backend.advise) {
+        CHECK_EQUAL(hf_arena_get_stats(&arena).growths, advised(HF_ADVISE_POPULATE, &bytes));
+        CHECK_EQUAL(hf_arena_get_stats(&arena).committed, bytes);
+    }
+    spy.largest[SPY_ADVISE] = 0; /* a system that cannot: the pages fault later, that is all */
+    CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(steps_follow_the_policy), TEST(a_small_arena_stays_small),
+           TEST(steps_are_contiguous), TEST(growth_costs_one_call_a_step),
+           TEST(the_last_step_ends_with_the_reservation),
+           TEST(a_refused_step_shrinks_to_what_is_needed),
+           TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_granules_where_it_must),
+           TEST(huge_pages_are_advised_as_the_option_says), TEST(what_is_trimmed_is_advised_again),
+           TEST(populate_asks_for_every_committed_byte))

@@ -1,0 +1,186 @@
+/*
+ * Random operations, the same ones in every run, against a list of blocks.
+ *
+ * The model is the list: blocks in the order in which they were handed out, each full of bytes of its
+ * own. What is checked after each step: no block overlaps another, the contents are kept, what was
+ * promised to be zero is, and the statistics are those of an independent count.
+ */
+#include "arena_fixture.h"
+#include "spy.h"
+
+enum { MOST_BLOCKS = 4000, SEEDS = 12, STEPS = 6000 };
+
+struct block {
+    char *bytes;
+    size_t size;
+    unsigned seed;
+    bool is_cut; /* shrunk when it was not the last: what follows it is not free */
+};
+
+static struct model {
+    struct spy spy;
+    hf_arena arena;
+    struct block blocks[MOST_BLOCKS];
+    hf_mark marks[MOST_BLOCKS]; /* before each block */
+    size_t count;
+    size_t peak;
+    unsigned long long random;
+    unsigned fills;
+} model;
+
+/* xorshift64 */
+static size_t random_below(size_t limit) {
+    model.random ^= model.random << 13;
+    model.random ^= model.random >> 7;
+    model.random ^= model.random << 17;
+    return (size_t)(model.random >> 11) % limit;
+}
+
+/* Small ones mostly; now and then one that needs growth. */
+static size_t random_size(void) {
+    size_t kind = random_below(100);
+    return random_below(kind < 60 ? 64 : kind < 90 ? 3000 : kind < 99 ? 100000 : 3 * MIB);
+}
+
+static struct block *last_block(void) { return &model.blocks[model.count - 1]; }
+
+/* A block at its place in the list: above the one before, and full of its own bytes. */
+static void enter(char *bytes, size_t size, hf_mark before) {
+    CHECK(bytes != NULL && bytes >= hf_arena_base(&model.arena) + before);
+    CHECK(bytes + size <= model.arena.pos);
+    if (model.count) CHECK(bytes >= last_block()->bytes + last_block()->size);
+    model.marks[model.count] = before;
+    model.blocks[model.count++] = (struct block){bytes, size, ++model.fills, false};
+    fill(bytes, size, model.fills);
+}
+
+static void do_alloc(void) {
+    if (model.count == MOST_BLOCKS) return;
+    size_t size = random_size(), align = (size_t)1 << random_below(random_below(20) ? 7 : 22);
+    bool zeroed = random_below(2);
+    hf_mark before = hf_get_mark(&model.arena);
+    char *bytes = (zeroed ? hf_alloc_zeroed : hf_alloc)(&model.arena, size, align);
+    CHECK(bytes != NULL && is_aligned(bytes, align) && (!zeroed || is_zero(bytes, size)));
+    enter(bytes, size, before);
+}
+
+static void do_extend(void) {
+    if (model.count == 0 || last_block()->is_cut) return;
+    struct block *block = last_block();
+    size_t size = random_size();
+    bool zeroed = random_below(2);
+    CHECK((zeroed ? hf_extend_zeroed : hf_extend)(&model.arena, block->bytes, block->size, size));
+    if (zeroed && size > block->size)
+        CHECK(is_zero(block->bytes + block->size, size - block->size));
+    CHECK(holds(block->bytes, size < block->size ? size : block->size, block->seed));
+    block->size = size;
+    fill(block->bytes, size, block->seed);
+}
+
+static void do_resize(void) {
+    if (model.count == 0 || model.count == MOST_BLOCKS) return;
+    struct block *block = &model.blocks[random_below(model.count)];
+    size_t size = random_size(), kept = size < block->size ? size : block->size;
+    hf_mark before = hf_get_mark(&model.arena);
+    char *bytes = hf_resize(&model.arena, block->bytes, block->size, size, 1);
+    CHECK(bytes != NULL && holds(bytes, kept, block->seed));
+    if (bytes == block->bytes) {
+        block->is_cut |= size < block->size && block != last_block();
+        block->size = size;
+        fill(bytes, size, block->seed);
+    } else {
+        enter(bytes, size, before);
+    }
+}
+
+static void do_top(void) {
+    if (model.count == MOST_BLOCKS) return;
+    size_t size = random_size(), used = size ? random_below(size + 1) : 0, room;
+    hf_mark before = hf_get_mark(&model.arena);
+    char *top = hf_top(&model.arena, size, &room);
+    CHECK(top != NULL && room >= size);
+    fill(top, size, 1);
+    if (random_below(3) == 0) return; /* looked at, and not taken */
+    char *bytes = hf_alloc(&model.arena, used, 1);
+    CHECK(bytes == top && holds(bytes, used, 1));
+    enter(bytes, used, before);
+}
+
+static void do_text(void) {
+    if (model.count == MOST_BLOCKS) return;
+    int width = 1 + (int)random_below(700);
+    hf_mark before = hf_get_mark(&model.arena);
+    char *text = hf_printf(&model.arena, "%*d", width, 7);
+    CHECK(text != NULL && strlen(text) == (size_t)width && text[width - 1] == '7');
+    enter(text, (size_t)width + 1, before);
+}
+
+static void note_peak(void) {
+    size_t used = hf_get_mark(&model.arena);
+    if (used > model.peak) model.peak = used;
+}
+
+static void do_rewind(void) {
+    if (model.count == 0) return;
+    size_t back = 1 + random_below(model.count < 50 || random_below(10) == 0 ? model.count : 50);
+    CHECK_STATUS(HF_OK, hf_rewind(&model.arena, model.marks[model.count - back]));
+    model.count -= back;
+}
+
+static void do_trim(void) {
+    size_t keep = random_below(2) ? random_size() : 0;
+    CHECK_STATUS(HF_OK, hf_trim(&model.arena, keep));
+}
+
+static void do_reset(void) {
+    if (random_below(10)) return;
+    CHECK_STATUS(HF_OK, hf_reset(&model.arena));
+    model.count = 0;
+}
+
+static void do_failing(void) {
+    struct snapshot before = snapshot_of(&model.arena);
+    CHECK(hf_alloc(&model.arena, SIZE_MAX - random_below(100), 1) == NULL);
+    CHECK(hf_rewind(&model.arena, hf_get_mark(&model.arena) + 1) == HF_INVALID);
+    CHECK(!hf_extend(&model.arena, model.arena.pos, 1, random_size()));
+    check_unchanged(&model.arena, &before);
+}
+
+static void check_stats(void) {
+    hf_arena_stats stats = hf_arena_get_stats(&model.arena);
+    CHECK_EQUAL(hf_get_mark(&model.arena), stats.used);
+    CHECK_EQUAL(model.peak, stats.peak);
+    CHECK(stats.dirty >= stats.used && stats.dirty <= stats.committed);
+    CHECK(stats.committed >= stats.used && stats.committed <= stats.reserved);
+}
+
+static void check_blocks(void) {
+    for (size_t i = 0; i < model.count; i++)
+        CHECK(holds(model.blocks[i].bytes, model.blocks[i].size, model.blocks[i].seed));
+}
+
+static void (*const operations[])(void) = {do_alloc,  do_alloc,  do_alloc, do_alloc,
+                                           do_extend, do_resize, do_top,   do_text,
+                                           do_rewind, do_trim,   do_reset, do_failing};
+
+static void run(unsigned long long seed) {
+    memset(&model, 0, sizeof model);
+    spy_init(&model.spy, NULL);
+    model.random = seed * 0x9e3779b97f4a7c15u + 1;
+    model.arena = fixture_open((hf_arena_options){.reserve = IS_64_BIT ? 1024 * MIB : 512 * MIB,
+                                                  .backend = &model.spy.backend});
+    for (size_t step = 0; step < STEPS; step++) {
+        AT("seed %llu, step %zu", seed, step);
+        operations[random_below(sizeof operations / sizeof *operations)]();
+        note_peak();
+        check_stats();
+        if (step % 500 == 499) check_blocks();
+    }
+    hf_arena_close(&model.arena);
+}
+
+static void every_seed_holds(void) {
+    for (unsigned seed = 1; seed <= SEEDS; seed++) run(seed);
+}
+
+CHECK_MAIN(TEST(every_seed_holds))

@@ -1,0 +1,230 @@
+/*
+ * hf_reset and hf_trim: what is kept, what is released, and what it costs.
+ */
+#include "arena_fixture.h"
+#include "spy.h"
+
+static struct spy spy;
+
+static hf_arena open_on_spy(size_t retain) {
+    spy_init(&spy, NULL);
+    return fixture_open(
+        (hf_arena_options){.reserve = 1024 * MIB, .retain = retain, .backend = &spy.backend});
+}
+
+static size_t committed(const hf_arena *arena) { return hf_arena_get_stats(arena).committed; }
+
+static size_t largest(size_t a, size_t b, size_t c) {
+    size_t largest = a > b ? a : b;
+    return largest > c ? largest : c;
+}
+
+/* --------------------------------------------------------- the rule of the header ---------- */
+
+/* A loop of frames with these peaks in turn, each following the rule to the byte. */
+struct frames {
+    size_t retain;
+    size_t peaks[60];
+};
+
+static const struct frames tables[] = {
+    /* a spike, and a long way back */
+    {0, {100 * MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB,
+         MIB,       MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB,
+         MIB,       MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB,
+         100 * MIB, 1,   1,   1,   1,   1,   1,   1,   1,   1,   1,   1,   1,   1}},
+    /* steady, steady and odd, up and down */
+    {0, {10 * MIB, 10 * MIB, 10 * MIB, 10 * MIB, 10 * MIB}},
+    {0, {5 * MIB + 1, 6 * MIB, 5 * MIB + 77, 6 * MIB, 5 * MIB, 6 * MIB, 5 * MIB + 1}},
+    {0, {KIB, 64 * MIB, KIB, 3 * MIB, 200 * MIB, 20 * MIB, 20 * MIB, 20 * MIB, 20 * MIB, KIB, KIB}},
+    {0, {100, 200, 300 * KIB, 4 * MIB - 1, 100, 200, 300, 2 * MIB, 17, 17, 17, 17, 17, 17, 17}},
+    /* with something retained */
+    {16 * MIB, {100 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                1,         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+    {100 * MIB, {200 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+    {5000, {9 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+    {SIZE_MAX, {200 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+};
+
+static void follow(const struct frames *frames) {
+    hf_arena arena = open_on_spy(frames->retain);
+    size_t keep = 0, releases = 0;
+    for (size_t frame = 0; frame < 60 && frames->peaks[frame]; frame++) {
+        AT("retain %zu, frame %zu of %zu bytes", frames->retain, frame, frames->peaks[frame]);
+        CHECK(hf_alloc(&arena, frames->peaks[frame], 1) != NULL);
+        size_t peak = hf_get_mark(&arena), before = committed(&arena);
+        spy_forget(&spy);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        keep = largest(peak, keep - keep / 8, frames->retain);
+        bool trims = before > keep && before - keep > (2 * MIB > keep / 4 ? 2 * MIB : keep / 4);
+        CHECK_EQUAL(trims ? round_up(keep, fixture_granule()) : before, committed(&arena));
+        CHECK_EQUAL(0, hf_get_mark(&arena));
+        if (!trims) CHECK_EQUAL(0, spy.count);
+        releases += trims;
+    }
+    CHECK(releases > 0 || frames->retain == SIZE_MAX || frames->peaks[0] <= 10 * MIB);
+    hf_arena_close(&arena);
+}
+
+static void every_reset_follows_the_rule(void) {
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) follow(&tables[i]);
+}
+
+/* What was handed back by a rewind before the reset counts: the frame needed it. */
+static void the_peak_counts_and_not_the_end(void) {
+    hf_arena arena = open_on_spy(0);
+    CHECK(hf_alloc(&arena, 60 * MIB, 1) != NULL);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(committed(&arena) >= 60 * MIB);
+    char *block = hf_alloc(&arena, 50 * MIB, 1);
+    CHECK(hf_extend(&arena, block, 50 * MIB, 1));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(committed(&arena) >= 50 * MIB);
+    hf_arena_close(&arena);
+}
+
+static void a_steady_loop_makes_no_system_call(void) {
+    hf_arena arena = open_on_spy(0);
+    size_t calls = 0;
+    for (size_t frame = 0; frame < 200; frame++) {
+        for (size_t i = 0; i < 1000; i++)
+            CHECK(hf_alloc_zeroed(&arena, 10000 + (i + frame) * 7 % 900, 8) != NULL);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        if (frame == 2) calls = hf_arena_get_stats(&arena).system_calls, spy_forget(&spy);
+    }
+    CHECK_EQUAL(calls, hf_arena_get_stats(&arena).system_calls);
+    CHECK_EQUAL(0, spy.count);
+    hf_arena_close(&arena);
+}
+
+static void memory_is_dirty_after_a_reset(void) {
+    hf_arena arena = open_on_spy(0);
+    memset(hf_alloc(&arena, 3 * MIB, 1), 0xee, 3 * MIB);
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(hf_arena_get_stats(&arena).dirty >= 3 * MIB);
+    char *block = hf_alloc_zeroed(&arena, 4 * MIB, 1);
+    CHECK(is_zero(block, 4 * MIB));
+    hf_arena_close(&arena);
+}
+
+static void a_refused_release_is_returned_and_harmless(void) {
+    hf_arena arena = open_on_spy(0);
+    for (int i = 0; i < 2; i++) {
+        enum spy_step step = i ? SPY_COALESCE : SPY_DECOMMIT;
+        AT("step %d", (int)step);
+        memset(hf_alloc(&arena, 200 * MIB, 1), 0xee, 200 * MIB);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        spy.largest[step] = 0;
+        hf_status status = HF_OK;
+        for (int frame = 0; frame < 40 && status == HF_OK; frame++) status = hf_reset(&arena);
+        CHECK_STATUS(HF_NO_MEMORY, status);
+        CHECK_EQUAL(0, hf_get_mark(&arena));
+        spy.largest[step] = SIZE_MAX;
+        char *block = hf_alloc_zeroed(&arena, 250 * MIB, 1);
+        CHECK(block != NULL && is_zero(block, 250 * MIB));
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+        CHECK_EQUAL(0, committed(&arena));
+    }
+    hf_arena_close(&arena);
+}
+
+/* ---------------------------------------------------------------------- trim --------------- */
+
+static void trims_to_the_granule(void) {
+    size_t granule = fixture_granule();
+    size_t used[] = {0, 1, 4096, 100000, 2 * MIB, 9 * MIB + 5};
+    size_t keep[] = {0, 1, 5000, MIB, 2 * MIB, 2 * MIB + 1, 9 * MIB, 20 * MIB, 30 * MIB - 1};
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
+        for (size_t j = 0; j < sizeof keep / sizeof *keep; j++) {
+            AT("%zu used, %zu to keep", used[i], keep[j]);
+            hf_arena arena = open_on_spy(0);
+            dirty_bytes(&arena, 30 * MIB);
+            char *block = used[i] ? hf_alloc(&arena, used[i], 1) : arena.pos;
+            fill(block, used[i], 1);
+            size_t mark = hf_get_mark(&arena), most = mark > keep[j] ? mark : keep[j];
+            CHECK_STATUS(HF_OK, hf_trim(&arena, keep[j]));
+            CHECK_EQUAL(round_up(most, granule), committed(&arena));
+            CHECK_EQUAL(mark, hf_get_mark(&arena));
+            CHECK(hf_arena_get_stats(&arena).dirty <= committed(&arena));
+            CHECK(holds(block, used[i], 1));
+            char *zeroed = hf_alloc_zeroed(&arena, 30 * MIB, 1);
+            CHECK(zeroed != NULL && is_zero(zeroed, 30 * MIB));
+            CHECK(holds(block, used[i], 1));
+            hf_arena_close(&arena);
+        }
+    }
+}
+
+static void trimming_nothing_costs_nothing(void) {
+    hf_arena arena = open_on_spy(0);
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    CHECK(hf_alloc(&arena, 9 * MIB, 1) != NULL);
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    struct snapshot before = snapshot_of(&arena);
+    spy_forget(&spy);
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 10 * MIB));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, SIZE_MAX));
+    check_unchanged(&arena, &before);
+    CHECK_EQUAL(0, spy.count);
+    CHECK_EQUAL(before.stats.system_calls, hf_arena_get_stats(&arena).system_calls);
+    hf_arena_close(&arena);
+}
+
+/* All that is released is one placeholder with the rest again: a new step finds it in one piece,
+ * and closing has two regions to release at most. */
+static void what_is_trimmed_is_coalesced(void) {
+    hf_arena arena = open_on_spy(0);
+    for (int i = 0; i < 10; i++) {
+        CHECK(hf_alloc(&arena, 300 * MIB, 1) != NULL);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+        CHECK_STATUS(HF_OK, hf_trim(&arena, 5 * MIB));
+    }
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    spy_forget(&spy);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(1, spy_count(&spy, SPY_RELEASE));
+    CHECK_EQUAL(1024 * MIB, spy_nth(&spy, SPY_RELEASE, 0)->size);
+}
+
+/* One to three system calls for each growth step released, hints included. */
+static void a_trim_costs_up_to_three_calls_a_step(void) {
+    hf_arena arena = open_on_spy(0);
+    while (committed(&arena) < 900 * MIB) CHECK(hf_alloc(&arena, MIB, 1) != NULL);
+    hf_arena_stats before = hf_arena_get_stats(&arena);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    size_t calls = hf_arena_get_stats(&arena).system_calls - before.system_calls;
+    CHECK(calls >= before.growths && calls <= 3 * before.growths);
+    hf_arena_close(&arena);
+}
+
+/* Refused at the last of many steps, what went before is gone and the rest is there. */
+static void a_trim_refused_half_way_leaves_the_rest(void) {
+    hf_arena arena = open_on_spy(0);
+    while (committed(&arena) < 200 * MIB) memset(hf_alloc(&arena, MIB, 1), 0xee, MIB);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
+    spy.largest[SPY_DECOMMIT] = MIB;
+
+    CHECK_STATUS(HF_NO_MEMORY, hf_trim(&arena, 0));
+    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
+    hf_arena_stats stats = hf_arena_get_stats(&arena);
+    CHECK_EQUAL(100, stats.used);
+    CHECK(stats.dirty <= stats.committed);
+    char *block = hf_alloc_zeroed(&arena, 300 * MIB, 1);
+    CHECK(block != NULL && is_zero(block, 300 * MIB));
+    spy.largest[SPY_DECOMMIT] = SIZE_MAX;
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    CHECK_EQUAL(fixture_granule(), committed(&arena));
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(every_reset_follows_the_rule), TEST(the_peak_counts_and_not_the_end),
+           TEST(a_steady_loop_makes_no_system_call), TEST(memory_is_dirty_after_a_reset),
+           TEST(a_refused_release_is_returned_and_harmless), TEST(trims_to_the_granule),
+           TEST(trimming_nothing_costs_nothing), TEST(what_is_trimmed_is_coalesced),
+           TEST(a_trim_costs_up_to_three_calls_a_step),
+           TEST(a_trim_refused_half_way_leaves_the_rest))
