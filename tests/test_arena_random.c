@@ -36,10 +36,11 @@ static size_t random_below(size_t limit) {
     return (size_t)(model.random >> 11) % limit;
 }
 
-/* Small ones mostly; now and then one that needs growth. */
+/* Small ones mostly; now and then one that needs growth. Not 0: which block is the last is a matter
+ * of taste when blocks of no bytes follow it. */
 static size_t random_size(void) {
     size_t kind = random_below(100);
-    return random_below(kind < 60 ? 64 : kind < 90 ? 3000 : kind < 99 ? 100000 : 3 * MIB);
+    return 1 + random_below(kind < 60 ? 64 : kind < 90 ? 3000 : kind < 99 ? 100000 : 3 * MIB);
 }
 
 static struct block *last_block(void) { return &model.blocks[model.count - 1]; }
@@ -95,7 +96,7 @@ static void do_resize(void) {
 
 static void do_top(void) {
     if (model.count == MOST_BLOCKS) return;
-    size_t size = random_size(), used = size ? random_below(size + 1) : 0, room;
+    size_t size = random_size(), used = 1 + random_below(size), room;
     hf_mark before = hf_get_mark(&model.arena);
     char *top = hf_top(&model.arena, size, &room);
     CHECK(top != NULL && room >= size);
