@@ -1,0 +1,48 @@
+/*
+ * main.c -- the command holdfast: its verbs.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "race.h"
+#include "tour.h"
+
+static void print_usage(FILE *stream) {
+    fprintf(stream, "usage: holdfast tour [--svg FILE] [FILES...]\n"
+                    "       holdfast --help | --version\n");
+}
+
+static int help(void) {
+    print_usage(stdout);
+    printf("\nholdfast is a library: one contiguous arena that grows in place and never moves.\n"
+           "This command shows it at work.\n\n"
+           "  tour    does a compiler front end's work on C sources, shows what became of the\n"
+           "          memory, and compares with malloc and mimalloc (holdfast tour --help)\n");
+    return EXIT_SUCCESS;
+}
+
+static int version(void) {
+    printf("holdfast %s\n", HOLDFAST_VERSION);
+    return EXIT_SUCCESS;
+}
+
+/* Results that could not be written are no results: a full disk must not look like success. */
+static int finish(int status) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    fprintf(stderr, "holdfast: standard output: cannot be written\n");
+    return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
+int main(int count, char **arguments) {
+    host_prepare(arguments[0]);
+    const char *verb = count > 1 ? arguments[1] : "";
+    if (strcmp(verb, "tour") == 0) return finish(tour(count - 2, arguments + 2));
+    if (strcmp(verb, RACE_VERB) == 0) return finish(race_runner(count - 2, arguments + 2));
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) return finish(help());
+    if (strcmp(verb, "--version") == 0) return finish(version());
+    if (*verb) fprintf(stderr, "holdfast: unknown command: %s\n", verb);
+    print_usage(stderr);
+    return 2;
+}

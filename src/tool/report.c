@@ -1,0 +1,139 @@
+/*
+ * report.c -- numbers, each with the word that the headers use for it.
+ */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---------------------------------------------------------------- what was done ----------- */
+
+static void report_files(const struct build *build) {
+    const struct built *first = &build->first, *second = &build->second;
+    char files[QUANTITY_SIZE], bytes[QUANTITY_SIZE], time[QUANTITY_SIZE], again[QUANTITY_SIZE];
+    char viewed[QUANTITY_SIZE], viewed_bytes[QUANTITY_SIZE];
+    printf("  %s files, %s, built in %s, and once more in %s.\n",
+           format_count(files, first->totals.files), format_size(bytes, first->totals.bytes),
+           format_time(time, first->time), format_time(again, second->time));
+    printf("  The large ones, %s with %s, were mapped as views; the others were read into the "
+           "arena.\n",
+           format_count(viewed, first->viewed_files),
+           format_size(viewed_bytes, first->viewed_bytes));
+}
+
+static void report_tokens(const struct totals *totals) {
+    static const char *const kinds[TOKEN_KINDS] = {[TOKEN_IDENTIFIER] = "identifiers",
+                                                   [TOKEN_PUNCTUATOR] = "punctuators",
+                                                   [TOKEN_NUMBER] = "numbers",
+                                                   [TOKEN_STRING] = "strings",
+                                                   [TOKEN_CHARACTER] = "characters",
+                                                   [TOKEN_DIRECTIVE] = "directives",
+                                                   [TOKEN_HEADER] = "header names",
+                                                   [TOKEN_COMMENT] = "comments",
+                                                   [TOKEN_STRAY] = "stray"};
+    static const token_kind order[TOKEN_KINDS] = {
+        TOKEN_IDENTIFIER, TOKEN_PUNCTUATOR, TOKEN_NUMBER,  TOKEN_STRING, TOKEN_CHARACTER,
+        TOKEN_DIRECTIVE,  TOKEN_HEADER,     TOKEN_COMMENT, TOKEN_STRAY};
+    char count[QUANTITY_SIZE];
+    uint64_t sum = 0;
+    for (size_t i = 0; i < TOKEN_KINDS; i++) sum += totals->tokens[i];
+    printf("\n  %14s tokens\n", format_count(count, sum));
+    for (size_t i = 0; i < TOKEN_KINDS; i++) {
+        bool line_ends = i % 3 == 2;
+        printf("  %14s %-14s%s", format_count(count, totals->tokens[order[i]]), kinds[order[i]],
+               line_ends ? "\n" : "");
+    }
+}
+
+static void report_names(const struct build *build) {
+    const struct totals *totals = &build->first.totals;
+    char names[QUANTITY_SIZE], uses[QUANTITY_SIZE];
+    printf("\n  %s distinct identifiers, used %s times, keywords apart. Most often:\n ",
+           format_count(names, totals->names), format_count(uses, totals->uses));
+    for (size_t i = 0; i < build->most_used_count; i++) {
+        const struct name_count *name = &build->most_used[i];
+        printf(" %.*s %s%s", (int)(name->size < 40 ? name->size : 40), name->text,
+               format_count(uses, name->uses), i + 1 < build->most_used_count ? "," : "\n");
+    }
+    if (build->deepest_path)
+        printf("  The deepest nesting of brackets: %" PRIu64 ", in %s\n", totals->nesting,
+               build->deepest_path);
+}
+
+void report_work(const struct build *build, const struct screen *screen) {
+    screen_heading(screen, "A compiler front end's work in an arena");
+    report_files(build);
+    report_tokens(&build->first.totals);
+    report_names(build);
+}
+
+/* ------------------------------------------------------------------ statistics ------------ */
+
+enum { STATISTICS = 7 };
+
+static uint64_t statistic(const hf_arena_stats *stats, size_t index) {
+    const size_t values[STATISTICS] = {stats->used,        stats->committed, stats->reserved,
+                                       stats->peak,        stats->dirty,     stats->growths,
+                                       stats->system_calls};
+    return values[index];
+}
+
+static void report_arenas(const struct built *built) {
+    static const char *const names[STATISTICS] = {"used",  "committed", "reserved",    "peak",
+                                                  "dirty", "growths",   "system calls"};
+    char value[QUANTITY_SIZE];
+    printf("  %-14s%14s%14s%14s\n", "", "kept", "table", "lists");
+    for (size_t i = 0; i < STATISTICS; i++) {
+        bool is_size = i < 5;
+        printf("  %-14s", names[i]);
+        for (size_t arena = 0; arena < ARENAS; arena++) {
+            uint64_t number = statistic(&built->arenas[arena], i);
+            printf("%14s", is_size ? format_size(value, number) : format_count(value, number));
+        }
+        printf("\n");
+    }
+}
+
+static size_t sum(const struct built *built, size_t statistic_index) {
+    size_t total = 0;
+    for (size_t i = 0; i < ARENAS; i++)
+        total += (size_t)statistic(&built->arenas[i], statistic_index);
+    return total;
+}
+
+static void report_second(const struct built *first, const struct built *second) {
+    enum { GROWTHS = 5, SYSTEM_CALLS = 6 };
+    char faults[QUANTITY_SIZE], again[QUANTITY_SIZE];
+    printf("\n  The second build found the memory there: %zu growths and %zu system calls for it, "
+           "and\n"
+           "  %s page faults instead of %s.\n",
+           sum(second, GROWTHS) - sum(first, GROWTHS),
+           sum(second, SYSTEM_CALLS) - sum(first, SYSTEM_CALLS),
+           format_count(again, second->page_faults), format_count(faults, first->page_faults));
+}
+
+static void report_views(const hf_space_stats *stats) {
+    static const char *const names[HF_STEPS] = {
+        [HF_STEP_RESERVE] = "reserve",   [HF_STEP_SPLIT] = "split",
+        [HF_STEP_COALESCE] = "coalesce", [HF_STEP_COMMIT] = "commit",
+        [HF_STEP_DECOMMIT] = "decommit", [HF_STEP_MAP] = "map",
+        [HF_STEP_UNMAP] = "unmap",       [HF_STEP_ADVISE] = "advise",
+        [HF_STEP_RECORDS] = "records"};
+    char bytes[QUANTITY_SIZE], records[QUANTITY_SIZE];
+    printf("\n  The space of views held %s in %zu regions at its peak, its own records %s.\n  "
+           "Steps, with "
+           "their system calls:",
+           format_size(bytes, stats->peak_view_bytes), stats->peak_regions,
+           format_size(records, stats->record_bytes));
+    for (size_t i = 0; i < HF_STEPS; i++)
+        if (stats->steps[i] > 0 || stats->system_calls[i] > 0)
+            printf(" %s %zu (%zu)", names[i], stats->steps[i], stats->system_calls[i]);
+    printf(", refused %zu\n", stats->refusals);
+}
+
+void report_statistics(const struct build *build, const struct screen *screen) {
+    screen_heading(screen, "Statistics at the end of the first build");
+    report_arenas(&build->first);
+    report_second(&build->first, &build->second);
+    if (build->views) report_views(&build->view_stats);
+}
