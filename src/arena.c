@@ -58,6 +58,7 @@ typedef struct arena_core {
     size_t depth, last_scope;        /* open scopes, and the number of the newest */
     size_t scopes[SCOPES_KNOWN + 1]; /* by depth, from 1 on */
     size_t growths;
+    size_t own_calls; /* system calls for this record's pages */
     bool checked;
 } arena_core;
 
@@ -496,7 +497,7 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
     if (arena->state == NULL) return (hf_arena_stats){0};
     const arena_core *core = core_of(arena);
     hf_space_stats space = hf_space_get_stats(core->space);
-    size_t system_calls = 0;
+    size_t system_calls = core->own_calls;
     for (size_t step = 0; step < HF_STEPS; step++) system_calls += space.system_calls[step];
     return (hf_arena_stats){
         .used = used(arena),
@@ -545,6 +546,7 @@ static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, pages);
     arena_core *core = memory;
     core->backend = backend;
+    core->own_calls = report.system_calls;
     core->options = *options;
     core->granule = backend->granule(backend);
     status = open_space(core);
