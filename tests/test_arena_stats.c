@@ -1,0 +1,111 @@
+/*
+ * Every field of hf_arena_stats against an independent count, through an arena's whole life.
+ */
+#include "arena_fixture.h"
+#include "spy.h"
+
+/* Counted from what the functions return and what the backend saw. */
+static struct counted {
+    struct spy spy;
+    size_t peak, dirty;
+} counted;
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t successful_commits(void) {
+    size_t commits = 0;
+    for (size_t i = 0; i < counted.spy.count; i++)
+        commits += counted.spy.calls[i].step == SPY_COMMIT && counted.spy.calls[i].status == HF_OK;
+    return commits;
+}
+
+static void agrees(const hf_arena *arena, size_t reserved) {
+    hf_arena_stats stats = hf_arena_get_stats(arena);
+    size_t used = (size_t)(arena->pos - hf_arena_base(arena));
+    CHECK(counted.spy.count < SPY_CALLS); /* none was forgotten */
+    CHECK_EQUAL(used, stats.used);
+    CHECK_EQUAL(reserved, stats.reserved);
+    CHECK_EQUAL(spy_committed(&counted.spy), stats.committed);
+    CHECK_EQUAL(successful_commits(), stats.growths);
+    CHECK_EQUAL(counted.spy.system_calls, stats.system_calls);
+    counted.peak = larger(counted.peak, used);
+    counted.dirty = larger(counted.dirty, used);
+    CHECK_EQUAL(counted.peak, stats.peak);
+    CHECK_EQUAL(counted.dirty, stats.dirty);
+}
+
+/* Trimmed bytes are fresh when they come back. */
+static void trims(hf_arena *arena, size_t keep) {
+    CHECK_STATUS(HF_OK, hf_trim(arena, keep));
+    counted.dirty =
+        counted.dirty < spy_committed(&counted.spy) ? counted.dirty : spy_committed(&counted.spy);
+    agrees(arena, hf_arena_get_stats(arena).reserved);
+}
+
+static void a_life_is_counted(hf_arena_options options) {
+    spy_init(&counted.spy, NULL);
+    counted.peak = counted.dirty = 0;
+    options.backend = &counted.spy.backend;
+    hf_arena arena = fixture_open(options);
+    size_t reserved = round_up(options.reserve, fixture_granule());
+    agrees(&arena, reserved);
+    for (int round = 0; round < 3; round++) {
+        AT("round %d", round);
+        for (size_t size = 1; size < 30 * MIB; size = size * 2 + 1) {
+            CHECK(hf_alloc(&arena, size, 16) != NULL);
+            agrees(&arena, reserved);
+        }
+        char *block = hf_alloc_zeroed(&arena, 100, 1);
+        CHECK(hf_extend(&arena, block, 100, 5 * MIB));
+        agrees(&arena, reserved);
+        CHECK(hf_extend(&arena, block, 5 * MIB, 7));
+        agrees(&arena, reserved);
+        CHECK_STATUS(HF_OK, hf_ensure(&arena, 20 * MIB));
+        agrees(&arena, reserved);
+        CHECK(hf_alloc(&arena, SIZE_MAX, 1) == NULL && hf_alloc(&arena, 1, 0) == NULL);
+        agrees(&arena, reserved);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, 3 * MIB));
+        agrees(&arena, reserved);
+        trims(&arena, 10 * MIB);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        agrees(&arena, reserved);
+        trims(&arena, 0);
+        CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
+    }
+    counted.spy.largest[SPY_COMMIT] = 0; /* refused calls are calls */
+    CHECK(hf_alloc(&arena, 1, 1) == NULL);
+    agrees(&arena, reserved);
+    hf_arena_close(&arena);
+}
+
+static void every_field_is_right(void) {
+    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB});
+    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB + 1, .name = "counted"});
+    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_NEVER});
+    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_ALWAYS});
+    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .populate = true});
+    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .retain = SIZE_MAX});
+}
+
+/* What hf_top has shown may have been written to. */
+static void shown_bytes_are_dirty(void) {
+    spy_init(&counted.spy, NULL);
+    hf_arena arena =
+        fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &counted.spy.backend});
+    size_t room;
+    CHECK(hf_top(&arena, 3 * MIB, &room) != NULL);
+    hf_arena_stats stats = hf_arena_get_stats(&arena);
+    CHECK_EQUAL(0, stats.used + stats.peak);
+    CHECK(stats.dirty >= room && stats.dirty <= stats.committed);
+    hf_arena_close(&arena);
+}
+
+static void asking_changes_nothing(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
+    CHECK(hf_alloc(&arena, 5 * MIB, 1) != NULL);
+    hf_arena_stats first = hf_arena_get_stats(&arena), second = hf_arena_get_stats(&arena);
+    CHECK(memcmp(&first, &second, sizeof first) == 0);
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(every_field_is_right), TEST(shown_bytes_are_dirty), TEST(asking_changes_nothing))
