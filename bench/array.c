@@ -1,0 +1,59 @@
+/*
+ * bench/array.c -- push_back of a hundred million 64-bit integers on one array whose length nobody
+ * knew, in memory that the process never touched before.
+ *
+ * An arena extends its last block in place, 64 KiB at a time: no copy, and what is not filled yet
+ * was never touched. Who can only realloc doubles the capacity. An iteration is one whole array.
+ */
+#include "workloads.h"
+
+#include "growth.h"
+
+static const size_t pushes = 100000000;
+static const size_t step = 8192; /* elements */
+
+BENCH_INLINE uint64_t *grow(const bench_contender *contender, bench_heap *heap, uint64_t *data,
+                            size_t *capacity) {
+    size_t old_size = *capacity * sizeof *data;
+    *capacity += contender->resizes_in_place || !data ? step : *capacity;
+    size_t new_size = *capacity * sizeof *data;
+    if (!data) return contender->allocate(heap, new_size);
+    return contender->resize(heap, data, old_size, new_size);
+}
+
+BENCH_INLINE uint64_t *push_all(const bench_contender *contender, bench_heap *heap, size_t count) {
+    uint64_t *data = NULL;
+    size_t capacity = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (__builtin_expect(i == capacity, 0)) data = grow(contender, heap, data, &capacity);
+        data[i] = i;
+        BENCH_KEEP(data);
+    }
+    return data;
+}
+
+static void give_back(const bench_contender *contender, bench_heap *heap, void *data) {
+    release(contender, heap, &data, 1);
+}
+
+static void run_array(bench_state *state, const bench_contender *contender,
+                      void *(*push)(bench_heap *, size_t)) {
+    growth_work work = {push, give_back, pushes, 1, 2 * pushes * sizeof(uint64_t)};
+    growth_run(state, contender, &work);
+}
+
+#define ARRAY(name)                                            \
+    static void *push_##name(bench_heap *heap, size_t count) { \
+        return push_all(&contender_##name, heap, count);       \
+    }                                                          \
+    static void run_##name(bench_state *state) { run_array(state, &contender_##name, push_##name); }
+CONTENDERS(ARRAY)
+CONTENDERS_TUNED(ARRAY)
+CONTENDERS_ON_SMALL_PAGES(ARRAY)
+
+void register_array(void) {
+#define REGISTER(name) bench_register("array/" #name, run_##name, BENCH_MILLISECONDS, NULL, 0);
+    CONTENDERS(REGISTER)
+    CONTENDERS_TUNED(REGISTER)
+    CONTENDERS_ON_SMALL_PAGES(REGISTER)
+}

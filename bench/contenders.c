@@ -1,0 +1,59 @@
+/* bench/contenders.c -- how contenders begin and end; how they allocate is inline in the header. */
+#include "contenders.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+void forbid_huge_pages(bool forbidden) { prctl(PR_SET_THP_DISABLE, forbidden, 0, 0, 0); }
+
+/* ------------------------------------------------------------------ floor ----------------- */
+
+static const size_t huge_page = (size_t)2 << 20;
+static const size_t floor_size = ((size_t)1 << 30) + ((size_t)8 << 20);
+
+/* The mapping begins anywhere: pos begins at its first multiple of a huge page, less one. */
+bool floor_open(bench_heap *heap) {
+    char *mapping = mmap(NULL, floor_size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapping == MAP_FAILED) return false;
+    size_t skipped = (0 - (uintptr_t)mapping) & (huge_page - 1);
+    char *base = mapping + skipped, *huge = base + huge_page, *limit = mapping + floor_size;
+    madvise(base, huge_page, MADV_NOHUGEPAGE);
+    madvise(huge, (size_t)(limit - huge), MADV_HUGEPAGE);
+    heap->floor = (floor_arena){.pos = base, .limit = limit, .base = base};
+    return true;
+}
+
+/* The less than a huge page before base was never touched; it goes with the process. */
+void floor_close(bench_heap *heap) {
+    munmap(heap->floor.base, (size_t)(heap->floor.limit - heap->floor.base));
+}
+
+/* --------------------------------------------------------------- holdfast ----------------- */
+
+bool holdfast_open(bench_heap *heap) { return hf_arena_open(&heap->holdfast, NULL) == HF_OK; }
+
+void holdfast_close(bench_heap *heap) { hf_arena_close(&heap->holdfast); }
+
+bool holdfast_small_pages_open(bench_heap *heap) {
+    forbid_huge_pages(true);
+    return holdfast_open(heap);
+}
+
+void holdfast_small_pages_close(bench_heap *heap) {
+    holdfast_close(heap);
+    forbid_huge_pages(false);
+}
+
+/* ----------------------------------------------------------------- malloc ----------------- */
+
+bool malloc_open(bench_heap *heap) {
+    (void)heap;
+    return true;
+}
+
+void malloc_close(bench_heap *heap) {
+    (void)heap;
+    malloc_trim(0);
+}

@@ -1,0 +1,71 @@
+/* bench/contenders_mimalloc.c -- loading mimalloc; how its contenders begin and end. */
+#include "contenders.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+mimalloc_library mi;
+
+/* ISO C has no cast from an object's pointer to a function's; POSIX has them alike. */
+static bool look_up(void *library, const char *name, void *function, size_t size) {
+    void *symbol = dlsym(library, name);
+    memcpy(function, &symbol, size);
+    return symbol != NULL;
+}
+
+bool mimalloc_load(void) {
+    if (mi.version) return true;
+    void *library = dlopen(HOLDFAST_MIMALLOC_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    bool whole = library != NULL;
+#define MIMALLOC_LOOK_UP(name) \
+    whole = whole && look_up(library, "mi_" #name, &mi.name, sizeof mi.name);
+    MIMALLOC_FUNCTIONS(MIMALLOC_LOOK_UP)
+#undef MIMALLOC_LOOK_UP
+    return whole;
+}
+
+bool mimalloc_open(bench_heap *heap) {
+    (void)heap;
+    return mimalloc_load();
+}
+
+/* A forced collection gives free pages back at once, so that the next run meets fresh memory. */
+void mimalloc_close(bench_heap *heap) {
+    (void)heap;
+    mi.collect(true);
+}
+
+bool mimalloc_heap_open(bench_heap *heap) {
+    if (!mimalloc_load()) return false;
+    heap->mimalloc = mi.heap_new();
+    return heap->mimalloc != NULL;
+}
+
+void mimalloc_heap_close(bench_heap *heap) {
+    mi.heap_destroy(heap->mimalloc);
+    mi.collect(true);
+}
+
+static long usual_purge_delay;
+
+bool mimalloc_tuned_open(bench_heap *heap) {
+    if (!mimalloc_open(heap)) return false;
+    usual_purge_delay = mi.option_get(mi_option_purge_delay);
+    mi.option_set(mi_option_purge_delay, -1);
+    return true;
+}
+
+void mimalloc_tuned_close(bench_heap *heap) {
+    mi.option_set(mi_option_purge_delay, usual_purge_delay);
+    mimalloc_close(heap);
+}
+
+bool mimalloc_small_pages_open(bench_heap *heap) {
+    forbid_huge_pages(true);
+    return mimalloc_open(heap);
+}
+
+void mimalloc_small_pages_close(bench_heap *heap) {
+    mimalloc_close(heap);
+    forbid_huge_pages(false);
+}

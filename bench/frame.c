@@ -1,0 +1,94 @@
+/*
+ * bench/frame.c -- a million objects of 16 to 128 bytes, then all given back: a frame of a game, a
+ * request of a server, a pass of a compiler.
+ *
+ * The 72 MB of a frame fit no cache near the processor, so the way an allocator lays objects out
+ * counts as much as its instructions. The sizes are drawn once from a fixed pseudo-random
+ * sequence, the same for everyone. An iteration is one frame.
+ *
+ * mimalloc_random frees in a random order, as a program does whose objects live as long as they
+ * please; an arena has no such thing.
+ */
+#include "workloads.h"
+
+#include "steady.h"
+
+enum { OBJECTS = 1000000, LEAST_SIZE = 16, MOST_SIZE = 128 };
+
+static uint8_t sizes[OBJECTS];
+static void *objects_of_a_frame[OBJECTS];
+
+/* xorshift64 (Marsaglia 2003) from a fixed seed. */
+static uint64_t next_random(void) {
+    static uint64_t state = 0x9e3779b97f4a7c15;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+static void draw_sizes(void) {
+    for (size_t i = 0; i < OBJECTS; i++) {
+        sizes[i] = (uint8_t)(LEAST_SIZE + next_random() % (MOST_SIZE - LEAST_SIZE + 1));
+    }
+}
+
+BENCH_INLINE void fill_frame(const bench_contender *contender, bench_heap *heap, void **objects) {
+    for (size_t i = 0; i < OBJECTS; i++) {
+        keep_object(&objects[i], contender->allocate(heap, sizes[i]));
+    }
+}
+
+static void run_frame(bench_state *state, const bench_contender *contender, steady_round *round) {
+    steady_run(state, contender, round, objects_of_a_frame, OBJECTS, 0, 1);
+}
+
+#define FRAME(name)                                                             \
+    static void round_##name(bench_heap *heap, void **objects, size_t unused) { \
+        (void)unused;                                                           \
+        fill_frame(&contender_##name, heap, objects);                           \
+        release(&contender_##name, heap, objects, OBJECTS);                     \
+    }                                                                           \
+    static void run_##name(bench_state *state) {                                \
+        run_frame(state, &contender_##name, round_##name);                      \
+    }
+CONTENDERS(FRAME)
+CONTENDERS_TUNED(FRAME)
+CONTENDERS_ON_SMALL_PAGES(FRAME)
+
+#ifdef HOLDFAST_MIMALLOC_LIBRARY
+
+static uint32_t order[OBJECTS];
+
+static void shuffle_order(void) {
+    for (uint32_t i = 0; i < OBJECTS; i++) order[i] = i;
+    for (uint32_t i = OBJECTS - 1; i > 0; i--) {
+        uint32_t other = (uint32_t)(next_random() % (i + 1)), kept = order[i];
+        order[i] = order[other];
+        order[other] = kept;
+    }
+}
+
+static void round_mimalloc_random(bench_heap *heap, void **objects, size_t unused) {
+    (void)unused;
+    fill_frame(&contender_mimalloc, heap, objects);
+    for (size_t i = 0; i < OBJECTS; i++) contender_mimalloc.free_one(objects[order[i]]);
+}
+
+static void run_mimalloc_random(bench_state *state) {
+    if (order[0] == order[1]) shuffle_order();
+    run_frame(state, &contender_mimalloc, round_mimalloc_random);
+}
+
+#endif
+
+void register_frame(void) {
+    draw_sizes();
+#define REGISTER(name) bench_register("frame/" #name, run_##name, BENCH_MILLISECONDS, NULL, 0);
+    CONTENDERS(REGISTER)
+    CONTENDERS_TUNED(REGISTER)
+    CONTENDERS_ON_SMALL_PAGES(REGISTER)
+#ifdef HOLDFAST_MIMALLOC_LIBRARY
+    REGISTER(mimalloc_random)
+#endif
+}

@@ -1,0 +1,42 @@
+/*
+ * bench/main.c -- holdfast-bench: holdfast beside malloc and mimalloc, with Google Benchmark's own
+ * flags. The names are `workload/contender/size`; bench/run makes one table of them all.
+ */
+#include <gnu/libc-version.h>
+#include <stdio.h>
+
+#include "contenders.h"
+#include "shim.h"
+#include "workloads.h"
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+/* 209 is 2.0.9, as it was numbered then; 30600 is 3.6.0. */
+static void tell_mimalloc(void) {
+    char text[64] = "none";
+#ifdef HOLDFAST_MIMALLOC_LIBRARY
+    if (mimalloc_load()) {
+        int version = mi.version(), base = version < 10000 ? 10 : 100;
+        snprintf(text, sizeof text, "%d.%d.%d", version / (base * base), version / base % base,
+                 version % base);
+    }
+#endif
+    bench_context("mimalloc", text);
+}
+
+int main(int argc, char **argv) {
+    bench_context("compiler", COMPILER);
+    bench_context("flags", BENCH_FLAGS);
+    bench_context("holdfast", HOLDFAST_VERSION);
+    bench_context("glibc", gnu_get_libc_version());
+    tell_mimalloc();
+    register_warm();
+    register_frame();
+    register_fresh();
+    register_array();
+    return bench_main(argc, argv);
+}

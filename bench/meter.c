@@ -1,0 +1,51 @@
+/* bench/meter.c -- what Linux counts for a process; see meter.h. */
+#include "meter.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* A line of /proc/self/status in bytes: "VmHWM:     1234 kB". 0 where there is none. */
+static size_t status_bytes(const char *format) {
+    char line[256];
+    size_t kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (!status) return 0;
+    while (fgets(line, sizeof line, status) && sscanf(line, format, &kilobytes) != 1) continue;
+    fclose(status);
+    return kilobytes << 10;
+}
+
+/* The peak since the process began would count what ran before; 5 sets it to what is resident. */
+static void reset_peak(void) {
+    FILE *clear = fopen("/proc/self/clear_refs", "w");
+    if (!clear) return;
+    fputs("5", clear);
+    fclose(clear);
+}
+
+static long faults_so_far(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
+static size_t resident_at_first;
+
+void meter_watch_memory(bench_meter *meter) {
+    meter->peak = 0;
+    reset_peak();
+    if (resident_at_first == 0) resident_at_first = status_bytes("VmRSS: %zu");
+}
+
+void meter_begin(bench_meter *meter) { meter->faults -= faults_so_far(); }
+
+void meter_end(bench_meter *meter) {
+    meter->faults += faults_so_far();
+    size_t highest = status_bytes("VmHWM: %zu");
+    if (highest > resident_at_first) meter->peak = highest - resident_at_first;
+}
+
+void meter_report(const bench_meter *meter, bench_state *state, size_t rounds) {
+    bench_counter(state, "faults", (double)meter->faults / (double)rounds);
+    bench_counter(state, "peak_MiB", (double)meter->peak / (1 << 20));
+}

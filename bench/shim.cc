@@ -1,0 +1,48 @@
+/*
+ * bench/shim.cc -- Google Benchmark behind the C functions of shim.h; nothing else is C++ here.
+ *
+ * A bench_state is a benchmark::State: C never looks inside.
+ */
+#include "shim.h"
+
+#include <benchmark/benchmark.h>
+
+static benchmark::State &timer(bench_state *state) {
+    return *reinterpret_cast<benchmark::State *>(state);
+}
+
+void bench_register(const char *name, bench_function *run, bench_unit unit, const size_t *ranges,
+                    size_t count) {
+    auto *added = benchmark::RegisterBenchmark(
+        name, [run](benchmark::State &state) { run(reinterpret_cast<bench_state *>(&state)); });
+    added->Unit(unit == BENCH_MILLISECONDS ? benchmark::kMillisecond : benchmark::kNanosecond);
+    for (size_t i = 0; i < count; i++) added->Arg(static_cast<int64_t>(ranges[i]));
+}
+
+size_t bench_range(const bench_state *state) {
+    return static_cast<size_t>(reinterpret_cast<const benchmark::State *>(state)->range(0));
+}
+
+bool bench_next_batch(bench_state *state, size_t iterations) {
+    return timer(state).KeepRunningBatch(static_cast<benchmark::IterationCount>(iterations));
+}
+
+void bench_pause(bench_state *state) { timer(state).PauseTiming(); }
+
+void bench_resume(bench_state *state) { timer(state).ResumeTiming(); }
+
+void bench_counter(bench_state *state, const char *name, double value) {
+    timer(state).counters[name] = value;
+}
+
+void bench_skip(bench_state *state, const char *reason) { timer(state).SkipWithError(reason); }
+
+void bench_context(const char *key, const char *value) { benchmark::AddCustomContext(key, value); }
+
+int bench_main(int argc, char **argv) {
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
+}

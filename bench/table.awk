@@ -1,0 +1,78 @@
+# bench/table.awk -- the samples of bench/run as one table.
+#
+# Lines of input: a name alone (the order of the rows), a name and its system calls, or a sample:
+# name, processor time, wall time, page faults, peak in MiB. Rows are grouped by workload and size.
+# Each figure is the median of its samples; spread is half the distance between the quartiles.
+
+NF == 1 { add_row($1) }
+NF == 2 { calls[$1] = $2 }
+NF == 5 {
+    times[$1] = times[$1] " " $2
+    faults[$1] = faults[$1] " " $4
+    peaks[$1] = peaks[$1] " " $5
+    waiting = waiting " " 100 * ($3 / $2 - 1)
+}
+
+END {
+    print_row("workload", "contender", "time", "ratio", "spread", "page faults", "peak MiB",
+              "calls")
+    print_rule()
+    for (g = 1; g <= group_count; g++) {
+        count = split(rows[groups[g]], names, " ")
+        for (i = 1; i <= count; i++) if (names[i] in times) tell(names[i], groups[g])
+    }
+    printf "\nWall time was above processor time by %.0f %% (median of the samples).\n",
+           median(waiting)
+}
+
+function add_row(name,    part, group) {
+    split(name, part, "/")
+    group = part[1] "/" part[3]
+    if (!(group in rows)) groups[++group_count] = group
+    rows[group] = rows[group] " " name
+    if (part[2] == "holdfast") holdfast[group] = name
+}
+
+function tell(name, group,    part, time, spread, ratio) {
+    split(name, part, "/")
+    time = median(times[name])
+    spread = (quantile(times[name], 3 / 4) - quantile(times[name], 1 / 4)) / 2
+    ratio = holdfast[group] in times ? time / median(times[holdfast[group]]) : 0
+    print_row(part[1] (part[3] ? " " part[3] " B" : ""), part[2],
+              three_digits(time) (part[1] ~ /^(warm|fresh)$/ ? " ns" : " ms"),
+              ratio ? sprintf("%.2f", ratio) : "-",
+              sprintf("%.0f %%", 100 * spread / time),
+              sprintf("%.0f", median(faults[name])),
+              sprintf("%.1f", median(peaks[name])),
+              name in calls ? calls[name] : "-")
+}
+
+function three_digits(value) {
+    return sprintf(value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value)
+}
+
+function print_row(workload, contender, time, ratio, spread, faults_, peak, calls_) {
+    printf "| %-10s | %-20s | %8s | %5s | %6s | %11s | %8s | %5s |\n",
+           workload, contender, time, ratio, spread, faults_, peak, calls_
+}
+
+function print_rule(    line) {
+    line = sprintf("|%12s|%22s|%9s:|%6s:|%7s:|%12s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
+    gsub(/ /, "-", line)
+    print line
+}
+
+function median(list) { return quantile(list, 1 / 2) }
+
+# Of numbers in a string, interpolated between neighbours.
+function quantile(list, share,    count, sorted, i, j, value, place) {
+    count = split(list, sorted, " ")
+    for (i = 2; i <= count; i++) {
+        value = sorted[i] + 0
+        for (j = i - 1; j > 0 && sorted[j] + 0 > value; j--) sorted[j + 1] = sorted[j]
+        sorted[j + 1] = value
+    }
+    place = 1 + (count - 1) * share
+    i = int(place)
+    return i == count ? sorted[i] + 0 : sorted[i] + (place - i) * (sorted[i + 1] - sorted[i])
+}

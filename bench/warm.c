@@ -1,0 +1,37 @@
+/*
+ * bench/warm.c -- 4096 objects of one size, then all given back: the inner loop of an allocator.
+ *
+ * Everything lies in the first or second cache, so this is the price of the instructions alone.
+ * An iteration is one object, allocated and given back.
+ */
+#include "workloads.h"
+
+#include "steady.h"
+
+enum { OBJECTS = 4096 };
+
+static void *objects_of_a_round[OBJECTS];
+
+BENCH_INLINE void warm_round(const bench_contender *contender, bench_heap *heap, void **objects,
+                             size_t size) {
+    for (size_t i = 0; i < OBJECTS; i++) {
+        keep_object(&objects[i], contender->allocate(heap, size));
+    }
+    release(contender, heap, objects, OBJECTS);
+}
+
+#define WARM(name)                                                                      \
+    static void round_##name(bench_heap *heap, void **objects, size_t size) {           \
+        warm_round(&contender_##name, heap, objects, size);                             \
+    }                                                                                   \
+    static void run_##name(bench_state *state) {                                        \
+        steady_run(state, &contender_##name, round_##name, objects_of_a_round, OBJECTS, \
+                   bench_range(state), OBJECTS);                                        \
+    }
+CONTENDERS(WARM)
+
+void register_warm(void) {
+    static const size_t sizes[] = {16, 64};
+#define REGISTER(name) bench_register("warm/" #name, run_##name, BENCH_NANOSECONDS, sizes, 2);
+    CONTENDERS(REGISTER)
+}

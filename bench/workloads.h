@@ -1,0 +1,13 @@
+/*
+ * bench/workloads.h -- what is measured: a file for each, which registers `workload/contender` or
+ * `workload/contender/size`.
+ */
+#ifndef BENCH_WORKLOADS_H
+#define BENCH_WORKLOADS_H
+
+void register_warm(void);
+void register_frame(void);
+void register_fresh(void);
+void register_array(void);
+
+#endif
