@@ -1,18 +1,125 @@
-# The arena's tests.
+# The arena's tests. Those with the label valgrind run under it too, in the build without a
+# sanitizer that `dev` chooses for it.
 
-holdfast_test(test_arena_open test_arena_open.c spy.c LABELS arena)
-holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena)
-holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena)
-holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena)
-holdfast_test(test_arena_text test_arena_text.c LABELS arena)
-holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena)
-holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena)
-holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c scene.c probe.c LABELS arena)
-holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
-holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
-holdfast_test(test_arena_failure test_arena_failure.c spy.c LABELS arena)
-holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena)
-holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena)
-holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena)
-holdfast_test(test_arena_threads test_arena_threads.c LABELS arena)
+set(is_64_bit $<EQUAL:${CMAKE_SIZEOF_VOID_P},8>)
+string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAGS}")
+
+# ---- Every function's contract, with the header's words
+
+holdfast_test(test_arena_open test_arena_open.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
+holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_text test_arena_text.c LABELS arena valgrind)
+holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena valgrind)
+holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
+holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c scene.c probe.c LABELS arena valgrind)
+holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_failure test_arena_failure.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_exception test_arena_exception.cc LABELS arena valgrind)
+holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind)
+
+# ---- What the system shows
+
 holdfast_test(test_arena_pages test_arena_pages.c process.c LABELS arena)
+
+# The address is one of 64 bits.
+if(CMAKE_SIZEOF_VOID_P EQUAL 8)
+    holdfast_test(test_arena_fixed_base test_arena_fixed_base.c process.c LABELS arena valgrind)
+endif()
+
+# Not with a sanitizer: its own reservations are past the limits, and it makes calls of its own.
+if(NOT sanitizer)
+    holdfast_test(test_arena_limits test_arena_limits.c process.c LABELS arena)
+    holdfast_test(test_arena_frames test_arena_frames.c LABELS arena)
+    set_tests_properties(test_arena_frames PROPERTIES SKIP_RETURN_CODE 77)
+endif()
+
+# ---- Headers: a C++11 program, and each alone with every compiler there is
+
+holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
+set_target_properties(test_headers_cxx PROPERTIES CXX_STANDARD 11)
+
+function(test_headers compiler language standard)
+    find_program(path_of_${compiler} ${compiler})
+    if(NOT path_of_${compiler})
+        return()
+    endif()
+    foreach(header holdfast.h holdfast/arena.h holdfast/backend.h holdfast/file.h holdfast/space.h
+                   holdfast/status.h)
+        string(MAKE_C_IDENTIFIER "test_headers_${compiler}_${header}" name)
+        add_test(NAME ${name} COMMAND ${path_of_${compiler}} -x ${language} -std=${standard}
+                 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only
+                 $<$<NOT:${is_64_bit}>:-m32> -I${PROJECT_SOURCE_DIR}/include
+                 -DHEADER=<${header}> ${CMAKE_CURRENT_SOURCE_DIR}/test_headers_alone.c
+                 COMMAND_EXPAND_LISTS)
+        set_tests_properties(${name} PROPERTIES LABELS arena)
+    endforeach()
+endfunction()
+
+test_headers(gcc c c11)
+test_headers(clang c c11)
+test_headers(g++ c++ c++11)
+test_headers(clang++ c++ c++11)
+
+# ---- Deliberate errors, which a checker has to report
+
+set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset
+    use_after_scope use_of_scratch_after_its_scope touch_beyond_pos
+    touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
+    overflow_after_resizing use_of_the_top_that_was_not_taken
+    use_of_a_top_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming)
+
+# test_errors(PREFIX REPORT command...): the command with each error makes that report, with none it
+# succeeds.
+function(test_errors prefix report)
+    foreach(error ${errors})
+        add_test(NAME ${prefix}_${error} COMMAND ${ARGN} ${error})
+        set_tests_properties(${prefix}_${error} PROPERTIES LABELS arena
+                             PASS_REGULAR_EXPRESSION "${report}")
+    endforeach()
+    add_test(NAME ${prefix}_none COMMAND ${ARGN} none)
+    set_tests_properties(${prefix}_none PROPERTIES LABELS arena)
+endfunction()
+
+function(negative_program name library)
+    add_executable(${name} negative_arena.c)
+    target_link_libraries(${name} PRIVATE ${library} holdfast_warnings)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()
+
+negative_program(negative_arena holdfast)
+
+if(sanitizer MATCHES "address")
+    test_errors(negative_asan "use-after-poison.*of size 1" negative_arena)
+
+    # The same program on a library that was built without AddressSanitizer.
+    get_target_property(sources holdfast SOURCES)
+    list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/ REGEX "^src/")
+    add_library(holdfast_plain STATIC ${sources})
+    target_compile_options(holdfast_plain PRIVATE -fno-sanitize=all)
+    target_include_directories(holdfast_plain PRIVATE ${PROJECT_SOURCE_DIR}/src
+                               PUBLIC ${PROJECT_SOURCE_DIR}/include)
+    negative_program(negative_arena_plain holdfast_plain)
+    test_errors(negative_plain "use-after-poison.*of size 1" $<TARGET_FILE:negative_arena_plain>)
+
+    # Objects with it and without it in one program.
+    holdfast_test(test_arena_mixed test_arena_mixed.c test_arena_mixed_plain.c LABELS arena)
+    set_source_files_properties(test_arena_mixed_plain.c PROPERTIES COMPILE_OPTIONS
+                                -fno-sanitize=all)
+endif()
+
+# Valgrind knows no program with a sanitizer in it, and here none of 32 bits.
+find_program(valgrind valgrind)
+if(valgrind AND NOT sanitizer AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+    test_errors(negative_valgrind "Invalid (read|write) of size 1"
+                ${valgrind} --error-exitcode=1 $<TARGET_FILE:negative_arena>)
+    add_test(NAME negative_valgrind_use_of_a_value_never_written COMMAND ${valgrind}
+             $<TARGET_FILE:negative_arena> use_of_a_value_never_written)
+    set_tests_properties(negative_valgrind_use_of_a_value_never_written PROPERTIES LABELS arena
+                         PASS_REGULAR_EXPRESSION "depends on uninitialised value")
+endif()

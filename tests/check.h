@@ -43,9 +43,15 @@
 #define TEST(function) \
     { #function, function }
 
+#ifdef __cplusplus
+#define CHECK_THREAD_LOCAL thread_local
+#else
+#define CHECK_THREAD_LOCAL _Thread_local
+#endif
+
 /* The table of tests, and main. */
 #define CHECK_MAIN(...)                                                              \
-    _Thread_local struct check_state check_state;                                    \
+    CHECK_THREAD_LOCAL struct check_state check_state;                               \
     int main(int count, char **names) {                                              \
         static const struct check_test tests[] = {__VA_ARGS__};                      \
         return check_run(tests, sizeof tests / sizeof *tests, count - 1, names + 1); \
@@ -60,7 +66,7 @@ struct check_test {
 };
 
 /* Defined by CHECK_MAIN, for all the files of a test program. */
-extern _Thread_local struct check_state {
+extern CHECK_THREAD_LOCAL struct check_state {
     jmp_buf *end_of_test; /* NULL: a failed check ends the process */
     char context[1000];
 } check_state;

@@ -30,16 +30,20 @@ static int exit_status_of(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-bool process_runs(void (*function)(void *), void *argument) {
+long process_start(void (*function)(void *), void *argument) {
     fflush(NULL);
     pid_t child = fork();
-    if (child == 0) {
-        check_stands_alone();
-        function(argument);
-        fflush(NULL);
-        _exit(EXIT_SUCCESS);
-    }
-    return exit_status_of(child) == EXIT_SUCCESS;
+    if (child != 0) return child;
+    check_stands_alone();
+    function(argument);
+    fflush(NULL);
+    _exit(EXIT_SUCCESS);
+}
+
+bool process_ended_well(long child) { return exit_status_of((pid_t)child) == EXIT_SUCCESS; }
+
+bool process_runs(void (*function)(void *), void *argument) {
+    return process_ended_well(process_start(function, argument));
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
@@ -103,11 +107,6 @@ size_t process_faults(void) {
     return (size_t)usage.ru_minflt;
 }
 
-bool process_has_huge_pages(void) {
-    char line[200] = "";
-    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
-    if (!file) return false;
-    bool some = fgets(line, sizeof line, file) && !strstr(line, "[never]");
-    fclose(file);
-    return some;
+bool process_knows_huge_pages(void) {
+    return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
 }

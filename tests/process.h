@@ -7,8 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Runs a function in a child of its own, where a failed check ends the child; true when it came
- * back from it, or ended the process with exit status 0. */
+/* Starts a function in a child of its own, where a failed check ends the child. */
+long process_start(void (*function)(void *), void *argument);
+
+/* Waits for a child: true when it came back from its function, or ended with exit status 0. */
+bool process_ended_well(long child);
+
+/* Both at once. */
 bool process_runs(void (*function)(void *), void *argument);
 
 /* The same, expecting the function to die of a fault at `address`. */
@@ -27,7 +32,7 @@ struct process_memory process_memory_of(const void *start, size_t size);
 /* Page faults of this process so far that read nothing from a disk. */
 size_t process_faults(void);
 
-/* False where the system never gives huge pages, or not on advice. */
-bool process_has_huge_pages(void);
+/* Whether this system knows huge pages, to give them on advice or never. */
+bool process_knows_huge_pages(void);
 
 #endif

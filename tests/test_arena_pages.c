@@ -8,6 +8,11 @@ static struct process_memory memory_of(const hf_arena *arena) {
     return process_memory_of(hf_arena_base(arena), hf_arena_get_stats(arena).reserved);
 }
 
+/* Left out are the hints where the backend or the system has none. */
+static bool has_hints(void) {
+    return hf_backend_native()->advise != NULL && process_knows_huge_pages();
+}
+
 static void touch_every_page(char *block, size_t size) {
     for (size_t i = 0; i < size; i += fixture_granule()) block[i] = 1;
 }
@@ -112,6 +117,7 @@ static hf_arena open_touched(hf_huge_pages huge) {
 /* Whether the system can find 32 MiB in huge pages just now is its own affair: what is asked here is
  * that it was advised, and that where it was not, it gave none. */
 static void huge_pages_are_as_the_option_says(void) {
+    if (!has_hints()) return;
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
         AT("mode %d", huge);
         hf_arena arena = open_touched((hf_huge_pages)huge);
@@ -127,6 +133,7 @@ static void huge_pages_are_as_the_option_says(void) {
 
 /* AUTO leaves the first 2 MiB in small pages, ALWAYS begins with the first byte. */
 static void only_auto_spares_the_first_step(void) {
+    if (!has_hints()) return;
     hf_arena spared = open_touched(HF_HUGE_AUTO), first = open_touched(HF_HUGE_ALWAYS);
     CHECK(!process_memory_of(hf_arena_base(&spared), fixture_granule()).advised_huge);
     CHECK(process_memory_of(hf_arena_base(&first), fixture_granule()).advised_huge);
@@ -136,6 +143,7 @@ static void only_auto_spares_the_first_step(void) {
 
 /* The hint comes back after the memory was given back. */
 static void memory_after_a_trim_is_advised(void) {
+    if (!has_hints()) return;
     hf_arena arena = open_touched(HF_HUGE_AUTO);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 4 * MIB));
@@ -149,6 +157,7 @@ static void memory_after_a_trim_is_advised(void) {
 /* -------------------------------------------------------------------- populate ------------- */
 
 static void populated_memory_does_not_fault(void) {
+    if (!has_hints()) return;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB, .populate = true});
     CHECK_STATUS(HF_OK, hf_ensure(&arena, 40 * MIB));
     CHECK(memory_of(&arena).resident >= 40 * MIB);

@@ -1,0 +1,117 @@
+/*
+ * Arenas at the same address in every process: pointers that mean the same in all of them. Linux,
+ * 64 bits.
+ */
+#define _GNU_SOURCE /* pipe, read, write beside ISO C */
+
+#include <unistd.h>
+
+#include "arena_fixture.h"
+#include "process.h"
+
+enum { NODES = 20000 };
+
+struct node {
+    struct node *next;
+    size_t value;
+};
+
+static hf_arena open_fixed(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.base = HF_BASE_FIXED});
+    CHECK((void *)hf_arena_base(&arena) == HF_BASE_FIXED);
+    return arena;
+}
+
+static void is_free_once_at_a_time(void) {
+    hf_arena_options options = {.base = HF_BASE_FIXED};
+    hf_arena arena = open_fixed(), second;
+    fill(hf_alloc(&arena, 3 * MIB, 1), 3 * MIB, 1);
+    memset(&second, 0x5a, sizeof second);
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&second, &options));
+    CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
+    CHECK(second.pos == NULL && second.limit == NULL && second.state == NULL);
+    CHECK(holds(hf_arena_base(&arena), 3 * MIB, 1));
+    hf_arena_close(&arena);
+    arena = open_fixed();
+    CHECK(hf_alloc(&arena, 3 * MIB, 1) != NULL);
+    hf_arena_close(&arena);
+}
+
+/* ------------------------------------------------------------ two processes ---------------- */
+
+static int ends[2];
+
+static void write_all(const void *bytes, size_t size) {
+    for (ssize_t wrote; size > 0; bytes = (const char *)bytes + wrote, size -= (size_t)wrote) {
+        wrote = write(ends[1], bytes, size);
+        CHECK(wrote > 0);
+    }
+}
+
+static void read_all(void *bytes, size_t size) {
+    for (ssize_t got; size > 0; bytes = (char *)bytes + got, size -= (size_t)got) {
+        got = read(ends[0], bytes, size);
+        CHECK(got > 0);
+    }
+}
+
+static void read_list(void *unused) {
+    (void)unused;
+    hf_arena arena = open_fixed();
+    size_t size, value = NODES;
+    struct node *head;
+    read_all(&head, sizeof head);
+    read_all(&size, sizeof size);
+    char *top = hf_top(&arena, size, NULL);
+    CHECK(top == hf_arena_base(&arena));
+    read_all(top, size);
+    CHECK(hf_alloc(&arena, size, 1) == top);
+    for (struct node *node = head; node; node = node->next) CHECK_EQUAL(--value, node->value);
+    CHECK_EQUAL(0, value);
+    hf_arena_close(&arena);
+}
+
+/* Both arenas are open while the list goes from one to the other, as it lies. */
+static void pointers_mean_the_same_in_two_processes(void) {
+    CHECK(pipe(ends) == 0);
+    long reader = process_start(read_list, NULL);
+    hf_arena arena = open_fixed();
+    struct node *nodes = hf_new_array(&arena, struct node, NODES), *head = NULL;
+    CHECK((char *)nodes == hf_arena_base(&arena));
+    for (size_t i = 0; i < NODES; i++) {
+        nodes[i] = (struct node){head, i};
+        head = &nodes[i];
+    }
+    size_t size = NODES * sizeof *nodes;
+    write_all(&head, sizeof head);
+    write_all(&size, sizeof size);
+    write_all(nodes, size);
+    CHECK(process_ended_well(reader));
+    hf_arena_close(&arena);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void store_and_allocate(void *arena) {
+    char *block = hf_arena_base(arena);
+    CHECK(holds(block, 1000, 1));
+    fill(block, 1000, 2);
+    fill(hf_alloc(arena, 5 * MIB, 8), 5 * MIB, 3);
+    hf_arena_close(arena);
+}
+
+/* A fork has a copy of everything at the same addresses, and its stores are its own. */
+static void a_fork_has_a_copy(void) {
+    hf_arena arena = open_fixed();
+    char *block = hf_alloc(&arena, 1000, 8);
+    fill(block, 1000, 1);
+    struct snapshot before = snapshot_of(&arena);
+    CHECK(process_runs(store_and_allocate, &arena));
+    check_unchanged(&arena, &before);
+    CHECK(holds(block, 1000, 1));
+    CHECK(hf_alloc(&arena, 5 * MIB, 8) != NULL);
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(is_free_once_at_a_time), TEST(pointers_mean_the_same_in_two_processes),
+           TEST(a_fork_has_a_copy))

@@ -1,0 +1,141 @@
+/*
+ * Arenas in processes with limits, and in several processes at once. Linux; in children, so that
+ * a limit stays where it was set.
+ *
+ * Not under a sanitizer: its own reservations are larger than the limits.
+ */
+#define _GNU_SOURCE /* setrlimit, mlockall beside ISO C */
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "arena_fixture.h"
+#include "process.h"
+
+static void set_limit(int which, size_t bytes) {
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
+    CHECK(setrlimit((__rlimit_resource_t)which, &limit) == 0);
+}
+
+/* What `ulimit -v 8000000` sets; on 32 bits a limit that the default does not fit in either. */
+static const size_t address_limit = IS_64_BIT ? 8000000 * KIB : 100 * MIB;
+
+static void check_fallback(size_t reserve, size_t reserved, size_t limit) {
+    size_t halved = reserve;
+    while (halved > reserved) halved /= 2;
+    CHECK_EQUAL(halved, reserved);
+    CHECK(reserved < limit && reserved >= limit / 4);
+}
+
+static void fills_up(hf_arena *arena) {
+    size_t reserved = hf_arena_get_stats(arena).reserved;
+    char *block = hf_alloc(arena, MIB, 8);
+    CHECK(block != NULL);
+    fill(block, MIB, 1);
+    CHECK(hf_alloc(arena, reserved, 1) == NULL);
+    CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+    CHECK(holds(block, MIB, 1));
+}
+
+static void open_with_little_address_space(void *unused) {
+    (void)unused;
+    set_limit(RLIMIT_AS, address_limit);
+    size_t reserve = IS_64_BIT ? 64 * GIB : 256 * MIB;
+    hf_arena arena, second;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
+    CHECK_EQUAL(HF_OK, hf_last_error().status); /* the fallback is no failure */
+    check_fallback(reserve, hf_arena_get_stats(&arena).reserved, address_limit);
+    fills_up(&arena);
+    CHECK_STATUS(HF_OK, hf_arena_open(&second, NULL)); /* in what is left */
+    CHECK(hf_arena_get_stats(&second).reserved <= hf_arena_get_stats(&arena).reserved);
+    fills_up(&second);
+    hf_arena_close(&second);
+    hf_arena_close(&arena);
+}
+
+static void a_limit_on_addresses_makes_it_fall_back(void) {
+    CHECK(process_runs(open_with_little_address_space, NULL));
+}
+
+static void open_with_too_little(void *unused) {
+    (void)unused;
+    set_limit(RLIMIT_AS, address_limit);
+    hf_arena arena;
+    hf_arena_options options = {.least_reserve = IS_64_BIT ? 16 * GIB : 128 * MIB};
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&arena, &options));
+    CHECK(hf_last_error().os_code != 0 && strcmp(hf_last_error().call, "mmap") == 0);
+    CHECK(hf_alloc(&arena, 1, 1) == NULL);
+}
+
+static void less_than_the_least_is_no_address(void) {
+    CHECK(process_runs(open_with_too_little, NULL));
+}
+
+/* ---------------------------------------------------------------- locked memory ------------ */
+
+/* At most what is allowed at all, which may be too little for any arena. */
+static size_t limit_locked_memory(void) {
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    size_t bytes = limit.rlim_max < 40 * MIB ? (size_t)limit.rlim_max : 40 * MIB;
+    set_limit(RLIMIT_MEMLOCK, bytes);
+    return bytes;
+}
+
+/* The administrator has no limit, so the child becomes somebody else. */
+static void open_with_everything_locked(void *unused) {
+    (void)unused;
+    size_t reserve = IS_64_BIT ? 64 * GIB : 256 * MIB, limit = limit_locked_memory();
+    if (getuid() == 0) CHECK(setuid(65534) == 0);
+    CHECK(mlockall(MCL_FUTURE) == 0);
+    hf_arena arena;
+    hf_status status = hf_arena_open(&arena, NULL);
+    if (limit < 4 * MIB && status == HF_NO_ADDRESS) return;
+    CHECK_STATUS(HF_OK, status);
+    check_fallback(reserve, hf_arena_get_stats(&arena).reserved, limit);
+    fills_up(&arena);
+    hf_arena_close(&arena);
+}
+
+static void a_limit_on_locked_memory_makes_it_fall_back(void) {
+    CHECK(process_runs(open_with_everything_locked, NULL));
+}
+
+/* -------------------------------------------------------------- committed memory ----------- */
+
+/* Memory committed so far, as the system counts it. */
+static size_t data_size(void) {
+    size_t kib = 0;
+    char line[200];
+    FILE *status = fopen("/proc/self/status", "r");
+    CHECK(status != NULL);
+    while (fgets(line, sizeof line, status))
+        if (strncmp(line, "VmData:", 7) == 0) kib = (size_t)strtoull(line + 7, NULL, 10);
+    fclose(status);
+    return kib * KIB;
+}
+
+static void grow_to_the_limit(void *unused) {
+    (void)unused;
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB});
+    size_t allowed = 50 * MIB, blocks = 0;
+    set_limit(RLIMIT_DATA, data_size() + allowed);
+    for (char *block; (block = hf_alloc(&arena, MIB - 64, 1)) != NULL; blocks++)
+        fill(block, MIB - 64, (unsigned)blocks);
+    CHECK_EQUAL(HF_NO_MEMORY, hf_last_error().status);
+    CHECK(hf_last_error().os_code != 0 && strcmp(hf_last_error().call, "mprotect") == 0);
+    CHECK(blocks >= 48 && blocks <= 50); /* in the end exactly what is needed, not whole steps */
+    for (size_t i = 0; i < blocks; i++)
+        CHECK(holds(hf_arena_base(&arena) + i * (MIB - 64), MIB - 64, (unsigned)i));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    char *again = hf_alloc_zeroed(&arena, 40 * MIB, 1);
+    CHECK(again != NULL && is_zero(again, 40 * MIB));
+    hf_arena_close(&arena);
+}
+
+static void a_limit_on_memory_is_no_memory(void) { CHECK(process_runs(grow_to_the_limit, NULL)); }
+
+CHECK_MAIN(TEST(a_limit_on_addresses_makes_it_fall_back), TEST(less_than_the_least_is_no_address),
+           TEST(a_limit_on_locked_memory_makes_it_fall_back), TEST(a_limit_on_memory_is_no_memory))

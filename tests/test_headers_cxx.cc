@@ -1,0 +1,124 @@
+/*
+ * The public headers in a C++11 program: every function links, and the inline ones and macros work.
+ */
+#include <holdfast.h>
+
+#include <cstring>
+
+#include "check.h"
+
+typedef void (*any_function)();
+
+/* Undefined symbols fail at link time; the test is that there is a program at all. */
+#define LINKS(function) reinterpret_cast<any_function>(&function)
+
+static const any_function functions[] = {
+    LINKS(hf_status_text),
+    LINKS(hf_last_error),
+
+    LINKS(hf_space_open),
+    LINKS(hf_space_close),
+    LINKS(hf_space_base),
+    LINKS(hf_space_size),
+    LINKS(hf_space_granule),
+    LINKS(hf_space_split),
+    LINKS(hf_space_coalesce),
+    LINKS(hf_space_commit),
+    LINKS(hf_space_decommit),
+    LINKS(hf_space_map),
+    LINKS(hf_space_unmap),
+    LINKS(hf_space_place),
+    LINKS(hf_space_place_file),
+    LINKS(hf_space_clear),
+    LINKS(hf_space_advise),
+    LINKS(hf_space_find),
+    LINKS(hf_space_next),
+    LINKS(hf_space_get_stats),
+    LINKS(hf_space_check),
+
+    LINKS(hf_file_open),
+    LINKS(hf_file_create),
+    LINKS(hf_file_create_shared),
+    LINKS(hf_file_from_handle),
+    LINKS(hf_file_size),
+    LINKS(hf_file_close),
+
+    LINKS(hf_backend_native),
+    LINKS(hf_strict_open),
+    LINKS(hf_strict_close),
+    LINKS(hf_strict_fail),
+    LINKS(hf_strict_get_stats),
+
+    LINKS(hf_arena_open),
+    LINKS(hf_arena_close),
+    LINKS(hf_arena_base),
+    LINKS(hf_owns),
+    LINKS(hf_alloc_slow),
+    LINKS(hf_alloc),
+    LINKS(hf_alloc_zeroed),
+    LINKS(hf_alloc_array),
+    LINKS(hf_extend),
+    LINKS(hf_extend_zeroed),
+    LINKS(hf_resize),
+    LINKS(hf_top),
+    LINKS(hf_ensure),
+    LINKS(hf_strdup),
+    LINKS(hf_strndup),
+    LINKS(hf_memdup),
+    LINKS(hf_printf),
+    LINKS(hf_vprintf),
+    LINKS(hf_get_mark),
+    LINKS(hf_rewind),
+    LINKS(hf_reset),
+    LINKS(hf_trim),
+    LINKS(hf_scope_begin),
+    LINKS(hf_scope_end),
+    LINKS(hf_scratch_open),
+    LINKS(hf_scratch_close),
+    LINKS(hf_scratch_begin),
+    LINKS(hf_to_ref),
+    LINKS(hf_from_ref),
+    LINKS(hf_arena_get_stats),
+};
+
+static void every_function_links() {
+    for (any_function function : functions) CHECK(function != nullptr);
+}
+
+struct alignas(32) particle {
+    double place[3];
+    particle *next;
+};
+
+static void the_arena_works() {
+    hf_arena arena;
+    hf_arena_options options = hf_arena_options();
+    options.reserve = 64 << 20;
+    options.name = "particles";
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
+    particle *one = hf_new(&arena, particle), *many = hf_new_array(&arena, particle, 1000);
+    CHECK(one && many && reinterpret_cast<uintptr_t>(many) % 32 == 0);
+    CHECK(one->next == nullptr && many[999].place[2] == 0);
+    one->next = static_cast<particle *>(hf_alloc(&arena, sizeof(particle), alignof(particle)));
+    CHECK(hf_from_ref(&arena, hf_to_ref(&arena, many)) == many);
+    hf_mark mark = hf_get_mark(&arena);
+    char *text = hf_printf(&arena, "%s %d", "particle", 7);
+    CHECK(std::strcmp(text, "particle 7") == 0);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    hf_scope scope = hf_scope_begin(&arena);
+    CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    hf_arena_close(&arena);
+}
+
+static void the_space_works() {
+    hf_space *space;
+    hf_region region = hf_region();
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 1 << 20, nullptr));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 1 << 16));
+    std::strcpy(hf_space_base(space), "placed");
+    CHECK(hf_space_next(space, &region) && region.kind == HF_COMMITTED);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(every_function_links), TEST(the_arena_works), TEST(the_space_works))
