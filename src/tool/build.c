@@ -1,8 +1,8 @@
 /*
  * build.c -- the life that the pictures show.
  *
- *      reserve   first build        empty   second build        give back
- *      |         grows              keeps   takes what is kept  trims, unmaps, coalesces
+ *      reserve   first build    empty             second build         empty   give back
+ *      |         grows          unmaps, resets    takes what is kept           trims, coalesces
  */
 #include "build.h"
 
@@ -49,7 +49,7 @@ static bool open_all(struct build *build, const struct sources *sources, struct 
     if (!build->front_end || !on_holdfast.open(build->front_end, &build->record.backend))
         return false;
     open_views(build);
-    record_moment(&build->record, "reserved");
+    record_phase(&build->record, "reserved");
     return true;
 }
 
@@ -127,19 +127,38 @@ static bool take_all(struct build *build, struct built *built,
         struct source *source = sources_at(sources, i);
         if (!source->failed && !take_one(build, built, source)) return false;
         done += source->size;
-        while (quarter <= QUARTERS && done * QUARTERS >= sources->bytes * quarter)
-            record_moment(&build->record, moments[quarter++ - 1]);
+        for (; quarter < QUARTERS && done * QUARTERS >= sources->bytes * quarter; quarter++)
+            record_moment(&build->record, moments[quarter - 1]);
         screen_progress(build->screen, moments[QUARTERS - 1], done, sources->bytes);
     }
+    record_phase(&build->record, moments[QUARTERS - 1]);
     return true;
+}
+
+struct growth {
+    size_t growths, system_calls;
+};
+
+static struct growth get_growth(struct build *build) {
+    struct growth sum = {0};
+    for (front_end_arena i = 0; i < ARENAS; i++) {
+        hf_arena_stats stats = hf_arena_get_stats(on_holdfast_arena(build->front_end, i));
+        sum.growths += stats.growths;
+        sum.system_calls += stats.system_calls;
+    }
+    return sum;
 }
 
 static bool build_once(struct build *build, struct built *built,
                        const char *const moments[QUARTERS]) {
     uint64_t start = host_now(), faults = host_get_usage().page_faults;
+    struct growth before = get_growth(build);
     bool taken = take_all(build, built, moments);
+    struct growth after = get_growth(build);
     built->time = host_now() - start;
     built->page_faults = host_get_usage().page_faults - faults;
+    built->growths = after.growths - before.growths;
+    built->system_calls = after.system_calls - before.system_calls;
     built->totals = *on_holdfast.totals(build->front_end);
     for (front_end_arena i = 0; i < ARENAS; i++)
         built->arenas[i] = hf_arena_get_stats(on_holdfast_arena(build->front_end, i));
@@ -170,21 +189,18 @@ static bool empty(struct build *build) {
     if (!on_holdfast_empty(build->front_end)) return fail_for_memory("emptying the arenas");
     for (front_end_arena i = 0; i < ARENAS; i++)
         record_used(&build->record, hf_arena_base(on_holdfast_arena(build->front_end, i)), 0);
-    record_moment(&build->record, "emptied");
+    record_phase(&build->record, "emptied");
+    if (build->views) build->view_stats = hf_space_get_stats(build->views);
     return true;
 }
 
 static bool give_back(struct build *build) {
-    if (!unmap_views(build)) return false;
-    record_moment(&build->record, "views unmapped");
     for (front_end_arena i = 0; i < ARENAS; i++) {
         hf_arena *arena = on_holdfast_arena(build->front_end, i);
-        record_used(&build->record, hf_arena_base(arena), 0);
         if (hf_rewind(arena, 0) != HF_OK || hf_trim(arena, 0) != HF_OK)
             return fail_for_memory("trimming an arena");
     }
-    record_moment(&build->record, "trimmed");
-    if (build->views) build->view_stats = hf_space_get_stats(build->views);
+    record_phase(&build->record, "trimmed");
     return true;
 }
 
@@ -195,7 +211,7 @@ bool build_run(struct build *build, const struct sources *sources, struct screen
                                                  "second build, 75 %", "second build"};
     if (!open_all(build, sources, screen)) return fail_for_memory("opening the arenas");
     return build_once(build, &build->first, first) && keep_most_used(build) && empty(build) &&
-           build_once(build, &build->second, second) && give_back(build);
+           build_once(build, &build->second, second) && empty(build) && give_back(build);
 }
 
 void build_close(struct build *build) {

@@ -26,6 +26,7 @@ struct built {
     size_t viewed_files;
     uint64_t viewed_bytes;
     hf_arena_stats arenas[ARENAS];
+    size_t growths, system_calls; /* of the arenas, for this build */
     size_t list_peak;
     uint64_t page_faults;
 };

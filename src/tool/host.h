@@ -41,6 +41,7 @@ const char *host_error_text(void);
 uint64_t host_now(void); /* nanoseconds since some moment */
 
 struct host_usage {
+    uint64_t processor_time; /* nanoseconds, the system's work for it included */
     uint64_t page_faults;
     uint64_t peak_bytes; /* the most memory that was ever resident */
 };

@@ -72,11 +72,13 @@ const char *host_error_text(void) { return strerror(errno); }
 
 /* ------------------------------------------------------------------- this process --------- */
 
-uint64_t host_now(void) {
+static uint64_t read_clock(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+
+uint64_t host_now(void) { return read_clock(CLOCK_MONOTONIC); }
 
 /* Linux: the peak of this program, where getrusage would count the one that started it too. */
 static uint64_t peak_of_this_program(void) {
@@ -99,6 +101,7 @@ struct host_usage host_get_usage(void) {
     enum { UNIT = 1024 };
 #endif
     return (struct host_usage){
+        .processor_time = read_clock(CLOCK_PROCESS_CPUTIME_ID),
         .page_faults = (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt,
         .peak_bytes = peak ? peak : (uint64_t)usage.ru_maxrss * UNIT,
     };

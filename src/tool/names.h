@@ -16,18 +16,28 @@
 
 enum { FIRST_CHAINS = 1024 };
 
-/* Eight bytes at a time: multiply, and fold the high half into the low one. */
-static inline uint32_t name_hash(const char *text, size_t size) {
-    uint64_t hash = size, word;
-    for (; size > 8; text += 8, size -= 8) {
-        memcpy(&word, text, 8);
-        hash = (hash ^ word) * 0x9E3779B97F4A7C15;
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    memcpy(&word, text, size);
+/* Four bytes as a number, in whatever order. */
+static inline uint64_t name_word(const char *text) {
+    uint32_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+static inline uint64_t name_mix(uint64_t hash, uint64_t word) {
     hash = (hash ^ word) * 0x9E3779B97F4A7C15;
-    return (uint32_t)(hash >> 32);
+    return hash ^ hash >> 32;
+}
+
+/* Eight bytes at a time; the last ones may be read twice, so that no byte costs a branch. */
+static inline uint32_t name_hash(const char *text, size_t size) {
+    const char *end = text + size;
+    uint64_t hash = size;
+    for (; end - text > 8; text += 8)
+        hash = name_mix(hash, name_word(text) | name_word(text + 4) << 32);
+    if (size >= 8) return (uint32_t)name_mix(hash, name_word(end - 8) | name_word(end - 4) << 32);
+    if (size >= 4) return (uint32_t)name_mix(hash, name_word(text) | name_word(end - 4) << 32);
+    for (; text < end; text++) hash = name_mix(hash, (unsigned char)*text);
+    return (uint32_t)hash;
 }
 
 static inline void names_part_chain(struct memory *memory, struct names *names, size_t chain) {

@@ -1,11 +1,13 @@
 /*
  * on_holdfast.c -- the front end on holdfast.
  *
- *   kept    |text|text|name|name|text|name| ...     one contiguous arena: a name is a 32-bit ref
- *   table   |chain|chain| ...                       an arena of its own, so that it grows in place
- *   lists   |token|token| ...                       scratch, rewound behind each file
+ *   texts   |text|text|text| ...       read in place
+ *   names   |name|name|name| ...       a name is known by a 32-bit ref
+ *   table   |chain|chain| ...          one block, which grows in place
+ *   lists   |token|token| ...          scratch, rewound behind each file
  *
- * Nothing is freed one by one: closing the arenas is all.
+ * An arena for each kind of thing costs addresses and nothing else, and keeps the names, which are
+ * looked at for every identifier, close together. Nothing is freed one by one: closing is all.
  */
 #include "on_holdfast.h"
 
@@ -16,19 +18,19 @@ typedef hf_ref name_ref;
 #include "front_end_types.h"
 
 struct memory {
-    hf_arena kept, table;
+    hf_arena texts, names, table;
     hf_scratch scratch;
     hf_scope list;
     size_t list_peak;
 };
 
 static inline struct name *memory_name(const struct memory *memory, name_ref ref) {
-    return hf_from_ref(&memory->kept, ref);
+    return hf_from_ref(&memory->names, ref);
 }
 
 static struct name *memory_new_name(struct memory *memory, size_t size, name_ref *ref) {
-    struct name *name = hf_alloc(&memory->kept, size, 8);
-    *ref = hf_to_ref(&memory->kept, name);
+    struct name *name = hf_alloc(&memory->names, size, 8);
+    *ref = hf_to_ref(&memory->names, name);
     return *ref ? name : NULL;
 }
 
@@ -45,17 +47,17 @@ static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, siz
 static char *memory_text(struct memory *memory, char *text, size_t filled, size_t least,
                          size_t *room) {
     (void)text, (void)filled;
-    return hf_top(&memory->kept, least, room);
+    return hf_top(&memory->texts, least, room);
 }
 
 static bool memory_keep_text(struct memory *memory, char *text, size_t size) {
-    return hf_alloc(&memory->kept, size, 1) == text;
+    return hf_alloc(&memory->texts, size, 1) == text;
 }
 
 static void memory_drop_text(struct memory *memory, char *text) { (void)memory, (void)text; }
 
 static void memory_begin_list(struct memory *memory) {
-    memory->list = hf_scratch_begin(&memory->scratch, &memory->kept);
+    memory->list = hf_scratch_begin(&memory->scratch, &memory->names);
 }
 
 static struct listed *memory_grow_list(struct memory *memory, struct listed *tokens, size_t old,
@@ -71,10 +73,12 @@ static void memory_end_list(struct memory *memory, struct listed *tokens) {
 }
 
 static bool memory_open(struct memory *memory, const hf_backend *backend) {
-    hf_arena_options kept = {.name = "kept", .backend = backend};
+    hf_arena_options texts = {.name = "texts", .backend = backend};
+    hf_arena_options names = {.name = "names", .backend = backend};
     hf_arena_options table = {.name = "table", .backend = backend};
     hf_arena_options lists = {.name = "lists", .backend = backend};
-    return hf_arena_open(&memory->kept, &kept) == HF_OK &&
+    return hf_arena_open(&memory->texts, &texts) == HF_OK &&
+           hf_arena_open(&memory->names, &names) == HF_OK &&
            hf_arena_open(&memory->table, &table) == HF_OK &&
            hf_scratch_open(&memory->scratch, &lists) == HF_OK;
 }
@@ -83,7 +87,8 @@ static void memory_close(struct memory *memory, struct names *names) {
     (void)names;
     hf_scratch_close(&memory->scratch);
     hf_arena_close(&memory->table);
-    hf_arena_close(&memory->kept);
+    hf_arena_close(&memory->names);
+    hf_arena_close(&memory->texts);
 }
 
 #define WORK_NAME "holdfast"
@@ -93,7 +98,8 @@ static void memory_close(struct memory *memory, struct names *names) {
 hf_arena *on_holdfast_arena(struct front_end *front_end, front_end_arena arena) {
     struct memory *memory = &front_end->memory;
     switch (arena) {
-    case ARENA_KEPT: return &memory->kept;
+    case ARENA_TEXTS: return &memory->texts;
+    case ARENA_NAMES: return &memory->names;
     case ARENA_TABLE: return &memory->table;
     default: return &memory->scratch.arenas[0];
     }

@@ -8,7 +8,8 @@
 #include "holdfast/arena.h"
 
 typedef enum front_end_arena {
-    ARENA_KEPT,  /* texts and names */
+    ARENA_TEXTS,
+    ARENA_NAMES,
     ARENA_TABLE, /* the hash table */
     ARENA_LISTS, /* token lists: the scratch arena that is in use */
     ARENAS

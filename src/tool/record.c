@@ -144,3 +144,7 @@ void record_used(struct record *record, const void *base, size_t used) {
 void record_moment(struct record *record, const char *label) {
     note(record, (struct event){.kind = EVENT_MOMENT, .label = label});
 }
+
+void record_phase(struct record *record, const char *label) {
+    note(record, (struct event){.kind = EVENT_PHASE, .label = label});
+}

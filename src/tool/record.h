@@ -24,8 +24,9 @@ typedef enum event_kind {
     EVENT_MAP,
     EVENT_UNMAP,
     EVENT_RELEASE,
-    EVENT_USED,  /* noted by the program: the bytes in use, in size */
-    EVENT_MOMENT /* noted by the program: its label */
+    EVENT_USED,   /* noted by the program: the bytes in use, in size */
+    EVENT_MOMENT, /* noted by the program: its label */
+    EVENT_PHASE   /* likewise: the end of something larger */
 } event_kind;
 
 struct event {
@@ -60,8 +61,9 @@ uint64_t record_now(const struct record *record);
 /* Notes how many bytes from base on an arena has handed out. */
 void record_used(struct record *record, const void *base, size_t used);
 
-/* Notes a moment worth a name; the label is a literal. */
+/* Note a moment worth a name, and the end of a phase; the label is a literal. */
 void record_moment(struct record *record, const char *label);
+void record_phase(struct record *record, const char *label);
 
 static inline const struct event *record_event(const struct record *record, size_t index) {
     return (const struct event *)record->events.items + index;

@@ -118,7 +118,8 @@ void strip_print(const struct history *history, const struct screen *screen) {
     print_names(history, cell);
     for (size_t i = 0; i < history->record->events.count; i++) {
         const struct event *event = record_event(history->record, i);
-        if (event->kind == EVENT_MOMENT) print_row(history, screen, event, cell);
+        if (event->kind == EVENT_MOMENT || event->kind == EVENT_PHASE)
+            print_row(history, screen, event, cell);
     }
     print_legend(screen, cell);
 }

@@ -7,6 +7,6 @@
 #include "history.h"
 
 /* False: it could not be written. */
-bool svg_write(const struct history *history, FILE *file);
+bool svg_write(const struct history *history, const char *subtitle, FILE *file);
 
 #endif
