@@ -1,0 +1,242 @@
+/*
+ * The array, and a mark for each of its granules. Space is found by looking from the low end for
+ * reservations and from the high end for the library's own pages.
+ */
+#include "array_backend.h"
+
+#include <string.h>
+
+#include "check.h"
+
+enum mark { FREE, PLACEHOLDER, COMMITTED, PAGES };
+
+/* What a program may not look at is full of this, and a commit has to clear it away. */
+enum { JUNK = 0xdd };
+
+static _Alignas(1 << 17) char bytes[ARRAY_BYTES];
+
+static struct array_backend *array_of(const hf_backend *self) {
+    return (struct array_backend *)(uintptr_t)self;
+}
+
+static hf_status refuse(hf_report *report, hf_status status, const char *call) {
+    report->call = call;
+    report->os_code = 1;
+    return status;
+}
+
+/* --------------------------------------------------------------------- marks --------------- */
+
+static size_t index_of(const struct array_backend *array, const void *address) {
+    return (size_t)((const char *)address - bytes) / array->granule;
+}
+
+static bool is_marked(const struct array_backend *array, size_t first, size_t count,
+                      enum mark mark) {
+    for (size_t i = first; i < first + count; i++)
+        if (array->marks[i] != (char)mark) return false;
+    return true;
+}
+
+static void expect_marked(const hf_backend *self, const void *address, size_t size,
+                          enum mark mark) {
+    struct array_backend *array = array_of(self);
+    CHECK(is_marked(array, index_of(array, address), size / array->granule, mark));
+}
+
+static void set_mark(const hf_backend *self, void *address, size_t size, enum mark mark) {
+    struct array_backend *array = array_of(self);
+    memset(address, mark == COMMITTED || mark == PAGES ? 0 : JUNK, size);
+    memset(array->marks + index_of(array, address), (int)mark, size / array->granule);
+}
+
+/* -------------------------------------------------------------------- memory --------------- */
+
+static size_t granule(const hf_backend *self) { return array_of(self)->granule; }
+
+static bool is_free(const hf_backend *self, const char *base, size_t size) {
+    struct array_backend *array = array_of(self);
+    return base >= bytes && size <= ARRAY_BYTES && base <= bytes + ARRAY_BYTES - size &&
+           is_marked(array, index_of(array, base), size / array->granule, FREE);
+}
+
+static char *find_free(const hf_backend *self, size_t size) {
+    size_t step = granule(self) > HF_BASE_ALIGNMENT ? granule(self) : HF_BASE_ALIGNMENT;
+    for (size_t at = 0; at < ARRAY_BYTES; at += step)
+        if (is_free(self, bytes + at, size)) return bytes + at;
+    return NULL;
+}
+
+static hf_status reserve(const hf_backend *self, void *base, size_t size, void **address,
+                         hf_report *report) {
+    char *found = base ? base : find_free(self, size);
+    if (found == NULL || !is_free(self, found, size))
+        return refuse(report, HF_NO_ADDRESS, "array_reserve");
+    set_mark(self, found, size, PLACEHOLDER);
+    *address = found;
+    return HF_OK;
+}
+
+static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    expect_marked(self, address, size, kind == HF_COMMITTED ? COMMITTED : PLACEHOLDER);
+    set_mark(self, address, size, FREE);
+}
+
+static hf_status keep_placeholder(const hf_backend *self, void *address, size_t size,
+                                  hf_report *report) {
+    (void)report;
+    expect_marked(self, address, size, PLACEHOLDER);
+    return HF_OK;
+}
+
+static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)report;
+    expect_marked(self, address, size, PLACEHOLDER);
+    set_mark(self, address, size, COMMITTED);
+    return HF_OK;
+}
+
+static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)report;
+    expect_marked(self, address, size, COMMITTED);
+    set_mark(self, address, size, PLACEHOLDER);
+    return HF_OK;
+}
+
+static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                     uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
+    return refuse(report, HF_UNSUPPORTED, "array_map");
+}
+
+static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self, (void)address, (void)size;
+    return refuse(report, HF_UNSUPPORTED, "array_unmap");
+}
+
+static hf_status check(const hf_backend *self, const void *base,
+                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                       hf_report *report) {
+    struct array_backend *array = array_of(self);
+    (void)report;
+    for (hf_region region; next(cursor, &region);) {
+        size_t first = index_of(array, (const char *)base + region.offset);
+        *offset = region.offset;
+        if (!is_marked(array, first, region.size / array->granule,
+                       region.kind == HF_COMMITTED ? COMMITTED : PLACEHOLDER))
+            return HF_STATE;
+    }
+    return HF_OK;
+}
+
+static hf_status take_pages(const hf_backend *self, size_t size, void **address,
+                            hf_report *report) {
+    for (size_t at = ARRAY_BYTES - size; at > 0; at -= array_of(self)->granule)
+        if (is_free(self, bytes + at, size)) {
+            set_mark(self, bytes + at, size, PAGES);
+            *address = bytes + at;
+            return HF_OK;
+        }
+    return refuse(report, HF_NO_MEMORY, "array_take_pages");
+}
+
+static void give_pages(const hf_backend *self, void *address, size_t size) {
+    expect_marked(self, address, size, PAGES);
+    set_mark(self, address, size, FREE);
+}
+
+/* --------------------------------------------------------------------- files --------------- */
+
+static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
+                           intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self, (void)path, (void)access, (void)file, (void)size;
+    return refuse(report, HF_UNSUPPORTED, "array_file_open");
+}
+
+static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
+                             intptr_t *file, hf_report *report) {
+    (void)self, (void)path, (void)size, (void)file;
+    return refuse(report, HF_UNSUPPORTED, "array_file_create");
+}
+
+/* A handle without anything behind it, so that a view can be asked for, and refused. */
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    (void)self, (void)size, (void)report;
+    *file = 7;
+    return HF_OK;
+}
+
+static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
+                                intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self, (void)handle, (void)access, (void)file, (void)size;
+    return refuse(report, HF_UNSUPPORTED, "array_file_duplicate");
+}
+
+static void file_close(const hf_backend *self, intptr_t file) {
+    (void)self;
+    CHECK_EQUAL(7, file);
+}
+
+/* --------------------------------------------------------------------- locks --------------- */
+
+/* For one thread: it finds out whether locking and unlocking take turns. */
+enum { UNLOCKED = 0x10c4, LOCKED };
+
+static hf_status lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
+    (void)report;
+    array_of(self)->locks++;
+    lock->bytes[0] = UNLOCKED;
+    return HF_OK;
+}
+
+static void lock_close(const hf_backend *self, hf_lock *lock) {
+    CHECK_EQUAL(UNLOCKED, lock->bytes[0]);
+    array_of(self)->locks--;
+    lock->bytes[0] = 0;
+}
+
+static void lock_lock(const hf_backend *self, hf_lock *lock) {
+    (void)self;
+    CHECK_EQUAL(UNLOCKED, lock->bytes[0]);
+    lock->bytes[0] = LOCKED;
+}
+
+static void unlock(const hf_backend *self, hf_lock *lock) {
+    (void)self;
+    CHECK_EQUAL(LOCKED, lock->bytes[0]);
+    lock->bytes[0] = UNLOCKED;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+
+void array_backend_init(struct array_backend *array, size_t granule_bytes) {
+    CHECK(granule_bytes >= ARRAY_SMALLEST_GRANULE);
+    memset(bytes, JUNK, sizeof bytes);
+    *array = (struct array_backend){.granule = granule_bytes,
+                                    .backend = {.granule = granule,
+                                                .reserve = reserve,
+                                                .release = release,
+                                                .split = keep_placeholder,
+                                                .coalesce = keep_placeholder,
+                                                .commit = commit,
+                                                .decommit = decommit,
+                                                .map = map,
+                                                .unmap = unmap,
+                                                .check = check,
+                                                .take_pages = take_pages,
+                                                .give_pages = give_pages,
+                                                .file_open = file_open,
+                                                .file_create = file_create,
+                                                .file_create_shared = file_create_shared,
+                                                .file_duplicate = file_duplicate,
+                                                .file_close = file_close,
+                                                .lock_open = lock_open,
+                                                .lock_close = lock_close,
+                                                .lock = lock_lock,
+                                                .unlock = unlock}};
+}
+
+bool array_backend_is_unused(const struct array_backend *array) {
+    return array->locks == 0 && is_marked(array, 0, ARRAY_BYTES / array->granule, FREE);
+}

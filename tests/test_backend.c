@@ -1,0 +1,233 @@
+/*
+ * Backends that a program brings: a copy of the native one with a few functions replaced, and one
+ * with no system under it at all.
+ */
+#include "array_backend.h"
+#include "check.h"
+#include "holdfast/space.h"
+
+/* ------------------------------------------- the native one with some replaced -------------- */
+
+/* Counts what is committed, and refuses more than a quota. */
+struct quota {
+    hf_backend backend; /* first: self is the quota */
+    size_t committed, most, refused;
+};
+
+static hf_status commit_within_quota(const hf_backend *self, void *address, size_t size,
+                                     hf_report *report) {
+    struct quota *quota = (struct quota *)(uintptr_t)self;
+    if (size > quota->most - quota->committed) {
+        quota->refused++;
+        report->call = "quota";
+        report->os_code = 1234;
+        return HF_NO_MEMORY;
+    }
+    quota->committed += size;
+    return hf_backend_native()->commit(self, address, size, report);
+}
+
+static hf_status decommit_from_quota(const hf_backend *self, void *address, size_t size,
+                                     hf_report *report) {
+    hf_status status = hf_backend_native()->decommit(self, address, size, report);
+    if (status == HF_OK) ((struct quota *)(uintptr_t)self)->committed -= size;
+    return status;
+}
+
+static void a_quota_refuses_in_its_own_name(void) {
+    struct quota quota = {.backend = *hf_backend_native()};
+    quota.backend.commit = commit_within_quota;
+    quota.backend.decommit = decommit_from_quota;
+    size_t g = quota.backend.granule(&quota.backend);
+    quota.most = 10 * g;
+    hf_space_options options = {.backend = &quota.backend};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 100 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 50 * g, 5 * g));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 10 * g, 2 * g));
+    hf_error error = hf_last_error();
+    CHECK(strcmp("quota", error.call) == 0);
+    CHECK_EQUAL(1234, error.os_code);
+    CHECK_EQUAL(10 * g, error.offset);
+    CHECK_EQUAL(2 * g, error.size);
+    CHECK_EQUAL(4, hf_space_get_stats(space).regions); /* |c|p|c|p|: undone whole */
+    CHECK_EQUAL(9 * g, quota.committed);
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, 51 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 10 * g, 2 * g));
+    CHECK_EQUAL(hf_space_get_stats(space).committed_bytes, quota.committed);
+    CHECK_EQUAL(1, quota.refused);
+    CHECK_EQUAL(1, hf_space_get_stats(space).refusals);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+/* What a backend reports as its system calls is what the statistics tell. */
+static hf_status split_at_a_price(const hf_backend *self, void *address, size_t size,
+                                  hf_report *report) {
+    (void)self, (void)address, (void)size;
+    report->system_calls += 5;
+    return HF_OK;
+}
+
+static void reported_calls_are_counted(void) {
+    hf_backend backend = *hf_backend_native();
+    backend.split = split_at_a_price;
+    hf_space_options options = {.backend = &backend};
+    size_t g = backend.granule(&backend);
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 10 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_split(space, 0, g));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 5 * g, g));
+    CHECK_EQUAL(10, hf_space_get_stats(space).system_calls[HF_STEP_SPLIT]);
+    CHECK_EQUAL(2, hf_space_get_stats(space).steps[HF_STEP_SPLIT]);
+    hf_space_close(space);
+}
+
+static void optional_functions_may_be_missing(void) {
+    hf_backend bare = *hf_backend_native();
+    bare.advise = NULL;
+    bare.name = NULL;
+    bare.check = NULL;
+    hf_space_options options = {.backend = &bare, .name = "a name that is not shown"};
+    size_t g = bare.granule(&bare);
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 10 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, g, 3 * g));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_space_advise(space, g, g, HF_ADVISE_POPULATE));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+/* --------------------------------------------------- one over an array of bytes ------------- */
+
+static bool is_full_of(const char *bytes, int byte, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != (char)byte) return false;
+    return true;
+}
+
+/* The life of a space: |p p p p p p p p| -> |p|c c c c|p p p| -> |p|c|p p|c|p p p| -> ... */
+static void live(hf_space *space) {
+    size_t g = hf_space_granule(space), size = hf_space_size(space);
+    char *base = hf_space_base(space);
+    CHECK_STATUS(HF_OK, hf_space_place(space, g, 4 * g));
+    CHECK(is_full_of(base + g, 0, 4 * g));
+    memset(base + g, 'x', 4 * g);
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, 2 * g, 2 * g));
+    CHECK(is_full_of(base + g, 'x', g) && is_full_of(base + 4 * g, 'x', g));
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 2 * g, 2 * g));
+    CHECK(is_full_of(base + 2 * g, 0, 2 * g));
+    CHECK_EQUAL(5, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_STATE, hf_space_place(space, 0, 2 * g));
+    CHECK_STATUS(HF_INVALID, hf_space_place(space, g / 2, g));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, size));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+static void any_granule_carries_a_space(void) {
+    for (size_t granule = ARRAY_SMALLEST_GRANULE; granule <= 1 << 17; granule *= 2) {
+        struct array_backend array;
+        hf_space_options options = {.backend = &array.backend};
+        hf_space *space;
+        size_t outer = check_enter("granule %zu", granule);
+        array_backend_init(&array, granule);
+        CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * granule, &options));
+        CHECK_EQUAL(granule, hf_space_granule(space));
+        live(space);
+        CHECK_STATUS(HF_OK, hf_space_place(space, 0, granule));
+        hf_space_close(space);
+        CHECK(array_backend_is_unused(&array));
+        check_leave(outer);
+    }
+}
+
+/* Enough regions that records are taken from the array, and given back to it. */
+static void an_array_carries_many_regions(void) {
+    enum { REGIONS = 5000 };
+    static struct array_backend array;
+    hf_space_options options = {.backend = &array.backend};
+    hf_space *space;
+    array_backend_init(&array, ARRAY_SMALLEST_GRANULE);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, REGIONS * array.granule, &options));
+    for (size_t i = 0; i < REGIONS; i += 2)
+        CHECK_STATUS(HF_OK, hf_space_place(space, i * array.granule, array.granule));
+    CHECK_EQUAL(REGIONS, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    hf_space_close(space);
+    CHECK(array_backend_is_unused(&array));
+}
+
+/* Its own refusals come through in its own words, and a view is undone whole. */
+static void an_array_refuses_in_its_own_name(void) {
+    static struct array_backend array;
+    hf_space_options options = {.backend = &array.backend};
+    hf_space *space = NULL;
+    hf_file *file;
+    array_backend_init(&array, 4096);
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, ARRAY_BYTES, &options));
+    CHECK(strcmp("array_reserve", hf_last_error().call) == 0);
+    CHECK(array_backend_is_unused(&array));
+    options.least = 4096;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, ARRAY_BYTES, &options));
+    CHECK_EQUAL(ARRAY_BYTES / 2, hf_space_size(space));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_open(&file, "any", HF_READ_ONLY, &array.backend));
+    CHECK(strcmp("array_file_open", hf_last_error().call) == 0);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_create(&file, "any", 1, &array.backend));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_from_handle(&file, 0, HF_READ_ONLY, &array.backend));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 8192, &array.backend));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_space_place_file(space, 4096, 4096, file, 0, HF_READ_ONLY));
+    CHECK(strcmp("array_map", hf_last_error().call) == 0);
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    hf_file_close(file);
+    hf_space_close(space);
+    CHECK(array_backend_is_unused(&array));
+}
+
+/* The array has a check of its own: what is marked behind the library's back is found. */
+static void an_array_finds_lies(void) {
+    static struct array_backend array;
+    hf_space_options options = {.backend = &array.backend};
+    hf_space *space;
+    hf_report report = {0};
+    array_backend_init(&array, 4096);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * 4096, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * 4096, 2 * 4096));
+    char *address = hf_space_base(space) + 3 * 4096;
+    CHECK_STATUS(HF_OK, array.backend.decommit(&array.backend, address, 4096, &report));
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(space));
+    CHECK_EQUAL(2 * 4096, hf_last_error().offset);
+    CHECK_STATUS(HF_OK, array.backend.commit(&array.backend, address, 4096, &report));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+/* Strict stands on any backend, this one too. */
+static void strict_over_an_array(void) {
+    static struct array_backend array;
+    hf_backend *strict;
+    array_backend_init(&array, 4096);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &array.backend));
+    hf_space_options options = {.backend = strict, .name = "none"};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * 4096, &options));
+    live(space);
+    hf_strict_fail(strict, 2, false);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 4096, 4096));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
+    hf_strict_close(strict);
+    CHECK(array_backend_is_unused(&array));
+}
+
+CHECK_MAIN(TEST(a_quota_refuses_in_its_own_name), TEST(reported_calls_are_counted),
+           TEST(optional_functions_may_be_missing), TEST(any_granule_carries_a_space),
+           TEST(an_array_carries_many_regions), TEST(an_array_refuses_in_its_own_name),
+           TEST(an_array_finds_lies), TEST(strict_over_an_array))
