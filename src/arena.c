@@ -84,6 +84,12 @@ static void set_pos(hf_arena *arena, size_t offset) {
 
 /* ---------------------------------------------------------------- failing ---------------- */
 
+/* A refusal on the way to success is none of the caller's: the last error stays as it was. */
+static hf_status settle(hf_status status, hf_error before) {
+    if (status == HF_OK) hf_fail_again(before);
+    return status;
+}
+
 /* Tells the program of a failure that is noted already. True: try again. */
 static bool ask_program(hf_arena *arena, size_t size) {
     hf_error error = hf_last_error();
@@ -150,10 +156,11 @@ static hf_status commit_to(arena_core *core, size_t end) {
 /* Commits up to `needed` at least; where a whole step is refused, exactly what is needed. */
 static hf_status grow(arena_core *core, size_t needed) {
     if (needed <= core->limit) return HF_OK;
+    hf_error before = hf_last_error();
     size_t end = step_end(core, needed), exact = hf_round_up(needed, core->granule);
     hf_status status = commit_to(core, end);
     if (status != HF_OK && exact < end) status = commit_to(core, exact);
-    return status;
+    return settle(status, before);
 }
 
 /* Makes sure of `size` bytes behind `from`, an offset of at most what is reserved. */
@@ -205,10 +212,12 @@ static void *take(hf_arena *arena, size_t size, size_t align) {
 
 void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
     if (arena->state == NULL || !is_alignment(align)) return hf_arena_fail(arena, "hf_alloc", size);
+    hf_error before = hf_last_error();
     void *block;
     do {
         block = take(arena, size, align);
     } while (block == NULL && ask_program(arena, size));
+    if (block) hf_fail_again(before);
     return block;
 }
 
@@ -303,9 +312,12 @@ void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, 
     if (block == NULL) return hf_alloc(arena, new_size, align);
     if (!is_block(arena, block, old_size) || !is_alignment(align))
         return hf_arena_fail(arena, "hf_resize", new_size);
+    hf_error before = hf_last_error();
     bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
     if (fits && hf_extend(arena, block, old_size, new_size)) return block;
-    return copy(arena, block, old_size, new_size, align);
+    void *moved = copy(arena, block, old_size, new_size, align);
+    if (moved) hf_fail_again(before);
+    return moved;
 }
 
 /* In a checked process blocks begin at a multiple of the marking alignment: so must a peek. */
@@ -331,12 +343,14 @@ static char *show(hf_arena *arena, size_t *room) {
 
 char *hf_top(hf_arena *arena, size_t least, size_t *room) {
     if (arena->state == NULL) return hf_arena_fail(arena, "hf_top", least);
+    hf_error before = hf_last_error();
+    hf_status status;
     do {
+        arena_core *core = core_of(arena);
         align_pos(arena);
-        if (make_room(core_of(arena), used(arena), footprint(core_of(arena), least)) == HF_OK)
-            return show(arena, room);
-    } while (ask_program(arena, least));
-    return NULL;
+        status = make_room(core, used(arena), footprint(core, least));
+    } while (status != HF_OK && ask_program(arena, least));
+    return settle(status, before) == HF_OK ? show(arena, room) : NULL;
 }
 
 hf_status hf_ensure(hf_arena *arena, size_t size) {
@@ -389,7 +403,10 @@ static hf_advice advice_of(const arena_core *core) {
 /* A hint: where it is refused there are more page faults, and nothing else. */
 static void advise(const arena_core *core, size_t from, size_t to) {
     from = larger(from, core->huge_from);
-    if (from < to) hf_space_advise(core->space, from, to - from, advice_of(core));
+    if (from >= to) return;
+    hf_error before = hf_last_error();
+    hf_space_advise(core->space, from, to - from, advice_of(core));
+    hf_fail_again(before);
 }
 
 /* The highest region down to `keep` becomes placeholder. Where only the joining of the
@@ -410,13 +427,12 @@ static hf_status release_beyond(hf_arena *arena, size_t keep) {
     size_t old_limit = core->limit;
     hf_status status = HF_OK;
     while (status == HF_OK && core->limit > keep) status = release_last(core, keep);
-    hf_error error = hf_last_error();
     if (core->checked) hf_mark_defined(at(core, core->limit), old_limit - core->limit);
     advise(core, core->limit, old_limit);
     core->dirty = smaller(core->dirty, core->limit);
     core->peeked = 0;
     set_pos(arena, used(arena));
-    return status == HF_OK ? HF_OK : hf_fail_again(error);
+    return status;
 }
 
 hf_status hf_trim(hf_arena *arena, size_t keep) {

@@ -308,7 +308,9 @@ static void resize_copies_another_block(void) {
     hf_arena arena = open_small();
     char *first = hf_alloc(&arena, 100, 8), *second = hf_alloc(&arena, 3, 1);
     fill(first, 100, 1), fill(second, 3, 2);
+    CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
     char *moved = hf_resize(&arena, first, 100, 1000, 256);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* that it could not extend is no failure */
     CHECK(moved > second && is_aligned(moved, 256));
     CHECK(holds(moved, 100, 1) && holds(first, 100, 1) && holds(second, 3, 2));
     fill(moved, 1000, 3);

@@ -158,8 +158,10 @@ static void true_tries_again(void) {
         fill(kept, 1000, 1);
         plan.mark = hf_get_mark(&arena);
         CHECK(hf_alloc(&arena, small_reserve - 5000, 8) != NULL);
+        CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
         char *block = asking->ask(&arena, 500000);
         CHECK_EQUAL(1, plan.calls);
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* the call succeeded in the end */
         CHECK(block != NULL && hf_owns(&arena, block) && block >= kept + 1000);
         CHECK(holds(kept, 1000, 1));
         hf_arena_close(&arena);

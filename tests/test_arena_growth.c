@@ -131,6 +131,24 @@ static void a_refused_step_shrinks_to_what_is_needed(void) {
     }
 }
 
+/* A call that succeeds does not touch the last error, whatever it met on its way. */
+static void a_step_that_shrank_leaves_the_last_error_alone(void) {
+    hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+    CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
+    CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
+    spy.largest[SPY_COMMIT] = 4 * MIB;
+    while (spy_count(&spy, SPY_COMMIT) < 5) CHECK(hf_alloc(&arena, MIB, 1) != NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK_STATUS(HF_OK, hf_ensure(&arena, 3 * MIB));
+    CHECK(hf_top(&arena, 4 * MIB, NULL) != NULL);
+    char *block = hf_alloc(&arena, 1, 1);
+    CHECK(hf_extend(&arena, block, 1, 7 * MIB));
+    CHECK(spy_count(&spy, SPY_COMMIT) > 10);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK_EQUAL(SIZE_MAX, hf_last_error().offset);
+    hf_arena_close(&arena);
+}
+
 static void a_refusal_leaves_the_arena_as_it_was(void) {
     hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
     char *kept = hf_alloc(&arena, 5 * MIB, 1);
@@ -245,15 +263,34 @@ static void populate_asks_for_every_committed_byte(void) {
         CHECK_EQUAL(hf_arena_get_stats(&arena).growths, advised(HF_ADVISE_POPULATE, &bytes));
         CHECK_EQUAL(hf_arena_get_stats(&arena).committed, bytes);
     }
-    spy.largest[SPY_ADVISE] = 0; /* a system that cannot: the pages fault later, that is all */
-    CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
     hf_arena_close(&arena);
+}
+
+/* A system that cannot: the pages fault later, that is all. */
+static void refused_hints_are_no_failures(void) {
+    hf_arena arena = open_on_spy(64 * MIB, HF_HUGE_AUTO);
+    CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
+    hf_arena_close(&arena);
+    for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
+        spy_init(&spy, NULL);
+        spy.largest[SPY_ADVISE] = 0;
+        arena = fixture_open((hf_arena_options){.reserve = 64 * MIB,
+                                                .huge_pages = (hf_huge_pages)huge,
+                                                .populate = true,
+                                                .backend = &spy.backend});
+        CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+        hf_arena_close(&arena);
+    }
 }
 
 CHECK_MAIN(TEST(steps_follow_the_policy), TEST(a_small_arena_stays_small),
            TEST(steps_are_contiguous), TEST(growth_costs_one_call_a_step),
            TEST(the_last_step_ends_with_the_reservation),
            TEST(a_refused_step_shrinks_to_what_is_needed),
+           TEST(a_step_that_shrank_leaves_the_last_error_alone),
            TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_granules_where_it_must),
            TEST(huge_pages_are_advised_as_the_option_says), TEST(what_is_trimmed_is_advised_again),
-           TEST(populate_asks_for_every_committed_byte))
+           TEST(populate_asks_for_every_committed_byte), TEST(refused_hints_are_no_failures))
