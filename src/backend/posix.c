@@ -24,6 +24,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -75,46 +76,50 @@ static bool open_lines(line_reader *reader, const char *path) {
     return reader->file >= 0;
 }
 
-static int next_character(line_reader *reader) {
-    if (reader->begin == reader->end) {
-        ssize_t got = read(reader->file, reader->buffer, sizeof reader->buffer);
-        if (got <= 0) return -1;
-        reader->begin = 0;
-        reader->end = (size_t)got;
-    }
-    return (unsigned char)reader->buffer[reader->begin++];
+static bool has_more(line_reader *reader) {
+    if (reader->begin < reader->end) return true;
+    ssize_t got = read(reader->file, reader->buffer, sizeof reader->buffer);
+    reader->begin = 0;
+    reader->end = got > 0 ? (size_t)got : 0;
+    return got > 0;
 }
 
 /* The next line, cut to the room there is; false at the end. */
 static bool next_line(line_reader *reader, char *line, size_t room) {
     size_t length = 0;
-    int character = next_character(reader);
-    if (character < 0) return false;
-    for (; character >= 0 && character != '\n'; character = next_character(reader))
-        if (length + 1 < room) line[length++] = (char)character;
+    const char *newline = NULL;
+    if (!has_more(reader)) return false;
+    while (newline == NULL && has_more(reader)) {
+        const char *text = reader->buffer + reader->begin;
+        size_t left = reader->end - reader->begin;
+        newline = memchr(text, '\n', left);
+        size_t taken = newline ? (size_t)(newline - text) : left;
+        size_t copied = taken < room - 1 - length ? taken : room - 1 - length;
+        memcpy(line + length, text, copied);
+        length += copied;
+        reader->begin += taken + (newline != NULL);
+    }
     line[length] = '\0';
     return true;
 }
 
 static size_t count_lines(const char *path) {
     line_reader reader;
+    char nothing[1];
     size_t count = 0;
     if (!open_lines(&reader, path)) return 0;
-    for (int character = 0; character >= 0; character = next_character(&reader))
-        count += character == '\n';
+    while (next_line(&reader, nothing, sizeof nothing)) count++;
     close(reader.file);
     return count;
 }
 
 static size_t read_number(const char *path) {
     line_reader reader;
-    size_t number = 0;
+    char line[32] = "";
     if (!open_lines(&reader, path)) return SIZE_MAX;
-    for (int digit = next_character(&reader); digit >= '0' && digit <= '9';
-         digit = next_character(&reader))
-        number = number * 10 + (size_t)(digit - '0');
+    next_line(&reader, line, sizeof line);
     close(reader.file);
-    return number;
+    return strtoul(line, NULL, 10);
 }
 
 /* A step in the middle of a mapping needs two more, and the list has a line that does not count. */
@@ -356,7 +361,7 @@ static hf_status advise(const hf_backend *self, void *address, size_t size, hf_a
 
 #if LINUX
 
-/* One line of /proc/self/maps. */
+/* One line of /proc/self/maps: "7f0000000000-7f0000001000 rw-p 00000000 fd:01 4711  /name". */
 typedef struct mapping {
     uintptr_t begin, end;
     char access[5]; /* "rw-p" */
@@ -364,15 +369,15 @@ typedef struct mapping {
 } mapping;
 
 static bool next_mapping(line_reader *reader, mapping *found) {
-    char line[128];
-    unsigned long long begin, end;
-    if (!next_line(reader, line, sizeof line) ||
-        sscanf(line, "%llx-%llx %4s %llx %*s %llu", &begin, &end, found->access,
-               &found->file_offset, &found->inode) != 5)
-        return false;
-    found->begin = (uintptr_t)begin;
-    found->end = (uintptr_t)end;
-    return true;
+    char line[128], *at = line;
+    if (!next_line(reader, line, sizeof line)) return false;
+    found->begin = (uintptr_t)strtoull(at, &at, 16);
+    found->end = (uintptr_t)strtoull(at + 1, &at, 16);
+    memcpy(found->access, at + 1, 4);
+    found->file_offset = strtoull(at + 5, &at, 16);
+    at = strchr(at + 1, ' ');
+    found->inode = at ? strtoull(at, NULL, 10) : 0;
+    return at != NULL;
 }
 
 static bool is_view(const mapping *found, const hf_region *region, uint64_t into_region,
