@@ -1,34 +1,22 @@
 /* bench/growth.c -- see growth.h. */
 #include "growth.h"
 
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "meter.h"
 
+/*
+ * In a virtual machine the host backs memory at its first touch, and may take back what is free.
+ * Its faults cost more than our own, and who comes first would pay for all. So right before the
+ * measurement as much memory is mapped, touched and unmapped.
+ */
 static void touch_memory(size_t size) {
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
     madvise(memory, size, MADV_HUGEPAGE);
     for (size_t offset = 0; offset < size; offset += 4096) memory[offset] = 1;
     BENCH_KEEP(memory);
-}
-
-/*
- * In a virtual machine the host backs memory at its first touch ever, which takes longer than the
- * guest's own page fault, and who comes first would pay for all. So the memory is touched
- * beforehand, by a child. With SIGCHLD ignored the system reaps it, and its peak is not ours.
- */
-static void touch_memory_beforehand(size_t size) {
-    void (*usual)(int) = signal(SIGCHLD, SIG_IGN);
-    if (fork() == 0) {
-        touch_memory(size);
-        _exit(0);
-    }
-    while (wait(NULL) > 0) continue;
-    signal(SIGCHLD, usual);
+    munmap(memory, size);
 }
 
 /* The timer runs before and after. False: the contender cannot be opened. */
@@ -37,7 +25,7 @@ static bool run_once(bench_state *state, const bench_contender *contender, const
     bench_heap heap;
     void *made = NULL;
     bench_pause(state);
-    touch_memory_beforehand(work->memory);
+    touch_memory(work->memory);
     meter_watch_memory(meter);
     meter_begin(meter);
     bench_resume(state);
