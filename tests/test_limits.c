@@ -1,0 +1,152 @@
+/*
+ * The limits on addresses and memory that a process really meets. Each is set with setrlimit in a
+ * child, and the library has to say which it was, with all as before.
+ */
+#define _DEFAULT_SOURCE /* setrlimit, mlockall */
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "process.h"
+#include "scene.h"
+
+static const size_t KIB = 1024, MIB = 1024 * 1024;
+
+static void set_limit(int which, size_t bytes) {
+    struct rlimit limit = {bytes, bytes};
+    CHECK(setrlimit(which, &limit) == 0);
+}
+
+/* Runs a test in a child, whose limits go with it. */
+static void in_a_child(void (*test)(void *)) { CHECK(process_runs(test, NULL)); }
+
+/* ------------------------------------------------------------------- ulimit -v -------------- */
+
+/* 64 GiB under 8,000,000 KiB fit at the fourth halving; on 32 bits 1 GiB under 500,000 KiB. */
+static const struct {
+    size_t reserve, limit, granted, refusals;
+} addresses =
+#if SIZE_MAX > UINT32_MAX
+    {(size_t)64 << 30, (size_t)8000000 * 1024, (size_t)4 << 30, 4};
+#else
+    {(size_t)1 << 30, (size_t)500000 * 1024, (size_t)256 << 20, 2};
+#endif
+
+static void fall_back_under_ulimit(void *unused) {
+    (void)unused;
+    hf_space_options options = {.least = MIB};
+    hf_space *space = NULL;
+    set_limit(RLIMIT_AS, addresses.limit);
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, addresses.reserve, NULL));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    CHECK_EQUAL(addresses.reserve, hf_last_error().size);
+    CHECK(space == NULL);
+    options.least = 2 * addresses.granted;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, addresses.reserve, &options));
+    CHECK_EQUAL(options.least, hf_last_error().size); /* the last try */
+    options.least = MIB;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, addresses.reserve, &options));
+    CHECK_EQUAL(addresses.granted, hf_space_size(space));
+    CHECK_EQUAL(addresses.refusals, hf_space_get_stats(space).refusals);
+    CHECK_STATUS(HF_OK, hf_space_place(space, hf_space_size(space) - MIB, MIB));
+    memset(hf_space_base(space) + hf_space_size(space) - MIB, 1, MIB);
+    hf_space_close(space);
+}
+
+static void ulimit_v_falls_back(void) { in_a_child(fall_back_under_ulimit); }
+
+/* Not even a page for the library's records. */
+static void open_without_any_address(void *unused) {
+    (void)unused;
+    hf_space *space = NULL;
+    hf_file *file = NULL;
+    hf_backend *strict = NULL;
+    set_limit(RLIMIT_AS, 1);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, MIB, NULL));
+    CHECK_STATUS(HF_NO_MEMORY, hf_file_create_shared(&file, MIB, NULL));
+    CHECK_STATUS(HF_NO_MEMORY, hf_strict_open(&strict, NULL));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    CHECK(space == NULL && file == NULL && strict == NULL);
+}
+
+static void no_address_at_all(void) { in_a_child(open_without_any_address); }
+
+/* -------------------------------------------------------------------- mlockall -------------- */
+
+/* With MCL_FUTURE a reservation counts as locked memory. */
+static void fall_back_under_mlockall(void *unused) {
+    (void)unused;
+    hf_space_options options = {.least = 64 * KIB};
+    hf_space *space = NULL;
+    set_limit(RLIMIT_MEMLOCK, MIB);
+    if (geteuid() == 0) CHECK(setgid(65534) == 0 && setuid(65534) == 0); /* root has no limit */
+    CHECK(mlockall(MCL_FUTURE) == 0);
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, 64 * MIB, NULL));
+    CHECK_EQUAL(EAGAIN, hf_last_error().os_code);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * MIB, &options));
+    CHECK_EQUAL(512 * KIB, hf_space_size(space));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 64 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 64 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void mlockall_falls_back(void) { in_a_child(fall_back_under_mlockall); }
+
+/* ----------------------------------------------------------------- RLIMIT_DATA -------------- */
+
+static void expect_as_before(const hf_space *space) {
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_EQUAL(2, stats.regions);
+    CHECK_EQUAL(MIB, stats.committed_bytes);
+    CHECK_EQUAL('x', hf_space_base(space)[MIB - 1]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+/* |  c  |            p            |  where no more than some MiB can be committed. */
+static void commit_under_limit(void *unused) {
+    (void)unused;
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 256 * MIB, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, MIB));
+    memset(hf_space_base(space), 'x', MIB);
+    set_limit(RLIMIT_DATA, 16 * MIB);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, MIB, 64 * MIB));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    CHECK_EQUAL(MIB, hf_last_error().offset);
+    CHECK_EQUAL(64 * MIB, hf_last_error().size);
+    expect_as_before(space);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 128 * MIB, 64 * MIB));
+    expect_as_before(space);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(space, MIB, 255 * MIB));
+    expect_as_before(space);
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * MIB, MIB));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * MIB, MIB));
+    expect_as_before(space);
+    hf_space_close(space);
+}
+
+static void a_refused_commit_changes_nothing(void) { in_a_child(commit_under_limit); }
+
+/* What was released counts no more: as much again can be committed, time after time. */
+static void commit_and_release_under_limit(void *unused) {
+    (void)unused;
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 256 * MIB, NULL));
+    set_limit(RLIMIT_DATA, 16 * MIB);
+    for (size_t i = 0; i < 20; i++) {
+        CHECK_STATUS(HF_OK, hf_space_place(space, i * 10 * MIB, 8 * MIB));
+        CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, i * 10 * MIB + 8 * MIB, 16 * MIB));
+        CHECK_STATUS(HF_OK, hf_space_clear(space, i * 10 * MIB, 8 * MIB));
+    }
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    hf_space_close(space);
+}
+
+static void a_release_gives_the_charge_back(void) { in_a_child(commit_and_release_under_limit); }
+
+CHECK_MAIN(TEST(ulimit_v_falls_back), TEST(no_address_at_all), TEST(mlockall_falls_back),
+           TEST(a_refused_commit_changes_nothing), TEST(a_release_gives_the_charge_back))

@@ -1,0 +1,172 @@
+/*
+ * vm.max_map_count reached for real: placeholders and committed granules in turn until the system
+ * has no mapping left.
+ *
+ *     |c c c|p|c|p|c|p|c|p|c|p| ... |c|p            p|
+ *
+ * Here even a release can be refused: a decommit in the middle of a region makes two mappings
+ * more. It is MAP_LIMIT, the region stays committed, its pages are given back where the system
+ * knows how to; a release that joins mappings works, and then everything works again.
+ */
+#include "check.h"
+#include "holdfast/space.h"
+#include "process.h"
+
+/* Without Linux' own means nothing tells this limit from the limit on memory. */
+#if HOLDFAST_GENERIC_POSIX
+static const bool is_linux = false;
+#else
+static const bool is_linux = true;
+#endif
+
+static hf_space *space;
+static size_t granule, filled; /* the next granule to place */
+
+static size_t limit_on_mappings(void) {
+    unsigned long limit = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+    CHECK(file != NULL && fscanf(file, "%lu", &limit) == 1);
+    fclose(file);
+    return limit;
+}
+
+static hf_status place_next(void) {
+    hf_status status = hf_space_place(space, filled * granule, granule);
+    if (status == HF_OK) {
+        hf_space_base(space)[filled * granule] = 'x';
+        filled += 2;
+    }
+    return status;
+}
+
+static void open_and_fill(void) {
+    granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 3 * granule));
+    memset(hf_space_base(space), 'x', 3 * granule);
+    filled = 4;
+    while (place_next() == HF_OK) continue;
+    CHECK(filled > limit_on_mappings() / 2);
+}
+
+/* The kinds of the regions, the statistics and the system's list: all as they should be. */
+static void expect_consistent(void) {
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_EQUAL(filled - 4 + 2, stats.regions); /* |c c c|p|, then |c|p| for each two */
+    CHECK_EQUAL((3 + (filled - 4) / 2) * granule, stats.committed_bytes);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    for (size_t i = 4; i < filled; i += 2) CHECK_EQUAL('x', hf_space_base(space)[i * granule]);
+}
+
+static void expect_refused(hf_status status, size_t first, size_t count) {
+    CHECK_STATUS(is_linux ? HF_MAP_LIMIT : HF_NO_MEMORY, status);
+    CHECK_EQUAL(first * granule, hf_last_error().offset);
+    CHECK_EQUAL(count * granule, hf_last_error().size);
+    CHECK(hf_last_error().os_code != 0);
+}
+
+/* A place is refused and undone. */
+static void refuse_to_place(void) {
+    hf_file *file;
+    expect_refused(place_next(), filled, 1);
+    expect_consistent();
+    expect_refused(hf_space_place(space, (filled + 7) * granule, 5 * granule), filled + 7, 5);
+    expect_consistent();
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, NULL));
+    expect_refused(
+        hf_space_place_file(space, (filled + 3) * granule, granule, file, 0, HF_READ_WRITE),
+        filled + 3, 1);
+    hf_file_close(file);
+    expect_consistent();
+}
+
+/* The middle of |c c c|: a mapping more on each side. */
+static void refuse_to_decommit(void) {
+    char *base = hf_space_base(space);
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, granule, granule));
+    CHECK_EQUAL(granule, hf_last_error().offset);
+    expect_consistent();
+    CHECK(base[0] == 'x' && base[2 * granule] == 'x');
+    CHECK_EQUAL(is_linux ? 0 : 'x', base[granule]);
+    base[granule] = 'y';
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_clear(space, granule, granule));
+    CHECK_EQUAL(granule, hf_last_error().offset);
+    expect_consistent();
+    CHECK_EQUAL(is_linux ? 0 : 'y', base[granule]);
+}
+
+/* |p|c|p| -> |p p p|: two mappings less. */
+static void release_some(void) {
+    for (size_t i = 0; i < 10; i++) {
+        filled -= 2;
+        CHECK_STATUS(HF_OK, hf_space_clear(space, filled * granule, granule));
+        expect_consistent();
+    }
+}
+
+static void work_again(void) {
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, granule, granule));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_commit(space, granule, granule));
+    CHECK_EQUAL(0, hf_space_base(space)[granule]);
+    CHECK_STATUS(HF_OK, place_next());
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+static void reach_the_limit(void *unused) {
+    (void)unused;
+    open_and_fill();
+    expect_consistent();
+    refuse_to_place();
+    refuse_to_decommit();
+    refuse_to_place();
+    release_some();
+    work_again();
+    hf_space_close(space);
+}
+
+static void the_limit_on_mappings(void) { CHECK(process_runs(reach_the_limit, NULL)); }
+
+/* Closing needs no mapping. */
+static void close_at_the_limit(void *unused) {
+    (void)unused;
+    open_and_fill();
+    hf_space_options options = {.base = hf_space_base(space)};
+    size_t size = hf_space_size(space);
+    hf_space_close(space);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options)); /* all of it is free again */
+    CHECK_STATUS(HF_OK, hf_space_place(space, granule, granule));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void closing_at_the_limit(void) { CHECK(process_runs(close_at_the_limit, NULL)); }
+
+/* Reservations that touch nothing are a mapping each; the limit lets one more be made than there
+ * may be, and says so at the next. */
+static void reserve_at_the_limit(void *unused) {
+    (void)unused;
+    enum { TRIES = 8 };
+    hf_space *far, *gaps;
+    size_t unit = HF_BASE_ALIGNMENT, made = 0;
+    CHECK_STATUS(HF_OK, hf_space_open(&gaps, 2 * TRIES * unit, NULL));
+    hf_space_options options = {.base = hf_space_base(gaps)};
+    open_and_fill();
+    hf_space_close(gaps); /* among these addresses nothing can be joined */
+    hf_status status = HF_OK;
+    for (; status == HF_OK && made < TRIES; made++) {
+        options.base = (char *)options.base + 2 * unit;
+        status = hf_space_open(&far, unit, &options);
+    }
+    if (is_linux)
+        CHECK_STATUS(HF_MAP_LIMIT, status);
+    else
+        CHECK(status == HF_NO_ADDRESS || status == HF_NO_MEMORY);
+    expect_consistent();
+}
+
+static void reserving_at_the_limit(void) { CHECK(process_runs(reserve_at_the_limit, NULL)); }
+
+CHECK_MAIN(TEST(the_limit_on_mappings), TEST(closing_at_the_limit), TEST(reserving_at_the_limit))
