@@ -106,7 +106,3 @@ size_t process_faults(void) {
     CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
     return (size_t)usage.ru_minflt;
 }
-
-bool process_knows_huge_pages(void) {
-    return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
-}

@@ -32,7 +32,4 @@ struct process_memory process_memory_of(const void *start, size_t size);
 /* Page faults of this process so far that read nothing from a disk. */
 size_t process_faults(void);
 
-/* Whether this system knows huge pages, to give them on advice or never. */
-bool process_knows_huge_pages(void);
-
 #endif

@@ -28,21 +28,23 @@ static void needs_no_options(void) {
     hf_arena arena;
     memset(&arena, 0x5a, sizeof arena);
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
-    CHECK_EQUAL(default_reserve, hf_arena_get_stats(&arena).reserved);
+    CHECK(hf_arena_get_stats(&arena).reserved >= default_reserve / 4); /* Valgrind has less */
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
     hf_arena_close(&arena);
 }
 
-static void zeroed_options_are_the_defaults(void) {
-    hf_arena arena = fixture_open((hf_arena_options){0});
-    CHECK_EQUAL(default_reserve, hf_arena_get_stats(&arena).reserved);
+static void zero_reserves_the_default(void) {
+    static struct spy spy;
+    spy_init(&spy, NULL);
+    hf_arena arena = fixture_open((hf_arena_options){.backend = &spy.backend});
+    CHECK_EQUAL(default_reserve, spy_nth(&spy, SPY_RESERVE, 0)->size);
     hf_arena_close(&arena);
 }
 
 static void commits_nothing(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
-    hf_arena arena = fixture_open((hf_arena_options){.backend = &spy.backend});
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &spy.backend});
     hf_arena_stats stats = hf_arena_get_stats(&arena);
     CHECK_EQUAL(0, spy_count(&spy, SPY_COMMIT));
     CHECK_EQUAL(1, spy_count(&spy, SPY_RESERVE));
@@ -350,7 +352,7 @@ static void many_arenas_are_independent(void) {
     for (unsigned i = 1; i < 20; i += 2) hf_arena_close(&arenas[i]);
 }
 
-CHECK_MAIN(TEST(needs_no_options), TEST(zeroed_options_are_the_defaults), TEST(commits_nothing),
+CHECK_MAIN(TEST(needs_no_options), TEST(zero_reserves_the_default), TEST(commits_nothing),
            TEST(a_reservation_is_rounded_up_to_the_granule), TEST(a_refused_reservation_is_halved),
            TEST(halving_ends_at_the_least), TEST(the_largest_size_falls_back_too),
            TEST(least_above_reserve_is_invalid), TEST(an_unaligned_base_is_invalid),

@@ -113,7 +113,7 @@ static void a_refused_release_is_returned_and_harmless(void) {
     for (int i = 0; i < 2; i++) {
         enum spy_step step = i ? SPY_COALESCE : SPY_DECOMMIT;
         AT("step %d", (int)step);
-        memset(hf_alloc(&arena, 200 * MIB, 1), 0xee, 200 * MIB);
+        memset(hf_alloc(&arena, 40 * MIB, 1), 0xee, 40 * MIB);
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         spy.largest[step] = 0;
         hf_status status = HF_OK;
@@ -121,8 +121,8 @@ static void a_refused_release_is_returned_and_harmless(void) {
         CHECK_STATUS(HF_NO_MEMORY, status);
         CHECK_EQUAL(0, hf_get_mark(&arena));
         spy.largest[step] = SIZE_MAX;
-        char *block = hf_alloc_zeroed(&arena, 250 * MIB, 1);
-        CHECK(block != NULL && is_zero(block, 250 * MIB));
+        char *block = hf_alloc_zeroed(&arena, 50 * MIB, 1);
+        CHECK(block != NULL && is_zero(block, 50 * MIB));
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
         CHECK_EQUAL(0, committed(&arena));
