@@ -7,6 +7,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <vector>
+
 static benchmark::State &timer(bench_state *state) {
     return *reinterpret_cast<benchmark::State *>(state);
 }
@@ -39,9 +41,18 @@ void bench_skip(bench_state *state, const char *reason) { timer(state).SkipWithE
 
 void bench_context(const char *key, const char *value) { benchmark::AddCustomContext(key, value); }
 
-int bench_main(int argc, char **argv) {
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+/* The later of two flags holds: ours go before the caller's. */
+static std::vector<char *> with_defaults(int argc, char **argv, char *default_flag) {
+    std::vector<char *> arguments(argv, argv + argc);
+    arguments.insert(arguments.begin() + 1, default_flag);
+    arguments.push_back(nullptr);
+    return arguments;
+}
+
+int bench_main(int argc, char **argv, char *default_flag) {
+    std::vector<char *> arguments = with_defaults(argc++, argv, default_flag);
+    benchmark::Initialize(&argc, arguments.data());
+    if (benchmark::ReportUnrecognizedArguments(argc, arguments.data())) return 1;
     benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
     return 0;

@@ -14,7 +14,7 @@
  *     }
  *     ...
  *     bench_register("warm/malloc", run, BENCH_NANOSECONDS, (const size_t[]){16, 64}, 2);
- *     return bench_main(argc, argv);
+ *     return bench_main(argc, argv, default_flag);
  *
  * What is reported is the time for one iteration, and a batch of n counts as n of them.
  */
@@ -58,8 +58,9 @@ void bench_skip(bench_state *state, const char *reason);
 /* A line that is shown at the head of every report. */
 void bench_context(const char *key, const char *value);
 
-/* Takes Google Benchmark's flags and runs what they ask for; what main returns. */
-int bench_main(int argc, char **argv);
+/* Takes Google Benchmark's flags and runs what they ask for; what main returns. default_flag holds
+ * where the caller gives no other. */
+int bench_main(int argc, char **argv, char *default_flag);
 
 /*
  * The barrier of every measured loop: the compiler takes it that the pointer is used and that all

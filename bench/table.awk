@@ -14,7 +14,7 @@ NF == 5 {
 }
 
 END {
-    print_row("workload", "contender", "time", "ratio", "spread", "page faults", "peak MiB",
+    print_row("workload", "contender", "time", "ratio", "spread", "faults", "peak MiB",
               "calls")
     print_rule()
     for (g = 1; g <= group_count; g++) {
@@ -52,12 +52,12 @@ function three_digits(value) {
 }
 
 function print_row(workload, contender, time, ratio, spread, faults_, peak, calls_) {
-    printf "| %-10s | %-20s | %8s | %5s | %6s | %11s | %8s | %5s |\n",
+    printf "| %-10s | %-20s | %8s | %5s | %6s | %7s | %8s | %5s |\n",
            workload, contender, time, ratio, spread, faults_, peak, calls_
 }
 
 function print_rule(    line) {
-    line = sprintf("|%12s|%22s|%9s:|%6s:|%7s:|%12s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
+    line = sprintf("|%12s|%22s|%9s:|%6s:|%7s:|%8s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
     gsub(/ /, "-", line)
     print line
 }
