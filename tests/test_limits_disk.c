@@ -1,0 +1,105 @@
+/*
+ * A disk that is really full: a file system of one MiB, mounted where no other process sees it.
+ *
+ * It takes root, or a system that lets everybody have a namespace with mounts of its own; elsewhere
+ * the test says so and is skipped.
+ */
+#define _GNU_SOURCE /* unshare */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "holdfast/space.h"
+#include "process.h"
+
+enum { DISK = 1 << 20 };
+
+static char folder[] = "/tmp/holdfast-test-XXXXXX";
+
+static bool write_line(const char *path, const char *line) {
+    int file = open(path, O_WRONLY);
+    bool written = file >= 0 && write(file, line, strlen(line)) == (ssize_t)strlen(line);
+    if (file >= 0) close(file);
+    return written;
+}
+
+/* In a new user namespace: we are its root, and our group its root's. */
+static bool become_root(long user, long group) {
+    char users[64], groups[64];
+    snprintf(users, sizeof users, "0 %ld 1", user);
+    snprintf(groups, sizeof groups, "0 %ld 1", group);
+    return write_line("/proc/self/uid_map", users) && write_line("/proc/self/setgroups", "deny") &&
+           write_line("/proc/self/gid_map", groups);
+}
+
+static bool enter_namespace(void) {
+    long user = (long)geteuid(), group = (long)getegid();
+    return unshare(CLONE_NEWNS) == 0 ||
+           (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && become_root(user, group));
+}
+
+static bool mount_small_disk(void) {
+    return enter_namespace() && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", folder, "tmpfs", 0, "size=1m") == 0;
+}
+
+static void mount_only(void *unused) {
+    (void)unused;
+    CHECK(mount_small_disk());
+}
+
+static size_t free_bytes(void) {
+    struct statvfs disk;
+    CHECK(statvfs(folder, &disk) == 0);
+    return (size_t)disk.f_bavail * disk.f_frsize;
+}
+
+static void expect_no_space(const char *path, uint64_t size) {
+    size_t before = free_bytes();
+    hf_file *file = NULL;
+    CHECK_STATUS(HF_NO_SPACE, hf_file_create(&file, path, size, NULL));
+    CHECK_EQUAL(ENOSPC, hf_last_error().os_code);
+    CHECK_EQUAL(size, hf_last_error().size);
+    CHECK(file == NULL);
+    CHECK(access(path, F_OK) != 0);
+    CHECK_EQUAL(before, free_bytes()); /* what it got before the disk was full went back */
+}
+
+static void fill_the_disk(void *unused) {
+    (void)unused;
+    char large[64], small[64];
+    hf_file *file;
+    hf_space *space;
+    snprintf(large, sizeof large, "%s/large", folder);
+    snprintf(small, sizeof small, "%s/small", folder);
+    CHECK(mount_small_disk());
+    expect_no_space(large, 2 * DISK);
+    CHECK_STATUS(HF_OK, hf_file_create(&file, small, DISK / 2, NULL));
+    expect_no_space(large, DISK * 3 / 4);
+    CHECK(access(small, F_OK) == 0);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, DISK, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, DISK / 2, file, 0, HF_READ_WRITE));
+    memset(hf_space_base(space), 'x', DISK / 2); /* its blocks are its own */
+    hf_file_close(file);
+    hf_space_close(space);
+}
+
+static void a_full_disk_is_no_space(void) {
+    CHECK(mkdtemp(folder) != NULL);
+    bool can_mount = process_runs(mount_only, NULL);
+    bool passed = can_mount && process_runs(fill_the_disk, NULL);
+    rmdir(folder);
+    if (!can_mount) {
+        printf("skipped: no file system can be mounted here (it takes root)\n");
+        exit(CHECK_SKIPPED);
+    }
+    CHECK(passed);
+}
+
+CHECK_MAIN(TEST(a_full_disk_is_no_space))

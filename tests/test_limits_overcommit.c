@@ -1,0 +1,120 @@
+/*
+ * vm.overcommit_memory 2: the system promises no more memory than it has, so a commit is refused
+ * in time, and not by a kill at the first touch.
+ *
+ * The setting is the whole machine's. It is set for a moment, from a parent that puts it back
+ * whatever becomes of the child; where it may not be set, the test says so and is skipped.
+ */
+#define _DEFAULT_SOURCE /* fork, alarm, usleep */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "holdfast/space.h"
+
+static const char setting[] = "/proc/sys/vm/overcommit_memory";
+
+static bool set_overcommit(char mode) {
+    int file = open(setting, O_WRONLY);
+    bool done = file >= 0 && write(file, &mode, 1) == 1;
+    if (file >= 0) close(file);
+    return done;
+}
+
+static char get_overcommit(void) {
+    char mode = '?';
+    int file = open(setting, O_RDONLY);
+    CHECK(file >= 0 && read(file, &mode, 1) == 1);
+    close(file);
+    return mode;
+}
+
+/* "CommitLimit:   12345 kB" in bytes: nothing may ever be committed beyond it. */
+static size_t commit_limit(void) {
+    unsigned long long kib = 0;
+    char line[200];
+    FILE *file = fopen("/proc/meminfo", "r");
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file) && sscanf(line, "CommitLimit: %llu", &kib) != 1) continue;
+    fclose(file);
+    CHECK(kib > 0 && kib < SIZE_MAX / 4 / 1024);
+    return (size_t)kib * 1024;
+}
+
+/* Prepared before the setting changes, and short while it holds. */
+static hf_space *space;
+static hf_file *file;
+static size_t granule, too_much;
+
+static void prepare(void) {
+    granule = hf_backend_native()->granule(hf_backend_native());
+    too_much = (commit_limit() + granule) & ~(granule - 1);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, too_much, NULL));
+}
+
+static void expect_one_placeholder(void) {
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_EQUAL(0, hf_space_get_stats(space).committed_bytes);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+/* Addresses are not charged; memory is, when it is committed or may be copied. */
+static void commit_too_much(void) {
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * too_much, NULL));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 0, too_much));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    CHECK_EQUAL(too_much, hf_last_error().size);
+    expect_one_placeholder();
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(space, 0, 2 * too_much));
+    expect_one_placeholder();
+    CHECK_STATUS(HF_NO_MEMORY,
+                 hf_space_place_file(space, granule, too_much, file, 0, HF_COPY_ON_WRITE));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    expect_one_placeholder();
+    CHECK_STATUS(HF_OK, hf_space_place(space, granule, granule));
+    hf_space_base(space)[granule] = 'x';
+    CHECK_STATUS(HF_OK, hf_space_clear(space, granule, granule));
+    expect_one_placeholder();
+    hf_space_close(space);
+}
+
+/* The child waits for the setting, and cannot outlive a hang. */
+static int run_child(int go) {
+    char byte;
+    check_stands_alone();
+    alarm(20);
+    if (read(go, &byte, 1) != 1) return EXIT_FAILURE;
+    commit_too_much();
+    fflush(NULL);
+    return EXIT_SUCCESS;
+}
+
+static bool passes_under_overcommit_2(char before) {
+    int ends[2], status = -1;
+    CHECK(pipe(ends) == 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) _exit(run_child(ends[0]));
+    CHECK(child > 0);
+    bool set = set_overcommit('2') && write(ends[1], "g", 1) == 1;
+    while (waitpid(child, &status, set ? 0 : WNOHANG) < 0 && errno == EINTR) continue;
+    bool restored = set_overcommit(before);
+    CHECK(set && restored && get_overcommit() == before);
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static void a_commit_is_refused_in_time(void) {
+    char before = get_overcommit();
+    if (!set_overcommit(before)) {
+        printf("skipped: %s cannot be set here (it takes root)\n", setting);
+        exit(CHECK_SKIPPED);
+    }
+    prepare();
+    CHECK(passes_under_overcommit_2(before));
+    hf_file_close(file);
+}
+
+CHECK_MAIN(TEST(a_commit_is_refused_in_time))
