@@ -321,10 +321,10 @@ void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, 
 }
 
 /* In a checked process blocks begin at a multiple of the marking alignment: so must a peek. */
-static void align_pos(hf_arena *arena) {
-    arena_core *core = core_of(arena);
-    if (core->checked)
-        set_pos(arena, smaller(hf_round_up(used(arena), HF_MARKING_ALIGNMENT), core->reserved));
+static size_t peek_begin(hf_arena *arena) {
+    const arena_core *core = core_of(arena);
+    if (!core->checked) return used(arena);
+    return smaller(hf_round_up(used(arena), HF_MARKING_ALIGNMENT), core->reserved);
 }
 
 /* The program may write to all that it is shown: that much is dirty now. */
@@ -347,10 +347,11 @@ char *hf_top(hf_arena *arena, size_t least, size_t *room) {
     hf_status status;
     do {
         arena_core *core = core_of(arena);
-        align_pos(arena);
-        status = make_room(core, used(arena), footprint(core, least));
+        status = make_room(core, peek_begin(arena), footprint(core, least));
     } while (status != HF_OK && ask_program(arena, least));
-    return settle(status, before) == HF_OK ? show(arena, room) : NULL;
+    if (settle(status, before) != HF_OK) return NULL;
+    set_pos(arena, peek_begin(arena));
+    return show(arena, room);
 }
 
 hf_status hf_ensure(hf_arena *arena, size_t size) {
@@ -430,7 +431,7 @@ static hf_status release_beyond(hf_arena *arena, size_t keep) {
     if (core->checked) hf_mark_defined(at(core, core->limit), old_limit - core->limit);
     advise(core, core->limit, old_limit);
     core->dirty = smaller(core->dirty, core->limit);
-    core->peeked = 0;
+    core->peeked = smaller(core->peeked, core->limit);
     set_pos(arena, used(arena));
     return status;
 }
