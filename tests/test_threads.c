@@ -1,0 +1,266 @@
+/*
+ * Several threads on one space, one file, one backend. Under ThreadSanitizer this shows that the
+ * locks are where they belong; everywhere it shows that each call is one change of the regions.
+ */
+#include <pthread.h>
+
+#include "check.h"
+#include "random.h"
+#include "scene.h"
+
+enum { THREADS = 4, PART = 32, ROUNDS = 60 };
+
+static size_t granule;
+
+/* Runs a function in each thread at once, with the thread's number, and waits for all. */
+static void in_threads(void *(*function)(void *)) {
+    static size_t numbers[THREADS];
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        CHECK(pthread_create(&threads[i], NULL, function, &numbers[i]) == 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+/* ------------------------------------------------------------------- one space -------------- */
+
+/*
+ * Each thread has a part of its own, between granules that stay committed:
+ *
+ *     |c|      p      |c|      p      |c| ...
+ *        thread 0        thread 1
+ */
+static hf_space *space;
+static hf_file *file;
+
+static size_t part_start(size_t thread) { return thread * (PART + 1) + 1; }
+
+static void open_parts(const hf_backend *backend) {
+    hf_space_options options = {.backend = backend};
+    granule = backend->granule(backend);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, PART * granule, backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, part_start(THREADS) * granule, &options));
+    for (size_t i = 0; i <= THREADS; i++)
+        CHECK_STATUS(HF_OK, hf_space_place(space, (part_start(i) - 1) * granule, granule));
+}
+
+static void close_parts(void) {
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_EQUAL(2 * THREADS + 1, stats.regions);
+    CHECK_EQUAL((THREADS + 1) * granule, stats.committed_bytes);
+    CHECK_EQUAL(0, stats.refusals);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+static char *address_of(size_t at) { return hf_space_base(space) + at * granule; }
+
+/* Memory comes zeroed, is ours, and keeps what we store until we release it. */
+static void use_memory(size_t thread, size_t first, size_t count) {
+    CHECK_STATUS(HF_OK, hf_space_place(space, first * granule, count * granule));
+    for (size_t i = first; i < first + count; i++) {
+        CHECK_EQUAL(0, *address_of(i));
+        *address_of(i) = (char)(thread + 1);
+    }
+    if (count > 2) {
+        CHECK_STATUS(HF_OK, hf_space_decommit(space, (first + 1) * granule, granule));
+        CHECK_STATUS(HF_OK, hf_space_commit(space, (first + 1) * granule, granule));
+        CHECK_EQUAL(0, *address_of(first + 1));
+    }
+    CHECK_EQUAL(thread + 1, *address_of(first));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, first * granule, count * granule));
+}
+
+/* Each thread stores at its own place of the file's first page. */
+static void use_view(size_t thread, size_t first, size_t count) {
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, first * granule, count * granule, file, 0,
+                                            HF_READ_WRITE));
+    address_of(first)[thread]++;
+    CHECK_STATUS(HF_OK, hf_space_clear(space, first * granule, count * granule));
+}
+
+static void use_steps(size_t first, size_t count) {
+    CHECK_STATUS(HF_OK, hf_space_split(space, first * granule, count * granule));
+    CHECK_STATUS(HF_OK,
+                 hf_space_map(space, first * granule, count * granule, file, 0, HF_COPY_ON_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, first * granule, count * granule));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, first * granule, count * granule));
+}
+
+/* Whatever the others are doing: what is seen is whole. */
+static void look_around(size_t thread) {
+    hf_space_stats stats = hf_space_get_stats(space);
+    hf_region region = {0};
+    size_t end = 0, total;
+    while (hf_space_next(space, &region)) {
+        CHECK(region.offset <= end); /* a region may have grown to either side meanwhile */
+        end = region.offset + region.size;
+    }
+    CHECK_EQUAL(hf_space_size(space), end);
+    total = stats.placeholder_bytes + stats.committed_bytes + stats.view_bytes;
+    CHECK_EQUAL(hf_space_size(space), total);
+    CHECK(hf_space_find(space, (part_start(thread) - 1) * granule, &region));
+    CHECK_EQUAL(HF_COMMITTED, region.kind);
+    CHECK_EQUAL(granule, region.size);
+}
+
+static void *work_on_part(void *number) {
+    size_t thread = *(size_t *)number, start = part_start(thread);
+    struct random random = {thread + 1};
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t first = start + random_below(&random, PART / 2);
+        size_t count = 1 + random_below(&random, PART / 2 - 1);
+        use_memory(thread, first, count);
+        use_view(thread, first, count);
+        use_steps(first, count);
+        look_around(thread);
+        if (round % 16 == 0) CHECK_STATUS(HF_OK, hf_space_check(space));
+    }
+    return NULL;
+}
+
+static void work_on_parts(const hf_backend *backend) {
+    open_parts(backend);
+    in_threads(work_on_part);
+    CHECK_STATUS(
+        HF_OK, hf_space_place_file(space, part_start(0) * granule, granule, file, 0, HF_READ_ONLY));
+    for (size_t i = 0; i < THREADS; i++) CHECK_EQUAL(ROUNDS, address_of(part_start(0))[i]);
+    CHECK_STATUS(HF_OK, hf_space_clear(space, part_start(0) * granule, granule));
+    close_parts();
+}
+
+static void threads_share_a_space(void) { work_on_parts(hf_backend_native()); }
+
+static void threads_share_a_strict_space(void) {
+    hf_backend *strict;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    work_on_parts(strict);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+}
+
+/* -------------------------------------------------------------------- one file -------------- */
+
+static hf_backend *backend;
+
+/* Each thread has spaces of its own, with views of the one file. */
+static void *view_in_own_spaces(void *number) {
+    hf_space_options options = {.backend = backend};
+    size_t thread = *(size_t *)number;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        hf_space *own;
+        CHECK_STATUS(HF_OK, hf_space_open(&own, PART * granule, &options));
+        CHECK_STATUS(HF_OK, hf_space_place_file(own, granule, granule, file, 0, HF_READ_WRITE));
+        CHECK_STATUS(HF_OK, hf_space_place_file(own, 3 * granule, granule, file, 0, HF_READ_ONLY));
+        hf_space_base(own)[granule + thread]++;
+        CHECK_EQUAL((char)(round + 1), hf_space_base(own)[3 * granule + thread]);
+        CHECK_EQUAL(granule, hf_file_size(file));
+        CHECK_STATUS(HF_OK, hf_space_check(own));
+        if (round % 2) CHECK_STATUS(HF_OK, hf_space_unmap(own, granule, granule));
+        hf_space_close(own);
+    }
+    return NULL;
+}
+
+static void threads_share_a_file(void) {
+    CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
+    granule = backend->granule(backend);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, backend));
+    in_threads(view_in_own_spaces);
+    CHECK_EQUAL(1, hf_strict_get_stats(backend).files);
+    hf_file_close(file);
+    check_nothing_left(backend);
+    hf_strict_close(backend);
+}
+
+/* The last view closes the file, whichever thread's it is. */
+static hf_space *holders[THREADS];
+
+static void *let_go(void *number) {
+    hf_space_close(holders[*(size_t *)number]);
+    return NULL;
+}
+
+static void the_last_view_closes_the_file(void) {
+    CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
+    hf_space_options options = {.backend = backend};
+    granule = backend->granule(backend);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, backend));
+        for (size_t i = 0; i < THREADS; i++) {
+            CHECK_STATUS(HF_OK, hf_space_open(&holders[i], granule, &options));
+            CHECK_STATUS(HF_OK, hf_space_map(holders[i], 0, granule, file, 0, HF_READ_WRITE));
+        }
+        hf_file_close(file);
+        in_threads(let_go);
+        check_nothing_left(backend);
+    }
+    hf_strict_close(backend);
+}
+
+/* ---------------------------------------------------------------- the last error ------------ */
+
+static void *fail_in_own_way(void *number) {
+    size_t thread = *(size_t *)number;
+    CHECK_EQUAL(HF_OK, hf_last_error().status); /* a new thread has none */
+    CHECK(hf_last_error().call == NULL);
+    for (size_t round = 0; round < 1000; round++) {
+        size_t offset = thread * 1000 + round * 8 + 1;
+        CHECK_STATUS(HF_INVALID, hf_space_commit(space, offset, thread + 1));
+        CHECK_EQUAL(offset, hf_last_error().offset);
+        CHECK_EQUAL(thread + 1, hf_last_error().size);
+    }
+    return NULL;
+}
+
+static void each_thread_has_its_own_last_error(void) {
+    open_parts(hf_backend_native());
+    CHECK_STATUS(HF_STATE, hf_space_unmap(space, 0, granule));
+    in_threads(fail_in_own_way);
+    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    close_parts();
+}
+
+/* --------------------------------------------------------------------- failures ------------- */
+
+/* Steps that may be refused at any point: then the part is as it was. */
+static void *work_under_failures(void *number) {
+    size_t start = part_start(*(size_t *)number);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        hf_region region;
+        size_t offset = (start + 3) * granule, size = 5 * granule;
+        hf_status status = hf_space_place(space, offset, size);
+        CHECK(status == HF_OK || status == HF_NO_MEMORY);
+        CHECK(hf_space_find(space, offset, &region));
+        CHECK_EQUAL(status == HF_OK ? HF_COMMITTED : HF_PLACEHOLDER, region.kind);
+        for (size_t tries = 0; hf_space_clear(space, offset, size) != HF_OK; tries++)
+            CHECK(tries < 1000);
+        CHECK(hf_space_find(space, offset, &region));
+        CHECK_EQUAL(HF_PLACEHOLDER, region.kind);
+        CHECK_EQUAL(start * granule, region.offset);
+        CHECK_EQUAL(PART * granule, region.size);
+        hf_strict_fail(backend, 1 + round % 7, false);
+    }
+    return NULL;
+}
+
+static void failures_hit_any_thread(void) {
+    CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
+    open_parts(backend);
+    in_threads(work_under_failures);
+    hf_strict_fail(backend, 0, false);
+    CHECK(hf_strict_get_stats(backend).failures > ROUNDS / 4);
+    CHECK_EQUAL(hf_strict_get_stats(backend).failures, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(2 * THREADS + 1, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+    hf_file_close(file);
+    check_nothing_left(backend);
+    hf_strict_close(backend);
+}
+
+CHECK_MAIN(TEST(threads_share_a_space), TEST(threads_share_a_strict_space),
+           TEST(threads_share_a_file), TEST(the_last_view_closes_the_file),
+           TEST(each_thread_has_its_own_last_error), TEST(failures_hit_any_thread))
