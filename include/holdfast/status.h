@@ -11,8 +11,8 @@
  *         fprintf(stderr, "%s: %s (%ld)\n", error.call, hf_status_text(error.status), error.os_code);
  *     }
  *
- * Threads: the last error is each thread's own. It speaks of the last call that failed, within
- * holdfast too: look at it only after a failure, as at errno.
+ * Threads: the last error is each thread's own. A call that succeeds leaves it as it was, also
+ * where something was refused on the way to success (a smaller reservation, a hint).
  */
 #ifndef HOLDFAST_STATUS_H
 #define HOLDFAST_STATUS_H
