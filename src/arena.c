@@ -10,7 +10,7 @@
  *      [base, limit) is committed
  *      [max(pos, dirty line), limit) is zero
  *      [limit, base + reserved) is one placeholder, unless the system refused to undo a step; then
- *      the next growth mends it
+ *      the next growth or trim mends it
  *
  * The fast path in the header touches pos alone. So what it would have to count is worked out
  * when pos goes back: the dirty line and the peaks are highest positions, and pos only rises
@@ -127,10 +127,19 @@ static size_t step_end(const arena_core *core, size_t needed) {
 }
 
 /* Behind limit lies more than one placeholder when an undo was refused: make it one again. */
+static hf_status tidy(arena_core *core) {
+    size_t size = core->reserved - core->limit;
+    hf_region behind = {0};
+    if (size == 0) return HF_OK;
+    hf_space_find(core->space, core->limit, &behind);
+    if (behind.kind == HF_PLACEHOLDER && behind.size == size) return HF_OK;
+    return hf_space_clear(core->space, core->limit, size);
+}
+
 static hf_status place(arena_core *core, size_t size) {
     hf_status status = hf_space_place(core->space, core->limit, size);
     if (status != HF_STATE) return status;
-    status = hf_space_clear(core->space, core->limit, core->reserved - core->limit);
+    status = tidy(core);
     return status == HF_OK ? hf_space_place(core->space, core->limit, size) : status;
 }
 
@@ -428,6 +437,7 @@ static hf_status release_beyond(hf_arena *arena, size_t keep) {
     size_t old_limit = core->limit;
     hf_status status = HF_OK;
     while (status == HF_OK && core->limit > keep) status = release_last(core, keep);
+    if (status == HF_OK) status = tidy(core);
     if (core->checked) hf_mark_defined(at(core, core->limit), old_limit - core->limit);
     advise(core, core->limit, old_limit);
     core->dirty = smaller(core->dirty, core->limit);
