@@ -16,12 +16,16 @@ holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
 holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c scene.c probe.c LABELS arena valgrind)
 holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
 holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
-holdfast_test(test_arena_failure test_arena_failure.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_exception test_arena_exception.cc LABELS arena valgrind)
 holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind)
+
+# ---- With the n-th call failing
+
+holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c scene.c probe.c LABELS arena)
 
 # ---- What the system shows
 

@@ -1,0 +1,344 @@
+/*
+ * Every scenario of an arena again with the n-th call of the system failing, for every n: what is
+ * refused leaves the arena as it was, what was kept is kept, and afterwards everything works.
+ */
+#include "arena_fixture.h"
+#include "nth_failure.h"
+
+static const size_t kept_size = 1000;
+
+static bool is_want_of_resources(hf_status status) {
+    return status == HF_NO_MEMORY || status == HF_MAP_LIMIT || status == HF_NO_ADDRESS;
+}
+
+/* Growth, zeros, trim and reset, with failures off: all of it as if nothing had happened. */
+static void works(hf_arena *arena) {
+    hf_mark mark = hf_get_mark(arena);
+    char *block = hf_alloc_zeroed(arena, MIB, 64);
+    CHECK(block != NULL && is_zero(block, MIB));
+    fill(block, 1000, 7);
+    CHECK(hf_extend_zeroed(arena, block, MIB, 5 * MIB));
+    CHECK(holds(block, 1000, 7) && is_zero(block + 1000, 5 * MIB - 1000));
+    CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+    CHECK_EQUAL(round_up(hf_get_mark(arena), fixture_granule()),
+                hf_arena_get_stats(arena).committed);
+    CHECK(hf_arena_get_stats(arena).dirty <= hf_arena_get_stats(arena).committed);
+}
+
+static void works_to_the_end(hf_arena *arena) {
+    works(arena);
+    CHECK_STATUS(HF_OK, hf_reset(arena));
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+    CHECK_EQUAL(0, hf_arena_get_stats(arena).committed);
+    works(arena);
+    hf_arena_close(arena);
+}
+
+/* ---------------------------------------------------------------------- opening ------------ */
+
+static void open_and_use(struct failure *failure) {
+    hf_arena arena;
+    hf_arena_options options = *(const hf_arena_options *)failure->user;
+    options.backend = failure->strict;
+    memset(&arena, 0x5a, sizeof arena);
+    failure_on(failure);
+    hf_status status = hf_arena_open(&arena, &options);
+    failure_off(failure);
+    if (status == HF_OK) {
+        CHECK(hf_arena_get_stats(&arena).reserved >= 16 * MIB);
+        works_to_the_end(&arena);
+        return;
+    }
+    CHECK(is_want_of_resources(status));
+    CHECK_EQUAL(status, hf_last_error().status);
+    CHECK(arena.pos == NULL && arena.limit == NULL && arena.state == NULL);
+    CHECK(hf_alloc(&arena, 1, 1) == NULL);
+    hf_arena_close(&arena);
+}
+
+static void opening(void) {
+    const hf_arena_options variants[] = {
+        {.reserve = 64 * MIB, .least_reserve = 64 * MIB},
+        {.reserve = 64 * MIB, .least_reserve = 32 * MIB},
+        {.reserve = 64 * MIB, .huge_pages = HF_HUGE_ALWAYS, .name = "named", .populate = true},
+        {.reserve = 64 * MIB, .huge_pages = HF_HUGE_NEVER},
+    };
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        CHECK(each_failure(open_and_use, &variants[i]) >= 4);
+}
+
+/* ---------------------------------------------- calls that change nothing when refused ----- */
+
+/* One call, on an arena of which the first block is to be kept. */
+struct scenario {
+    const char *name;
+    void (*prepare)(hf_arena *); /* NULL: nothing */
+    bool (*act)(hf_arena *);     /* true: it succeeded, and the result is right */
+    hf_arena_options options;
+};
+
+static char *last; /* the last block, for prepare and act */
+
+static bool act_alloc(hf_arena *arena) {
+    char *block = hf_alloc(arena, 3 * MIB, 64);
+    if (block) memset(block, 2, 3 * MIB);
+    return block != NULL;
+}
+
+static bool act_alloc_little(hf_arena *arena) { return hf_alloc(arena, 100 * KIB, 8) != NULL; }
+
+static bool act_alloc_large(hf_arena *arena) { return hf_alloc(arena, 50 * MIB, 8) != NULL; }
+
+static bool act_align(hf_arena *arena) { return hf_alloc(arena, 1, HF_MAX_ALIGNMENT) != NULL; }
+
+static bool act_alloc_zeroed(hf_arena *arena) {
+    char *block = hf_alloc_zeroed(arena, 5 * MIB, 8);
+    CHECK(block == NULL || is_zero(block, 5 * MIB));
+    return block != NULL;
+}
+
+static bool act_new_array(hf_arena *arena) {
+    int *array = hf_new_array(arena, int, MIB);
+    CHECK(array == NULL || is_zero(array, 4 * MIB));
+    return array != NULL;
+}
+
+static bool act_extend(hf_arena *arena) {
+    bool extended = hf_extend(arena, last, 5000, 4 * MIB);
+    CHECK(holds(last, 5000, 5));
+    return extended;
+}
+
+static bool act_extend_zeroed(hf_arena *arena) {
+    bool extended = hf_extend_zeroed(arena, last, 5000, 4 * MIB);
+    CHECK(holds(last, 5000, 5));
+    CHECK(!extended || is_zero(last + 5000, 4 * MIB - 5000));
+    return extended;
+}
+
+static bool act_resize_in_place(hf_arena *arena) {
+    char *block = hf_resize(arena, last, 5000, 4 * MIB, 8);
+    CHECK((block == NULL || block == last) && holds(last, 5000, 5));
+    return block != NULL;
+}
+
+static bool act_resize_by_copy(hf_arena *arena) {
+    char *first = hf_arena_base(arena), *block = hf_resize(arena, first, kept_size, 4 * MIB, 8);
+    CHECK(holds(first, kept_size, 1) && (block == NULL || holds(block, kept_size, 1)));
+    return block != NULL;
+}
+
+static bool act_top(hf_arena *arena) {
+    size_t room;
+    char *top = hf_top(arena, 3 * MIB, &room);
+    if (top) memset(top, 3, room);
+    CHECK(top == NULL || hf_alloc(arena, 3 * MIB, 1) == top);
+    return top != NULL;
+}
+
+static bool act_ensure(hf_arena *arena) {
+    size_t committed = hf_arena_get_stats(arena).committed;
+    hf_status status = hf_ensure(arena, 20 * MIB);
+    if (status == HF_OK) return true;
+    CHECK_EQUAL(status, hf_last_error().status);
+    CHECK(hf_arena_get_stats(arena).committed >= committed);
+    return false;
+}
+
+static bool act_printf(hf_arena *arena) {
+    char *text = hf_printf(arena, "%*d", 300000, 7);
+    CHECK(text == NULL || (strlen(text) == 300000 && text[299999] == '7'));
+    return text != NULL;
+}
+
+static bool act_strdup(hf_arena *arena) {
+    static char text[300001];
+    memset(text, 'x', sizeof text - 1);
+    char *copy = hf_strdup(arena, text);
+    CHECK(copy == NULL || strcmp(copy, text) == 0);
+    return copy != NULL;
+}
+
+static void prepare_dirt(hf_arena *arena) { dirty_bytes(arena, 3 * MIB); }
+
+static void prepare_trimmed(hf_arena *arena) {
+    dirty_bytes(arena, 3 * MIB);
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+}
+
+static void prepare_steps(hf_arena *arena) {
+    for (int i = 0; i < 10; i++) CHECK(hf_alloc(arena, MIB, 8) != NULL);
+}
+
+static void prepare_last(hf_arena *arena) {
+    dirty_bytes(arena, MIB);
+    last = hf_alloc(arena, 5000, 8);
+    fill(last, 5000, 5);
+}
+
+static void attempt(struct failure *failure) {
+    const struct scenario *scenario = failure->user;
+    hf_arena_options options = scenario->options;
+    options.reserve = 256 * MIB, options.backend = failure->strict;
+    hf_arena arena = fixture_open(options);
+    char *kept = hf_alloc(&arena, kept_size, 8);
+    fill(kept, kept_size, 1);
+    if (scenario->prepare) scenario->prepare(&arena);
+    struct snapshot before = snapshot_of(&arena);
+    failure_on(failure);
+    bool acted = scenario->act(&arena);
+    failure_off(failure);
+    if (!acted) {
+        CHECK(is_want_of_resources(hf_last_error().status));
+        /* the pages of an undo that was refused too are committed still, and will be used */
+        if (options.populate) before.stats.committed = hf_arena_get_stats(&arena).committed;
+        check_unchanged(&arena, &before);
+    }
+    CHECK(holds(kept, kept_size, 1));
+    works_to_the_end(&arena);
+}
+
+static const struct scenario scenarios[] = {
+    {"the first bytes", NULL, act_alloc_little, {0}},
+    {"a block", NULL, act_alloc, {0}},
+    {"a block after steps", prepare_steps, act_alloc_large, {0}},
+    {"a block after a trim", prepare_trimmed, act_alloc, {0}},
+    {"a large block", NULL, act_alloc_large, {0}},
+    {"the largest alignment", NULL, act_align, {0}},
+    {"a zeroed block", prepare_dirt, act_alloc_zeroed, {0}},
+    {"a zeroed block after a trim", prepare_trimmed, act_alloc_zeroed, {0}},
+    {"an array", prepare_dirt, act_new_array, {0}},
+    {"extending", prepare_last, act_extend, {0}},
+    {"extending with zeros", prepare_last, act_extend_zeroed, {0}},
+    {"resizing in place", prepare_last, act_resize_in_place, {0}},
+    {"resizing by a copy", prepare_last, act_resize_by_copy, {0}},
+    {"the top", NULL, act_top, {0}},
+    {"ensuring", prepare_steps, act_ensure, {0}},
+    {"a formatted text", NULL, act_printf, {0}},
+    {"a copied text", NULL, act_strdup, {0}},
+    {"a populated block", NULL, act_alloc, {.populate = true}},
+    {"populated zeros", prepare_trimmed, act_alloc_zeroed, {.populate = true}},
+    {"ensuring populated bytes", prepare_steps, act_ensure, {.populate = true}},
+    {"a block in huge pages", NULL, act_alloc, {.huge_pages = HF_HUGE_ALWAYS}},
+    {"a block in no huge pages", prepare_trimmed, act_alloc, {.huge_pages = HF_HUGE_NEVER}},
+    {"a block with a name", prepare_trimmed, act_alloc, {.name = "named"}},
+};
+
+static void calls_that_are_refused_change_nothing(void) {
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        size_t outer = check_enter("%s", scenarios[i].name);
+        CHECK(each_failure(attempt, &scenarios[i]) >= 2);
+        check_leave(outer);
+    }
+}
+
+/* --------------------------------------------------------------------- going back ---------- */
+
+/* A release that is refused is returned; what was not released stays usable. */
+static void trim_and_use(struct failure *failure) {
+    hf_arena arena = fixture_open((hf_arena_options){
+        .reserve = 256 * MIB, .retain = 5 * MIB, .name = "named", .backend = failure->strict});
+    char *kept = hf_alloc(&arena, kept_size, 8);
+    fill(kept, kept_size, 1);
+    hf_mark mark = hf_get_mark(&arena);
+    for (int i = 0; i < 8; i++) memset(hf_alloc(&arena, 2 * MIB, 8), 0xee, 2 * MIB);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    size_t committed = hf_arena_get_stats(&arena).committed;
+    failure_on(failure);
+    hf_status status = hf_trim(&arena, MIB);
+    failure_off(failure);
+    hf_arena_stats stats = hf_arena_get_stats(&arena);
+    CHECK_EQUAL(mark, stats.used);
+    CHECK(stats.committed >= MIB && stats.committed <= committed);
+    CHECK(stats.dirty <= stats.committed);
+    if (status == HF_OK)
+        CHECK_EQUAL(MIB, stats.committed);
+    else
+        CHECK(is_want_of_resources(status) && status == hf_last_error().status);
+    CHECK(holds(kept, kept_size, 1));
+    works_to_the_end(&arena);
+}
+
+static void trimming(void) { CHECK(each_failure(trim_and_use, NULL) >= 10); }
+
+static void reset_and_use(struct failure *failure) {
+    hf_arena arena =
+        fixture_open((hf_arena_options){.reserve = 256 * MIB, .backend = failure->strict});
+    for (int i = 0; i < 8; i++) memset(hf_alloc(&arena, 2 * MIB, 8), 0xee, 2 * MIB);
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    failure_on(failure);
+    hf_status status = HF_OK;
+    for (int frame = 0; frame < 12 && status == HF_OK; frame++) {
+        char *block = hf_alloc_zeroed(&arena, MIB, 8); /* there is memory for it at all times */
+        CHECK(block != NULL && is_zero(block, MIB));
+        memset(block, 0xee, MIB);
+        status = hf_reset(&arena);
+        CHECK_EQUAL(0, hf_get_mark(&arena));
+    }
+    failure_off(failure);
+    CHECK(status == HF_OK || is_want_of_resources(status));
+    works_to_the_end(&arena);
+}
+
+static void resetting(void) { CHECK(each_failure(reset_and_use, NULL) >= 3); }
+
+/* The pages that a refused release leaves readable are none that are handed out again. */
+static void rewind_and_use(struct failure *failure) {
+    hf_arena arena = fixture_open((hf_arena_options){
+        .reserve = 256 * MIB, .fault_after_rewind = true, .backend = failure->strict});
+    char *kept = hf_alloc(&arena, kept_size, 8);
+    fill(kept, kept_size, 1);
+    hf_scope scope = hf_scope_begin(&arena);
+    for (int i = 0; i < 3; i++) CHECK(hf_alloc(&arena, 2 * MIB, 8) != NULL);
+    size_t end = hf_get_mark(&arena) / fixture_granule() * fixture_granule();
+    failure_on(failure);
+    hf_status status = hf_scope_end(scope);
+    failure_off(failure);
+    CHECK(status == HF_OK || is_want_of_resources(status));
+    CHECK(hf_get_mark(&arena) >= end);
+    CHECK(holds(kept, kept_size, 1));
+    char *block = hf_alloc_zeroed(&arena, 3 * MIB, 8);
+    CHECK(block >= hf_arena_base(&arena) + end && is_zero(block, 3 * MIB));
+    fill(block, 3 * MIB, 2);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, hf_get_mark(&arena)));
+    CHECK(holds(block, 3 * MIB, 2) && holds(kept, kept_size, 1));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(hf_alloc_zeroed(&arena, 3 * MIB, 8) > (void *)block);
+    hf_arena_close(&arena);
+}
+
+static void rewinding_to_pages_that_fault(void) { CHECK(each_failure(rewind_and_use, NULL) >= 2); }
+
+/* --------------------------------------------------------------------- a whole life -------- */
+
+/* Failures all along: every call either succeeds or changes nothing, and blocks keep their bytes. */
+static void live(struct failure *failure) {
+    hf_arena arena = fixture_open(
+        (hf_arena_options){.reserve = 128 * MIB, .name = "named", .backend = failure->strict});
+    char *blocks[8] = {NULL};
+    size_t sizes[8] = {100, 300 * KIB, MIB, 10, 3 * MIB, 70 * KIB, MIB, 1};
+    failure_on(failure);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 8; i++) {
+            struct snapshot before = snapshot_of(&arena);
+            blocks[i] = hf_alloc_zeroed(&arena, sizes[i], 16);
+            CHECK(blocks[i] == NULL || is_zero(blocks[i], sizes[i]));
+            if (blocks[i]) fill(blocks[i], sizes[i], i);
+            if (!blocks[i]) check_unchanged(&arena, &before);
+        }
+        for (unsigned i = 0; i < 8; i++) CHECK(blocks[i] == NULL || holds(blocks[i], sizes[i], i));
+        hf_status status = round % 2 ? hf_rewind(&arena, 0) : hf_reset(&arena);
+        CHECK(status == HF_OK || is_want_of_resources(status));
+        status = hf_trim(&arena, round * 2 * MIB);
+        CHECK(status == HF_OK || is_want_of_resources(status));
+        CHECK_EQUAL(0, hf_get_mark(&arena));
+    }
+    failure_off(failure);
+    works_to_the_end(&arena);
+}
+
+static void a_whole_life(void) { CHECK(each_failure(live, NULL) >= 30); }
+
+CHECK_MAIN(TEST(opening), TEST(calls_that_are_refused_change_nothing), TEST(trimming),
+           TEST(resetting), TEST(rewinding_to_pages_that_fault), TEST(a_whole_life))
