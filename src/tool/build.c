@@ -43,7 +43,8 @@ static void open_views(struct build *build) {
 static bool open_all(struct build *build, const struct sources *sources, struct screen *screen) {
     *build = (struct build){.sources = sources, .screen = screen};
     hf_arena_options options = {.name = "tour", .reserve = (size_t)1 << 20};
-    if (hf_arena_open(&build->memory, &options) != HF_OK || !record_open(&build->record))
+    if (hf_arena_open(&build->memory, &options) != HF_OK ||
+        !record_open(&build->record, hf_backend_native()))
         return false;
     build->front_end = hf_alloc_zeroed(&build->memory, on_holdfast.front_end_size, 16);
     if (!build->front_end || !on_holdfast.open(build->front_end, &build->record.backend))

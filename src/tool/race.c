@@ -165,10 +165,12 @@ static bool run_once(struct race *race, const struct memory_kind *kind, struct r
                   (RUN_NUMBERS - RUN_FILES) * sizeof *run->numbers) == 0;
 }
 
-static bool run_round(struct race *race) {
+static bool run_round(struct race *race, struct screen *screen) {
     for (size_t i = 0; i < KINDS; i++) {
+        screen_progress(screen, "comparing", race->round_count * KINDS + i, MOST_ROUNDS * KINDS);
         if (!race->runs[i] || run_once(race, kinds[i], &race->rounds[i][race->round_count]))
             continue;
+        screen_end_progress(screen);
         fprintf(stderr, "holdfast: the work on %s failed, or found something else\n",
                 kinds[i]->name);
         return false;
@@ -185,10 +187,7 @@ static bool another_round_fits(const struct race *race, uint64_t start, uint64_t
 static bool run_rounds(struct race *race, struct screen *screen, uint64_t deadline) {
     uint64_t start = host_now();
     bool whole = true;
-    while (whole && another_round_fits(race, start, deadline)) {
-        screen_progress(screen, "comparing", race->round_count, MOST_ROUNDS);
-        whole = run_round(race);
-    }
+    while (whole && another_round_fits(race, start, deadline)) whole = run_round(race, screen);
     screen_end_progress(screen);
     return whole;
 }

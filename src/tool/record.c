@@ -114,9 +114,8 @@ static void name(const hf_backend *self, void *address, size_t size, const char 
 
 /* --------------------------------------------------------------------- the record --------- */
 
-bool record_open(struct record *record) {
-    *record = (struct record){.under = hf_backend_native(), .start = host_now()};
-    record->backend = *record->under;
+bool record_open(struct record *record, const hf_backend *under) {
+    *record = (struct record){.backend = *under, .under = under, .start = host_now()};
     record->backend.reserve = reserve;
     record->backend.release = release;
     record->backend.split = split;

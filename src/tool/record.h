@@ -53,7 +53,9 @@ struct record {
     size_t lost; /* events for which there was no memory */
 };
 
-bool record_open(struct record *record);
+/* Records over `under`, a backend without data of its own, as the native one is: its functions are
+ * called for the record too. It outlives the record. */
+bool record_open(struct record *record, const hf_backend *under);
 void record_close(struct record *record);
 
 uint64_t record_now(const struct record *record);

@@ -12,13 +12,14 @@ static void report_files(const struct build *build) {
     const struct built *first = &build->first, *second = &build->second;
     char files[QUANTITY_SIZE], bytes[QUANTITY_SIZE], time[QUANTITY_SIZE], again[QUANTITY_SIZE];
     char viewed[QUANTITY_SIZE], viewed_bytes[QUANTITY_SIZE];
-    printf("  %s files, %s, built in %s, and once more in %s.\n",
-           format_count(files, first->totals.files), format_size(bytes, first->totals.bytes),
-           format_time(time, first->time), format_time(again, second->time));
-    printf("  The large ones, %s with %s, were mapped as views; the others were read into the "
-           "arena.\n",
-           format_count(viewed, first->viewed_files),
-           format_size(viewed_bytes, first->viewed_bytes));
+    printf("  %s file%s, %s, built in %s, and once more in %s.\n",
+           format_count(files, first->totals.files), first->totals.files == 1 ? "" : "s",
+           format_size(bytes, first->totals.bytes), format_time(time, first->time),
+           format_time(again, second->time));
+    if (first->viewed_files > 0)
+        printf("  %s large one%s, %s, mapped as views; the others read into the arena.\n",
+               format_count(viewed, first->viewed_files), first->viewed_files == 1 ? "" : "s",
+               format_size(viewed_bytes, first->viewed_bytes));
 }
 
 static void report_tokens(const struct totals *totals) {
@@ -103,6 +104,13 @@ static void report_second(const struct built *first, const struct built *second)
            format_count(again, second->page_faults), format_count(faults, first->page_faults));
 }
 
+static void report_steps(const hf_space_stats *stats, const char *name, const size_t *counts) {
+    printf("  %-14s", name);
+    for (size_t i = 0; i < HF_STEPS; i++)
+        if (stats->steps[i] > 0) printf("%9zu", counts[i]);
+    printf("\n");
+}
+
 static void report_views(const hf_space_stats *stats) {
     static const char *const names[HF_STEPS] = {
         [HF_STEP_RESERVE] = "reserve",   [HF_STEP_SPLIT] = "split",
@@ -111,15 +119,16 @@ static void report_views(const hf_space_stats *stats) {
         [HF_STEP_UNMAP] = "unmap",       [HF_STEP_ADVISE] = "advise",
         [HF_STEP_RECORDS] = "records"};
     char bytes[QUANTITY_SIZE], records[QUANTITY_SIZE];
-    printf("\n  The space of views held %s in %zu regions at its peak, its own records %s.\n  "
-           "Steps, with "
-           "their system calls:",
+    printf("\n  The space of views, in both builds: at most %s in %zu region%s, %s of records.\n\n"
+           "  %-14s",
            format_size(bytes, stats->peak_view_bytes), stats->peak_regions,
-           format_size(records, stats->record_bytes));
+           stats->peak_regions == 1 ? "" : "s", format_size(records, stats->record_bytes), "");
     for (size_t i = 0; i < HF_STEPS; i++)
-        if (stats->steps[i] > 0 || stats->system_calls[i] > 0)
-            printf(" %s %zu (%zu)", names[i], stats->steps[i], stats->system_calls[i]);
-    printf(", refused %zu\n", stats->refusals);
+        if (stats->steps[i] > 0) printf("%9s", names[i]);
+    printf("\n");
+    report_steps(stats, "steps", stats->steps);
+    report_steps(stats, "system calls", stats->system_calls);
+    if (stats->refusals > 0) printf("  refused: %zu\n", stats->refusals);
 }
 
 void report_statistics(const struct build *build, const struct screen *screen) {

@@ -283,7 +283,7 @@ static void draw_release_text(const struct plot *plot, const struct axis *axis,
     enum { TEXT_WIDTH = 150 };
     size_t count = release->unmaps ? release->unmaps : release->decommits;
     double x = x_of(axis, release->last) + 9;
-    double y = (y_of(panel, release->lowest) + y_of(panel, release->highest)) / 2 + 4;
+    double y = (y_of(panel, release->lowest) + 3 * y_of(panel, release->highest)) / 4 + 4;
     if (count == 0 || x + TEXT_WIDTH > axis->right) return;
     put(plot,
         "<text class=\"small halo coalesced\" x=\"%.1f\" y=\"%.1f\">%zu %s%s, %zu "
@@ -349,7 +349,7 @@ static void draw_address_axis(const struct plot *plot, const struct panel *panel
 
 /* 1, 2 or 5 times a power of ten nanoseconds, so that marks stand well apart. */
 static uint64_t choose_time_step(const struct axis *axis) {
-    enum { LEAST_DISTANCE = 80 };
+    enum { LEAST_DISTANCE = 60 };
     double width = axis->right - axis->left, time = (double)(axis->end - axis->begin);
     uint64_t power = 1;
     for (;; power *= 10)

@@ -1,0 +1,171 @@
+#!/bin/sh
+# test_tour.sh COMMAND -- the command holdfast as its users meet it: output where it is the same every
+# time, complaints, exit status.
+set -u
+holdfast=$1
+folder=$(mktemp -d) || exit 1
+trap 'chmod -R u+rwx "$folder"; rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failures=0
+shown=none
+
+# run STATUS ARGUMENTS...: runs the command, its streams into the files out and err.
+run() {
+    wanted=$1
+    shift
+    arguments=$*
+    "$holdfast" "$@" >out 2>err </dev/null
+    status=$?
+    [ "$status" -eq "$wanted" ] || wrong "exit status $status, not $wanted"
+}
+
+# What it printed follows its first failure.
+wrong() {
+    echo "holdfast $arguments: $1"
+    [ "$shown" = "$arguments" ] || sed 's/^/    /' out err
+    shown=$arguments
+    failures=$((failures + 1))
+}
+
+# has STREAM TEXT: a line of it is this text, or has it in it.
+has() { grep -qF -e "$2" "$1" || wrong "std$1 lacks: $2"; }
+has_pattern() { grep -qE -e "$2" "$1" || wrong "std$1 has nothing like: $2"; }
+lacks() { ! grep -qF -e "$2" "$1" || wrong "std$1 has: $2"; }
+is_empty() { [ ! -s "$1" ] || wrong "std$1 is not empty"; }
+
+# is_plain: no escape sequence, no carriage return.
+is_plain() { ! LC_ALL=C tr -cd '\033\r' <out | grep -q . || wrong "there are control characters"; }
+
+# ---- sources that are awkward
+
+mkdir -p tree/below tree/nothing
+printf 'int main(void) { return value + value; }\n#include <x.h>\n' >tree/a.c
+printf 'split\\\nname \\\r\n "open\n\000 \377 caf\303\251 /* no end' >tree/below/awkward.h
+: >tree/empty.h
+printf 'this is no source' >tree/README
+ln -s ../../tree tree/below/loop
+ln -s a.c tree/again.c
+ln -s nowhere.h tree/dangling.h
+i=0
+while [ $i -lt 2500 ]; do
+    echo "static int number_$i = sizeof(value) /* a comment */;"
+    i=$((i + 1))
+done >tree/large.h
+
+# ---- what it does
+
+run 0 tour tree
+is_plain
+is_empty err
+has_pattern out '^  4 files, 1[0-9]{2} KiB, built in .*, and once more in '
+has out '  1 large one, 1'
+has out ' 25,020 tokens'
+has out ' 12,508 identifiers'
+has out ' 10,006 punctuators'
+has out ' 0 numbers'
+has out ' 1 header names'
+has out ' 2,501 comments'
+has out ' 3 stray'
+has out '2,504 distinct identifiers, used 5,005 times'
+has out ' value 2,502, '
+has out 'nesting of brackets: 1, in tree/'
+has_pattern out '^  reserved .* [.c]+ +[.c]+ +[.c]+ +[.]+ +[.]+$'
+has_pattern out '^  first build  .* c+[.]* +c+[.]* +c+[.]* +c+[.]* +v+[.]*$'
+has_pattern out '^  trimmed  .* [.]+ +[.]+ +[.]+ +[.]+ +[.]+$'
+has_pattern out '^  system calls +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+$'
+has out 'instead of'
+has_pattern out '^  holdfast +[0-9.]+ (us|ms|s) '
+has_pattern out '^  malloc, .* x  '
+has_pattern out '^  mimalloc .* (x |found)'
+
+# The same file under two names, a folder and a file in it: once each.
+run 0 tour tree/a.c tree/again.c tree/a.c tree/below/../a.c
+has out '  1 file, 56 B, built'
+lacks out 'mapped as views'
+run 0 tour -- tree/below tree/a.c
+has out '  4 files'
+
+# ---- what it refuses, and goes on
+
+run 1 tour missing.c tree/a.c
+has err 'holdfast: missing.c: No such file or directory'
+has out '  1 file, '
+mkfifo pipe
+run 1 tour pipe tree/a.c
+has err 'holdfast: pipe: neither a file nor a folder'
+has out '  1 file, '
+if [ -e /proc/self/mem ]; then
+    run 1 tour /proc/self/mem tree/a.c
+    has err 'holdfast: /proc/self/mem: Input/output error'
+    has out '  1 file, '
+    run 1 tour /proc/self/mem
+    lacks out 'other memory'
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    cp tree/a.c unreadable.c
+    mkdir closed
+    chmod 0 unreadable.c closed
+    run 1 tour unreadable.c closed tree/a.c
+    has err 'holdfast: unreadable.c: Permission denied'
+    has err 'holdfast: closed: Permission denied'
+    has out '  1 file, '
+fi
+run 1 tour tree/nothing
+has err 'holdfast: no source files there'
+is_empty out
+if [ -w /dev/full ]; then
+    "$holdfast" tour tree >/dev/full 2>err && wrong 'a full disk looks like success'
+    has err 'standard output: cannot be written'
+fi
+
+# ---- the picture
+
+run 0 tour --svg picture.svg tree
+has out 'picture.svg'
+grep -q '^<svg ' picture.svg || wrong 'there is no picture'
+grep -q 'class="view' picture.svg || wrong 'there is no view in the picture'
+for part in '>texts<' '>names<' '>table<' '>lists<' '>views<' '>first build<' '>second build<'; do
+    grep -q "$part" picture.svg || wrong "the picture lacks $part"
+done
+if command -v xmllint >/dev/null; then
+    xmllint --noout picture.svg || wrong 'the picture is not well formed'
+fi
+run 0 tour tree/a.c --svg=other.svg
+[ -s other.svg ] || wrong 'there is no picture'
+run 1 tour --svg no/such/folder.svg tree
+has err 'holdfast: no/such/folder.svg: cannot be written'
+
+# ---- usage
+
+for wrong_usage in '' 'nonsense' 'tour --svg' 'tour --svg=' 'tour --nonsense' 'tour -'; do
+    # shellcheck disable=SC2086 # several arguments each
+    run 2 $wrong_usage
+    is_empty out
+    has err 'usage: holdfast tour [--svg FILE] [FILES...]'
+done
+run 2 tour --nonsense
+has err 'unknown option: --nonsense'
+for help in --help -h 'tour --help' 'tour -h'; do
+    # shellcheck disable=SC2086
+    run 0 $help
+    is_empty err
+    has out 'usage: holdfast tour [--svg FILE] [FILES...]'
+done
+run 0 --version
+has_pattern out '^holdfast [0-9]+\.[0-9]+\.[0-9]+$'
+
+# ---- a terminal, where one can be had
+
+if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1; then
+    arguments='tour on a terminal'
+    : >err
+    TERM=xterm script -qec "'$holdfast' tour tree" /dev/null >out </dev/null
+    LC_ALL=C grep -q "$(printf '\033\\[')" out || wrong 'there is no colour'
+    TERM=xterm NO_COLOR=1 script -qec "'$holdfast' tour tree 2>/dev/null" /dev/null >out </dev/null
+    LC_ALL=C grep -q "$(printf '\033\\[')" out && wrong 'NO_COLOR is ignored'
+    TERM=dumb script -qec "'$holdfast' tour tree" /dev/null >out </dev/null
+    LC_ALL=C grep -q "$(printf '\033\\[')" out && wrong 'a dumb terminal gets escapes'
+fi
+
+[ $failures -eq 0 ] && echo 'all as it should be'
+exit $failures
