@@ -54,6 +54,7 @@ typedef struct arena_core {
     size_t huge_from; /* from this offset on the placeholder is advised */
     size_t limit;     /* offset; the header's may be lower */
     size_t peeked;    /* offset to which hf_top has shown bytes, in a checked process */
+    size_t faulting;  /* fault_after_rewind: offset below which pos never goes again */
     size_t dirty, peak, recent_peak, keep;
     size_t depth, last_scope;        /* open scopes, and the number of the newest */
     size_t scopes[SCOPES_KNOWN + 1]; /* by depth, from 1 on */
@@ -390,11 +391,12 @@ static hf_status fault_back(hf_arena *arena, size_t offset) {
     size_t from = hf_round_up(offset, core->granule);
     size_t to = hf_round_up(used(arena), core->granule);
     if (from >= to) {
-        go_back(arena, offset);
+        go_back(arena, larger(offset, core->faulting));
         return HF_OK;
     }
     go_back(arena, from);
     set_pos(arena, to);
+    core->faulting = to;
     return hf_space_clear(core->space, from, to - from);
 }
 
