@@ -75,7 +75,12 @@ test_headers(clang c c11)
 test_headers(g++ c++ c++11)
 test_headers(clang++ c++ c++11)
 
-# ---- Deliberate errors, which a checker has to report
+# ---- What is marked for a checker, and deliberate errors, which it has to report
+
+# It stands in for the sanitizer's runtime.
+if(NOT sanitizer MATCHES "address")
+    holdfast_test(test_arena_marking test_arena_marking.c LABELS arena valgrind)
+endif()
 
 set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset
     use_after_scope use_of_scratch_after_its_scope touch_beyond_pos

@@ -1,0 +1,250 @@
+/*
+ * What an arena tells AddressSanitizer, byte for byte.
+ *
+ * The library finds the sanitizer by two weak symbols. This program defines them, and so stands in for its
+ * runtime: it keeps a flag for each byte of one arena and compares them with a list of the blocks that
+ * are handed out. Every committed byte that belongs to no block has to be forbidden.
+ *
+ * Not in a build with the sanitizer, which has these symbols itself.
+ */
+#include "arena_fixture.h"
+
+enum { RESERVED = 16 * 1024 * 1024, MOST_BLOCKS = 64 };
+
+static struct {
+    hf_arena arena;
+    char *base;
+    bool forbidden[RESERVED];
+    struct {
+        size_t offset, size;
+    } blocks[MOST_BLOCKS];
+    size_t count;
+    size_t calls;
+} shadow;
+
+static void mark(const volatile void *address, size_t size, bool forbidden) {
+    size_t offset = (size_t)((const volatile char *)address - shadow.base);
+    shadow.calls++;
+    if (shadow.base == NULL || offset >= RESERVED) return;
+    CHECK(size <= RESERVED - offset);
+    memset(shadow.forbidden + offset, forbidden, size);
+}
+
+void __asan_poison_memory_region(const volatile void *address, size_t size);
+void __asan_unpoison_memory_region(const volatile void *address, size_t size);
+
+void __asan_poison_memory_region(const volatile void *address, size_t size) {
+    mark(address, size, true);
+}
+
+void __asan_unpoison_memory_region(const volatile void *address, size_t size) {
+    mark(address, size, false);
+}
+
+static void open_watched(void) {
+    memset(&shadow, 0, sizeof shadow);
+    shadow.arena = fixture_open((hf_arena_options){.reserve = RESERVED});
+    shadow.base = hf_arena_base(&shadow.arena);
+}
+
+/* Enters a block in the list. */
+static char *handed_out(void *block, size_t size) {
+    CHECK(block != NULL && shadow.count < MOST_BLOCKS);
+    shadow.blocks[shadow.count].offset = (size_t)((char *)block - shadow.base);
+    shadow.blocks[shadow.count++].size = size;
+    return block;
+}
+
+static size_t offset_of_block(size_t index) {
+    bool ends = index == shadow.count;
+    return ends ? hf_arena_get_stats(&shadow.arena).committed : shadow.blocks[index].offset;
+}
+
+static void check_flags(size_t from, size_t to, bool forbidden) {
+    for (size_t i = from; i < to; i++) {
+        if (shadow.forbidden[i] == forbidden) continue;
+        AT("byte %zu of [%zu, %zu)", i, from, to);
+        CHECK(shadow.forbidden[i] == forbidden);
+    }
+}
+
+/* Blocks are allowed, and everything between, before and behind them is not. */
+static void agrees(void) {
+    size_t end = 0;
+    for (size_t i = 0; i < shadow.count; i++) {
+        check_flags(end, shadow.blocks[i].offset, true);
+        end = shadow.blocks[i].offset + shadow.blocks[i].size;
+        check_flags(shadow.blocks[i].offset, end, false);
+    }
+    check_flags(end, offset_of_block(shadow.count), true);
+    CHECK(shadow.arena.limit == shadow.arena.pos); /* no allocation may go unnoticed */
+}
+
+static size_t room_behind(const char *bytes) {
+    return (size_t)(shadow.base + hf_arena_get_stats(&shadow.arena).committed - bytes);
+}
+
+static void blocks_are_parted_by_forbidden_bytes(void) {
+    open_watched();
+    for (size_t i = 0; i < 40; i++) {
+        size_t size = i * 7;
+        char *block = handed_out(hf_alloc(&shadow.arena, size, (size_t)1 << i % 10), size);
+        CHECK(is_aligned(block, 8)); /* the unit of the sanitizer's books */
+        agrees();
+    }
+    for (size_t i = 1; i < shadow.count; i++)
+        CHECK(shadow.blocks[i].offset >=
+              shadow.blocks[i - 1].offset + shadow.blocks[i - 1].size + 8);
+    hf_arena_close(&shadow.arena);
+    check_flags(0, RESERVED, false);
+}
+
+static void every_kind_of_block_is_marked(void) {
+    open_watched();
+    handed_out(hf_alloc_zeroed(&shadow.arena, 13, 1), 13);
+    agrees();
+    handed_out(hf_new_array(&shadow.arena, short, 9), 18);
+    agrees();
+    handed_out(hf_printf(&shadow.arena, "%d", 12345), 6);
+    agrees();
+    handed_out(hf_strdup(&shadow.arena, "text"), 5);
+    agrees();
+    handed_out(hf_resize(&shadow.arena, NULL, 0, 3 * MIB + 1, 1), 3 * MIB + 1);
+    agrees();
+    handed_out(hf_alloc(&shadow.arena, 1, HF_MAX_ALIGNMENT), 1);
+    agrees();
+    hf_arena_close(&shadow.arena);
+}
+
+static void going_back_forbids(void) {
+    open_watched();
+    handed_out(hf_alloc(&shadow.arena, 100, 1), 100);
+    hf_mark mark = hf_get_mark(&shadow.arena);
+    handed_out(hf_alloc(&shadow.arena, 200, 1), 200);
+    CHECK_STATUS(HF_OK, hf_rewind(&shadow.arena, mark));
+    shadow.count = 1;
+    agrees();
+    hf_scope scope = hf_scope_begin(&shadow.arena);
+    CHECK(hf_alloc(&shadow.arena, 3 * MIB, 1) != NULL);
+    CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    agrees();
+    CHECK_STATUS(HF_OK, hf_reset(&shadow.arena));
+    shadow.count = 0;
+    agrees();
+    CHECK_STATUS(HF_OK, hf_trim(&shadow.arena, 64 * KIB));
+    agrees();
+    handed_out(hf_alloc(&shadow.arena, 5 * MIB, 1), 5 * MIB);
+    agrees();
+    hf_arena_close(&shadow.arena);
+}
+
+static void extending_moves_the_border(void) {
+    open_watched();
+    handed_out(hf_alloc(&shadow.arena, 50, 1), 50);
+    char *block = handed_out(hf_alloc(&shadow.arena, 100, 1), 100);
+    size_t sizes[] = {101, 104, 105, 120, 121, 5000, 4999, 13, 0, 3 * MIB, 1, 1}, size = 100;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        bool zeroed = i % 2;
+        CHECK((zeroed ? hf_extend_zeroed : hf_extend)(&shadow.arena, block, size, sizes[i]));
+        shadow.blocks[1].size = size = sizes[i];
+        agrees();
+    }
+    CHECK(!hf_extend(&shadow.arena, block, 1, SIZE_MAX));
+    CHECK(!hf_extend(&shadow.arena, shadow.base, 50, 51));
+    agrees();
+    hf_arena_close(&shadow.arena);
+}
+
+/* All that a peek shows is allowed until the next call that hands out, extends or goes back. */
+static char *peek(size_t least, size_t *room) {
+    char *top = hf_top(&shadow.arena, least, room);
+    CHECK(top != NULL && *room >= least && *room < room_behind(top));
+    handed_out(top, *room);
+    agrees();
+    shadow.count--;
+    return top;
+}
+
+static void a_peek_allows_what_it_shows(void) {
+    open_watched();
+    char *block = handed_out(hf_alloc(&shadow.arena, 50, 1), 50), *top;
+    hf_mark mark = hf_get_mark(&shadow.arena);
+    size_t room, taken[] = {0, 1, 8, 1000};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        peek(10, &room);
+        top = peek(9000, &room);
+        CHECK(hf_alloc(&shadow.arena, taken[i], 1) == top);
+        handed_out(top, taken[i]);
+        agrees();
+        CHECK_STATUS(HF_OK, hf_rewind(&shadow.arena, mark));
+        shadow.count = 1;
+        agrees();
+    }
+    top = peek(9000, &room);
+    CHECK(hf_alloc(&shadow.arena, room, 1) == top);
+    handed_out(top, room);
+    agrees();
+    shadow.count--;
+    CHECK_STATUS(HF_OK, hf_rewind(&shadow.arena, mark));
+    peek(9000, &room);
+    CHECK_STATUS(HF_OK, hf_rewind(&shadow.arena, mark));
+    agrees();
+    size_t sizes[] = {51, 60, 9000, 20}, size = 50;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        peek(5000, &room);
+        CHECK(hf_extend(&shadow.arena, block, size, sizes[i]));
+        shadow.blocks[0].size = size = sizes[i];
+        agrees();
+    }
+    peek(MIB, &room);
+    CHECK_STATUS(HF_OK, hf_trim(&shadow.arena, 0));
+    CHECK_STATUS(HF_OK, hf_reset(&shadow.arena));
+    shadow.count = 0;
+    agrees();
+    hf_arena_close(&shadow.arena);
+    check_flags(0, RESERVED, false);
+}
+
+/* Pages that fault after a rewind are given to nobody any more. */
+static void pages_that_fault_are_not_marked_anew(void) {
+    memset(&shadow, 0, sizeof shadow);
+    shadow.arena =
+        fixture_open((hf_arena_options){.reserve = RESERVED, .fault_after_rewind = true});
+    shadow.base = hf_arena_base(&shadow.arena);
+    handed_out(hf_alloc(&shadow.arena, 50, 1), 50);
+    hf_mark mark = hf_get_mark(&shadow.arena);
+    for (int i = 0; i < 5; i++) {
+        CHECK(hf_alloc(&shadow.arena, 100 * KIB, 1) != NULL);
+        CHECK_STATUS(HF_OK, hf_rewind(&shadow.arena, mark));
+        check_flags(0, 50, false);
+        check_flags(50, (size_t)(shadow.arena.pos - shadow.base), true);
+    }
+    hf_arena_close(&shadow.arena);
+}
+
+static void no_size_wraps_with_a_red_zone(void) {
+    open_watched();
+    handed_out(hf_alloc(&shadow.arena, 50, 1), 50);
+    for (size_t less = 0; less < 40; less++) {
+        CHECK(hf_alloc(&shadow.arena, SIZE_MAX - less, 1) == NULL);
+        CHECK(hf_alloc(&shadow.arena, RESERVED - less, 1) == NULL);
+        CHECK(!hf_extend(&shadow.arena, shadow.base, 50, SIZE_MAX - less));
+        CHECK(hf_top(&shadow.arena, SIZE_MAX - less, NULL) == NULL);
+        CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+    }
+    agrees();
+    hf_arena_close(&shadow.arena);
+}
+
+static void it_stands_in_for_the_sanitizer(void) {
+    open_watched();
+    CHECK(hf_alloc(&shadow.arena, 1, 1) != NULL);
+    CHECK(shadow.calls > 0);
+    CHECK(!fixture_is_exact());
+    hf_arena_close(&shadow.arena);
+}
+
+CHECK_MAIN(TEST(it_stands_in_for_the_sanitizer), TEST(blocks_are_parted_by_forbidden_bytes),
+           TEST(every_kind_of_block_is_marked), TEST(going_back_forbids),
+           TEST(extending_moves_the_border), TEST(a_peek_allows_what_it_shows),
+           TEST(pages_that_fault_are_not_marked_anew), TEST(no_size_wraps_with_a_red_zone))
