@@ -394,7 +394,7 @@ static hf_status fault_back(hf_arena *arena, size_t offset) {
         go_back(arena, larger(offset, core->faulting));
         return HF_OK;
     }
-    go_back(arena, from);
+    go_back(arena, offset);
     set_pos(arena, to);
     core->faulting = to;
     return hf_space_clear(core->space, from, to - from);
