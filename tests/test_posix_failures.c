@@ -1,0 +1,577 @@
+/*
+ * The POSIX backend with the n-th system call itself failing.
+ *
+ * Its source is included here, with a macro before each system call that lets the n-th one fail
+ * with a chosen code. What strict cannot reach is reached so: the code of a system that is out of
+ * memory, of mappings, of descriptors or of disk in the middle of one step, and old kernels.
+ */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "scene.h"
+
+/* --------------------------------------------------------------------- faults --------------- */
+
+static struct faults {
+    const char *only; /* the one function that fails; NULL: any */
+    size_t nth;       /* this call fails; 0: none */
+    bool from_then_on;
+    int code;
+    size_t calls, failures;
+    bool leaves_gap;            /* an mmap that fails late, when the old mapping is gone */
+    bool ignores_exactly;       /* a kernel from before MAP_FIXED_NOREPLACE */
+    char *hint;                 /* where the next mapping is to lie */
+    const char *map_limit_path; /* read instead of /proc/sys/vm/max_map_count */
+    bool hides_proc;
+} faults;
+
+static bool fails(const char *function) {
+    if (faults.nth == 0 || (faults.only && strcmp(faults.only, function) != 0)) return false;
+    faults.calls++;
+    bool now = faults.calls == faults.nth || (faults.from_then_on && faults.calls > faults.nth);
+    faults.failures += now;
+    if (now) errno = faults.code;
+    return now;
+}
+
+static const char *path_of(const char *path) {
+    if (faults.hides_proc && strncmp(path, "/proc/", 6) == 0) return "/nowhere";
+    bool is_limit = strcmp(path, "/proc/sys/vm/max_map_count") == 0;
+    return is_limit && faults.map_limit_path ? faults.map_limit_path : path;
+}
+
+static void *map_or_fail(void *address, size_t size, int protection, int flags, int file,
+                         off_t offset) {
+    if (fails("mmap")) {
+        if (faults.leaves_gap) munmap(address, size);
+        return MAP_FAILED;
+    }
+#ifdef MAP_FIXED_NOREPLACE
+    if (faults.ignores_exactly) flags &= ~MAP_FIXED_NOREPLACE;
+#endif
+    if (faults.hint) address = faults.hint;
+    faults.hint = NULL;
+    return mmap(address, size, protection, flags, file, offset);
+}
+
+#define mmap map_or_fail
+#define munmap(...) (fails("munmap") ? -1 : munmap(__VA_ARGS__))
+#define mprotect(...) (fails("mprotect") ? -1 : mprotect(__VA_ARGS__))
+#define madvise(...) (fails("madvise") ? -1 : madvise(__VA_ARGS__))
+#define open(path, ...) (fails("open") ? -1 : open(path_of(path), __VA_ARGS__))
+#define fstat(...) (fails("fstat") ? -1 : fstat(__VA_ARGS__))
+#define fcntl(...) (fails("fcntl") ? -1 : fcntl(__VA_ARGS__))
+#define getrlimit(...) (fails("getrlimit") ? -1 : getrlimit(__VA_ARGS__))
+#define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
+#define shm_open(...) (fails("shm_open") ? -1 : shm_open(__VA_ARGS__))
+#define ftruncate(...) (fails("ftruncate") ? -1 : ftruncate(__VA_ARGS__))
+#define pwrite(...) (fails("pwrite") ? -1 : pwrite(__VA_ARGS__))
+#define posix_fallocate(...) (fails("posix_fallocate") ? faults.code : posix_fallocate(__VA_ARGS__))
+#define pthread_mutex_init(...) (fails("mutex") ? faults.code : pthread_mutex_init(__VA_ARGS__))
+
+#include "../src/backend/posix.c"
+
+#undef mmap
+#undef munmap
+#undef mprotect
+#undef madvise
+#undef open
+#undef fstat
+#undef fcntl
+#undef getrlimit
+#undef memfd_create
+#undef shm_open
+#undef ftruncate
+#undef pwrite
+#undef posix_fallocate
+#undef pthread_mutex_init
+
+static void fail_nth(const char *only, size_t nth, bool from_then_on, int code) {
+    faults = (struct faults){.only = only, .nth = nth, .from_then_on = from_then_on, .code = code};
+}
+
+static void fail_no_more(void) { faults.nth = 0; }
+
+static const char path[] = "test_posix_failures.tmp";
+
+static size_t page(void) { return granule(NULL); }
+
+/* ----------------------------------------------------------------- steps, drawn ------------- */
+
+static int step_code;
+static bool step_from_then_on, step_leaves_gap;
+
+/* A decommit that met the limit may have given the pages back; the region is committed still. */
+static void forget_pages_given_back(struct scene *scene, const struct drawn *drawn) {
+    for (size_t i = drawn->first; i < drawn->first + drawn->count; i++) {
+        const char *byte = hf_space_base(scene->space) + i * scene->granule;
+        if (scene->now.letters[i] == 'c' && *byte == 0) scene->filled[i] = 0;
+    }
+}
+
+static bool meets_failure(const struct drawn *drawn, size_t nth) {
+    struct scene scene;
+    size_t outer = check_enter("system call %zu failing with %d, from then on: %d, gap: %d", nth,
+                               step_code, step_from_then_on, step_leaves_gap);
+    scene_open(&scene, hf_backend_native(), NULL, &drawn->before);
+    fail_nth(NULL, nth, step_from_then_on, step_code);
+    faults.leaves_gap = step_leaves_gap;
+    hf_status status = drawn_run(drawn, &scene);
+    fail_no_more();
+    if (status != HF_OK) {
+        CHECK(faults.failures > 0);
+        CHECK(status == HF_NO_MEMORY || (status == HF_MAP_LIMIT && step_code == ENOMEM));
+        CHECK_EQUAL(step_code, hf_last_error().os_code);
+        if (status == HF_MAP_LIMIT) forget_pages_given_back(&scene, drawn);
+        scene_expect(&scene, &drawn->before);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
+    }
+    scene_expect(&scene, &drawn->after);
+    scene_close(&scene);
+    check_leave(outer);
+    return faults.failures > 0;
+}
+
+static void fail_each_call(const struct drawn *drawn) {
+    size_t nth = 1;
+    while (meets_failure(drawn, nth)) nth++;
+    CHECK(nth > 1);
+}
+
+static void fail_each_call_in_every_way(const struct step *step, const char *drawing) {
+    static const int codes[] = {ENOMEM, EAGAIN};
+    for (size_t i = 0; i < 4; i++) {
+        step_code = codes[i % 2];
+        step_from_then_on = i / 2;
+        drawing_each(step, drawing, fail_each_call);
+    }
+}
+
+static void a_refused_commit_leaves_a_placeholder(void) {
+    fail_each_call_in_every_way(&step_commit, "p p     c|p p|c     v|p|v\n"
+                                              "---       ---         -  \n"
+                                              "c c     c|c c|c     v|c|v\n");
+    fail_each_call_in_every_way(&step_place, "p p     p p p     c|p p p|v\n"
+                                             "---     ---           -    \n"
+                                             "c c     c c|p     c|p|c|p|v\n");
+}
+
+static void a_refused_decommit_leaves_it_committed(void) {
+    fail_each_call_in_every_way(&step_decommit, "c c     c c c     p|c c c|p\n"
+                                                "---       -         ---    \n"
+                                                "p p     c|p|c     p|p p|c|p\n");
+    fail_each_call_in_every_way(&step_clear, "c c     c c c     p|c c c|p\n"
+                                             "---       -         ---    \n"
+                                             "p p     c|p|c     p p p|c|p\n");
+}
+
+static void a_refused_map_leaves_a_placeholder(void) {
+    fail_each_call_in_every_way(&step_map, "p p     c|p p|c     p|p|p\n"
+                                           "---       ---         -  \n"
+                                           "v v     c|v v|c     p|v|p\n");
+    fail_each_call_in_every_way(&step_place_file, "p p     p p p     c|p p p|v\n"
+                                                  "---     ---           -    \n"
+                                                  "v v     v v|p     c|p|v|p|v\n");
+}
+
+static void a_refused_unmap_leaves_a_view(void) {
+    fail_each_call_in_every_way(&step_unmap, "v v     c|r r|c     p|w|p\n"
+                                             "---       ---         -  \n"
+                                             "p p     c|p p|c     p|p|p\n");
+}
+
+/* The system lost the placeholder while it failed to put the view there: it is put back. */
+static void a_gap_is_covered_again(void) {
+    step_leaves_gap = true;
+    step_from_then_on = false;
+    step_code = ENOMEM;
+    drawing_each(&step_map,
+                 "p p     c|p p|c     p|p|p\n"
+                 "---       ---         -  \n"
+                 "v v     c|v v|c     p|v|p\n",
+                 fail_each_call);
+    step_leaves_gap = false;
+}
+
+/* A commit that got half-way: the first page was permitted before the second was refused. */
+static void half_a_commit_is_taken_back(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("p p", 3);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    char *second = hf_space_base(scene.space) + scene.granule;
+    CHECK(munmap(second, scene.granule) == 0);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 2 * scene.granule));
+    CHECK(mmap(second, scene.granule, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+          second);
+    scene_expect(&scene, &picture);
+    scene_close(&scene);
+}
+
+/* ----------------------------------------------------------------- reservations ------------- */
+
+static hf_report report;
+
+static void *reserve_somewhere(size_t size) {
+    void *address;
+    CHECK_STATUS(HF_OK, reserve(NULL, NULL, size, &address, &report));
+    CHECK_EQUAL(0, (uintptr_t)address % HF_BASE_ALIGNMENT);
+    return address;
+}
+
+static bool is_taken(char *address, size_t size) {
+    void *got = mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(got != MAP_FAILED && munmap(got, size) == 0);
+    return got != address;
+}
+
+static void a_refused_reservation_takes_nothing(void) {
+    static const int codes[] = {ENOMEM, EAGAIN};
+    void *const untouched = &report, *address = untouched;
+    char *base = reserve_somewhere(16 * HF_BASE_ALIGNMENT);
+    release(NULL, base, 16 * HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    for (size_t i = 0; i < 2; i++) {
+        fail_nth("mmap", 1, false, codes[i]);
+        CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, NULL, page(), &address, &report));
+        CHECK_EQUAL(codes[i], report.os_code);
+        fail_nth("mmap", 1, false, codes[i]);
+        CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, base, page(), &address, &report));
+        CHECK(!is_taken(base, 16 * HF_BASE_ALIGNMENT));
+        fail_nth("mmap", 2, false, codes[i]); /* the first try was not aligned */
+        faults.hint = base + page();
+        CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, NULL, page(), &address, &report));
+        CHECK(!is_taken(base, 16 * HF_BASE_ALIGNMENT));
+    }
+    CHECK(address == untouched);
+    fail_no_more();
+}
+
+/* |  slack  |     size     | slack |  with all of the slack below, above, or on both sides. */
+static void the_slack_goes_back(void) {
+    size_t unit = HF_BASE_ALIGNMENT, size = 2 * unit;
+    char *base = reserve_somewhere(16 * unit);
+    void *address;
+    release(NULL, base, 16 * unit, HF_PLACEHOLDER);
+    for (size_t below = 0; below < unit; below += unit / 4) {
+        faults = (struct faults){.hint = base + page()};
+        void *unaligned = map_memory(NULL, size, PROT_NONE, 0, &report);
+        CHECK(unaligned == base + page() && munmap(unaligned, size) == 0);
+        faults.hint = base + 4 * unit + below;
+        CHECK_STATUS(HF_OK, reserve_aligned(size, unit, &address, &report));
+        CHECK(address == base + (below ? 5 : 4) * unit);
+        CHECK(!is_taken(base, 4 * unit) && !is_taken((char *)address + size, 4 * unit));
+        CHECK(is_taken(address, page()));
+        release(NULL, address, size, HF_PLACEHOLDER);
+    }
+    CHECK_STATUS(HF_NO_ADDRESS, reserve_aligned(SIZE_MAX - page() + 1, unit, &address, &report));
+}
+
+/* A base that is taken, on a kernel that takes the base for a mere wish. */
+static void an_old_kernel_is_not_believed(void) {
+    char *taken = reserve_somewhere(HF_BASE_ALIGNMENT);
+    void *address = NULL;
+    faults = (struct faults){.ignores_exactly = true};
+    CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, taken, HF_BASE_ALIGNMENT, &address, &report));
+    CHECK_EQUAL(EEXIST, report.os_code);
+    CHECK(address == NULL);
+    release(NULL, taken, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    CHECK_STATUS(HF_OK, reserve(NULL, taken, HF_BASE_ALIGNMENT, &address, &report));
+    CHECK(address == taken);
+    release(NULL, taken, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    faults.ignores_exactly = false;
+}
+
+/* Addresses that cannot go back keep no memory at least, where the system knows how. */
+static void a_refused_release_gives_the_pages_back(void) {
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    CHECK_STATUS(HF_OK, commit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    *base = 'x';
+    fail_nth("munmap", 1, false, ENOMEM);
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_COMMITTED);
+    fail_no_more();
+    CHECK_EQUAL(LINUX ? 0 : 'x', *base);
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_COMMITTED);
+    CHECK(!is_taken(base, HF_BASE_ALIGNMENT));
+}
+
+/* -------------------------------------------------------------- two kinds of ENOMEM --------- */
+
+static void write_file(const char *text) {
+    unlink(path);
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    CHECK(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+    close(file);
+}
+
+/* A refused step where the system allows so many mappings; NULL: where it does not say. */
+static void expect_statuses(const char *limit, hf_status memory, hf_status addresses) {
+    void *address;
+    write_file(limit ? limit : "");
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    for (int i = 0; i < 4; i++) {
+        fail_nth(NULL, 1, false, ENOMEM);
+        faults.map_limit_path = path;
+        faults.hides_proc = limit == NULL;
+        hf_status status = i == 0   ? commit(NULL, base, page(), &report)
+                           : i == 1 ? map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report)
+                           : i == 2 ? take_pages(NULL, page(), &address, &report)
+                                    : reserve(NULL, NULL, page(), &address, &report);
+        size_t outer = check_enter("limit %s, call %d", limit ? limit : "unknown", i);
+        CHECK_STATUS(i < 3 ? memory : addresses, status);
+        CHECK_EQUAL(ENOMEM, report.os_code);
+        check_leave(outer);
+    }
+    faults = (struct faults){0};
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    unlink(path);
+}
+
+static void the_limit_on_mappings_is_told_from_that_on_memory(void) {
+    hf_status at_limit = LINUX ? HF_MAP_LIMIT : HF_NO_MEMORY;
+    expect_statuses("10\n", at_limit, LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
+    expect_statuses("10", at_limit, LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
+    expect_statuses("1000000\n", HF_NO_MEMORY, HF_NO_ADDRESS);
+    expect_statuses(NULL, HF_NO_MEMORY, HF_NO_ADDRESS);
+}
+
+/* ----------------------------------------------------------------------- hints -------------- */
+
+static void expect_advice(int code, hf_advice advice, hf_status expected) {
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    size_t outer = check_enter("advice %d failing with %d", (int)advice, code);
+    CHECK_STATUS(HF_OK, commit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    base[1] = 'x';
+    fail_nth("madvise", code ? 1 : 0, false, code);
+    CHECK_STATUS(expected, advise(NULL, base, HF_BASE_ALIGNMENT, advice, &report));
+    if (expected != HF_OK && code) CHECK_EQUAL(code, report.os_code);
+    fail_no_more();
+    CHECK(base[1] == 'x' && base[page()] == 0);
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_COMMITTED);
+    check_leave(outer);
+}
+
+/* A kernel that cannot populate has its pages touched; one without huge pages says so. */
+static void hints_are_refused_in_words(void) {
+    expect_advice(0, HF_ADVISE_POPULATE, HF_OK);
+    if (LINUX) {
+        expect_advice(EINVAL, HF_ADVISE_POPULATE, HF_OK);
+        expect_advice(ENOMEM, HF_ADVISE_POPULATE, HF_NO_MEMORY);
+        expect_advice(EAGAIN, HF_ADVISE_POPULATE, HF_NO_MEMORY);
+        expect_advice(EINVAL, HF_ADVISE_HUGE, HF_UNSUPPORTED);
+        expect_advice(EINVAL, HF_ADVISE_NO_HUGE, HF_UNSUPPORTED);
+        expect_advice(ENOMEM, HF_ADVISE_HUGE, HF_NO_MEMORY);
+    } else {
+        expect_advice(0, HF_ADVISE_HUGE, HF_UNSUPPORTED);
+        expect_advice(0, HF_ADVISE_NO_HUGE, HF_UNSUPPORTED);
+    }
+}
+
+/* ----------------------------------------------------------------------- files -------------- */
+
+static int plain; /* a descriptor to take handles from */
+
+static hf_status open_plain(intptr_t *file, uint64_t *size) {
+    return file_open(NULL, path, HF_READ_WRITE, file, size, &report);
+}
+static hf_status take_handle(intptr_t *file, uint64_t *size) {
+    return file_duplicate(NULL, plain, HF_READ_WRITE, file, size, &report);
+}
+static hf_status create_new(intptr_t *file, uint64_t *size) {
+    unlink(path);
+    *size = 10000;
+    return file_create(NULL, path, *size, file, &report);
+}
+static hf_status create_shared(intptr_t *file, uint64_t *size) {
+    *size = 10000;
+    return file_create_shared(NULL, *size, file, &report);
+}
+
+typedef hf_status way_to_file(intptr_t *, uint64_t *);
+
+static const struct {
+    int code;
+    hf_status status;
+} file_codes[] = {{ENOSPC, HF_NO_SPACE},  {EDQUOT, HF_NO_SPACE}, {EFBIG, HF_NO_SPACE},
+                  {ENOMEM, HF_NO_MEMORY}, {EIO, HF_IO},          {EMFILE, HF_IO},
+                  {EACCES, HF_IO}};
+
+static int lowest_descriptor(void) {
+    int lowest = dup(STDIN_FILENO);
+    CHECK(lowest >= 0 && close(lowest) == 0);
+    return lowest;
+}
+
+static bool file_meets_failure(way_to_file *way, size_t nth, size_t which) {
+    int lowest = lowest_descriptor();
+    intptr_t file = -1;
+    uint64_t size;
+    fail_nth(NULL, nth, false, file_codes[which].code);
+    hf_status status = way(&file, &size);
+    bool met = faults.failures > 0;
+    fail_no_more();
+    if (status == HF_OK) {
+        CHECK_EQUAL(10000, size);
+        CHECK(fcntl((int)file, F_GETFD) & FD_CLOEXEC);
+        file_close(NULL, file);
+    } else {
+        /* a handle that cannot even be asked is none */
+        bool is_no_handle = way == take_handle && nth == 1;
+        CHECK_STATUS(is_no_handle ? HF_INVALID : file_codes[which].status, status);
+        CHECK_EQUAL(file_codes[which].code, report.os_code);
+        CHECK(way != create_new || access(path, F_OK) != 0);
+    }
+    CHECK_EQUAL(lowest, lowest_descriptor());
+    return met;
+}
+
+static void a_refused_file_leaves_nothing_behind(void) {
+    static way_to_file *const ways[] = {open_plain, take_handle, create_shared, create_new};
+    static const size_t least_calls[] = {2, 3, 2, 2};
+    write_file("");
+    plain = open(path, O_RDWR);
+    CHECK(plain >= 0 && ftruncate(plain, 10000) == 0);
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+        for (size_t which = 0; which < sizeof file_codes / sizeof *file_codes; which++) {
+            size_t nth = 1, outer = check_enter("way %zu, code %d", way, file_codes[which].code);
+            while (file_meets_failure(ways[way], nth, which)) nth++;
+            CHECK(nth > least_calls[way]);
+            check_leave(outer);
+        }
+    close(plain);
+    unlink(path);
+}
+
+static void expect_blocks_of_zeros(size_t size) {
+    struct stat status;
+    char byte;
+    CHECK(stat(path, &status) == 0);
+    CHECK_EQUAL(size, status.st_size);
+    CHECK((size_t)status.st_blocks * 512 >= size);
+    int file = open(path, O_RDONLY);
+    for (off_t offset = 0; offset < (off_t)size; offset += 997)
+        CHECK(pread(file, &byte, 1, offset) == 1 && byte == 0);
+    close(file);
+}
+
+/* A call that was interrupted is made again; where blocks can't be allocated they are written. */
+static void blocks_are_written_where_they_cannot_be_allocated(void) {
+    static const int codes[] = {EOPNOTSUPP, EINVAL, EINTR};
+    static const size_t sizes[] = {1, 65536, 65537, 300000};
+    for (size_t i = 0; i < 12; i++) {
+        intptr_t file;
+        unlink(path);
+        fail_nth("posix_fallocate", 1, false, codes[i % 3]);
+        CHECK_STATUS(HF_OK, file_create(NULL, path, sizes[i / 3], &file, &report));
+        CHECK_EQUAL(1, faults.failures);
+        expect_blocks_of_zeros(sizes[i / 3]);
+        file_close(NULL, file);
+    }
+    unlink(path);
+    fail_no_more();
+}
+
+static int written_code; /* what write_zeros says when its n-th pwrite fails with a code */
+
+static void write_with_failure(size_t nth, int code) {
+    write_file("");
+    int file = open(path, O_RDWR);
+    fail_nth("pwrite", nth, false, code);
+    written_code = write_zeros(file, 200000);
+    CHECK_EQUAL(1, faults.failures);
+    fail_no_more();
+    close(file);
+}
+
+static void writing_blocks_can_fail(void) {
+    for (size_t nth = 1; nth <= 4; nth++) { /* four pieces of 64 KiB */
+        write_with_failure(nth, ENOSPC);
+        CHECK_EQUAL(ENOSPC, written_code);
+        write_with_failure(nth, EINTR);
+        CHECK_EQUAL(0, written_code);
+        expect_blocks_of_zeros(200000);
+    }
+    unlink(path);
+}
+
+/* A limit that cannot be asked is none. */
+static void an_unknown_size_limit_is_none(void) {
+    intptr_t file;
+    unlink(path);
+    fail_nth("getrlimit", 1, true, EINVAL);
+    CHECK_STATUS(HF_OK, file_create(NULL, path, 10000, &file, &report));
+    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
+    file_close(NULL, file);
+    fail_no_more();
+    unlink(path);
+}
+
+/* ------------------------------------------------------------------- the others ------------- */
+
+static void a_lock_can_be_refused(void) {
+    hf_lock storage;
+    hf_space *space = NULL;
+    fail_nth("mutex", 1, false, EAGAIN);
+    CHECK_STATUS(HF_NO_MEMORY, lock_open(NULL, &storage, &report));
+    CHECK_EQUAL(EAGAIN, report.os_code);
+    fail_nth("mutex", 1, false, EAGAIN);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK(space == NULL);
+    fail_no_more();
+}
+
+#if LINUX
+
+static void without_proc_nothing_is_proved(void) {
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    faults = (struct faults){.hides_proc = true};
+    CHECK_STATUS(HF_IO, hf_space_check(space));
+    CHECK_EQUAL(ENOENT, hf_last_error().os_code);
+    faults = (struct faults){0};
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+#define PECULIAR_TEST TEST(without_proc_nothing_is_proved)
+
+#else
+
+/* Another process may have taken the name: the next one is tried, though not for ever. */
+static void names_of_shared_memory_are_tried(void) {
+    intptr_t file;
+    fail_nth("shm_open", 1, false, EEXIST);
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
+    file_close(NULL, file);
+    fail_nth("shm_open", 1, true, EEXIST);
+    CHECK_STATUS(HF_IO, file_create_shared(NULL, 10000, &file, &report));
+    CHECK_EQUAL(EEXIST, report.os_code);
+    fail_no_more();
+}
+
+#define PECULIAR_TEST TEST(names_of_shared_memory_are_tried)
+
+#endif
+
+CHECK_MAIN(TEST(a_refused_commit_leaves_a_placeholder),
+           TEST(a_refused_decommit_leaves_it_committed), TEST(a_refused_map_leaves_a_placeholder),
+           TEST(a_refused_unmap_leaves_a_view), TEST(a_gap_is_covered_again),
+           TEST(half_a_commit_is_taken_back), TEST(a_refused_reservation_takes_nothing),
+           TEST(the_slack_goes_back), TEST(an_old_kernel_is_not_believed),
+           TEST(a_refused_release_gives_the_pages_back),
+           TEST(the_limit_on_mappings_is_told_from_that_on_memory),
+           TEST(hints_are_refused_in_words), TEST(a_refused_file_leaves_nothing_behind),
+           TEST(blocks_are_written_where_they_cannot_be_allocated), TEST(writing_blocks_can_fail),
+           TEST(an_unknown_size_limit_is_none), PECULIAR_TEST, TEST(a_lock_can_be_refused))
