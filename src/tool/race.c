@@ -215,11 +215,8 @@ static void print_row(const struct race *race, size_t kind, const char *name) {
     for (size_t number = RUN_TIME; number <= RUN_PEAK_BYTES; number++) {
         uint64_t own = median(race, kind, number), best = median(race, 0, number);
         double ratio = best > 0 ? (double)own / (double)best : 0;
-        printf("%12s", formats[number](value, own));
-        if (kind > 0)
-            printf(" %6.2f x", ratio);
-        else
-            printf(" %8s", "");
+        printf("%*s", kind > 0 || number == RUN_TIME ? 12 : 21, formats[number](value, own));
+        if (kind > 0) printf(" %6.2f x", ratio);
     }
     printf("\n");
 }

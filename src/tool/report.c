@@ -41,8 +41,8 @@ static void report_tokens(const struct totals *totals) {
     printf("\n  %14s tokens\n", format_count(count, sum));
     for (size_t i = 0; i < TOKEN_KINDS; i++) {
         bool line_ends = i % 3 == 2;
-        printf("  %14s %-14s%s", format_count(count, totals->tokens[order[i]]), kinds[order[i]],
-               line_ends ? "\n" : "");
+        printf("  %14s %-*s%s", format_count(count, totals->tokens[order[i]]), line_ends ? 0 : 14,
+               kinds[order[i]], line_ends ? "\n" : "");
     }
 }
 
