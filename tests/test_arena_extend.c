@@ -318,6 +318,35 @@ static void resize_copies_another_block(void) {
     hf_arena_close(&arena);
 }
 
+static void resize_gives_the_alignment_asked_for(void) {
+    hf_arena arena = open_small();
+    CHECK(hf_alloc(&arena, 1, 1) != NULL);
+    for (size_t align = 1; align <= HF_MAX_ALIGNMENT; align *= 4) {
+        char *block = hf_resize(&arena, NULL, 0, 100, 1), *next;
+        fill(block, 100, 1);
+        next = hf_resize(&arena, block, 100, 200, align);
+        CHECK(next != NULL && is_aligned(next, align) && holds(next, 100, 1));
+        CHECK((next == block) == is_aligned(block, align));
+        CHECK(hf_resize(&arena, next + 1, 199, 100, align) == next + 1 || align == 1);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, 1));
+    }
+    hf_arena_close(&arena);
+}
+
+static void resize_with_another_alignment_is_invalid(void) {
+    hf_arena arena = open_small();
+    char *block = hf_alloc(&arena, 100, 8);
+    size_t aligns[] = {0, 3, HF_MAX_ALIGNMENT * 2, SIZE_MAX}, sizes[] = {0, 100, 200, SIZE_MAX};
+    struct snapshot before = snapshot_of(&arena);
+    for (size_t i = 0; i < 16; i++) {
+        AT("%zu bytes at %zu", sizes[i % 4], aligns[i / 4]);
+        CHECK(hf_resize(&arena, block, 100, sizes[i % 4], aligns[i / 4]) == NULL);
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+        check_unchanged(&arena, &before);
+    }
+    hf_arena_close(&arena);
+}
+
 static void resize_never_copies_to_shrink(void) {
     hf_arena arena = open_small();
     char *first = hf_alloc(&arena, 100, 8), *last = hf_alloc(&arena, 1000, 8);
@@ -387,5 +416,6 @@ CHECK_MAIN(TEST(the_last_block_grows_in_place), TEST(a_block_of_no_bytes_grows),
            TEST(zeroed_growth_clears_nothing_above_the_dirty_line),
            TEST(bytes_that_were_grown_are_dirty), TEST(resize_of_null_allocates),
            TEST(resize_extends_the_last_block), TEST(resize_copies_another_block),
-           TEST(resize_never_copies_to_shrink), TEST(a_failed_resize_keeps_the_old_block),
-           TEST(resize_of_foreign_blocks_is_invalid))
+           TEST(resize_gives_the_alignment_asked_for),
+           TEST(resize_with_another_alignment_is_invalid), TEST(resize_never_copies_to_shrink),
+           TEST(a_failed_resize_keeps_the_old_block), TEST(resize_of_foreign_blocks_is_invalid))

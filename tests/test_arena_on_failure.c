@@ -207,10 +207,13 @@ static bool always_again(hf_arena *arena) {
     return plan.calls < 1000;
 }
 
-/* No rewind makes an alignment valid: whether it is asked again or not, an end comes. */
-static void invalid_arguments_fail_in_the_end(void) {
+/* No rewind makes an alignment valid: the answer counts for nothing. */
+static void after_invalid_there_is_no_second_try(void) {
     hf_arena arena = open_with(always_again);
-    CHECK(hf_alloc(&arena, 10, 3) == NULL);
+    CHECK(hf_alloc(&arena, 10, 3) == NULL && plan.calls == 1);
+    CHECK(hf_alloc_array(&arena, 10, 10, 0) == NULL && plan.calls == 2);
+    CHECK(hf_resize(&arena, NULL, 0, 10, SIZE_MAX) == NULL && plan.calls == 3);
+    CHECK(hf_strdup(&arena, NULL) == NULL && plan.calls == 4);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     hf_arena_close(&arena);
 }
@@ -303,6 +306,6 @@ CHECK_MAIN(TEST(false_makes_it_null), TEST(without_one_it_is_null),
            TEST(it_is_told_of_a_refusing_system), TEST(it_is_told_of_invalid_arguments),
            TEST(it_is_not_asked_without_a_failure), TEST(true_tries_again),
            TEST(it_is_asked_until_it_gives_up_or_succeeds), TEST(a_limit_can_be_raised),
-           TEST(invalid_arguments_fail_in_the_end), TEST(it_may_use_the_arena),
+           TEST(after_invalid_there_is_no_second_try), TEST(it_may_use_the_arena),
            TEST(it_may_close_the_arena), TEST(it_may_leave_by_longjmp),
            TEST(extend_and_ensure_never_ask))

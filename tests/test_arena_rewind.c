@@ -161,6 +161,26 @@ static void rewound_pages_are_never_used_again(void) {
     hf_arena_close(&arena);
 }
 
+/* Marks that were taken within what was handed back since. */
+static void an_old_mark_leads_to_no_page_that_faults(void) {
+    size_t granule = fixture_granule();
+    hf_arena arena = open_faulting();
+    hf_mark marks[50];
+    for (int i = 0; i < 50; i++) {
+        marks[i] = hf_get_mark(&arena);
+        CHECK(hf_alloc(&arena, granule / 3, 1) != NULL);
+    }
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, marks[3]));
+    char *end = arena.pos;
+    for (int i = 50; i-- > 0;) {
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, marks[i]));
+        char *block = hf_alloc(&arena, 100, 1);
+        CHECK(block >= end);
+        fill(block, 100, 1);
+    }
+    hf_arena_close(&arena);
+}
+
 static void memory_after_a_rewind_is_zero(void) {
     size_t granule = fixture_granule();
     hf_arena arena = open_faulting();
@@ -227,5 +247,6 @@ CHECK_MAIN(TEST(marks_compare_like_their_times), TEST(rewinding_hands_the_same_b
            TEST(rewinding_releases_nothing_and_costs_no_call), TEST(a_mark_above_pos_is_invalid),
            TEST(a_mark_that_was_passed_is_gone), TEST(every_position_can_be_gone_back_to),
            TEST(rewound_pages_fault), TEST(rewound_pages_are_never_used_again),
-           TEST(memory_after_a_rewind_is_zero), TEST(less_than_a_page_is_rewound_as_ever),
-           TEST(a_refused_release_is_returned), TEST(scopes_and_resets_make_pages_fault_too))
+           TEST(an_old_mark_leads_to_no_page_that_faults), TEST(memory_after_a_rewind_is_zero),
+           TEST(less_than_a_page_is_rewound_as_ever), TEST(a_refused_release_is_returned),
+           TEST(scopes_and_resets_make_pages_fault_too))

@@ -155,7 +155,19 @@ static void a_scope_that_was_rewound_past_changes_nothing(void) {
     hf_arena_close(&arena);
 }
 
-static void a_scope_of_no_arena_is_refused(void) { CHECK(hf_scope_end((hf_scope){0}) != HF_OK); }
+static void a_scope_of_no_arena_is_refused(void) {
+    hf_arena arena = {0};
+    hf_scope of_closed = hf_scope_begin(&arena);
+    CHECK_STATUS(HF_STATE, hf_scope_end(of_closed));
+    CHECK_STATUS(HF_STATE, hf_scope_end((hf_scope){0}));
+    arena = open_arena();
+    is_over(of_closed);
+    hf_scope open = hf_scope_begin(&arena);
+    CHECK(hf_alloc(&arena, 10, 1) != NULL);
+    is_over(of_closed);
+    CHECK_STATUS(HF_OK, hf_scope_end(open));
+    hf_arena_close(&arena);
+}
 
 static void scopes_of_two_arenas_are_independent(void) {
     hf_arena one = open_arena(), two = open_arena();

@@ -69,6 +69,7 @@ static void copies_bytes(void) {
 
 static void a_null_text_is_invalid(void) {
     hf_arena arena = open_arena(MIB);
+    CHECK(hf_memdup(&arena, NULL, 0) != NULL);
     CHECK(hf_alloc(&arena, 3, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
     CHECK(hf_strdup(&arena, NULL) == NULL);
@@ -77,6 +78,14 @@ static void a_null_text_is_invalid(void) {
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     CHECK(hf_strndup(&arena, NULL, 0) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(hf_memdup(&arena, NULL, 1) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    const char *volatile no_format = NULL;
+    va_list no_arguments;
+    memset(&no_arguments, 0, sizeof no_arguments);
+    CHECK(hf_vprintf(&arena, no_format, no_arguments) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK_EQUAL(5, refusals.count);
     check_unchanged(&arena, &before);
     hf_arena_close(&arena);
 }
