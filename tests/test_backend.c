@@ -189,6 +189,26 @@ static void an_array_refuses_in_its_own_name(void) {
     CHECK(array_backend_is_unused(&array));
 }
 
+/* The last page of the largest file that can be: rounding its size up would wrap. */
+static void a_file_as_large_as_can_be(void) {
+    static struct array_backend array;
+    hf_space_options options = {.backend = &array.backend};
+    uint64_t end = UINT64_MAX - 4095;
+    hf_space *space;
+    hf_file *file;
+    array_backend_init(&array, 4096);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * 4096, &options));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, UINT64_MAX, &array.backend));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_space_map(space, 0, 2 * 4096, file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_UNSUPPORTED,
+                 hf_space_map(space, 0, 2 * 4096, file, end - 2 * 4096, HF_READ_ONLY));
+    CHECK_STATUS(HF_INVALID, hf_space_map(space, 0, 2 * 4096, file, end - 4096, HF_READ_ONLY));
+    CHECK_STATUS(HF_INVALID, hf_space_map(space, 0, 2 * 4096, file, end, HF_READ_ONLY));
+    hf_file_close(file);
+    hf_space_close(space);
+    CHECK(array_backend_is_unused(&array));
+}
+
 /* The array has a check of its own: what is marked behind the library's back is found. */
 static void an_array_finds_lies(void) {
     static struct array_backend array;
@@ -230,4 +250,4 @@ static void strict_over_an_array(void) {
 CHECK_MAIN(TEST(a_quota_refuses_in_its_own_name), TEST(reported_calls_are_counted),
            TEST(optional_functions_may_be_missing), TEST(any_granule_carries_a_space),
            TEST(an_array_carries_many_regions), TEST(an_array_refuses_in_its_own_name),
-           TEST(an_array_finds_lies), TEST(strict_over_an_array))
+           TEST(a_file_as_large_as_can_be), TEST(an_array_finds_lies), TEST(strict_over_an_array))

@@ -31,10 +31,10 @@ static struct faults {
     bool from_then_on;
     int code;
     size_t calls, failures;
-    bool leaves_gap;            /* an mmap that fails late, when the old mapping is gone */
-    bool ignores_exactly;       /* a kernel from before MAP_FIXED_NOREPLACE */
-    char *hint;                 /* where the next mapping is to lie */
-    const char *map_limit_path; /* read instead of /proc/sys/vm/max_map_count */
+    bool leaves_gap;                    /* an mmap that fails late, when the old mapping is gone */
+    bool ignores_exactly;               /* a kernel from before MAP_FIXED_NOREPLACE */
+    char *hint;                         /* where the next mapping is to lie */
+    const char *replaced, *replacement; /* the one is read, the other is opened */
     bool hides_proc;
 } faults;
 
@@ -49,8 +49,8 @@ static bool fails(const char *function) {
 
 static const char *path_of(const char *path) {
     if (faults.hides_proc && strncmp(path, "/proc/", 6) == 0) return "/nowhere";
-    bool is_limit = strcmp(path, "/proc/sys/vm/max_map_count") == 0;
-    return is_limit && faults.map_limit_path ? faults.map_limit_path : path;
+    bool is_replaced = faults.replaced && strcmp(path, faults.replaced) == 0;
+    return is_replaced ? faults.replacement : path;
 }
 
 static void *map_or_fail(void *address, size_t size, int protection, int flags, int file,
@@ -322,7 +322,8 @@ static void expect_statuses(const char *limit, hf_status memory, hf_status addre
     char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
     for (int i = 0; i < 4; i++) {
         fail_nth(NULL, 1, false, ENOMEM);
-        faults.map_limit_path = path;
+        faults.replaced = "/proc/sys/vm/max_map_count";
+        faults.replacement = path;
         faults.hides_proc = limit == NULL;
         hf_status status = i == 0   ? commit(NULL, base, page(), &report)
                            : i == 1 ? map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report)
@@ -545,7 +546,24 @@ static void without_proc_nothing_is_proved(void) {
     hf_space_close(space);
 }
 
-#define PECULIAR_TEST TEST(without_proc_nothing_is_proved)
+/* A list that ends too early, or has no number where one belongs, agrees with no region. */
+static void a_list_cut_short_is_a_difference(void) {
+    static const char *const lists[] = {"", "0-ffffffff rw-p 00000000", "0-1000 r--p 0 0:0 0\n"};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        write_file(lists[i]);
+        faults = (struct faults){.replaced = "/proc/self/maps", .replacement = path};
+        CHECK_STATUS(HF_CORRUPT, hf_space_check(space));
+        CHECK_EQUAL(0, hf_last_error().offset);
+        faults = (struct faults){0};
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+    }
+    hf_space_close(space);
+    unlink(path);
+}
+
+#define PECULIAR_TEST TEST(without_proc_nothing_is_proved), TEST(a_list_cut_short_is_a_difference)
 
 #else
 

@@ -224,6 +224,8 @@ static void damage_is_found(void) {
     CHECK_FINDS(300, middle->previous->next, NULL);
     CHECK_FINDS(root->offset, root->height, root->height + 1);
     CHECK_FINDS(root->offset, root->height, 0);
+    CHECK_FINDS(root->left->offset, root->left->height, root->left->height + 1);
+    CHECK_FINDS(root->offset, root->right->height, root->right->height + 1);
     CHECK_FINDS(root->offset, root->left, NULL);
     CHECK_FINDS(root->offset, root->right, NULL);
     CHECK_FINDS(root->offset, root->right, root->left);

@@ -147,14 +147,14 @@ static hf_status tell_pages(const hf_backend *self, size_t size, void **address,
     return status;
 }
 
-/* Changes each word of the records that holds `value`, one at a time, and puts it back; returns
- * how often the check said CORRUPT for this reason. */
-static size_t lies_found(hf_space *space, const struct telling *telling, size_t value,
+/* Changes each word of the records that holds `value` to a lie, one at a time, and puts it back;
+ * returns how often the check said CORRUPT for this reason. */
+static size_t lies_found(hf_space *space, const struct telling *telling, size_t value, size_t lie,
                          const char *proof) {
     size_t *words = telling->pages, found = 0;
     for (size_t i = 0; i < telling->size / sizeof *words; i++) {
         if (words[i] != value) continue;
-        words[i] += hf_space_granule(space);
+        words[i] = lie;
         if (hf_space_check(space) == HF_CORRUPT && strcmp(proof, hf_last_error().call) == 0)
             found++;
         words[i] = value;
@@ -175,10 +175,14 @@ static void books_that_lie_are_found(void) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 1000 * g, &options));
     CHECK_STATUS(HF_OK, hf_space_place(space, 301 * g, 53 * g));
     CHECK_STATUS(HF_OK, hf_space_place_file(space, 354 * g, 71 * g, file, 0, HF_READ_ONLY));
-    CHECK_EQUAL(1, lies_found(space, &telling, 53 * g, "the statistics"));
-    CHECK_EQUAL(1, lies_found(space, &telling, 71 * g, "the statistics"));
-    CHECK_EQUAL(1, lies_found(space, &telling, 876 * g, "the statistics"));
-    CHECK(lies_found(space, &telling, 301 * g, "the statistics") >= 1); /* where a region begins */
+    static const char sums[] = "the statistics", map[] = "the region map";
+    CHECK_EQUAL(1, lies_found(space, &telling, 53 * g, 54 * g, sums));
+    CHECK_EQUAL(1, lies_found(space, &telling, 71 * g, 70 * g, sums));
+    CHECK_EQUAL(1, lies_found(space, &telling, 876 * g, 0, sums));
+    CHECK_EQUAL(1, lies_found(space, &telling, 301 * g, 302 * g, sums)); /* where it begins */
+    CHECK_EQUAL(1, lies_found(space, &telling, 301 * g, 354 * g, map));
+    CHECK_EQUAL(1, lies_found(space, &telling, 301 * g, 2000 * g, map));
+    CHECK_EQUAL(1, lies_found(space, &telling, (size_t)file, 0, sums)); /* a view of nothing */
     hf_space_close(space);
     hf_file_close(file);
 }

@@ -183,6 +183,7 @@ static void rules_of_commit(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 5));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(0, GRANULES));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, strict->commit(strict, base - granule, granule, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, commit(4, 0));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->commit(strict, at(4) + 1, granule, &report));
     CHECK_STATUS(HF_OK, commit(4, 4));
@@ -581,6 +582,24 @@ static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {
     hf_strict_close(strict);
 }
 
+static const char *named;
+
+static void note_name(const hf_backend *self, void *address, size_t size, const char *name,
+                      hf_report *why) {
+    (void)self, (void)address, (void)size, (void)why;
+    named = name;
+}
+
+static void names_pass_through(void) {
+    hf_backend naming = *hf_backend_native();
+    naming.name = note_name;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &naming));
+    strict->name(strict, &naming, 0, "a name", &report);
+    CHECK(named && strcmp("a name", named) == 0);
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
+    hf_strict_close(strict);
+}
+
 /* ----------------------------------------------------------------------- check -------------- */
 
 /* Regions told one after the other. */
@@ -657,4 +676,4 @@ CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce)
            TEST(opening_and_closing), TEST(opens_whole_or_not_at_all),
            TEST(a_table_that_cannot_grow_refuses_the_step),
            TEST(lacks_the_optional_functions_that_the_backend_below_lacks),
-           TEST(checks_its_own_table))
+           TEST(names_pass_through), TEST(checks_its_own_table))
