@@ -3,11 +3,11 @@
  */
 #include "array.h"
 
-/* Small beside the arenas that the tour is about: address space may be limited (ulimit -v). */
-static const size_t reserve = sizeof(void *) > 4 ? (size_t)1 << 30 : (size_t)32 << 20;
+/* Little beside the arenas that the tour is about, which share what `ulimit -v` leaves. */
+enum { RESERVE = 64 << 20 };
 
 bool array_open(struct array *array, size_t item_size, const char *name) {
-    hf_arena_options options = {.reserve = reserve, .name = name};
+    hf_arena_options options = {.reserve = RESERVE, .name = name};
     *array = (struct array){.item_size = item_size};
     return hf_arena_open(&array->arena, &options) == HF_OK;
 }

@@ -72,23 +72,51 @@ static void memory_end_list(struct memory *memory, struct listed *tokens) {
     hf_scope_end(memory->list);
 }
 
-static bool memory_open(struct memory *memory, const hf_backend *backend) {
-    hf_arena_options texts = {.name = "texts", .backend = backend};
-    hf_arena_options names = {.name = "names", .backend = backend};
-    hf_arena_options table = {.name = "table", .backend = backend};
-    hf_arena_options lists = {.name = "lists", .backend = backend};
-    return hf_arena_open(&memory->texts, &texts) == HF_OK &&
-           hf_arena_open(&memory->names, &names) == HF_OK &&
-           hf_arena_open(&memory->table, &table) == HF_OK &&
-           hf_scratch_open(&memory->scratch, &lists) == HF_OK;
-}
-
 static void memory_close(struct memory *memory, struct names *names) {
     (void)names;
     hf_scratch_close(&memory->scratch);
     hf_arena_close(&memory->table);
     hf_arena_close(&memory->names);
     hf_arena_close(&memory->texts);
+}
+
+/* Of addresses: names as many as 32-bit refs reach, texts more, the others are smaller by nature. */
+static const size_t mebibyte = (size_t)1 << 20;
+static const size_t text_mebibytes = sizeof(void *) > 4 ? 65536 : 256;
+static const size_t name_mebibytes = sizeof(void *) > 4 ? 32768 : 128;
+static const size_t other_mebibytes = sizeof(void *) > 4 ? 8192 : 64;
+
+static hf_arena_options reserve(size_t size, const char *name, const hf_backend *backend) {
+    return (hf_arena_options){
+        .reserve = size, .least_reserve = size, .name = name, .backend = backend};
+}
+
+static bool memory_open_part(struct memory *memory, size_t part, const hf_backend *backend) {
+    size_t unit = mebibyte / part;
+    hf_arena_options texts = reserve(text_mebibytes * unit, "texts", backend);
+    hf_arena_options names = reserve(name_mebibytes * unit, "names", backend);
+    hf_arena_options table = reserve(other_mebibytes * unit, "table", backend);
+    hf_arena_options lists = reserve(other_mebibytes * unit, "lists", backend);
+    return hf_arena_open(&memory->texts, &texts) == HF_OK &&
+           hf_arena_open(&memory->names, &names) == HF_OK &&
+           hf_arena_open(&memory->table, &table) == HF_OK &&
+           hf_scratch_open(&memory->scratch, &lists) == HF_OK;
+}
+
+/*
+ * Where addresses are few (ulimit -v), all arenas halve alike, for the first one that took what it
+ * could get would leave nothing to the last; and once more, for the rest of the program.
+ */
+static bool memory_open(struct memory *memory, const hf_backend *backend) {
+    enum { SMALLEST_PART = 1024 };
+    for (size_t part = 1; part <= SMALLEST_PART; part *= 2) {
+        bool opened = memory_open_part(memory, part, backend);
+        if (opened && part == 1) return true;
+        memory_close(memory, NULL);
+        if (opened) return memory_open_part(memory, 2 * part, backend);
+        if (hf_last_error().status != HF_NO_ADDRESS) return false;
+    }
+    return false;
 }
 
 #define WORK_NAME "holdfast"

@@ -95,13 +95,15 @@ static void report_arenas(const struct built *built) {
     }
 }
 
-static void report_second(const struct built *first, const struct built *second) {
-    char faults[QUANTITY_SIZE], again[QUANTITY_SIZE];
-    printf("\n  The second build found the memory there: %zu growths instead of %zu, %zu system "
-           "calls\n"
-           "  instead of %zu, %s page faults instead of %s.\n",
-           second->growths, first->growths, second->system_calls, first->system_calls,
-           format_count(again, second->page_faults), format_count(faults, first->page_faults));
+static void report_reuse(const struct built *first, const struct built *second) {
+    char faults[QUANTITY_SIZE], again[QUANTITY_SIZE], list[QUANTITY_SIZE], files[QUANTITY_SIZE];
+    printf("\n  The largest list of tokens took %s; its arena was rewound %s times.\n",
+           format_size(list, first->list_peak), format_count(files, first->totals.files));
+    printf(
+        "  The second build found the memory there: %zu growths instead of %zu, %zu system calls\n"
+        "  instead of %zu, %s page faults instead of %s.\n",
+        second->growths, first->growths, second->system_calls, first->system_calls,
+        format_count(again, second->page_faults), format_count(faults, first->page_faults));
 }
 
 static void report_steps(const hf_space_stats *stats, const char *name, const size_t *counts) {
@@ -134,6 +136,6 @@ static void report_views(const hf_space_stats *stats) {
 void report_statistics(const struct build *build, const struct screen *screen) {
     screen_heading(screen, "Statistics at the end of the first build");
     report_arenas(&build->first);
-    report_second(&build->first, &build->second);
+    report_reuse(&build->first, &build->second);
     if (build->views) report_views(&build->view_stats);
 }

@@ -191,7 +191,7 @@ static void find_heights(const struct plot *plot, const struct axis *axis,
         size_t at = (size_t)(x_of(axis, event->time) - axis->left);
         while (column < at && column + 1 < columns) heights[++column] = used;
         used = event->size;
-        if (used > heights[column]) heights[column] = used;
+        if (used > heights[column] || event->time < axis->begin) heights[column] = used;
     }
     while (column + 1 < columns) heights[++column] = used;
 }
@@ -325,7 +325,7 @@ static void draw_panel_heading(const struct plot *plot, const struct panel *pane
     put(plot, "<tspan class=\"small faint\" dx=\"10\">from %p on</tspan></text>\n",
         (void *)space->base);
     put(plot, "<text class=\"small faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">",
-        plot->builds.right, y);
+        plot->builds.right - 6, y);
     put(plot, panel->torn ? "the placeholder goes on to " : "all of its ");
     put_size(plot, space->size);
     put(plot, "</text>\n");

@@ -86,10 +86,12 @@ static int print_help(void) {
 static bool write_svg(const struct history *history, const struct totals *totals,
                       const char *path) {
     char subtitle[200], files[QUANTITY_SIZE], bytes[QUANTITY_SIZE];
-    snprintf(subtitle, sizeof subtitle,
-             "%s C files, %s, read and mapped, lexed, every identifier interned; twice, and then "
-             "all of the memory is given back.",
-             format_count(files, totals->files), format_size(bytes, totals->bytes));
+    snprintf(
+        subtitle, sizeof subtitle,
+        "%s file%s of C, %s, read and mapped, lexed, every identifier interned; twice, and then "
+        "all of the memory is given back.",
+        format_count(files, totals->files), totals->files == 1 ? "" : "s",
+        format_size(bytes, totals->bytes));
     FILE *file = fopen(path, "w");
     bool written = file && svg_write(history, subtitle, file);
     if (file) written &= fclose(file) == 0;
@@ -103,6 +105,7 @@ static bool write_svg(const struct history *history, const struct totals *totals
 static bool show_history(const struct build *build, const struct screen *screen, const char *svg) {
     struct history history;
     bool shown = history_open(&history, &build->record);
+    if (!shown) fprintf(stderr, "holdfast: no memory for the pictures\n");
     if (shown) strip_print(&history, screen);
     if (shown && svg) shown = write_svg(&history, &build->first.totals, svg);
     history_close(&history);
@@ -154,6 +157,8 @@ int tour(int count, char **arguments) {
         bool any = sources.list.count > 0;
         if (!any) fprintf(stderr, "holdfast: no source files there\n");
         whole = any && show_all(&sources, &options) && sources.failures == 0;
+    } else {
+        fprintf(stderr, "holdfast: no memory for a list of files\n");
     }
     sources_close(&sources);
     return whole ? EXIT_SUCCESS : EXIT_FAILURE;
