@@ -1,5 +1,5 @@
 # The arena's tests. Those with the label valgrind run under it too, in the build without a
-# sanitizer that `dev` chooses for it; not those that commit gigabytes, which take it minutes to mark.
+# sanitizer that `dev` chooses; not those that commit gigabytes, which take it minutes to mark.
 
 set(is_64_bit $<EQUAL:${CMAKE_SIZEOF_VOID_P},8>)
 string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAGS}")
@@ -53,13 +53,15 @@ endif()
 holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
 set_target_properties(test_headers_cxx PROPERTIES CXX_STANDARD 11)
 
+file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include
+     ${PROJECT_SOURCE_DIR}/include/*.h ${PROJECT_SOURCE_DIR}/include/*/*.h)
+
 function(test_headers compiler language standard)
     find_program(path_of_${compiler} ${compiler})
     if(NOT path_of_${compiler})
         return()
     endif()
-    foreach(header holdfast.h holdfast/arena.h holdfast/backend.h holdfast/file.h holdfast/space.h
-                   holdfast/status.h)
+    foreach(header ${headers})
         string(MAKE_C_IDENTIFIER "test_headers_${compiler}_${header}" name)
         add_test(NAME ${name} COMMAND ${path_of_${compiler}} -x ${language} -std=${standard}
                  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only
@@ -127,7 +129,7 @@ if(sanitizer MATCHES "address")
                                 -fno-sanitize=all)
 endif()
 
-# Valgrind runs no program with a sanitizer in it; and once, with all debugging information, is enough.
+# Valgrind runs no program with a sanitizer in it; and once, with debugging information, is enough.
 find_program(valgrind valgrind)
 if(valgrind AND NOT sanitizer AND CMAKE_BUILD_TYPE STREQUAL "Debug")
     test_errors(negative_valgrind "Invalid (read|write) of size 1"

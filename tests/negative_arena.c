@@ -1,6 +1,6 @@
 /*
- * Deliberate errors, one for each word of the command line: a checker that watches over an arena has to
- * report every one. "none" does the same without the errors, and nothing may be reported.
+ * Deliberate errors, one for each word of the command line: a checker that watches over an arena
+ * has to report every one. "none" does the same without the errors, and nothing may be reported.
  *
  * Built with AddressSanitizer, on a library with it and on one without, and plain for Valgrind.
  */

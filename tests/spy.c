@@ -14,11 +14,11 @@ static bool is_refused(const struct spy *spy, enum spy_step step, size_t size) {
     return size > spy->largest[step];
 }
 
-static hf_status refuse(hf_status status, hf_report *report) {
+static hf_status refuse(const struct spy *spy, enum spy_step step, hf_report *report) {
     report->call = "spy";
     report->os_code = SPY_REFUSAL;
     report->system_calls++;
-    return status;
+    return spy->refusal[step];
 }
 
 static void note(struct spy *spy, struct spy_call call) {
@@ -47,7 +47,7 @@ static hf_status spy_reserve(const hf_backend *backend, void *base, size_t size,
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
     hf_status status = is_refused(spy, SPY_RESERVE, size)
-                           ? refuse(HF_NO_ADDRESS, report)
+                           ? refuse(spy, SPY_RESERVE, report)
                            : spy->under->reserve(spy->under, base, size, address, report);
     char *got = status == HF_OK ? *address : base;
     struct spy_call call = {.step = SPY_RESERVE, .address = got, .size = size, .status = status};
@@ -67,7 +67,7 @@ static hf_status pass_on(const hf_backend *backend, enum spy_step step, memory_s
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
     bool pretended = spy->pretends && (step == SPY_COMMIT || step == SPY_DECOMMIT);
-    hf_status status = is_refused(spy, step, size) ? refuse(HF_NO_MEMORY, report)
+    hf_status status = is_refused(spy, step, size) ? refuse(spy, step, report)
                        : pretended                 ? HF_OK
                                                    : function(spy->under, address, size, report);
     struct spy_call call = {.step = step, .address = address, .size = size, .status = status};
@@ -99,7 +99,7 @@ static hf_status spy_advise(const hf_backend *backend, void *address, size_t siz
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
     hf_status status = is_refused(spy, SPY_ADVISE, size)
-                           ? refuse(HF_UNSUPPORTED, report)
+                           ? refuse(spy, SPY_ADVISE, report)
                            : spy->under->advise(spy->under, address, size, advice, report);
     struct spy_call call = {
         .step = SPY_ADVISE, .address = address, .size = size, .advice = advice, .status = status};
@@ -127,7 +127,7 @@ static hf_status spy_take_pages(const hf_backend *backend, size_t size, void **a
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
     hf_status status = is_refused(spy, SPY_TAKE_PAGES, size)
-                           ? refuse(HF_NO_MEMORY, report)
+                           ? refuse(spy, SPY_TAKE_PAGES, report)
                            : spy->under->take_pages(spy->under, size, address, report);
     char *got = status == HF_OK ? *address : NULL;
     struct spy_call call = {.step = SPY_TAKE_PAGES, .address = got, .size = size, .status = status};
@@ -164,7 +164,12 @@ static void spy_unlock(const hf_backend *backend, hf_lock *lock) {
 void spy_init(struct spy *spy, const hf_backend *under) {
     memset(spy, 0, sizeof *spy);
     spy->under = under ? under : hf_backend_native();
-    for (size_t step = 0; step < SPY_STEPS; step++) spy->largest[step] = SIZE_MAX;
+    for (size_t step = 0; step < SPY_STEPS; step++) {
+        spy->largest[step] = SIZE_MAX;
+        spy->refusal[step] = HF_NO_MEMORY;
+    }
+    spy->refusal[SPY_RESERVE] = HF_NO_ADDRESS;
+    spy->refusal[SPY_ADVISE] = HF_UNSUPPORTED;
     spy->backend = (hf_backend){.granule = spy_granule,
                                 .reserve = spy_reserve,
                                 .release = spy_release,

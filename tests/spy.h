@@ -42,8 +42,9 @@ struct spy {
     hf_backend backend; /* first: a backend's functions get their spy from it */
     const hf_backend *under;
 
-    size_t largest[SPY_STEPS]; /* a step of more bytes is refused; SIZE_MAX: none is */
-    bool pretends;             /* commits and decommits succeed and do nothing */
+    size_t largest[SPY_STEPS];    /* a step of more bytes is refused; SIZE_MAX: none is */
+    hf_status refusal[SPY_STEPS]; /* with this status */
+    bool pretends;                /* commits and decommits succeed and do nothing */
 
     struct spy_call calls[SPY_CALLS]; /* the last ones, in order; older ones are forgotten */
     size_t count;

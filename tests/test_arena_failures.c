@@ -312,7 +312,7 @@ static void rewinding_to_pages_that_fault(void) { CHECK(each_failure(rewind_and_
 
 /* --------------------------------------------------------------------- a whole life -------- */
 
-/* Failures all along: every call either succeeds or changes nothing, and blocks keep their bytes. */
+/* Failures all along: a call either succeeds or changes nothing, and blocks keep their bytes. */
 static void live(struct failure *failure) {
     hf_arena arena = fixture_open(
         (hf_arena_options){.reserve = 128 * MIB, .name = "named", .backend = failure->strict});

@@ -1,8 +1,8 @@
 /*
  * A steady frame loop makes no system call: seen from outside, by strace. Linux.
  *
- * The program traces itself: it runs strace on its own executable with the one test that is the loop,
- * which makes a call that is known and easy to find before and after it.
+ * The program traces itself: it runs strace on its own executable with the one test that is the
+ * loop, which makes a call that is known and easy to find before and after it.
  */
 #define _GNU_SOURCE /* popen, getppid beside ISO C */
 

@@ -266,6 +266,26 @@ static void populate_asks_for_every_committed_byte(void) {
     hf_arena_close(&arena);
 }
 
+/* Committed and not populated is not what was asked for: it is given back. */
+static void a_populate_without_memory_is_undone(void) {
+    spy_init(&spy, NULL);
+    if (spy.backend.advise == NULL) return;
+    hf_arena arena = fixture_open(
+        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &spy.backend});
+    CHECK(hf_alloc(&arena, 100, 1) != NULL);
+    struct snapshot before = snapshot_of(&arena);
+    spy.largest[SPY_ADVISE] = 0;
+    spy.refusal[SPY_ADVISE] = HF_NO_MEMORY;
+    CHECK(hf_alloc(&arena, 5 * MIB, 1) == NULL);
+    CHECK_EQUAL(HF_NO_MEMORY, hf_last_error().status);
+    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
+    check_unchanged(&arena, &before);
+    CHECK_EQUAL(before.stats.committed, spy_committed(&spy));
+    spy.largest[SPY_ADVISE] = SIZE_MAX;
+    CHECK(hf_alloc(&arena, 5 * MIB, 1) != NULL);
+    hf_arena_close(&arena);
+}
+
 /* A system that cannot: the pages fault later, that is all. */
 static void refused_hints_are_no_failures(void) {
     hf_arena arena = open_on_spy(64 * MIB, HF_HUGE_AUTO);
@@ -293,4 +313,5 @@ CHECK_MAIN(TEST(steps_follow_the_policy), TEST(a_small_arena_stays_small),
            TEST(a_step_that_shrank_leaves_the_last_error_alone),
            TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_granules_where_it_must),
            TEST(huge_pages_are_advised_as_the_option_says), TEST(what_is_trimmed_is_advised_again),
-           TEST(populate_asks_for_every_committed_byte), TEST(refused_hints_are_no_failures))
+           TEST(populate_asks_for_every_committed_byte), TEST(a_populate_without_memory_is_undone),
+           TEST(refused_hints_are_no_failures))

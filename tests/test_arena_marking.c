@@ -1,9 +1,9 @@
 /*
  * What an arena tells AddressSanitizer, byte for byte.
  *
- * The library finds the sanitizer by two weak symbols. This program defines them, and so stands in for its
- * runtime: it keeps a flag for each byte of one arena and compares them with a list of the blocks that
- * are handed out. Every committed byte that belongs to no block has to be forbidden.
+ * The library finds the sanitizer by two weak symbols. This program defines them, and so stands in
+ * for its runtime: it keeps a flag for each byte of one arena and compares them with a list of the
+ * blocks that are handed out. Every committed byte that belongs to no block has to be forbidden.
  *
  * Not in a build with the sanitizer, which has these symbols itself.
  */

@@ -1,6 +1,6 @@
 /*
- * One arena, used by an object that was built with AddressSanitizer (this one) and by one that was not:
- * blocks of each in the hands of the other, and no false report.
+ * One arena, used by an object that was built with AddressSanitizer (this one) and by one that was
+ * not: blocks of each in the hands of the other, and no false report.
  */
 #include "test_arena_mixed.h"
 #include "arena_fixture.h"
@@ -18,7 +18,7 @@ static void blocks_change_hands(void) {
     hf_arena_close(&arena);
 }
 
-/* The object without the sanitizer inlines the fast path, which marks nothing: it must not be taken. */
+/* The object without the sanitizer inlines a fast path that marks nothing: it may not be taken. */
 static void what_the_other_allocates_is_marked(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     CHECK(!fixture_is_exact());

@@ -116,8 +116,8 @@ static hf_arena open_touched(hf_huge_pages huge) {
     return arena;
 }
 
-/* Whether the system can find 32 MiB in huge pages just now is its own affair: what is asked here is
- * that it was advised, and that where it was not, it gave none. */
+/* Whether the system can find 32 MiB in huge pages just now is its own affair: what is asked here
+ * is that it was advised, and that where it was not, it gave none. */
 static void huge_pages_are_as_the_option_says(void) {
     if (!has_hints()) return;
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {

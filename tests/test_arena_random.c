@@ -1,9 +1,9 @@
 /*
  * Random operations, the same ones in every run, against a list of blocks.
  *
- * The model is the list: blocks in the order in which they were handed out, each full of bytes of its
- * own. What is checked after each step: no block overlaps another, the contents are kept, what was
- * promised to be zero is, and the statistics are those of an independent count.
+ * The model is the list: blocks in the order in which they were handed out, each full of bytes of
+ * its own. What is checked after each step: no block overlaps another, the contents are kept, what
+ * was promised to be zero is, and the statistics are those of an independent count.
  */
 #include "arena_fixture.h"
 #include "spy.h"

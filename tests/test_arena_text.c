@@ -192,7 +192,7 @@ static void formats_texts_of_the_same_arena(void) {
     hf_arena_close(&arena);
 }
 
-/* The next block must not begin inside of the text, nor the text keep room that it does not need. */
+/* The next block begins behind the text, and the text keeps no room that it does not need. */
 static void takes_what_the_text_needs(void) {
     hf_arena arena = open_arena(64 * MIB);
     for (int width = 1; width < 50; width++) {
