@@ -46,18 +46,26 @@ static void report_tokens(const struct totals *totals) {
     }
 }
 
+/* Two in a line; what is longer than its column is cut. */
+static void report_most_used(const struct build *build) {
+    enum { COLUMN = 26 };
+    char uses[QUANTITY_SIZE];
+    for (size_t i = 0; i < build->most_used_count; i++) {
+        const struct name_count *name = &build->most_used[i];
+        bool line_ends = i % 2 == 1 || i + 1 == build->most_used_count;
+        printf("  %14s %-*.*s%s", format_count(uses, name->uses), line_ends ? 0 : COLUMN, COLUMN,
+               name->text, line_ends ? "\n" : "");
+    }
+}
+
 static void report_names(const struct build *build) {
     const struct totals *totals = &build->first.totals;
     char names[QUANTITY_SIZE], uses[QUANTITY_SIZE];
-    printf("\n  %s distinct identifiers, used %s times, keywords apart. Most often:\n ",
+    printf("\n  %14s distinct identifiers, used %s times, keywords apart\n",
            format_count(names, totals->names), format_count(uses, totals->uses));
-    for (size_t i = 0; i < build->most_used_count; i++) {
-        const struct name_count *name = &build->most_used[i];
-        printf(" %.*s %s%s", (int)(name->size < 40 ? name->size : 40), name->text,
-               format_count(uses, name->uses), i + 1 < build->most_used_count ? "," : "\n");
-    }
+    report_most_used(build);
     if (build->deepest_path)
-        printf("  The deepest nesting of brackets: %" PRIu64 ", in %s\n", totals->nesting,
+        printf("\n  The deepest nesting of brackets: %" PRIu64 ", in %s\n", totals->nesting,
                build->deepest_path);
 }
 
