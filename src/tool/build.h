@@ -1,11 +1,11 @@
 /*
  * build.h -- the work on holdfast, with every step of memory recorded.
  *
- * A build takes every source through the front end. Large files are not read but mapped, as compilers
- * do: read-only views, side by side in a space of their own, so that all that is mapped lies in one
- * range of addresses. Then the front end is emptied and the same is built again, as a program that
- * stays (a language server, a game's asset compiler) does all day: now memory is there already. At
- * the end everything is given back.
+ * A build takes every source through the front end. Large files are not read but mapped, as
+ * compilers do: read-only views, side by side in a space of their own, so that all that is mapped
+ * lies in one range of addresses. Then the front end is emptied and the same is built again, as a
+ * program that stays (a language server, a game's asset compiler) does all day: now the memory is
+ * there already. At the end everything is given back.
  */
 #ifndef TOUR_BUILD_H
 #define TOUR_BUILD_H

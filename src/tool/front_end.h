@@ -51,7 +51,7 @@ struct memory_kind {
     bool (*open)(struct front_end *, const hf_backend *);
     void (*close)(struct front_end *);
 
-    /* Reads a file, keeps its text, and does the work on it. size: what the file is known to have. */
+    /* Reads a file, keeps its text, and does the work on it. size: what it is known to have. */
     outcome (*take_file)(struct front_end *, const char *path, uint64_t size);
     /* The same on a text that lies elsewhere and stays there. */
     outcome (*take_text)(struct front_end *, const char *text, size_t size);

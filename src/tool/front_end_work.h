@@ -1,5 +1,5 @@
 /*
- * front_end_work.h -- the work itself, written once over the memory that the including file defines:
+ * front_end_work.h -- the work itself, written once over what the including file defines:
  *
  *   struct memory, name_ref                    (name_ref 0: none)
  *   memory_open(memory, backend)

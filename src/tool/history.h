@@ -1,6 +1,6 @@
 /*
- * history.h -- from a record of steps to pictures of regions: each committed region and each view as
- * a rectangle of addresses and time.
+ * history.h -- from a record of steps to pictures of regions: each committed region and each view
+ * as a rectangle of addresses and time.
  */
 #ifndef TOUR_HISTORY_H
 #define TOUR_HISTORY_H

@@ -68,7 +68,7 @@ size_t host_terminal_columns(FILE *stream);
 bool host_run_again(const char *const *arguments, const void *input, size_t input_size,
                     char *output, size_t room);
 
-/* To be called first in main: standard streams as the system wants them, and where the program is. */
+/* To be called first in main. */
 void host_prepare(const char *program);
 
 #endif

@@ -176,7 +176,7 @@ static size_t quote_end(struct lexer *lexer, size_t at, int quote) {
     }
 }
 
-/* R"delimiter( ... )delimiter": `at` is behind the first quote. 0 when it is nothing of the kind. */
+/* R"delimiter( ... )delimiter", `at` being behind the first quote. 0: it is nothing of the kind. */
 static size_t raw_string_end(const struct lexer *lexer, size_t at) {
     enum { LONGEST_DELIMITER = 16 };
     size_t size = 0;

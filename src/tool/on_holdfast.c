@@ -80,7 +80,7 @@ static void memory_close(struct memory *memory, struct names *names) {
     hf_arena_close(&memory->texts);
 }
 
-/* Of addresses: names as many as 32-bit refs reach, texts more, the others are smaller by nature. */
+/* Addresses: as many as 32-bit refs reach for names, more for texts, fewer for the others. */
 static const size_t mebibyte = (size_t)1 << 20;
 static const size_t text_mebibytes = sizeof(void *) > 4 ? 65536 : 256;
 static const size_t name_mebibytes = sizeof(void *) > 4 ? 32768 : 128;

@@ -1,9 +1,9 @@
 /*
  * race.c -- the comparison.
  *
- * A process for each run, so that time, page faults and peak memory are the contender's own and no one
- * inherits a warm heap. The paths come through standard input before the clock starts; the
- * runner then reads the files (from the page cache: the tour has just read them), does the work, and
+ * A process for each run, so that time, page faults and peak memory are the contender's own and no
+ * one inherits a warm heap. The paths come through standard input before the clock starts; the
+ * runner then reads the files (from the page cache: the tour has just read them), does the work,
  * frees everything, and writes one line of numbers.
  *
  * Contenders take turns, so that whatever else the machine does hits all alike; of several rounds

@@ -1,5 +1,5 @@
 /*
- * record.h -- a backend that writes down what its spaces do: every step with address, size and time.
+ * record.h -- a backend that writes down what its spaces do: each step with address, size, time.
  *
  * It is what backend.h calls a backend of the program's own: a copy of the native one with the
  * memory functions replaced by ones that pass the call on and note it. Spaces and arenas are given

@@ -4,8 +4,8 @@
  *                      kept                          table   lists   views
  *     first build      cccccccccccccccccc.........   cc...   c....   vvvvvvvv
  *
- * All spaces stand side by side on one scale: a cell is so many bytes in each. A cell shows a view or
- * committed memory when any of it is that.
+ * All spaces stand side by side on one scale: a cell is so many bytes in each. A cell shows a view
+ * or committed memory when any of it is that.
  */
 #include "strip.h"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# test_tour.sh COMMAND -- the command holdfast as its users meet it: output where it is the same every
-# time, complaints, exit status.
+# test_tour.sh COMMAND -- the command holdfast as its users meet it: output where it is the same
+# every time, complaints, exit status.
 set -u
 holdfast=$1
 folder=$(mktemp -d) || exit 1
