@@ -3,7 +3,7 @@
 
 /* clang-format off */
 const char *const keywords[] = {
-    "keywords.h", "alignas", "alignof", "asm", "auto", "bool", "break", "case", "catch",
+    "alignas", "alignof", "asm", "auto", "bool", "break", "case", "catch",
     "char", "char16_t", "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield",
     "concept", "const", "const_cast", "consteval", "constexpr", "constinit", "continue",
     "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum",
