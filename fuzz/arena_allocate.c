@@ -1,0 +1,358 @@
+/*
+ * arena_allocate.c -- the calls that hand out memory: what each must, may and cannot do.
+ */
+#include "arena_lane.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RED_ZONE_ALIGNMENT: under a sanitizer a block, and so a peek, begins at a multiple of this. */
+enum { RED_ZONE_ALIGNMENT = 8, SHORT_TEXT = 2000 };
+
+/* ------------------------------------------------------------------ allocations ----------- */
+
+bool is_alignment(size_t align) {
+    return align != 0 && (align & (align - 1)) == 0 && align <= HF_MAX_ALIGNMENT;
+}
+
+void expect(struct lane *lane, struct request *request) {
+    struct arena_model *model = model_of(lane);
+    request->error = HF_RESERVE_FULL;
+    request->fate = FATE_FAILS;
+    if (!model->open || !is_alignment(request->align))
+        request->error = HF_INVALID;
+    else {
+        request->fate = arena_model_fate(model, arena_of(lane)->pos, lane->before.reserved,
+                                         request->size, request->align);
+    }
+}
+
+/* What hf_ensure promised, or is committed already, takes no call and cannot be refused. */
+static bool is_ready(struct lane *lane, struct request *request) {
+    struct arena_model *model = model_of(lane);
+    const char *pos = lane->struct_before.pos;
+    if (model->faulting || model->checked) return false;
+    return arena_model_fits(model, pos, model->ensured, request->size, request->align) ||
+           arena_model_fits(model, pos, lane->before.committed - lane->before.used, request->size,
+                            request->align);
+}
+
+void check_place(struct lane *lane, struct request *request) {
+    hf_arena *arena = arena_of(lane);
+    char *block = request->block;
+    if (((uintptr_t)block & (request->align - 1)) != 0) fail(lane, "the block is not aligned");
+    if (block < lane->struct_before.pos) fail(lane, "the block lies below the next free byte");
+    if (block + request->size > arena->pos) fail(lane, "the block reaches beyond pos");
+    if (arena->pos > model_of(lane)->base + lane->before.reserved) fail(lane, "pos is outside");
+    if (!hf_owns(arena, block) && request->size != 0) fail(lane, "the block is not owned");
+}
+
+void keep_block(struct lane *lane, struct request *request) {
+    struct arena_model *model = model_of(lane);
+    size_t used = hf_get_mark(arena_of(lane));
+    arena_block *block = arena_model_add(model, request->block, request->size, used);
+    if (block) arena_block_fill(model, block);
+}
+
+/* A request that came back, with or without a block. True: with one, and it is sound. */
+bool judge(struct lane *lane, struct request *request) {
+    struct arena_model *model = model_of(lane);
+    bool was_refused = refused(lane);
+    if (!request->block) {
+        bool legal = request->fate != FATE_SUCCEEDS || (was_refused && !is_ready(lane, request));
+        if (!legal)
+            fail(lane, "%zu bytes at %zu fit, and were not given", request->size, request->align);
+        if (model->open) check_unchanged(lane);
+        check_error(lane, request->error);
+        return false;
+    }
+    check_success(lane);
+    if (request->fate == FATE_FAILS) fail(lane, "more was given than there is");
+    if (is_ready(lane, request) &&
+        hf_arena_get_stats(arena_of(lane)).system_calls != lane->before.system_calls) {
+        fail(lane, "a system call for bytes that were committed");
+    }
+    check_place(lane, request);
+    check_marks(lane, request->block, request->size);
+    if (request->zeroed && !arena_bytes_are_zero(model, request->block, request->size)) {
+        fail(lane, "the block is not zero");
+    }
+    arena_model_use(model, hf_get_mark(arena_of(lane)));
+    return true;
+}
+
+typedef void *allocator(struct lane *, struct request *);
+
+static void *call_alloc(struct lane *lane, struct request *request) {
+    return hf_alloc(arena_of(lane), request->size, request->align);
+}
+
+static void *call_alloc_zeroed(struct lane *lane, struct request *request) {
+    return hf_alloc_zeroed(arena_of(lane), request->size, request->align);
+}
+
+/* Calls an allocator, unless on_failure leaves by longjmp. */
+void *guarded(struct lane *lane, allocator *allocate, struct request *request) {
+    if (setjmp(lane->leave)) return NULL;
+    return allocate(lane, request);
+}
+
+/* The fate is judged again after on_failure has freed something. */
+bool make(struct lane *lane, allocator *allocate, struct request *request) {
+    expect(lane, request);
+    request->block = guarded(lane, allocate, request);
+    if (lane->asked && lane->handling == HANDLE_FREE) expect(lane, request);
+    if (lane->asked && request->block == NULL && request->fate == FATE_SUCCEEDS &&
+        lane->handling == HANDLE_LEAVE) {
+        request->fate = FATE_EITHER;
+    }
+    return judge(lane, request);
+}
+
+void run_alloc(struct lane *lane, size_t size) {
+    bool zeroed = lane->operation->kind == ARENA_ALLOC_ZEROED;
+    struct request request = {
+        .size = size, .align = arena_alignment(lane->operation), .zeroed = zeroed};
+    if (make(lane, zeroed ? call_alloc_zeroed : call_alloc, &request)) keep_block(lane, &request);
+}
+
+/* hf_alloc_array: count and size, whose product may wrap. */
+static size_t element_size(const arena_operation *operation) {
+    static const size_t sizes[] = {1, 3, 8, 24, 4096, 0, SIZE_MAX / 2 + 1, SIZE_MAX};
+    return sizes[operation->number % (sizeof sizes / sizeof sizes[0])];
+}
+
+static size_t element_count(const arena_operation *operation, size_t total) {
+    size_t size = element_size(operation);
+    return size == 0 || size > SIZE_MAX / 4 ? operation->value % 8 : total / size;
+}
+
+static void *call_alloc_array(struct lane *lane, struct request *request) {
+    size_t size = element_size(lane->operation);
+    return hf_alloc_array(arena_of(lane), element_count(lane->operation, request->total), size,
+                          request->align);
+}
+
+/* The product saturates here: it is more than any reservation then, too. */
+void run_alloc_array(struct lane *lane, size_t total) {
+    size_t size = element_size(lane->operation);
+    size_t count = element_count(lane->operation, total);
+    size_t product = size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
+    struct request request = {
+        .size = product, .align = arena_alignment(lane->operation), .zeroed = true};
+    request.total = total;
+    if (make(lane, call_alloc_array, &request)) keep_block(lane, &request);
+}
+
+struct wide {
+    uint64_t words[5];
+};
+
+struct cache_line {
+    _Alignas(64) char bytes[100];
+};
+
+/* The macros, with types of several sizes and alignments. */
+static void *call_new(struct lane *lane, struct request *request) {
+    hf_arena *arena = arena_of(lane);
+    size_t count = lane->operation->value % 300;
+    (void)request;
+    switch (lane->operation->number % 6) {
+    case 0: return hf_new(arena, char);
+    case 1: return hf_new(arena, struct wide);
+    case 2: return hf_new(arena, struct cache_line);
+    case 3: return hf_new_array(arena, uint16_t, count);
+    case 4: return hf_new_array(arena, struct wide, count);
+    default: return hf_new_array(arena, struct cache_line, count);
+    }
+}
+
+void run_new(struct lane *lane) {
+    static const size_t sizes[] = {1, sizeof(struct wide), sizeof(struct cache_line), 2};
+    static const size_t aligns[] = {1, _Alignof(struct wide), 64, _Alignof(uint16_t)};
+    unsigned type = lane->operation->number % 6;
+    unsigned row = type < 4 ? type : type - 3;
+    size_t count = type < 3 ? 1 : lane->operation->value % 300;
+    struct request request = {.size = count * sizes[row], .align = aligns[row], .zeroed = true};
+    if (make(lane, call_new, &request)) keep_block(lane, &request);
+}
+
+/* ------------------------------------------------------------------ top and ensure -------- */
+
+static void *call_top(struct lane *lane, struct request *request) {
+    return hf_top(arena_of(lane), request->size, request->room);
+}
+
+/* Fills what was shown: all of a little, else the ends. */
+static void fill_shown(char *shown, size_t least, size_t room) {
+    size_t size = least < 4096 ? least : 4096;
+    memset(shown, 0xa5, size);
+    if (room > least) shown[room - 1] = 0x5a;
+}
+
+static void take_shown(struct lane *lane, char *shown, size_t size) {
+    hf_arena *arena = arena_of(lane);
+    struct arena_model *model = model_of(lane);
+    lane->struct_before = *arena;
+    char *block = hf_alloc(arena, size, 1);
+    if (block != shown) fail(lane, "hf_alloc gave other bytes than hf_top showed");
+    for (size_t i = 0; i < size && i < 4096; i++) {
+        if (block[i] != (char)0xa5) fail(lane, "the bytes shown were lost");
+    }
+    check_marks(lane, block, size);
+    arena_model_use(model, hf_get_mark(arena));
+    struct request request = {.size = size, .align = 1, .block = block};
+    keep_block(lane, &request);
+}
+
+void run_top(struct lane *lane, size_t size) {
+    hf_arena *arena = arena_of(lane);
+    struct arena_model *model = model_of(lane);
+    size_t room = size;
+    struct request request = {.size = size, .align = 1};
+    if (lane->operation->number & 1) request.room = &room;
+    expect(lane, &request);
+    char *shown = guarded(lane, call_top, &request);
+    if (lane->asked && lane->handling == HANDLE_FREE) expect(lane, &request);
+    if (!shown) {
+        if (lane->asked && lane->handling == HANDLE_LEAVE) request.fate = FATE_EITHER;
+        request.block = NULL;
+        judge(lane, &request);
+        return;
+    }
+    check_success(lane);
+    if (request.fate == FATE_FAILS) fail(lane, "more was shown than there is");
+    if (room < size) fail(lane, "less room than asked for");
+    if (shown < arena->pos) fail(lane, "what is shown is handed out");
+    if (shown + room > model->base + lane->before.reserved) fail(lane, "room outside the arena");
+    size_t moved = hf_get_mark(arena) - lane->before.used;
+    if (moved >= (model->checked ? RED_ZONE_ALIGNMENT : 1)) fail(lane, "looking moved pos");
+    arena_model_use(model, hf_get_mark(arena));
+    if (is_poisoned(shown, room)) fail(lane, "the room is poisoned");
+    fill_shown(shown, size, room);
+    if (lane->operation->flags & 1)
+        take_shown(lane, shown, size - size * (lane->operation->flags / 2 % 4) / 4);
+}
+
+void run_ensure(struct lane *lane, size_t size) {
+    hf_arena *arena = arena_of(lane);
+    struct arena_model *model = model_of(lane);
+    struct request request = {.size = size, .align = 1};
+    hf_status status = hf_ensure(arena, size);
+    expect(lane, &request);
+    if (lane->asked) fail(lane, "hf_ensure asked on_failure");
+    if (status == HF_OK) {
+        check_success(lane);
+        if (request.fate == FATE_FAILS) fail(lane, "more was ensured than there is");
+        if (hf_get_mark(arena) != lane->before.used) fail(lane, "ensuring moved pos");
+        if (model->ensured < size) model->ensured = size;
+        return;
+    }
+    if (request.fate == FATE_SUCCEEDS && !refused(lane)) fail(lane, "there is room, and it failed");
+    if (status != hf_last_error().status) fail(lane, "the last error is another one");
+    check_unchanged(lane);
+    check_error(lane, request.error);
+}
+
+/* ------------------------------------------------------------------ texts ----------------- */
+
+static char text[TEXT_BYTES];
+
+static void *call_strdup(struct lane *lane, struct request *request) {
+    (void)request;
+    return hf_strdup(arena_of(lane), lane->operation->flags == 63 ? NULL : text);
+}
+
+/* Without an end where it is not needed, so that a sanitizer sees a read past it. */
+static void *call_strndup(struct lane *lane, struct request *request) {
+    size_t length = request->size - 1;
+    bool exact = lane->operation->number % 2;
+    if (lane->operation->flags == 63) return hf_strndup(arena_of(lane), NULL, length);
+    request->copy = malloc(length + 1);
+    if (!request->copy) abort();
+    memcpy(request->copy + exact, text, length + !exact);
+    return hf_strndup(arena_of(lane), request->copy + exact, exact ? length : SIZE_MAX);
+}
+
+static void *call_memdup(struct lane *lane, struct request *request) {
+    return hf_memdup(arena_of(lane), text, request->size);
+}
+
+HF_PRINTF(2, 3)
+static char *print_list(hf_arena *arena, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *printed = hf_vprintf(arena, format, arguments);
+    va_end(arguments);
+    return printed;
+}
+
+/* A wide character that no locale of one byte has. */
+static const wchar_t unprintable[] = {0x2603, 0};
+
+static void *call_printf(struct lane *lane, struct request *request) {
+    hf_arena *arena = arena_of(lane);
+    int width = (int)(request->size - 1);
+    switch (lane->operation->number % 4) {
+    case 0: return hf_printf(arena, "%s", text);
+    case 1: return print_list(arena, "%.*s", width, text);
+    case 2: return hf_printf(arena, "%*d", width, 7);
+    default: return hf_printf(arena, "%ls", unprintable);
+    }
+}
+
+/* A text of this length, in `text`. */
+static void write_text(size_t length) {
+    static size_t written;
+    if (written == 0) {
+        for (size_t i = 0; i < sizeof text; i++) text[i] = (char)('a' + i % 23);
+    }
+    text[written] = (char)('a' + written % 23);
+    text[length] = '\0';
+    written = length;
+}
+
+static void check_text(struct lane *lane, struct request *request, size_t shown) {
+    const char *copy = request->block;
+    bool number = lane->operation->kind == ARENA_PRINTF && lane->operation->number % 4 == 2;
+    if (number) {
+        if (copy[shown - 2] != '7' || copy[0] != (shown > 2 ? ' ' : '7')) fail(lane, "not printed");
+    } else if (memcmp(copy, text, shown) != 0)
+        fail(lane, "the text is another one");
+    if ((copy - model_of(lane)->base) % 8 != 0) fail(lane, "the text cannot have a ref");
+}
+
+static void run_text(struct lane *lane, size_t size, allocator *allocate) {
+    const arena_operation *operation = lane->operation;
+    bool bytes = operation->kind == ARENA_MEMDUP, print = operation->kind == ARENA_PRINTF;
+    bool refuses = print && operation->number % 4 == 3 && snprintf(NULL, 0, "%ls", unprintable) < 0;
+    size_t length = size % (operation->number < 224 ? SHORT_TEXT : TEXT_BYTES - 2);
+    if (print && length == 0) length = 1;
+    struct request request = {.size = length + !bytes, .align = 8};
+    if (print && operation->number % 4 == 3 && !refuses) return;
+    write_text(length);
+    expect(lane, &request);
+    if (refuses || (operation->flags == 63 && !bytes && !print)) {
+        request.fate = FATE_FAILS;
+        request.error = HF_INVALID;
+    }
+    arena_fate fate = request.fate;
+    hf_status error = request.error;
+    request.block = guarded(lane, allocate, &request);
+    free(request.copy);
+    if (lane->asked && lane->handling == HANDLE_FREE && error != HF_INVALID) expect(lane, &request);
+    if (!request.block && lane->asked && fate != FATE_FAILS) request.fate = FATE_EITHER;
+    if (!judge(lane, &request)) return;
+    check_text(lane, &request, request.size);
+    keep_block(lane, &request);
+}
+
+void run_strdup(struct lane *lane, size_t size) { run_text(lane, size, call_strdup); }
+
+void run_strndup(struct lane *lane, size_t size) { run_text(lane, size, call_strndup); }
+
+void run_memdup(struct lane *lane, size_t size) { run_text(lane, size, call_memdup); }
+
+void run_printf(struct lane *lane, size_t size) { run_text(lane, size, call_printf); }

@@ -1,0 +1,200 @@
+/*
+ * arena_model.c -- see arena_model.h.
+ */
+#include "arena_model.h"
+
+#include <string.h>
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
+enum {
+    PAGE = 4096,     /* where bytes left behind are looked for; need not be the system's */
+    EDGE = 8,        /* bytes at each side of a page's edge */
+    DENSE = 2048,    /* at its beginning a block is written and read whole */
+    NEAR_PAGES = 32, /* pages whose edges are all looked at; then one of FAR_STEP */
+    FAR_STEP = 16,
+    TAIL = 16,      /* last bytes */
+    RED_ZONES = 256 /* more than any red zone and its padding takes */
+};
+
+#if defined(__clang__) || defined(__GNUC__)
+#define NOT_CHECKED __attribute__((no_sanitize_address, noinline))
+#else
+#define NOT_CHECKED
+#endif
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* ------------------------------------------------------------------ contents -------------- */
+
+/* The next place of a block to look at, from `place` on: places depend on the offset in the arena
+ * alone, so that a block is read where the one before it was written. */
+static size_t next_place(const arena_block *block, size_t place) {
+    if (place < DENSE) return place;
+    size_t offset = block->offset + place;
+    size_t in_page = offset % PAGE;
+    if (in_page < EDGE || in_page >= PAGE - EDGE) {
+        size_t page = offset / PAGE, first = block->offset / PAGE;
+        if (page - first < NEAR_PAGES || page % FAR_STEP == 0) return place;
+        return place + (PAGE - in_page);
+    }
+    return place + (PAGE - EDGE - in_page);
+}
+
+static char pattern_byte(const arena_block *block, size_t place) {
+    uint64_t mixed = (block->pattern + place / 8) * UINT64_C(0x9e3779b97f4a7c15);
+    return (char)(mixed >> (place % 8 * 8));
+}
+
+static char tail_byte(const arena_block *block, size_t place) {
+    return (char)(pattern_byte(block, place) ^ 0x5a);
+}
+
+static size_t tail_begin(size_t size) { return size < DENSE + TAIL ? size : size - TAIL; }
+
+void arena_block_fill(struct arena_model *model, arena_block *block) {
+    char *bytes = model->base + block->offset;
+    block->pattern = ++model->patterns << 24;
+    for (size_t i = next_place(block, 0); i < block->size; i = next_place(block, i + 1)) {
+        bytes[i] = pattern_byte(block, i);
+    }
+    block->tail = block->size;
+    for (size_t i = tail_begin(block->size); i < block->size; i++) {
+        bytes[i] = tail_byte(block, i);
+    }
+}
+
+/* Whether the byte at a place is one of the tail's, which were written last. */
+static char expected_byte(const arena_block *block, size_t place) {
+    bool in_tail = place < block->tail && place >= tail_begin(block->tail);
+    return in_tail ? tail_byte(block, place) : pattern_byte(block, place);
+}
+
+bool arena_block_holds(const struct arena_model *model, const arena_block *block, size_t size,
+                       bool quick) {
+    const char *bytes = model->base + block->offset;
+    size_t end = quick ? smaller(size, EDGE) : size;
+    if (block->pattern == 0) return true;
+    for (size_t i = next_place(block, 0); i < end; i = next_place(block, i + 1)) {
+        if (bytes[i] != expected_byte(block, i)) return false;
+    }
+    for (size_t i = tail_begin(block->tail); i < smaller(size, block->tail); i++) {
+        if (bytes[i] != tail_byte(block, i)) return false;
+    }
+    return true;
+}
+
+bool arena_bytes_are_zero(const struct arena_model *model, const char *bytes, size_t size) {
+    const arena_block block = {.offset = (size_t)(bytes - model->base), .size = size};
+    for (size_t i = next_place(&block, 0); i < size; i = next_place(&block, i + 1)) {
+        if (bytes[i] != 0) return false;
+    }
+    for (size_t i = tail_begin(size); i < size; i++) {
+        if (bytes[i] != 0) return false;
+    }
+    return true;
+}
+
+NOT_CHECKED bool arena_raw_bytes_are_zero(const char *bytes, size_t size) {
+    const volatile char *raw = bytes;
+    size_t end = smaller(size, KIB(64));
+    for (size_t i = 0; i < end; i += (uintptr_t)(bytes + i) % PAGE < EDGE ? 1 : 61) {
+        if (raw[i] != 0) return false;
+    }
+    for (size_t i = larger(end, size < 64 ? size : size - 64); i < size; i++) {
+        if (raw[i] != 0) return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ the numbers ----------- */
+
+void arena_model_open(struct arena_model *model, const hf_arena *arena,
+                      const hf_arena_options *options, size_t granule, bool checked) {
+    memset(model, 0, sizeof *model);
+    model->open = true;
+    model->faulting = options->fault_after_rewind;
+    model->populating = options->populate;
+    model->checked = checked;
+    model->base = hf_arena_base(arena);
+    model->granule = granule;
+    model->retain = options->retain;
+}
+
+bool arena_model_fits(const struct arena_model *model, const char *pos, size_t room, size_t size,
+                      size_t align) {
+    size_t pad = (0 - (uintptr_t)pos) & (align - 1);
+    size_t more = model->checked ? RED_ZONES : 0;
+    return pad <= room && size <= room - pad && more <= room - pad - size;
+}
+
+arena_fate arena_model_fate(const struct arena_model *model, const char *pos, size_t reserved,
+                            size_t size, size_t align) {
+    size_t pad = (0 - (uintptr_t)pos) & (align - 1);
+    size_t room = reserved - model->used;
+    if (pad > room || size > room - pad) return FATE_FAILS;
+    return arena_model_fits(model, pos, room, size, align) ? FATE_SUCCEEDS : FATE_EITHER;
+}
+
+void arena_model_use(struct arena_model *model, size_t used) {
+    size_t taken = used > model->used ? used - model->used : 0;
+    model->ensured = model->ensured > taken ? model->ensured - taken : 0;
+    model->used = used;
+    model->peak = larger(model->peak, used);
+    model->peak_since_reset = larger(model->peak_since_reset, used);
+}
+
+size_t arena_model_trimmed(const struct arena_model *model, size_t committed, size_t keep) {
+    keep = larger(keep, model->used);
+    if (keep >= committed) return committed;
+    return smaller(committed, (keep + model->granule - 1) / model->granule * model->granule);
+}
+
+size_t arena_model_reset(struct arena_model *model, size_t committed) {
+    size_t keep = larger(model->peak_since_reset, model->keep - model->keep / 8);
+    keep = larger(keep, model->retain);
+    model->keep = keep;
+    model->peak_since_reset = 0;
+    size_t slack = larger(MIB(2), keep / 4);
+    if (keep >= committed || slack >= committed - keep) return committed;
+    return arena_model_trimmed(model, committed, keep);
+}
+
+/* ------------------------------------------------------------------ blocks and scopes ----- */
+
+arena_block *arena_model_add(struct arena_model *model, const char *block, size_t size,
+                             size_t used) {
+    if (model->block_count == ARENA_BLOCKS) return NULL;
+    arena_block *added = &model->blocks[model->block_count++];
+    memset(added, 0, sizeof *added);
+    added->offset = (size_t)(block - model->base);
+    added->size = size;
+    added->top = used;
+    return added;
+}
+
+arena_block *arena_model_last(struct arena_model *model) {
+    return model->block_count == 0 ? NULL : &model->blocks[model->block_count - 1];
+}
+
+void arena_model_truncate(struct arena_model *model, size_t mark) {
+    for (arena_block *last; (last = arena_model_last(model)) != NULL; model->block_count--) {
+        if (last->offset < mark && last->offset + last->size <= mark) break;
+    }
+}
+
+void arena_model_scope_begun(struct arena_model *model, hf_scope scope) {
+    if (model->scope_count == ARENA_SCOPES) {
+        memmove(model->scopes, model->scopes + 1, (ARENA_SCOPES - 1) * sizeof model->scopes[0]);
+        model->scope_count--;
+    }
+    model->scopes[model->scope_count].scope = scope;
+    model->scopes[model->scope_count++].ended = false;
+}
+
+/* Those begun behind it have ended, too. */
+void arena_model_scope_ended(struct arena_model *model, size_t index) {
+    for (size_t i = index; i < model->scope_count; i++) model->scopes[i].ended = true;
+}

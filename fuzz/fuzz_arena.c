@@ -1,0 +1,269 @@
+/*
+ * fuzz_arena.c -- runs a program of calls on arenas over two backends, against the model.
+ *
+ * After each call: the result must be what the model says must, may or cannot be; a block must be
+ * aligned, lie behind all others, be zero where that is promised; statistics must agree; every live
+ * block must hold its pattern; what failed must have left everything as it was. Over the strict
+ * backend calls fail on demand. on_failure may give up, free something, end the failures, or leave
+ * by longjmp, as the program wants it.
+ */
+#include "arena_lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#if UINTPTR_MAX > UINT32_MAX
+#define DEFAULT_RESERVE ((size_t)1 << 36)
+#else
+#define DEFAULT_RESERVE ((size_t)1 << 28)
+#endif
+
+/* Only in a process under AddressSanitizer. */
+__attribute__((weak)) int __asan_address_is_poisoned(const volatile void *address);
+
+enum { CALLS_BETWEEN_LOOKS = 8 };
+
+/* ------------------------------------------------------------------ opening --------------- */
+
+/* Only the program's own arenas are ever in the way; a huge one may be anywhere. */
+static bool is_taken(struct lane *lane, uintptr_t base, size_t size) {
+    for (unsigned index = 0; index < ARENAS; index++) {
+        uintptr_t other = (uintptr_t)lane->models[index].base;
+        if (!lane->models[index].open) continue;
+        size_t reserved = hf_arena_get_stats(arena_at(lane, index)).reserved;
+        if (base < other + reserved && other < base + size) return true;
+    }
+    return false;
+}
+
+static hf_status expected_open(struct lane *lane, const hf_arena_options *options) {
+    size_t reserve = options->reserve ? options->reserve : DEFAULT_RESERVE;
+    uintptr_t base = (uintptr_t)options->base;
+    if (base % HF_BASE_ALIGNMENT != 0 || options->least_reserve > reserve) return HF_INVALID;
+    if (base > UINTPTR_MAX - reserve) return HF_INVALID;
+    return base && is_taken(lane, base, reserve) ? HF_NO_ADDRESS : HF_OK;
+}
+
+/* Above the reservation as given, and not above it as rounded up: any answer will do. */
+static bool open_is_uncertain(struct lane *lane, const hf_arena_options *options) {
+    size_t reserve = options->reserve;
+    return reserve && options->least_reserve > reserve &&
+           options->least_reserve - reserve < lane->granule;
+}
+
+static void check_opened(struct lane *lane, const hf_arena *arena,
+                         const hf_arena_options *options) {
+    hf_arena_stats stats = hf_arena_get_stats(arena);
+    size_t least = options->least_reserve;
+    bool huge = options->reserve > SIZE_MAX / 4;
+    if (least == 0)
+        least = options->reserve && options->reserve < 1 << 20 ? options->reserve : 1 << 20;
+    if (stats.used || stats.committed || stats.peak || stats.dirty || stats.growths) {
+        fail(lane, "a new arena is not empty");
+    }
+    if (stats.reserved < least && !open_is_uncertain(lane, options))
+        fail(lane, "less is reserved than the least");
+    if (!huge && !refused(lane) && options->reserve &&
+        (stats.reserved < options->reserve || stats.reserved - options->reserve >= lane->granule)) {
+        fail(lane, "the reservation is not what was asked for");
+    }
+    if (options->base && hf_arena_base(arena) != options->base) fail(lane, "another base");
+    if ((uintptr_t)hf_arena_base(arena) % HF_BASE_ALIGNMENT != 0) fail(lane, "a base not aligned");
+}
+
+static void note_open(struct lane *lane, unsigned index, const hf_arena_options *options) {
+    bool checked = __asan_address_is_poisoned != NULL;
+    check_opened(lane, arena_at(lane, index), options);
+    arena_model_open(&lane->models[index], arena_at(lane, index), options, lane->granule, checked);
+}
+
+static void judge_open(struct lane *lane, hf_status status, hf_status expected,
+                       const hf_arena_options *options) {
+    if (status == HF_OK) check_success(lane);
+    if (status == expected || open_is_uncertain(lane, options)) return;
+    if (refused(lane) && (is_refusal(status) || status == HF_NO_ADDRESS)) return;
+    fail(lane, "opening gave %d and not %d", (int)status, (int)expected);
+}
+
+static void close_arena(struct lane *lane, unsigned index) {
+    if (lane->models[index].open) check_blocks(lane, index, false);
+    memset(&lane->models[index], 0, sizeof lane->models[index]);
+    hf_arena_close(arena_at(lane, index));
+}
+
+static hf_arena_options options_of(struct lane *lane, unsigned slot) {
+    hf_arena_options options = arena_options(lane->operation, slot);
+    options.on_failure = lane->operation->number & 16 ? on_failure : NULL;
+    options.user = lane;
+    options.backend = lane->strict ? lane->strict : NULL;
+    return options;
+}
+
+static void run_open(struct lane *lane) {
+    unsigned slot = lane->operation->arena % ARENA_PAIR;
+    hf_arena_options options = options_of(lane, lane->operation->number / 32);
+    close_arena(lane, slot);
+    hf_status expected = expected_open(lane, &options);
+    bool defaults = !lane->strict && lane->operation->flags == 63;
+    if (defaults) {
+        memset(&options, 0, sizeof options);
+        expected = HF_OK;
+    }
+    hf_status status = hf_arena_open(&lane->single[slot], defaults ? NULL : &options);
+    judge_open(lane, status, expected, &options);
+    if (status == HF_OK)
+        note_open(lane, slot, &options);
+    else
+        check_closed(lane, slot);
+}
+
+static void close_scratch(struct lane *lane) {
+    memset(&lane->models[ARENA_PAIR], 0, (ARENAS - ARENA_PAIR) * sizeof lane->models[0]);
+    hf_scratch_close(&lane->scratch);
+}
+
+/* An exact base cannot serve two. */
+static void run_scratch_open(struct lane *lane) {
+    hf_arena_options options = options_of(lane, 0);
+    close_scratch(lane);
+    hf_status expected = options.base ? HF_INVALID : expected_open(lane, &options);
+    hf_status status = hf_scratch_open(&lane->scratch, &options);
+    judge_open(lane, status, expected, &options);
+    for (unsigned index = ARENA_PAIR; index < ARENAS; index++) {
+        if (status == HF_OK)
+            note_open(lane, index, &options);
+        else
+            check_closed(lane, index);
+    }
+}
+
+/* ------------------------------------------------------------------ running --------------- */
+
+static void run_fail(struct lane *lane) {
+    unsigned number = lane->operation->number;
+    if (lane->strict) hf_strict_fail(lane->strict, number / 2, number & 1);
+}
+
+/* Kinds that need no open arena. */
+static bool run_any(struct lane *lane) {
+    switch (lane->operation->kind) {
+    case ARENA_OPEN: run_open(lane); return true;
+    case ARENA_CLOSE:
+        if (lane->operation->arena < ARENA_PAIR) close_arena(lane, lane->operation->arena);
+        return true;
+    case ARENA_SCRATCH_OPEN: run_scratch_open(lane); return true;
+    case ARENA_SCRATCH_CLOSE: close_scratch(lane); return true;
+    case ARENA_SCRATCH_BEGIN: run_scratch_begin(lane); return true;
+    case ARENA_HANDLER:
+        lane->handling = (handling)(lane->operation->number % HANDLINGS);
+        return true;
+    case ARENA_FAIL: run_fail(lane); return true;
+    default: return false;
+    }
+}
+
+/* Kinds that an arena may be closed for: they fail then. */
+static bool run_allocating(struct lane *lane, size_t size) {
+    switch (lane->operation->kind) {
+    case ARENA_ALLOC:
+    case ARENA_ALLOC_ZEROED: run_alloc(lane, size); return true;
+    case ARENA_ALLOC_ARRAY: run_alloc_array(lane, size); return true;
+    case ARENA_NEW: run_new(lane); return true;
+    case ARENA_RESIZE: run_resize(lane, size); return true;
+    case ARENA_TOP: run_top(lane, size); return true;
+    case ARENA_STRDUP: run_strdup(lane, size); return true;
+    case ARENA_STRNDUP: run_strndup(lane, size); return true;
+    case ARENA_MEMDUP: run_memdup(lane, size); return true;
+    case ARENA_PRINTF: run_printf(lane, size); return true;
+    default: return false;
+    }
+}
+
+static void run_on_open(struct lane *lane, size_t size) {
+    switch (lane->operation->kind) {
+    case ARENA_EXTEND:
+    case ARENA_EXTEND_ZEROED: run_extend(lane, size); break;
+    case ARENA_ENSURE: run_ensure(lane, size); break;
+    case ARENA_MARK: run_mark(lane); break;
+    case ARENA_REWIND: run_rewind(lane); break;
+    case ARENA_RESET: run_reset(lane); break;
+    case ARENA_TRIM: run_trim(lane, size); break;
+    case ARENA_SCOPE_BEGIN: run_scope_begin(lane); break;
+    case ARENA_SCOPE_END: run_scope_end(lane); break;
+    case ARENA_REF: run_ref(lane); break;
+    default: break;
+    }
+}
+
+static void run_operation(struct lane *lane, const arena_operation *operation) {
+    begin(lane, operation);
+    size_t size = arena_size(operation, arena_of(lane), &lane->before);
+    lane->sizes[operation->index] = size;
+    if (!run_any(lane) && !run_allocating(lane, size) && model_of(lane)->open)
+        run_on_open(lane, size);
+    lane->used[operation->index] = hf_get_mark(arena_of(lane));
+    for (unsigned index = 0; index < ARENAS; index++) {
+        check_arena(lane, index, operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
+    }
+    check_strict(lane);
+}
+
+static void check_nothing_left(struct lane *lane, hf_backend *strict) {
+    hf_strict_stats stats = hf_strict_get_stats(strict);
+    if (stats.pieces != 0 || stats.pages != 0 || stats.locks != 0) {
+        fail(lane, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
+             stats.locks);
+    }
+}
+
+static void run(struct lane *lane, const uint8_t *data, size_t size) {
+    size_t operations = size / OPERATION_BYTES;
+    if (operations > MOST_OPERATIONS) operations = MOST_OPERATIONS;
+    lane->granule = lane->backend->granule(lane->backend);
+    for (size_t i = 0; i < operations; i++) {
+        lane->program[i] = arena_decode(data + i * OPERATION_BYTES, i);
+        run_operation(lane, &lane->program[i]);
+    }
+    lane->operation = NULL;
+    for (unsigned index = 0; index < ARENAS; index++) check_arena(lane, index, true);
+    if (lane->strict) hf_strict_fail(lane->strict, 0, false);
+    for (unsigned index = 0; index < ARENA_PAIR; index++) close_arena(lane, index);
+    close_scratch(lane);
+}
+
+static void open_strict(hf_backend **strict, const hf_backend *under) {
+    if (hf_strict_open(strict, under) == HF_OK) return;
+    fputs("fuzz_arena: hf_strict_open failed\n", stderr);
+    abort();
+}
+
+static void run_native(const uint8_t *data, size_t size) {
+    static struct lane lane;
+    memset(&lane, 0, sizeof lane);
+    lane.name = "native";
+    lane.backend = hf_backend_native();
+    run(&lane, data, size);
+}
+
+static void run_strict(const uint8_t *data, size_t size) {
+    static struct lane lane;
+    memset(&lane, 0, sizeof lane);
+    open_strict(&lane.under, NULL);
+    open_strict(&lane.strict, lane.under);
+    lane.name = "strict";
+    lane.backend = lane.strict;
+    run(&lane, data, size);
+    check_nothing_left(&lane, lane.strict);
+    hf_strict_close(lane.strict);
+    check_nothing_left(&lane, lane.under);
+    hf_strict_close(lane.under);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    run_native(data, size);
+    run_strict(data, size);
+    return 0;
+}

@@ -1,0 +1,581 @@
+/*
+ * space_program.c -- decoding, resolving, running and printing; see space_program.h.
+ *
+ * The way of an operation: program_decode splits its bytes into fields, resolve_* turns the fields
+ * into the arguments of a call by looking at the slots and regions of the subject, the twist spoils
+ * one of them, and the entry of its kind in `commands` makes the call.
+ */
+#include "space_program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Addresses that nothing else takes, for exact bases: 16 times 64 KiB and a space's size. */
+#if UINTPTR_MAX > UINT32_MAX
+#define FIXED_BASES ((uintptr_t)HF_BASE_FIXED)
+#else
+#define FIXED_BASES ((uintptr_t)0x30000000)
+#endif
+
+enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0 };
+
+/* ------------------------------------------------------------------ decoding -------------- */
+
+program_operation program_decode(const uint8_t bytes[OPERATION_BYTES]) {
+    program_operation operation = {
+        .kind = (program_kind)(bytes[0] % PROGRAM_KINDS),
+        .space = bytes[1] & 1,
+        .file = (bytes[1] >> 1 & 7) % PROGRAM_FILES,
+        .access = (hf_access)((bytes[1] >> 4 & 3) % 3),
+        .offset = bytes[2],
+        .size = bytes[3],
+        .file_offset = bytes[4],
+        .aim = (program_aim)(bytes[5] % AIMS),
+        .twist = bytes[6] < TWISTS ? (program_twist)bytes[6] : TWIST_NONE,
+        .number = bytes[7],
+    };
+    return operation;
+}
+
+/* ------------------------------------------------------------------ resolving ------------- */
+
+/* The slot's space, or else the other one, or else NULL. */
+static hf_space *choose_space(const program_subject *subject, unsigned *slot) {
+    for (unsigned i = 0; i < PROGRAM_SPACES; i++) {
+        unsigned candidate = (*slot + i) % PROGRAM_SPACES;
+        if (!subject->spaces[candidate]) continue;
+        *slot = candidate;
+        return subject->spaces[candidate];
+    }
+    return NULL;
+}
+
+/* The slot's file, or else the next one there is, or else NULL. */
+static hf_file *choose_file(const program_subject *subject, unsigned *slot) {
+    for (unsigned i = 0; i < PROGRAM_FILES; i++) {
+        unsigned candidate = (*slot + i) % PROGRAM_FILES;
+        if (!subject->files[candidate]) continue;
+        *slot = candidate;
+        return subject->files[candidate];
+    }
+    return NULL;
+}
+
+static void aim_at_regions(const hf_space *space, program_aim aim, program_call *call) {
+    hf_region first, last;
+    if (aim == AIM_GIVEN || !hf_space_find(space, call->offset, &first)) return;
+    size_t end = call->offset + call->size;
+    if (end > hf_space_size(space)) end = hf_space_size(space);
+    last = first;
+    if (aim == AIM_REGIONS) hf_space_find(space, end - 1, &last);
+    if (aim != AIM_TO_END) call->offset = first.offset;
+    call->size = last.offset + last.size - call->offset;
+}
+
+/* Unless the range is as given, the view lies within the file where that is possible. */
+static void aim_at_file(const hf_file *file, size_t granule, program_aim aim, program_call *call) {
+    uint64_t room = (hf_file_size(file) + granule - 1) / granule * granule;
+    if (aim == AIM_GIVEN || call->size > room) return;
+    call->file_offset %= room - call->size + granule;
+}
+
+static void twist_range(program_twist twist, size_t space_size, size_t granule,
+                        program_call *call) {
+    switch (twist) {
+    case TWIST_OFFSET_UNALIGNED: call->offset += 1; break;
+    case TWIST_OFFSET_OUTSIDE: call->offset = space_size; break;
+    case TWIST_OFFSET_WRAPS: call->offset = SIZE_MAX - granule + 1; break;
+    case TWIST_SIZE_ZERO: call->size = 0; break;
+    case TWIST_SIZE_UNALIGNED: call->size += granule / 2; break;
+    case TWIST_SIZE_PAST_END: call->size = space_size - call->offset + granule; break;
+    case TWIST_SIZE_WRAPS: call->size = SIZE_MAX - granule + 1; break;
+    case TWIST_FILE_OFFSET_UNALIGNED: call->file_offset += 1; break;
+    case TWIST_FILE_OFFSET_WRAPS: call->file_offset = UINT64_MAX - granule + 1; break;
+    case TWIST_FILE_FOREIGN: call->foreign = true; break;
+    default: break;
+    }
+}
+
+static bool takes_file(program_kind kind) {
+    return kind == PROGRAM_MAP || kind == PROGRAM_PLACE_FILE;
+}
+
+static bool resolve_range(const program_subject *subject, const program_operation *operation,
+                          program_call *call) {
+    hf_space *space = choose_space(subject, &call->space);
+    if (!space) return false;
+    size_t granule = subject->granule;
+    size_t granules = hf_space_size(space) / granule;
+    call->offset = operation->offset % granules * granule;
+    call->size = (1 + operation->size % PROGRAM_GRANULES) * granule;
+    aim_at_regions(space, operation->aim, call);
+    call->file_offset = (uint64_t)(operation->file_offset % (PROGRAM_FILE_GRANULES + 1)) * granule;
+    call->advice = (hf_advice)(operation->number % 3);
+    if (takes_file(operation->kind)) {
+        aim_at_file(subject->files[call->file], granule, operation->aim, call);
+    }
+    twist_range(operation->twist, hf_space_size(space), granule, call);
+    return true;
+}
+
+/* A store outside of the space is no call of holdfast's. */
+static bool resolve_store(const program_subject *subject, const program_operation *operation,
+                          program_call *call) {
+    program_operation plain = *operation;
+    plain.twist = TWIST_NONE;
+    return resolve_range(subject, &plain, call);
+}
+
+static bool resolve_range_and_file(const program_subject *subject,
+                                   const program_operation *operation, program_call *call) {
+    return choose_file(subject, &call->file) && resolve_range(subject, operation, call);
+}
+
+/* Sizes that no system grants: below the top by so much that nothing wraps but for a base. */
+static void make_huge(size_t granule, program_call *call) {
+    call->size = SIZE_MAX - granule + 1;
+    if (call->least != 0) call->least = (call->size - call->size / 4) & ~(granule - 1);
+}
+
+static bool resolve_open(const program_subject *subject, const program_operation *operation,
+                         program_call *call) {
+    size_t granule = subject->granule;
+    uintptr_t fixed = FIXED_BASES + operation->offset % FIXED_BASE_COUNT * HF_BASE_ALIGNMENT;
+    call->size = (1 + operation->size % PROGRAM_GRANULES) * granule;
+    call->least = operation->file_offset % PROGRAM_GRANULES * granule;
+    if (call->least > call->size) call->least = granule;
+    call->base = operation->offset < 128 ? NULL : (void *)fixed;
+    call->named = operation->number & 1;
+    switch (operation->twist) {
+    case TWIST_SIZE_ZERO: call->size = 0; break;
+    case TWIST_SIZE_UNALIGNED: call->size += granule / 2; break;
+    case TWIST_SIZE_WRAPS: make_huge(granule, call); break;
+    case TWIST_LEAST_UNALIGNED: call->least = 1; break;
+    case TWIST_LEAST_ABOVE: call->least = call->size + granule; break;
+    case TWIST_BASE_UNALIGNED: call->base = (void *)(fixed + HF_BASE_ALIGNMENT / 2); break;
+    case TWIST_BASE_WRAPS:
+        call->base = (void *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+        call->size = HF_BASE_ALIGNMENT + 32 * granule;
+        break;
+    default: break;
+    }
+    return true;
+}
+
+static bool resolve_file(const program_subject *subject, const program_operation *operation,
+                         program_call *call) {
+    const size_t rests[] = {0, 0, 1, 511, subject->granule - 1};
+    size_t granules = 1 + operation->size % (PROGRAM_FILE_GRANULES - 1);
+    size_t rest = rests[operation->number / PATHS % (sizeof rests / sizeof rests[0])];
+    call->path = (program_path)(operation->number % PATHS);
+    if (call->path == PATH_MISSING && call->kind == PROGRAM_FILE_CREATE) call->path = PATH_FIRST;
+    call->writable = operation->file_offset & 1;
+    call->file_size = granules * subject->granule + rest;
+    if (operation->twist == TWIST_SIZE_ZERO) call->file_size = 0;
+    if (operation->twist == TWIST_SIZE_WRAPS) call->file_size = (uint64_t)1 << 62;
+    return true;
+}
+
+/* A huge file without a name costs nothing until it is used: some systems grant it. */
+static bool resolve_shared_file(const program_subject *subject, const program_operation *operation,
+                                program_call *call) {
+    program_operation small = *operation;
+    if (small.twist == TWIST_SIZE_WRAPS) small.twist = TWIST_NONE;
+    return resolve_file(subject, &small, call);
+}
+
+static bool resolve_space(const program_subject *subject, const program_operation *operation,
+                          program_call *call) {
+    (void)operation;
+    return choose_space(subject, &call->space) != NULL;
+}
+
+static bool resolve_failure(const program_subject *subject, const program_operation *operation,
+                            program_call *call) {
+    call->nth = operation->number / 2;
+    call->from_then_on = operation->number & 1;
+    return subject->failing != NULL;
+}
+
+static bool resolve_nothing(const program_subject *subject, const program_operation *operation,
+                            program_call *call) {
+    (void)subject;
+    call->nth = operation->number;
+    return true;
+}
+
+/* ------------------------------------------------------------------ running --------------- */
+
+const char *program_path_text(const program_host *host, program_path path, char *text,
+                              size_t size) {
+    static const char *const names[PATHS] = {
+        [PATH_FIRST] = "/first",         [PATH_SECOND] = "/second", [PATH_THIRD] = "/third",
+        [PATH_EMPTY_FILE] = "/empty",    [PATH_FOLDER] = "",        [PATH_MISSING] = "/missing",
+        [PATH_NO_PARENT] = "/no/parent",
+    };
+    if (path == PATH_NULL) return NULL;
+    if (path == PATH_BLANK) return "";
+    snprintf(text, size, "%s%s", host->folder, names[path]);
+    return text;
+}
+
+/* The new one takes the slot; what was there before goes only then. */
+static hf_status keep_space(program_subject *subject, unsigned slot, hf_space *space,
+                            hf_status status) {
+    if (status != HF_OK) return status;
+    hf_space_close(subject->spaces[slot]);
+    subject->spaces[slot] = space;
+    return status;
+}
+
+static hf_status keep_file(program_subject *subject, unsigned slot, hf_file *file,
+                           hf_status status) {
+    if (status != HF_OK) return status;
+    hf_file_close(subject->files[slot]);
+    subject->files[slot] = file;
+    return status;
+}
+
+/* The native backend is also the one that nobody names. */
+static const hf_backend *backend_of(const program_subject *subject, const program_call *call) {
+    bool nameless = subject->backend == hf_backend_native() && call->index % 2 == 1;
+    return nameless ? NULL : subject->backend;
+}
+
+static hf_status run_open(program_subject *subject, program_call *call) {
+    hf_space *space = NULL;
+    hf_space_options options = {0};
+    options.base = call->base;
+    options.least = call->least;
+    options.name = call->named ? "program" : NULL;
+    options.backend = backend_of(subject, call);
+    bool plain = !call->base && call->least == 0 && !call->named && !options.backend;
+    hf_status status = hf_space_open(&space, call->size, plain ? NULL : &options);
+    return keep_space(subject, call->space, space, status);
+}
+
+static hf_status run_close(program_subject *subject, program_call *call) {
+    hf_space_close(subject->spaces[call->space]);
+    subject->spaces[call->space] = NULL;
+    return HF_OK;
+}
+
+static hf_status run_split(program_subject *subject, program_call *call) {
+    return hf_space_split(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_status run_coalesce(program_subject *subject, program_call *call) {
+    return hf_space_coalesce(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_status run_commit(program_subject *subject, program_call *call) {
+    return hf_space_commit(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_status run_decommit(program_subject *subject, program_call *call) {
+    return hf_space_decommit(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_file *file_of(program_subject *subject, const program_call *call) {
+    if (!call->foreign) return subject->files[call->file];
+    if (!subject->foreign_file) {
+        hf_file_create_shared(&subject->foreign_file, PROGRAM_GRANULES * subject->granule,
+                              subject->foreign);
+    }
+    return subject->foreign_file;
+}
+
+static hf_status run_map(program_subject *subject, program_call *call) {
+    return hf_space_map(subject->spaces[call->space], call->offset, call->size,
+                        file_of(subject, call), call->file_offset, call->access);
+}
+
+static hf_status run_unmap(program_subject *subject, program_call *call) {
+    return hf_space_unmap(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_status run_place(program_subject *subject, program_call *call) {
+    return hf_space_place(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_status run_place_file(program_subject *subject, program_call *call) {
+    return hf_space_place_file(subject->spaces[call->space], call->offset, call->size,
+                               file_of(subject, call), call->file_offset, call->access);
+}
+
+static hf_status run_clear(program_subject *subject, program_call *call) {
+    return hf_space_clear(subject->spaces[call->space], call->offset, call->size);
+}
+
+static hf_status run_advise(program_subject *subject, program_call *call) {
+    return hf_space_advise(subject->spaces[call->space], call->offset, call->size, call->advice);
+}
+
+uint64_t program_pattern(size_t index, size_t offset, size_t granule) {
+    return (index + 1) << 16 | offset / granule;
+}
+
+uint64_t program_pattern_word(uint64_t pattern, size_t word) {
+    return pattern == 0 ? 0 : (pattern + word) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static void store_page(char *page, size_t granule, uint64_t pattern) {
+    for (size_t i = 0; i < granule / 8; i++) {
+        uint64_t word = program_pattern_word(pattern, i);
+        memcpy(page + i * 8, &word, 8);
+    }
+}
+
+/* Whole pages, also the last one of a view of a file that ends in it: what lies behind the end of
+ * the file may be written, and means nothing. */
+static hf_status run_store(program_subject *subject, program_call *call) {
+    hf_space *space = subject->spaces[call->space];
+    size_t granule = subject->granule;
+    hf_region region;
+    for (size_t done = 0; done < call->size; done += granule) {
+        size_t offset = call->offset + done;
+        if (!hf_space_find(space, offset, &region)) break;
+        if (region.kind == HF_PLACEHOLDER || region.access == HF_READ_ONLY) continue;
+        store_page(hf_space_base(space) + offset, granule,
+                   program_pattern(call->index, offset, granule));
+    }
+    return HF_OK;
+}
+
+static hf_status run_find(program_subject *subject, program_call *call) {
+    call->found = hf_space_find(subject->spaces[call->space], call->offset, &call->region);
+    return HF_OK;
+}
+
+static hf_status run_check(program_subject *subject, program_call *call) {
+    return hf_space_check(subject->spaces[call->space]);
+}
+
+static hf_status run_file_open(program_subject *subject, program_call *call) {
+    char text[PATH_BYTES];
+    hf_file *file = NULL;
+    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
+    hf_status status = hf_file_open(&file, path, call->access, backend_of(subject, call));
+    return keep_file(subject, call->file, file, status);
+}
+
+static hf_status run_file_create(program_subject *subject, program_call *call) {
+    char text[PATH_BYTES];
+    hf_file *file = NULL;
+    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
+    hf_status status = hf_file_create(&file, path, call->file_size, backend_of(subject, call));
+    return keep_file(subject, call->file, file, status);
+}
+
+static hf_status run_file_create_shared(program_subject *subject, program_call *call) {
+    hf_file *file = NULL;
+    hf_status status = hf_file_create_shared(&file, call->file_size, backend_of(subject, call));
+    return keep_file(subject, call->file, file, status);
+}
+
+static hf_status run_file_from_handle(program_subject *subject, program_call *call) {
+    char text[PATH_BYTES];
+    hf_file *file = NULL;
+    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
+    intptr_t handle = path ? subject->host->open_handle(path, call->writable) : NO_HANDLE;
+    hf_status status = hf_file_from_handle(&file, handle, call->access, backend_of(subject, call));
+    if (path && handle != -1) subject->host->close_handle(handle);
+    return keep_file(subject, call->file, file, status);
+}
+
+static hf_status run_file_close(program_subject *subject, program_call *call) {
+    hf_file_close(subject->files[call->file]);
+    subject->files[call->file] = NULL;
+    return HF_OK;
+}
+
+static hf_status run_fail(program_subject *subject, program_call *call) {
+    hf_strict_fail(subject->failing, call->nth, call->from_then_on);
+    return HF_OK;
+}
+
+static hf_status run_text(program_subject *subject, program_call *call) {
+    (void)subject;
+    const char *text = hf_status_text((hf_status)call->nth);
+    return text && *text ? HF_OK : HF_CORRUPT;
+}
+
+struct command {
+    const char *name;
+    bool (*resolve)(const program_subject *, const program_operation *, program_call *);
+    hf_status (*run)(program_subject *, program_call *);
+};
+
+static const struct command commands[PROGRAM_KINDS] = {
+    [PROGRAM_OPEN] = {"open", resolve_open, run_open},
+    [PROGRAM_CLOSE] = {"close", resolve_nothing, run_close},
+    [PROGRAM_SPLIT] = {"split", resolve_range, run_split},
+    [PROGRAM_COALESCE] = {"coalesce", resolve_range, run_coalesce},
+    [PROGRAM_COMMIT] = {"commit", resolve_range, run_commit},
+    [PROGRAM_DECOMMIT] = {"decommit", resolve_range, run_decommit},
+    [PROGRAM_MAP] = {"map", resolve_range_and_file, run_map},
+    [PROGRAM_UNMAP] = {"unmap", resolve_range, run_unmap},
+    [PROGRAM_PLACE] = {"place", resolve_range, run_place},
+    [PROGRAM_PLACE_FILE] = {"place_file", resolve_range_and_file, run_place_file},
+    [PROGRAM_CLEAR] = {"clear", resolve_range, run_clear},
+    [PROGRAM_ADVISE] = {"advise", resolve_range, run_advise},
+    [PROGRAM_STORE] = {"store", resolve_store, run_store},
+    [PROGRAM_FIND] = {"find", resolve_range, run_find},
+    [PROGRAM_CHECK] = {"check", resolve_space, run_check},
+    [PROGRAM_FILE_OPEN] = {"file_open", resolve_file, run_file_open},
+    [PROGRAM_FILE_CREATE] = {"file_create", resolve_file, run_file_create},
+    [PROGRAM_FILE_CREATE_SHARED] = {"file_create_shared", resolve_shared_file,
+                                    run_file_create_shared},
+    [PROGRAM_FILE_FROM_HANDLE] = {"file_from_handle", resolve_file, run_file_from_handle},
+    [PROGRAM_FILE_CLOSE] = {"file_close", resolve_nothing, run_file_close},
+    [PROGRAM_FAIL] = {"fail", resolve_failure, run_fail},
+    [PROGRAM_TEXT] = {"text", resolve_nothing, run_text},
+};
+
+static void run_operation(program_subject *subject, size_t index, const uint8_t *bytes,
+                          const program_observer *observer) {
+    program_operation operation = program_decode(bytes);
+    program_call call = {
+        .index = index,
+        .kind = operation.kind,
+        .space = operation.space,
+        .file = operation.file,
+        .access = operation.access,
+    };
+    const struct command *command = &commands[operation.kind];
+    if (!command->resolve(subject, &operation, &call)) return;
+    observer->before(observer->user, &call);
+    hf_status status = command->run(subject, &call);
+    observer->after(observer->user, &call, status);
+}
+
+void program_run(program_subject *subject, const uint8_t *bytes, size_t size,
+                 const program_observer *observer) {
+    size_t operations = size / OPERATION_BYTES;
+    if (operations > MOST_OPERATIONS) operations = MOST_OPERATIONS;
+    for (size_t i = 0; i < operations; i++) {
+        run_operation(subject, i, bytes + i * OPERATION_BYTES, observer);
+    }
+}
+
+void program_finish(program_subject *subject) {
+    if (subject->failing) hf_strict_fail(subject->failing, 0, false);
+    for (unsigned i = 0; i < PROGRAM_FILES; i++) hf_file_close(subject->files[i]);
+    for (unsigned i = 0; i < PROGRAM_SPACES; i++) hf_space_close(subject->spaces[i]);
+    hf_file_close(subject->foreign_file);
+    memset(subject->files, 0, sizeof subject->files);
+    memset(subject->spaces, 0, sizeof subject->spaces);
+    subject->foreign_file = NULL;
+}
+
+void program_remove_files(const program_host *host) {
+    char text[PATH_BYTES];
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) {
+        remove(program_path_text(host, path, text, sizeof text));
+    }
+}
+
+/* ------------------------------------------------------------------ printing -------------- */
+
+const char *program_kind_name(program_kind kind) { return commands[kind].name; }
+
+const char *program_status_name(hf_status status) {
+    static const char *const names[] = {
+        [HF_OK] = "OK",
+        [HF_INVALID] = "INVALID",
+        [HF_STATE] = "STATE",
+        [HF_NO_ADDRESS] = "NO_ADDRESS",
+        [HF_NO_MEMORY] = "NO_MEMORY",
+        [HF_MAP_LIMIT] = "MAP_LIMIT",
+        [HF_RESERVE_FULL] = "RESERVE_FULL",
+        [HF_NO_SPACE] = "NO_SPACE",
+        [HF_IO] = "IO",
+        [HF_CORRUPT] = "CORRUPT",
+        [HF_BUSY] = "BUSY",
+        [HF_UNSUPPORTED] = "UNSUPPORTED",
+    };
+    size_t number = (size_t)status;
+    return number < sizeof names / sizeof names[0] ? names[number] : "no status";
+}
+
+static const char *access_name(hf_access access) {
+    static const char *const names[] = {"read_write", "read_only", "copy_on_write"};
+    return names[access];
+}
+
+static const char *path_name(program_path path) {
+    static const char *const names[PATHS] = {"first",   "second",    "third", "empty", "folder",
+                                             "missing", "no_parent", "blank", "null"};
+    return names[path];
+}
+
+static void print_range(FILE *stream, const program_call *call) {
+    fprintf(stream, " space %u offset %#zx size %#zx", call->space, call->offset, call->size);
+}
+
+static void print_view(FILE *stream, const program_call *call) {
+    print_range(stream, call);
+    if (call->foreign)
+        fputs(" foreign file", stream);
+    else
+        fprintf(stream, " file %u", call->file);
+    fprintf(stream, " at %#llx %s", (unsigned long long)call->file_offset,
+            access_name(call->access));
+}
+
+static void print_open(FILE *stream, const program_call *call) {
+    fprintf(stream, " space %u size %#zx least %#zx", call->space, call->size, call->least);
+    if (call->base)
+        fprintf(stream, " at fixed%+td", (ptrdiff_t)((uintptr_t)call->base - FIXED_BASES));
+    if (call->named) fputs(" named", stream);
+}
+
+static void print_file(FILE *stream, const program_call *call) {
+    fprintf(stream, " file %u", call->file);
+    if (call->kind != PROGRAM_FILE_CREATE_SHARED) fprintf(stream, " %s", path_name(call->path));
+    switch (call->kind) {
+    case PROGRAM_FILE_FROM_HANDLE:
+        fprintf(stream, " %s handle", call->writable ? "writable" : "readable");
+        /* fall through */
+    case PROGRAM_FILE_OPEN: fprintf(stream, " %s", access_name(call->access)); break;
+    default: fprintf(stream, " size %#llx", (unsigned long long)call->file_size); break;
+    }
+}
+
+void program_print_call(FILE *stream, const program_call *call) {
+    fprintf(stream, "%zu %s", call->index, program_kind_name(call->kind));
+    switch (call->kind) {
+    case PROGRAM_OPEN: print_open(stream, call); break;
+    case PROGRAM_CLOSE:
+    case PROGRAM_CHECK: fprintf(stream, " space %u", call->space); break;
+    case PROGRAM_MAP:
+    case PROGRAM_PLACE_FILE: print_view(stream, call); break;
+    case PROGRAM_ADVISE:
+        print_range(stream, call);
+        fprintf(stream, " advice %d", (int)call->advice);
+        break;
+    case PROGRAM_FILE_OPEN:
+    case PROGRAM_FILE_CREATE:
+    case PROGRAM_FILE_CREATE_SHARED:
+    case PROGRAM_FILE_FROM_HANDLE: print_file(stream, call); break;
+    case PROGRAM_FILE_CLOSE: fprintf(stream, " file %u", call->file); break;
+    case PROGRAM_FAIL:
+        fprintf(stream, " call %zu%s", call->nth, call->from_then_on ? " and all after it" : "");
+        break;
+    case PROGRAM_TEXT: fprintf(stream, " of status %zu", call->nth); break;
+    default: print_range(stream, call); break;
+    }
+}
+
+void program_print_regions(FILE *stream, const hf_space *space) {
+    static const char *const kinds[] = {"placeholder", "committed", "view"};
+    hf_region region = {0};
+    while (hf_space_next(space, &region)) {
+        fprintf(stream, "    %#zx %#zx %s", region.offset, region.size, kinds[region.kind]);
+        if (region.kind == HF_VIEW) {
+            fprintf(stream, " %s at %#llx", access_name(region.access),
+                    (unsigned long long)region.file_offset);
+        }
+        fputc('\n', stream);
+    }
+}

@@ -1,0 +1,181 @@
+/*
+ * space_seeds.c -- writes the hand-made part of the corpus of fuzz_space.
+ *
+ *     fuzz_space_seeds FOLDER
+ *
+ * Every step on a region in every neighbourhood: left and right of it lie nothing, a placeholder
+ * of its own, committed memory or a view, and the step takes the whole region or a part of it, or
+ * reaches into its neighbours:
+ *
+ *      |  left  | middle |  right |
+ *               |--------|             whole
+ *               |--|                   head
+ *                     |--|             tail
+ *                 |----|               inner
+ *            |-----------|             into the left one
+ *               |-----------|          into the right one
+ *      |-----------------|             with the left one
+ *               |--------------|       with the right one
+ *      |-----------------------|       all three
+ *
+ * For the composites a second set of seeds fails the first, second, ... call within, once and from
+ * then on. One file for each neighbourhood and step; each form starts from a new space.
+ */
+#include "space_program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 4, PATH_BYTES = 1024, PLAIN = 255, FAILING_CALLS = 5 };
+
+typedef enum neighbour { NOTHING, PLACEHOLDER, COMMITTED, VIEW, NEIGHBOURS } neighbour;
+
+static const char *const neighbour_names[NEIGHBOURS] = {"nothing", "placeholder", "committed",
+                                                        "view"};
+
+/* First granule and number of granules, from the left neighbour's beginning. */
+static const struct form {
+    unsigned offset, size;
+} forms[] = {{WIDTH, WIDTH},         {WIDTH, 1},         {2 * WIDTH - 1, 1}, {WIDTH + 1, 2},
+             {WIDTH - 1, WIDTH + 1}, {WIDTH, WIDTH + 1}, {0, 2 * WIDTH},     {WIDTH, 2 * WIDTH},
+             {0, 3 * WIDTH}};
+
+enum { FORMS = sizeof forms / sizeof forms[0] };
+
+struct seed {
+    uint8_t bytes[MOST_OPERATIONS * OPERATION_BYTES];
+    size_t size;
+};
+
+struct scene {
+    neighbour left, middle, right;
+};
+
+static void put_aimed(struct seed *seed, program_kind kind, unsigned offset, unsigned size,
+                      unsigned number, program_aim aim) {
+    const uint8_t bytes[OPERATION_BYTES] = {
+        (uint8_t)kind, 0,     (uint8_t)offset, (uint8_t)(size - 1), 0,
+        (uint8_t)aim,  PLAIN, (uint8_t)number};
+    if (seed->size + sizeof bytes > sizeof seed->bytes) {
+        fputs("a seed is too long\n", stderr);
+        exit(1);
+    }
+    memcpy(seed->bytes + seed->size, bytes, sizeof bytes);
+    seed->size += sizeof bytes;
+}
+
+static void put(struct seed *seed, program_kind kind, unsigned offset, unsigned size,
+                unsigned number) {
+    put_aimed(seed, kind, offset, size, number, AIM_GIVEN);
+}
+
+static void put_region(struct seed *seed, neighbour kind, unsigned offset) {
+    switch (kind) {
+    case PLACEHOLDER: put(seed, PROGRAM_SPLIT, offset, WIDTH, 0); break;
+    case COMMITTED: put(seed, PROGRAM_PLACE, offset, WIDTH, 0); break;
+    case VIEW: put(seed, PROGRAM_PLACE_FILE, offset, WIDTH, 0); break;
+    default: break;
+    }
+}
+
+/* Offset of the left neighbour; where there is none, of the place before the space. */
+static unsigned origin(const struct scene *scene) { return scene->left == NOTHING ? 0 : WIDTH; }
+
+static void put_scene(struct seed *seed, const struct scene *scene) {
+    unsigned middle = scene->left == NOTHING ? 0 : 2 * WIDTH;
+    unsigned end = middle + WIDTH + (scene->right == NOTHING ? 0 : 2 * WIDTH);
+    put(seed, PROGRAM_OPEN, 0, end, 0);
+    if (scene->left != NOTHING) put_region(seed, scene->left, middle - WIDTH);
+    put_region(seed, scene->middle, middle);
+    if (scene->right != NOTHING) put_region(seed, scene->right, middle + WIDTH);
+    put(seed, PROGRAM_STORE, 0, end, 0);
+}
+
+/* False where the form reaches for a neighbour that is not there. */
+static bool put_step(struct seed *seed, const struct scene *scene, program_kind step,
+                     const struct form *form) {
+    bool left = form->offset<WIDTH, right = form->offset + form->size> 2 * WIDTH;
+    unsigned offset = origin(scene) + form->offset;
+    if ((left && scene->left == NOTHING) || (right && scene->right == NOTHING)) return false;
+    if (scene->left == NOTHING) offset -= WIDTH;
+    put(seed, step, offset, form->size, 0);
+    return true;
+}
+
+static void write_seed(const char *folder, const struct scene *scene, program_kind step,
+                       const char *suffix, const struct seed *seed) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s-%s-%s.%s%s", folder, neighbour_names[scene->left],
+             neighbour_names[scene->middle], neighbour_names[scene->right], program_kind_name(step),
+             suffix);
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(seed->bytes, 1, seed->size, file) != seed->size || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void begin_seed(struct seed *seed) {
+    seed->size = 0;
+    put(seed, PROGRAM_FILE_CREATE_SHARED, 0, WIDTH, 0);
+}
+
+static void write_forms(const char *folder, const struct scene *scene, program_kind step) {
+    struct seed seed;
+    begin_seed(&seed);
+    for (size_t form = 0; form < FORMS; form++) {
+        put_scene(&seed, scene);
+        put_step(&seed, scene, step, &forms[form]);
+        put_aimed(&seed, PROGRAM_CLEAR, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
+    }
+    put(&seed, PROGRAM_CHECK, 0, 1, 0);
+    write_seed(folder, scene, step, "", &seed);
+}
+
+/* The n-th call fails; then, without failures, the same step again. */
+static void write_failures(const char *folder, const struct scene *scene, program_kind step,
+                           const struct form *form, const char *suffix) {
+    struct seed seed;
+    begin_seed(&seed);
+    for (unsigned nth = 1; nth <= FAILING_CALLS; nth++) {
+        for (unsigned from_then_on = 0; from_then_on < 2; from_then_on++) {
+            put_scene(&seed, scene);
+            put(&seed, PROGRAM_FAIL, 0, 1, 2 * nth + from_then_on);
+            if (!put_step(&seed, scene, step, form)) return;
+            put(&seed, PROGRAM_FAIL, 0, 1, 0);
+            put_step(&seed, scene, step, form);
+        }
+    }
+    put(&seed, PROGRAM_CHECK, 0, 1, 0);
+    write_seed(folder, scene, step, suffix, &seed);
+}
+
+static void write_scene(const char *folder, const struct scene *scene) {
+    static const program_kind steps[] = {PROGRAM_SPLIT,    PROGRAM_COALESCE,   PROGRAM_COMMIT,
+                                         PROGRAM_DECOMMIT, PROGRAM_MAP,        PROGRAM_UNMAP,
+                                         PROGRAM_PLACE,    PROGRAM_PLACE_FILE, PROGRAM_CLEAR};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        write_forms(folder, scene, steps[i]);
+    }
+    write_failures(folder, scene, PROGRAM_CLEAR, &forms[FORMS - 1], ".failing-all");
+    write_failures(folder, scene, PROGRAM_CLEAR, &forms[0], ".failing");
+    if (scene->middle != PLACEHOLDER) return;
+    write_failures(folder, scene, PROGRAM_PLACE, &forms[3], ".failing");
+    write_failures(folder, scene, PROGRAM_PLACE_FILE, &forms[1], ".failing");
+}
+
+int main(int count, char **arguments) {
+    if (count != 2) {
+        fprintf(stderr, "usage: %s FOLDER\n", arguments[0]);
+        return 2;
+    }
+    for (neighbour left = NOTHING; left < NEIGHBOURS; left++) {
+        for (neighbour middle = PLACEHOLDER; middle < NEIGHBOURS; middle++) {
+            for (neighbour right = NOTHING; right < NEIGHBOURS; right++) {
+                const struct scene scene = {left, middle, right};
+                write_scene(arguments[1], &scene);
+            }
+        }
+    }
+    return 0;
+}
