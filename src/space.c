@@ -103,12 +103,14 @@ static hf_status ask_for_records(hf_space *space, const span *wanted, size_t cut
     return settle(space, HF_STEP_RECORDS, status, &report, wanted->offset, wanted->size);
 }
 
-/* New placeholder has no name yet; without it the system could not join it with its neighbours. */
+/* New placeholder has no name yet; without it the system could not join it with its neighbours.
+ * A system that refuses once has no names. */
 static void name_range(hf_space *space, size_t offset, size_t size) {
     if (space->name == NULL || space->backend->name == NULL) return;
     hf_report report = {0};
     space->backend->name(space->backend, space->base + offset, size, space->name, &report);
     space->stats.system_calls[HF_STEP_RESERVE] += report.system_calls;
+    if (report.call) space->name = NULL;
 }
 
 /* ---------------------------------------------------------- edits of the map ------------- */

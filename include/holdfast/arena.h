@@ -45,7 +45,8 @@
  *   overcommit    Linux promises more memory than it has (vm.overcommit_memory 0): the process
  *                 can be killed at the first touch of a page, long after OK. With 2, growth is
  *                 refused in time (NO_MEMORY).
- *   ulimit -v     counts reservations: opening falls back by halving down to least_reserve.
+ *   ulimit -v     counts reservations: opening falls back by halving down to least_reserve. The
+ *                 first of several arenas then takes most of it: give each a fair `reserve`.
  *   mlockall      with MCL_FUTURE a reservation counts as locked memory: the same fallback.
  *   fork          the child has a copy of everything, at the same addresses.
  *   cgroups       a memory limit kills at the touch, it does not refuse.

@@ -4,9 +4,12 @@
  * All that holdfast asks of an operating system goes through the functions of an hf_backend:
  * memory, files, and the lock of a space. There are two here: the native one (hf_backend_native),
  * and strict, which enforces the rules of Windows' placeholders in software and fails on demand,
- * for tests and fuzzing on any system. A program may bring its own: fill an hf_backend, often a
- * copy of the native one with a few functions replaced, and name it in the options of a space, an
- * arena or a file. To carry data of its own it makes the hf_backend the first member of a struct.
+ * for tests and fuzzing on any system.
+ *
+ * A program may bring its own: fill an hf_backend, often a copy of the native one with a few
+ * functions replaced, and name it in the options of a space, an arena or a file. To carry data of
+ * its own it makes the hf_backend the first member of a struct; so does strict, which therefore
+ * cannot be copied, only called.
  *
  *                            commit, map
  *                         +--------------->  committed memory (private),
@@ -120,7 +123,8 @@ struct hf_backend {
     /* A hint for placeholders and committed memory; forgotten when the range is decommitted.
      * UNSUPPORTED where the system does not know it. */
     hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
-    /* Shows a name for the range in the system's tools. Harmless when refused. */
+    /* Shows a name for the range in the system's tools. A refusal, told by report->call, is harmless,
+     * and ends the naming. */
     void (*name)(const hf_backend *, void *address, size_t size, const char *name, hf_report *);
     /* Compares the system's own list of mappings with the regions, which next() gives one after
      * the other, their offsets counted from base; false after the last. STATE: they differ, with

@@ -343,7 +343,8 @@ static void name_memory(const hf_backend *self, void *address, size_t size, cons
                         hf_report *report) {
     (void)self;
     report->system_calls++;
-    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, size, name);
+    if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, size, name) != 0)
+        refuse(report, HF_UNSUPPORTED, "prctl", errno);
 }
 
 #else
