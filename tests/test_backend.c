@@ -100,6 +100,60 @@ static void optional_functions_may_be_missing(void) {
     hf_space_close(space);
 }
 
+/* Notes what is released, in which order. */
+struct releasing {
+    hf_backend backend;
+    size_t count, sizes[8];
+    char *addresses[8];
+    hf_kind kinds[8];
+};
+
+static void note_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    struct releasing *releasing = (struct releasing *)(uintptr_t)self;
+    CHECK(releasing->count < 8);
+    releasing->addresses[releasing->count] = address;
+    releasing->sizes[releasing->count] = size;
+    releasing->kinds[releasing->count++] = kind;
+    hf_backend_native()->release(self, address, size, kind);
+}
+
+/* |p|c c|c|v|p p p|: each region once, from the lowest to the highest, and only at the end. */
+static void closing_releases_in_order(void) {
+    static const size_t starts[] = {0, 1, 3, 4, 5, 8};
+    static const hf_kind kinds[] = {HF_PLACEHOLDER, HF_COMMITTED, HF_COMMITTED, HF_VIEW,
+                                    HF_PLACEHOLDER};
+    struct releasing releasing = {.backend = *hf_backend_native()};
+    releasing.backend.release = note_release;
+    size_t g = releasing.backend.granule(&releasing.backend);
+    hf_space_options options = {.backend = &releasing.backend};
+    hf_space *space;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, g, &releasing.backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, g, 2 * g));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 3 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 4 * g, g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 7 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 7 * g, g));
+    hf_file_close(file);
+    CHECK_EQUAL(0, releasing.count);
+    char *base = hf_space_base(space);
+    hf_space_close(space);
+    CHECK_EQUAL(5, releasing.count);
+    for (size_t i = 0; i < 5; i++) {
+        CHECK(releasing.addresses[i] == base + starts[i] * g);
+        CHECK_EQUAL((starts[i + 1] - starts[i]) * g, releasing.sizes[i]);
+        CHECK_EQUAL(kinds[i], releasing.kinds[i]);
+    }
+}
+
+static void the_native_backend_is_one(void) {
+    const hf_backend *native = hf_backend_native();
+    size_t granule = native->granule(native);
+    CHECK(native == hf_backend_native());
+    CHECK(granule > 0 && (granule & (granule - 1)) == 0 && granule == native->granule(native));
+}
+
 /* --------------------------------------------------- one over an array of bytes ------------- */
 
 static bool is_full_of(const char *bytes, int byte, size_t size) {
@@ -248,6 +302,7 @@ static void strict_over_an_array(void) {
 }
 
 CHECK_MAIN(TEST(a_quota_refuses_in_its_own_name), TEST(reported_calls_are_counted),
-           TEST(optional_functions_may_be_missing), TEST(any_granule_carries_a_space),
+           TEST(optional_functions_may_be_missing), TEST(closing_releases_in_order),
+           TEST(the_native_backend_is_one), TEST(any_granule_carries_a_space),
            TEST(an_array_carries_many_regions), TEST(an_array_refuses_in_its_own_name),
            TEST(a_file_as_large_as_can_be), TEST(an_array_finds_lies), TEST(strict_over_an_array))

@@ -74,6 +74,15 @@ static void open_without_any_address(void *unused) {
 
 static void no_address_at_all(void) { in_a_child(open_without_any_address); }
 
+/* The last addresses of all: the range does not wrap, but it is the system's own. */
+static void addresses_that_nobody_gets(void) {
+    char *high = (char *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+    hf_space_options options = {.base = high};
+    hf_space *space = NULL;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, HF_BASE_ALIGNMENT, &options));
+    CHECK(space == NULL);
+}
+
 /* -------------------------------------------------------------------- mlockall -------------- */
 
 /* With MCL_FUTURE a reservation counts as locked memory. */
@@ -148,5 +157,6 @@ static void commit_and_release_under_limit(void *unused) {
 
 static void a_release_gives_the_charge_back(void) { in_a_child(commit_and_release_under_limit); }
 
-CHECK_MAIN(TEST(ulimit_v_falls_back), TEST(no_address_at_all), TEST(mlockall_falls_back),
-           TEST(a_refused_commit_changes_nothing), TEST(a_release_gives_the_charge_back))
+CHECK_MAIN(TEST(ulimit_v_falls_back), TEST(no_address_at_all), TEST(addresses_that_nobody_gets),
+           TEST(mlockall_falls_back), TEST(a_refused_commit_changes_nothing),
+           TEST(a_release_gives_the_charge_back))
