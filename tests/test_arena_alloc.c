@@ -34,9 +34,9 @@ static void padding_is_no_more_than_needed(void) {
     hf_arena_close(&arena);
 }
 
-/* The alignment alone may lead past limit, and past the reservation. */
-static void padding_counts_against_the_room(void) {
-    hf_arena arena = fixture_open((hf_arena_options){.reserve = 4 * MIB});
+/* The alignment alone may lead past limit, to the end of the reservation, and past it. */
+static void aligned_blocks_fill(size_t reserve) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = reserve});
     char *first = hf_alloc(&arena, 1, 1);
     char *second = hf_alloc(&arena, 1, HF_MAX_ALIGNMENT);
     CHECK(first && second && is_aligned(second, HF_MAX_ALIGNMENT) && second > first);
@@ -47,8 +47,14 @@ static void padding_counts_against_the_room(void) {
         third = next;
     }
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+    CHECK(hf_get_mark(&arena) <= reserve);
     CHECK(hf_alloc(&arena, 1, 1) != NULL); /* the room below the alignment is there still */
     hf_arena_close(&arena);
+}
+
+static void padding_counts_against_the_room(void) {
+    for (size_t reserve = 4 * MIB; reserve <= 8 * MIB; reserve += 512 * KIB)
+        aligned_blocks_fill(reserve);
 }
 
 static void is_refused(hf_arena *arena, hf_status expected, size_t size, size_t align) {

@@ -222,6 +222,23 @@ static void pages_that_fault_are_not_marked_anew(void) {
     hf_arena_close(&shadow.arena);
 }
 
+/* A mark is a number, and any number below pos will do. */
+static void any_mark_will_do(void) {
+    open_watched();
+    for (hf_mark mark = 100; mark-- > 0;) {
+        size_t room;
+        shadow.count = 0;
+        CHECK(hf_alloc(&shadow.arena, 200, 1) != NULL);
+        CHECK_STATUS(HF_OK, hf_rewind(&shadow.arena, mark));
+        if (mark) handed_out(shadow.base, mark);
+        agrees();
+        if (mark % 2) peek(30, &room);
+        CHECK(is_aligned(handed_out(hf_alloc(&shadow.arena, 5, 1), 5), 8));
+        agrees();
+    }
+    hf_arena_close(&shadow.arena);
+}
+
 static void no_size_wraps_with_a_red_zone(void) {
     open_watched();
     handed_out(hf_alloc(&shadow.arena, 50, 1), 50);
@@ -247,4 +264,5 @@ static void it_stands_in_for_the_sanitizer(void) {
 CHECK_MAIN(TEST(it_stands_in_for_the_sanitizer), TEST(blocks_are_parted_by_forbidden_bytes),
            TEST(every_kind_of_block_is_marked), TEST(going_back_forbids),
            TEST(extending_moves_the_border), TEST(a_peek_allows_what_it_shows),
-           TEST(pages_that_fault_are_not_marked_anew), TEST(no_size_wraps_with_a_red_zone))
+           TEST(pages_that_fault_are_not_marked_anew), TEST(any_mark_will_do),
+           TEST(no_size_wraps_with_a_red_zone))

@@ -70,6 +70,22 @@ static void every_reset_follows_the_rule(void) {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) follow(&tables[i]);
 }
 
+/*      keep       keep / 4
+ *      |    8 MiB    | 2 MiB |  committed: just not worth a trim
+ */
+static void a_trim_is_worth_more_than_the_margin(void) {
+    if (!fixture_is_exact()) return; /* the peaks are exact */
+    for (size_t less = 0; less < 2; less++) {
+        hf_arena arena = open_on_spy(0);
+        CHECK_STATUS(HF_OK, hf_ensure(&arena, 10 * MIB));
+        CHECK_EQUAL(10 * MIB, committed(&arena));
+        CHECK(hf_alloc(&arena, 8 * MIB - less, 1) != NULL);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        CHECK_EQUAL(less ? 8 * MIB : 10 * MIB, committed(&arena));
+        hf_arena_close(&arena);
+    }
+}
+
 /* What was handed back by a rewind before the reset counts: the frame needed it. */
 static void the_peak_counts_and_not_the_end(void) {
     hf_arena arena = open_on_spy(0);
@@ -222,9 +238,9 @@ static void a_trim_refused_half_way_leaves_the_rest(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(every_reset_follows_the_rule), TEST(the_peak_counts_and_not_the_end),
-           TEST(a_steady_loop_makes_no_system_call), TEST(memory_is_dirty_after_a_reset),
-           TEST(a_refused_release_is_returned_and_harmless), TEST(trims_to_the_granule),
-           TEST(trimming_nothing_costs_nothing), TEST(what_is_trimmed_is_coalesced),
-           TEST(a_trim_costs_up_to_three_calls_a_step),
+CHECK_MAIN(TEST(every_reset_follows_the_rule), TEST(a_trim_is_worth_more_than_the_margin),
+           TEST(the_peak_counts_and_not_the_end), TEST(a_steady_loop_makes_no_system_call),
+           TEST(memory_is_dirty_after_a_reset), TEST(a_refused_release_is_returned_and_harmless),
+           TEST(trims_to_the_granule), TEST(trimming_nothing_costs_nothing),
+           TEST(what_is_trimmed_is_coalesced), TEST(a_trim_costs_up_to_three_calls_a_step),
            TEST(a_trim_refused_half_way_leaves_the_rest))
