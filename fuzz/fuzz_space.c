@@ -31,6 +31,9 @@ struct lane {
     const program_call *call; /* the one being made */
     int statuses[MOST_OPERATIONS];
     size_t first_failure; /* the operation that switched failures on */
+    size_t nth;           /* what PROGRAM_FAIL said last, and strict's statistics at that time */
+    bool from_then_on;
+    hf_strict_stats strict_at_failing;
     hf_error error_before;
     hf_strict_stats strict_before;
     hf_space_stats stats_before[PROGRAM_SPACES];
@@ -172,6 +175,18 @@ static void refused(struct lane *lane, hf_status status, size_t failures) {
     }
 }
 
+/* The n-th call since then has failed, and perhaps all after it; no other has. */
+static void check_failing(const struct lane *lane) {
+    hf_strict_stats now = strict_stats(lane), then = lane->strict_at_failing;
+    size_t calls = now.calls - then.calls, failures = 0;
+    if (lane->nth > 0 && calls >= lane->nth)
+        failures = lane->from_then_on ? calls - lane->nth + 1 : 1;
+    if (now.failures - then.failures != failures) {
+        fail(lane, "%zu calls were made to fail, and %zu failed", failures,
+             now.failures - then.failures);
+    }
+}
+
 /* Strict counts pieces as the system would have them, so they must be the regions. */
 static void check_strict(const struct lane *lane) {
     if (!lane->strict) return;
@@ -200,6 +215,13 @@ static void check_spaces(const struct lane *lane, bool thoroughly) {
     }
 }
 
+static void note_failing(struct lane *lane) {
+    lane->nth = lane->call->nth;
+    lane->from_then_on = lane->call->from_then_on;
+    lane->strict_at_failing = strict_stats(lane);
+    if (lane->nth != 0 && lane->first_failure == SIZE_MAX) lane->first_failure = lane->call->index;
+}
+
 /* What a call said, and what it left behind. */
 static void after(void *user, const program_call *call, hf_status status) {
     struct lane *lane = user;
@@ -215,12 +237,11 @@ static void after(void *user, const program_call *call, hf_status status) {
     } else
         fail_status(lane, expectation, status);
     check_strict(lane);
+    check_failing(lane);
     if (!model_files_fit(&lane->model, &lane->subject)) fail(lane, "a file is not as it was made");
     check_spaces(lane, call->index % CALLS_BETWEEN_CHECKS == CALLS_BETWEEN_CHECKS - 1);
     lane->statuses[call->index] = call->kind == PROGRAM_ADVISE ? NOT_RUN : (int)status;
-    if (call->kind == PROGRAM_FAIL && call->nth != 0 && call->index < lane->first_failure) {
-        lane->first_failure = call->index;
-    }
+    if (call->kind == PROGRAM_FAIL) note_failing(lane);
 }
 
 /* ------------------------------------------------------------------ around each run ------- */

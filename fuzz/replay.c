@@ -21,7 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* In the sanitizers' runtime, where there is one. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
 
-enum { LARGEST_INPUT = 1 << 16, PATH_BYTES = 4096 };
+enum {
+    LARGEST_INPUT = 1 << 16,
+    PATH_BYTES = 4096,
+    FEW_INPUTS = 20,
+    LEAKED_BYTES = 1 << 20 /* what malloc may take meanwhile */
+};
 
 static char current[PATH_BYTES];
 static size_t inputs;
@@ -50,6 +55,27 @@ static void watch(void) {
     signal(SIGBUS, on_signal);
 }
 
+/* Bytes of addresses that this process has mapped; 0 where the system does not tell. */
+static size_t mapped_bytes(void) {
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file) return 0;
+    if (fscanf(file, "%lu", &pages) != 1) pages = 0;
+    fclose(file);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Each input gives back what it maps: no more is mapped after many than after a few. A sanitizer
+ * maps more and more for itself. */
+static void check_mapped(void) {
+    static size_t mapped_early;
+    if (__sanitizer_set_death_callback) return;
+    if (inputs == FEW_INPUTS) mapped_early = mapped_bytes();
+    if (inputs <= FEW_INPUTS || mapped_bytes() < mapped_early + LEAKED_BYTES) return;
+    fputs("\nmore and more is mapped\n", stderr);
+    abort();
+}
+
 static void replay_file(const char *path) {
     static uint8_t bytes[LARGEST_INPUT];
     FILE *file = fopen(path, "rb");
@@ -67,6 +93,7 @@ static void replay_file(const char *path) {
     LLVMFuzzerTestOneInput(input, size);
     free(input);
     inputs++;
+    check_mapped();
 }
 
 static void replay(const char *path) {
