@@ -75,7 +75,7 @@ void arena_model_use(struct arena_model *, size_t used);
 /* Drops what was handed out from the mark on. */
 void arena_model_truncate(struct arena_model *, size_t mark);
 
-/* What stays committed after hf_trim(keep) and after hf_reset; the second takes the step of keep. */
+/* What stays committed after hf_trim(keep), and after hf_reset, which takes the step of keep. */
 size_t arena_model_trimmed(const struct arena_model *, size_t committed, size_t keep);
 size_t arena_model_reset(struct arena_model *, size_t committed);
 

@@ -13,8 +13,8 @@
  * committed one was filled with a byte of its own when the scene was built; a granule that is
  * committed later must be zero; a view of granule n shows page n + 1 of the scene's file.
  *
- * A drawing shows steps, one or several side by side, three spaces or more apart: before, the range,
- * and after. Since the letters keep their columns, one can see what happened:
+ * A drawing shows steps, one or several side by side, three spaces or more apart: before, the
+ * range, and after. Since the letters keep their columns, one can see what happened:
  *
  *     drawing_becomes(&step_decommit, "c c c         c c c|p \n"
  *                                     "  -           ---     \n"
@@ -46,7 +46,7 @@ struct scene {
     unsigned char filled[PICTURE_GRANULES]; /* what each committed granule is full of */
 };
 
-/* Builds the scene on a backend; `strict` is the same backend when it is a strict one, else NULL. */
+/* Builds the scene on a backend; `strict` is the same backend if it is a strict one, else NULL. */
 void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *strict,
                 const struct picture *picture);
 void scene_close(struct scene *scene);

@@ -123,8 +123,8 @@ struct hf_backend {
     /* A hint for placeholders and committed memory; forgotten when the range is decommitted.
      * UNSUPPORTED where the system does not know it. */
     hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
-    /* Shows a name for the range in the system's tools. A refusal, told by report->call, is harmless,
-     * and ends the naming. */
+    /* Shows a name for the range in the system's tools. A refusal, told by report->call, is
+     * harmless, and ends the naming. */
     void (*name)(const hf_backend *, void *address, size_t size, const char *name, hf_report *);
     /* Compares the system's own list of mappings with the regions, which next() gives one after
      * the other, their offsets counted from base; false after the last. STATE: they differ, with

@@ -6,11 +6,11 @@
  * (private memory), or a view of a file. A space starts as one placeholder and never moves.
  *
  *     hf_space *space;
- *     if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1;    // 64 GiB of addresses
- *     hf_space_place(space, 0, 65536);                                       // memory for 64 KiB
+ *     if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1; // 64 GiB of addresses
+ *     hf_space_place(space, 0, 65536);                                    // memory for 64 KiB
  *     strcpy(hf_space_base(space), "hello");
- *     hf_space_place_file(space, 65536, 4096, file, 0, HF_READ_ONLY);        // and a view behind it
- *     hf_space_clear(space, 0, 65536 + 4096);                                // placeholder again
+ *     hf_space_place_file(space, 65536, 4096, file, 0, HF_READ_ONLY);     // and a view behind it
+ *     hf_space_clear(space, 0, 65536 + 4096);                             // placeholder again
  *     hf_space_close(space);
  *
  *      0         64 KiB   68 KiB                                     64 GiB

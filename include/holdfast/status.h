@@ -8,7 +8,7 @@
  *
  *     if (hf_space_commit(space, 0, 65536) != HF_OK) {
  *         hf_error error = hf_last_error();
- *         fprintf(stderr, "%s: %s (%ld)\n", error.call, hf_status_text(error.status), error.os_code);
+ *         fprintf(stderr, "%s: %s\n", error.call, hf_status_text(error.status));
  *     }
  *
  * Threads: the last error is each thread's own. A call that succeeds leaves it as it was, also
