@@ -17,8 +17,8 @@
  *       <------ committed ------>
  *
  * An allocation moves pos. When it would pass limit, the arena commits the next step behind limit;
- * what lies behind limit is always one placeholder. Going back (hf_rewind, hf_reset) moves pos; only
- * hf_trim and hf_reset give memory back, from the top.
+ * what lies behind limit is always one placeholder. Going back (hf_rewind, hf_reset) moves pos;
+ * only hf_trim and hf_reset give memory back, from the top.
  *
  * Units: sizes, marks and statistics are bytes. An alignment is a power of two up to
  * HF_MAX_ALIGNMENT.
@@ -112,9 +112,9 @@ typedef enum hf_huge_pages {
 
 /*
  * Called when an allocation of `size` bytes failed. True: try again (something was freed, say by
- * hf_rewind, or a limit was raised); false: the allocation returns NULL. After INVALID no second try
- * can help, so the answer counts for nothing. It may leave by longjmp or by a C++ exception: the
- * arena is whole and no lock is held.
+ * hf_rewind, or a limit was raised); false: the allocation returns NULL. After INVALID no second
+ * try can help, so the answer counts for nothing. It may leave by longjmp or by a C++ exception:
+ * the arena is whole and no lock is held.
  */
 typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void *user);
 
@@ -165,15 +165,19 @@ HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
  * block, hf_extend it.
  */
 static inline void *hf_alloc(hf_arena *arena, size_t size, size_t align) {
-    /* No sum here can wrap, whatever the size: room - size is reached only when size < room. No
-     * room at all is left to the slow path even for size 0: a closed arena has none. */
-    size_t pad = (size_t)(0 - (uintptr_t)arena->pos) & (align - 1);
+    /* The next call waits for pos alone, so the way there is short: add, mask, add. The checks
+     * stand beside it. They cannot wrap: where rounding up does, pad is still right, and too large;
+     * room - size is reached only when size < room. No room at all is left to the slow path even
+     * for size 0: a closed arena has none. */
+    uintptr_t pos = (uintptr_t)arena->pos;
+    uintptr_t aligned = (pos + (align - 1)) & ~(uintptr_t)(align - 1);
+    size_t pad = (size_t)(aligned - pos);
     size_t room = (size_t)(arena->limit - arena->pos);
     if (HF_UNLIKELY((align & (align - 1)) != 0 || align - 1 >= HF_MAX_ALIGNMENT || size >= room ||
                     pad > room - size)) {
         return hf_alloc_slow(arena, size, align);
     }
-    char *block = arena->pos + pad;
+    char *block = (char *)aligned;
     arena->pos = block + size;
     return block;
 }
@@ -207,7 +211,8 @@ void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, 
 
 /*
  * A peek at the next free bytes: at least `least` of them, *room in all (room may be NULL). Fill
- * them, say with read(2), then hf_alloc(arena, used, 1) hands out the same bytes. NULL when it fails.
+ * them, say with read(2), then hf_alloc(arena, used, 1) hands out the same bytes. NULL when it
+ * fails.
  */
 char *hf_top(hf_arena *arena, size_t least, size_t *room);
 
@@ -230,7 +235,7 @@ char *hf_vprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRIN
 
 /* -------------------------------------------------------------- going back ---------------- */
 
-/* A position: bytes from base. Marks of an arena compare like the times at which they were taken. */
+/* A position: bytes from base. A lower mark was taken before, or after going back further. */
 typedef size_t hf_mark;
 
 static inline hf_mark hf_get_mark(const hf_arena *arena) {
