@@ -32,15 +32,16 @@ static char get_overcommit(void) {
     return mode;
 }
 
-/* "CommitLimit:   12345 kB" in bytes: nothing may ever be committed beyond it. */
-static size_t commit_limit(void) {
+/* "MemTotal:   12345 kB" in bytes. */
+static size_t meminfo(const char *name) {
     unsigned long long kib = 0;
-    char line[200];
+    char line[200], found[64];
     FILE *file = fopen("/proc/meminfo", "r");
     CHECK(file != NULL);
-    while (fgets(line, sizeof line, file) && sscanf(line, "CommitLimit: %llu", &kib) != 1) continue;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "%63[^:]: %llu", found, &kib) == 2 && strcmp(found, name) == 0) break;
+    CHECK(!feof(file) && kib < SIZE_MAX / 4 / 1024);
     fclose(file);
-    CHECK(kib > 0 && kib < SIZE_MAX / 4 / 1024);
     return (size_t)kib * 1024;
 }
 
@@ -51,7 +52,7 @@ static size_t granule, too_much;
 
 static void prepare(void) {
     granule = hf_backend_native()->granule(hf_backend_native());
-    too_much = (commit_limit() + granule) & ~(granule - 1);
+    too_much = (meminfo("CommitLimit") + granule) & ~(granule - 1);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, too_much, NULL));
 }
 
@@ -117,4 +118,16 @@ static void a_commit_is_refused_in_time(void) {
     hf_file_close(file);
 }
 
-CHECK_MAIN(TEST(a_commit_is_refused_in_time))
+/* As the machine is set: unless it promises everything, a step beyond all its memory is refused. */
+static void more_than_the_machine_has_is_refused(void) {
+    size_t unit = (size_t)1 << 30, all = meminfo("MemTotal") + meminfo("SwapTotal");
+    size_t size = (all / unit + 2) * unit;
+    hf_status expected = get_overcommit() == '1' ? HF_OK : HF_NO_MEMORY;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
+    CHECK_STATUS(expected, hf_space_commit(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, unit / 1024));
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(more_than_the_machine_has_is_refused), TEST(a_commit_is_refused_in_time))
