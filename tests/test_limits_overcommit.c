@@ -1,11 +1,12 @@
 /*
- * vm.overcommit_memory 2: the system promises no more memory than it has, so a commit is refused
- * in time, and not by a kill at the first touch.
+ * More memory than there is: a commit is refused in time, and not by a kill at the first touch.
+ * That holds for a step beyond all of the machine's memory as it is set by default, and for the
+ * last byte with vm.overcommit_memory 2.
  *
- * The setting is the whole machine's. It is set for a moment, from a parent that puts it back
+ * The setting is the whole machine's. It is changed for a moment, from a parent that puts it back
  * whatever becomes of the child; where it may not be set, the test says so and is skipped.
  */
-#define _DEFAULT_SOURCE /* fork, alarm, usleep */
+#define _DEFAULT_SOURCE /* fork, alarm */
 
 #include <errno.h>
 #include <fcntl.h>
