@@ -63,6 +63,18 @@ static void the_room_can_be_had_to_the_last_byte(void) {
     hf_arena_close(&arena);
 }
 
+/* A block may be larger than the room was: what was read is its beginning. */
+static void more_than_the_room_can_be_taken(void) {
+    hf_arena arena = open_on_spy(64 * MIB);
+    size_t room;
+    char *top = hf_top(&arena, 1000, &room);
+    fill(top, room, 1);
+    CHECK(hf_alloc(&arena, room + 100000, 1) == top);
+    CHECK(holds(top, room, 1));
+    fill(top, room + 100000, 2);
+    hf_arena_close(&arena);
+}
+
 /* Bytes written and then not taken are dirty: a zeroed allocation has to clear them. */
 static void what_was_read_and_not_taken_is_cleared(void) {
     size_t taken[] = {0, 1, 100, 8000};
@@ -212,7 +224,8 @@ static void what_is_ensured_is_not_dirty(void) {
 }
 
 CHECK_MAIN(TEST(what_is_read_into_the_top_is_handed_out), TEST(peeking_hands_nothing_out),
-           TEST(the_room_can_be_had_to_the_last_byte), TEST(what_was_read_and_not_taken_is_cleared),
+           TEST(the_room_can_be_had_to_the_last_byte), TEST(more_than_the_room_can_be_taken),
+           TEST(what_was_read_and_not_taken_is_cleared),
            TEST(the_block_before_the_top_can_be_extended), TEST(a_top_of_no_bytes),
            TEST(a_top_too_large_asks_on_failure), TEST(what_is_ensured_cannot_fail),
            TEST(what_is_there_is_not_ensured_again),
