@@ -6,6 +6,7 @@
  * was promised to be zero is, and the statistics are those of an independent count.
  */
 #include "arena_fixture.h"
+#include "random.h"
 #include "spy.h"
 
 enum { MOST_BLOCKS = 4000, SEEDS = 12, STEPS = 6000 };
@@ -24,23 +25,17 @@ static struct model {
     hf_mark marks[MOST_BLOCKS]; /* before each block */
     size_t count;
     size_t peak;
-    unsigned long long random;
+    struct random random;
     unsigned fills;
 } model;
 
-/* xorshift64 */
-static size_t random_below(size_t limit) {
-    model.random ^= model.random << 13;
-    model.random ^= model.random >> 7;
-    model.random ^= model.random << 17;
-    return (size_t)(model.random >> 11) % limit;
-}
+static size_t below(size_t limit) { return random_below(&model.random, limit); }
 
 /* Small ones mostly; now and then one that needs growth. Not 0: which block is the last is a matter
  * of taste when blocks of no bytes follow it. */
 static size_t random_size(void) {
-    size_t kind = random_below(100);
-    return 1 + random_below(kind < 60 ? 64 : kind < 90 ? 3000 : kind < 99 ? 100000 : 3 * MIB);
+    size_t kind = below(100);
+    return 1 + below(kind < 60 ? 64 : kind < 90 ? 3000 : kind < 99 ? 100000 : 3 * MIB);
 }
 
 static struct block *last_block(void) { return &model.blocks[model.count - 1]; }
@@ -57,8 +52,8 @@ static void enter(char *bytes, size_t size, hf_mark before) {
 
 static void do_alloc(void) {
     if (model.count == MOST_BLOCKS) return;
-    size_t size = random_size(), align = (size_t)1 << random_below(random_below(20) ? 7 : 22);
-    bool zeroed = random_below(2);
+    size_t size = random_size(), align = (size_t)1 << below(below(20) ? 7 : 22);
+    bool zeroed = below(2);
     hf_mark before = hf_get_mark(&model.arena);
     char *bytes = (zeroed ? hf_alloc_zeroed : hf_alloc)(&model.arena, size, align);
     CHECK(bytes != NULL && is_aligned(bytes, align) && (!zeroed || is_zero(bytes, size)));
@@ -69,7 +64,7 @@ static void do_extend(void) {
     if (model.count == 0 || last_block()->is_cut) return;
     struct block *block = last_block();
     size_t size = random_size();
-    bool zeroed = random_below(2);
+    bool zeroed = below(2);
     CHECK((zeroed ? hf_extend_zeroed : hf_extend)(&model.arena, block->bytes, block->size, size));
     if (zeroed && size > block->size)
         CHECK(is_zero(block->bytes + block->size, size - block->size));
@@ -80,7 +75,7 @@ static void do_extend(void) {
 
 static void do_resize(void) {
     if (model.count == 0 || model.count == MOST_BLOCKS) return;
-    struct block *block = &model.blocks[random_below(model.count)];
+    struct block *block = &model.blocks[below(model.count)];
     size_t size = random_size(), kept = size < block->size ? size : block->size;
     hf_mark before = hf_get_mark(&model.arena);
     char *bytes = hf_resize(&model.arena, block->bytes, block->size, size, 1);
@@ -96,12 +91,12 @@ static void do_resize(void) {
 
 static void do_top(void) {
     if (model.count == MOST_BLOCKS) return;
-    size_t size = random_size(), used = 1 + random_below(size), room;
+    size_t size = random_size(), used = 1 + below(size), room;
     hf_mark before = hf_get_mark(&model.arena);
     char *top = hf_top(&model.arena, size, &room);
     CHECK(top != NULL && room >= size);
     fill(top, size, 1);
-    if (random_below(3) == 0) return; /* looked at, and not taken */
+    if (below(3) == 0) return; /* looked at, and not taken */
     char *bytes = hf_alloc(&model.arena, used, 1);
     CHECK(bytes == top && holds(bytes, used, 1));
     enter(bytes, used, before);
@@ -109,7 +104,7 @@ static void do_top(void) {
 
 static void do_text(void) {
     if (model.count == MOST_BLOCKS) return;
-    int width = 1 + (int)random_below(700);
+    int width = 1 + (int)below(700);
     hf_mark before = hf_get_mark(&model.arena);
     char *text = hf_printf(&model.arena, "%*d", width, 7);
     CHECK(text != NULL && strlen(text) == (size_t)width && text[width - 1] == '7');
@@ -123,25 +118,25 @@ static void note_peak(void) {
 
 static void do_rewind(void) {
     if (model.count == 0) return;
-    size_t back = 1 + random_below(model.count < 50 || random_below(10) == 0 ? model.count : 50);
+    size_t back = 1 + below(model.count < 50 || below(10) == 0 ? model.count : 50);
     CHECK_STATUS(HF_OK, hf_rewind(&model.arena, model.marks[model.count - back]));
     model.count -= back;
 }
 
 static void do_trim(void) {
-    size_t keep = random_below(2) ? random_size() : 0;
+    size_t keep = below(2) ? random_size() : 0;
     CHECK_STATUS(HF_OK, hf_trim(&model.arena, keep));
 }
 
 static void do_reset(void) {
-    if (random_below(10)) return;
+    if (below(10)) return;
     CHECK_STATUS(HF_OK, hf_reset(&model.arena));
     model.count = 0;
 }
 
 static void do_failing(void) {
     struct snapshot before = snapshot_of(&model.arena);
-    CHECK(hf_alloc(&model.arena, SIZE_MAX - random_below(100), 1) == NULL);
+    CHECK(hf_alloc(&model.arena, SIZE_MAX - below(100), 1) == NULL);
     CHECK(hf_rewind(&model.arena, hf_get_mark(&model.arena) + 1) == HF_INVALID);
     CHECK(!hf_extend(&model.arena, model.arena.pos, 1, random_size()));
     check_unchanged(&model.arena, &before);
@@ -164,15 +159,15 @@ static void (*const operations[])(void) = {do_alloc,  do_alloc,  do_alloc, do_al
                                            do_extend, do_resize, do_top,   do_text,
                                            do_rewind, do_trim,   do_reset, do_failing};
 
-static void run(unsigned long long seed) {
+static void run(unsigned seed) {
     memset(&model, 0, sizeof model);
     spy_init(&model.spy, NULL);
-    model.random = seed * 0x9e3779b97f4a7c15u + 1;
+    model.random.state = seed;
     model.arena = fixture_open((hf_arena_options){.reserve = IS_64_BIT ? 1024 * MIB : 512 * MIB,
                                                   .backend = &model.spy.backend});
     for (size_t step = 0; step < STEPS; step++) {
-        AT("seed %llu, step %zu", seed, step);
-        operations[random_below(sizeof operations / sizeof *operations)]();
+        AT("seed %u, step %zu", seed, step);
+        operations[below(sizeof operations / sizeof *operations)]();
         note_peak();
         check_stats();
         if (step % 500 == 499) check_blocks();
