@@ -118,7 +118,7 @@ static size_t align_end(const arena_core *core, size_t offset) {
  * what is committed, between 2 and 64 MiB, ending at a huge page. */
 static size_t step_end(const arena_core *core, size_t needed) {
     size_t half = core->limit / 2, end;
-    if (needed <= core->small_end && core->limit < core->small_end) {
+    if (needed <= core->small_end) {
         end = larger(needed, core->limit + clamp(half, KIB(64), MIB(2)));
         end = smaller(hf_round_up(end, core->granule), core->small_end);
     } else {
@@ -314,7 +314,7 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
 static void *copy(hf_arena *arena, const void *block, size_t old_size, size_t new_size,
                   size_t align) {
     void *moved = hf_alloc(arena, new_size, align);
-    if (moved) memcpy(moved, block, old_size);
+    if (moved) memmove(moved, block, old_size); /* on_failure may have rewound below the block */
     return moved;
 }
 

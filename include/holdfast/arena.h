@@ -268,7 +268,8 @@ hf_status hf_trim(hf_arena *arena, size_t keep);
 /*
  * A mark that remembers its arena. Ending a scope rewinds to its beginning, and ends the scopes
  * begun within it that are still open (a longjmp may have left them). STATE: it is ended already,
- * by itself, by an outer one or by hf_reset; nothing has changed.
+ * by itself, by an outer one or by hf_reset; nothing has changed. (Scopes nested deeper than 64
+ * are told apart by their depth alone.)
  */
 typedef struct hf_scope {
     hf_arena *arena;
