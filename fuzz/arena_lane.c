@@ -91,8 +91,7 @@ static bool free_some(struct lane *lane, hf_arena *arena) {
     if (model->used <= lane->floor) return false;
     hf_mark mark = lane->floor + (model->used - lane->floor) / 2;
     if (hf_rewind(arena, mark) != HF_OK && !refused(lane)) fail(lane, "rewinding in on_failure");
-    arena_model_truncate(model, mark);
-    arena_model_use(model, hf_get_mark(arena));
+    rewound(lane, mark);
     remember(lane);
     return true;
 }
@@ -228,11 +227,9 @@ void check_error(struct lane *lane, hf_status expected) {
     fail(lane, "the error is %d and not %d", (int)status, (int)expected);
 }
 
-/* A call that succeeds does not touch the last error; but on_failure's own calls may. */
 void check_success(struct lane *lane) {
     hf_error error = hf_last_error();
     const hf_error *before = &lane->error_before;
-    if (lane->asked) return;
     if (error.status != before->status || error.os_code != before->os_code ||
         error.call != before->call || error.offset != before->offset ||
         error.size != before->size) {

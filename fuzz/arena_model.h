@@ -41,6 +41,7 @@ struct arena_model {
     char *base;
     size_t granule, retain;
     size_t used, peak;
+    size_t faulting_end;           /* below it pages may fault */
     size_t peak_since_reset, keep; /* for hf_reset's rule */
     size_t ensured;                /* bytes that cannot fail */
     arena_block blocks[ARENA_BLOCKS];

@@ -17,7 +17,7 @@
 #define FIXED_BASES ((uintptr_t)0x30000000)
 #endif
 
-enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0 };
+enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0, FIRST_COMB = 240 };
 
 /* ------------------------------------------------------------------ decoding -------------- */
 
@@ -432,6 +432,30 @@ static const struct command commands[PROGRAM_KINDS] = {
     [PROGRAM_TEXT] = {"text", resolve_nothing, run_text},
 };
 
+static void make_call(program_subject *subject, program_call *call,
+                      const program_observer *observer) {
+    observer->before(observer->user, call);
+    hf_status status = commands[call->kind].run(subject, call);
+    observer->after(observer->user, call, status);
+}
+
+/* One call for every second granule of the range. */
+static void make_comb(program_subject *subject, program_call *call,
+                      const program_observer *observer) {
+    size_t space_size = hf_space_size(subject->spaces[call->space]);
+    size_t end = call->offset + call->size;
+    if (end > space_size) end = space_size;
+    call->size = subject->granule;
+    for (; call->offset < end; call->offset += 2 * subject->granule) {
+        make_call(subject, call, observer);
+    }
+}
+
+static bool is_comb(const program_operation *operation) {
+    bool on_range = operation->kind >= PROGRAM_SPLIT && operation->kind <= PROGRAM_CLEAR;
+    return on_range && operation->number >= FIRST_COMB && operation->twist == TWIST_NONE;
+}
+
 static void run_operation(program_subject *subject, size_t index, const uint8_t *bytes,
                           const program_observer *observer) {
     program_operation operation = program_decode(bytes);
@@ -442,11 +466,11 @@ static void run_operation(program_subject *subject, size_t index, const uint8_t 
         .file = operation.file,
         .access = operation.access,
     };
-    const struct command *command = &commands[operation.kind];
-    if (!command->resolve(subject, &operation, &call)) return;
-    observer->before(observer->user, &call);
-    hf_status status = command->run(subject, &call);
-    observer->after(observer->user, &call, status);
+    if (!commands[operation.kind].resolve(subject, &operation, &call)) return;
+    if (is_comb(&operation))
+        make_comb(subject, &call, observer);
+    else
+        make_call(subject, &call, observer);
 }
 
 void program_run(program_subject *subject, const uint8_t *bytes, size_t size,

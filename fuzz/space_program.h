@@ -18,9 +18,12 @@
  *      |-------------------|                         every region that the range touches, whole
  *             |----|                                 from offset to the end of its region
  *
- * A twist then makes one argument wrong on purpose. The same program runs on any backend, so that
- * the results of two of them can be compared; nothing here knows a system or prints an address.
- * An observer is called before and after each call with its arguments as they were resolved.
+ * A high number makes a comb of a step: one call for every second granule of the range, for a space
+ * of many regions. A twist makes one argument wrong on purpose.
+ *
+ * The same program runs on any backend, so that the results of two of them can be compared; nothing
+ * here knows a system or prints an address. An observer is called before and after each call with
+ * its arguments as they were resolved.
  */
 #ifndef SPACE_PROGRAM_H
 #define SPACE_PROGRAM_H
