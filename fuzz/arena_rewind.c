@@ -7,7 +7,7 @@
 
 /* ------------------------------------------------------------------ going back ------------ */
 
-/* With fault_after_rewind pos stays behind the pages that fault now, and never goes back to them. */
+/* With fault_after_rewind pos stays behind the pages that fault now, and never goes back there. */
 static size_t expected_used(struct arena_model *model, hf_mark mark) {
     size_t mask = model->granule - 1;
     size_t from = (mark + mask) & ~mask, to = (model->used + mask) & ~mask;

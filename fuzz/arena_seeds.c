@@ -3,13 +3,14 @@
  *
  *     fuzz_arena_seeds FOLDER
  *
- *   KIND.failing-SIZE-HANDLER   a call that must grow the arena, with its first, second, ... call of
- *                               the system failing, once and from then on; then without failures
- *   KIND.sizes                  the next growth, the end of the reservation, near SIZE_MAX
- *   KIND.alignments             each alignment, and those that are refused
- *   zeroed.KIND                 bytes that were used, shown, given back and fresh, all at once
- *   options.HUGE-HOW-RETAIN     frames with a spike, with these options
- *   scopes.COUNT-ORDER, scratch   begun, and ended in several orders
+ *   KIND.failing-SIZE-HANDLER  a call that must grow the arena, with its first, second, ... call of
+ *                              the system failing, once and from then on; then without failures
+ *   KIND.sizes                 the next growth, the end of the reservation, near SIZE_MAX
+ *   KIND.alignments            each alignment, and those that are refused
+ *   zeroed.KIND                bytes that were used, shown, given back and fresh, all at once
+ *   options.HUGE-HOW-RETAIN    frames with a spike, with these options
+ *   scopes.COUNT-ORDER         begun, and ended in several orders
+ *   scratch                    with every conflict
  */
 #include "arena_program.h"
 
@@ -93,8 +94,8 @@ static void write_seed(struct seed *seed, const char *name) {
     seed->size = 0;
 }
 
-/* Handler 0: none; else one more than what on_failure does. A little more than is committed is
- * asked for again when a whole step of growth was refused; for much more no smaller step will do. */
+/* Handler 0: none; else one more than what on_failure does. A little more than is committed is asked
+ * for again when a whole step of growth was refused; for much more no smaller step will do. */
 static void write_failing(struct seed *seed, arena_kind kind, unsigned handler, bool much) {
     const struct fields request = {.kind = kind,
                                    .size_class = much ? BY_64 : SMALL,
