@@ -94,8 +94,8 @@ static void write_seed(struct seed *seed, const char *name) {
     seed->size = 0;
 }
 
-/* Handler 0: none; else one more than what on_failure does. A little more than is committed is asked
- * for again when a whole step of growth was refused; for much more no smaller step will do. */
+/* Handler 0: none; else one more than what on_failure does. A little more than is committed is
+ * asked for again when a whole step was refused; for much more no smaller step will do. */
 static void write_failing(struct seed *seed, arena_kind kind, unsigned handler, bool much) {
     const struct fields request = {.kind = kind,
                                    .size_class = much ? BY_64 : SMALL,
