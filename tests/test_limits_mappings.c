@@ -45,7 +45,9 @@ static void open_and_fill(void) {
     CHECK_STATUS(HF_OK, hf_space_place(space, 0, 3 * granule));
     memset(hf_space_base(space), 'x', 3 * granule);
     filled = 4;
-    while (place_next() == HF_OK) continue;
+    hf_status status = HF_OK;
+    while (status == HF_OK) status = place_next();
+    CHECK_STATUS(is_linux ? HF_MAP_LIMIT : HF_NO_MEMORY, status);
     CHECK(filled > limit_on_mappings() / 2);
 }
 
