@@ -13,7 +13,7 @@
  * committed one was filled with a byte of its own when the scene was built; a granule that is
  * committed later must be zero; a view of granule n shows page n + 1 of the scene's file.
  *
- * A drawing shows steps, one or several side by side, three spaces or more apart: before, the
+ * A drawing shows steps, one or several side by side, two spaces or more apart: before, the
  * range, and after. Since the letters keep their columns, one can see what happened:
  *
  *     drawing_becomes(&step_decommit, "c c c         c c c|p \n"

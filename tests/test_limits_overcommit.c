@@ -46,8 +46,8 @@ static size_t meminfo(const char *name) {
     return (size_t)kib * 1024;
 }
 
-/* Prepared before the setting changes, and short while it holds. The file has no blocks: shared
- * memory would be charged itself where the system allocates it at once. */
+/* Prepared before the setting changes, and short while it holds. The file has no blocks, for
+ * shared memory would be charged itself where the system allocates it at once. */
 static hf_space *space;
 static hf_file *file;
 static size_t granule, too_much;

@@ -45,6 +45,8 @@ static void attempt_step(struct failure *failure) {
     CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).refusals);
     if (status != HF_OK) {
         expect_last_error(status);
+        CHECK_EQUAL(drawn->first * scene.granule, hf_last_error().offset);
+        CHECK_EQUAL(drawn->count * scene.granule, hf_last_error().size);
         expect_undone(drawn, &scene, failure->from_then_on);
     }
     scene_expect(&scene, &drawn->after);
