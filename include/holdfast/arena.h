@@ -89,7 +89,7 @@ extern "C" {
 #define HF_MAX_ALIGNMENT ((size_t)1 << 21)
 
 /* An arena is written from end to end, and processors foresee streams of stores badly: a page ahead
- * halves the time of filling memory that is not in the cache, and costs nothing where it is. */
+ * saves a quarter of the time where memory is not in the cache, and costs nothing where it is. */
 #define HF_PREFETCH_AHEAD 4096
 
 #if UINTPTR_MAX > UINT32_MAX
