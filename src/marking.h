@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if defined(__GNUC__) && !defined(_WIN32)
+#if defined(__ELF__) /* where a weak symbol may stay undefined */
 extern void __asan_poison_memory_region(const volatile void *, size_t) __attribute__((weak));
 extern void __asan_unpoison_memory_region(const volatile void *, size_t) __attribute__((weak));
 #define HF_HAS_ASAN (__asan_poison_memory_region != NULL)
