@@ -189,7 +189,7 @@ bool is_poisoned(char *bytes, size_t size) {
 void check_marks(struct lane *lane, char *block, size_t size) {
     struct arena_model *model = model_of(lane);
     size_t end = (size_t)(block - model->base) + size;
-    if (!model->checked || size == 0) return;
+    if (!__asan_address_is_poisoned || size == 0) return;
     if (__asan_region_is_poisoned((void *)(uintptr_t)block, size))
         fail(lane, "a block is poisoned");
     if (end < hf_arena_get_stats(arena_of(lane)).committed &&

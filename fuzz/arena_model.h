@@ -10,8 +10,9 @@
  * are written and read: its first bytes, its last ones, and the edges of pages, so that large
  * sizes cost no more than small ones.
  *
- * In a process under AddressSanitizer blocks take more room than the header can tell (red zones):
- * where a block would still fit without them, but perhaps not with them, both outcomes are right.
+ * In a process under AddressSanitizer or Valgrind blocks take more room than the header can tell
+ * (red zones): where a block would still fit without them, but perhaps not with them, both outcomes
+ * are right.
  */
 #ifndef ARENA_MODEL_H
 #define ARENA_MODEL_H

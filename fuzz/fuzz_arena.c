@@ -21,9 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DEFAULT_RESERVE ((size_t)1 << 28)
 #endif
 
-/* Only in a process under AddressSanitizer. */
-__attribute__((weak)) int __asan_address_is_poisoned(const volatile void *address);
-
 enum { CALLS_BETWEEN_LOOKS = 8 };
 
 /* ------------------------------------------------------------------ opening --------------- */
@@ -74,8 +71,19 @@ static void check_opened(struct lane *lane, const hf_arena *arena,
     if ((uintptr_t)hf_arena_base(arena) % HF_BASE_ALIGNMENT != 0) fail(lane, "a base not aligned");
 }
 
+/* Whether blocks have red zones here: then limit is kept at pos, though a page is committed. */
+static bool is_checked_process(void) {
+    static int checked = -1;
+    hf_arena arena;
+    if (checked >= 0 || hf_arena_open(&arena, NULL) != HF_OK) return checked > 0;
+    hf_alloc(&arena, 1, 1);
+    checked = arena.limit == arena.pos;
+    hf_arena_close(&arena);
+    return checked > 0;
+}
+
 static void note_open(struct lane *lane, unsigned index, const hf_arena_options *options) {
-    bool checked = __asan_address_is_poisoned != NULL;
+    bool checked = is_checked_process();
     check_opened(lane, arena_at(lane, index), options);
     arena_model_open(&lane->models[index], arena_at(lane, index), options, lane->granule, checked);
 }
