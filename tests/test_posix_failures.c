@@ -548,7 +548,8 @@ static void without_proc_nothing_is_proved(void) {
 
 /* A list that ends too early, or has no number where one belongs, agrees with no region. */
 static void a_list_cut_short_is_a_difference(void) {
-    static const char *const lists[] = {"", "0-ffffffff rw-p 00000000 0:0\n", "0-1000 r--p 0 0:0 0\n"};
+    static const char *const lists[] = {"", "0-ffffffff rw-p 00000000 0:0\n",
+                                        "0-1000 r--p 0 0:0 0\n"};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
