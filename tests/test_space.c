@@ -467,6 +467,31 @@ static void placeholders_are_named(void) {
     hf_space_close(space);
 }
 
+static void refuse_name(const hf_backend *self, void *address, size_t size, const char *name,
+                        hf_report *report) {
+    note_name(self, address, size, name, report);
+    report->call = "refuse_name";
+    report->os_code = 22;
+}
+
+/* A refusal is harmless, and ends the naming. */
+static void a_refused_name_is_asked_for_once(void) {
+    struct naming naming = {.backend = *hf_backend_native()};
+    naming.backend.name = refuse_name;
+    hf_space_options options = {.name = "a name", .backend = &naming.backend};
+    size_t g = native_granule();
+    hf_space *space;
+    CHECK_STATUS(HF_INVALID, hf_space_open(&space, 1, &options));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK_EQUAL(1, naming.count);
+    CHECK_EQUAL(0, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* as it was before */
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
 static void a_space_without_a_name_is_never_named(void) {
     struct naming naming = {.backend = *hf_backend_native()};
     naming.backend.name = note_name;
@@ -569,6 +594,7 @@ CHECK_MAIN(TEST(opens_as_one_placeholder), TEST(options_of_zero_are_no_options),
            TEST(spaces_share_a_file), TEST(a_view_ends_in_the_last_page),
            TEST(hints_are_for_what_they_fit), TEST(populate_faults_pages_in),
            TEST(a_decommit_forgets_the_hint), TEST(unknown_hints_are_harmless),
-           TEST(placeholders_are_named), TEST(a_space_without_a_name_is_never_named),
-           TEST(a_name_is_harmless), TEST(statistics_tell_what_happened),
-           TEST(statistics_tell_refusals), TEST(success_does_not_touch_the_last_error))
+           TEST(placeholders_are_named), TEST(a_refused_name_is_asked_for_once),
+           TEST(a_space_without_a_name_is_never_named), TEST(a_name_is_harmless),
+           TEST(statistics_tell_what_happened), TEST(statistics_tell_refusals),
+           TEST(success_does_not_touch_the_last_error))
