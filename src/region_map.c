@@ -50,7 +50,9 @@ static hf_status add_block(hf_region_map *map, hf_report *report) {
 }
 
 hf_status hf_region_map_reserve(hf_region_map *map, size_t cuts, hf_report *report) {
-    return map->free_count >= cuts ? HF_OK : add_block(map, report);
+    hf_status status = HF_OK;
+    while (status == HF_OK && map->free_count < cuts) status = add_block(map, report);
+    return status;
 }
 
 /* --------------------------------------------------------------------- tree ------------- */
