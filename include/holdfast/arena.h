@@ -27,7 +27,8 @@
  * that returns a status returns it; hf_last_error() tells more. INVALID: the alignment, or an
  * argument that is none of this arena's. RESERVE_FULL: the reservation ends; sizes near SIZE_MAX
  * end here too. NO_MEMORY and MAP_LIMIT: the system refused to commit. A call that fails leaves
- * the arena as it was.
+ * the arena as it was. (Where the system refuses an undo as well, memory may stay committed behind
+ * limit; the next growth or trim releases it.)
  *
  * Threads: an arena belongs to one thread at a time; there is no lock in it. Different arenas
  * are independent. Don't copy an hf_arena: move it by a pointer.
@@ -212,7 +213,8 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
 
 /*
  * Extends the block in place, or else copies old_size bytes to a new one; shrinking never copies.
- * A NULL block allocates. NULL when it fails: the old block is as it was.
+ * A NULL block allocates. A block that grows is at a multiple of align then, one that shrinks stays
+ * where it is. NULL when it fails: the old block is as it was.
  */
 void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
 
