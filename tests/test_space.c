@@ -175,7 +175,8 @@ static void more_addresses_than_there_are(void) {
     CHECK(space == untouched);
     options.least = granule;
     CHECK_STATUS(HF_OK, hf_space_open(&space, huge, &options));
-    CHECK(hf_space_size(space) < huge && hf_space_size(space) >= huge >> 24);
+    /* How large the largest gap is, is chance, and sanitizers leave small ones. */
+    CHECK(hf_space_size(space) < huge && hf_space_size(space) >= huge >> 17 >> 17);
     CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
     CHECK_STATUS(HF_OK, hf_space_place(space, hf_space_size(space) - granule, granule));
     hf_space_base(space)[hf_space_size(space) - 1] = 1;
