@@ -37,8 +37,8 @@ extern void __asan_unpoison_memory_region(const volatile void *, size_t) __attri
 #define VALGRIND_MAKE_MEM_DEFINED(address, size) ((void)(address), (void)(size))
 #endif
 
-/* Red zone behind every block; blocks begin at a multiple of MARKING_ALIGNMENT, for that is the
- * unit in which AddressSanitizer keeps its books. */
+/* Red zone behind every block; blocks begin at a multiple of the alignment, which is the unit
+ * in which AddressSanitizer keeps its books. */
 #define HF_MARKING_ALIGNMENT ((size_t)8)
 #define HF_RED_ZONE ((size_t)16)
 
