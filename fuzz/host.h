@@ -1,5 +1,5 @@
 /*
- * host.h -- what the fuzzers need of the system: a folder for files, and handles.
+ * host.h -- what the fuzzers and the replay of their inputs need of the system.
  */
 #ifndef FUZZ_HOST_H
 #define FUZZ_HOST_H
@@ -12,5 +12,16 @@ const program_host *host_get(void);
 
 /* Removes the folder now; for a process that is about to abort. */
 void host_end(void);
+
+/* Calls visit with the path of everything in a folder but what is hidden. False: no folder. */
+bool host_visit(const char *folder, void (*visit)(const char *path));
+
+/* When the process dies of a fault, of abort() or of a sanitizer's finding, it says so with
+ * `label` and then `text` as it is at that time. Both stay where they are. */
+void host_watch(const char *label, const char *text);
+
+/* Bytes of addresses that this process has mapped; 0 where that can't be told, or where a
+ * sanitizer maps more and more for itself. */
+size_t host_mapped_bytes(void);
 
 #endif

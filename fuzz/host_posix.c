@@ -4,15 +4,23 @@
 #define _POSIX_C_SOURCE 200809L
 #include "host.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOLDER_BYTES = 256, LARGEST_FILE = 1 << 28 };
+/* In the sanitizers' runtime, where there is one. */
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
+
+enum { FOLDER_BYTES = 256, PATH_BYTES = 4096, LARGEST_FILE = 1 << 28 };
 
 static char folder[FOLDER_BYTES];
+
+/* ------------------------------------------------------------------ the folder ------------ */
 
 static intptr_t open_handle(const char *path, bool writable) {
     return open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
@@ -39,7 +47,8 @@ static void forbid_large_files(void) {
 
 static void make_empty_file(void) {
     char path[FOLDER_BYTES + 16];
-    FILE *file = fopen(program_path_text(&host, PATH_EMPTY_FILE, path, sizeof path), "wb");
+    snprintf(path, sizeof path, "%s/empty", folder);
+    FILE *file = fopen(path, "wb");
     if (!file) {
         perror(path);
         exit(2);
@@ -47,10 +56,10 @@ static void make_empty_file(void) {
     fclose(file);
 }
 
+static void remove_file(const char *path) { remove(path); }
+
 void host_end(void) {
-    char path[FOLDER_BYTES + 16];
-    program_remove_files(&host);
-    remove(program_path_text(&host, PATH_EMPTY_FILE, path, sizeof path));
+    host_visit(folder, remove_file);
     rmdir(folder);
 }
 
@@ -65,4 +74,55 @@ const program_host *host_get(void) {
     forbid_large_files();
     atexit(host_end);
     return &host;
+}
+
+bool host_visit(const char *path, void (*visit)(const char *path)) {
+    char entry_path[PATH_BYTES];
+    DIR *entries = opendir(path);
+    if (!entries) return false;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        if (entry->d_name[0] == '.') continue;
+        snprintf(entry_path, sizeof entry_path, "%s/%s", path, entry->d_name);
+        visit(entry_path);
+    }
+    closedir(entries);
+    return true;
+}
+
+/* ------------------------------------------------------------------ the process ----------- */
+
+static const char *watch_label, *watch_text;
+
+static void say_at_death(void) {
+    if (write(STDERR_FILENO, watch_label, strlen(watch_label)) < 0) return;
+    if (write(STDERR_FILENO, watch_text, strlen(watch_text)) < 0) return;
+    if (write(STDERR_FILENO, "\n", 1) < 0) return;
+}
+
+static void on_signal(int number) {
+    signal(number, SIG_DFL);
+    say_at_death();
+    raise(number);
+}
+
+/* Where a sanitizer has handlers of its own, it calls back instead. */
+void host_watch(const char *label, const char *text) {
+    watch_label = label;
+    watch_text = text;
+    signal(SIGABRT, on_signal);
+    if (__sanitizer_set_death_callback) {
+        __sanitizer_set_death_callback(say_at_death);
+        return;
+    }
+    signal(SIGSEGV, on_signal);
+    signal(SIGBUS, on_signal);
+}
+
+size_t host_mapped_bytes(void) {
+    unsigned long pages = 0;
+    FILE *file = __sanitizer_set_death_callback ? NULL : fopen("/proc/self/statm", "r");
+    if (!file) return 0;
+    if (fscanf(file, "%lu", &pages) != 1) pages = 0;
+    fclose(file);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
