@@ -41,7 +41,11 @@
 
 /* A test is a function, called by its name: TEST(name) stands for it in the table. */
 #define TEST(function) \
-    { #function, function }
+    { #function, function, false }
+
+/* One that runs only when it is named: the part of another process in a test, see process.h. */
+#define TEST_BY_NAME(function) \
+    { #function, function, true }
 
 #ifdef __cplusplus
 #define CHECK_THREAD_LOCAL thread_local
@@ -63,6 +67,7 @@ enum { CHECK_SKIPPED = 77 };
 struct check_test {
     const char *name;
     void (*run)(void);
+    bool by_name_only;
 };
 
 /* Defined by CHECK_MAIN, for all the files of a test program. */
@@ -147,16 +152,16 @@ static inline bool check_run_one(const struct check_test *test) {
     return !failed;
 }
 
-static inline bool check_is_named(const char *name, int count, char **names) {
+static inline bool check_is_wanted(const struct check_test *test, int count, char **names) {
     for (int i = 0; i < count; i++)
-        if (strcmp(name, names[i]) == 0) return true;
-    return count == 0;
+        if (strcmp(test->name, names[i]) == 0) return true;
+    return count == 0 && !test->by_name_only;
 }
 
 static inline int check_run(const struct check_test *tests, size_t count, int named, char **names) {
     size_t ran = 0, succeeded = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!check_is_named(tests[i].name, named, names)) continue;
+        if (!check_is_wanted(&tests[i], named, names)) continue;
         ran++;
         succeeded += check_run_one(&tests[i]);
     }
