@@ -546,7 +546,8 @@ hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *o
 void hf_space_close(hf_space *space) {
     if (space == NULL) return;
     const hf_backend *backend = space->backend;
-    for (hf_node *node = space->map.first; node; node = node->next) {
+    for (hf_node *node = hf_region_map_find(&space->map, space->size - 1); node;
+         node = node->previous) {
         backend->release(backend, space->base + node->offset, size_of(space, node), node->kind);
         if (node->file) hf_file_close(node->file);
     }

@@ -117,7 +117,7 @@ static void note_release(const hf_backend *self, void *address, size_t size, hf_
     hf_backend_native()->release(self, address, size, kind);
 }
 
-/* |p|c c|c|v|p p p|: each region once, from the lowest to the highest, and only at the end. */
+/* |p|c c|c|v|p p p|: each region once, from the highest to the lowest, and only at the end. */
 static void closing_releases_in_order(void) {
     static const size_t starts[] = {0, 1, 3, 4, 5, 8};
     static const hf_kind kinds[] = {HF_PLACEHOLDER, HF_COMMITTED, HF_COMMITTED, HF_VIEW,
@@ -141,9 +141,9 @@ static void closing_releases_in_order(void) {
     hf_space_close(space);
     CHECK_EQUAL(5, releasing.count);
     for (size_t i = 0; i < 5; i++) {
-        CHECK(releasing.addresses[i] == base + starts[i] * g);
-        CHECK_EQUAL((starts[i + 1] - starts[i]) * g, releasing.sizes[i]);
-        CHECK_EQUAL(kinds[i], releasing.kinds[i]);
+        CHECK(releasing.addresses[4 - i] == base + starts[i] * g);
+        CHECK_EQUAL((starts[i + 1] - starts[i]) * g, releasing.sizes[4 - i]);
+        CHECK_EQUAL(kinds[i], releasing.kinds[4 - i]);
     }
 }
 

@@ -102,7 +102,7 @@ struct hf_backend {
      * multiple of HF_BASE_ALIGNMENT when base is NULL. NO_ADDRESS, MAP_LIMIT. */
     hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
     /* Gives one whole region back to the system, whatever its kind. Called for every region of a
-     * space, from the lowest to the highest, and only when the whole space goes. */
+     * space, from the highest to the lowest, and only when the whole space goes. */
     void (*release)(const hf_backend *, void *address, size_t size, hf_kind kind);
     /* Makes the range, a proper part of one placeholder, a placeholder of its own. */
     hf_status (*split)(const hf_backend *, void *address, size_t size, hf_report *);
@@ -112,7 +112,8 @@ struct hf_backend {
     hf_status (*commit)(const hf_backend *, void *address, size_t size, hf_report *);
     /* Makes a placeholder of a committed region or of any part of one. */
     hf_status (*decommit)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes a view of a file out of exactly one placeholder. */
+    /* Makes a view of a file out of exactly one placeholder. UNSUPPORTED where views cannot replace
+     * placeholders; see map_free. */
     hf_status (*map)(const hf_backend *, void *address, size_t size, intptr_t file,
                      uint64_t file_offset, hf_access, hf_report *);
     /* Makes a placeholder of exactly one view. */
@@ -120,6 +121,10 @@ struct hf_backend {
 
     /* --- Optional: NULL where the system has nothing like it. --- */
 
+    /* Only where map is UNSUPPORTED: makes a view of a file at addresses that nothing has taken,
+     * multiples of HF_BASE_ALIGNMENT; release gives it back. NO_ADDRESS: something has. */
+    hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
+                          uint64_t file_offset, hf_access, hf_report *);
     /* A hint for placeholders and committed memory; forgotten when the range is decommitted.
      * UNSUPPORTED where the system does not know it. */
     hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
@@ -161,6 +166,13 @@ struct hf_backend {
 
 /* The system's own; static, for all threads. */
 const hf_backend *hf_backend_native(void);
+
+#if defined(_WIN32)
+/* Windows as it was before placeholders, that is, before Windows 10 version 1803 and Windows Server
+ * 2019. There the native backend is this one; on any later Windows it shows what a program will
+ * meet there: all is as ever, but views in a space are UNSUPPORTED. */
+const hf_backend *hf_backend_before_placeholders(void);
+#endif
 
 /*
  * Strict: every rule of Windows' placeholders in software over real memory from another backend.

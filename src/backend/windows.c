@@ -1,0 +1,692 @@
+/*
+ * windows.c -- the native backend of Windows: placeholders, and the systems from before them.
+ *
+ * Since version 1803 (and Server 2019) a placeholder is a thing of the system's own:
+ *
+ *     reserve       VirtualAlloc2(MEM_RESERVE | MEM_RESERVE_PLACEHOLDER)
+ *     commit        VirtualAlloc2(MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER)
+ *     map           MapViewOfFile3(MEM_REPLACE_PLACEHOLDER)
+ *     split         VirtualFree(MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), of a placeholder's part
+ *     decommit      the very same call, of private memory in whole or part
+ *     unmap         UnmapViewOfFile2(MEM_PRESERVE_PLACEHOLDER)
+ *     coalesce      VirtualFree(MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS)
+ *
+ * Before, a space is one reservation in which memory is committed and decommitted. Placeholders
+ * are in the books alone, and no view can stand in the middle of a reservation:
+ *
+ *     reserve       VirtualAlloc(MEM_RESERVE)
+ *     commit        VirtualAlloc(MEM_COMMIT)
+ *     decommit      VirtualFree(MEM_DECOMMIT)
+ *     map_free      MapViewOfFileEx at free addresses: for a ring, which needs no more
+ *
+ * The newer functions are looked up at run time, so that a program with holdfast in it starts on
+ * every Windows. Being there is not enough: whether placeholders work is tried out once.
+ *
+ * A file is a file's HANDLE; shared memory is a section's, told apart by the lowest bit, which
+ * Windows leaves to the program in every HANDLE. A view of a file goes through a section that ends
+ * with the view and is closed at once: the view keeps it alive, and nothing else does.
+ */
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include <holdfast/backend.h>
+
+#include "../pages.h"
+
+/* Younger than some headers. */
+#ifndef MEM_RESERVE_PLACEHOLDER
+#define MEM_RESERVE_PLACEHOLDER 0x00040000
+#endif
+#ifndef MEM_REPLACE_PLACEHOLDER
+#define MEM_REPLACE_PLACEHOLDER 0x00004000
+#endif
+#ifndef MEM_COALESCE_PLACEHOLDERS
+#define MEM_COALESCE_PLACEHOLDERS 0x00000001
+#endif
+#ifndef MEM_PRESERVE_PLACEHOLDER
+#define MEM_PRESERVE_PLACEHOLDER 0x00000002
+#endif
+#ifndef ERROR_DISK_QUOTA_EXCEEDED
+#define ERROR_DISK_QUOTA_EXCEEDED 1295
+#endif
+
+static hf_status refuse(hf_report *report, hf_status status, const char *call, DWORD code) {
+    report->call = call;
+    report->os_code = (long)code;
+    return status;
+}
+
+static size_t granule(const hf_backend *self) {
+    (void)self;
+    SYSTEM_INFO system;
+    GetSystemInfo(&system);
+    return system.dwPageSize;
+}
+
+/* -------------------------------------------------- functions looked up at run time ------ */
+
+typedef PVOID WINAPI virtual_alloc2_function(HANDLE, PVOID, SIZE_T, ULONG, ULONG, void *, ULONG);
+typedef PVOID WINAPI map_view3_function(HANDLE, HANDLE, PVOID, ULONG64, SIZE_T, ULONG, ULONG,
+                                        void *, ULONG);
+typedef BOOL WINAPI unmap_view2_function(HANDLE, PVOID, ULONG);
+typedef LONG WINAPI query_object_function(HANDLE, int, void *, ULONG, ULONG *);
+typedef LONG WINAPI query_section_function(HANDLE, int, void *, SIZE_T, SIZE_T *);
+
+static struct {
+    virtual_alloc2_function *virtual_alloc2;
+    map_view3_function *map_view3;
+    unmap_view2_function *unmap_view2;
+    query_object_function *query_object;
+    query_section_function *query_section;
+    bool placeholders_work;
+} late;
+
+static PVOID reserve_placeholder_at(void *base, size_t size) {
+    return late.virtual_alloc2(GetCurrentProcess(), base, size,
+                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
+}
+
+/* Wine 8 has the functions and not the placeholders. */
+static bool do_placeholders_work(void) {
+    if (!late.virtual_alloc2 || !late.map_view3 || !late.unmap_view2) return false;
+    void *tried = reserve_placeholder_at(NULL, HF_BASE_ALIGNMENT);
+    if (tried) VirtualFree(tried, 0, MEM_RELEASE);
+    return tried != NULL;
+}
+
+typedef void any_function(void);
+
+static any_function *look_up(const wchar_t *library, const char *name) {
+    HMODULE module = GetModuleHandleW(library);
+    return module ? (any_function *)GetProcAddress(module, name) : NULL;
+}
+
+static BOOL CALLBACK look_all_up(INIT_ONCE *once, void *parameter, void **context) {
+    (void)once, (void)parameter, (void)context;
+    late.virtual_alloc2 = (virtual_alloc2_function *)look_up(L"kernelbase.dll", "VirtualAlloc2");
+    late.map_view3 = (map_view3_function *)look_up(L"kernelbase.dll", "MapViewOfFile3");
+    late.unmap_view2 = (unmap_view2_function *)look_up(L"kernelbase.dll", "UnmapViewOfFile2");
+    late.query_object = (query_object_function *)look_up(L"ntdll.dll", "NtQueryObject");
+    late.query_section = (query_section_function *)look_up(L"ntdll.dll", "NtQuerySection");
+    late.placeholders_work = do_placeholders_work();
+    return TRUE;
+}
+
+static bool has_placeholders(void) {
+    static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+    InitOnceExecuteOnce(&once, look_all_up, NULL, NULL);
+    return late.placeholders_work;
+}
+
+/* ------------------------------------------------------------- memory, any Windows ------- */
+
+static hf_status refuse_memory(hf_report *report, const char *call) {
+    return refuse(report, HF_NO_MEMORY, call, GetLastError());
+}
+
+static hf_status take_pages(const hf_backend *self, size_t size, void **address,
+                            hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    void *got = VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+    if (got == NULL) return refuse_memory(report, "VirtualAlloc");
+    *address = got;
+    return HF_OK;
+}
+
+static void give_pages(const hf_backend *self, void *address, size_t size) {
+    (void)self, (void)size;
+    VirtualFree(address, 0, MEM_RELEASE);
+}
+
+/* A store that changes nothing, whoever else stores there at the same time. Large pages are for
+ * programs with a privilege, and can be had in whole allocations alone. */
+static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                        hf_report *report) {
+    if (advice != HF_ADVISE_POPULATE)
+        return refuse(report, HF_UNSUPPORTED, "VirtualAlloc2 (MEM_LARGE_PAGES)", 0);
+    for (size_t offset = 0, step = granule(self); offset < size; offset += step)
+        InterlockedOr((volatile LONG *)(void *)((char *)address + offset), 0);
+    return HF_OK;
+}
+
+/* --------------------------------------------------------------------- sections ---------- */
+
+/* A window onto a file, as its views need it. */
+typedef struct window {
+    HANDLE section;
+    bool is_ours;     /* made for this view, to be closed after it */
+    SIZE_T view_size; /* 0: to the section's end, for a view that ends behind the file's */
+} window;
+
+#define SECTION_BIT ((intptr_t)1)
+
+static bool is_section(intptr_t file) { return (file & SECTION_BIT) != 0; }
+
+static HANDLE handle_of(intptr_t file) { return (HANDLE)(file & ~SECTION_BIT); }
+
+static bool is_want_of_memory(DWORD code) {
+    return code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_OUTOFMEMORY ||
+           code == ERROR_COMMITMENT_LIMIT || code == ERROR_NO_SYSTEM_RESOURCES ||
+           code == ERROR_WORKING_SET_QUOTA || code == ERROR_PAGEFILE_QUOTA;
+}
+
+static bool is_want_of_space(DWORD code) {
+    return code == ERROR_DISK_FULL || code == ERROR_HANDLE_DISK_FULL ||
+           code == ERROR_DISK_QUOTA_EXCEEDED || code == ERROR_FILE_TOO_LARGE;
+}
+
+static hf_status refuse_file(hf_report *report, const char *call, DWORD code) {
+    hf_status status = is_want_of_memory(code)  ? HF_NO_MEMORY
+                       : is_want_of_space(code) ? HF_NO_SPACE
+                                                : HF_IO;
+    return refuse(report, status, call, code);
+}
+
+static DWORD protection_of(hf_access access) {
+    return access == HF_READ_WRITE  ? PAGE_READWRITE
+           : access == HF_READ_ONLY ? PAGE_READONLY
+                                    : PAGE_WRITECOPY;
+}
+
+static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size, hf_report *report) {
+    report->system_calls++;
+    return CreateFileMappingW(file, NULL, protection, (DWORD)(size >> 32), (DWORD)size, NULL);
+}
+
+/* A section that reached beyond the file would make the file longer. */
+static hf_status open_window(window *opened, intptr_t file, uint64_t file_offset, size_t size,
+                             hf_access access, hf_report *report) {
+    *opened = (window){handle_of(file), false, size};
+    if (is_section(file)) return HF_OK;
+    LARGE_INTEGER length;
+    report->system_calls++;
+    if (!GetFileSizeEx(handle_of(file), &length))
+        return refuse_file(report, "GetFileSizeEx", GetLastError());
+    uint64_t end = file_offset + size, file_end = (uint64_t)length.QuadPart;
+    if (file_offset >= file_end) return refuse_file(report, "GetFileSizeEx", ERROR_HANDLE_EOF);
+    if (end > file_end) opened->view_size = 0;
+    opened->section = make_section(handle_of(file), protection_of(access),
+                                   end > file_end ? file_end : end, report);
+    opened->is_ours = true;
+    return opened->section ? HF_OK : refuse_file(report, "CreateFileMapping", GetLastError());
+}
+
+static void close_window(const window *opened) {
+    if (opened->is_ours) CloseHandle(opened->section);
+}
+
+/* ------------------------------------------------------- memory, with placeholders ------- */
+
+static hf_status reserve(const hf_backend *self, void *base, size_t size, void **address,
+                         hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    void *got = reserve_placeholder_at(base, size);
+    if (got == NULL) return refuse(report, HF_NO_ADDRESS, "VirtualAlloc2", GetLastError());
+    *address = got;
+    return HF_OK;
+}
+
+/* Each region is an allocation or a view of its own. Before placeholders the whole reservation goes
+ * with the region at its base, the last to come: anywhere else in it the system refuses. */
+static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    (void)self, (void)size;
+    if (kind == HF_VIEW)
+        UnmapViewOfFile(address);
+    else
+        VirtualFree(address, 0, MEM_RELEASE);
+}
+
+static bool turn_to_placeholder(void *address, size_t size, DWORD how, hf_report *report) {
+    report->system_calls++;
+    return VirtualFree(address, size, MEM_RELEASE | how);
+}
+
+static hf_status split(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    return turn_to_placeholder(address, size, MEM_PRESERVE_PLACEHOLDER, report)
+               ? HF_OK
+               : refuse_memory(report, "VirtualFree");
+}
+
+static hf_status coalesce(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    return turn_to_placeholder(address, size, MEM_COALESCE_PLACEHOLDERS, report)
+               ? HF_OK
+               : refuse_memory(report, "VirtualFree");
+}
+
+/* No document promises that the head or the middle of an allocation can go: a system that does not
+ * have it calls the arguments wrong. */
+static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    if (turn_to_placeholder(address, size, MEM_PRESERVE_PLACEHOLDER, report)) return HF_OK;
+    DWORD code = GetLastError();
+    bool unknown = code == ERROR_INVALID_PARAMETER || code == ERROR_INVALID_ADDRESS;
+    return refuse(report, unknown ? HF_UNSUPPORTED : HF_NO_MEMORY, "VirtualFree", code);
+}
+
+static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return late.virtual_alloc2(GetCurrentProcess(), address, size,
+                               MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE,
+                               NULL, 0)
+               ? HF_OK
+               : refuse_memory(report, "VirtualAlloc2");
+}
+
+static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                     uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self;
+    window opened;
+    hf_status status = open_window(&opened, file, file_offset, size, access, report);
+    if (status != HF_OK) return status;
+    report->system_calls++;
+    if (!late.map_view3(opened.section, GetCurrentProcess(), address, file_offset, opened.view_size,
+                        MEM_REPLACE_PLACEHOLDER, protection_of(access), NULL, 0))
+        status = refuse_file(report, "MapViewOfFile3", GetLastError());
+    close_window(&opened);
+    return status;
+}
+
+static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self, (void)size;
+    report->system_calls++;
+    return late.unmap_view2(GetCurrentProcess(), address, MEM_PRESERVE_PLACEHOLDER)
+               ? HF_OK
+               : refuse_memory(report, "UnmapViewOfFile2");
+}
+
+/* ----------------------------------------------------- memory, before placeholders ------- */
+
+static hf_status reserve_range(const hf_backend *self, void *base, size_t size, void **address,
+                               hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    void *got = VirtualAlloc(base, size, MEM_RESERVE, PAGE_NOACCESS);
+    if (got == NULL) return refuse(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
+    *address = got;
+    return HF_OK;
+}
+
+static hf_status keep_books_only(const hf_backend *self, void *address, size_t size,
+                                 hf_report *report) {
+    (void)self, (void)address, (void)size, (void)report;
+    return HF_OK;
+}
+
+static hf_status commit_range(const hf_backend *self, void *address, size_t size,
+                              hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return VirtualAlloc(address, size, MEM_COMMIT, PAGE_READWRITE)
+               ? HF_OK
+               : refuse_memory(report, "VirtualAlloc");
+}
+
+static hf_status decommit_range(const hf_backend *self, void *address, size_t size,
+                                hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return VirtualFree(address, size, MEM_DECOMMIT) ? HF_OK : refuse_memory(report, "VirtualFree");
+}
+
+static hf_status refuse_view(const hf_backend *self, void *address, size_t size, intptr_t file,
+                             uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
+    return refuse(report, HF_UNSUPPORTED,
+                  "MapViewOfFile3 (needs Windows 10 version 1803, Windows Server 2019 or newer)",
+                  0);
+}
+
+static DWORD view_access_of(hf_access access) {
+    return access == HF_READ_WRITE  ? FILE_MAP_READ | FILE_MAP_WRITE
+           : access == HF_READ_ONLY ? FILE_MAP_READ
+                                    : FILE_MAP_COPY;
+}
+
+static hf_status map_free(const hf_backend *self, void *address, size_t size, intptr_t file,
+                          uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self;
+    window opened;
+    hf_status status = open_window(&opened, file, file_offset, size, access, report);
+    if (status != HF_OK) return status;
+    report->system_calls++;
+    if (!MapViewOfFileEx(opened.section, view_access_of(access), (DWORD)(file_offset >> 32),
+                         (DWORD)file_offset, opened.view_size, address)) {
+        DWORD code = GetLastError();
+        status = code == ERROR_INVALID_ADDRESS
+                     ? refuse(report, HF_NO_ADDRESS, "MapViewOfFileEx", code)
+                     : refuse_file(report, "MapViewOfFileEx", code);
+    }
+    close_window(&opened);
+    return status;
+}
+
+/* ---------------------------------------------------------------------- check ------------ */
+
+static bool is_access(DWORD protection, hf_access access) {
+    if (access == HF_COPY_ON_WRITE) /* a page that was written is the process's own */
+        return protection == PAGE_WRITECOPY || protection == PAGE_READWRITE;
+    return protection == protection_of(access);
+}
+
+/* Do these pages show what the region says? A placeholder looks like any reserved memory. */
+static bool shows(const MEMORY_BASIC_INFORMATION *found, const hf_region *region) {
+    if (region->kind == HF_PLACEHOLDER)
+        return found->State == MEM_RESERVE && found->Type == MEM_PRIVATE;
+    if (region->kind == HF_COMMITTED)
+        return found->State == MEM_COMMIT && found->Type == MEM_PRIVATE &&
+               found->Protect == PAGE_READWRITE;
+    return found->State == MEM_COMMIT && found->Type == MEM_MAPPED &&
+           is_access(found->Protect, region->access);
+}
+
+/* The query tells runs of like pages within one allocation; `allocation` is where that begins. */
+static bool agrees(const char *base, const char *allocation, const hf_region *region,
+                   size_t *offset) {
+    for (size_t at = 0; at < region->size;) {
+        MEMORY_BASIC_INFORMATION found;
+        const char *address = base + region->offset + at;
+        *offset = region->offset + at;
+        if (VirtualQuery(address, &found, sizeof found) == 0 || !shows(&found, region) ||
+            found.AllocationBase != allocation)
+            return false;
+        at += (size_t)((char *)found.BaseAddress - address) + found.RegionSize;
+    }
+    return true;
+}
+
+/* Every region is an allocation of its own: so no run of another's begins before its end. */
+static hf_status check(const hf_backend *self, const void *base,
+                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                       hf_report *report) {
+    (void)self, (void)report;
+    for (hf_region region; next(cursor, &region);)
+        if (!agrees(base, (const char *)base + region.offset, &region, offset)) return HF_STATE;
+    return HF_OK;
+}
+
+/* Every region lies in the one reservation. */
+static hf_status check_range(const hf_backend *self, const void *base,
+                             bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                             hf_report *report) {
+    (void)self, (void)report;
+    for (hf_region region; next(cursor, &region);)
+        if (!agrees(base, base, &region, offset)) return HF_STATE;
+    return HF_OK;
+}
+
+/* ---------------------------------------------------------------------- files ------------ */
+
+/* What a UNICODE_STRING can hold, in characters, with its end. */
+#define LONGEST_PATH 32768
+
+typedef struct opening {
+    DWORD rights, creation;
+} opening;
+
+static HANDLE open_wide(const wchar_t *path, const opening *wanted, hf_status *status,
+                        hf_report *report) {
+    report->system_calls++;
+    HANDLE handle =
+        CreateFileW(path, wanted->rights, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                    NULL, wanted->creation, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (handle != INVALID_HANDLE_VALUE) return handle;
+    DWORD code = GetLastError(), attributes = GetFileAttributesW(path);
+    bool is_folder = attributes != INVALID_FILE_ATTRIBUTES &&
+                     (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 && code == ERROR_ACCESS_DENIED;
+    *status = is_folder ? refuse(report, HF_UNSUPPORTED, "CreateFile", code)
+                        : refuse_file(report, "CreateFile", code);
+    return handle;
+}
+
+/* A path is UTF-8. Its wide twin is too large for a thread's stack. */
+static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
+                           hf_report *report) {
+    void *memory;
+    size_t size = LONGEST_PATH * sizeof(wchar_t);
+    hf_status status = take_pages(NULL, size, &memory, report);
+    if (status != HF_OK) return status;
+    if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, memory, LONGEST_PATH) == 0)
+        status = refuse(report, HF_IO, "MultiByteToWideChar", GetLastError());
+    else
+        *handle = open_wide(memory, wanted, &status, report);
+    give_pages(NULL, memory, size);
+    return status;
+}
+
+static hf_status measure(HANDLE handle, uint64_t *size, hf_report *report) {
+    BY_HANDLE_FILE_INFORMATION information;
+    if (GetFileType(handle) != FILE_TYPE_DISK)
+        return refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
+    report->system_calls++;
+    if (!GetFileInformationByHandle(handle, &information))
+        return refuse_file(report, "GetFileInformationByHandle", GetLastError());
+    if ((information.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
+        return refuse(report, HF_UNSUPPORTED, "GetFileInformationByHandle", 0);
+    *size = (uint64_t)information.nFileSizeHigh << 32 | information.nFileSizeLow;
+    return HF_OK;
+}
+
+/* Takes over an open handle, if it can be mapped; else closes it. */
+static hf_status adopt(HANDLE handle, intptr_t *file, uint64_t *size, hf_report *report) {
+    hf_status status = measure(handle, size, report);
+    if (status == HF_OK)
+        *file = (intptr_t)handle;
+    else
+        CloseHandle(handle);
+    return status;
+}
+
+static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
+                           intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self;
+    DWORD rights = access == HF_READ_WRITE ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ;
+    HANDLE handle;
+    hf_status status = open_path(path, &(opening){rights, OPEN_EXISTING}, &handle, report);
+    return status == HF_OK ? adopt(handle, file, size, report) : status;
+}
+
+/* The file systems of Windows allocate what lies below the end; a file that was to be sparse or
+ * compressed would have to be made so. */
+static hf_status allocate(HANDLE handle, uint64_t size, hf_report *report) {
+    FILE_END_OF_FILE_INFO end;
+    if (size > (uint64_t)INT64_MAX)
+        return refuse_file(report, "SetFileInformationByHandle", ERROR_FILE_TOO_LARGE);
+    end.EndOfFile.QuadPart = (LONGLONG)size;
+    report->system_calls++;
+    return SetFileInformationByHandle(handle, FileEndOfFileInfo, &end, sizeof end)
+               ? HF_OK
+               : refuse_file(report, "SetFileInformationByHandle", GetLastError());
+}
+
+static void delete_and_close(HANDLE handle) {
+    FILE_DISPOSITION_INFO disposition = {TRUE};
+    SetFileInformationByHandle(handle, FileDispositionInfo, &disposition, sizeof disposition);
+    CloseHandle(handle);
+}
+
+static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
+                             intptr_t *file, hf_report *report) {
+    (void)self;
+    opening wanted = {GENERIC_READ | GENERIC_WRITE | DELETE, CREATE_NEW};
+    HANDLE handle;
+    hf_status status = open_path(path, &wanted, &handle, report);
+    if (status != HF_OK) return status;
+    status = allocate(handle, size, report);
+    if (status == HF_OK)
+        *file = (intptr_t)handle;
+    else
+        delete_and_close(handle);
+    return status;
+}
+
+/* Memory of the paging file, charged whole. */
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    uint64_t mask = granule(self) - 1;
+    if (size > UINT64_MAX - mask)
+        return refuse(report, HF_NO_MEMORY, "CreateFileMapping", ERROR_COMMITMENT_LIMIT);
+    HANDLE section =
+        make_section(INVALID_HANDLE_VALUE, PAGE_READWRITE, (size + mask) & ~mask, report);
+    if (section == NULL) return refuse_memory(report, "CreateFileMapping");
+    *file = (intptr_t)section | SECTION_BIT;
+    return HF_OK;
+}
+
+/* ------------------------------------------------------------ handles of others' --------- */
+
+/* What NtQueryObject tells, and NtQuerySection. */
+typedef struct object_information {
+    ULONG attributes;
+    ACCESS_MASK rights;
+    ULONG handles, pointers, reserved[10];
+} object_information;
+
+typedef struct section_information {
+    void *base;
+    ULONG attributes;
+    LARGE_INTEGER size;
+} section_information;
+
+static bool is_file_handle(HANDLE handle) { return GetFileType(handle) != FILE_TYPE_UNKNOWN; }
+
+static hf_status check_rights(HANDLE handle, hf_access access, hf_report *report) {
+    object_information information;
+    ULONG length;
+    report->system_calls++;
+    if (late.query_object(handle, 0, &information, sizeof information, &length) < 0)
+        return refuse(report, HF_INVALID, "NtQueryObject", ERROR_INVALID_HANDLE);
+    bool file = is_file_handle(handle);
+    ACCESS_MASK load = file ? FILE_READ_DATA : SECTION_MAP_READ;
+    ACCESS_MASK store = file ? FILE_WRITE_DATA : SECTION_MAP_WRITE;
+    ACCESS_MASK needed = access == HF_READ_WRITE ? load | store : load;
+    return (information.rights & needed) == needed
+               ? HF_OK
+               : refuse(report, HF_INVALID, "NtQueryObject", ERROR_ACCESS_DENIED);
+}
+
+/* Shared memory of another's making; of a program's image no view can be made. */
+static hf_status adopt_section(HANDLE handle, intptr_t *file, uint64_t *size, hf_report *report) {
+    section_information information;
+    SIZE_T length;
+    report->system_calls++;
+    LONG answer = late.query_section(handle, 0, &information, sizeof information, &length);
+    if (answer < 0 || (information.attributes & (SEC_IMAGE | SEC_RESERVE)) != 0) {
+        CloseHandle(handle);
+        return refuse(report, HF_UNSUPPORTED, "NtQuerySection", 0);
+    }
+    *file = (intptr_t)handle | SECTION_BIT;
+    *size = (uint64_t)information.size.QuadPart;
+    return HF_OK;
+}
+
+static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
+                                intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self;
+    HANDLE process = GetCurrentProcess(), source = (HANDLE)handle, copy;
+    if (source == NULL || source == INVALID_HANDLE_VALUE)
+        return refuse(report, HF_INVALID, "DuplicateHandle", ERROR_INVALID_HANDLE);
+    hf_status status = check_rights(source, access, report);
+    if (status != HF_OK) return status;
+    report->system_calls++;
+    if (!DuplicateHandle(process, source, process, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS))
+        return refuse_file(report, "DuplicateHandle", GetLastError());
+    return is_file_handle(copy) ? adopt(copy, file, size, report)
+                                : adopt_section(copy, file, size, report);
+}
+
+static void file_close(const hf_backend *self, intptr_t file) {
+    (void)self;
+    CloseHandle(handle_of(file));
+}
+
+/* ---------------------------------------------------------------------- locks ------------ */
+
+_Static_assert(sizeof(SRWLOCK) <= sizeof(hf_lock), "hf_lock is too small for an SRWLOCK");
+
+static SRWLOCK *slim(hf_lock *storage) { return (SRWLOCK *)(void *)storage; }
+
+static hf_status lock_open(const hf_backend *self, hf_lock *storage, hf_report *report) {
+    (void)self, (void)report;
+    InitializeSRWLock(slim(storage));
+    return HF_OK;
+}
+
+static void lock_close(const hf_backend *self, hf_lock *storage) { (void)self, (void)storage; }
+
+static void lock(const hf_backend *self, hf_lock *storage) {
+    (void)self;
+    AcquireSRWLockExclusive(slim(storage));
+}
+
+static void unlock(const hf_backend *self, hf_lock *storage) {
+    (void)self;
+    ReleaseSRWLockExclusive(slim(storage));
+}
+
+/* ------------------------------------------------------------------ the backends --------- */
+
+static const hf_backend with_placeholders = {
+    .granule = granule,
+    .reserve = reserve,
+    .release = release,
+    .split = split,
+    .coalesce = coalesce,
+    .commit = commit,
+    .decommit = decommit,
+    .map = map,
+    .unmap = unmap,
+    .advise = advise,
+    .check = check,
+    .take_pages = take_pages,
+    .give_pages = give_pages,
+    .file_open = file_open,
+    .file_create = file_create,
+    .file_create_shared = file_create_shared,
+    .file_duplicate = file_duplicate,
+    .file_close = file_close,
+    .lock_open = lock_open,
+    .lock_close = lock_close,
+    .lock = lock,
+    .unlock = unlock,
+};
+
+/* A view can't be: so unmap is never called. */
+static const hf_backend before_placeholders = {
+    .granule = granule,
+    .reserve = reserve_range,
+    .release = release,
+    .split = keep_books_only,
+    .coalesce = keep_books_only,
+    .commit = commit_range,
+    .decommit = decommit_range,
+    .map = refuse_view,
+    .unmap = keep_books_only,
+    .map_free = map_free,
+    .advise = advise,
+    .check = check_range,
+    .take_pages = take_pages,
+    .give_pages = give_pages,
+    .file_open = file_open,
+    .file_create = file_create,
+    .file_create_shared = file_create_shared,
+    .file_duplicate = file_duplicate,
+    .file_close = file_close,
+    .lock_open = lock_open,
+    .lock_close = lock_close,
+    .lock = lock,
+    .unlock = unlock,
+};
+
+const hf_backend *hf_backend_native(void) {
+    return has_placeholders() ? &with_placeholders : &before_placeholders;
+}
+
+const hf_backend *hf_backend_before_placeholders(void) {
+    has_placeholders();
+    return &before_placeholders;
+}
