@@ -54,7 +54,7 @@ static outcome work_read(struct memory *memory, intptr_t file, size_t size, char
 /* Reads the file to memory that is kept. */
 static outcome work_keep_file(struct memory *memory, const char *path, size_t size, char **text,
                               size_t *filled) {
-    intptr_t file = host_open(path);
+    intptr_t file = host_open(path, false);
     if (file < 0) return TAKEN_UNREADABLE;
     outcome result = work_read(memory, file, size, text, filled);
     host_close(file);

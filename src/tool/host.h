@@ -2,7 +2,9 @@
  * host.h -- all that the command asks of an operating system beside memory: files, folders, the
  * clock, the terminal, and running itself once more.
  *
- * One file for each system implements it: host_posix.c. Nothing else here includes a system header.
+ * One file for each system implements it: host_posix.c, host_windows.c. Nothing else here includes
+ * a system header. Texts are UTF-8, also arguments and paths; a path has '/' between its parts, and
+ * may have what else the system knows.
  */
 #ifndef TOUR_HOST_H
 #define TOUR_HOST_H
@@ -28,10 +30,31 @@ bool host_look(const char *path, struct host_entry *entry);
 /* Calls back with each name in the folder, in no order, without "." and "..". */
 bool host_list(const char *folder, void (*each)(const char *name, void *user), void *user);
 
-/* A file for reading from its start to its end. Negative: host_error_text(). */
-intptr_t host_open(const char *path);
-int64_t host_read(intptr_t file, void *bytes, size_t room); /* 0 at the end */
+/* What a path names, without the folders that lead there. */
+const char *host_name(const char *path);
+
+/* A file that is there, for reading from its start to its end. -1: host_error_text(). */
+intptr_t host_open(const char *path, bool writable);
+int64_t host_read(intptr_t file, void *bytes, size_t room); /* 0 at the end; negative: failed */
 void host_close(intptr_t file);
+
+/* A new file for writing, byte for byte, instead of one that may be there. NULL: refused. */
+FILE *host_create(const char *path);
+
+/* Makes a new empty folder for files that are of no use later. False: host_error_text(). */
+bool host_make_folder(char *path, size_t room);
+
+/* Removes a file or an empty folder, if it is there. */
+void host_remove(const char *path);
+
+/* Forbids this process files that are larger, where the system can forbid it and would not refuse
+ * files beyond the disk's size by itself. */
+void host_limit_files(uint64_t bytes);
+
+/* Calls back with each folder where headers of C lie by default, and says in words which those
+ * are. */
+void host_list_headers(void (*each)(const char *folder, void *user), void *user);
+const char *host_headers(void);
 
 /* What the system said of the last of these that failed. */
 const char *host_error_text(void);
@@ -68,7 +91,8 @@ size_t host_terminal_columns(FILE *stream);
 bool host_run_again(const char *const *arguments, const void *input, size_t input_size,
                     char *output, size_t room);
 
-/* To be called first in main. */
-void host_prepare(const char *program);
+/* To be called first in main, with its arguments. Returns them in UTF-8, as many as *count then
+ * says. From here on the standard streams take bytes as they are. */
+char **host_prepare(int *count, char **arguments);
 
 #endif

@@ -52,7 +52,14 @@ bool host_list(const char *folder, void (*each)(const char *name, void *user), v
     return true;
 }
 
-intptr_t host_open(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
+const char *host_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+intptr_t host_open(const char *path, bool writable) {
+    return open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+}
 
 int64_t host_read(intptr_t file, void *bytes, size_t room) {
     ssize_t got;
@@ -67,6 +74,35 @@ void host_close(intptr_t file) {
     close((int)file);
     errno = reason;
 }
+
+FILE *host_create(const char *path) { return fopen(path, "wb"); }
+
+/* In memory where that can be had: what is made here is removed again at once. */
+bool host_make_folder(char *path, size_t room) {
+    const char *parent = getenv("TMPDIR");
+    if (!parent) parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    int length = snprintf(path, room, "%s/holdfast-XXXXXX", parent);
+    if (length < 0 || (size_t)length >= room) return errno = ENAMETOOLONG, false;
+    return mkdtemp(path) != NULL;
+}
+
+void host_remove(const char *path) { remove(path); }
+
+void host_limit_files(uint64_t bytes) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return;
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes) return;
+    limit.rlim_cur = (rlim_t)bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static const char headers[] = "/usr/include";
+
+void host_list_headers(void (*each)(const char *folder, void *user), void *user) {
+    each(headers, user);
+}
+
+const char *host_headers(void) { return headers; }
 
 const char *host_error_text(void) { return strerror(errno); }
 
@@ -138,10 +174,11 @@ size_t host_terminal_columns(FILE *stream) {
 
 static char this_program[4096];
 
-void host_prepare(const char *program) {
+char **host_prepare(int *count, char **arguments) {
     ssize_t size = readlink("/proc/self/exe", this_program, sizeof this_program - 1);
-    if (size <= 0) snprintf(this_program, sizeof this_program, "%s", program);
+    if (size <= 0) snprintf(this_program, sizeof this_program, "%s", *count ? arguments[0] : "");
     signal(SIGPIPE, SIG_IGN); /* a write to a reader that is gone shall fail, not kill */
+    return arguments;
 }
 
 static void become_child(const char *const *arguments, int input, int output) {

@@ -6,11 +6,14 @@
 #include <string.h>
 
 #include "host.h"
+#include "options.h"
 #include "race.h"
+#include "replay.h"
 #include "tour.h"
 
 static void print_usage(FILE *stream) {
     fprintf(stream, "usage: holdfast tour [--svg FILE] [FILES...]\n"
+                    "       holdfast replay [--backend native|strict] [--trace] FILES...\n"
                     "       holdfast --help | --version\n");
 }
 
@@ -19,7 +22,9 @@ static int help(void) {
     printf("\nholdfast is a library: one contiguous arena that grows in place and never moves.\n"
            "This command shows it at work.\n\n"
            "  tour    does a compiler front end's work on C sources, shows what became of the\n"
-           "          memory, and compares with malloc and mimalloc (holdfast tour --help)\n");
+           "          memory, and compares with malloc and mimalloc (holdfast tour --help)\n"
+           "  replay  runs inputs of the fuzzers, and shows what each call did, the same on every\n"
+           "          system (holdfast replay --help)\n");
     return EXIT_SUCCESS;
 }
 
@@ -36,13 +41,14 @@ static int finish(int status) {
 }
 
 int main(int count, char **arguments) {
-    host_prepare(arguments[0]);
+    arguments = host_prepare(&count, arguments);
     const char *verb = count > 1 ? arguments[1] : "";
     if (strcmp(verb, "tour") == 0) return finish(tour(count - 2, arguments + 2));
+    if (strcmp(verb, "replay") == 0) return finish(replay(count - 2, arguments + 2));
     if (strcmp(verb, RACE_VERB) == 0) return finish(race_runner(count - 2, arguments + 2));
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) return finish(help());
     if (strcmp(verb, "--version") == 0) return finish(version());
     if (*verb) fprintf(stderr, "holdfast: unknown command: %s\n", verb);
     print_usage(stderr);
-    return 2;
+    return WRONG_USAGE;
 }

@@ -23,9 +23,9 @@ struct seen {
     size_t next; /* 1 + the index of the next in the chain; 0: none */
 };
 
-bool sources_open(struct sources *sources) {
+bool sources_open(struct sources *sources, bool (*wants)(const char *name)) {
     hf_arena_options options = {.name = "paths", .reserve = (size_t)64 << 20};
-    *sources = (struct sources){0};
+    *sources = (struct sources){.wants = wants};
     bool opened = hf_arena_open(&sources->paths, &options) == HF_OK &&
                   array_open(&sources->list, sizeof(struct source), "sources") &&
                   array_open(&sources->folders, sizeof(const char *), "folders") &&
@@ -98,7 +98,7 @@ struct walk {
     const char *folder;
 };
 
-static bool is_source(const char *name) {
+bool sources_is_c(const char *name) {
     const char *ending = strrchr(name, '.');
     for (size_t i = 0; ending && i < sizeof endings / sizeof *endings; i++)
         if (strcmp(ending, endings[i]) == 0) return true;
@@ -110,7 +110,7 @@ static bool add_entry(struct sources *sources, const char *path, const char *nam
     struct host_entry entry;
     bool looked = host_look(path, &entry);
     if (!looked) return entry.kind != HOST_NOTHING && fail(sources, path, host_error_text());
-    bool wanted = entry.kind == HOST_FOLDER || (entry.kind == HOST_FILE && is_source(name));
+    bool wanted = entry.kind == HOST_FOLDER || (entry.kind == HOST_FILE && sources->wants(name));
     return wanted && add(sources, path, &entry);
 }
 
@@ -154,7 +154,7 @@ static int compare_paths(const void *left, const void *right) {
     return strcmp(one->path, other->path);
 }
 
-void sources_sort(struct sources *sources) {
-    if (sources->list.count > 0)
-        qsort(sources->list.items, sources->list.count, sizeof(struct source), compare_paths);
+void sources_sort(struct sources *sources, size_t first) {
+    size_t count = sources->list.count - first;
+    if (count > 1) qsort(sources_at(sources, first), count, sizeof(struct source), compare_paths);
 }

@@ -1,0 +1,61 @@
+/*
+ * options.c -- one walk over the arguments.
+ */
+#include "options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool options_wrong(const struct options *options, const char *what, const char *argument) {
+    fprintf(stderr, "holdfast: %s%s\n%s\n", what, argument, options->usage);
+    return false;
+}
+
+/* "--svg" or "--svg=..." */
+static const struct option *find(const struct options *options, const char *argument) {
+    size_t length = strcspn(argument, "=");
+    for (size_t i = 0; i < options->known_count; i++) {
+        const struct option *option = &options->known[i];
+        bool same = strlen(option->name) == length && memcmp(option->name, argument, length) == 0;
+        if (same && (option->value || argument[length] == '\0')) return option;
+    }
+    return NULL;
+}
+
+/* *at is the option's place, and then that of its last argument. */
+static bool take_value(const struct options *options, const struct option *option, int count,
+                       char **arguments, int *at) {
+    const char *value = strchr(arguments[*at], '=');
+    if (value)
+        value++;
+    else if (*at + 1 < count)
+        value = arguments[++*at];
+    *option->value = value;
+    if (value && *value) return true;
+    char needs[100];
+    snprintf(needs, sizeof needs, "%s needs %s", option->name, option->what);
+    return options_wrong(options, needs, "");
+}
+
+static bool take_option(struct options *options, int count, char **arguments, int *at) {
+    const char *argument = arguments[*at];
+    const struct option *option = find(options, argument);
+    if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) return options->help = true;
+    if (!option) return options_wrong(options, "unknown option: ", argument);
+    if (option->value) return take_value(options, option, count, arguments, at);
+    return *option->given = true;
+}
+
+bool options_take(struct options *options, int count, char **arguments) {
+    bool all_files = false;
+    options->files = arguments;
+    for (int i = 0; i < count; i++) {
+        if (all_files || arguments[i][0] != '-')
+            options->files[options->file_count++] = arguments[i];
+        else if (strcmp(arguments[i], "--") == 0)
+            all_files = true;
+        else if (!take_option(options, count, arguments, &i))
+            return false;
+    }
+    return true;
+}
