@@ -18,6 +18,7 @@
  *   arena.h    the arena
  *   space.h    the placeholder state machine under it
  *   file.h     files that views are made of
+ *   ring.h     a ring buffer without a seam
  *   backend.h  the contract with the system; bring your own
  *
  * The library never calls malloc, prints nothing, aborts never, installs no signal handler and
@@ -29,6 +30,7 @@
 #include "holdfast/arena.h"
 #include "holdfast/backend.h"
 #include "holdfast/file.h"
+#include "holdfast/ring.h"
 #include "holdfast/space.h"
 #include "holdfast/status.h"
 

@@ -121,8 +121,9 @@ struct hf_backend {
 
     /* --- Optional: NULL where the system has nothing like it. --- */
 
-    /* Only where map is UNSUPPORTED: makes a view of a file at addresses that nothing has taken,
-     * multiples of HF_BASE_ALIGNMENT; release gives it back. NO_ADDRESS: something has. */
+    /* Only where map is UNSUPPORTED: makes a view of a file at addresses that nothing has taken;
+     * release gives it back. Address and file offset are multiples of HF_BASE_ALIGNMENT.
+     * NO_ADDRESS: something has taken them. */
     hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
                           uint64_t file_offset, hf_access, hf_report *);
     /* A hint for placeholders and committed memory; forgotten when the range is decommitted.

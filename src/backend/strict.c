@@ -372,6 +372,34 @@ static hf_status map(const hf_backend *self, void *address, size_t size, intptr_
     return perform(self, &wanted, address, size, &view, report);
 }
 
+/* MapViewOfFileEx: whether anything is there, the backend below knows. */
+static hf_status map_free_checked(hf_strict *strict, char *address, size_t size,
+                                  const view_request *view, hf_report *report) {
+    static const char call[] = "MapViewOfFileEx";
+    if (!is_aligned(strict, address, size) || (uintptr_t)address % HF_BASE_ALIGNMENT != 0 ||
+        view->file_offset % HF_BASE_ALIGNMENT != 0)
+        return violate(strict, report, call, ERROR_MAPPED_ALIGNMENT);
+    hf_status status = take_turn(strict, report, HF_NO_MEMORY, call, ERROR_NOT_ENOUGH_MEMORY);
+    if (status == HF_OK) status = make_room(strict, report);
+    if (status == HF_OK)
+        status = strict->under->map_free(strict->under, address, size, view->file,
+                                         view->file_offset, view->access, report);
+    if (status == HF_OK)
+        insert_at(strict, index_of(strict, address), (piece){address, size, HF_VIEW});
+    return status;
+}
+
+static hf_status map_free(const hf_backend *self, void *address, size_t size, intptr_t file,
+                          uint64_t file_offset, hf_access access, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    view_request view = {file, file_offset, access};
+    enter(strict);
+    strict->stats.calls++;
+    hf_status status = map_free_checked(strict, address, size, &view, report);
+    leave(strict);
+    return status;
+}
+
 /* A view goes whole. */
 static long unmap_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
     (void)view;
@@ -575,6 +603,7 @@ static const hf_backend strict_calls = {
     .decommit = preserve,
     .map = map,
     .unmap = unmap,
+    .map_free = map_free,
     .advise = advise,
     .name = name_memory,
     .check = check,
@@ -600,6 +629,7 @@ static hf_status build(hf_strict *strict, const hf_backend *under, void *table, 
                        hf_report *report) {
     *strict = (hf_strict){
         .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
+    if (under->map_free == NULL) strict->calls.map_free = NULL;
     if (under->advise == NULL) strict->calls.advise = NULL;
     if (under->name == NULL) strict->calls.name = NULL;
     return under->lock_open(under, &strict->lock, report);

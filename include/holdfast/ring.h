@@ -1,0 +1,86 @@
+/*
+ * holdfast/ring.h -- a ring buffer without a seam: the same pages twice, side by side.
+ *
+ *     hf_ring *ring;
+ *     if (hf_ring_open(&ring, 1 << 20, NULL) != HF_OK) ...
+ *
+ *     size_t room;                                      // the producer
+ *     char *into = hf_ring_write_begin(ring, &room);
+ *     hf_ring_write_end(ring, read_some(socket, into, room));
+ *
+ *     size_t ready;                                     // the consumer
+ *     char *from = hf_ring_read_begin(ring, &ready);
+ *     hf_ring_read_end(ring, parse_some(from, ready));
+ *
+ *     hf_ring_close(ring);
+ *
+ * Behind the last byte lies the first one again, for a second mapping of the same memory begins
+ * there. So whatever is free, and whatever is ready, is one piece wherever it lies:
+ *
+ *               capacity           capacity, again
+ *      |####........#########|####........#########|
+ *                   |        ready         |
+ *           |  free  |
+ *
+ * No call copies, waits or allocates. The mirror is the smallest program on a space: one
+ * placeholder split in two, and a view of the same shared memory in each half. Where the system
+ * has no placeholders (Windows before 10 version 1803 and Server 2019) the two views go to
+ * addresses that were free a moment before, tried again when another thread has taken them.
+ *
+ * Units: bytes. Threads: one producer and one consumer at a time, which may be two threads; the
+ * write functions are the producer's, the read functions the consumer's. What was written before
+ * hf_ring_write_end can be read after the hf_ring_read_begin that tells it; likewise what was
+ * consumed is free. hf_ring_capacity is anybody's. hf_ring_close must be the last use.
+ *
+ * Caveats: the memory is shared memory: a child of fork() shares it, and some systems keep it
+ * within a limit of its own (containers: the size of /dev/shm, the memory of the cgroup).
+ */
+#ifndef HOLDFAST_RING_H
+#define HOLDFAST_RING_H
+
+#include <stddef.h>
+
+#include "backend.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hf_ring hf_ring;
+
+/*
+ * Opens an empty ring of at least so many bytes, rounded up to a multiple of HF_BASE_ALIGNMENT; it
+ * takes twice as many addresses. backend NULL: the native one, which outlives the ring. On failure
+ * *ring is untouched. INVALID: a capacity of 0, or one whose double cannot be addressed;
+ * NO_ADDRESS, also where other threads took the addresses 100 times in a row; NO_MEMORY, NO_SPACE,
+ * MAP_LIMIT, IO: what the system said.
+ */
+hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
+
+/* NULL is allowed. */
+void hf_ring_close(hf_ring *ring);
+
+size_t hf_ring_capacity(const hf_ring *ring);
+
+/* Where the next bytes go, and for how many there is room: *room may be 0. Costs one load of the
+ * consumer's position. The bytes are the ring's once hf_ring_write_end has told how many. */
+void *hf_ring_write_begin(hf_ring *ring, size_t *room);
+
+/* Hands `written` bytes to the consumer; 0 is allowed. More than there is room for changes
+ * nothing, and the last error is INVALID. */
+void hf_ring_write_end(hf_ring *ring, size_t written);
+
+/* Where the oldest bytes lie that are not consumed, and how many there are: *ready may be 0. They
+ * stay until hf_ring_read_end. */
+void *hf_ring_read_begin(hf_ring *ring, size_t *ready);
+
+/* Hands the oldest `consumed` bytes back to the producer; 0 is allowed. More than are ready changes
+ * nothing, and the last error is INVALID. */
+void hf_ring_read_end(hf_ring *ring, size_t consumed);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

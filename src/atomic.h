@@ -1,0 +1,47 @@
+/*
+ * atomic.h -- what one thread publishes and another sees: a load with acquire, a store with
+ * release.
+ *
+ * On plain size_t, not C11's _Atomic: such a word may lie in memory that processes share, and older
+ * compilers of Microsoft's have no <stdatomic.h>. There a volatile access is a plain one to the
+ * processor, and the fences around it hold the order.
+ */
+#ifndef HF_ATOMIC_H
+#define HF_ATOMIC_H
+
+#include <stddef.h>
+
+#if defined(_MSC_VER)
+
+#include <intrin.h>
+
+#if defined(_M_ARM64) || defined(_M_ARM)
+#define HF_FENCE() __dmb(0xb) /* inner shareable */
+#else
+#define HF_FENCE() _ReadWriteBarrier() /* x86 orders loads, and stores, by itself */
+#endif
+
+static inline size_t hf_load_acquire(const size_t *word) {
+    size_t value = *(const volatile size_t *)word;
+    HF_FENCE();
+    return value;
+}
+
+static inline void hf_store_release(size_t *word, size_t value) {
+    HF_FENCE();
+    *(volatile size_t *)word = value;
+}
+
+#else
+
+static inline size_t hf_load_acquire(const size_t *word) {
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void hf_store_release(size_t *word, size_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,439 @@
+/*
+ * The ring: what holdfast/ring.h promises, over a placeholder and at addresses that were free.
+ *
+ * The second way is taken where the system has no placeholders. Here it can be had on any system:
+ * `crowd` is the native backend with the one way taken away and the other made of what is left;
+ * and between the release of the addresses and the views another thread takes them.
+ */
+#include <pthread.h>
+
+#include "check.h"
+#include "holdfast.h"
+#include "nth_failure.h"
+#include "random.h"
+
+enum { KIB = 1024 };
+
+/* -------------------------------------------------------- a backend without placeholders ---- */
+
+struct crowd {
+    hf_backend backend;
+    size_t takers;      /* so many times from now on, another thread is quicker */
+    size_t taken_after; /* of the two views it lets so many pass first */
+    void *address;      /* what it took */
+    size_t taken;
+    size_t reservations, views;
+};
+
+static struct crowd *crowd_of(const hf_backend *self) { return (struct crowd *)(uintptr_t)self; }
+
+static hf_status crowd_reserve(const hf_backend *self, void *base, size_t size, void **address,
+                               hf_report *report) {
+    crowd_of(self)->reservations++;
+    return hf_backend_native()->reserve(self, base, size, address, report);
+}
+
+static hf_status crowd_map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                           uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
+    report->call = "crowd_map";
+    return HF_UNSUPPORTED;
+}
+
+/* The thread has all that it needs itself, its stack above all, before anything is free to take. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static enum gate { CLOSED, SOMEBODY_WAITS, OPEN } gate_is;
+
+static void await_gate(enum gate wanted) {
+    pthread_mutex_lock(&gate);
+    while (gate_is < wanted) pthread_cond_wait(&gate_moved, &gate);
+    pthread_mutex_unlock(&gate);
+}
+
+static void move_gate(enum gate wanted) {
+    pthread_mutex_lock(&gate);
+    gate_is = wanted;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate);
+}
+
+static void *take(void *data) {
+    struct crowd *crowd = data;
+    hf_report report = {0};
+    void *got;
+    move_gate(SOMEBODY_WAITS);
+    await_gate(OPEN);
+    CHECK_STATUS(HF_OK, hf_backend_native()->reserve(&crowd->backend, crowd->address, crowd->taken,
+                                                     &got, &report));
+    return NULL;
+}
+
+/* Another thread takes the half of the range where the first view is to go, or the second. */
+static void release_to_another_thread(struct crowd *crowd, char *address, size_t size) {
+    pthread_t thread;
+    crowd->takers--;
+    crowd->taken = size / 2;
+    crowd->address = address + (crowd->taken_after == 0 ? 0 : size / 2);
+    move_gate(CLOSED);
+    CHECK(pthread_create(&thread, NULL, take, crowd) == 0);
+    await_gate(SOMEBODY_WAITS);
+    hf_backend_native()->release(&crowd->backend, address, size, HF_PLACEHOLDER);
+    move_gate(OPEN);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static void give_back(struct crowd *crowd) {
+    if (crowd->taken > 0)
+        hf_backend_native()->release(&crowd->backend, crowd->address, crowd->taken, HF_PLACEHOLDER);
+    crowd->taken = 0;
+}
+
+static hf_status view_at(const hf_backend *self, void *address, size_t size, intptr_t file,
+                         uint64_t file_offset, hf_access access, hf_report *report) {
+    const hf_backend *native = hf_backend_native();
+    if (native->map_free)
+        return native->map_free(self, address, size, file, file_offset, access, report);
+    void *got;
+    hf_status status = native->reserve(self, address, size, &got, report);
+    if (status != HF_OK) return status;
+    status = native->map(self, address, size, file, file_offset, access, report);
+    if (status != HF_OK) native->release(self, address, size, HF_PLACEHOLDER);
+    return status;
+}
+
+static hf_status crowd_map_free(const hf_backend *self, void *address, size_t size, intptr_t file,
+                                uint64_t file_offset, hf_access access, hf_report *report) {
+    struct crowd *crowd = crowd_of(self);
+    hf_status status = view_at(self, address, size, file, file_offset, access, report);
+    if (status == HF_OK) crowd->views++;
+    if (status == HF_NO_ADDRESS) give_back(crowd);
+    return status;
+}
+
+static void crowd_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    struct crowd *crowd = crowd_of(self);
+    if (kind == HF_VIEW) crowd->views--;
+    if (kind == HF_PLACEHOLDER && crowd->takers > 0)
+        release_to_another_thread(crowd, address, size);
+    else
+        hf_backend_native()->release(self, address, size, kind);
+}
+
+static struct crowd make_crowd(size_t takers, size_t taken_after) {
+    struct crowd crowd = {
+        .backend = *hf_backend_native(), .takers = takers, .taken_after = taken_after};
+    crowd.backend.reserve = crowd_reserve;
+    crowd.backend.release = crowd_release;
+    crowd.backend.map = crowd_map;
+    crowd.backend.map_free = crowd_map_free;
+    return crowd;
+}
+
+/* ----------------------------------------------------------------------- what it holds ------ */
+
+/* A byte that tells where in the stream it stands. */
+static char byte_at(size_t total) { return (char)(total % 251); }
+
+static void write_stream(hf_ring *ring, size_t *total, size_t size) {
+    size_t room;
+    char *into = hf_ring_write_begin(ring, &room);
+    CHECK(size <= room);
+    for (size_t i = 0; i < size; i++) into[i] = byte_at(*total + i);
+    hf_ring_write_end(ring, size);
+    *total += size;
+}
+
+static void read_stream(hf_ring *ring, size_t *total, size_t size) {
+    size_t ready;
+    const char *from = hf_ring_read_begin(ring, &ready);
+    CHECK(size <= ready);
+    for (size_t i = 0; i < size; i++) CHECK(from[i] == byte_at(*total + i));
+    hf_ring_read_end(ring, size);
+    *total += size;
+}
+
+static size_t room_in(hf_ring *ring) {
+    size_t room;
+    CHECK(hf_ring_write_begin(ring, &room) != NULL);
+    return room;
+}
+
+static size_t ready_in(hf_ring *ring) {
+    size_t ready;
+    CHECK(hf_ring_read_begin(ring, &ready) != NULL);
+    return ready;
+}
+
+/* Both halves show the same memory, to the last byte. */
+static void is_mirrored(hf_ring *ring) {
+    size_t capacity = hf_ring_capacity(ring), room;
+    char *base = hf_ring_write_begin(ring, &room);
+    CHECK_EQUAL(capacity, room);
+    for (size_t i = 0; i < capacity; i++) base[i] = byte_at(i);
+    CHECK(memcmp(base, base + capacity, capacity) == 0);
+    memset(base + capacity, 'x', capacity);
+    for (size_t i = 0; i < capacity; i++) CHECK(base[i] == 'x');
+}
+
+/* The whole capacity at once, wherever it begins. */
+static void is_one_piece_everywhere(hf_ring *ring) {
+    size_t capacity = hf_ring_capacity(ring), written = 0, consumed = 0;
+    for (size_t step = 1; step < capacity; step = step * 3 + 1) {
+        write_stream(ring, &written, capacity);
+        CHECK_EQUAL(0, room_in(ring));
+        read_stream(ring, &consumed, capacity);
+        CHECK_EQUAL(0, ready_in(ring));
+        write_stream(ring, &written, step);
+        read_stream(ring, &consumed, step);
+    }
+}
+
+static void is_a_ring(hf_ring *ring, size_t least_capacity) {
+    CHECK(hf_ring_capacity(ring) >= least_capacity);
+    CHECK_EQUAL(0, hf_ring_capacity(ring) % HF_BASE_ALIGNMENT);
+    CHECK(hf_ring_capacity(ring) < least_capacity + HF_BASE_ALIGNMENT);
+    is_mirrored(ring);
+    is_one_piece_everywhere(ring);
+}
+
+static void every_capacity_is_a_ring(void) {
+    static const size_t capacities[] = {1, 4096, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 1000 * KIB};
+    for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+        hf_ring *ring;
+        CHECK_STATUS(HF_OK, hf_ring_open(&ring, capacities[i], NULL));
+        is_a_ring(ring, capacities[i]);
+        hf_ring_close(ring);
+    }
+}
+
+static void random_pieces_come_out_as_they_went_in(void) {
+    hf_ring *ring;
+    struct random random = {1};
+    size_t written = 0, consumed = 0;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    for (int i = 0; i < 3000; i++) {
+        CHECK_EQUAL(hf_ring_capacity(ring), room_in(ring) + ready_in(ring));
+        CHECK_EQUAL(written - consumed, ready_in(ring));
+        if (random_below(&random, 2) == 0)
+            write_stream(ring, &written, random_below(&random, room_in(ring) + 1));
+        else
+            read_stream(ring, &consumed, random_below(&random, ready_in(ring) + 1));
+    }
+    hf_ring_close(ring);
+}
+
+/* ----------------------------------------------------------------------- bad input ---------- */
+
+static void no_ring_of_such_a_capacity(size_t capacity, hf_status expected) {
+    hf_ring *ring = (hf_ring *)&ring;
+    CHECK_STATUS(expected, hf_ring_open(&ring, capacity, NULL));
+    CHECK(ring == (hf_ring *)&ring);
+    CHECK_EQUAL(expected, hf_last_error().status);
+}
+
+static void bad_arguments_are_refused(void) {
+    no_ring_of_such_a_capacity(0, HF_INVALID);
+    no_ring_of_such_a_capacity(SIZE_MAX, HF_INVALID);
+    no_ring_of_such_a_capacity(SIZE_MAX / 2, HF_INVALID);
+    CHECK_STATUS(HF_INVALID, hf_ring_open(NULL, 1, NULL));
+    hf_ring_close(NULL);
+    CHECK_EQUAL(0, hf_ring_capacity(NULL));
+}
+
+static void is_the_last_error(const char *call, size_t offset, size_t size) {
+    hf_error error = hf_last_error();
+    CHECK_EQUAL(HF_INVALID, error.status);
+    CHECK(strcmp(call, error.call) == 0);
+    CHECK_EQUAL(offset, error.offset);
+    CHECK_EQUAL(size, error.size);
+}
+
+static void more_than_there_is_changes_nothing(void) {
+    hf_ring *ring;
+    size_t written = 0, consumed = 0;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    size_t capacity = hf_ring_capacity(ring);
+    hf_ring_read_end(ring, 1);
+    is_the_last_error("hf_ring_read_end", 0, 1);
+    write_stream(ring, &written, 100);
+    hf_ring_write_end(ring, capacity - 99);
+    is_the_last_error("hf_ring_write_end", 100, capacity - 99);
+    hf_ring_write_end(ring, SIZE_MAX);
+    is_the_last_error("hf_ring_write_end", 100, SIZE_MAX);
+    read_stream(ring, &consumed, 40);
+    hf_ring_read_end(ring, 61);
+    is_the_last_error("hf_ring_read_end", 40, 61);
+    hf_ring_write_end(ring, 0);
+    hf_ring_read_end(ring, 0);
+    CHECK_EQUAL(60, ready_in(ring));
+    CHECK_EQUAL(capacity - 60, room_in(ring));
+    read_stream(ring, &consumed, 60);
+    hf_ring_close(ring);
+}
+
+/* ------------------------------------------------------------------ two threads ------------- */
+
+enum { STREAM = 3 * 1024 * KIB };
+
+static void *produce(void *data) {
+    struct random random = {2};
+    for (size_t total = 0; total < STREAM;) {
+        size_t wanted = random_below(&random, 9000), room = room_in(data);
+        size_t left = STREAM - total, size = wanted < left ? wanted : left;
+        write_stream(data, &total, size < room ? size : room);
+    }
+    return NULL;
+}
+
+/* What one thread writes the other reads, byte by byte, without a lock. */
+static void one_thread_writes_another_reads(void) {
+    hf_ring *ring;
+    pthread_t producer;
+    struct random random = {3};
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    CHECK(pthread_create(&producer, NULL, produce, ring) == 0);
+    for (size_t total = 0; total < STREAM;) {
+        size_t wanted = random_below(&random, 9000), ready = ready_in(ring);
+        read_stream(ring, &total, wanted < ready ? wanted : ready);
+    }
+    CHECK(pthread_join(producer, NULL) == 0);
+    CHECK_EQUAL(0, ready_in(ring));
+    hf_ring_close(ring);
+}
+
+/* ------------------------------------------------------------ without placeholders ---------- */
+
+static void free_addresses_make_a_ring(void) {
+    struct crowd crowd = make_crowd(0, 0);
+    hf_ring *ring;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 100 * KIB, &crowd.backend));
+    CHECK_EQUAL(1, crowd.reservations);
+    CHECK_EQUAL(2, crowd.views);
+    is_a_ring(ring, 100 * KIB);
+    hf_ring_close(ring);
+    CHECK_EQUAL(0, crowd.views);
+}
+
+/* Another thread takes the addresses of the first view, or those of the second, again and again. */
+static void what_another_thread_took_is_tried_elsewhere(void) {
+    for (size_t taken_after = 0; taken_after < 2; taken_after++) {
+        struct crowd crowd = make_crowd(7, taken_after);
+        hf_ring *ring;
+        CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
+        CHECK_EQUAL(8, crowd.reservations);
+        CHECK_EQUAL(0, crowd.takers);
+        CHECK_EQUAL(2, crowd.views);
+        is_a_ring(ring, 1);
+        hf_ring_close(ring);
+        CHECK_EQUAL(0, crowd.views);
+    }
+}
+
+static void it_gives_up_after_so_many_tries(void) {
+    for (size_t taken_after = 0; taken_after < 2; taken_after++) {
+        struct crowd crowd = make_crowd(SIZE_MAX, taken_after);
+        hf_ring *ring = NULL;
+        CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &crowd.backend));
+        CHECK(ring == NULL);
+        CHECK_EQUAL(100, crowd.reservations);
+        CHECK_EQUAL(0, crowd.views);
+        CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
+    }
+}
+
+static hf_status no_reservation(const hf_backend *self, void *base, size_t size, void **address,
+                                hf_report *report) {
+    (void)base, (void)size, (void)address;
+    crowd_of(self)->reservations++;
+    report->call = "no_reservation";
+    return HF_NO_ADDRESS;
+}
+
+/* That the system has no addresses is no reason to ask again. */
+static void a_refused_reservation_is_not_tried_again(void) {
+    struct crowd crowd = make_crowd(0, 0);
+    hf_ring *ring;
+    crowd.backend.reserve = no_reservation;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &crowd.backend));
+    CHECK_EQUAL(1, crowd.reservations);
+    CHECK(strcmp("no_reservation", hf_last_error().call) == 0);
+}
+
+/* ---------------------------------------------------------------- with threads for real ----- */
+
+struct racer {
+    hf_lock lock;
+    bool is_over;
+    size_t grabs;
+};
+
+static bool is_over(struct racer *racer) {
+    const hf_backend *native = hf_backend_native();
+    native->lock(native, &racer->lock);
+    bool over = racer->is_over;
+    native->unlock(native, &racer->lock);
+    return over;
+}
+
+/* Takes and gives back addresses of the same size as fast as it can. */
+static void *grab(void *data) {
+    const hf_backend *native = hf_backend_native();
+    struct racer *racer = data;
+    for (; !is_over(racer); racer->grabs++) {
+        hf_report report = {0};
+        void *address;
+        CHECK_STATUS(HF_OK, native->reserve(native, NULL, 128 * KIB, &address, &report));
+        native->release(native, address, 128 * KIB, HF_PLACEHOLDER);
+    }
+    return NULL;
+}
+
+static void rings_open_while_another_thread_takes_addresses(void) {
+    const hf_backend *native = hf_backend_native();
+    struct racer racer = {0};
+    struct crowd crowd = make_crowd(0, 0);
+    hf_report report = {0};
+    pthread_t thread;
+    CHECK_STATUS(HF_OK, native->lock_open(native, &racer.lock, &report));
+    CHECK(pthread_create(&thread, NULL, grab, &racer) == 0);
+    for (int i = 0; i < 300; i++) {
+        hf_ring *ring;
+        CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
+        if (i % 50 == 0) is_mirrored(ring);
+        hf_ring_close(ring);
+    }
+    native->lock(native, &racer.lock);
+    racer.is_over = true;
+    native->unlock(native, &racer.lock);
+    CHECK(pthread_join(thread, NULL) == 0);
+    native->lock_close(native, &racer.lock);
+    CHECK(racer.grabs > 0 && crowd.reservations >= 300);
+}
+
+/* ------------------------------------------------------------------ the n-th call fails ----- */
+
+static void open_with_failures(struct failure *failure) {
+    hf_ring *ring = NULL;
+    failure_on(failure);
+    hf_status status = hf_ring_open(&ring, 1, failure->strict);
+    failure_off(failure);
+    CHECK((status == HF_OK) == (failure->failed == 0));
+    CHECK((status == HF_OK) == (ring != NULL));
+    if (status != HF_OK) CHECK_EQUAL(status, hf_last_error().status);
+    if (status == HF_OK) is_mirrored(ring);
+    hf_ring_close(ring);
+}
+
+/* The record; the file's, its lock and its memory; the addresses; the two views; and where it is a
+ * space, its record, its lock and a split. */
+static void a_refusal_leaves_nothing(void) {
+    CHECK(each_failure(open_with_failures, NULL) >= 2 * 7);
+}
+
+CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
+           TEST(bad_arguments_are_refused), TEST(more_than_there_is_changes_nothing),
+           TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
+           TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
+           TEST(a_refused_reservation_is_not_tried_again),
+           TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing))
