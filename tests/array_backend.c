@@ -13,7 +13,10 @@ enum mark { FREE, PLACEHOLDER, COMMITTED, PAGES };
 /* What a program may not look at is full of this, and a commit has to clear it away. */
 enum { JUNK = 0xdd };
 
-static _Alignas(1 << 17) char bytes[ARRAY_BYTES];
+enum { ALIGNMENT = 1 << 17 };
+
+/* Aligned by hand: an object file may not know such alignments. */
+static char room[ARRAY_BYTES + ALIGNMENT], *bytes;
 
 static struct array_backend *array_of(const hf_backend *self) {
     return (struct array_backend *)(uintptr_t)self;
@@ -212,7 +215,8 @@ static void unlock(const hf_backend *self, hf_lock *lock) {
 
 void array_backend_init(struct array_backend *array, size_t granule_bytes) {
     CHECK(granule_bytes >= ARRAY_SMALLEST_GRANULE);
-    memset(bytes, JUNK, sizeof bytes);
+    bytes = room + (ALIGNMENT - (uintptr_t)room % ALIGNMENT) % ALIGNMENT;
+    memset(bytes, JUNK, ARRAY_BYTES);
     *array = (struct array_backend){.granule = granule_bytes,
                                     .backend = {.granule = granule,
                                                 .reserve = reserve,

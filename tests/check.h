@@ -9,7 +9,7 @@
  *
  * The program runs all of its tests, or those that its command line names, prints a line for each,
  * and its exit status says whether all succeeded. A check that fails prints what it saw and ends
- * its test; the next one runs. In a thread of the test's own, or after check_stands_alone() (a
+ * its test; the next one runs. A test that cannot run here, or not all of it, says why. In a thread of the test's own, or after check_stands_alone() (a
  * child process), it ends the whole process instead.
  *
  * Standard C alone, so that it serves on every system that the library does.
@@ -61,7 +61,7 @@
         return check_run(tests, sizeof tests / sizeof *tests, count - 1, names + 1); \
     }
 
-/* The exit status of a test program that could not run here, as CTest's SKIP_RETURN_CODE. */
+/* The exit status of a program none of whose tests could run here, as CTest's SKIP_RETURN_CODE. */
 enum { CHECK_SKIPPED = 77 };
 
 struct check_test {
@@ -74,6 +74,8 @@ struct check_test {
 extern CHECK_THREAD_LOCAL struct check_state {
     jmp_buf *end_of_test; /* NULL: a failed check ends the process */
     char context[1000];
+    const char *left_out; /* why not all of the test could run; NULL: it did */
+    bool is_skipped;      /* none of it ran */
 } check_state;
 
 /*
@@ -83,7 +85,9 @@ extern CHECK_THREAD_LOCAL struct check_state {
  *     ...
  *     check_leave(outer);
  */
-#if defined(__GNUC__)
+#if defined(__MINGW_PRINTF_FORMAT) /* which of two printf a program has is not its compiler's */
+__attribute__((format(__MINGW_PRINTF_FORMAT, 1, 2)))
+#elif defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
 #endif
 static inline size_t
@@ -99,6 +103,15 @@ check_enter(const char *format, ...) {
 }
 
 static inline void check_leave(size_t outer) { check_state.context[outer] = '\0'; }
+
+/* This system has not what the test is about: the test returns next. */
+static inline void check_skip(const char *reason) {
+    check_state.left_out = reason;
+    check_state.is_skipped = true;
+}
+
+/* The same for a part of the test; the others run. */
+static inline void check_leave_out(const char *reason) { check_state.left_out = reason; }
 
 static inline void check_stands_alone(void) { check_state.end_of_test = NULL; }
 
@@ -139,17 +152,32 @@ static inline void check_status(const char *file, int line, const char *what, hf
     check_fail(file, line, text);
 }
 
-/* True when the test succeeded. */
-static inline bool check_run_one(const struct check_test *test) {
+struct check_counts {
+    size_t ran, succeeded;   /* of these */
+    size_t skipped, in_part; /* of the ones that succeeded */
+};
+
+static inline void check_report(const char *name, bool failed, struct check_counts *counts) {
+    const char *reason = check_state.left_out;
+    bool skipped = !failed && check_state.is_skipped, in_part = !failed && reason && !skipped;
+    printf("%s %s", failed ? "FAIL" : skipped ? "skip" : in_part ? "part" : "ok  ", name);
+    if (reason) printf(": %s", reason);
+    printf("\n");
+    fflush(stdout);
+    counts->ran++;
+    counts->succeeded += !failed;
+    counts->in_part += in_part;
+    counts->skipped += skipped;
+}
+
+static inline void check_run_one(const struct check_test *test, struct check_counts *counts) {
     jmp_buf end;
-    check_state.context[0] = '\0';
+    memset(&check_state, 0, sizeof check_state);
     check_state.end_of_test = &end;
     bool failed = setjmp(end) != 0;
     if (!failed) test->run();
     check_state.end_of_test = NULL;
-    printf("%s %s\n", failed ? "FAIL" : "ok  ", test->name);
-    fflush(stdout);
-    return !failed;
+    check_report(test->name, failed, counts);
 }
 
 static inline bool check_is_wanted(const struct check_test *test, int count, char **names) {
@@ -159,14 +187,14 @@ static inline bool check_is_wanted(const struct check_test *test, int count, cha
 }
 
 static inline int check_run(const struct check_test *tests, size_t count, int named, char **names) {
-    size_t ran = 0, succeeded = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!check_is_wanted(&tests[i], named, names)) continue;
-        ran++;
-        succeeded += check_run_one(&tests[i]);
-    }
-    printf("%zu of %zu tests succeeded\n", succeeded, ran);
-    return ran > 0 && succeeded == ran ? EXIT_SUCCESS : EXIT_FAILURE;
+    struct check_counts counts = {0, 0, 0, 0};
+    for (size_t i = 0; i < count; i++)
+        if (check_is_wanted(&tests[i], named, names)) check_run_one(&tests[i], &counts);
+    printf("%zu of %zu tests succeeded\n", counts.succeeded - counts.skipped, counts.ran);
+    if (counts.skipped) printf("%zu skipped\n", counts.skipped);
+    if (counts.in_part) printf("%zu succeeded in part\n", counts.in_part);
+    if (counts.ran == 0 || counts.succeeded < counts.ran) return EXIT_FAILURE;
+    return counts.skipped == counts.ran ? CHECK_SKIPPED : EXIT_SUCCESS;
 }
 
 #endif

@@ -46,12 +46,13 @@ static unsigned char file_fill(size_t page) { return (unsigned char)(0x80 + page
 
 static unsigned char first_fill(size_t granule) { return (unsigned char)(0x10 + granule); }
 
-/* The scene's file, each page of it full of a byte of its own. */
+/* The scene's file, each page of it full of a byte of its own, where views can show it. */
 static void make_file(struct scene *scene) {
     size_t pages = PICTURE_GRANULES + 1, size = pages * scene->granule;
     hf_space_options options = {.backend = scene->backend};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&scene->file, size, scene->backend));
+    if (!scene_has_views(scene->backend)) return;
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
     CHECK_STATUS(HF_OK, hf_space_map(space, 0, size, scene->file, 0, HF_READ_WRITE));
     for (size_t page = 0; page < pages; page++)
@@ -95,6 +96,63 @@ void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *stri
 void scene_close(struct scene *scene) {
     hf_space_close(scene->space);
     hf_file_close(scene->file);
+}
+
+/* ------------------------------------------------------------- systems without views ------- */
+
+static const char no_views[] = "this system has no views in a space";
+
+static void expect_view_refused(hf_status status) {
+    hf_error error = hf_last_error();
+    CHECK_STATUS(HF_UNSUPPORTED, status);
+    CHECK_EQUAL(HF_UNSUPPORTED, error.status);
+    CHECK(strstr(error.call, "1803") != NULL);
+}
+
+static bool try_view(hf_space *space, hf_file *file) {
+    size_t granule = hf_space_granule(space);
+    hf_status mapped = hf_space_map(space, 0, 2 * granule, file, 0, HF_READ_WRITE);
+    if (mapped == HF_OK) return true;
+    expect_view_refused(mapped);
+    expect_view_refused(hf_space_place_file(space, 0, granule, file, 0, HF_READ_ONLY));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_EQUAL(2 * granule, hf_space_get_stats(space).placeholder_bytes);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    return false;
+}
+
+bool scene_has_views(const hf_backend *backend) {
+    hf_space_options options = {.backend = backend ? backend : hf_backend_native()};
+    size_t size = 2 * options.backend->granule(options.backend);
+    hf_space *space;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, size, backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
+    bool has_views = try_view(space, file);
+    hf_space_close(space);
+    hf_file_close(file);
+    return has_views;
+}
+
+bool scene_needs_views(void) {
+    bool has_views = scene_has_views(NULL);
+    if (!has_views) check_skip(no_views);
+    return has_views;
+}
+
+struct picture scene_picture(const char *text) {
+    struct picture picture = picture_parse(text, strlen(text));
+    if (scene_has_views(NULL)) return picture;
+    check_leave_out(no_views);
+    for (size_t i = 0; i < picture.granules; i++)
+        if (kind_of(picture.letters[i]) == HF_VIEW) picture.letters[i] = 'c';
+    return picture;
+}
+
+static bool shows_view(const struct picture *picture) {
+    for (size_t i = 0; i < picture->granules; i++)
+        if (kind_of(picture->letters[i]) == HF_VIEW) return true;
+    return false;
 }
 
 /* ----------------------------------------------------- comparing with a picture ------------ */
@@ -262,26 +320,6 @@ static void parse_range(const struct lines *lines, size_t start, size_t end, str
     drawn->count = (last - first) / 2 + 1;
 }
 
-void drawing_each(const struct step *step, const char *drawing,
-                  void (*visit)(const struct drawn *)) {
-    struct lines lines = split_lines(drawing);
-    for (size_t start = 0, end; start < lines.length[0]; start = end) {
-        start += strspn(lines.text[0] + start, " ");
-        end = picture_end(lines.text[0], lines.length[0], start);
-        if (start == end) break;
-        struct drawn drawn = {.step = step};
-        parse_line(&lines, 0, start, end, &drawn.before);
-        parse_range(&lines, start, end, &drawn);
-        drawn.has_after = parse_line(&lines, 2, start, end, &drawn.after);
-        drawn.has_refused = parse_line(&lines, 3, start, end, &drawn.refused);
-        size_t outer =
-            check_enter("%s of %zu granules from %zu in \"%.*s\"", step->name, drawn.count,
-                        drawn.first, (int)(end - start), lines.text[0] + start);
-        visit(&drawn);
-        check_leave(outer);
-    }
-}
-
 hf_status drawn_run(const struct drawn *drawn, struct scene *scene) {
     return drawn->step->run(scene, drawn->first * scene->granule, drawn->count * scene->granule);
 }
@@ -299,6 +337,41 @@ static void on_both_backends(const struct drawn *drawn,
     scene_close(&scene);
     check_nothing_left(strict);
     hf_strict_close(strict);
+}
+
+static void is_refused_for_its_view(const struct drawn *drawn, struct scene *scene) {
+    expect_view_refused(drawn_run(drawn, scene));
+    scene_expect(scene, &drawn->before);
+}
+
+static void visit_where_possible(const struct drawn *drawn, void (*visit)(const struct drawn *)) {
+    bool begins_with = shows_view(&drawn->before), makes = shows_view(&drawn->after);
+    if ((!begins_with && !makes) || scene_has_views(NULL)) {
+        visit(drawn);
+        return;
+    }
+    check_leave_out(no_views);
+    if (!begins_with) on_both_backends(drawn, is_refused_for_its_view);
+}
+
+void drawing_each(const struct step *step, const char *drawing,
+                  void (*visit)(const struct drawn *)) {
+    struct lines lines = split_lines(drawing);
+    for (size_t start = 0, end; start < lines.length[0]; start = end) {
+        start += strspn(lines.text[0] + start, " ");
+        end = picture_end(lines.text[0], lines.length[0], start);
+        if (start == end) break;
+        struct drawn drawn = {.step = step};
+        parse_line(&lines, 0, start, end, &drawn.before);
+        parse_range(&lines, start, end, &drawn);
+        drawn.has_after = parse_line(&lines, 2, start, end, &drawn.after);
+        drawn.has_refused = parse_line(&lines, 3, start, end, &drawn.refused);
+        size_t outer =
+            check_enter("%s of %zu granules from %zu in \"%.*s\"", step->name, drawn.count,
+                        drawn.first, (int)(end - start), lines.text[0] + start);
+        visit_where_possible(&drawn, visit);
+        check_leave(outer);
+    }
 }
 
 static void becomes(const struct drawn *drawn, struct scene *scene) {

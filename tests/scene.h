@@ -46,6 +46,20 @@ struct scene {
     unsigned char filled[PICTURE_GRANULES]; /* what each committed granule is full of */
 };
 
+/*
+ * Whether a space on this backend has views; NULL: the native one. Where it has not (a Windows from
+ * before placeholders), this has seen that a view is refused as documented: UNSUPPORTED, in words
+ * that name the version needed, and nothing changed.
+ */
+bool scene_has_views(const hf_backend *backend);
+
+/* For a test that is about views: false, and the test counts as skipped, where there are none. */
+bool scene_needs_views(void);
+
+/* The picture of a text, for a test in which views are some regions among others: where there are
+ * none they are committed memory, and a part of the test is left out. */
+struct picture scene_picture(const char *text);
+
 /* Builds the scene on a backend; `strict` is the same backend if it is a strict one, else NULL. */
 void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *strict,
                 const struct picture *picture);
@@ -77,7 +91,8 @@ struct drawn {
     struct picture refused; /* the fourth: where the system refuses the undo too */
 };
 
-/* Calls visit for each step of a drawing, from left to right. */
+/* Calls visit for each step of a drawing, from left to right. Where there are no views, what begins
+ * with one is left out, and what would make one is refused as documented. */
 void drawing_each(const struct step *step, const char *drawing,
                   void (*visit)(const struct drawn *));
 

@@ -5,6 +5,7 @@
 #include "array_backend.h"
 #include "check.h"
 #include "holdfast/space.h"
+#include "scene.h"
 
 /* ------------------------------------------- the native one with some replaced -------------- */
 
@@ -119,6 +120,7 @@ static void note_release(const hf_backend *self, void *address, size_t size, hf_
 
 /* |p|c c|c|v|p p p|: each region once, from the highest to the lowest, and only at the end. */
 static void closing_releases_in_order(void) {
+    if (!scene_needs_views()) return;
     static const size_t starts[] = {0, 1, 3, 4, 5, 8};
     static const hf_kind kinds[] = {HF_PLACEHOLDER, HF_COMMITTED, HF_COMMITTED, HF_VIEW,
                                     HF_PLACEHOLDER};

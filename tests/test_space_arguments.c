@@ -33,7 +33,7 @@ static void expect_invalid(hf_status status, const char *call, size_t offset, si
 
 /* Runs a test on a scene of the native backend and on one of strict. */
 static void on_each_backend(void (*test)(void)) {
-    struct picture picture = picture_parse(ground, sizeof ground - 1);
+    struct picture picture = scene_picture(ground);
     for (int is_strict = 0; is_strict <= 1; is_strict++) {
         hf_backend *strict = NULL;
         if (is_strict) CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
