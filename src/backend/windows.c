@@ -490,6 +490,11 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
     return status == HF_OK ? adopt(handle, file, size, report) : status;
 }
 
+/* How a file system calls a length past the largest that its files can have; Wine says 8. */
+static bool is_too_long(DWORD code) {
+    return code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_INVALID_PARAMETER;
+}
+
 /* The file systems of Windows allocate what lies below the end; a file that was to be sparse or
  * compressed would have to be made so. */
 static hf_status allocate(HANDLE handle, uint64_t size, hf_report *report) {
@@ -498,9 +503,10 @@ static hf_status allocate(HANDLE handle, uint64_t size, hf_report *report) {
         return refuse_file(report, "SetFileInformationByHandle", ERROR_FILE_TOO_LARGE);
     end.EndOfFile.QuadPart = (LONGLONG)size;
     report->system_calls++;
-    return SetFileInformationByHandle(handle, FileEndOfFileInfo, &end, sizeof end)
-               ? HF_OK
-               : refuse_file(report, "SetFileInformationByHandle", GetLastError());
+    if (SetFileInformationByHandle(handle, FileEndOfFileInfo, &end, sizeof end)) return HF_OK;
+    DWORD code = GetLastError();
+    if (is_too_long(code)) return refuse(report, HF_NO_SPACE, "SetFileInformationByHandle", code);
+    return refuse_file(report, "SetFileInformationByHandle", code);
 }
 
 static void delete_and_close(HANDLE handle) {
