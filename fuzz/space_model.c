@@ -191,10 +191,13 @@ static bool regions_allow(const struct model_space *space, const program_call *c
     }
 }
 
+static bool makes_view(const program_call *call) {
+    return call->kind == PROGRAM_MAP || call->kind == PROGRAM_PLACE_FILE;
+}
+
 static status_set expect_step(const struct model *model, const program_call *call) {
-    bool view = call->kind == PROGRAM_MAP || call->kind == PROGRAM_PLACE_FILE;
     if (!range_is_valid(model, call)) return STATUS(INVALID);
-    if (view && !view_is_valid(model, call)) return STATUS(INVALID);
+    if (makes_view(call) && !view_is_valid(model, call)) return STATUS(INVALID);
     if (!regions_allow(&model->spaces[call->space], call, range_of(model, call))) {
         return STATUS(STATE);
     }
@@ -284,6 +287,10 @@ status_set model_expect(const struct model *model, const program_call *call) {
     case PROGRAM_ADVISE: return expect_step(model, call);
     default: return STATUS(OK);
     }
+}
+
+bool model_lacks_view(const struct model *model, const program_call *call) {
+    return !model->views && makes_view(call) && expect_step(model, call) == STATUS(OK);
 }
 
 status_set model_refusals(program_kind kind) {
@@ -673,9 +680,10 @@ bool model_refuse(struct model *model, const program_call *call, const program_s
 
 /* ------------------------------------------------------------------ the rest -------------- */
 
-void model_begin(struct model *model, size_t granule) {
+void model_begin(struct model *model, size_t granule, bool views) {
     memset(model, 0, sizeof *model);
     model->granule = granule;
+    model->views = views;
     model->contents[PATH_EMPTY_FILE].exists = true;
     for (unsigned slot = 0; slot < PROGRAM_FILES; slot++) model->slots[slot] = -1;
 }

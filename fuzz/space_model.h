@@ -59,19 +59,24 @@ struct model_content {
 
 struct model {
     size_t granule;
+    bool views; /* whether a view can replace a placeholder; no Windows before 1803 can do that */
     struct model_space spaces[PROGRAM_SPACES];
     int slots[PROGRAM_FILES]; /* index of an open file, or -1 */
     struct model_file files[MODEL_OPEN_FILES];
     struct model_content contents[MODEL_CONTENTS];
 };
 
-void model_begin(struct model *, size_t granule);
+void model_begin(struct model *, size_t granule, bool views);
 
 /* What the headers allow when the system grants everything. */
 status_set model_expect(const struct model *, const program_call *);
 
 /* What they allow beside that when the system refuses. */
 status_set model_refusals(program_kind);
+
+/* Whether the call comes to a view that the system can't make: then it is UNSUPPORTED, and as
+ * refused as by a failure. */
+bool model_lacks_view(const struct model *, const program_call *);
 
 /* The change that the call promises; *steps counts what a space does for it. */
 void model_succeed(struct model *, const program_call *, const program_subject *, size_t *steps);
