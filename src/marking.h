@@ -24,7 +24,7 @@ extern void __asan_unpoison_memory_region(const volatile void *, size_t) __attri
 #define __asan_unpoison_memory_region(address, size) ((void)(address), (void)(size))
 #endif
 
-#if defined(__has_include)
+#if defined(__has_include) && !defined(_MSC_VER) /* Valgrind's header refuses that compiler */
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #define HF_HAS_VALGRIND (RUNNING_ON_VALGRIND != 0)

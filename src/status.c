@@ -6,12 +6,9 @@
 #include <holdfast/status.h>
 
 #include "fail.h"
+#include "thread_local.h"
 
-#if defined(_MSC_VER)
-static __declspec(thread) hf_error last_error;
-#else
-static _Thread_local hf_error last_error;
-#endif
+static HF_THREAD_LOCAL hf_error last_error;
 
 static const char *const sentences[] = {
     [HF_OK] = "The call succeeded.",
@@ -39,10 +36,12 @@ const char *hf_status_text(hf_status status) {
                                                         : "This is no status of holdfast's.";
 }
 
-hf_error hf_last_error(void) { return last_error; }
+static hf_error *own_error(void) { return HF_OF_THIS_THREAD(last_error); }
+
+hf_error hf_last_error(void) { return *own_error(); }
 
 hf_status hf_fail_again(hf_error error) {
-    last_error = error;
+    *own_error() = error;
     return error.status;
 }
 

@@ -66,8 +66,9 @@
 #include "backend.h"
 #include "status.h"
 
-#ifdef __cplusplus
-extern "C" {
+/* ------------------------------------------------- what compilers spell differently ------ */
+
+#if defined(__cplusplus)
 #define HF_ALIGNOF(T) alignof(T)
 #elif defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L)
 #define HF_ALIGNOF(T) __alignof(T)
@@ -75,16 +76,39 @@ extern "C" {
 #define HF_ALIGNOF(T) _Alignof(T)
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define HF_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define HF_COLD __attribute__((cold, noinline))
-#define HF_PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define HF_PREFETCH(address) __builtin_prefetch((const void *)(address), 1)
+#elif defined(_MSC_VER)
+#define HF_UNLIKELY(condition) (condition)
+#define HF_COLD __declspec(noinline)
 #else
 #define HF_UNLIKELY(condition) (condition)
 #define HF_COLD
-#define HF_PRINTF(text, first)
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define HF_PREFETCH(address) __builtin_prefetch((const void *)(address), 1)
+#elif defined(_MSC_VER) && (defined(_M_IX86) || defined(_M_X64))
+#include <xmmintrin.h>
+#define HF_PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#else
 #define HF_PREFETCH(address) ((void)0)
+#endif
+
+/* The formats are the C standard's, also where the system's own printf knows others. */
+#if defined(__clang__)
+#define HF_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#elif defined(__GNUC__)
+#define HF_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
+#else
+#define HF_PRINTF(text, first)
+#endif
+
+/* -------------------------------------------------------------- an arena ---------------- */
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 #define HF_MAX_ALIGNMENT ((size_t)1 << 21)
