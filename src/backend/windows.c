@@ -28,6 +28,7 @@
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
+#include <winioctl.h>
 
 #include <holdfast/backend.h>
 
@@ -86,12 +87,14 @@ static PVOID reserve_placeholder_at(void *base, size_t size) {
                                MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
 }
 
-/* Wine 8 has the functions and not the placeholders. */
+/* Wine 8 has the functions and not the placeholders: it calls the flag wrong. A refusal for want of
+ * addresses or memory says nothing of them. */
 static bool do_placeholders_work(void) {
     if (!late.virtual_alloc2 || !late.map_view3 || !late.unmap_view2) return false;
     void *tried = reserve_placeholder_at(NULL, HF_BASE_ALIGNMENT);
-    if (tried) VirtualFree(tried, 0, MEM_RELEASE);
-    return tried != NULL;
+    if (tried == NULL) return GetLastError() != ERROR_INVALID_PARAMETER;
+    VirtualFree(tried, 0, MEM_RELEASE);
+    return true;
 }
 
 typedef void any_function(void);
@@ -152,23 +155,17 @@ static hf_status advise(const hf_backend *self, void *address, size_t size, hf_a
 
 /* --------------------------------------------------------------------- sections ---------- */
 
-/* A window onto a file, as its views need it. */
-typedef struct window {
-    HANDLE section;
-    bool is_ours;     /* made for this view, to be closed after it */
-    SIZE_T view_size; /* 0: to the section's end, for a view that ends behind the file's */
-} window;
-
 #define SECTION_BIT ((intptr_t)1)
 
 static bool is_section(intptr_t file) { return (file & SECTION_BIT) != 0; }
 
 static HANDLE handle_of(intptr_t file) { return (HANDLE)(file & ~SECTION_BIT); }
 
+/* 1450 to 1455 are the system's pools, the process's quotas, the commit limit. */
 static bool is_want_of_memory(DWORD code) {
     return code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_OUTOFMEMORY ||
-           code == ERROR_COMMITMENT_LIMIT || code == ERROR_NO_SYSTEM_RESOURCES ||
-           code == ERROR_WORKING_SET_QUOTA || code == ERROR_PAGEFILE_QUOTA;
+           (code >= ERROR_NO_SYSTEM_RESOURCES && code <= ERROR_COMMITMENT_LIMIT) ||
+           code == ERROR_NOT_ENOUGH_QUOTA;
 }
 
 static bool is_want_of_space(DWORD code) {
@@ -189,26 +186,69 @@ static DWORD protection_of(hf_access access) {
                                     : PAGE_WRITECOPY;
 }
 
+/* What NtQuerySection tells. */
+typedef struct section_information {
+    void *base;
+    ULONG attributes;
+    LARGE_INTEGER size;
+} section_information;
+
+#define STATUS_OF_ACCESS_DENIED ((LONG)0xC0000022)
+
+/* No view can be made of a program's image, nor an ordinary one of memory that is to be committed
+ * later, or of large pages. */
+static hf_status measure_section(HANDLE handle, uint64_t *size, hf_report *report) {
+    section_information information;
+    SIZE_T length;
+    report->system_calls++;
+    LONG answer = late.query_section(handle, 0, &information, sizeof information, &length);
+    if (answer == STATUS_OF_ACCESS_DENIED)
+        return refuse(report, HF_INVALID, "NtQuerySection", ERROR_ACCESS_DENIED);
+    if (answer < 0 || (information.attributes & (SEC_IMAGE | SEC_RESERVE | SEC_LARGE_PAGES)) != 0)
+        return refuse(report, HF_UNSUPPORTED, "NtQuerySection", 0);
+    *size = (uint64_t)information.size.QuadPart;
+    return HF_OK;
+}
+
+static hf_status measure_file(HANDLE handle, uint64_t *size, hf_report *report) {
+    FILE_STANDARD_INFO information;
+    report->system_calls++;
+    if (!GetFileInformationByHandleEx(handle, FileStandardInfo, &information, sizeof information))
+        return refuse_file(report, "GetFileInformationByHandleEx", GetLastError());
+    if (information.Directory)
+        return refuse(report, HF_UNSUPPORTED, "GetFileInformationByHandleEx", 0);
+    *size = (uint64_t)information.EndOfFile.QuadPart;
+    return HF_OK;
+}
+
 static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size, hf_report *report) {
     report->system_calls++;
     return CreateFileMappingW(file, NULL, protection, (DWORD)(size >> 32), (DWORD)size, NULL);
 }
 
+/* A window onto a file, as its views need it. */
+typedef struct window {
+    HANDLE section;
+    bool is_ours;     /* made for this view, to be closed after it */
+    SIZE_T view_size; /* 0: to the section's end, for a view that ends behind the file's */
+} window;
+
+static uint64_t page_mask(void) { return granule(NULL) - 1; }
+
 /* A section that reached beyond the file would make the file longer. */
 static hf_status open_window(window *opened, intptr_t file, uint64_t file_offset, size_t size,
                              hf_access access, hf_report *report) {
-    *opened = (window){handle_of(file), false, size};
-    if (is_section(file)) return HF_OK;
-    LARGE_INTEGER length;
-    report->system_calls++;
-    if (!GetFileSizeEx(handle_of(file), &length))
-        return refuse_file(report, "GetFileSizeEx", GetLastError());
-    uint64_t end = file_offset + size, file_end = (uint64_t)length.QuadPart;
-    if (file_offset >= file_end) return refuse_file(report, "GetFileSizeEx", ERROR_HANDLE_EOF);
-    if (end > file_end) opened->view_size = 0;
-    opened->section = make_section(handle_of(file), protection_of(access),
-                                   end > file_end ? file_end : end, report);
-    opened->is_ours = true;
+    HANDLE handle = handle_of(file);
+    uint64_t file_end, end = file_offset + size;
+    hf_status status = is_section(file) ? measure_section(handle, &file_end, report)
+                                        : measure_file(handle, &file_end, report);
+    if (status != HF_OK) return status;
+    if (end > ((file_end + page_mask()) & ~page_mask())) /* it was longer once */
+        return refuse_file(report, "CreateFileMapping", ERROR_HANDLE_EOF);
+    *opened = (window){handle, !is_section(file), end > file_end ? 0 : size};
+    if (opened->is_ours)
+        opened->section =
+            make_section(handle, protection_of(access), end > file_end ? file_end : end, report);
     return opened->section ? HF_OK : refuse_file(report, "CreateFileMapping", GetLastError());
 }
 
@@ -424,6 +464,8 @@ static hf_status check_range(const hf_backend *self, const void *base,
 /* What a UNICODE_STRING can hold, in characters, with its end. */
 #define LONGEST_PATH 32768
 
+#define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
+
 typedef struct opening {
     DWORD rights, creation;
 } opening;
@@ -431,9 +473,8 @@ typedef struct opening {
 static HANDLE open_wide(const wchar_t *path, const opening *wanted, hf_status *status,
                         hf_report *report) {
     report->system_calls++;
-    HANDLE handle =
-        CreateFileW(path, wanted->rights, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-                    NULL, wanted->creation, FILE_ATTRIBUTE_NORMAL, NULL);
+    HANDLE handle = CreateFileW(path, wanted->rights, SHARE_ALL, NULL, wanted->creation,
+                                FILE_ATTRIBUTE_NORMAL, NULL);
     if (handle != INVALID_HANDLE_VALUE) return handle;
     DWORD code = GetLastError(), attributes = GetFileAttributesW(path);
     bool is_folder = attributes != INVALID_FILE_ATTRIBUTES &&
@@ -458,22 +499,11 @@ static hf_status open_path(const char *path, const opening *wanted, HANDLE *hand
     return status;
 }
 
-static hf_status measure(HANDLE handle, uint64_t *size, hf_report *report) {
-    BY_HANDLE_FILE_INFORMATION information;
-    if (GetFileType(handle) != FILE_TYPE_DISK)
-        return refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
-    report->system_calls++;
-    if (!GetFileInformationByHandle(handle, &information))
-        return refuse_file(report, "GetFileInformationByHandle", GetLastError());
-    if ((information.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
-        return refuse(report, HF_UNSUPPORTED, "GetFileInformationByHandle", 0);
-    *size = (uint64_t)information.nFileSizeHigh << 32 | information.nFileSizeLow;
-    return HF_OK;
-}
-
 /* Takes over an open handle, if it can be mapped; else closes it. */
 static hf_status adopt(HANDLE handle, intptr_t *file, uint64_t *size, hf_report *report) {
-    hf_status status = measure(handle, size, report);
+    hf_status status = GetFileType(handle) == FILE_TYPE_DISK
+                           ? measure_file(handle, size, report)
+                           : refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
     if (status == HF_OK)
         *file = (intptr_t)handle;
     else
@@ -490,38 +520,50 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
     return status == HF_OK ? adopt(handle, file, size, report) : status;
 }
 
+/* A folder can be set to compress what is made in it, and the blocks of such a file are allocated
+ * as it is written. A file system that cannot be asked this compresses nothing. */
+static void compress_not(HANDLE handle) {
+    USHORT format = COMPRESSION_FORMAT_NONE;
+    DWORD length;
+    DeviceIoControl(handle, FSCTL_SET_COMPRESSION, &format, sizeof format, NULL, 0, &length, NULL);
+}
+
 /* How a file system calls a length past the largest that its files can have; Wine says 8. */
 static bool is_too_long(DWORD code) {
     return code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_INVALID_PARAMETER;
 }
 
-/* The file systems of Windows allocate what lies below the end; a file that was to be sparse or
- * compressed would have to be made so. */
+/* Windows allocates what lies below a file's end. */
 static hf_status allocate(HANDLE handle, uint64_t size, hf_report *report) {
+    static const char call[] = "SetFileInformationByHandle";
     FILE_END_OF_FILE_INFO end;
-    if (size > (uint64_t)INT64_MAX)
-        return refuse_file(report, "SetFileInformationByHandle", ERROR_FILE_TOO_LARGE);
+    if (size > (uint64_t)INT64_MAX) return refuse_file(report, call, ERROR_FILE_TOO_LARGE);
     end.EndOfFile.QuadPart = (LONGLONG)size;
     report->system_calls++;
     if (SetFileInformationByHandle(handle, FileEndOfFileInfo, &end, sizeof end)) return HF_OK;
     DWORD code = GetLastError();
-    if (is_too_long(code)) return refuse(report, HF_NO_SPACE, "SetFileInformationByHandle", code);
-    return refuse_file(report, "SetFileInformationByHandle", code);
+    return is_too_long(code) ? refuse(report, HF_NO_SPACE, call, code)
+                             : refuse_file(report, call, code);
 }
 
+/* The right to delete is asked for now: a handle that had it all along would keep out everybody who
+ * does not share that, such as the C library's fopen. */
 static void delete_and_close(HANDLE handle) {
     FILE_DISPOSITION_INFO disposition = {TRUE};
-    SetFileInformationByHandle(handle, FileDispositionInfo, &disposition, sizeof disposition);
+    HANDLE deleting = ReOpenFile(handle, DELETE, SHARE_ALL, 0);
+    SetFileInformationByHandle(deleting, FileDispositionInfo, &disposition, sizeof disposition);
+    CloseHandle(deleting);
     CloseHandle(handle);
 }
 
 static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
                              intptr_t *file, hf_report *report) {
     (void)self;
-    opening wanted = {GENERIC_READ | GENERIC_WRITE | DELETE, CREATE_NEW};
+    opening wanted = {GENERIC_READ | GENERIC_WRITE, CREATE_NEW};
     HANDLE handle;
     hf_status status = open_path(path, &wanted, &handle, report);
     if (status != HF_OK) return status;
+    compress_not(handle);
     status = allocate(handle, size, report);
     if (status == HF_OK)
         *file = (intptr_t)handle;
@@ -533,7 +575,8 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
 /* Memory of the paging file, charged whole. */
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                     hf_report *report) {
-    uint64_t mask = granule(self) - 1;
+    (void)self;
+    uint64_t mask = page_mask();
     if (size > UINT64_MAX - mask)
         return refuse(report, HF_NO_MEMORY, "CreateFileMapping", ERROR_COMMITMENT_LIMIT);
     HANDLE section =
@@ -545,64 +588,73 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 
 /* ------------------------------------------------------------ handles of others' --------- */
 
-/* What NtQueryObject tells, and NtQuerySection. */
+/* What NtQueryObject tells. */
 typedef struct object_information {
     ULONG attributes;
     ACCESS_MASK rights;
     ULONG handles, pointers, reserved[10];
 } object_information;
 
-typedef struct section_information {
-    void *base;
-    ULONG attributes;
-    LARGE_INTEGER size;
-} section_information;
-
-static bool is_file_handle(HANDLE handle) { return GetFileType(handle) != FILE_TYPE_UNKNOWN; }
-
-static hf_status check_rights(HANDLE handle, hf_access access, hf_report *report) {
+static hf_status check_rights(HANDLE handle, ACCESS_MASK needed, hf_report *report) {
     object_information information;
     ULONG length;
     report->system_calls++;
-    if (late.query_object(handle, 0, &information, sizeof information, &length) < 0)
-        return refuse(report, HF_INVALID, "NtQueryObject", ERROR_INVALID_HANDLE);
-    bool file = is_file_handle(handle);
-    ACCESS_MASK load = file ? FILE_READ_DATA : SECTION_MAP_READ;
-    ACCESS_MASK store = file ? FILE_WRITE_DATA : SECTION_MAP_WRITE;
-    ACCESS_MASK needed = access == HF_READ_WRITE ? load | store : load;
-    return (information.rights & needed) == needed
+    LONG answer = late.query_object(handle, 0, &information, sizeof information, &length);
+    return answer >= 0 && (information.rights & needed) == needed
                ? HF_OK
                : refuse(report, HF_INVALID, "NtQueryObject", ERROR_ACCESS_DENIED);
 }
 
-/* Shared memory of another's making; of a program's image no view can be made. */
-static hf_status adopt_section(HANDLE handle, intptr_t *file, uint64_t *size, hf_report *report) {
-    section_information information;
-    SIZE_T length;
+static hf_status check_file(HANDLE handle, hf_access access, uint64_t *size, hf_report *report) {
+    ACCESS_MASK store = access == HF_READ_WRITE ? FILE_WRITE_DATA : 0;
+    hf_status status = measure_file(handle, size, report);
+    return status == HF_OK ? check_rights(handle, FILE_READ_DATA | store, report) : status;
+}
+
+/* Shared memory of another's making. */
+static hf_status check_section(HANDLE handle, hf_access access, uint64_t *size, hf_report *report) {
+    ACCESS_MASK store = access == HF_READ_WRITE ? SECTION_MAP_WRITE : 0;
+    hf_status status = measure_section(handle, size, report);
+    return status == HF_OK ? check_rights(handle, SECTION_MAP_READ | store, report) : status;
+}
+
+/* A section's type is none that a file can have. */
+static hf_status check_handle(HANDLE handle, hf_access access, intptr_t *tag, uint64_t *size,
+                              hf_report *report) {
+    DWORD type = GetFileType(handle);
+    *tag = type == FILE_TYPE_UNKNOWN ? SECTION_BIT : 0;
+    return type == FILE_TYPE_DISK      ? check_file(handle, access, size, report)
+           : type == FILE_TYPE_UNKNOWN ? check_section(handle, access, size, report)
+                                       : refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
+}
+
+/* The value of no handle is that of this process. */
+static hf_status duplicate(HANDLE handle, HANDLE *copy, hf_report *report) {
+    static const char call[] = "DuplicateHandle";
+    HANDLE process = GetCurrentProcess();
+    if (handle == INVALID_HANDLE_VALUE)
+        return refuse(report, HF_INVALID, call, ERROR_INVALID_HANDLE);
     report->system_calls++;
-    LONG answer = late.query_section(handle, 0, &information, sizeof information, &length);
-    if (answer < 0 || (information.attributes & (SEC_IMAGE | SEC_RESERVE)) != 0) {
-        CloseHandle(handle);
-        return refuse(report, HF_UNSUPPORTED, "NtQuerySection", 0);
-    }
-    *file = (intptr_t)handle | SECTION_BIT;
-    *size = (uint64_t)information.size.QuadPart;
-    return HF_OK;
+    if (DuplicateHandle(process, handle, process, copy, 0, FALSE, DUPLICATE_SAME_ACCESS))
+        return HF_OK;
+    DWORD code = GetLastError();
+    return code == ERROR_INVALID_HANDLE ? refuse(report, HF_INVALID, call, code)
+                                        : refuse_file(report, call, code);
 }
 
 static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
                                 intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self;
-    HANDLE process = GetCurrentProcess(), source = (HANDLE)handle, copy;
-    if (source == NULL || source == INVALID_HANDLE_VALUE)
-        return refuse(report, HF_INVALID, "DuplicateHandle", ERROR_INVALID_HANDLE);
-    hf_status status = check_rights(source, access, report);
+    HANDLE copy;
+    intptr_t tag;
+    hf_status status = duplicate((HANDLE)handle, &copy, report);
     if (status != HF_OK) return status;
-    report->system_calls++;
-    if (!DuplicateHandle(process, source, process, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS))
-        return refuse_file(report, "DuplicateHandle", GetLastError());
-    return is_file_handle(copy) ? adopt(copy, file, size, report)
-                                : adopt_section(copy, file, size, report);
+    status = check_handle(copy, access, &tag, size, report);
+    if (status == HF_OK)
+        *file = (intptr_t)copy | tag;
+    else
+        CloseHandle(copy);
+    return status;
 }
 
 static void file_close(const hf_backend *self, intptr_t file) {
