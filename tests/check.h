@@ -49,6 +49,8 @@
 
 #ifdef __cplusplus
 #define CHECK_THREAD_LOCAL thread_local
+#elif defined(_MSC_VER)
+#define CHECK_THREAD_LOCAL __declspec(thread)
 #else
 #define CHECK_THREAD_LOCAL _Thread_local
 #endif

@@ -194,16 +194,17 @@ static void records_are_used_again(void) {
 /* ---------------------------------------------------------------------- lies ---------------- */
 
 /* The damage is found, at this offset; then all is put back. */
-#define CHECK_FINDS(at, place, lie)         \
-    do {                                    \
-        __typeof__(place) truth_ = (place); \
-        size_t offset_ = SIZE_MAX;          \
-        expect_sound();                     \
-        (place) = (lie);                    \
-        CHECK(!is_sound(&offset_));         \
-        CHECK_EQUAL(at, offset_);           \
-        (place) = truth_;                   \
-        expect_sound();                     \
+#define CHECK_FINDS(at, place, lie)              \
+    do {                                         \
+        char truth_[sizeof(place)];              \
+        size_t offset_ = SIZE_MAX;               \
+        memcpy(truth_, &(place), sizeof truth_); \
+        expect_sound();                          \
+        (place) = (lie);                         \
+        CHECK(!is_sound(&offset_));              \
+        CHECK_EQUAL(at, offset_);                \
+        memcpy(&(place), truth_, sizeof truth_); \
+        expect_sound();                          \
     } while (0)
 
 /* |0|100|200| ... |900|, with 300 at the root. */
