@@ -16,9 +16,10 @@ void host_end(void);
 /* Calls visit with the path of everything in a folder but what is hidden. False: no folder. */
 bool host_visit(const char *folder, void (*visit)(const char *path));
 
-/* When the process dies of a fault, of abort() or of a sanitizer's finding, it says so with
- * `label` and then `text` as it is at that time. Both stay where they are. */
-void host_watch(const char *label, const char *text);
+/* Once, before the first input. When the process dies of a fault, of abort() or of a sanitizer's
+ * finding, it says so with `label` and then `text` as it is at that time; both stay where they
+ * are. */
+void host_begin(const char *label, const char *text);
 
 /* Bytes of addresses that this process has mapped; 0 where that can't be told, or where a
  * sanitizer maps more and more for itself. */

@@ -106,7 +106,7 @@ static void on_signal(int number) {
 }
 
 /* Where a sanitizer has handlers of its own, it calls back instead. */
-void host_watch(const char *label, const char *text) {
+void host_begin(const char *label, const char *text) {
     watch_label = label;
     watch_text = text;
     signal(SIGABRT, on_signal);

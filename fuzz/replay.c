@@ -62,7 +62,7 @@ int main(int count, char **paths) {
         fprintf(stderr, "usage: %s FILE|FOLDER...\n", paths[0]);
         return 2;
     }
-    host_watch("\ninput: ", current);
+    host_begin("\ninput: ", current);
     for (int i = 1; i < count; i++) replay(paths[i]);
     printf("%zu inputs\n", inputs);
     return inputs > 0 ? 0 : 1;
