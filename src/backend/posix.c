@@ -586,11 +586,13 @@ static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_acce
     report->system_calls++;
     int flags = fcntl((int)handle, F_GETFL);
     if (flags < 0) return refuse(report, HF_INVALID, "fcntl", errno);
-    if (!has_access(flags, access)) return refuse(report, HF_INVALID, "fcntl", EACCES);
     report->system_calls++;
     int descriptor = fcntl((int)handle, F_DUPFD_CLOEXEC, 0);
     if (descriptor < 0) return refuse_file(report, "fcntl", errno);
-    return adopt(descriptor, file, size, report);
+    hf_status status = adopt(descriptor, file, size, report);
+    if (status != HF_OK || has_access(flags, access)) return status;
+    close(descriptor);
+    return refuse(report, HF_INVALID, "fcntl", EACCES);
 }
 
 static void file_close(const hf_backend *self, intptr_t file) {
