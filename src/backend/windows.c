@@ -82,9 +82,25 @@ static struct {
     bool placeholders_work;
 } late;
 
+/*
+ * Wine counts what is free of an area at the top by 64 KiB: once a placeholder there is in smaller
+ * pieces, it gives some of them to others as well, and ends the process when it notices. So where
+ * there is a choice it shall be lower, which costs 64 GiB of 128 TiB.
+ */
+#if UINTPTR_MAX > UINT32_MAX
+#define HIGHEST_ADDRESS ((void *)(((uintptr_t)1 << 47) - ((uintptr_t)1 << 36) - 1))
+#else
+#define HIGHEST_ADDRESS NULL
+#endif
+
 static PVOID reserve_placeholder_at(void *base, size_t size) {
+    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, HIGHEST_ADDRESS, 0};
+    MEM_EXTENDED_PARAMETER parameter = {.Type = MemExtendedParameterAddressRequirements,
+                                        .Pointer = &addresses};
+    bool anywhere = base == NULL;
     return late.virtual_alloc2(GetCurrentProcess(), base, size,
-                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
+                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS,
+                               anywhere ? &parameter : NULL, anywhere ? 1 : 0);
 }
 
 /* Wine 8 has the functions and not the placeholders: it calls the flag wrong. A refusal for want of
