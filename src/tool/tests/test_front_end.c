@@ -196,8 +196,6 @@ static void memory_may_run_out_anywhere(void) {
     remove(file_name);
 }
 
-CHECK_MAIN({"counts", counts}, {"tables_and_lists_grow", tables_and_lists_grow},
-           {"files_are_read_to_their_end", files_are_read_to_their_end},
-           {"what_cannot_be_read_changes_nothing", what_cannot_be_read_changes_nothing},
-           {"emptied_is_as_new", emptied_is_as_new},
-           {"memory_may_run_out_anywhere", memory_may_run_out_anywhere})
+CHECK_MAIN(TEST(counts), TEST(tables_and_lists_grow), TEST(files_are_read_to_their_end),
+           TEST(what_cannot_be_read_changes_nothing), TEST(emptied_is_as_new),
+           TEST(memory_may_run_out_anywhere))

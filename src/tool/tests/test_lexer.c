@@ -204,7 +204,5 @@ static void every_short_text(void) {
     fence_close();
 }
 
-CHECK_MAIN({"words", words}, {"numbers", numbers}, {"literals", literals}, {"comments", comments},
-           {"directives", directives}, {"punctuators", punctuators},
-           {"bytes_that_fit_nothing", bytes_that_fit_nothing},
-           {"every_short_text", every_short_text})
+CHECK_MAIN(TEST(words), TEST(numbers), TEST(literals), TEST(comments), TEST(directives),
+           TEST(punctuators), TEST(bytes_that_fit_nothing), TEST(every_short_text))

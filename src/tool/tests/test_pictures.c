@@ -238,9 +238,6 @@ static void little_is_drawn_too(void) {
     close_record();
 }
 
-CHECK_MAIN({"every_step_is_recorded", every_step_is_recorded},
-           {"refused_steps_make_no_bands", refused_steps_make_no_bands},
-           {"released_spaces_are_done_with", released_spaces_are_done_with},
-           {"what_is_left_of_a_region_goes_on", what_is_left_of_a_region_goes_on},
-           {"the_checker_of_drawings_refuses", the_checker_of_drawings_refuses},
-           {"a_life_is_drawn", a_life_is_drawn}, {"little_is_drawn_too", little_is_drawn_too})
+CHECK_MAIN(TEST(every_step_is_recorded), TEST(refused_steps_make_no_bands),
+           TEST(released_spaces_are_done_with), TEST(what_is_left_of_a_region_goes_on),
+           TEST(the_checker_of_drawings_refuses), TEST(a_life_is_drawn), TEST(little_is_drawn_too))
