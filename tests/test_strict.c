@@ -105,7 +105,7 @@ static hf_status unmap(size_t first, size_t count) {
 
 /* ----------------------------------------------------------------------- rules -------------- */
 
-/* Rule 1: addresses and sizes of a reservation are aligned. */
+/* Rules 1, 4, 26: addresses and sizes of a reservation are aligned, and its addresses free. */
 static void rules_of_reserve(void) {
     void *address = NULL, *taken;
     open_ground();
@@ -113,12 +113,14 @@ static void rules_of_reserve(void) {
     CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 0, &address, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 1, &address, &report));
     CHECK_VIOLATES(INVALID_PARAMETER,
+                   strict->reserve(strict, at(GRANULES) + 1, granule, &address, &report));
+    CHECK_VIOLATES(INVALID_ADDRESS,
                    strict->reserve(strict, base + granule, granule, &address, &report));
-    CHECK_VIOLATES(INVALID_PARAMETER,
-                   strict->reserve(strict, base + 1, granule, &address, &report));
+    CHECK_VIOLATES(INVALID_ADDRESS, strict->reserve(strict, base + 1, granule, &address, &report));
     taken = base; /* no violation: another process' library may have been faster */
     CHECK_STATUS(HF_NO_ADDRESS, strict->reserve(strict, taken, granule, &address, &report));
-    CHECK_EQUAL(4, hf_strict_get_stats(strict).violations);
+    CHECK_EQUAL(INVALID_ADDRESS, report.os_code);
+    CHECK_EQUAL(5, hf_strict_get_stats(strict).violations);
     CHECK(address == NULL);
     release(0, GRANULES, HF_PLACEHOLDER);
     close_ground();

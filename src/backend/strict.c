@@ -167,12 +167,35 @@ static size_t granule(const hf_backend *self) {
     return under->granule(under);
 }
 
+/*
+ * The system rounds a base down to where an allocation can begin, and so finds a neighbour in the
+ * way of a hole that begins elsewhere:
+ *
+ *     |ppp|...|ppp|
+ *     64K  ^ base      taken
+ */
+static bool is_taken(const hf_strict *strict, const char *base, size_t size) {
+    if (base == NULL) return false;
+    size_t rounded = (uintptr_t)base % HF_BASE_ALIGNMENT;
+    const char *start = base - rounded;
+    size_t index = index_of(strict, start);
+    const piece *next = &strict->pieces[index];
+    return index < strict->stats.pieces &&
+           (next->address <= start || (size_t)(next->address - start) < rounded + size);
+}
+
 static hf_status reserve_checked(hf_strict *strict, void *base, size_t size, void **address,
                                  hf_report *report) {
     static const char call[] = "VirtualAlloc2";
-    if (!is_aligned(strict, base, size) || (uintptr_t)base % HF_BASE_ALIGNMENT != 0)
+    bool taken = is_taken(strict, base, size);
+    if (!is_aligned(strict, NULL, size))
         return violate(strict, report, call, ERROR_INVALID_PARAMETER);
+    if ((uintptr_t)base % HF_BASE_ALIGNMENT != 0)
+        return violate(strict, report, call,
+                       taken ? ERROR_INVALID_ADDRESS : ERROR_INVALID_PARAMETER);
     hf_status status = take_turn(strict, report, HF_NO_ADDRESS, call, ERROR_NOT_ENOUGH_MEMORY);
+    if (status == HF_OK && taken)
+        status = refuse(report, HF_NO_ADDRESS, call, ERROR_INVALID_ADDRESS);
     if (status == HF_OK) status = make_room(strict, report);
     if (status == HF_OK)
         status = strict->under->reserve(strict->under, base, size, address, report);

@@ -1,0 +1,789 @@
+/*
+ * The rules, each a function that shows it on a machine; rules.h says what that is.
+ *
+ * A rule begins on one fresh placeholder of 16 pages, the ground, and counts addresses in its
+ * pages: at(3). PREPARE is a step that has to succeed so that the rule can be shown at all; SHOW
+ * is the rule: the code that it foretells, and the call. SHOW is false where the machine has a
+ * mark instead, and nothing was done, or something else. That a range is exactly one placeholder
+ * again is shown by replacing it: only exactly one can be replaced (rule 2).
+ *
+ * The pictures: p placeholder, c committed, v view, . free; | where a piece ends.
+ */
+#include "rules.h"
+
+#include "check.h"
+
+enum { GROUND = 16, RULES = 32, FILL = 0xa5 };
+
+/* As on every system: where a reservation can begin. */
+enum { BLOCK = 65536 };
+
+static const struct machine *machine;
+static char *ground;
+static size_t ground_size;
+static size_t page;
+
+/* ----------------------------------------------------------------------- marks -------------- */
+
+static struct {
+    int rule;
+    size_t shown;
+    int marked[8]; /* how often each of the rule's marks stood for a call */
+    bool is_cut;   /* short, for the system below has nothing of the kind */
+    jmp_buf not_here;
+} now;
+
+static const struct mark *next_mark(const struct mark *mark) {
+    while (mark->rule != 0 && mark->rule != now.rule) mark++;
+    return mark;
+}
+
+static bool has_mark(long instead) {
+    size_t i = 0;
+    for (const struct mark *mark = next_mark(machine->marks); mark->rule != 0;
+         mark = next_mark(mark + 1), i++)
+        if (mark->instead == instead) return ++now.marked[i] > 0;
+    return false;
+}
+
+static const char *words_for(long code) {
+    static char number[32];
+    snprintf(number, sizeof number, "code %ld", code);
+    return code == SUCCESS       ? "success"
+           : code == NOT_SAYABLE ? "a call that cannot be said"
+           : code == REFUSED     ? "a refusal without a code"
+                                 : number;
+}
+
+static void check_code(const char *file, int line, const char *what, const char *expected,
+                       long code) {
+    char text[400];
+    snprintf(text, sizeof text, "%s: %s, not %s", what, words_for(code), expected);
+    check_fail(file, line, text);
+}
+
+static bool show(const char *file, int line, const char *what, long expected, long code) {
+    if (code == NOT_HERE) longjmp(now.not_here, 1);
+    if (code == expected) return ++now.shown > 0;
+    if (!has_mark(code))
+        check_code(file, line, what, expected == SUCCESS ? "success" : "the rule's code", code);
+    now.shown += code == REFUSED && expected != SUCCESS;
+    return false;
+}
+
+#define SHOW(expected, call) show(__FILE__, __LINE__, #call, expected, call)
+
+/* Some refusal: the rule does not say with which code. */
+#define SHOW_REFUSED(call) show_refused(__FILE__, __LINE__, #call, call)
+
+static bool show_refused(const char *file, int line, const char *what, long code) {
+    return show(file, line, what, code > 0 ? code : REFUSED, code);
+}
+
+#define PREPARE(call) prepare(__FILE__, __LINE__, #call, call)
+
+static void prepare(const char *file, int line, const char *what, long code) {
+    if (code == NOT_HERE) longjmp(now.not_here, 1);
+    if (code != SUCCESS) check_code(file, line, what, "success", code);
+}
+
+/* ----------------------------------------------------------------------- the ground --------- */
+
+static char *at(size_t index) { return ground + index * page; }
+
+static long reserve(char *base, size_t size, char **address) {
+    return machine->allocate(base, size, RESERVE | PLACEHOLDER, NO_ACCESS, address);
+}
+
+/* VirtualFree(MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER). */
+static long preserve(size_t first, size_t count) {
+    return machine->free(at(first), count * page, RELEASE | PRESERVE);
+}
+
+static long coalesce(size_t first, size_t count) {
+    return machine->free(at(first), count * page, RELEASE | COALESCE);
+}
+
+static long replace(size_t first, size_t count) {
+    char *address = at(first);
+    long code = machine->allocate(at(first), count * page, RESERVE | COMMIT | REPLACE, READ_WRITE,
+                                  &address);
+    CHECK(address == at(first));
+    return code;
+}
+
+/* It is exactly one placeholder: it can be replaced and becomes a placeholder again. */
+static long turn_round(size_t first, size_t count) {
+    long code = replace(first, count);
+    return code == SUCCESS ? preserve(first, count) : code;
+}
+
+static long release(size_t first, size_t count) {
+    return machine->release(at(first), count * page);
+}
+
+static void fill(size_t first, size_t count) { memset(at(first), FILL, count * page); }
+
+static bool is_all(size_t first, size_t count, unsigned char value) {
+    for (char *byte = at(first); byte < at(first + count); byte++)
+        if ((unsigned char)*byte != value) return false;
+    return true;
+}
+
+/* Whatever the rule left there goes, in the order of the addresses. */
+static bool free_piece(char *address, size_t size) {
+    return machine->release(address, size) == SUCCESS ||
+           machine->unmap(address, size, 0) == SUCCESS;
+}
+
+static void sweep(char *base, size_t size) {
+    for (size_t first = 0; first < size; first += page)
+        for (size_t piece = page; piece <= size - first; piece += page)
+            if (free_piece(base + first, piece)) break;
+}
+
+static void open_ground(size_t size) {
+    PREPARE(reserve(NULL, size, &ground));
+    ground_size = size;
+}
+
+/* A ground of some blocks in place of the usual one, for holes, and pieces reserved apart: a
+ * system from before placeholders has neither. */
+static void change_ground(size_t blocks) {
+    if (!machine->has_placeholders) longjmp(now.not_here, 1);
+    PREPARE(machine->release(ground, ground_size));
+    open_ground(blocks * BLOCK);
+}
+
+static size_t block(size_t count) { return count * (BLOCK / page); }
+
+/* ----------------------------------------------------------------------- sections ----------- */
+
+static intptr_t section;
+
+static void open_pages(size_t count) {
+    PREPARE(machine->open_section(PAGING_FILE, NULL, count * page, &section));
+}
+
+static const char *file_name(void) {
+    static char name[64];
+    snprintf(name, sizeof name, "rules_%s.data", machine->name);
+    return name;
+}
+
+static long map_as(size_t first, size_t count, size_t offset, unsigned protection) {
+    char *address = at(first);
+    long code = machine->map(section, at(first), offset * page, count * page, REPLACE, protection,
+                             &address);
+    CHECK(address == at(first));
+    return code;
+}
+
+static long map(size_t first, size_t count) { return map_as(first, count, 0, READ_WRITE); }
+
+static long unmap(size_t first, size_t count, unsigned flags) {
+    return machine->unmap(at(first), count * page, flags);
+}
+
+static void close_section(void) {
+    if (section != 0) machine->close_section(section);
+    section = 0;
+}
+
+/* ----------------------------------------------------------------------- reserving ---------- */
+
+static void rule_1(void) {
+    size_t size = BLOCK;
+    char *address;
+    if (SHOW(SUCCESS, machine->allocate(NULL, size, RESERVE | PLACEHOLDER, NO_ACCESS, &address)))
+        PREPARE(machine->release(address, size));
+    SHOW(INVALID_PARAMETER, machine->allocate(NULL, size, PLACEHOLDER, NO_ACCESS, &address));
+    SHOW(INVALID_PARAMETER,
+         machine->allocate(NULL, size, RESERVE | PLACEHOLDER, READ_WRITE, &address));
+    SHOW(INVALID_PARAMETER,
+         machine->allocate_old(NULL, size, RESERVE | PLACEHOLDER, NO_ACCESS, &address));
+}
+
+/* |p p p p|p p p p|p p p p p p p p| */
+static void rule_2(void) {
+    PREPARE(preserve(4, 4));
+    SHOW(INVALID_ADDRESS, replace(4, 3));
+    SHOW(INVALID_ADDRESS, replace(5, 3));
+    SHOW(INVALID_ADDRESS, replace(5, 2));
+    SHOW(INVALID_ADDRESS, replace(4, 5));
+    SHOW(INVALID_ADDRESS, replace(3, 2));
+    SHOW(INVALID_ADDRESS, replace(0, 8));
+    SHOW(INVALID_ADDRESS, replace(0, GROUND));
+    SHOW(SUCCESS, replace(4, 4));
+    SHOW(INVALID_ADDRESS, replace(4, 4));
+    open_pages(8);
+    SHOW(INVALID_ADDRESS, map(0, 3));
+    SHOW(INVALID_ADDRESS, map(0, 8));
+    SHOW(INVALID_ADDRESS, map(4, 4));
+    SHOW(SUCCESS, map(0, 4));
+}
+
+static void rule_3(void) {
+    char *address;
+    SHOW(INVALID_PARAMETER,
+         machine->allocate(ground, GROUND * page, REPLACE, READ_WRITE, &address));
+    SHOW(INVALID_PARAMETER,
+         machine->allocate(ground, GROUND * page, COMMIT | REPLACE, READ_WRITE, &address));
+    PREPARE(turn_round(0, GROUND));
+}
+
+static void rule_4(void) {
+    size_t size = GROUND * page;
+    char *address;
+    SHOW(INVALID_ADDRESS, machine->allocate(ground, size, COMMIT, READ_WRITE, &address));
+    SHOW(INVALID_ADDRESS, machine->allocate(ground, size, RESERVE, NO_ACCESS, &address));
+    SHOW(INVALID_ADDRESS, machine->allocate(ground, size, RESERVE | COMMIT, READ_WRITE, &address));
+    SHOW(INVALID_ADDRESS, reserve(ground, size, &address));
+    PREPARE(turn_round(0, GROUND));
+}
+
+static void rule_5(void) {
+    size_t size = GROUND * page;
+    char *address;
+    if (!SHOW(SUCCESS, machine->allocate(ground, size, RESERVE | REPLACE, READ_WRITE, &address)))
+        return;
+    SHOW(SUCCESS, machine->allocate(at(4), 2 * page, COMMIT, READ_WRITE, &address));
+    CHECK(is_all(4, 2, 0));
+    fill(4, 2);
+    SHOW(SUCCESS, machine->allocate(ground, size, COMMIT, READ_WRITE, &address));
+    CHECK(is_all(0, 4, 0) && is_all(4, 2, FILL) && is_all(6, GROUND - 6, 0));
+}
+
+/* ----------------------------------------------------------------------- splitting ---------- */
+
+/* |p p|p p p p|p p p p|p p p p|p p| */
+static void rule_6(void) {
+    SHOW(SUCCESS, preserve(0, 2));
+    SHOW(SUCCESS, preserve(14, 2));
+    SHOW(SUCCESS, preserve(6, 4));
+    SHOW(SUCCESS, turn_round(0, 2));
+    SHOW(SUCCESS, turn_round(2, 4));
+    SHOW(SUCCESS, turn_round(6, 4));
+    SHOW(SUCCESS, turn_round(10, 4));
+    SHOW(SUCCESS, turn_round(14, 2));
+}
+
+/* |p|p|p p ... p| */
+static void rule_7(void) {
+    CHECK(page < BLOCK);
+    SHOW(SUCCESS, preserve(1, 1));
+    SHOW(SUCCESS, turn_round(0, 1));
+    SHOW(SUCCESS, turn_round(1, 1));
+    SHOW(SUCCESS, turn_round(2, GROUND - 2));
+}
+
+static void rule_8(void) {
+    SHOW(INVALID_ADDRESS, preserve(0, GROUND));
+    PREPARE(preserve(4, 4));
+    SHOW(INVALID_ADDRESS, preserve(4, 4));
+    SHOW(INVALID_ADDRESS, preserve(0, 4));
+}
+
+static void rule_9(void) {
+    SHOW(INVALID_PARAMETER, preserve(0, 0));
+    SHOW(INVALID_PARAMETER, preserve(4, 0));
+    PREPARE(replace(0, GROUND));
+    SHOW(INVALID_PARAMETER, preserve(0, 0));
+}
+
+static void preserve_ordinary(unsigned type, unsigned protection) {
+    size_t size = GROUND * page;
+    char *address;
+    if (!SHOW(SUCCESS, machine->allocate(NULL, size, type, protection, &address))) return;
+    SHOW(INVALID_ADDRESS, machine->free(address, size, RELEASE | PRESERVE));
+    SHOW(INVALID_ADDRESS, machine->free(address, page, RELEASE | PRESERVE));
+    SHOW(INVALID_ADDRESS, machine->free(address + page, page, RELEASE | PRESERVE));
+    PREPARE(machine->release(address, size));
+}
+
+static void rule_10(void) {
+    preserve_ordinary(RESERVE, NO_ACCESS);
+    preserve_ordinary(RESERVE | COMMIT, READ_WRITE);
+}
+
+/* ----------------------------------------------------------------------- private memory ----- */
+
+static void rule_11(void) {
+    PREPARE(replace(0, GROUND));
+    fill(0, GROUND);
+    SHOW(SUCCESS, preserve(0, GROUND));
+    SHOW(SUCCESS, replace(0, GROUND));
+    CHECK(is_all(0, GROUND, 0));
+}
+
+/* |p p|c c c c|p p p p|c c c c|p p| */
+static void rule_12(void) {
+    PREPARE(replace(0, GROUND));
+    fill(0, GROUND);
+    SHOW(SUCCESS, preserve(14, 2));
+    SHOW(SUCCESS, preserve(0, 2));
+    SHOW(SUCCESS, preserve(6, 4));
+    CHECK(is_all(2, 4, FILL) && is_all(10, 4, FILL));
+    SHOW(SUCCESS, replace(0, 2));
+    SHOW(SUCCESS, replace(6, 4));
+    SHOW(SUCCESS, replace(14, 2));
+    CHECK(is_all(0, 2, 0) && is_all(6, 4, 0) && is_all(14, 2, 0));
+    CHECK(is_all(2, 4, FILL) && is_all(10, 4, FILL));
+    SHOW(SUCCESS, preserve(2, 4));
+    SHOW(SUCCESS, preserve(10, 4));
+}
+
+/* ----------------------------------------------------------------------- views -------------- */
+
+/* |v v v v|p p ... p|, the view full of FILL. */
+static void put_view(void) {
+    open_pages(4);
+    PREPARE(preserve(0, 4));
+    PREPARE(map(0, 4));
+    fill(0, 4);
+}
+
+static void rule_13(void) {
+    put_view();
+    SHOW(INVALID_PARAMETER, preserve(0, 4));
+    SHOW(INVALID_PARAMETER, preserve(0, 2));
+    SHOW(INVALID_PARAMETER, preserve(1, 1));
+    SHOW(INVALID_PARAMETER, preserve(3, 1));
+    CHECK(is_all(0, 4, FILL));
+}
+
+/* Asked for an address inside, the system takes the whole view, or nothing. */
+static void rule_14(void) {
+    put_view();
+    if (unmap(1, 2, PRESERVE) != SUCCESS) {
+        CHECK(is_all(0, 4, FILL));
+        SHOW(SUCCESS, unmap(0, 4, PRESERVE));
+    }
+    SHOW(SUCCESS, turn_round(0, 4));
+    PREPARE(map(0, 4));
+    CHECK(is_all(0, 4, FILL));
+    SHOW(SUCCESS, unmap(0, 4, PRESERVE));
+    SHOW(SUCCESS, coalesce(0, GROUND));
+}
+
+static void rule_15(void) {
+    char *address;
+    put_view();
+    SHOW(SUCCESS, unmap(0, 4, PRESERVE));
+    SHOW(INVALID_ADDRESS, unmap(0, 4, PRESERVE));
+    if (!SHOW(SUCCESS, machine->map(section, NULL, 0, 4 * page, 0, READ_WRITE, &address))) return;
+    SHOW(INVALID_ADDRESS, machine->unmap(address, 4 * page, PRESERVE));
+    CHECK((unsigned char)*address == FILL);
+    PREPARE(machine->unmap(address, 4 * page, 0));
+}
+
+/* |p ... p|v ... v|p ... p| -> |p ... p|. ... .|p ... p|, a block each */
+static void rule_16(void) {
+    char *address;
+    change_ground(3);
+    open_pages(block(1));
+    PREPARE(preserve(block(1), block(1)));
+    PREPARE(map(block(1), block(1)));
+    SHOW(SUCCESS, unmap(block(1), block(1), 0));
+    SHOW(INVALID_ADDRESS, replace(block(1), block(1)));
+    SHOW(INVALID_ADDRESS, coalesce(0, block(3)));
+    SHOW(SUCCESS, reserve(at(block(1)), BLOCK, &address));
+    SHOW(SUCCESS, coalesce(0, block(3)));
+}
+
+/* ----------------------------------------------------------------------- coalescing --------- */
+
+/* |p p|p p|p p|p p|p p p p p p p p| */
+static void split_in_five(void) {
+    for (size_t first = 0; first < 8; first += 2) PREPARE(preserve(first, 2));
+}
+
+static void rule_17(void) {
+    split_in_five();
+    SHOW(SUCCESS, coalesce(0, 4));
+    SHOW(SUCCESS, turn_round(0, 4));
+    SHOW(SUCCESS, coalesce(0, GROUND));
+    SHOW(SUCCESS, turn_round(0, GROUND));
+}
+
+static void coalesce_over_a_hole(void) {
+    char *address;
+    PREPARE(coalesce(0, GROUND));
+    change_ground(3);
+    PREPARE(preserve(block(1), block(1)));
+    PREPARE(release(block(1), block(1)));
+    SHOW(INVALID_ADDRESS, coalesce(0, block(3)));
+    PREPARE(reserve(at(block(1)), BLOCK, &address));
+}
+
+static void rule_18(void) {
+    split_in_five();
+    SHOW(INVALID_ADDRESS, coalesce(0, 2));
+    SHOW(INVALID_ADDRESS, coalesce(0, 1));
+    SHOW(INVALID_ADDRESS, coalesce(0, 3));
+    SHOW(INVALID_ADDRESS, coalesce(0, 5));
+    SHOW(INVALID_ADDRESS, coalesce(1, 3));
+    SHOW(INVALID_ADDRESS, coalesce(1, 4));
+    PREPARE(replace(2, 2));
+    SHOW(INVALID_ADDRESS, coalesce(0, 4));
+    SHOW(INVALID_ADDRESS, coalesce(0, 6));
+    SHOW(INVALID_ADDRESS, coalesce(2, 4));
+    PREPARE(preserve(2, 2));
+    coalesce_over_a_hole();
+}
+
+static void rule_19(void) {
+    PREPARE(preserve(0, 4));
+    SHOW(INVALID_PARAMETER, coalesce(0, 0));
+    SHOW(INVALID_PARAMETER, machine->free(ground, GROUND * page, COALESCE));
+    SHOW(SUCCESS, turn_round(0, 4));
+}
+
+static void rule_20(void) {
+    char *lower, *upper;
+    change_ground(2);
+    PREPARE(machine->release(ground, 2 * (size_t)BLOCK));
+    SHOW(SUCCESS, reserve(at(block(1)), BLOCK, &upper));
+    SHOW(SUCCESS, reserve(ground, BLOCK, &lower));
+    SHOW(SUCCESS, coalesce(0, block(2)));
+    SHOW(SUCCESS, turn_round(0, block(2)));
+}
+
+/* ----------------------------------------------------------------------- releasing ---------- */
+
+/* |p ... p|p ... p|c ... c|, a block each */
+static void rule_21(void) {
+    char *address;
+    change_ground(3);
+    PREPARE(preserve(0, block(1)));
+    PREPARE(preserve(block(1), block(1)));
+    PREPARE(replace(block(2), block(1)));
+    fill(block(2), block(1));
+    SHOW(INVALID_ADDRESS, release(block(1) + 1, block(1) - 1));
+    SHOW(INVALID_ADDRESS, release(block(2) + 1, 1));
+    CHECK(is_all(block(2), block(1), FILL));
+    SHOW(SUCCESS, release(block(1), block(1)));
+    SHOW(SUCCESS, turn_round(0, block(1)));
+    CHECK(is_all(block(2), block(1), FILL));
+    SHOW(SUCCESS, reserve(at(block(1)), BLOCK, &address));
+    SHOW(SUCCESS, coalesce(0, block(2)));
+}
+
+static void rule_22(void) {
+    PREPARE(preserve(0, 8));
+    PREPARE(replace(0, 8));
+    fill(0, 8);
+    SHOW(INVALID_PARAMETER, machine->free(at(0), 4 * page, RELEASE));
+    SHOW(INVALID_PARAMETER, machine->free(at(0), 8 * page, RELEASE));
+    SHOW(INVALID_PARAMETER, machine->free(at(8), 4 * page, RELEASE));
+    SHOW(INVALID_PARAMETER, machine->free(at(8), 8 * page, RELEASE));
+    CHECK(is_all(0, 8, FILL));
+    PREPARE(preserve(0, 8));
+    PREPARE(coalesce(0, GROUND));
+}
+
+/* |p p|p p ... p|: the last byte of the first page and the first of the next. */
+static void rule_23(void) {
+    char *address;
+    if (!SHOW(SUCCESS, machine->free(at(1) - 1, 2, RELEASE | PRESERVE))) {
+        PREPARE(turn_round(0, GROUND));
+        return;
+    }
+    SHOW(SUCCESS,
+         machine->allocate(at(1) - 1, 2, RESERVE | COMMIT | REPLACE, READ_WRITE, &address));
+    CHECK(address == ground && is_all(0, 2, 0));
+    SHOW(SUCCESS, machine->free(at(1) - 1, 2, RELEASE | PRESERVE));
+    SHOW(SUCCESS, machine->free(at(1) - 1, (GROUND - 2) * page + 2, RELEASE | COALESCE));
+}
+
+/* ----------------------------------------------------------------------- alignment ---------- */
+
+static void rule_24(void) {
+    char *address;
+    open_pages(8);
+    PREPARE(preserve(1, 2));
+    SHOW(SUCCESS, map_as(1, 2, 1, READ_WRITE));
+    PREPARE(unmap(1, 2, PRESERVE));
+    SHOW(MAPPED_ALIGNMENT,
+         machine->map(section, at(1), page / 2, 2 * page, REPLACE, READ_WRITE, &address));
+    SHOW(MAPPED_ALIGNMENT,
+         machine->map(section, at(1) + page / 2, 0, 2 * page, REPLACE, READ_WRITE, &address));
+    PREPARE(turn_round(1, 2));
+    SHOW(MAPPED_ALIGNMENT, machine->map(section, NULL, page, page, 0, READ_WRITE, &address));
+    SHOW(MAPPED_ALIGNMENT, machine->map(section, at(1), 0, page, 0, READ_WRITE, &address));
+}
+
+static void map_kind(enum section kind, size_t first) {
+    if (SHOW(SUCCESS, machine->open_section(kind, file_name(), 4 * page, &section))) {
+        SHOW(SUCCESS, map(first, 4));
+        close_section();
+        fill(first, 4);
+    }
+}
+
+/* |v v v v|v v v v|p p p p p p p p| */
+static void rule_25(void) {
+    PREPARE(preserve(0, 4));
+    PREPARE(preserve(4, 4));
+    map_kind(PAGING_FILE, 0);
+    map_kind(DATA_FILE, 4);
+    CHECK(is_all(0, 8, FILL));
+    if (SHOW(SUCCESS, machine->open_section(IMAGE, NULL, 0, &section)))
+        SHOW_REFUSED(map_as(8, 8, 0, READ_ONLY));
+}
+
+/* |p|.|p p ... p| */
+static void rule_26(void) {
+    char *address;
+    CHECK(page < BLOCK);
+    PREPARE(preserve(1, 1));
+    PREPARE(release(1, 1));
+    SHOW(INVALID_ADDRESS, reserve(at(1), page, &address));
+    SHOW(INVALID_ADDRESS, reserve(at(0), 2 * page, &address));
+    SHOW(INVALID_ADDRESS, coalesce(0, GROUND));
+}
+
+/* ----------------------------------------------------------------------- what one can see --- */
+
+static void rule_27(void) {
+    struct memory placeholder, reservation;
+    char *address;
+    if (!SHOW(SUCCESS, machine->query(ground, &placeholder))) return;
+    PREPARE(machine->allocate(NULL, GROUND * page, RESERVE, NO_ACCESS, &address));
+    SHOW(SUCCESS, machine->query(address, &reservation));
+    CHECK_EQUAL(RESERVE, placeholder.state);
+    CHECK(memcmp(&placeholder, &reservation, sizeof placeholder) == 0);
+    PREPARE(machine->release(address, GROUND * page));
+}
+
+static void rule_28(void) {
+    PREPARE(release(0, GROUND));
+    size_t size = machine->too_much(), count = size / page;
+    PREPARE(reserve(NULL, size, &ground));
+    machine->starve();
+    if (SHOW(COMMITMENT_LIMIT, replace(0, count))) {
+        SHOW(SUCCESS, preserve(0, 1));
+        SHOW(SUCCESS, turn_round(0, 1));
+        SHOW(SUCCESS, coalesce(0, count));
+    }
+    PREPARE(release(0, count));
+    open_ground(GROUND * page);
+}
+
+static void rule_29(void) {
+    SHOW(SUCCESS, machine->find("kernelbase.dll", "VirtualAlloc2"));
+    SHOW(SUCCESS, machine->find("kernelbase.dll", "MapViewOfFile3"));
+    SHOW(SUCCESS, machine->find("kernelbase.dll", "UnmapViewOfFile2"));
+    SHOW(PROCEDURE_NOT_FOUND, machine->find("kernel32.dll", "MapViewOfFile3"));
+}
+
+/* ----------------------------------------------------------------------- files -------------- */
+
+/* Bytes of the file as the rest of the world reads them. */
+static bool file_is(const char *expected, size_t size) {
+    FILE *file = fopen(file_name(), "rb");
+    CHECK(file != NULL);
+    bool same = true;
+    for (size_t i = 0; i < size && same; i++) same = getc(file) == (unsigned char)expected[i];
+    same = same && getc(file) == EOF;
+    fclose(file);
+    return same;
+}
+
+static long open_file(size_t pages) {
+    return machine->open_section(DATA_FILE, file_name(), pages * page, &section);
+}
+
+/* The file's next pages in the next piece of the ground; their section has no other use. */
+static void grow(size_t first, size_t count) {
+    PREPARE(open_file(first + count));
+    SHOW(SUCCESS, map_as(first, count, first, READ_WRITE));
+    close_section();
+    memset(at(first), (int)(first + 1), count * page);
+}
+
+/* |v|v v|v v v v v|p p p p p p p p|: where a file cannot grow it has all of its pages at once. */
+static void rule_30(void) {
+    PREPARE(preserve(0, 1));
+    PREPARE(preserve(1, 2));
+    PREPARE(preserve(3, 5));
+    PREPARE(open_file(1));
+    close_section();
+    if (!SHOW(SUCCESS, open_file(2))) {
+        remove(file_name());
+        PREPARE(open_file(8));
+    }
+    close_section();
+    grow(0, 1);
+    grow(1, 2);
+    grow(3, 5);
+    CHECK(is_all(0, 1, 1) && is_all(1, 2, 2) && is_all(3, 5, 4));
+    CHECK(file_is(ground, 8 * page));
+}
+
+/* |v v|v v|p p ... p|: shared, and copied on write. */
+static void rule_31(void) {
+    open_pages(2);
+    PREPARE(preserve(0, 2));
+    PREPARE(preserve(2, 2));
+    PREPARE(map(0, 2));
+    fill(0, 2);
+    SHOW(SUCCESS, map_as(2, 2, 0, WRITE_COPY));
+    CHECK(is_all(2, 2, FILL));
+    memset(at(2), 1, page);
+    CHECK(is_all(2, 1, 1) && is_all(3, 1, FILL) && is_all(0, 2, FILL));
+    memset(at(0), 2, 2 * page);
+    CHECK(is_all(2, 1, 1) && is_all(3, 1, 2));
+    SHOW(SUCCESS, unmap(2, 2, PRESERVE));
+    SHOW(SUCCESS, map(2, 2));
+    CHECK(is_all(2, 2, 2));
+}
+
+static void rule_32(void) {
+    char *base = (char *)(uintptr_t)machine->exact_base, *address = NULL;
+    size_t size = (size_t)machine->exact_size;
+    SHOW(SUCCESS, reserve(base, size, &address));
+    CHECK(address == base);
+    SHOW(SUCCESS, machine->free(base + size - page, page, RELEASE | PRESERVE));
+    SHOW(SUCCESS, machine->free(base, size, RELEASE | COALESCE));
+    PREPARE(machine->release(base, size));
+}
+
+/* ----------------------------------------------------------------------- all of them -------- */
+
+static const struct rule {
+    void (*show)(void);
+    const char *sentence;
+} rules[RULES] = {
+    {rule_1, "RESERVE_PLACEHOLDER needs MEM_RESERVE, PAGE_NOACCESS and VirtualAlloc2, else 87"},
+    {rule_2, "REPLACE matches one placeholder exactly, base and size, else 487"},
+    {rule_3, "REPLACE without MEM_RESERVE is 87"},
+    {rule_4, "MEM_COMMIT, MEM_RESERVE, a second placeholder on a placeholder are 487"},
+    {rule_5, "REPLACE with MEM_RESERVE alone, and MEM_COMMIT later"},
+    {rule_6, "RELEASE | PRESERVE splits at the start, the end, in the middle"},
+    {rule_7, "A split's granularity is the page, not 64 KiB"},
+    {rule_8, "A split of the exact whole placeholder is 487"},
+    {rule_9, "PRESERVE with size 0 is 87"},
+    {rule_10, "PRESERVE on an ordinary region is 487"},
+    {rule_11, "PRESERVE makes a placeholder of private memory; the next replacement is zero"},
+    {rule_12, "PRESERVE on a part of private memory; the rest keeps its bytes"},
+    {rule_13, "VirtualFree with PRESERVE on a view, or a part of one, is 87"},
+    {rule_14, "A view is unmapped only whole"},
+    {rule_15, "Unmapping with PRESERVE twice, or where no placeholder was, is 487"},
+    {rule_16, "Unmapping without PRESERVE leaves a hole"},
+    {rule_17, "COALESCE takes two or more adjacent placeholders, any number in one call"},
+    {rule_18, "COALESCE of one, of a wrong extent, over a hole or private memory is 487"},
+    {rule_19, "COALESCE with size 0, or without MEM_RELEASE, is 87"},
+    {rule_20, "COALESCE of neighbours from different calls"},
+    {rule_21, "MEM_RELEASE with size 0 frees one piece by its base, else 487"},
+    {rule_22, "MEM_RELEASE with a size and no flag of placeholders is 87"},
+    {rule_23, "The kernel rounds unaligned ranges outward"},
+    {rule_24, "A view over a placeholder: base and offset by the page, else 1132"},
+    {rule_25, "Views are of data files or the paging file, not of images"},
+    {rule_26, "A small hole that does not begin at 64 KiB can't be reserved again: 487"},
+    {rule_27, "VirtualQuery shows a placeholder as it does a PAGE_NOACCESS reservation"},
+    {rule_28, "A replacement that fails for want of memory leaves the placeholder intact"},
+    {rule_29, "kernelbase.dll exports the functions; kernel32.dll lacks MapViewOfFile3"},
+    {rule_30, "A larger section extends its file; each step maps its own at its own offset"},
+    {rule_31, "PAGE_WRITECOPY views over placeholders are copies on write"},
+    {rule_32, "A large placeholder at an exact base"},
+};
+
+/* In full, in part, not at all; where the system below lacks something, not here. */
+enum outcome { FULL, PART, NONE, ABSENT, FAILED, OUTCOMES };
+
+static enum outcome outcome;
+
+static size_t check_marks(void) {
+    size_t i = 0;
+    for (const struct mark *mark = next_mark(machine->marks); mark->rule != 0;
+         mark = next_mark(mark + 1), i++)
+        CHECK_EQUAL(mark->count, now.marked[i]);
+    return i;
+}
+
+/* On a ground that comes and goes with it. */
+static void show_rule(void) {
+    memset(now.marked, 0, sizeof now.marked);
+    now.shown = 0;
+    open_ground(GROUND * page);
+    now.is_cut = false;
+    if (setjmp(now.not_here) != 0) {
+        now.is_cut = true;
+        outcome = now.shown > 0 ? PART : ABSENT;
+        return;
+    }
+    rules[now.rule - 1].show();
+    size_t marks = check_marks();
+    CHECK(now.shown > 0 || marks > 0);
+    outcome = marks == 0 ? FULL : now.shown > 0 ? PART : NONE;
+}
+
+static void print_reasons(void) {
+    const char *what = outcome == PART ? "shown in part" : "not shown";
+    size_t i = 0;
+    if (now.is_cut) printf("     %s: the backend below cannot do it\n", what);
+    for (const struct mark *mark = next_mark(machine->marks); mark->rule != 0;
+         mark = next_mark(mark + 1), i++)
+        if (now.marked[i] > 0) printf("     %s: %s\n", what, mark->why);
+}
+
+/* A check that fails comes back to here. */
+static void try_rule(void) {
+    jmp_buf failed;
+    check_state.context[0] = '\0';
+    check_state.end_of_test = &failed;
+    outcome = FAILED;
+    if (setjmp(failed) == 0) show_rule();
+    check_state.end_of_test = NULL;
+}
+
+static void print_rule(void) {
+    static const char *const words[] = {"ok  ", "part", "none", "none", "FAIL"};
+    printf("%s rule %d on %s: %s\n", words[outcome], now.rule, machine->name,
+           rules[now.rule - 1].sentence);
+    if (outcome != FULL && outcome != FAILED) print_reasons();
+    fflush(stdout);
+}
+
+static enum outcome run_rule(int number) {
+    now.rule = number;
+    try_rule();
+    print_rule();
+    return outcome;
+}
+
+static void clean_up(void) {
+    close_section();
+    sweep(ground, ground_size);
+    remove(file_name());
+}
+
+static bool is_wanted(int number, int count, char **numbers) {
+    for (int i = 1; i < count; i++)
+        if (atoi(numbers[i]) == number) return true;
+    return count <= 1;
+}
+
+int rules_run(const struct machine *on, int argument_count, char **arguments) {
+    size_t counts[OUTCOMES] = {0}, ran = 0;
+    machine = on;
+    page = machine->page();
+    for (int number = 1; number <= RULES; number++) {
+        if (!is_wanted(number, argument_count, arguments)) continue;
+        ran++;
+        counts[run_rule(number)]++;
+        clean_up();
+    }
+    printf("%zu rules, a test each, on %s: %zu shown in full, %zu in part, %zu not, %zu not here; "
+           "%zu failed\n",
+           ran, machine->name, counts[FULL], counts[PART], counts[NONE], counts[ABSENT],
+           counts[FAILED]);
+    return ran > 0 && counts[FAILED] == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void rules_decline(const char *why) {
+    for (int number = 1; number <= RULES; number++)
+        printf("rule %d, not here: %s\n", number, rules[number - 1].sentence);
+    printf("%d rules, none shown: %s\n", RULES, why);
+}
