@@ -96,11 +96,13 @@ static void bad_options_are_invalid(void) {
     CHECK_STATUS(HF_INVALID, hf_space_open(NULL, g, NULL));
 }
 
-/* An address that was free a moment ago. */
+/* An address that was free a moment ago, and lies where nobody looks first: a system may put what
+ * a space takes for its records at the lowest or at the highest that is free. */
 static char *some_free_base(size_t size) {
+    size_t margin = 256 * HF_BASE_ALIGNMENT;
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
-    char *base = hf_space_base(space);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, margin + size + margin, NULL));
+    char *base = hf_space_base(space) + margin;
     hf_space_close(space);
     return base;
 }
@@ -556,8 +558,8 @@ static void statistics_tell_what_happened(void) {
     CHECK_EQUAL(1, stats.steps[HF_STEP_UNMAP]);
     CHECK_EQUAL(1, stats.steps[HF_STEP_COALESCE]);
     CHECK_EQUAL(0, stats.refusals);
-    for (int step = HF_STEP_SPLIT; step < HF_STEPS; step++)
-        CHECK(stats.system_calls[step] <= stats.steps[step]);
+    for (int step = HF_STEP_SPLIT; step < HF_STEPS; step++) /* Windows makes a section first */
+        CHECK(stats.system_calls[step] <= stats.steps[step] * (step == HF_STEP_MAP ? 3 : 1));
     scene_close(&scene);
 }
 

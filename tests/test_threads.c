@@ -160,7 +160,7 @@ static void *view_in_own_spaces(void *number) {
     size_t thread = *(size_t *)number;
     for (size_t round = 0; round < ROUNDS; round++) {
         hf_space *own;
-        CHECK_STATUS(HF_OK, hf_space_open(&own, PART * granule, &options));
+        CHECK_STATUS(HF_OK, hf_space_open(&own, 8 * granule, &options));
         CHECK_STATUS(HF_OK, hf_space_place_file(own, granule, granule, file, 0, HF_READ_WRITE));
         CHECK_STATUS(HF_OK, hf_space_place_file(own, 3 * granule, granule, file, 0, HF_READ_ONLY));
         hf_space_base(own)[granule + thread]++;
