@@ -190,7 +190,7 @@ static bool run_input(struct replay *replay, const char *name, const void *bytes
         fprintf(stderr, "holdfast: %s\n", hf_status_text(hf_last_error().status));
         return false;
     }
-    if (replay->trace) printf("%s\n", name);
+    if (replay->trace) printf("input %s\n", name);
     run_program(replay, strict, bytes, size);
     bool clean = is_clean(name, strict);
     hf_strict_close(strict);
