@@ -94,20 +94,27 @@ static struct {
 #endif
 
 static PVOID reserve_placeholder_at(void *base, size_t size) {
+    return late.virtual_alloc2(GetCurrentProcess(), base, size,
+                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
+}
+
+/* In a process that was linked for 2 GiB of addresses the limit itself is wrong. */
+static PVOID reserve_placeholder(size_t size) {
     MEM_ADDRESS_REQUIREMENTS addresses = {NULL, HIGHEST_ADDRESS, 0};
     MEM_EXTENDED_PARAMETER parameter = {.Type = MemExtendedParameterAddressRequirements,
                                         .Pointer = &addresses};
-    bool anywhere = base == NULL;
-    return late.virtual_alloc2(GetCurrentProcess(), base, size,
-                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS,
-                               anywhere ? &parameter : NULL, anywhere ? 1 : 0);
+    void *got =
+        late.virtual_alloc2(GetCurrentProcess(), NULL, size, MEM_RESERVE | MEM_RESERVE_PLACEHOLDER,
+                            PAGE_NOACCESS, &parameter, 1);
+    bool wrong = got == NULL && GetLastError() == ERROR_INVALID_PARAMETER;
+    return wrong ? reserve_placeholder_at(NULL, size) : got;
 }
 
 /* Wine 8 has the functions and not the placeholders: it calls the flag wrong. A refusal for want of
  * addresses or memory says nothing of them. */
 static bool do_placeholders_work(void) {
     if (!late.virtual_alloc2 || !late.map_view3 || !late.unmap_view2) return false;
-    void *tried = reserve_placeholder_at(NULL, HF_BASE_ALIGNMENT);
+    void *tried = reserve_placeholder(HF_BASE_ALIGNMENT);
     if (tried == NULL) return GetLastError() != ERROR_INVALID_PARAMETER;
     VirtualFree(tried, 0, MEM_RELEASE);
     return true;
@@ -278,7 +285,7 @@ static hf_status reserve(const hf_backend *self, void *base, size_t size, void *
                          hf_report *report) {
     (void)self;
     report->system_calls++;
-    void *got = reserve_placeholder_at(base, size);
+    void *got = base ? reserve_placeholder_at(base, size) : reserve_placeholder(size);
     if (got == NULL) return refuse(report, HF_NO_ADDRESS, "VirtualAlloc2", GetLastError());
     *address = got;
     return HF_OK;

@@ -1,0 +1,848 @@
+/*
+ * Windows' backend with the n-th system call itself failing.
+ *
+ * Its source is included here, with a macro before each system call that lets the n-th one fail
+ * with a chosen code; the functions that it looks up are handed out wrapped. What strict cannot
+ * reach is reached so: the codes of a system that is out of memory, of disk or of handles in the
+ * middle of one step, and systems that know less of placeholders than Windows does now.
+ */
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#include <winioctl.h>
+
+#include "check.h"
+#include "holdfast/arena.h"
+#include "holdfast/file.h"
+#include "random.h"
+#include "scene.h"
+
+/* --------------------------------------------------------------------- faults --------------- */
+
+static struct faults {
+    const char *only; /* the one function that fails; NULL: any */
+    size_t nth;       /* this call fails; 0: none */
+    bool from_then_on;
+    DWORD code;
+    size_t calls, failures;
+    const char *failed;  /* the first function that did */
+    DWORD refuses_parts; /* the code for heads and middles of private memory; 0: they can go */
+    DWORD refuses_placeholders;
+    bool refuses_limits; /* on addresses */
+    const char *missing; /* a library or function that this Windows does not have */
+    size_t stay_uncompressed;
+} faults;
+
+static bool fails(const char *function) {
+    if (faults.nth == 0 || (faults.only && strcmp(faults.only, function) != 0)) return false;
+    faults.calls++;
+    bool now = faults.calls == faults.nth || (faults.from_then_on && faults.calls > faults.nth);
+    if (now && faults.failures++ == 0) faults.failed = function;
+    if (now) SetLastError(faults.code);
+    return now;
+}
+
+static void fail_nth(const char *only, size_t nth, bool from_then_on, DWORD code) {
+    faults = (struct faults){.only = only, .nth = nth, .from_then_on = from_then_on, .code = code};
+}
+
+static void fail_no_more(void) { faults.nth = 0; }
+
+static BOOL free_or_fail(void *address, SIZE_T size, DWORD how);
+static BOOL set_or_fail(HANDLE file, FILE_INFO_BY_HANDLE_CLASS what, void *value, DWORD size);
+static BOOL control(HANDLE file, DWORD what, const void *argument, DWORD *length);
+static HMODULE find_library(const wchar_t *name);
+static FARPROC look_up_wrapped(HMODULE library, const char *name);
+
+#define VirtualAlloc(...) (fails("VirtualAlloc") ? NULL : VirtualAlloc(__VA_ARGS__))
+#define VirtualFree(address, size, how) free_or_fail(address, size, how)
+#define CreateFileMappingW(...) \
+    (fails("CreateFileMapping") ? NULL : CreateFileMappingW(__VA_ARGS__))
+#define CreateFileW(...) (fails("CreateFile") ? INVALID_HANDLE_VALUE : CreateFileW(__VA_ARGS__))
+#define MapViewOfFileEx(...) (fails("MapViewOfFileEx") ? NULL : MapViewOfFileEx(__VA_ARGS__))
+#define GetFileInformationByHandleEx(...) \
+    (!fails("GetFileInformationByHandleEx") && GetFileInformationByHandleEx(__VA_ARGS__))
+#define SetFileInformationByHandle set_or_fail
+#define DuplicateHandle(...) (!fails("DuplicateHandle") && DuplicateHandle(__VA_ARGS__))
+#define MultiByteToWideChar(...) \
+    (fails("MultiByteToWideChar") ? 0 : MultiByteToWideChar(__VA_ARGS__))
+#define DeviceIoControl(file, what, value, size, result, room, length, overlapped) \
+    control(file, what, value, length)
+#define GetModuleHandleW find_library
+#define GetProcAddress look_up_wrapped
+
+#include "../src/backend/windows.c"
+
+#undef VirtualAlloc
+#undef VirtualFree
+#undef CreateFileMappingW
+#undef CreateFileW
+#undef MapViewOfFileEx
+#undef GetFileInformationByHandleEx
+#undef SetFileInformationByHandle
+#undef DuplicateHandle
+#undef MultiByteToWideChar
+#undef DeviceIoControl
+#undef GetModuleHandleW
+#undef GetProcAddress
+
+static MEMORY_BASIC_INFORMATION query(const void *address) {
+    MEMORY_BASIC_INFORMATION found;
+    CHECK(VirtualQuery(address, &found, sizeof found) == sizeof found);
+    return found;
+}
+
+/* Whether a range begins or ends inside of what is left of a private allocation, and more of that
+ * lies behind the range. */
+static bool is_head_or_middle(const char *address, size_t size) {
+    MEMORY_BASIC_INFORMATION here = query(address), behind = query(address + size);
+    return here.State == MEM_COMMIT && here.Type == MEM_PRIVATE && behind.State == MEM_COMMIT &&
+           behind.AllocationBase == here.AllocationBase;
+}
+
+/* Giving a whole allocation back cannot fail. */
+static BOOL free_or_fail(void *address, SIZE_T size, DWORD how) {
+    if (how != MEM_RELEASE && fails("VirtualFree")) return FALSE;
+    bool preserves = how == (MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER);
+    if (faults.refuses_parts && preserves && is_head_or_middle(address, size)) {
+        SetLastError(faults.refuses_parts);
+        return FALSE;
+    }
+    return VirtualFree(address, size, how);
+}
+
+/* A deletion is tidying up after a failure, and has to work. */
+static BOOL set_or_fail(HANDLE file, FILE_INFO_BY_HANDLE_CLASS what, void *value, DWORD size) {
+    if (what != FileDispositionInfo && fails("SetFileInformationByHandle")) return FALSE;
+    return SetFileInformationByHandle(file, what, value, size);
+}
+
+/* A file system that compresses nothing. */
+static BOOL control(HANDLE file, DWORD what, const void *argument, DWORD *length) {
+    *length = 0;
+    CHECK(what == FSCTL_SET_COMPRESSION && GetFileType(file) == FILE_TYPE_DISK);
+    CHECK_EQUAL(COMPRESSION_FORMAT_NONE, *(const USHORT *)argument);
+    faults.stay_uncompressed++;
+    SetLastError(ERROR_INVALID_FUNCTION);
+    return FALSE;
+}
+
+/* --------------------------------------------------- functions looked up -------------------- */
+
+enum { ALLOC2, MAP3, UNMAP2, QUERY_OBJECT, QUERY_SECTION, LOOKED_UP };
+
+static any_function *real[LOOKED_UP];
+
+static PVOID WINAPI alloc2_or_fail(HANDLE process, PVOID base, SIZE_T size, ULONG type,
+                                   ULONG protection, void *parameters, ULONG count) {
+    DWORD code =
+        faults.refuses_limits && parameters ? ERROR_INVALID_PARAMETER : faults.refuses_placeholders;
+    if (code != 0) SetLastError(code);
+    if (code != 0 || fails("VirtualAlloc2")) return NULL;
+    return ((virtual_alloc2_function *)real[ALLOC2])(process, base, size, type, protection,
+                                                     parameters, count);
+}
+
+static PVOID WINAPI map3_or_fail(HANDLE section, HANDLE process, PVOID base, ULONG64 offset,
+                                 SIZE_T size, ULONG type, ULONG protection, void *parameters,
+                                 ULONG count) {
+    if (fails("MapViewOfFile3")) return NULL;
+    return ((map_view3_function *)real[MAP3])(section, process, base, offset, size, type,
+                                              protection, parameters, count);
+}
+
+static BOOL WINAPI unmap2_or_fail(HANDLE process, PVOID base, ULONG flags) {
+    return !fails("UnmapViewOfFile2") &&
+           ((unmap_view2_function *)real[UNMAP2])(process, base, flags);
+}
+
+#define STATUS_OF_NO_RESOURCES ((LONG)0xC000009A)
+
+static LONG WINAPI query_object_or_fail(HANDLE handle, int what, void *result, ULONG size,
+                                        ULONG *length) {
+    if (fails("NtQueryObject")) return STATUS_OF_NO_RESOURCES;
+    return ((query_object_function *)real[QUERY_OBJECT])(handle, what, result, size, length);
+}
+
+static LONG WINAPI query_section_or_fail(HANDLE handle, int what, void *result, SIZE_T size,
+                                         SIZE_T *length) {
+    if (fails("NtQuerySection")) return STATUS_OF_NO_RESOURCES;
+    return ((query_section_function *)real[QUERY_SECTION])(handle, what, result, size, length);
+}
+
+static const struct {
+    const char *name;
+    any_function *wrapper;
+} wrapped[LOOKED_UP] = {
+    [ALLOC2] = {"VirtualAlloc2", (any_function *)alloc2_or_fail},
+    [MAP3] = {"MapViewOfFile3", (any_function *)map3_or_fail},
+    [UNMAP2] = {"UnmapViewOfFile2", (any_function *)unmap2_or_fail},
+    [QUERY_OBJECT] = {"NtQueryObject", (any_function *)query_object_or_fail},
+    [QUERY_SECTION] = {"NtQuerySection", (any_function *)query_section_or_fail},
+};
+
+static FARPROC look_up_wrapped(HMODULE library, const char *name) {
+    size_t which = 0;
+    while (which < LOOKED_UP && strcmp(wrapped[which].name, name) != 0) which++;
+    CHECK(which < LOOKED_UP);
+    if (faults.missing && strcmp(faults.missing, name) == 0) return NULL;
+    real[which] = (any_function *)GetProcAddress(library, name);
+    return real[which] ? (FARPROC)wrapped[which].wrapper : NULL;
+}
+
+static HMODULE find_library(const wchar_t *name) {
+    bool is_missing = faults.missing && strcmp(faults.missing, "kernelbase.dll") == 0;
+    return is_missing && wcscmp(name, L"kernelbase.dll") == 0 ? NULL : GetModuleHandleW(name);
+}
+
+/* ------------------------------------------------------------------ what is held ------------ */
+
+struct held {
+    DWORD handles;
+    size_t bytes; /* of addresses that are not free */
+};
+
+static struct held held_now(void) {
+    struct held held = {0, 0};
+    MEMORY_BASIC_INFORMATION found;
+    CHECK(GetProcessHandleCount(GetCurrentProcess(), &held.handles));
+    for (char *at = NULL; VirtualQuery(at, &found, sizeof found) != 0; at += found.RegionSize)
+        if (found.State != MEM_FREE) held.bytes += found.RegionSize;
+    return held;
+}
+
+static void expect_held(struct held before) {
+    struct held now = held_now();
+    CHECK_EQUAL(before.handles, now.handles);
+    CHECK_EQUAL(before.bytes, now.bytes);
+}
+
+static const char path[] = "test_windows_failures.tmp";
+
+static size_t page(void) { return granule(NULL); }
+
+/* What a refusal with a code is to be called. */
+struct refusal {
+    DWORD code;
+    hf_status status;
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static const struct refusal of_memory[] = {
+    {ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
+    {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
+    {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
+};
+
+static const struct refusal of_files[] = {
+    {ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
+    {ERROR_OUTOFMEMORY, HF_NO_MEMORY},
+    {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
+    {ERROR_NONPAGED_SYSTEM_RESOURCES, HF_NO_MEMORY},
+    {ERROR_PAGED_SYSTEM_RESOURCES, HF_NO_MEMORY},
+    {ERROR_WORKING_SET_QUOTA, HF_NO_MEMORY},
+    {ERROR_PAGEFILE_QUOTA, HF_NO_MEMORY},
+    {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
+    {ERROR_NOT_ENOUGH_QUOTA, HF_NO_MEMORY},
+    {ERROR_DISK_FULL, HF_NO_SPACE},
+    {ERROR_HANDLE_DISK_FULL, HF_NO_SPACE},
+    {ERROR_DISK_QUOTA_EXCEEDED, HF_NO_SPACE},
+    {ERROR_FILE_TOO_LARGE, HF_NO_SPACE},
+    {ERROR_ACCESS_DENIED, HF_IO},
+    {ERROR_SHARING_VIOLATION, HF_IO},
+    {ERROR_LOCK_VIOLATION, HF_IO},
+    {ERROR_USER_MAPPED_FILE, HF_IO},
+    {ERROR_WRITE_PROTECT, HF_IO},
+    {ERROR_FILE_INVALID, HF_IO},
+    {ERROR_TOO_MANY_OPEN_FILES, HF_IO},
+    {ERROR_NETNAME_DELETED, HF_IO},
+    {ERROR_INVALID_ADDRESS, HF_IO},
+};
+
+/* What some functions alone can mean by a refusal, with any code or with some; else its status. */
+static hf_status status_in(const char *function, const struct refusal *with) {
+    static const struct {
+        const char *function;
+        hf_status status;
+    } meanings[] = {{"NtQuerySection", HF_UNSUPPORTED},
+                    {"NtQueryObject", HF_INVALID},
+                    {"MultiByteToWideChar", HF_IO},
+                    {"VirtualAlloc", HF_NO_MEMORY}};
+    for (size_t i = 0; i < COUNT_OF(meanings); i++)
+        if (strcmp(function, meanings[i].function) == 0) return meanings[i].status;
+    bool sets_end = strcmp(function, "SetFileInformationByHandle") == 0;
+    return sets_end && is_too_long(with->code) ? HF_NO_SPACE : with->status;
+}
+
+/* The two that are no functions of Win32 have statuses of the kernel's instead of codes. */
+static DWORD code_in(const char *function, const struct refusal *with) {
+    return strcmp(function, "NtQuerySection") == 0  ? 0
+           : strcmp(function, "NtQueryObject") == 0 ? ERROR_ACCESS_DENIED
+                                                    : with->code;
+}
+
+/* ----------------------------------------------------------------- steps, drawn ------------- */
+
+static const struct refusal *refusal;
+static bool step_from_then_on;
+
+static bool failed_in(const char *function) { return strcmp(faults.failed, function) == 0; }
+
+static void expect_refusal(hf_status status) {
+    CHECK_STATUS(status_in(faults.failed, refusal), status);
+    CHECK_EQUAL(code_in(faults.failed, refusal), hf_last_error().os_code);
+}
+
+/* As it was, or in the pieces of an undo that was refused as well. */
+static void expect_undone(const struct drawn *drawn, struct scene *scene) {
+    struct drawn rest = *drawn;
+    if (strcmp(hf_last_error().call, HF_UNDO_REFUSED) == 0) {
+        CHECK(step_from_then_on && drawn->has_refused);
+        scene_expect(scene, &drawn->refused);
+        rest.step = drawn->step == &step_place ? &step_commit : &step_map;
+    } else {
+        CHECK(strcmp(hf_last_error().call, faults.failed) == 0);
+        scene_expect(scene, &drawn->before);
+    }
+    CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
+}
+
+static bool meets_failure(const struct drawn *drawn, size_t nth) {
+    struct held before = held_now();
+    struct scene scene;
+    size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
+                               refusal->code, step_from_then_on);
+    scene_open(&scene, hf_backend_native(), NULL, &drawn->before);
+    fail_nth(NULL, nth, step_from_then_on, refusal->code);
+    hf_status status = drawn_run(drawn, &scene);
+    fail_no_more();
+    CHECK((status == HF_OK) == (faults.failures == 0));
+    if (status != HF_OK) {
+        expect_refusal(status);
+        expect_undone(drawn, &scene);
+    }
+    scene_expect(&scene, &drawn->after);
+    scene_close(&scene);
+    expect_held(before);
+    check_leave(outer);
+    return faults.failures > 0;
+}
+
+static void fail_each_call(const struct drawn *drawn) {
+    size_t nth = 1;
+    while (meets_failure(drawn, nth)) nth++;
+    CHECK(nth > 1);
+}
+
+static void fail_with_each(const struct refusal *refusals, size_t count, const struct step *step,
+                           const char *drawing) {
+    for (size_t i = 0; i < 2 * count; i++) {
+        refusal = &refusals[i / 2];
+        step_from_then_on = i % 2 == 1;
+        drawing_each(step, drawing, fail_each_call);
+    }
+}
+
+#define FAIL_WITH_EACH(refusals, step, drawing) \
+    fail_with_each(refusals, COUNT_OF(refusals), step, drawing)
+
+static void a_refused_split_leaves_one_placeholder(void) {
+    if (!scene_needs_views()) return;
+    FAIL_WITH_EACH(of_memory, &step_split,
+                   "p p p     p p p     c|p p p|v\n"
+                   "-           -           ---  \n"
+                   "p|p p     p|p|p     c|p|p p|v\n");
+}
+
+static void a_refused_coalesce_leaves_the_pieces(void) {
+    if (!scene_needs_views()) return;
+    FAIL_WITH_EACH(of_memory, &step_coalesce,
+                   "p|p     p|p p|p     c|p|p|v\n"
+                   "---     -------       ---  \n"
+                   "p p     p p p p     c|p p|v\n");
+}
+
+static void a_refused_commit_leaves_a_placeholder(void) {
+    if (!scene_needs_views()) return;
+    FAIL_WITH_EACH(of_memory, &step_commit,
+                   "p p     c|p p|c     v|p|v\n"
+                   "---       ---         -  \n"
+                   "c c     c|c c|c     v|c|v\n");
+    FAIL_WITH_EACH(of_memory, &step_place,
+                   "p p     p p p     c|p p p|v\n"
+                   "---     ---           -    \n"
+                   "c c     c c|p     c|p|c|p|v\n"
+                   "p p     p p|p     c|p|p|p|v\n");
+}
+
+static void a_refused_decommit_leaves_it_committed(void) {
+    if (!scene_needs_views()) return;
+    static const struct refusal of_decommit[] = {{ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
+                                                 {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
+                                                 {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
+                                                 {ERROR_INVALID_PARAMETER, HF_UNSUPPORTED},
+                                                 {ERROR_INVALID_ADDRESS, HF_UNSUPPORTED}};
+    FAIL_WITH_EACH(of_decommit, &step_decommit,
+                   "c c     c c c     c c c     p|c c c|p\n"
+                   "---     -           -         ---    \n"
+                   "p p     p|c c     c|p|c     p|p p|c|p\n");
+}
+
+static void a_refused_map_leaves_a_placeholder(void) {
+    if (!scene_needs_views()) return;
+    FAIL_WITH_EACH(of_files, &step_map,
+                   "p p     c|p p|v\n"
+                   "---       ---  \n"
+                   "v v     c|v v|v\n");
+    FAIL_WITH_EACH(of_memory, &step_place_file,
+                   "p p     p p p     c|p p p|v\n"
+                   "---     ---           -    \n"
+                   "v v     v v|p     c|p|v|p|v\n"
+                   "p p     p p|p     c|p|p|p|v\n");
+}
+
+static void a_refused_unmap_leaves_a_view(void) {
+    if (!scene_needs_views()) return;
+    FAIL_WITH_EACH(of_memory, &step_unmap,
+                   "v v     c|r r|c     p|w|p\n"
+                   "---       ---         -  \n"
+                   "p p     c|p p|c     p|p|p\n");
+}
+
+/* ------------------------------------------------------------- views of a file -------------- */
+
+static hf_report report;
+
+static HANDLE open_plain(DWORD rights, DWORD how) {
+    HANDLE handle = CreateFileA(path, rights, SHARE_ALL, NULL, how, FILE_ATTRIBUTE_NORMAL, NULL);
+    CHECK(handle != INVALID_HANDLE_VALUE);
+    return handle;
+}
+
+/* Three pages, the last of which is not full. */
+static const DWORD file_size = 10000;
+
+static void write_file(void) {
+    DWORD written;
+    HANDLE handle = open_plain(GENERIC_WRITE, CREATE_ALWAYS);
+    for (DWORD i = 0; i < file_size; i++)
+        CHECK(WriteFile(handle, "x", 1, &written, NULL) && written == 1);
+    CloseHandle(handle);
+}
+
+static uint64_t length_of_file(void) {
+    LARGE_INTEGER length;
+    HANDLE handle = open_plain(GENERIC_READ, OPEN_EXISTING);
+    CHECK(GetFileSizeEx(handle, &length));
+    CloseHandle(handle);
+    return (uint64_t)length.QuadPart;
+}
+
+static bool view_meets_failure(hf_space *space, hf_file *file, hf_access access, size_t nth) {
+    hf_region region;
+    struct held before = held_now();
+    fail_nth(NULL, nth, false, refusal->code);
+    hf_status status = hf_space_map(space, 0, 2 * page(), file, page(), access);
+    fail_no_more();
+    CHECK(hf_space_find(space, 0, &region) && region.size == 2 * page());
+    CHECK_EQUAL(status == HF_OK ? HF_VIEW : HF_PLACEHOLDER, region.kind);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    if (status == HF_OK) {
+        CHECK(hf_space_base(space)[file_size - page() - 1] == 'x');
+        CHECK_STATUS(HF_OK, hf_space_unmap(space, 0, 2 * page()));
+    } else {
+        expect_refusal(status);
+        CHECK(strcmp(hf_last_error().call, faults.failed) == 0);
+    }
+    expect_held(before);
+    CHECK_EQUAL(file_size, length_of_file());
+    return faults.failures > 0;
+}
+
+static void a_refused_view_of_a_file_leaves_nothing_behind(void) {
+    if (!scene_needs_views()) return;
+    static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+    hf_space *space;
+    hf_file *file;
+    write_file();
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * page(), NULL));
+    CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_WRITE, NULL));
+    for (size_t i = 0; i < 3 * COUNT_OF(of_files); i++) {
+        size_t nth = 1;
+        refusal = &of_files[i / 3];
+        size_t outer = check_enter("code %lu, access %d", refusal->code, (int)accesses[i % 3]);
+        while (view_meets_failure(space, file, accesses[i % 3], nth)) nth++;
+        CHECK_EQUAL(4, nth); /* its length, a section, the view */
+        check_leave(outer);
+    }
+    hf_space_close(space);
+    hf_file_close(file);
+    DeleteFileA(path);
+}
+
+/* ----------------------------------------------------------------------- files -------------- */
+
+static HANDLE plain; /* to take handles from */
+
+static hf_status open_existing(intptr_t *file, uint64_t *size) {
+    return file_open(NULL, path, HF_READ_WRITE, file, size, &report);
+}
+static hf_status take_handle(intptr_t *file, uint64_t *size) {
+    return file_duplicate(NULL, (intptr_t)plain, HF_READ_WRITE, file, size, &report);
+}
+static hf_status create_new(intptr_t *file, uint64_t *size) {
+    DeleteFileA(path);
+    *size = file_size;
+    return file_create(NULL, path, *size, file, &report);
+}
+static hf_status create_shared(intptr_t *file, uint64_t *size) {
+    *size = file_size;
+    return file_create_shared(NULL, *size, file, &report);
+}
+
+typedef hf_status way_to_file(intptr_t *, uint64_t *);
+
+static bool file_meets_failure(way_to_file *way, size_t nth) {
+    struct held before = held_now();
+    const intptr_t untouched = (intptr_t)&before;
+    intptr_t file = untouched;
+    uint64_t size;
+    fail_nth(NULL, nth, false, refusal->code);
+    hf_status status = way(&file, &size);
+    fail_no_more();
+    if (status == HF_OK) {
+        CHECK_EQUAL(file_size, size);
+        file_close(NULL, file);
+    } else {
+        bool shared = way == create_shared; /* which only memory can be wanting for */
+        CHECK_STATUS(shared ? HF_NO_MEMORY : status_in(faults.failed, refusal), status);
+        CHECK_EQUAL(code_in(faults.failed, refusal), report.os_code);
+        CHECK(strcmp(faults.failed, report.call) == 0);
+        CHECK(file == untouched);
+        CHECK(way != create_new || GetFileAttributesA(path) == INVALID_FILE_ATTRIBUTES);
+    }
+    expect_held(before);
+    return faults.failures > 0;
+}
+
+static void fail_each_call_of(way_to_file *way, size_t calls) {
+    for (size_t i = 0; i < COUNT_OF(of_files); i++) {
+        size_t nth = 1;
+        refusal = &of_files[i];
+        size_t outer = check_enter("code %lu", refusal->code);
+        while (file_meets_failure(way, nth)) nth++;
+        CHECK_EQUAL(calls, nth - 1);
+        check_leave(outer);
+    }
+}
+
+static void a_refused_file_leaves_nothing_behind(void) {
+    write_file();
+    fail_each_call_of(open_existing, 4); /* room for the path, the path, the file, its length */
+    fail_each_call_of(create_shared, 1);
+    plain = open_plain(GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING);
+    fail_each_call_of(take_handle, 3); /* a copy, its length, its rights */
+    HANDLE file = plain;
+    plain = CreateFileMappingA(file, NULL, PAGE_READWRITE, 0, 0, NULL);
+    CHECK(plain != NULL && CloseHandle(file));
+    fail_each_call_of(take_handle, 3);
+    CloseHandle(plain);
+    fail_each_call_of(create_new, 4);
+    DeleteFileA(path);
+}
+
+static void a_code_of_no_handle_is_invalid(void) {
+    intptr_t file;
+    uint64_t size;
+    write_file();
+    plain = open_plain(GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING);
+    fail_nth("DuplicateHandle", 1, false, ERROR_INVALID_HANDLE);
+    CHECK_STATUS(HF_INVALID, take_handle(&file, &size));
+    CHECK_EQUAL(ERROR_INVALID_HANDLE, report.os_code);
+    fail_no_more();
+    CloseHandle(plain);
+    DeleteFileA(path);
+}
+
+/* A size that the file system does not count so far, however it calls that. */
+static void a_file_too_long_is_want_of_space(void) {
+    static const DWORD codes[] = {ERROR_INVALID_PARAMETER, ERROR_FILE_TOO_LARGE, ERROR_DISK_FULL};
+    intptr_t file;
+    uint64_t size;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        fail_nth("SetFileInformationByHandle", 1, false, codes[i]);
+        CHECK_STATUS(HF_NO_SPACE, create_new(&file, &size));
+        CHECK_EQUAL(codes[i], report.os_code);
+        CHECK(GetFileAttributesA(path) == INVALID_FILE_ATTRIBUTES);
+    }
+    fail_no_more();
+    CHECK_STATUS(HF_NO_SPACE, file_create(NULL, path, (uint64_t)1 << 63, &file, &report));
+    CHECK(GetFileAttributesA(path) == INVALID_FILE_ATTRIBUTES);
+}
+
+/* The blocks of a compressed file are allocated as it is written: too late to be refused. */
+static void a_new_file_is_not_compressed(void) {
+    intptr_t file;
+    uint64_t size;
+    faults = (struct faults){0};
+    CHECK_STATUS(HF_OK, create_new(&file, &size));
+    CHECK_EQUAL(1, faults.stay_uncompressed);
+    file_close(NULL, file);
+    DeleteFileA(path);
+}
+
+/* ------------------------------------------------------------- whole scenarios -------------- */
+
+/* A view of each kind, a decommitted middle, and everything one placeholder again. */
+static hf_status live_in_space(hf_space *space, hf_file *file, hf_file *shared) {
+    size_t g = page();
+    hf_status status = hf_space_place(space, 0, 8 * g);
+    if (status == HF_OK) status = hf_space_decommit(space, 3 * g, 2 * g);
+    if (status == HF_OK) status = hf_space_place_file(space, 4 * g, g, shared, 0, HF_READ_WRITE);
+    if (status == HF_OK) status = hf_space_place_file(space, 9 * g, g, file, 2 * g, HF_READ_ONLY);
+    if (status == HF_OK)
+        status = hf_space_place_file(space, 12 * g, g, file, 2 * g, HF_COPY_ON_WRITE);
+    if (status == HF_OK) status = hf_space_unmap(space, 9 * g, g);
+    return status == HF_OK ? hf_space_clear(space, 0, 16 * g) : status;
+}
+
+static hf_status space_scenario(void) {
+    hf_space *space = NULL;
+    hf_file *file = NULL, *shared = NULL;
+    DeleteFileA(path);
+    hf_status status = hf_space_open(&space, 16 * page(), NULL);
+    if (status == HF_OK) status = hf_file_create(&file, path, file_size, NULL);
+    if (status == HF_OK) status = hf_file_create_shared(&shared, page(), NULL);
+    if (status == HF_OK) status = live_in_space(space, file, shared);
+    fail_no_more();
+    if (space) CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_file_close(file);
+    hf_file_close(shared);
+    hf_space_close(space);
+    return status;
+}
+
+/* Each block is full of its own number, whatever was refused on the way. */
+static hf_status arena_scenario(void) {
+    enum { BLOCKS = 40, SIZE = 300000 };
+    hf_arena arena;
+    char *blocks[BLOCKS];
+    hf_arena_options options = {.reserve = (size_t)1 << 26, .least_reserve = (size_t)1 << 26};
+    hf_status status = hf_arena_open(&arena, &options);
+    for (int i = 0; i < BLOCKS && status == HF_OK; i++) {
+        blocks[i] = hf_alloc(&arena, SIZE, 16);
+        if (blocks[i] == NULL) status = hf_last_error().status;
+        if (blocks[i]) memset(blocks[i], i, SIZE);
+        for (int j = 0; j <= i && status == HF_OK; j++) CHECK(blocks[j][SIZE - 1] == j);
+    }
+    if (status == HF_OK) status = hf_rewind(&arena, SIZE);
+    if (status == HF_OK) status = hf_trim(&arena, SIZE + 5);
+    if (status == HF_OK) CHECK(blocks[0][SIZE - 1] == 0);
+    if (status == HF_OK) status = hf_reset(&arena);
+    if (status == HF_OK) status = hf_trim(&arena, 0);
+    fail_no_more();
+    hf_arena_close(&arena);
+    return status;
+}
+
+static bool scenario_meets_failure(hf_status (*scenario)(void), size_t nth, bool from_then_on) {
+    struct held before = held_now();
+    size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
+                               refusal->code, from_then_on);
+    fail_nth(NULL, nth, from_then_on, refusal->code);
+    hf_status status = scenario();
+    bool forgives = scenario == arena_scenario; /* a large step that is refused is made smaller */
+    CHECK(faults.failures == 0 ? status == HF_OK : forgives || status != HF_OK);
+    if (status != HF_OK) {
+        if (status == HF_NO_ADDRESS) /* of a reservation; else a commit */
+            CHECK(failed_in("VirtualAlloc2") || failed_in("VirtualAlloc"));
+        else
+            expect_refusal(status);
+    }
+    DeleteFileA(path);
+    expect_held(before);
+    check_leave(outer);
+    return faults.failures > 0;
+}
+
+static size_t fail_each_call_in(hf_status (*scenario)(void), bool from_then_on) {
+    size_t nth = 1;
+    CHECK_STATUS(HF_OK, scenario()); /* what the system takes once and for ever, it takes here */
+    while (scenario_meets_failure(scenario, nth, from_then_on)) nth++;
+    return nth - 1;
+}
+
+static void a_space_leaves_nothing_behind(void) {
+    if (!scene_needs_views()) return;
+    for (size_t i = 0; i < 2 * COUNT_OF(of_memory); i++) {
+        refusal = &of_memory[i / 2];
+        CHECK(fail_each_call_in(space_scenario, i % 2 == 1) >= 25);
+    }
+}
+
+static void an_arena_leaves_nothing_behind(void) {
+    for (size_t i = 0; i < 2 * COUNT_OF(of_memory); i++) {
+        refusal = &of_memory[i / 2];
+        CHECK(fail_each_call_in(arena_scenario, i % 2 == 1) >= 7);
+    }
+}
+
+/* ------------------------------------------- a Windows without heads and middles ------------ */
+
+/* Tails and wholes can go; anything else is refused, and all is as it was. */
+static void parts_that_cannot_go_stay(void) {
+    if (!scene_needs_views()) return;
+    static const DWORD codes[] = {ERROR_INVALID_PARAMETER, ERROR_INVALID_ADDRESS};
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        struct scene scene;
+        struct picture picture = picture_parse("p|c c c c|v", 11);
+        scene_open(&scene, hf_backend_native(), NULL, &picture);
+        size_t g = scene.granule;
+        faults = (struct faults){.refuses_parts = codes[i]};
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, g, g));
+        CHECK_EQUAL(codes[i], hf_last_error().os_code);
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, 2 * g, 2 * g));
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_clear(scene.space, 2 * g, g));
+        scene_expect(&scene, &picture);
+        CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, 4 * g, g));
+        scene_expect_text(&scene, "p|c c c|p|v");
+        CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, 2 * g, 2 * g));
+        scene_expect_text(&scene, "p|c|p p|p|v");
+        CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, g, g));
+        scene_expect_text(&scene, "p|p|p p|p|v");
+        scene_close(&scene);
+    }
+}
+
+enum { MOST_BLOCKS = 200 };
+
+/* An arena's blocks as a stack; block i is full of i + 1. */
+struct stack {
+    hf_arena arena;
+    char *blocks[MOST_BLOCKS];
+    size_t sizes[MOST_BLOCKS];
+    hf_mark marks[MOST_BLOCKS];
+    size_t count;
+};
+
+static void push(struct stack *stack, size_t size) {
+    size_t i = stack->count++;
+    stack->marks[i] = hf_get_mark(&stack->arena);
+    stack->sizes[i] = size;
+    stack->blocks[i] = hf_alloc(&stack->arena, size, 16);
+    CHECK(stack->blocks[i] != NULL);
+    memset(stack->blocks[i], (int)i + 1, size);
+}
+
+static void pop_to(struct stack *stack, size_t count) {
+    CHECK_STATUS(HF_OK, hf_rewind(&stack->arena, stack->marks[count]));
+    stack->count = count;
+}
+
+static void expect_blocks(const struct stack *stack) {
+    for (size_t i = 0; i < stack->count; i++) {
+        CHECK_EQUAL((unsigned char)(i + 1), (unsigned char)stack->blocks[i][0]);
+        CHECK(memcmp(stack->blocks[i], stack->blocks[i] + 1, stack->sizes[i] - 1) == 0);
+    }
+}
+
+/* The arena gives back from the top alone, so it never asks for what is not there. */
+static void an_arena_needs_tails_alone(void) {
+    if (!scene_needs_views()) return;
+    static struct stack stack;
+    struct random random = {1};
+    CHECK_STATUS(HF_OK, hf_arena_open(&stack.arena, NULL));
+    faults = (struct faults){.refuses_parts = ERROR_INVALID_PARAMETER};
+    for (int i = 0; i < 2000; i++) {
+        size_t what = random_below(&random, 10);
+        if (what < 6 && stack.count < MOST_BLOCKS)
+            push(&stack, 2 + random_below(&random, i % 100 == 0 ? 3000000 : 30000));
+        else if (what < 8 && stack.count > 0)
+            pop_to(&stack, random_below(&random, stack.count));
+        else if (what == 8)
+            CHECK_STATUS(HF_OK, hf_trim(&stack.arena, random_below(&random, 4000000)));
+        else if (i % 50 == 0) {
+            CHECK_STATUS(HF_OK, hf_reset(&stack.arena));
+            stack.count = 0;
+        }
+        if (i % 20 == 0) expect_blocks(&stack);
+    }
+    CHECK_STATUS(HF_OK, hf_trim(&stack.arena, 0));
+    hf_arena_close(&stack.arena);
+    faults = (struct faults){0};
+}
+
+/* What asks for a middle is the debugging option: it says that it cannot be, and harms nothing. */
+static void faults_after_rewind_need_middles(void) {
+    if (!scene_needs_views()) return;
+    hf_arena arena;
+    hf_arena_options options = {.fault_after_rewind = true};
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
+    char *kept = hf_alloc(&arena, 100, 16);
+    hf_mark mark = hf_get_mark(&arena);
+    memset(kept, 1, 100);
+    CHECK(hf_alloc(&arena, 5 * page(), 16) != NULL);
+    faults = (struct faults){.refuses_parts = ERROR_INVALID_PARAMETER};
+    CHECK_STATUS(HF_UNSUPPORTED, hf_rewind(&arena, mark));
+    CHECK_EQUAL(ERROR_INVALID_PARAMETER, hf_last_error().os_code);
+    char *next = hf_alloc(&arena, 300000, 16);
+    CHECK(next != NULL);
+    memset(next, 2, 300000);
+    CHECK(kept[99] == 1);
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    hf_arena_close(&arena);
+    faults = (struct faults){0};
+}
+
+/* -------------------------------------------------- a Windows without placeholders ---------- */
+
+static bool has_placeholders_now(struct faults how) {
+    faults = how;
+    look_all_up(NULL, NULL, NULL);
+    bool has = hf_backend_native() == &with_placeholders;
+    CHECK(has || hf_backend_native() == hf_backend_before_placeholders());
+    faults = (struct faults){0};
+    look_all_up(NULL, NULL, NULL);
+    return has;
+}
+
+/* A refusal for want of something else proves nothing. */
+static void placeholders_are_tried(void) {
+    if (!scene_needs_views()) return;
+    static const char *const missing[] = {"kernelbase.dll", "VirtualAlloc2", "MapViewOfFile3",
+                                          "UnmapViewOfFile2"};
+    struct held before = held_now();
+    CHECK(has_placeholders_now((struct faults){0}));
+    for (size_t i = 0; i < COUNT_OF(missing); i++)
+        CHECK(!has_placeholders_now((struct faults){.missing = missing[i]}));
+    CHECK(!has_placeholders_now((struct faults){.refuses_placeholders = ERROR_INVALID_PARAMETER}));
+    CHECK(has_placeholders_now((struct faults){.refuses_placeholders = ERROR_NOT_ENOUGH_MEMORY}));
+    CHECK(has_placeholders_now((struct faults){.refuses_placeholders = ERROR_COMMITMENT_LIMIT}));
+    expect_held(before);
+}
+
+/* As in a process that was linked for 2 GiB. */
+static void a_limit_on_addresses_is_a_wish(void) {
+    if (!scene_needs_views()) return;
+    hf_space *space;
+    CHECK(has_placeholders_now((struct faults){.refuses_limits = true}));
+    faults.refuses_limits = true;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 3 * page(), NULL));
+    faults.refuses_limits = false;
+    CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_BASE_ALIGNMENT);
+    CHECK_STATUS(HF_OK, hf_space_place(space, page(), page()));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(a_refused_split_leaves_one_placeholder), TEST(a_refused_coalesce_leaves_the_pieces),
+           TEST(a_refused_commit_leaves_a_placeholder),
+           TEST(a_refused_decommit_leaves_it_committed), TEST(a_refused_map_leaves_a_placeholder),
+           TEST(a_refused_unmap_leaves_a_view),
+           TEST(a_refused_view_of_a_file_leaves_nothing_behind),
+           TEST(a_refused_file_leaves_nothing_behind), TEST(a_code_of_no_handle_is_invalid),
+           TEST(a_file_too_long_is_want_of_space), TEST(a_new_file_is_not_compressed),
+           TEST(a_space_leaves_nothing_behind), TEST(an_arena_leaves_nothing_behind),
+           TEST(parts_that_cannot_go_stay), TEST(an_arena_needs_tails_alone),
+           TEST(faults_after_rewind_need_middles), TEST(placeholders_are_tried),
+           TEST(a_limit_on_addresses_is_a_wish))

@@ -1,0 +1,4 @@
+# What only Windows has: its backend's failures, and how it was before placeholders.
+
+# Includes the backend's source, which it needs in the same build as the library's.
+holdfast_test(test_windows_failures test_windows_failures.c scene.c probe.c LABELS space)
