@@ -7,7 +7,7 @@
  *
  * What holds between any two calls:
  *      base <= pos <= limit <= base + reserved
- *      [base, limit) is committed
+ *      [base, limit) is committed, or views of files: see image.c and append.c
  *      [max(pos, dirty line), limit) is zero
  *      [limit, base + reserved) is one placeholder, unless the system refused to undo a step; then
  *      the next growth or trim mends it
@@ -34,38 +34,7 @@
 
 #define HUGE_PAGE MIB(2)
 
-#if SIZE_MAX > UINT32_MAX
-#define DEFAULT_RESERVE ((size_t)64 << 30)
-#else
-#define DEFAULT_RESERVE MIB(256)
-#endif
-#define DEFAULT_LEAST MIB(1)
-
-/* Scopes to this depth are known by number; of those within them, the depth alone. */
-#define SCOPES_KNOWN ((size_t)64)
-
-typedef struct arena_core {
-    struct hf_arena_state shown; /* first: base, for the header */
-    hf_space *space;
-    const hf_backend *backend;
-    hf_arena_options options;
-    size_t granule, reserved;
-    size_t small_end; /* up to this offset growth is in small steps */
-    size_t huge_from; /* from this offset on the placeholder is advised */
-    size_t limit;     /* offset; the header's may be lower */
-    size_t peeked;    /* offset to which hf_top has shown bytes, in a checked process */
-    size_t faulting;  /* fault_after_rewind: offset below which pos never goes again */
-    size_t dirty, peak, recent_peak, keep;
-    size_t depth, last_scope;        /* open scopes, and the number of the newest */
-    size_t scopes[SCOPES_KNOWN + 1]; /* by depth, from 1 on */
-    size_t growths;
-    size_t own_calls; /* system calls for this record's pages */
-    bool checked;
-} arena_core;
-
-static arena_core *core_of(const hf_arena *arena) { return (arena_core *)(void *)arena->state; }
-
-static char *at(const arena_core *core, size_t offset) { return core->shown.base + offset; }
+static char *at(const hf_arena_core *core, size_t offset) { return core->shown.base + offset; }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
@@ -77,10 +46,10 @@ static size_t clamp(size_t value, size_t low, size_t high) {
 
 static size_t used(const hf_arena *arena) { return hf_get_mark(arena); }
 
-static void set_pos(hf_arena *arena, size_t offset) {
-    const arena_core *core = core_of(arena);
+void hf_arena_set_pos(hf_arena *arena, size_t offset) {
+    const hf_arena_core *core = hf_core_of(arena);
     arena->pos = at(core, offset);
-    arena->limit = core->checked ? arena->pos : at(core, core->limit);
+    arena->limit = core->checked || hf_is_frozen(core) ? arena->pos : at(core, core->limit);
 }
 
 /* ---------------------------------------------------------------- failing ---------------- */
@@ -94,8 +63,8 @@ static hf_status settle(hf_status status, hf_error before) {
 /* Tells the program of a failure that is noted already. True: try again. */
 static bool ask_program(hf_arena *arena, size_t size) {
     hf_error error = hf_last_error();
-    if (arena->state == NULL || core_of(arena)->options.on_failure == NULL) return false;
-    const hf_arena_options *options = &core_of(arena)->options;
+    if (arena->state == NULL || hf_core_of(arena)->options.on_failure == NULL) return false;
+    const hf_arena_options *options = &hf_core_of(arena)->options;
     bool again = options->on_failure(arena, error.status, size, options->user);
     hf_fail_again(error); /* the callback's own calls may have failed too */
     return again && arena->state != NULL;
@@ -109,14 +78,14 @@ void *hf_arena_fail(hf_arena *arena, const char *call, size_t size) {
 
 /* ---------------------------------------------------------------- growing ---------------- */
 
-static size_t align_end(const arena_core *core, size_t offset) {
+static size_t align_end(const hf_arena_core *core, size_t offset) {
     size_t short_of = (0 - (uintptr_t)at(core, offset)) & (HUGE_PAGE - 1);
     return offset + short_of;
 }
 
 /* Where the next step ends: small steps first, so that a small arena stays small; then half of
  * what is committed, between 2 and 64 MiB, ending at a huge page. */
-static size_t step_end(const arena_core *core, size_t needed) {
+static size_t step_end(const hf_arena_core *core, size_t needed) {
     size_t half = core->limit / 2, end;
     if (needed <= core->small_end) {
         end = larger(needed, core->limit + clamp(half, KIB(64), MIB(2)));
@@ -128,7 +97,7 @@ static size_t step_end(const arena_core *core, size_t needed) {
 }
 
 /* Behind limit lies more than one placeholder when an undo was refused: make it one again. */
-static hf_status tidy(arena_core *core) {
+static hf_status tidy(hf_arena_core *core) {
     size_t size = core->reserved - core->limit;
     hf_region behind = {0};
     if (size == 0) return HF_OK;
@@ -137,14 +106,22 @@ static hf_status tidy(arena_core *core) {
     return hf_space_clear(core->space, core->limit, size);
 }
 
-static hf_status place(arena_core *core, size_t size) {
-    hf_status status = hf_space_place(core->space, core->limit, size);
+hf_status hf_arena_place_tidily(hf_arena_core *core, size_t size, hf_arena_step *step) {
+    hf_status status = step(core, size);
     if (status != HF_STATE) return status;
     status = tidy(core);
-    return status == HF_OK ? hf_space_place(core->space, core->limit, size) : status;
+    return status == HF_OK ? step(core, size) : status;
 }
 
-static hf_status populate(arena_core *core, size_t size) {
+static hf_status place_once(hf_arena_core *core, size_t size) {
+    return hf_space_place(core->space, core->limit, size);
+}
+
+static hf_status place(hf_arena_core *core, size_t size) {
+    return hf_arena_place_tidily(core, size, place_once);
+}
+
+static hf_status populate(hf_arena_core *core, size_t size) {
     hf_status status = hf_space_advise(core->space, core->limit, size, HF_ADVISE_POPULATE);
     if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
     hf_error error = hf_last_error();
@@ -152,10 +129,11 @@ static hf_status populate(arena_core *core, size_t size) {
     return hf_fail_again(error);
 }
 
-static hf_status commit_to(arena_core *core, size_t end) {
+static hf_status commit_to(hf_arena_core *core, size_t end) {
     size_t size = end - core->limit;
-    hf_status status = place(core, size);
-    if (status == HF_OK && core->options.populate) status = populate(core, size);
+    hf_status status = core->place(core, size);
+    if (status == HF_OK && core->options.populate && !core->is_persistent)
+        status = populate(core, size);
     if (status != HF_OK) return status;
     if (core->checked) hf_mark_free(at(core, core->limit), size);
     core->limit = end;
@@ -164,7 +142,7 @@ static hf_status commit_to(arena_core *core, size_t end) {
 }
 
 /* Commits up to `needed` at least; where a whole step is refused, exactly what is needed. */
-static hf_status grow(arena_core *core, size_t needed) {
+static hf_status grow(hf_arena_core *core, size_t needed) {
     if (needed <= core->limit) return HF_OK;
     hf_error before = hf_last_error();
     size_t end = step_end(core, needed), exact = hf_round_up(needed, core->granule);
@@ -174,7 +152,7 @@ static hf_status grow(arena_core *core, size_t needed) {
 }
 
 /* Makes sure of `size` bytes behind `from`, an offset of at most what is reserved. */
-static hf_status make_room(arena_core *core, size_t from, size_t size) {
+static hf_status make_room(hf_arena_core *core, size_t from, size_t size) {
     if (size > core->reserved - from) return hf_fail(HF_RESERVE_FULL, "hf_alloc", from, size);
     return grow(core, from + size);
 }
@@ -182,13 +160,13 @@ static hf_status make_room(arena_core *core, size_t from, size_t size) {
 /* -------------------------------------------------------------- marking ------------------ */
 
 /* What a block of `size` bytes takes: in a checked process with a red zone behind it. */
-static size_t footprint(const arena_core *core, size_t size) {
+static size_t footprint(const hf_arena_core *core, size_t size) {
     if (!core->checked || size > SIZE_MAX - 2 * HF_RED_ZONE) return size;
     return hf_round_up(size, HF_MARKING_ALIGNMENT) + HF_RED_ZONE;
 }
 
 /* Bytes that hf_top has shown keep what was written there; the others become undefined. */
-static void mark_block(arena_core *core, size_t block, size_t size) {
+static void mark_block(hf_arena_core *core, size_t block, size_t size) {
     if (!core->checked) return;
     size_t end = block + size, shown = larger(core->peeked, block);
     if (end > shown)
@@ -205,7 +183,7 @@ static bool is_alignment(size_t align) {
 }
 
 static void *take(hf_arena *arena, size_t size, size_t align) {
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     if (core->checked) align = larger(align, HF_MARKING_ALIGNMENT);
     size_t pad = (0 - (uintptr_t)arena->pos) & (align - 1);
     size_t room = core->reserved - used(arena), bytes = footprint(core, size);
@@ -216,7 +194,7 @@ static void *take(hf_arena *arena, size_t size, size_t align) {
     size_t block = used(arena) + pad;
     if (grow(core, block + bytes) != HF_OK) return NULL;
     mark_block(core, block, size);
-    set_pos(arena, block + bytes);
+    hf_arena_set_pos(arena, block + bytes);
     return at(core, block);
 }
 
@@ -232,7 +210,7 @@ void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
 }
 
 /* Bytes above the dirty line are zero already. */
-static void clear_bytes(const arena_core *core, char *bytes, size_t size) {
+static void clear_bytes(const hf_arena_core *core, char *bytes, size_t size) {
     size_t offset = (size_t)(bytes - core->shown.base);
     if (core->checked) hf_mark_defined(bytes, size);
     if (offset < core->dirty) memset(bytes, 0, smaller(size, core->dirty - offset));
@@ -240,7 +218,7 @@ static void clear_bytes(const arena_core *core, char *bytes, size_t size) {
 
 void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align) {
     char *block = hf_alloc(arena, size, align);
-    if (block) clear_bytes(core_of(arena), block, size);
+    if (block) clear_bytes(hf_core_of(arena), block, size);
     return block;
 }
 
@@ -256,12 +234,15 @@ static bool is_block(const hf_arena *arena, const void *block, size_t size) {
     return offset <= used(arena) && size <= used(arena) - offset;
 }
 
+/* What ends in a view can't be made smaller, or larger within it. */
 static bool is_last(const hf_arena *arena, size_t block, size_t size) {
-    return block + footprint(core_of(arena), size) == used(arena);
+    const hf_arena_core *core = hf_core_of(arena);
+    size_t end = block + footprint(core, size);
+    return end == used(arena) && end > core->fixed;
 }
 
 static void note_highest(hf_arena *arena) {
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     size_t highest = used(arena);
     core->dirty = larger(core->dirty, highest);
     core->peak = larger(core->peak, highest);
@@ -269,24 +250,24 @@ static void note_highest(hf_arena *arena) {
 }
 
 static void shrink_last(hf_arena *arena, size_t block, size_t new_size) {
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     note_highest(arena);
     if (core->checked) {
         size_t end = block + new_size;
         hf_mark_free(at(core, end), larger(used(arena), core->peeked) - end);
         core->peeked = 0;
     }
-    set_pos(arena, block + footprint(core, new_size));
+    hf_arena_set_pos(arena, block + footprint(core, new_size));
 }
 
 static bool grow_last(hf_arena *arena, size_t block, size_t old_size, size_t new_size) {
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     if (make_room(core, block, footprint(core, new_size)) != HF_OK) return false;
     size_t from = block + old_size, end = block + new_size;
     size_t red_zone_end = smaller(end, used(arena));
     if (core->checked) hf_mark_used(at(core, from), red_zone_end - from);
     mark_block(core, from, end - from);
-    set_pos(arena, block + footprint(core, new_size));
+    hf_arena_set_pos(arena, block + footprint(core, new_size));
     return true;
 }
 
@@ -307,7 +288,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
 bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
     if (!hf_extend(arena, block, old_size, new_size)) return false;
     if (new_size > old_size)
-        clear_bytes(core_of(arena), (char *)block + old_size, new_size - old_size);
+        clear_bytes(hf_core_of(arena), (char *)block + old_size, new_size - old_size);
     return true;
 }
 
@@ -332,14 +313,14 @@ void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, 
 
 /* In a checked process blocks begin at a multiple of the marking alignment: so must a peek. */
 static size_t peek_begin(hf_arena *arena) {
-    const arena_core *core = core_of(arena);
+    const hf_arena_core *core = hf_core_of(arena);
     if (!core->checked) return used(arena);
     return smaller(hf_round_up(used(arena), HF_MARKING_ALIGNMENT), core->reserved);
 }
 
 /* The program may write to all that it is shown: that much is dirty now. */
 static char *show(hf_arena *arena, size_t *room) {
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     size_t red_zone = footprint(core, 0), shown = core->limit - used(arena);
     shown = shown > red_zone ? shown - red_zone : 0;
     if (core->checked) {
@@ -356,30 +337,30 @@ char *hf_top(hf_arena *arena, size_t least, size_t *room) {
     hf_error before = hf_last_error();
     hf_status status;
     do {
-        arena_core *core = core_of(arena);
+        hf_arena_core *core = hf_core_of(arena);
         status = make_room(core, peek_begin(arena), footprint(core, least));
     } while (status != HF_OK && ask_program(arena, least));
     if (settle(status, before) != HF_OK) return NULL;
-    set_pos(arena, peek_begin(arena));
+    hf_arena_set_pos(arena, peek_begin(arena));
     return show(arena, room);
 }
 
 hf_status hf_ensure(hf_arena *arena, size_t size) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_ensure", 0, size);
-    return make_room(core_of(arena), used(arena), size);
+    return make_room(hf_core_of(arena), used(arena), size);
 }
 
 /* -------------------------------------------------------------- going back --------------- */
 
-static void go_back(hf_arena *arena, size_t offset) {
-    arena_core *core = core_of(arena);
+void hf_arena_go_back(hf_arena *arena, size_t offset) {
+    hf_arena_core *core = hf_core_of(arena);
     note_highest(arena);
     if (core->checked) {
         size_t highest = larger(used(arena), core->peeked);
         hf_mark_free(at(core, offset), highest - offset);
         core->peeked = 0;
     }
-    set_pos(arena, offset);
+    hf_arena_set_pos(arena, offset);
 }
 
 /*
@@ -387,15 +368,15 @@ static void go_back(hf_arena *arena, size_t offset) {
  *      |  handed out   |mark       pos|    ->    |  handed out   |  |ppppppppp|pos
  */
 static hf_status fault_back(hf_arena *arena, size_t offset) {
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     size_t from = hf_round_up(offset, core->granule);
     size_t to = hf_round_up(used(arena), core->granule);
     if (from >= to) {
-        go_back(arena, larger(offset, core->faulting));
+        hf_arena_go_back(arena, larger(offset, core->faulting));
         return HF_OK;
     }
-    go_back(arena, offset);
-    set_pos(arena, to);
+    hf_arena_go_back(arena, offset);
+    hf_arena_set_pos(arena, to);
     core->faulting = to;
     return hf_space_clear(core->space, from, to - from);
 }
@@ -403,17 +384,18 @@ static hf_status fault_back(hf_arena *arena, size_t offset) {
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
     if (arena->state == NULL || mark > used(arena))
         return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
-    if (core_of(arena)->options.fault_after_rewind) return fault_back(arena, mark);
-    go_back(arena, mark);
+    if (mark < hf_core_of(arena)->fixed) return hf_arena_rewind_views(arena, mark);
+    if (hf_core_of(arena)->options.fault_after_rewind) return fault_back(arena, mark);
+    hf_arena_go_back(arena, mark);
     return HF_OK;
 }
 
-static hf_advice advice_of(const arena_core *core) {
+static hf_advice advice_of(const hf_arena_core *core) {
     return core->options.huge_pages == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE;
 }
 
 /* A hint: where it is refused there are more page faults, and nothing else. */
-static void advise(const arena_core *core, size_t from, size_t to) {
+static void advise(const hf_arena_core *core, size_t from, size_t to) {
     from = larger(from, core->huge_from);
     if (from >= to) return;
     hf_error before = hf_last_error();
@@ -421,9 +403,16 @@ static void advise(const arena_core *core, size_t from, size_t to) {
     hf_fail_again(before);
 }
 
+/* A view goes whole or not at all. */
+static size_t spare_view(const hf_arena_core *core, size_t keep) {
+    hf_region region;
+    if (keep >= core->limit || !hf_space_find(core->space, keep, &region)) return keep;
+    return region.kind == HF_VIEW && region.offset < keep ? region.offset + region.size : keep;
+}
+
 /* The highest region down to `keep` becomes placeholder. Where only the joining of the
  * placeholders was refused, its memory is gone all the same. */
-static hf_status release_last(arena_core *core, size_t keep) {
+static hf_status release_last(hf_arena_core *core, size_t keep) {
     hf_region region;
     hf_space_find(core->space, core->limit - 1, &region);
     size_t from = larger(region.offset, keep);
@@ -434,41 +423,42 @@ static hf_status release_last(arena_core *core, size_t keep) {
 }
 
 /* From the top, region by region: a refusal on the way leaves everything below it in order. */
-static hf_status release_beyond(hf_arena *arena, size_t keep) {
-    arena_core *core = core_of(arena);
+hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
+    hf_arena_core *core = hf_core_of(arena);
     size_t old_limit = core->limit;
     hf_status status = HF_OK;
+    keep = spare_view(core, keep);
     while (status == HF_OK && core->limit > keep) status = release_last(core, keep);
     if (status == HF_OK) status = tidy(core);
     if (core->checked) hf_mark_defined(at(core, core->limit), old_limit - core->limit);
     advise(core, core->limit, old_limit);
-    core->dirty = smaller(core->dirty, core->limit);
+    if (!core->is_persistent) core->dirty = smaller(core->dirty, core->limit);
     core->peeked = smaller(core->peeked, core->limit);
-    set_pos(arena, used(arena));
+    hf_arena_set_pos(arena, used(arena));
     return status;
 }
 
 hf_status hf_trim(hf_arena *arena, size_t keep) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_trim", 0, keep);
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     size_t kept = smaller(larger(used(arena), keep), core->limit);
-    return release_beyond(arena, hf_round_up(kept, core->granule));
+    return hf_arena_release_beyond(arena, hf_round_up(kept, core->granule));
 }
 
 /* What recent peaks needed: falls by an eighth at each reset that needed less. */
-static void update_keep(arena_core *core) {
+static void update_keep(hf_arena_core *core) {
     size_t faded = core->keep - core->keep / 8;
     core->keep = larger(larger(core->recent_peak, faded), core->options.retain);
     core->recent_peak = 0;
 }
 
-static bool is_worth_trimming(const arena_core *core) {
+static bool is_worth_trimming(const hf_arena_core *core) {
     return core->limit > core->keep && core->limit - core->keep > larger(MIB(2), core->keep / 4);
 }
 
 hf_status hf_reset(hf_arena *arena) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_reset", 0, 0);
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_rewind(arena, 0);
     core->depth = 0;
     update_keep(core);
@@ -481,22 +471,22 @@ hf_status hf_reset(hf_arena *arena) {
 /* Numbers of scopes never repeat, so that an ended one is told from a later one as deep. */
 hf_scope hf_scope_begin(hf_arena *arena) {
     if (arena->state == NULL) return (hf_scope){.arena = arena};
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
     size_t depth = ++core->depth, number = ++core->last_scope;
-    if (depth <= SCOPES_KNOWN) core->scopes[depth] = number;
+    if (depth <= HF_SCOPES_KNOWN) core->scopes[depth] = number;
     return (hf_scope){arena, used(arena), depth, number};
 }
 
 static bool is_open(const hf_scope *scope) {
     if (scope->arena == NULL || scope->arena->state == NULL) return false;
-    const arena_core *core = core_of(scope->arena);
+    const hf_arena_core *core = hf_core_of(scope->arena);
     return scope->depth > 0 && scope->depth <= core->depth &&
-           (scope->depth > SCOPES_KNOWN || core->scopes[scope->depth] == scope->number);
+           (scope->depth > HF_SCOPES_KNOWN || core->scopes[scope->depth] == scope->number);
 }
 
 hf_status hf_scope_end(hf_scope scope) {
     if (!is_open(&scope)) return hf_fail(HF_STATE, "hf_scope_end", scope.mark, 0);
-    if (scope.mark <= used(scope.arena)) core_of(scope.arena)->depth = scope.depth - 1;
+    if (scope.mark <= used(scope.arena)) hf_core_of(scope.arena)->depth = scope.depth - 1;
     return hf_rewind(scope.arena, scope.mark);
 }
 
@@ -515,7 +505,7 @@ hf_ref hf_to_ref(const hf_arena *arena, const void *pointer) {
 
 bool hf_owns(const hf_arena *arena, const void *pointer) {
     if (arena->state == NULL) return false;
-    return (uintptr_t)pointer - (uintptr_t)arena->state->base < core_of(arena)->reserved;
+    return (uintptr_t)pointer - (uintptr_t)arena->state->base < hf_core_of(arena)->reserved;
 }
 
 char *hf_arena_base(const hf_arena *arena) { return arena->state ? arena->state->base : NULL; }
@@ -524,7 +514,7 @@ char *hf_arena_base(const hf_arena *arena) { return arena->state ? arena->state-
 
 hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
     if (arena->state == NULL) return (hf_arena_stats){0};
-    const arena_core *core = core_of(arena);
+    const hf_arena_core *core = hf_core_of(arena);
     hf_space_stats space = hf_space_get_stats(core->space);
     size_t system_calls = core->own_calls;
     for (size_t step = 0; step < HF_STEPS; step++) system_calls += space.system_calls[step];
@@ -536,6 +526,7 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
         .dirty = larger(core->dirty, used(arena)),
         .growths = core->growths,
         .system_calls = system_calls,
+        .viewed = space.view_bytes,
     };
 }
 
@@ -543,18 +534,18 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
 
 static size_t or_default(size_t value, size_t otherwise) { return value ? value : otherwise; }
 
-static hf_status open_space(arena_core *core) {
+static hf_status open_space(hf_arena_core *core) {
     const hf_arena_options *options = &core->options;
     size_t most = SIZE_MAX & ~(core->granule - 1);
-    size_t reserve = or_default(options->reserve, DEFAULT_RESERVE);
-    size_t least = or_default(options->least_reserve, smaller(reserve, DEFAULT_LEAST));
+    size_t reserve = or_default(options->reserve, HF_DEFAULT_RESERVE);
+    size_t least = or_default(options->least_reserve, smaller(reserve, HF_DEFAULT_LEAST));
     reserve = reserve < most ? hf_round_up(reserve, core->granule) : most;
     least = least < most ? hf_round_up(least, core->granule) : most;
     hf_space_options wanted = {options->base, least, options->name, core->backend};
     return hf_space_open(&core->space, reserve, &wanted);
 }
 
-static void start(arena_core *core) {
+static void start(hf_arena_core *core) {
     uintptr_t base = (uintptr_t)hf_space_base(core->space);
     bool always = core->options.huge_pages == HF_HUGE_ALWAYS;
     core->shown.base = hf_space_base(core->space);
@@ -568,16 +559,17 @@ static void start(arena_core *core) {
 
 static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
     const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
-    size_t pages = hf_pages_for(backend, sizeof(arena_core));
+    size_t pages = hf_pages_for(backend, sizeof(hf_arena_core));
     hf_report report = {0};
     void *memory;
     hf_status status = backend->take_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, pages);
-    arena_core *core = memory;
+    hf_arena_core *core = memory;
     core->backend = backend;
     core->own_calls = report.system_calls;
     core->options = *options;
     core->granule = backend->granule(backend);
+    core->place = place;
     status = open_space(core);
     if (status != HF_OK) {
         backend->give_pages(backend, memory, pages);
@@ -585,7 +577,7 @@ static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
     }
     start(core);
     arena->state = &core->shown;
-    set_pos(arena, 0);
+    hf_arena_set_pos(arena, 0);
     return HF_OK;
 }
 
@@ -596,9 +588,12 @@ hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
 
 void hf_arena_close(hf_arena *arena) {
     if (arena->state == NULL) return;
-    arena_core *core = core_of(arena);
+    hf_arena_core *core = hf_core_of(arena);
+    size_t last = used(arena);
     if (core->checked) hf_mark_defined(core->shown.base, core->limit);
+    if (core->is_persistent) hf_arena_sync(arena);
     hf_space_close(core->space);
+    if (core->image) hf_arena_close_image(core, last);
     core->backend->give_pages(core->backend, core, hf_pages_for(core->backend, sizeof *core));
     *arena = (hf_arena){0};
 }

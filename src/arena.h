@@ -1,12 +1,80 @@
 /*
- * arena.h -- what the texts need of an arena, beyond the public holdfast/arena.h.
+ * arena.h -- the inside of an arena, for the files that make one: arena.c allocates and goes back,
+ * image.c keeps one in a file, append.c puts files in its middle, text.c formats into it.
  */
 #ifndef HF_ARENA_H
 #define HF_ARENA_H
 
 #include <holdfast/arena.h>
+#include <holdfast/space.h>
+
+#include "image_header.h"
+
+#if SIZE_MAX > UINT32_MAX
+#define HF_DEFAULT_RESERVE ((size_t)64 << 30)
+#else
+#define HF_DEFAULT_RESERVE ((size_t)256 << 20)
+#endif
+#define HF_DEFAULT_LEAST ((size_t)1 << 20)
+
+/* Scopes to this depth are known by number; of those within them, the depth alone. */
+#define HF_SCOPES_KNOWN ((size_t)64)
+
+typedef struct hf_arena_core hf_arena_core;
+
+struct hf_arena_core {
+    struct hf_arena_state shown; /* first: base, for the header */
+    hf_space *space;
+    const hf_backend *backend;
+    hf_arena_options options;
+    /* Makes memory of so many bytes behind limit. */
+    hf_status (*place)(hf_arena_core *, size_t size);
+    size_t granule, reserved;
+    size_t small_end; /* up to this offset growth is in small steps */
+    size_t huge_from; /* from this offset on the placeholder is advised */
+    size_t limit;     /* offset; the header's may be lower */
+    size_t peeked;    /* offset to which hf_top has shown bytes, in a checked process */
+    size_t faulting;  /* fault_after_rewind: offset below which pos never goes again */
+    size_t fixed;     /* below it lie views that take more than moving pos: see append.c */
+    size_t dirty, peak, recent_peak, keep;
+    size_t depth, last_scope;           /* open scopes, and the number of the newest */
+    size_t scopes[HF_SCOPES_KNOWN + 1]; /* by depth, from 1 on */
+    size_t growths;
+    size_t own_calls; /* system calls that are not the space's */
+    uint64_t root;    /* offset + 1; 0: none */
+    hf_file *image;   /* NULL: no image. A frozen one has no place for anything: place is NULL */
+    bool is_persistent;
+    hf_image_header record; /* of a persistent one: the newest in its file */
+    bool checked;
+};
+
+static inline hf_arena_core *hf_core_of(const hf_arena *arena) {
+    return (hf_arena_core *)(void *)arena->state;
+}
+
+static inline bool hf_is_frozen(const hf_arena_core *core) { return core->place == NULL; }
 
 /* Fails with INVALID: notes it, tells on_failure, returns NULL. No second try could help. */
 void *hf_arena_fail(hf_arena *arena, const char *call, size_t size);
+
+/* Moves pos, and limit with it where it has to lie at pos. */
+void hf_arena_set_pos(hf_arena *arena, size_t offset);
+
+/* Moves pos down, and keeps the books of what lay above. */
+void hf_arena_go_back(hf_arena *arena, size_t offset);
+
+/* Places behind limit in a placeholder that may be in pieces after a refused undo: `step` is tried
+ * again once it is one. */
+typedef hf_status hf_arena_step(hf_arena_core *, size_t size);
+hf_status hf_arena_place_tidily(hf_arena_core *core, size_t size, hf_arena_step *step);
+
+/* Makes placeholder of all from `keep` to limit, but for a view that reaches below. */
+hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
+
+/* Going back below core->fixed, in append.c: unmaps the views there, then moves pos. */
+hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
+
+/* Writes the image's record and closes its file, in image.c; the views are gone by then. */
+void hf_arena_close_image(hf_arena_core *core, size_t used);
 
 #endif

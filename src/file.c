@@ -19,7 +19,7 @@ struct hf_file {
     hf_lock lock;
 };
 
-/* What distinguishes the four ways to get a file. */
+/* What distinguishes the five ways to get a file. */
 typedef struct request {
     hf_status (*obtain)(const struct request *, hf_file *, hf_report *);
     const char *path;
@@ -67,7 +67,7 @@ static bool is_access(hf_access access) {
 
 static bool is_path(const char *path) { return path != NULL && path[0] != '\0'; }
 
-/* ---------------------------------------------------------------- four ways ------------- */
+/* ---------------------------------------------------------------- five ways ------------- */
 
 static hf_status obtain_existing(const request *wanted, hf_file *file, hf_report *report) {
     return file->backend->file_open(file->backend, wanted->path, wanted->access, &file->handle,
@@ -81,6 +81,16 @@ hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
     return open_file(
         file,
         &(request){.obtain = obtain_existing, .path = path, .access = access, .backend = backend});
+}
+
+static hf_status obtain_or_create(const request *wanted, hf_file *file, hf_report *report) {
+    return file->backend->file_open_or_create(file->backend, wanted->path, &file->handle,
+                                              &file->size, report);
+}
+
+hf_status hf_file_open_or_create(hf_file **file, const char *path, const hf_backend *backend) {
+    return open_file(file,
+                     &(request){.obtain = obtain_or_create, .path = path, .backend = backend});
 }
 
 static hf_status obtain_new(const request *wanted, hf_file *file, hf_report *report) {
@@ -117,6 +127,19 @@ hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
                                       .handle = handle,
                                       .access = access,
                                       .backend = backend});
+}
+
+/* --------------------------------------------------------------------- size ------------- */
+
+hf_status hf_file_measure(hf_file *file, hf_report *report) {
+    return file->backend->file_measure(file->backend, file->handle, &file->size, report);
+}
+
+hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report) {
+    hf_status status =
+        file->backend->file_resize(file->backend, file->handle, file->size, size, report);
+    if (status == HF_OK) file->size = size;
+    return status;
 }
 
 /* -------------------------------------------------------------------- users ------------- */

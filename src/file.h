@@ -6,6 +6,15 @@
 
 #include <holdfast/file.h>
 
+/* Read-write; a file of size 0 is made where there is none. The errors are hf_file_open's. */
+hf_status hf_file_open_or_create(hf_file **file, const char *path, const hf_backend *backend);
+
+/* What hf_file_size says from now on is what the file has; others may have changed it. */
+hf_status hf_file_measure(hf_file *file, hf_report *report);
+
+/* See the backend's file_resize. */
+hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report);
+
 /* One user more: every view holds its file. hf_file_close is one less. */
 void hf_file_hold(hf_file *file);
 

@@ -35,6 +35,8 @@ extern void __asan_unpoison_memory_region(const volatile void *, size_t) __attri
 #define VALGRIND_MAKE_MEM_NOACCESS(address, size) ((void)(address), (void)(size))
 #define VALGRIND_MAKE_MEM_UNDEFINED(address, size) ((void)(address), (void)(size))
 #define VALGRIND_MAKE_MEM_DEFINED(address, size) ((void)(address), (void)(size))
+#define VALGRIND_DISABLE_ERROR_REPORTING ((void)0)
+#define VALGRIND_ENABLE_ERROR_REPORTING ((void)0)
 #endif
 
 /* Red zone behind every block; blocks begin at a multiple of the alignment, which is the unit
@@ -43,6 +45,13 @@ extern void __asan_unpoison_memory_region(const volatile void *, size_t) __attri
 #define HF_RED_ZONE ((size_t)16)
 
 static inline bool hf_is_checked_process(void) { return HF_HAS_ASAN || HF_HAS_VALGRIND; }
+
+/* A function that may touch what is marked; volatile, or it becomes a call of memcpy. */
+#if defined(__clang__) || defined(__GNUC__)
+#define HF_NOT_CHECKED __attribute__((no_sanitize_address, noinline))
+#else
+#define HF_NOT_CHECKED
+#endif
 
 /* Not to be touched. */
 static inline void hf_mark_free(const char *address, size_t size) {

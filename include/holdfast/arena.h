@@ -165,6 +165,8 @@ typedef struct hf_arena_options {
     void *user;                /* for on_failure */
     const char *name;          /* shown by the system where it can; outlives the arena */
     const hf_backend *backend; /* NULL: the native one; outlives the arena */
+    uint64_t tag;              /* image: of the program's format; another one's is CORRUPT */
+    bool any_base;             /* image: another address will do, the program uses refs only */
 } hf_arena_options;
 
 /*
@@ -353,6 +355,89 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
     return arena->state->base + (size_t)offset;
 }
 
+/* ------------------------------------------------------------------ images ---------------- */
+
+/*
+ * An image is a file that holds an arena: 64 KiB of header, then the arena's bytes, each as far from
+ * the first as in memory. Pointers in it are good where the arena comes to lie at the address at
+ * which it was written, which is what hf_arena_open_file does by default; refs are good anywhere.
+ *
+ *     hf_arena_open_file(&arena, "world.image", HF_READ_WRITE, &options);
+ *     struct world *world = hf_arena_root(&arena);
+ *     if (world == NULL) hf_arena_set_root(&arena, world = hf_new(&arena, struct world));
+ *     ... hf_arena_sync(&arena) ...                        // on disk, as it is now
+ *     hf_arena_close(&arena);
+ */
+
+/*
+ * Opens an image, or with HF_READ_WRITE makes a new one where there is no file or an empty one.
+ *
+ *   HF_READ_WRITE     persistent: what is allocated and stored is in the file. It is as long as
+ *                     was committed while it is open, as what is used afterwards. Nobody else
+ *                     has it open.
+ *   HF_COPY_ON_WRITE  a snapshot: stores and growth are private, the file stays as it is. Takes
+ *                     the same time whatever the size: pages are read when they are touched.
+ *   HF_READ_ONLY      frozen: stores fault; allocating is RESERVE_FULL, going back is STATE.
+ *
+ * Readers share an image; a file with a writer is BUSY to readers, one with a reader to writers.
+ * options as for hf_arena_open, with these additions. base NULL: where the arena lay, else
+ * NO_ADDRESS; a base that is named must be that one (INVALID); any_base: there if it is free,
+ * anywhere else if not. A new image lies at HF_BASE_FIXED or above where it can, so that it can lie
+ * there again. tag: CORRUPT where the image has another. reserve: less than the image takes is
+ * RESERVE_FULL; least_reserve is raised to what it takes.
+ *
+ * Everything is checked before anything is mapped. INVALID: a NULL or empty path. CORRUPT: no
+ * image, damaged, cut off, of another byte order or pointer size, changed while it was opened;
+ * hf_last_error().call says which. UNSUPPORTED: written by a later version, or not a regular file.
+ * BUSY, IO, NO_SPACE, NO_ADDRESS, NO_MEMORY, MAP_LIMIT. On failure the arena is zeroed, and the
+ * file is as it was; one that was made is empty.
+ *
+ * A persistent arena grows by its file, block by block on the disk before memory shows it: a full
+ * disk, a quota or a file-size limit is NO_SPACE from the call that grows, which gives back what it
+ * got, and the arena goes on with what it has. populate and huge pages are for private memory. What
+ * a trim gives back is addresses; the file is cut when it closes.
+ */
+hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
+                             const hf_arena_options *options);
+
+/*
+ * Makes what a persistent arena holds now durable: its bytes first, then the record of how many
+ * there are and of the root. After a crash the image opens as it was at the last sync, if bytes
+ * below that mark were not changed since; what was allocated later is gone. After going back, sync
+ * before the space is used again. hf_arena_close syncs too, and cannot say how it went.
+ * STATE: not a persistent arena. IO, NO_SPACE: the last sync still holds.
+ */
+hf_status hf_arena_sync(hf_arena *arena);
+
+/*
+ * Writes an image of any arena: whole and durable under its path, or not at all. An image that was
+ * there stays whole until then, and whoever has it open keeps it. (It is written beside it, with
+ * .saving and a number behind the path; where the process dies meanwhile, that stays.)
+ * INVALID: a closed arena, a NULL or empty path. NO_SPACE, IO, NO_MEMORY.
+ */
+hf_status hf_arena_save(const hf_arena *arena, const char *path);
+
+/* The object that a program finds the others from. The pointer must be handed out (INVALID); NULL
+ * for none. Kept in images; NULL also where the arena went back below it. */
+hf_status hf_arena_set_root(hf_arena *arena, const void *object);
+void *hf_arena_root(const hf_arena *arena);
+
+/*
+ * An existing file, read-only or copy-on-write, becomes the next bytes of the arena without being
+ * read: *data at a page's beginning, *size the file's. Several of them are one array, if their
+ * sizes are whole pages. The arena goes on in the page after the view.
+ *
+ *      |  handed out |pos  ready |       ->      |  handed out |  |  the file   | |pos
+ *                                                   to a page's end     to a page's end
+ *
+ * Going back below the view's end unmaps it, and every view above it. A mark within a view is
+ * INVALID: there was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
+ * or empty path; UNSUPPORTED: not a regular file, a persistent or frozen arena, or a system without
+ * placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT. on_failure is not called.
+ */
+hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access, void **data,
+                               size_t *size);
+
 /* -------------------------------------------------------------- statistics ---------------- */
 
 typedef struct hf_arena_stats {
@@ -363,6 +448,7 @@ typedef struct hf_arena_stats {
     size_t dirty;        /* the dirty line: above it committed bytes are zero */
     size_t growths;      /* growth steps taken */
     size_t system_calls; /* all made for this arena so far */
+    size_t viewed;       /* bytes of views: images, and files appended */
 } hf_arena_stats;
 
 /* All zero for a closed arena. */

@@ -156,6 +156,31 @@ struct hf_backend {
     hf_status (*file_duplicate)(const hf_backend *, intptr_t handle, hf_access, intptr_t *file,
                                 uint64_t *size, hf_report *);
     void (*file_close)(const hf_backend *, intptr_t file);
+    /* Opens a file read-write; one of size 0 is made where there is none. */
+    hf_status (*file_open_or_create)(const hf_backend *, const char *path, intptr_t *file,
+                                     uint64_t *size, hf_report *);
+    /* The size now; others may have changed it. */
+    hf_status (*file_measure)(const hf_backend *, intptr_t file, uint64_t *size, hf_report *);
+    /* Makes a file longer, with zeros whose blocks are allocated, or shorter; no view reaches what
+     * is cut off. NO_SPACE: disk, quota or file-size limit; the file is as long as before. */
+    hf_status (*file_resize)(const hf_backend *, intptr_t file, uint64_t old_size,
+                             uint64_t new_size, hf_report *);
+    /* All of the bytes or a failure: IO where the file ends before. */
+    hf_status (*file_read)(const hf_backend *, intptr_t file, uint64_t offset, void *bytes,
+                           size_t size, hf_report *);
+    hf_status (*file_write)(const hf_backend *, intptr_t file, uint64_t offset, const void *bytes,
+                            size_t size, hf_report *);
+    /* Makes durable what was written to the file and, after file_flush, stored through views. */
+    hf_status (*file_sync)(const hf_backend *, intptr_t file, hf_report *);
+    /* Optional. Hands to the file what was stored through one view; NULL where file_sync does. */
+    hf_status (*file_flush)(const hf_backend *, void *address, size_t size, hf_report *);
+    /* Until the file closes, others (of this process too) have it not at all, or only shared.
+     * BUSY: somebody has it. */
+    hf_status (*file_lock)(const hf_backend *, intptr_t file, bool exclusive, hf_report *);
+    /* Gives a closed file another name, durably, and at once: a file that had the name is replaced,
+     * and stays whole until then. Whoever has that open keeps it. */
+    hf_status (*file_replace)(const hf_backend *, const char *from, const char *to, hf_report *);
+    void (*file_delete)(const hf_backend *, const char *path);
 
     /* --- The lock of a space or a file: not recursive, usable where it lies. --- */
 

@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -465,14 +466,34 @@ static hf_status adopt(int descriptor, intptr_t *file, uint64_t *size, hf_report
 }
 
 /* O_NONBLOCK: to open a pipe would wait for its other end. */
+static hf_status open_path(const char *path, int mode, intptr_t *file, uint64_t *size,
+                           hf_report *report) {
+    report->system_calls++;
+    int descriptor = open(path, mode | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (descriptor < 0) return refuse_file(report, "open", errno);
+    return adopt(descriptor, file, size, report);
+}
+
 static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
                            intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self;
-    int mode = access == HF_READ_WRITE ? O_RDWR : O_RDONLY;
+    return open_path(path, access == HF_READ_WRITE ? O_RDWR : O_RDONLY, file, size, report);
+}
+
+static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
+                                     uint64_t *size, hf_report *report) {
+    (void)self;
+    return open_path(path, O_RDWR | O_CREAT, file, size, report);
+}
+
+static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
+                              hf_report *report) {
+    (void)self;
+    struct stat status;
     report->system_calls++;
-    int descriptor = open(path, mode | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return refuse_file(report, "open", errno);
-    return adopt(descriptor, file, size, report);
+    if (fstat((int)file, &status) != 0) return refuse_file(report, "fstat", errno);
+    *size = (uint64_t)status.st_size;
+    return HF_OK;
 }
 
 /* Past RLIMIT_FSIZE the kernel kills the process (SIGXFSZ): ask first. */
@@ -483,17 +504,28 @@ static bool is_within_size_limit(uint64_t size) {
            size <= limit.rlim_cur;
 }
 
-/* For file systems that cannot allocate blocks without writing them. */
-static int write_zeros(int descriptor, uint64_t size) {
-    static const char zeros[65536];
-    for (uint64_t offset = 0; offset < size;) {
-        uint64_t left = size - offset;
-        size_t step = left < sizeof zeros ? (size_t)left : sizeof zeros;
-        ssize_t written = pwrite(descriptor, zeros, step, (off_t)offset);
+/* 0, or errno. A disk that is full takes a part and refuses the next. */
+static int write_all(int descriptor, uint64_t offset, const char *bytes, size_t size,
+                     hf_report *report) {
+    for (size_t done = 0; done < size;) {
+        report->system_calls++;
+        ssize_t written = pwrite(descriptor, bytes + done, size - done, (off_t)(offset + done));
         if (written < 0 && errno != EINTR) return errno;
-        if (written > 0) offset += (uint64_t)written;
+        if (written > 0) done += (size_t)written;
     }
     return 0;
+}
+
+static int write_zeros(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
+    static const char zeros[65536];
+    int code = 0;
+    while (code == 0 && offset < end) {
+        uint64_t left = end - offset;
+        size_t step = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        code = write_all(descriptor, offset, zeros, step, report);
+        offset += step;
+    }
+    return code;
 }
 
 static hf_status allocate_blocks(int descriptor, uint64_t size, hf_report *report) {
@@ -503,7 +535,7 @@ static hf_status allocate_blocks(int descriptor, uint64_t size, hf_report *repor
         report->system_calls++;
         code = posix_fallocate(descriptor, 0, (off_t)size);
     } while (code == EINTR);
-    if (code == EOPNOTSUPP || code == EINVAL) code = write_zeros(descriptor, size);
+    if (code == EOPNOTSUPP || code == EINVAL) code = write_zeros(descriptor, 0, size, report);
     return code == 0 ? HF_OK : refuse_file(report, "posix_fallocate", code);
 }
 
@@ -600,6 +632,104 @@ static void file_close(const hf_backend *self, intptr_t file) {
     close((int)file);
 }
 
+static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
+    report->system_calls++;
+    return ftruncate(descriptor, (off_t)size) == 0 ? HF_OK
+                                                   : refuse_file(report, "ftruncate", errno);
+}
+
+/* Zeros that are written leave their pages in the cache, where the program's stores find them:
+ * blocks that are only allocated would be read, or cleared, at each page's first store. */
+static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
+                             uint64_t new_size, hf_report *report) {
+    (void)self;
+    if (new_size <= old_size) return set_size((int)file, new_size, report);
+    if (!is_within_size_limit(new_size)) return refuse_file(report, "getrlimit", EFBIG);
+    int code = write_zeros((int)file, old_size, new_size, report);
+    if (code == 0) return HF_OK;
+    set_size((int)file, old_size, report);
+    return refuse_file(report, "pwrite", code);
+}
+
+static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
+                           size_t size, hf_report *report) {
+    (void)self;
+    for (size_t done = 0; done < size;) {
+        report->system_calls++;
+        ssize_t got = pread((int)file, (char *)bytes + done, size - done, (off_t)(offset + done));
+        if (got == 0) return refuse(report, HF_IO, "pread", 0);
+        if (got < 0 && errno != EINTR) return refuse_file(report, "pread", errno);
+        if (got > 0) done += (size_t)got;
+    }
+    return HF_OK;
+}
+
+static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
+                            const void *bytes, size_t size, hf_report *report) {
+    (void)self;
+    if (!is_within_size_limit(offset + size)) return refuse_file(report, "getrlimit", EFBIG);
+    int code = write_all((int)file, offset, bytes, size, report);
+    return code == 0 ? HF_OK : refuse_file(report, "pwrite", code);
+}
+
+static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return fsync((int)file) == 0 ? HF_OK : refuse_file(report, "fsync", errno);
+}
+
+#if !LINUX
+static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return msync(address, size, MS_SYNC) == 0 ? HF_OK : refuse_file(report, "msync", errno);
+}
+#endif
+
+/* Held by the open file, not by the process: so it also keeps out a second opening here. */
+static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
+                           hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    if (flock((int)file, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) return HF_OK;
+    int code = errno;
+    return code == EWOULDBLOCK ? refuse(report, HF_BUSY, "flock", code)
+                               : refuse_file(report, "flock", code);
+}
+
+/* A name is durable when its folder is. "a/b" -> "a", "/b" -> "/", "b" -> ".". */
+static hf_status sync_folder(const char *path, hf_report *report) {
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash) {
+        size_t length = slash == path ? 1 : (size_t)(slash - path);
+        if (length >= sizeof folder) return refuse_file(report, "open", ENAMETOOLONG);
+        memcpy(folder, path, length);
+        folder[length] = '\0';
+    }
+    report->system_calls++;
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return refuse_file(report, "open", errno);
+    report->system_calls++;
+    int code = fsync(descriptor) == 0 ? 0 : errno;
+    close(descriptor);
+    /* Some file systems sync no folders, and keep names durable by themselves. */
+    return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
+}
+
+static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
+                              hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    if (rename(from, to) != 0) return refuse_file(report, "rename", errno);
+    return sync_folder(to, report);
+}
+
+static void file_delete(const hf_backend *self, const char *path) {
+    (void)self;
+    unlink(path);
+}
+
 /* ---------------------------------------------------------------------- locks ------------ */
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(hf_lock), "hf_lock is too small for a mutex");
@@ -650,6 +780,18 @@ const hf_backend *hf_backend_native(void) {
         .file_create_shared = file_create_shared,
         .file_duplicate = file_duplicate,
         .file_close = file_close,
+        .file_open_or_create = file_open_or_create,
+        .file_measure = file_measure,
+        .file_resize = file_resize,
+        .file_read = file_read,
+        .file_write = file_write,
+        .file_sync = file_sync,
+#if !LINUX
+        .file_flush = file_flush,
+#endif
+        .file_lock = file_lock,
+        .file_replace = file_replace,
+        .file_delete = file_delete,
         .lock_open = lock_open,
         .lock_close = lock_close,
         .lock = lock,

@@ -1,0 +1,481 @@
+/*
+ * image.c -- arenas in files: opening, growing, syncing, saving.
+ *
+ *      file      | header area |      the arena's bytes      | allocated, not used yet |
+ *                0             64 KiB
+ *      memory                  | view |   view   |   view    |        placeholder ...
+ *                              base                   ^ pos  ^ limit
+ *
+ * The header is read and written by file calls and never mapped, so that the kernel writes it when
+ * we say so, and no earlier. In memory a persistent arena is views where another is committed:
+ * arena.c grows it through core->place, and knows no more of files.
+ *
+ * An image is opened in this order: lock, look, reserve, map, look again. Nothing is mapped that was
+ * not checked, and what changed in between is found.
+ */
+#include "arena.h"
+#include "fail.h"
+#include "file.h"
+#include "marking.h"
+#include "pages.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct image {
+    const hf_backend *backend;
+    hf_arena_options options;
+    hf_access access;
+    hf_file *file;
+    hf_image_header record;
+    bool is_new;
+    size_t mapped; /* bytes of the arena that are in the file: used, padded */
+} image;
+
+static uint64_t pad(uint64_t size) { return (size + HF_IMAGE_AREA - 1) & ~(HF_IMAGE_AREA - 1); }
+
+static hf_status settle(hf_status status, const hf_report *report, size_t offset, size_t size) {
+    return status == HF_OK ? HF_OK : hf_fail_reported(status, report, offset, size);
+}
+
+/* A refusal whose undo must not hide it. */
+static hf_status undone(hf_error error) { return hf_fail_again(error); }
+
+/* ------------------------------------------------------------------ looking at it -------- */
+
+static hf_status corrupt(const char *why) { return hf_fail(HF_CORRUPT, why, 0, 0); }
+
+static hf_status read_area(const image *opened, void *area, size_t size) {
+    hf_report report = {0};
+    hf_status status = opened->backend->file_read(opened->backend, hf_file_handle(opened->file), 0,
+                                                  area, size, &report);
+    return settle(status, &report, 0, size);
+}
+
+/* The record is sound by its checksum; whether it is true of this file is another matter. */
+static hf_status check_record(const image *opened) {
+    const hf_image_header *record = &opened->record;
+    uint64_t room = hf_file_size(opened->file) - HF_IMAGE_AREA;
+    if (record->used > room || pad(record->used) > room) return corrupt("image: cut off");
+    if (record->root > record->used || record->base == 0 || record->base > UINTPTR_MAX ||
+        record->base % HF_BASE_ALIGNMENT != 0)
+        return corrupt("image: its header is damaged");
+    if (record->tag != opened->options.tag) return corrupt("image: of another tag");
+    if (pad(record->used) > SIZE_MAX / 2) return hf_fail(HF_RESERVE_FULL, "image", 0, SIZE_MAX);
+    return HF_OK;
+}
+
+/* A file that is to be an image is empty, or was left by a crash while it was made: zeros. */
+static hf_status look_into(image *opened, const unsigned char *area, size_t size) {
+    bool blank = hf_file_size(opened->file) <= HF_IMAGE_AREA && hf_image_is_blank(area, size);
+    opened->is_new = blank && opened->access == HF_READ_WRITE;
+    if (opened->is_new) return HF_OK;
+    if (size < HF_IMAGE_AREA) return corrupt("image: cut off");
+    const char *reason = NULL;
+    hf_status status = hf_image_decode(area, &opened->record, &reason);
+    return status == HF_OK ? check_record(opened) : hf_fail(status, reason, 0, 0);
+}
+
+static hf_status look(image *opened) {
+    hf_report report = {0};
+    void *area;
+    hf_status status = hf_file_measure(opened->file, &report);
+    if (status == HF_OK)
+        status = opened->backend->take_pages(opened->backend, HF_IMAGE_AREA, &area, &report);
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_AREA);
+    uint64_t size = hf_file_size(opened->file);
+    size_t read = size < HF_IMAGE_AREA ? (size_t)size : HF_IMAGE_AREA;
+    status = read_area(opened, area, read);
+    if (status == HF_OK) status = look_into(opened, area, read);
+    opened->backend->give_pages(opened->backend, area, HF_IMAGE_AREA);
+    opened->mapped = (size_t)pad(opened->record.used);
+    return status;
+}
+
+static hf_status look_again(const image *opened) {
+    image now = *opened;
+    uint64_t size = hf_file_size(opened->file);
+    hf_status status = look(&now);
+    bool same = status == HF_OK && size == hf_file_size(opened->file) &&
+                memcmp(&now.record, &opened->record, sizeof now.record) == 0;
+    return same ? HF_OK : corrupt("image: changed while it was opened");
+}
+
+static hf_status lock_and_look(image *opened) {
+    hf_report report = {0};
+    hf_status status = opened->backend->file_lock(opened->backend, hf_file_handle(opened->file),
+                                                  opened->access == HF_READ_WRITE, &report);
+    return status == HF_OK ? look(opened) : hf_fail_reported(status, &report, 0, 0);
+}
+
+static hf_status open_image(image *opened, const char *path) {
+    hf_status status = opened->access == HF_READ_WRITE
+                           ? hf_file_open_or_create(&opened->file, path, opened->backend)
+                           : hf_file_open(&opened->file, path, opened->access, opened->backend);
+    if (status != HF_OK) return status;
+    status = lock_and_look(opened);
+    if (status != HF_OK) hf_file_close(opened->file);
+    return status;
+}
+
+/* --------------------------------------------------------------------- reserving --------- */
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* A frozen arena takes what it shows; any other has room to grow. */
+static hf_status choose_sizes(image *opened) {
+    hf_arena_options *wanted = &opened->options;
+    if (opened->access == HF_READ_ONLY) {
+        wanted->reserve = wanted->least_reserve = larger(opened->mapped, HF_IMAGE_AREA);
+        return HF_OK;
+    }
+    if (wanted->reserve == 0) wanted->reserve = larger(HF_DEFAULT_RESERVE, 2 * opened->mapped);
+    if (wanted->reserve < opened->mapped)
+        return hf_fail(HF_RESERVE_FULL, "hf_arena_open_file", 0, opened->mapped);
+    if (wanted->least_reserve == 0 && wanted->reserve > HF_DEFAULT_LEAST)
+        wanted->least_reserve = HF_DEFAULT_LEAST;
+    if (wanted->least_reserve <= wanted->reserve)
+        wanted->least_reserve = larger(wanted->least_reserve, opened->mapped);
+    return HF_OK;
+}
+
+static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, bool whole) {
+    hf_arena_options wanted = opened->options;
+    wanted.base = (void *)base;
+    if (whole) wanted.least_reserve = wanted.reserve;
+    return hf_arena_open(arena, &wanted);
+}
+
+#ifdef HF_BASE_FIXED
+#define FIRST_BASE ((uintptr_t)HF_BASE_FIXED)
+#define PLACES 64
+#else
+#define FIRST_BASE ((uintptr_t)0)
+#define PLACES 0
+#endif
+
+/* A new image goes where it has a good chance to lie again: at fixed places, one for each that is
+ * open at a time. */
+static hf_status reserve_new(hf_arena *arena, const image *opened) {
+    if (opened->options.base) return open_at(arena, opened, (uintptr_t)opened->options.base, false);
+    hf_error before = hf_last_error();
+    for (uintptr_t place = 0; place < PLACES; place++) {
+        uintptr_t base = FIRST_BASE + place * (uintptr_t)HF_DEFAULT_RESERVE;
+        hf_status status = open_at(arena, opened, base, true);
+        if (status == HF_OK) hf_fail_again(before);
+        if (status != HF_NO_ADDRESS) return status;
+    }
+    return open_at(arena, opened, 0, false);
+}
+
+static hf_status reserve_again(hf_arena *arena, const image *opened) {
+    uintptr_t base = (uintptr_t)opened->record.base, named = (uintptr_t)opened->options.base;
+    bool any = opened->options.any_base;
+    if (named != 0 && named != base && !any)
+        return hf_fail(HF_INVALID, "hf_arena_open_file", 0, opened->mapped);
+    hf_error before = hf_last_error();
+    hf_status status = open_at(arena, opened, named ? named : base, false);
+    if (status != HF_NO_ADDRESS || !any) return status;
+    status = open_at(arena, opened, 0, false);
+    if (status == HF_OK) hf_fail_again(before);
+    return status;
+}
+
+/* ------------------------------------------------------------------ writing it ----------- */
+
+static hf_status sync_file(hf_arena_core *core) {
+    hf_report report = {0};
+    hf_status status =
+        core->backend->file_sync(core->backend, hf_file_handle(core->image), &report);
+    core->own_calls += report.system_calls;
+    return settle(status, &report, 0, 0);
+}
+
+static hf_status write_record(const hf_backend *backend, hf_file *file,
+                              const hf_image_header *record, hf_report *report) {
+    unsigned char slot[HF_IMAGE_SLOT];
+    hf_image_encode(slot, record);
+    return backend->file_write(backend, hf_file_handle(file), hf_image_slot_offset(record), slot,
+                               sizeof slot, report);
+}
+
+/* The older slot is overwritten: until the sync is through, the newer one holds. */
+static hf_status put_record(hf_arena_core *core, const hf_image_header *record) {
+    hf_report report = {0};
+    hf_status status = write_record(core->backend, core->image, record, &report);
+    core->own_calls += report.system_calls;
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_SLOT);
+    status = sync_file(core);
+    if (status == HF_OK) core->record = *record;
+    return status;
+}
+
+static hf_status flush_views(hf_arena_core *core) {
+    if (core->backend->file_flush == NULL) return HF_OK;
+    hf_status status = HF_OK;
+    for (hf_region region = {0}; status == HF_OK && hf_space_next(core->space, &region);) {
+        hf_report report = {0};
+        if (region.kind == HF_VIEW)
+            status = core->backend->file_flush(core->backend, core->shown.base + region.offset,
+                                               region.size, &report);
+        core->own_calls += report.system_calls;
+        settle(status, &report, region.offset, region.size);
+    }
+    return status;
+}
+
+static uint64_t root_of(const hf_arena *arena) {
+    uint64_t root = hf_core_of(arena)->root;
+    return root <= hf_get_mark(arena) ? root : 0;
+}
+
+hf_status hf_arena_sync(hf_arena *arena) {
+    if (arena->state == NULL || !hf_core_of(arena)->is_persistent)
+        return hf_fail(HF_STATE, "hf_arena_sync", 0, 0);
+    hf_arena_core *core = hf_core_of(arena);
+    hf_image_header record = core->record;
+    record.used = hf_get_mark(arena);
+    record.root = root_of(arena);
+    hf_status status = flush_views(core);
+    if (status == HF_OK) status = sync_file(core);
+    if (status != HF_OK || memcmp(&record, &core->record, sizeof record) == 0) return status;
+    record.sequence++;
+    return put_record(core, &record);
+}
+
+/* ------------------------------------------------------------------- growing ------------- */
+
+static hf_status resize(hf_arena_core *core, uint64_t size) {
+    hf_report report = {0};
+    hf_status status = hf_file_resize(core->image, size, &report);
+    core->own_calls += report.system_calls;
+    return settle(status, &report, core->limit, 0);
+}
+
+/* Blocks first: a store must never find the disk full. */
+static hf_status place_view(hf_arena_core *core, size_t size) {
+    uint64_t from = HF_IMAGE_AREA + core->limit, before = hf_file_size(core->image);
+    bool is_longer = from + size > before;
+    hf_status status = is_longer ? resize(core, from + size) : HF_OK;
+    if (status != HF_OK) return status;
+    status = hf_space_place_file(core->space, core->limit, size, core->image, from, HF_READ_WRITE);
+    if (status == HF_OK || !is_longer) return status;
+    hf_error error = hf_last_error();
+    resize(core, before);
+    return undone(error);
+}
+
+static hf_status place(hf_arena_core *core, size_t size) {
+    return hf_arena_place_tidily(core, size, place_view);
+}
+
+/* The record may count more than is used now, where the last sync was refused. */
+void hf_arena_close_image(hf_arena_core *core, size_t used) {
+    uint64_t kept = HF_IMAGE_AREA + pad(used > core->record.used ? used : core->record.used);
+    if (core->is_persistent && hf_file_size(core->image) > kept) resize(core, kept);
+    hf_file_close(core->image);
+}
+
+/* ------------------------------------------------------------------- opening ------------- */
+
+static hf_status map_image(hf_arena *arena, const image *opened) {
+    hf_arena_core *core = hf_core_of(arena);
+    size_t size = opened->mapped, used = (size_t)opened->record.used;
+    if (size > 0) {
+        hf_status status =
+            hf_space_place_file(core->space, 0, size, opened->file, HF_IMAGE_AREA, opened->access);
+        if (status != HF_OK) return status;
+    }
+    if (core->checked) hf_mark_free(core->shown.base + used, size - used);
+    core->limit = core->dirty = size;
+    core->root = opened->record.root;
+    return HF_OK;
+}
+
+/* What lies behind the record's bytes is of no sync: zeros must come in its place. */
+static hf_status start_persistent(hf_arena_core *core, const image *opened) {
+    uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
+    hf_image_header record = opened->record;
+    hf_status status = hf_file_size(core->image) == whole ? HF_OK : resize(core, whole);
+    if (status != HF_OK || !opened->is_new) return status;
+    record.base = (uintptr_t)core->shown.base;
+    record.tag = opened->options.tag;
+    status = sync_file(core);
+    return status == HF_OK ? put_record(core, &record) : status;
+}
+
+static void freeze(hf_arena_core *core, const image *opened) {
+    core->place = NULL;
+    core->fixed = core->limit = core->reserved = (size_t)opened->record.used;
+}
+
+static hf_status start(hf_arena *arena, const image *opened) {
+    hf_arena_core *core = hf_core_of(arena);
+    hf_status status = map_image(arena, opened);
+    if (status == HF_OK) status = look_again(opened);
+    if (status != HF_OK) return status;
+    core->image = opened->file;
+    core->record = opened->record;
+    if (opened->access == HF_READ_WRITE) status = start_persistent(core, opened);
+    if (status != HF_OK) return status;
+    core->is_persistent = opened->access == HF_READ_WRITE;
+    if (core->is_persistent) core->place = place;
+    if (opened->access == HF_READ_ONLY) freeze(core, opened);
+    hf_arena_set_pos(arena, (size_t)opened->record.used);
+    return HF_OK;
+}
+
+static hf_status open_arena(hf_arena *arena, image *opened) {
+    hf_status status = choose_sizes(opened);
+    if (status != HF_OK) return status;
+    status = opened->is_new ? reserve_new(arena, opened) : reserve_again(arena, opened);
+    if (status != HF_OK) return status;
+    status = start(arena, opened);
+    if (status == HF_OK) return HF_OK;
+    hf_error error = hf_last_error();
+    hf_report ignored = {0};
+    hf_core_of(arena)->image = NULL;
+    hf_arena_close(arena);
+    if (opened->is_new) hf_file_resize(opened->file, 0, &ignored);
+    return undone(error);
+}
+
+static bool is_path(const char *path) { return path != NULL && path[0] != '\0'; }
+
+hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
+                             const hf_arena_options *options) {
+    image opened = {.access = access};
+    *arena = (hf_arena){0};
+    if (options) opened.options = *options;
+    opened.backend = opened.options.backend ? opened.options.backend : hf_backend_native();
+    bool is_access =
+        access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
+    if (!is_path(path) || !is_access) return hf_fail(HF_INVALID, "hf_arena_open_file", 0, 0);
+    hf_status status = open_image(&opened, path);
+    if (status != HF_OK) return status;
+    status = open_arena(arena, &opened);
+    if (status != HF_OK) hf_file_close(opened.file);
+    return status;
+}
+
+/* -------------------------------------------------------------------- saving ------------- */
+
+#define COPY_STEP HF_IMAGE_AREA
+
+HF_NOT_CHECKED static void copy_unchecked(char *to, const volatile char *from, size_t size) {
+    VALGRIND_DISABLE_ERROR_REPORTING;
+    for (size_t i = 0; i < size; i++) to[i] = from[i];
+    VALGRIND_ENABLE_ERROR_REPORTING;
+    VALGRIND_MAKE_MEM_DEFINED(to, size);
+}
+
+/* In a checked process the arena has bytes that nobody may read, and the system's checker of a
+ * write would. */
+static hf_status write_copies(const hf_arena_core *core, hf_file *file, size_t used,
+                              hf_report *report) {
+    const hf_backend *backend = core->backend;
+    void *copy;
+    hf_status status = backend->take_pages(backend, COPY_STEP, &copy, report);
+    if (status != HF_OK) return status;
+    for (size_t offset = 0; status == HF_OK && offset < used; offset += COPY_STEP) {
+        size_t size = used - offset < COPY_STEP ? used - offset : COPY_STEP;
+        copy_unchecked(copy, core->shown.base + offset, size);
+        status = backend->file_write(backend, hf_file_handle(file), HF_IMAGE_AREA + offset, copy,
+                                     size, report);
+    }
+    backend->give_pages(backend, copy, COPY_STEP);
+    return status;
+}
+
+static hf_status write_bytes(const hf_arena_core *core, hf_file *file, size_t used,
+                             hf_report *report) {
+    if (used == 0) return HF_OK;
+    if (core->checked) return write_copies(core, file, used, report);
+    return core->backend->file_write(core->backend, hf_file_handle(file), HF_IMAGE_AREA,
+                                     core->shown.base, used, report);
+}
+
+static hf_status write_image(const hf_arena *arena, hf_file *file) {
+    const hf_arena_core *core = hf_core_of(arena);
+    size_t used = hf_get_mark(arena);
+    hf_image_header record = {.base = (uintptr_t)core->shown.base,
+                              .used = used,
+                              .root = root_of(arena),
+                              .tag = core->options.tag};
+    hf_report report = {0};
+    hf_status status = write_bytes(core, file, used, &report);
+    if (status == HF_OK) status = write_record(core->backend, file, &record, &report);
+    if (status == HF_OK)
+        status = core->backend->file_sync(core->backend, hf_file_handle(file), &report);
+    return settle(status, &report, 0, used);
+}
+
+static hf_status save_under(const hf_arena *arena, hf_file *file, const char *name,
+                            const char *path) {
+    const hf_backend *backend = hf_core_of(arena)->backend;
+    hf_report report = {0};
+    hf_status status = write_image(arena, file);
+    hf_file_close(file);
+    if (status == HF_OK) {
+        status = backend->file_replace(backend, name, path, &report);
+        settle(status, &report, 0, 0);
+    }
+    if (status == HF_OK) return HF_OK;
+    hf_error error = hf_last_error();
+    backend->file_delete(backend, name);
+    return undone(error);
+}
+
+/* As many saves that a crash cut short may have left their files there. */
+#define NAMES 100
+
+/* The new file's name goes into `name`, which has room for the path and ROOM_FOR_NAME more. */
+#define ROOM_FOR_NAME sizeof ".saving00"
+
+static hf_status create_beside(const hf_arena *arena, const char *path, char *name, size_t room,
+                               hf_file **file) {
+    uint64_t size = HF_IMAGE_AREA + pad(hf_get_mark(arena));
+    hf_status status = HF_IO;
+    for (int number = 0; number < NAMES && status == HF_IO; number++) {
+        snprintf(name, room, "%s.saving%02d", path, number);
+        status = hf_file_create(file, name, size, hf_core_of(arena)->backend);
+    }
+    return status;
+}
+
+static hf_status save(const hf_arena *arena, const char *path, char *name, size_t room) {
+    hf_file *file;
+    hf_error before = hf_last_error();
+    hf_status status = create_beside(arena, path, name, room, &file);
+    if (status == HF_OK) status = save_under(arena, file, name, path);
+    if (status == HF_OK) hf_fail_again(before);
+    return status;
+}
+
+hf_status hf_arena_save(const hf_arena *arena, const char *path) {
+    if (arena->state == NULL || !is_path(path)) return hf_fail(HF_INVALID, "hf_arena_save", 0, 0);
+    const hf_backend *backend = hf_core_of(arena)->backend;
+    size_t room = hf_pages_for(backend, strlen(path) + ROOM_FOR_NAME);
+    hf_report report = {0};
+    void *name;
+    hf_status status = backend->take_pages(backend, room, &name, &report);
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, room);
+    status = save(arena, path, name, room);
+    backend->give_pages(backend, name, room);
+    return status;
+}
+
+/* ---------------------------------------------------------------------- root ------------- */
+
+hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
+    size_t offset = (size_t)((uintptr_t)object - (uintptr_t)hf_arena_base(arena));
+    bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
+    if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
+    hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
+    return HF_OK;
+}
+
+void *hf_arena_root(const hf_arena *arena) {
+    if (arena->state == NULL || root_of(arena) == 0) return NULL;
+    return arena->state->base + (size_t)(root_of(arena) - 1);
+}
