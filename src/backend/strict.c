@@ -23,6 +23,7 @@
 
 /* Windows' codes. */
 #define ERROR_NOT_ENOUGH_MEMORY 8
+#define ERROR_LOCK_VIOLATION 33
 #define ERROR_INVALID_PARAMETER 87
 #define ERROR_DISK_FULL 112
 #define ERROR_INVALID_ADDRESS 487
@@ -588,6 +589,84 @@ static void file_close(const hf_backend *self, intptr_t file) {
     drop_count(strict, &strict->stats.files, 1);
 }
 
+static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
+                                     uint64_t *size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_IO, "CreateFile", ERROR_NO_SYSTEM_RESOURCES);
+    if (status == HF_OK)
+        status = strict->under->file_open_or_create(strict->under, path, file, size, report);
+    return keep_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
+                              hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_IO, "GetFileSizeEx", ERROR_NO_SYSTEM_RESOURCES);
+    if (status != HF_OK) return status;
+    return strict->under->file_measure(strict->under, file, size, report);
+}
+
+static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
+                             uint64_t new_size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    if (status != HF_OK) return status;
+    return strict->under->file_resize(strict->under, file, old_size, new_size, report);
+}
+
+static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
+                           size_t size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_IO, "ReadFile", ERROR_NO_SYSTEM_RESOURCES);
+    if (status != HF_OK) return status;
+    return strict->under->file_read(strict->under, file, offset, bytes, size, report);
+}
+
+static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
+                            const void *bytes, size_t size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_NO_SPACE, "WriteFile", ERROR_DISK_FULL);
+    if (status != HF_OK) return status;
+    return strict->under->file_write(strict->under, file, offset, bytes, size, report);
+}
+
+static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_IO, "FlushFileBuffers", ERROR_NO_SYSTEM_RESOURCES);
+    return status == HF_OK ? strict->under->file_sync(strict->under, file, report) : status;
+}
+
+/* As Windows needs it, whether the backend below does or not. */
+static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status =
+        count_call(strict, report, HF_IO, "FlushViewOfFile", ERROR_NO_SYSTEM_RESOURCES);
+    if (status != HF_OK || strict->under->file_flush == NULL) return status;
+    return strict->under->file_flush(strict->under, address, size, report);
+}
+
+static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
+                           hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_BUSY, "LockFileEx", ERROR_LOCK_VIOLATION);
+    if (status != HF_OK) return status;
+    return strict->under->file_lock(strict->under, file, exclusive, report);
+}
+
+static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
+                              hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_IO, "MoveFileEx", ERROR_NO_SYSTEM_RESOURCES);
+    return status == HF_OK ? strict->under->file_replace(strict->under, from, to, report) : status;
+}
+
+static void file_delete(const hf_backend *self, const char *path) {
+    const hf_backend *under = strict_of(self)->under;
+    under->file_delete(under, path);
+}
+
 /* -------------------------------------------------------------------- locks -------------- */
 
 static hf_status lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
@@ -637,6 +716,16 @@ static const hf_backend strict_calls = {
     .file_create_shared = file_create_shared,
     .file_duplicate = file_duplicate,
     .file_close = file_close,
+    .file_open_or_create = file_open_or_create,
+    .file_measure = file_measure,
+    .file_resize = file_resize,
+    .file_read = file_read,
+    .file_write = file_write,
+    .file_sync = file_sync,
+    .file_flush = file_flush,
+    .file_lock = file_lock,
+    .file_replace = file_replace,
+    .file_delete = file_delete,
     .lock_open = lock_open,
     .lock_close = lock_close,
     .lock = lock_below,
