@@ -146,6 +146,8 @@ hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report) {
 
 uint64_t hf_file_size(const hf_file *file) { return file ? file->size : 0; }
 
+const hf_backend *hf_file_backend(const hf_file *file) { return file->backend; }
+
 intptr_t hf_file_handle(const hf_file *file) { return file->handle; }
 
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend) {

@@ -19,7 +19,7 @@ enum { KIB = 1024 };
 struct crowd {
     hf_backend backend;
     size_t takers;      /* so many times from now on, another thread is quicker */
-    size_t taken_after; /* of the two views it lets so many pass first */
+    size_t taken_after; /* of the three views it lets so many pass first */
     void *address;      /* what it took */
     size_t taken;
     size_t reservations, views;
@@ -69,12 +69,12 @@ static void *take(void *data) {
     return NULL;
 }
 
-/* Another thread takes the half of the range where the first view is to go, or the second. */
+/* Another thread takes the addresses of one view, all of them 64 KiB in a ring of that capacity. */
 static void release_to_another_thread(struct crowd *crowd, char *address, size_t size) {
     pthread_t thread;
     crowd->takers--;
-    crowd->taken = size / 2;
-    crowd->address = address + (crowd->taken_after == 0 ? 0 : size / 2);
+    crowd->taken = size / 3;
+    crowd->address = address + crowd->taken_after * crowd->taken;
     move_gate(CLOSED);
     CHECK(pthread_create(&thread, NULL, take, crowd) == 0);
     await_gate(SOMEBODY_WAITS);
@@ -309,21 +309,21 @@ static void free_addresses_make_a_ring(void) {
     hf_ring *ring;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 100 * KIB, &crowd.backend));
     CHECK_EQUAL(1, crowd.reservations);
-    CHECK_EQUAL(2, crowd.views);
+    CHECK_EQUAL(3, crowd.views);
     is_a_ring(ring, 100 * KIB);
     hf_ring_close(ring);
     CHECK_EQUAL(0, crowd.views);
 }
 
-/* Another thread takes the addresses of the first view, or those of the second, again and again. */
+/* Another thread takes the addresses of one of the views, again and again. */
 static void what_another_thread_took_is_tried_elsewhere(void) {
-    for (size_t taken_after = 0; taken_after < 2; taken_after++) {
+    for (size_t taken_after = 0; taken_after < 3; taken_after++) {
         struct crowd crowd = make_crowd(7, taken_after);
         hf_ring *ring;
         CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
         CHECK_EQUAL(8, crowd.reservations);
         CHECK_EQUAL(0, crowd.takers);
-        CHECK_EQUAL(2, crowd.views);
+        CHECK_EQUAL(3, crowd.views);
         is_a_ring(ring, 1);
         hf_ring_close(ring);
         CHECK_EQUAL(0, crowd.views);
@@ -331,7 +331,7 @@ static void what_another_thread_took_is_tried_elsewhere(void) {
 }
 
 static void it_gives_up_after_so_many_tries(void) {
-    for (size_t taken_after = 0; taken_after < 2; taken_after++) {
+    for (size_t taken_after = 0; taken_after < 3; taken_after++) {
         struct crowd crowd = make_crowd(SIZE_MAX, taken_after);
         hf_ring *ring = NULL;
         CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &crowd.backend));
@@ -383,8 +383,8 @@ static void *grab(void *data) {
     for (; !is_over(racer); racer->grabs++) {
         hf_report report = {0};
         void *address;
-        CHECK_STATUS(HF_OK, native->reserve(native, NULL, 128 * KIB, &address, &report));
-        native->release(native, address, 128 * KIB, HF_PLACEHOLDER);
+        CHECK_STATUS(HF_OK, native->reserve(native, NULL, 192 * KIB, &address, &report));
+        native->release(native, address, 192 * KIB, HF_PLACEHOLDER);
     }
     return NULL;
 }
@@ -425,8 +425,8 @@ static void open_with_failures(struct failure *failure) {
     hf_ring_close(ring);
 }
 
-/* The record; the file's, its lock and its memory; the addresses; the two views; and where it is a
- * space, its record, its lock and a split. */
+/* The record; the file's, its lock and its memory; the addresses; the three views; and where it is
+ * a space, its record, its lock and splits. */
 static void a_refusal_leaves_nothing(void) {
     CHECK(each_failure(open_with_failures, NULL) >= 2 * 7);
 }

@@ -1,5 +1,6 @@
 /*
- * holdfast/ring.h -- a ring buffer without a seam: the same pages twice, side by side.
+ * holdfast/ring.h -- a ring buffer without a seam: the same pages twice, side by side; within a
+ * process or between two.
  *
  *     hf_ring *ring;
  *     if (hf_ring_open(&ring, 1 << 20, NULL) != HF_OK) ...
@@ -22,18 +23,24 @@
  *                   |        ready         |
  *           |  free  |
  *
- * No call copies, waits or allocates. The mirror is the smallest program on a space: one
- * placeholder split in two, and a view of the same shared memory in each half. Where the system
- * has no placeholders (Windows before 10 version 1803 and Server 2019) the two views go to
- * addresses that were free a moment before, tried again when another thread has taken them.
+ * No call copies, waits or allocates. The mirror is the smallest program on a space: a placeholder
+ * split into three, and a view of the same file in each part. Where the system has no
+ * placeholders (Windows before 10 version 1803 and Server 2019) the views go to addresses that
+ * were free a moment before, tried again when another thread has taken them.
  *
- * Units: bytes. Threads: one producer and one consumer at a time, which may be two threads; the
- * write functions are the producer's, the read functions the consumer's. What was written before
- * hf_ring_write_end can be read after the hf_ring_read_begin that tells it; likewise what was
- * consumed is free. hf_ring_capacity is anybody's. hf_ring_close must be the last use.
+ * Units: bytes. Threads: one producer and one consumer at a time, which may be two threads, or two
+ * processes with a ring each on one file; the write functions are the producer's, the read
+ * functions the consumer's. What was written before hf_ring_write_end can be read after the
+ * hf_ring_read_begin that tells it; likewise what was consumed is free. hf_ring_capacity is
+ * anybody's. hf_ring_close must be the last use.
  *
- * Caveats: the memory is shared memory: a child of fork() shares it, and some systems keep it
- * within a limit of its own (containers: the size of /dev/shm, the memory of the cgroup).
+ * Between processes the other side is not trusted with more than its bytes: positions that make no
+ * sense are no room, and nothing to read. A process that dies leaves what it had ended; the next
+ * one to open the file goes on from there.
+ *
+ * Caveats: the memory of hf_ring_open is shared memory: a child of fork() shares it, and some
+ * systems keep it within a limit of its own (containers: the size of /dev/shm, the memory of the
+ * cgroup). A file that is cut off under a ring faults where its bytes were.
  */
 #ifndef HOLDFAST_RING_H
 #define HOLDFAST_RING_H
@@ -41,6 +48,7 @@
 #include <stddef.h>
 
 #include "backend.h"
+#include "file.h"
 #include "status.h"
 
 #ifdef __cplusplus
@@ -51,12 +59,26 @@ typedef struct hf_ring hf_ring;
 
 /*
  * Opens an empty ring of at least so many bytes, rounded up to a multiple of HF_BASE_ALIGNMENT; it
- * takes twice as many addresses. backend NULL: the native one, which outlives the ring. On failure
+ * takes twice as many addresses, and 64 KiB for the positions. backend NULL: the native one, which outlives the ring. On failure
  * *ring is untouched. INVALID: a capacity of 0, or one whose double cannot be addressed;
  * NO_ADDRESS, also where other threads took the addresses 100 times in a row; NO_MEMORY, NO_SPACE,
  * MAP_LIMIT, IO: what the system said.
  */
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
+
+/*
+ * Opens the ring that a read-write file holds: made with hf_file_create or hf_file_create_shared, of
+ * 64 KiB and the capacity, which is what the file has beyond 64 KiB, rounded down to a multiple of
+ * HF_BASE_ALIGNMENT. A file of zeros is an empty ring. The file may be closed; its bytes are the
+ * ring's while any process has it.
+ *
+ *      file     | positions |         capacity         |
+ *               0           64 KiB
+ *
+ * INVALID: a file that may not be written, or of less than 128 KiB; CORRUPT: neither a ring nor
+ * zeros, or of another capacity, byte order or pointer size; else as hf_ring_open.
+ */
+hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
 
 /* NULL is allowed. */
 void hf_ring_close(hf_ring *ring);
