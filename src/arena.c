@@ -83,11 +83,21 @@ static size_t align_end(const hf_arena_core *core, size_t offset) {
     return offset + short_of;
 }
 
+/* Through a file's cache: a step that stays in the processor's is stored to while it is there. So
+ * steps are small, and only as large as it takes for the views to stay few. */
+static size_t persistent_step(const hf_arena_core *core) {
+    size_t small = clamp(core->limit / 2, KIB(64), KIB(512));
+    return larger(small, smaller(core->limit / 64, MIB(64)));
+}
+
 /* Where the next step ends: small steps first, so that a small arena stays small; then half of
  * what is committed, between 2 and 64 MiB, ending at a huge page. */
 static size_t step_end(const hf_arena_core *core, size_t needed) {
     size_t half = core->limit / 2, end;
-    if (needed <= core->small_end) {
+    if (core->is_persistent) {
+        end = larger(needed, core->limit + persistent_step(core));
+        end = hf_round_up(end, core->granule);
+    } else if (needed <= core->small_end) {
         end = larger(needed, core->limit + clamp(half, KIB(64), MIB(2)));
         end = smaller(hf_round_up(end, core->granule), core->small_end);
     } else {
