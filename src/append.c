@@ -22,6 +22,7 @@ static hf_status refuse(hf_status status, size_t offset, size_t size) {
 static hf_status map_next(hf_arena *arena, hf_file *file, hf_access access) {
     hf_arena_core *core = hf_core_of(arena);
     uint64_t file_size = hf_file_size(file);
+    hf_arena_go_back(arena, hf_get_mark(arena)); /* what hf_top has shown is over */
     hf_status status =
         hf_arena_release_beyond(arena, hf_round_up(hf_get_mark(arena), core->granule));
     if (status != HF_OK) return status;
@@ -40,12 +41,10 @@ static hf_status map_next(hf_arena *arena, hf_file *file, hf_access access) {
 
 static hf_status append(hf_arena *arena, hf_file *file, hf_access access, void **data,
                         size_t *size) {
-    size_t file_size = (size_t)hf_file_size(file);
-    hf_status status = file_size == 0 ? HF_OK : map_next(arena, file, access);
+    hf_status status = hf_file_size(file) == 0 ? HF_OK : map_next(arena, file, access);
     if (status != HF_OK) return status;
-    size_t pages = hf_round_up(file_size, hf_core_of(arena)->granule);
-    *data = arena->pos - pages;
-    *size = file_size;
+    *size = (size_t)hf_file_size(file);
+    *data = arena->pos - hf_round_up(*size, hf_core_of(arena)->granule);
     return HF_OK;
 }
 
@@ -64,22 +63,23 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
     return status;
 }
 
-/* The views of an arena that are no image's: from its beginning to `end`, the lowest that ends above
- * the mark, and where the one before it ends. */
+/* Of the files appended: the lowest view that ends above the mark, and where the one before it
+ * ends. */
 typedef struct views {
     hf_region lowest;
     size_t below;
 } views;
 
-static bool is_image(const hf_arena_core *core, const hf_region *region) {
-    return core->image != NULL && region->offset == 0;
+/* A file is appended from its beginning; an image's bytes begin behind its header. */
+static bool is_appended(const hf_region *region) {
+    return region->kind == HF_VIEW && region->file_offset == 0;
 }
 
 static views find_views(const hf_arena_core *core, size_t mark) {
     views found = {{0}, 0};
     for (hf_region region = {0}; hf_space_next(core->space, &region);) {
         size_t end = region.offset + region.size;
-        if (region.kind != HF_VIEW || is_image(core, &region)) continue;
+        if (!is_appended(&region)) continue;
         found.lowest = region;
         if (end > mark) break;
         found.below = end;

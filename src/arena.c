@@ -244,11 +244,10 @@ static bool is_block(const hf_arena *arena, const void *block, size_t size) {
     return offset <= used(arena) && size <= used(arena) - offset;
 }
 
-/* What ends in a view can't be made smaller, or larger within it. */
+/* A view is no block: it can't be made smaller or larger. */
 static bool is_last(const hf_arena *arena, size_t block, size_t size) {
     const hf_arena_core *core = hf_core_of(arena);
-    size_t end = block + footprint(core, size);
-    return end == used(arena) && end > core->fixed;
+    return block + footprint(core, size) == used(arena) && block >= core->fixed;
 }
 
 static void note_highest(hf_arena *arena) {
@@ -259,9 +258,15 @@ static void note_highest(hf_arena *arena) {
     core->recent_peak = larger(core->recent_peak, highest);
 }
 
+/* The root goes with what it was in. */
+static void forget_root_above(hf_arena_core *core, size_t offset) {
+    if (core->root > offset) core->root = 0;
+}
+
 static void shrink_last(hf_arena *arena, size_t block, size_t new_size) {
     hf_arena_core *core = hf_core_of(arena);
     note_highest(arena);
+    forget_root_above(core, block + new_size);
     if (core->checked) {
         size_t end = block + new_size;
         hf_mark_free(at(core, end), larger(used(arena), core->peeked) - end);
@@ -365,6 +370,7 @@ hf_status hf_ensure(hf_arena *arena, size_t size) {
 void hf_arena_go_back(hf_arena *arena, size_t offset) {
     hf_arena_core *core = hf_core_of(arena);
     note_highest(arena);
+    forget_root_above(core, offset);
     if (core->checked) {
         size_t highest = larger(used(arena), core->peeked);
         hf_mark_free(at(core, offset), highest - offset);
@@ -373,13 +379,20 @@ void hf_arena_go_back(hf_arena *arena, size_t offset) {
     hf_arena_set_pos(arena, offset);
 }
 
+/* A snapshot begins with a view, which goes whole or not at all. */
+static size_t private_from(const hf_arena_core *core, size_t offset) {
+    hf_region first;
+    hf_space_find(core->space, 0, &first);
+    return first.kind == HF_VIEW ? larger(offset, first.size) : offset;
+}
+
 /*
  * Debugging: the whole pages handed back become placeholder and pos stays behind them.
  *      |  handed out   |mark       pos|    ->    |  handed out   |  |ppppppppp|pos
  */
 static hf_status fault_back(hf_arena *arena, size_t offset) {
     hf_arena_core *core = hf_core_of(arena);
-    size_t from = hf_round_up(offset, core->granule);
+    size_t from = private_from(core, hf_round_up(offset, core->granule));
     size_t to = hf_round_up(used(arena), core->granule);
     if (from >= to) {
         hf_arena_go_back(arena, larger(offset, core->faulting));
@@ -599,11 +612,10 @@ hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
 void hf_arena_close(hf_arena *arena) {
     if (arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
-    size_t last = used(arena);
     if (core->checked) hf_mark_defined(core->shown.base, core->limit);
-    if (core->is_persistent) hf_arena_sync(arena);
+    bool is_synced = core->is_persistent && hf_arena_sync(arena) == HF_OK;
     hf_space_close(core->space);
-    if (core->image) hf_arena_close_image(core, last);
+    if (core->image) hf_arena_close_image(core, is_synced);
     core->backend->give_pages(core->backend, core, hf_pages_for(core->backend, sizeof *core));
     *arena = (hf_arena){0};
 }

@@ -74,7 +74,8 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
 /* Going back below core->fixed, in append.c: unmaps the views there, then moves pos. */
 hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
 
-/* Writes the image's record and closes its file, in image.c; the views are gone by then. */
-void hf_arena_close_image(hf_arena_core *core, size_t used);
+/* Cuts the image to what is used, if the last sync told it so, and closes it, in image.c; the views
+ * are gone by then. */
+void hf_arena_close_image(hf_arena_core *core, bool is_synced);
 
 #endif

@@ -38,6 +38,12 @@ static hf_status settle(hf_status status, const hf_report *report, size_t offset
     return status == HF_OK ? HF_OK : hf_fail_reported(status, report, offset, size);
 }
 
+/* A refusal on the way to success is none of the caller's. */
+static hf_status settle_last(hf_status status, hf_error before) {
+    if (status == HF_OK) hf_fail_again(before);
+    return status;
+}
+
 /* A refusal whose undo must not hide it. */
 static hf_status undone(hf_error error) { return hf_fail_again(error); }
 
@@ -57,8 +63,8 @@ static hf_status check_record(const image *opened) {
     const hf_image_header *record = &opened->record;
     uint64_t room = hf_file_size(opened->file) - HF_IMAGE_AREA;
     if (record->used > room || pad(record->used) > room) return corrupt("image: cut off");
-    if (record->root > record->used || record->base == 0 || record->base > UINTPTR_MAX ||
-        record->base % HF_BASE_ALIGNMENT != 0)
+    if (record->root > record->used || record->base == 0 || record->base % HF_BASE_ALIGNMENT != 0 ||
+        record->base > UINTPTR_MAX || pad(record->used) > UINTPTR_MAX - record->base)
         return corrupt("image: its header is damaged");
     if (record->tag != opened->options.tag) return corrupt("image: of another tag");
     if (pad(record->used) > SIZE_MAX / 2) return hf_fail(HF_RESERVE_FULL, "image", 0, SIZE_MAX);
@@ -96,6 +102,7 @@ static hf_status look_again(const image *opened) {
     image now = *opened;
     uint64_t size = hf_file_size(opened->file);
     hf_status status = look(&now);
+    if (status == HF_IO || status == HF_NO_MEMORY || status == HF_MAP_LIMIT) return status;
     bool same = status == HF_OK && size == hf_file_size(opened->file) &&
                 memcmp(&now.record, &opened->record, sizeof now.record) == 0;
     return same ? HF_OK : corrupt("image: changed while it was opened");
@@ -162,23 +169,33 @@ static hf_status reserve_new(hf_arena *arena, const image *opened) {
     for (uintptr_t place = 0; place < PLACES; place++) {
         uintptr_t base = FIRST_BASE + place * (uintptr_t)HF_DEFAULT_RESERVE;
         hf_status status = open_at(arena, opened, base, true);
-        if (status == HF_OK) hf_fail_again(before);
-        if (status != HF_NO_ADDRESS) return status;
+        if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }
-    return open_at(arena, opened, 0, false);
+    return settle_last(open_at(arena, opened, 0, false), before);
+}
+
+/* An image can have lain so near to the end of all addresses that above it there are fewer than are
+ * wanted now. */
+static hf_status open_where_it_lay(hf_arena *arena, const image *opened) {
+    image fitted = *opened;
+    hf_arena_options *wanted = &fitted.options;
+    uintptr_t base = (uintptr_t)opened->record.base;
+    size_t above = 0 - base;
+    if (wanted->least_reserve > above && wanted->least_reserve <= wanted->reserve)
+        return hf_fail(HF_NO_ADDRESS, "hf_arena_open_file", 0, wanted->least_reserve);
+    if (wanted->reserve > above) wanted->reserve = above;
+    return open_at(arena, &fitted, base, false);
 }
 
 static hf_status reserve_again(hf_arena *arena, const image *opened) {
     uintptr_t base = (uintptr_t)opened->record.base, named = (uintptr_t)opened->options.base;
-    bool any = opened->options.any_base;
-    if (named != 0 && named != base && !any)
-        return hf_fail(HF_INVALID, "hf_arena_open_file", 0, opened->mapped);
+    bool any = opened->options.any_base, elsewhere = named != 0 && named != base;
+    if (elsewhere && !any) return hf_fail(HF_INVALID, "hf_arena_open_file", 0, opened->mapped);
     hf_error before = hf_last_error();
-    hf_status status = open_at(arena, opened, named ? named : base, false);
+    hf_status status =
+        elsewhere ? open_at(arena, opened, named, false) : open_where_it_lay(arena, opened);
     if (status != HF_NO_ADDRESS || !any) return status;
-    status = open_at(arena, opened, 0, false);
-    if (status == HF_OK) hf_fail_again(before);
-    return status;
+    return settle_last(open_at(arena, opened, 0, false), before);
 }
 
 /* ------------------------------------------------------------------ writing it ----------- */
@@ -224,18 +241,13 @@ static hf_status flush_views(hf_arena_core *core) {
     return status;
 }
 
-static uint64_t root_of(const hf_arena *arena) {
-    uint64_t root = hf_core_of(arena)->root;
-    return root <= hf_get_mark(arena) ? root : 0;
-}
-
 hf_status hf_arena_sync(hf_arena *arena) {
     if (arena->state == NULL || !hf_core_of(arena)->is_persistent)
         return hf_fail(HF_STATE, "hf_arena_sync", 0, 0);
     hf_arena_core *core = hf_core_of(arena);
     hf_image_header record = core->record;
     record.used = hf_get_mark(arena);
-    record.root = root_of(arena);
+    record.root = core->root;
     hf_status status = flush_views(core);
     if (status == HF_OK) status = sync_file(core);
     if (status != HF_OK || memcmp(&record, &core->record, sizeof record) == 0) return status;
@@ -269,10 +281,10 @@ static hf_status place(hf_arena_core *core, size_t size) {
     return hf_arena_place_tidily(core, size, place_view);
 }
 
-/* The record may count more than is used now, where the last sync was refused. */
-void hf_arena_close_image(hf_arena_core *core, size_t used) {
-    uint64_t kept = HF_IMAGE_AREA + pad(used > core->record.used ? used : core->record.used);
-    if (core->is_persistent && hf_file_size(core->image) > kept) resize(core, kept);
+/* Of a sync that was refused nobody knows what it wrote: the record in the file may need it all. */
+void hf_arena_close_image(hf_arena_core *core, bool is_synced) {
+    uint64_t kept = HF_IMAGE_AREA + pad(core->record.used);
+    if (is_synced && hf_file_size(core->image) > kept) resize(core, kept);
     hf_file_close(core->image);
 }
 
@@ -280,33 +292,61 @@ void hf_arena_close_image(hf_arena_core *core, size_t used) {
 
 static hf_status map_image(hf_arena *arena, const image *opened) {
     hf_arena_core *core = hf_core_of(arena);
-    size_t size = opened->mapped, used = (size_t)opened->record.used;
+    size_t size = opened->mapped;
     if (size > 0) {
         hf_status status =
             hf_space_place_file(core->space, 0, size, opened->file, HF_IMAGE_AREA, opened->access);
         if (status != HF_OK) return status;
     }
-    if (core->checked) hf_mark_free(core->shown.base + used, size - used);
     core->limit = core->dirty = size;
     core->root = opened->record.root;
     return HF_OK;
 }
 
-/* What lies behind the record's bytes is of no sync: zeros must come in its place. */
-static hf_status start_persistent(hf_arena_core *core, const image *opened) {
-    uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
+/* What cannot grow is refused while it is opened. */
+static hf_status try_view(hf_arena_core *core) {
+    hf_status status =
+        hf_space_place_file(core->space, 0, core->granule, core->image, 0, HF_READ_WRITE);
+    return status == HF_OK ? hf_space_clear(core->space, 0, core->granule) : status;
+}
+
+static hf_status write_first_record(hf_arena_core *core, const image *opened) {
     hf_image_header record = opened->record;
-    hf_status status = hf_file_size(core->image) == whole ? HF_OK : resize(core, whole);
-    if (status != HF_OK || !opened->is_new) return status;
     record.base = (uintptr_t)core->shown.base;
     record.tag = opened->options.tag;
-    status = sync_file(core);
+    hf_status status = try_view(core);
+    if (status == HF_OK) status = sync_file(core);
     return status == HF_OK ? put_record(core, &record) : status;
 }
 
+static hf_status start_new(hf_arena_core *core, const image *opened) {
+    hf_status status = write_first_record(core, opened);
+    if (status == HF_OK) return HF_OK;
+    hf_error error = hf_last_error();
+    resize(core, 0);
+    return undone(error);
+}
+
+/* What lies behind the record's bytes is of no sync: zeros must come in its place. */
+static hf_status start_persistent(hf_arena_core *core, const image *opened) {
+    uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
+    hf_status status = hf_file_size(core->image) == whole ? HF_OK : resize(core, whole);
+    return status == HF_OK && opened->is_new ? start_new(core, opened) : status;
+}
+
+/* The rest of its last page nobody can store to. */
 static void freeze(hf_arena_core *core, const image *opened) {
     core->place = NULL;
     core->fixed = core->limit = core->reserved = (size_t)opened->record.used;
+}
+
+static void thaw(hf_arena_core *core, const image *opened) {
+    size_t used = (size_t)opened->record.used;
+    if (core->checked) hf_mark_free(core->shown.base + used, opened->mapped - used);
+    core->is_persistent = opened->access == HF_READ_WRITE;
+    if (!core->is_persistent) return;
+    core->place = place;
+    core->options.fault_after_rewind = false;
 }
 
 static hf_status start(hf_arena *arena, const image *opened) {
@@ -318,9 +358,10 @@ static hf_status start(hf_arena *arena, const image *opened) {
     core->record = opened->record;
     if (opened->access == HF_READ_WRITE) status = start_persistent(core, opened);
     if (status != HF_OK) return status;
-    core->is_persistent = opened->access == HF_READ_WRITE;
-    if (core->is_persistent) core->place = place;
-    if (opened->access == HF_READ_ONLY) freeze(core, opened);
+    if (opened->access == HF_READ_ONLY)
+        freeze(core, opened);
+    else
+        thaw(core, opened);
     hf_arena_set_pos(arena, (size_t)opened->record.used);
     return HF_OK;
 }
@@ -333,10 +374,8 @@ static hf_status open_arena(hf_arena *arena, image *opened) {
     status = start(arena, opened);
     if (status == HF_OK) return HF_OK;
     hf_error error = hf_last_error();
-    hf_report ignored = {0};
     hf_core_of(arena)->image = NULL;
     hf_arena_close(arena);
-    if (opened->is_new) hf_file_resize(opened->file, 0, &ignored);
     return undone(error);
 }
 
@@ -371,28 +410,40 @@ HF_NOT_CHECKED static void copy_unchecked(char *to, const volatile char *from, s
 
 /* In a checked process the arena has bytes that nobody may read, and the system's checker of a
  * write would. */
-static hf_status write_copies(const hf_arena_core *core, hf_file *file, size_t used,
+static hf_status write_copies(const hf_arena_core *core, hf_file *file, size_t from, size_t end,
                               hf_report *report) {
     const hf_backend *backend = core->backend;
     void *copy;
     hf_status status = backend->take_pages(backend, COPY_STEP, &copy, report);
     if (status != HF_OK) return status;
-    for (size_t offset = 0; status == HF_OK && offset < used; offset += COPY_STEP) {
-        size_t size = used - offset < COPY_STEP ? used - offset : COPY_STEP;
-        copy_unchecked(copy, core->shown.base + offset, size);
-        status = backend->file_write(backend, hf_file_handle(file), HF_IMAGE_AREA + offset, copy,
+    for (size_t size; status == HF_OK && from < end; from += size) {
+        size = end - from < COPY_STEP ? end - from : COPY_STEP;
+        copy_unchecked(copy, core->shown.base + from, size);
+        status = backend->file_write(backend, hf_file_handle(file), HF_IMAGE_AREA + from, copy,
                                      size, report);
     }
     backend->give_pages(backend, copy, COPY_STEP);
     return status;
 }
 
+static hf_status write_range(const hf_arena_core *core, hf_file *file, size_t from, size_t end,
+                             hf_report *report) {
+    if (core->checked) return write_copies(core, file, from, end, report);
+    return core->backend->file_write(core->backend, hf_file_handle(file), HF_IMAGE_AREA + from,
+                                     core->shown.base + from, end - from, report);
+}
+
+/* Pages that fault after going back stay the zeros that the file was made of. */
 static hf_status write_bytes(const hf_arena_core *core, hf_file *file, size_t used,
                              hf_report *report) {
-    if (used == 0) return HF_OK;
-    if (core->checked) return write_copies(core, file, used, report);
-    return core->backend->file_write(core->backend, hf_file_handle(file), HF_IMAGE_AREA,
-                                     core->shown.base, used, report);
+    hf_status status = HF_OK;
+    for (hf_region region = {0}; status == HF_OK && hf_space_next(core->space, &region);) {
+        size_t end = region.offset + region.size < used ? region.offset + region.size : used;
+        if (region.offset >= used) break;
+        if (region.kind != HF_PLACEHOLDER)
+            status = write_range(core, file, region.offset, end, report);
+    }
+    return status;
 }
 
 static hf_status write_image(const hf_arena *arena, hf_file *file) {
@@ -400,7 +451,7 @@ static hf_status write_image(const hf_arena *arena, hf_file *file) {
     size_t used = hf_get_mark(arena);
     hf_image_header record = {.base = (uintptr_t)core->shown.base,
                               .used = used,
-                              .root = root_of(arena),
+                              .root = core->root,
                               .tag = core->options.tag};
     hf_report report = {0};
     hf_status status = write_bytes(core, file, used, &report);
@@ -476,6 +527,6 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
 }
 
 void *hf_arena_root(const hf_arena *arena) {
-    if (arena->state == NULL || root_of(arena) == 0) return NULL;
-    return arena->state->base + (size_t)(root_of(arena) - 1);
+    if (arena->state == NULL || hf_core_of(arena)->root == 0) return NULL;
+    return arena->state->base + (size_t)(hf_core_of(arena)->root - 1);
 }

@@ -388,14 +388,16 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  *
  * Everything is checked before anything is mapped. INVALID: a NULL or empty path. CORRUPT: no
  * image, damaged, cut off, of another byte order or pointer size, changed while it was opened;
- * hf_last_error().call says which. UNSUPPORTED: written by a later version, or not a regular file.
+ * hf_last_error().call says which. UNSUPPORTED: written by a later version, not a regular file, or
+ * a system without placeholders.
  * BUSY, IO, NO_SPACE, NO_ADDRESS, NO_MEMORY, MAP_LIMIT. On failure the arena is zeroed, and the
  * file is as it was; one that was made is empty.
  *
  * A persistent arena grows by its file, block by block on the disk before memory shows it: a full
  * disk, a quota or a file-size limit is NO_SPACE from the call that grows, which gives back what it
- * got, and the arena goes on with what it has. populate and huge pages are for private memory. What
- * a trim gives back is addresses; the file is cut when it closes.
+ * got, and the arena goes on with what it has. populate, huge pages and
+ * fault_after_rewind are for private memory. What a trim gives back is addresses; the file is cut
+ * when it closes.
  */
 hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
                              const hf_arena_options *options);
