@@ -137,6 +137,7 @@ static hf_status choose_sizes(image *opened) {
         return HF_OK;
     }
     if (wanted->reserve == 0) wanted->reserve = larger(HF_DEFAULT_RESERVE, 2 * opened->mapped);
+    if (wanted->reserve <= SIZE_MAX / 2) wanted->reserve = (size_t)pad(wanted->reserve);
     if (wanted->reserve < opened->mapped)
         return hf_fail(HF_RESERVE_FULL, "hf_arena_open_file", 0, opened->mapped);
     if (wanted->least_reserve == 0 && wanted->reserve > HF_DEFAULT_LEAST)
@@ -264,11 +265,13 @@ static hf_status resize(hf_arena_core *core, uint64_t size) {
     return settle(status, &report, core->limit, 0);
 }
 
-/* Blocks first: a store must never find the disk full. */
+/* Blocks first: a store must never find the disk full. The file is padded at any moment, for at any
+ * moment a sync may count all of it. */
 static hf_status place_view(hf_arena_core *core, size_t size) {
     uint64_t from = HF_IMAGE_AREA + core->limit, before = hf_file_size(core->image);
-    bool is_longer = from + size > before;
-    hf_status status = is_longer ? resize(core, from + size) : HF_OK;
+    uint64_t needed = HF_IMAGE_AREA + pad((uint64_t)core->limit + size);
+    bool is_longer = needed > before;
+    hf_status status = is_longer ? resize(core, needed) : HF_OK;
     if (status != HF_OK) return status;
     status = hf_space_place_file(core->space, core->limit, size, core->image, from, HF_READ_WRITE);
     if (status == HF_OK || !is_longer) return status;
