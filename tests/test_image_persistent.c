@@ -1,0 +1,460 @@
+/*
+ * Persistent arenas: what holdfast/arena.h says of HF_READ_WRITE and of hf_arena_sync.
+ *
+ * What lies in the file at any moment is what a process that is killed then leaves behind: so a
+ * test kills no process, it copies the file and opens the copy. One that does end its process is
+ * here too, to show that this is so.
+ */
+#include "image_fixture.h"
+#include "process.h"
+
+static const char path[] = "test_image_persistent.tmp", copy[] = "test_image_persistent.copy.tmp";
+
+static const size_t sizes[] = {1, 7, 4095, 4096, 65535, 65536, 65537, 300000, 3000001};
+
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static hf_arena open_new(void) {
+    disk_remove(path);
+    return image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+}
+
+static hf_arena reopen(void) { return image_open(path, HF_READ_WRITE, (hf_arena_options){0}); }
+
+static char *add(hf_arena *arena, size_t size, unsigned seed) {
+    char *block = hf_alloc(arena, size, 8);
+    CHECK(block != NULL);
+    fill(block, size, seed);
+    return block;
+}
+
+/* ------------------------------------------------------------------- the file -------------- */
+
+/* Every byte of it: a format is a promise to the next version. */
+static void a_new_image_is_a_header(void) {
+    disk_remove(path);
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.tag = 4711});
+    unsigned char expected[AREA] = {0};
+    struct content whole = {expected, AREA};
+    write_slot(expected, 0, (uintptr_t)hf_arena_base(&arena), 0, 0, 4711);
+    CHECK_EQUAL(0, hf_arena_get_stats(&arena).used);
+    CHECK_EQUAL(0, hf_arena_get_stats(&arena).viewed);
+    CHECK(hf_arena_root(&arena) == NULL);
+    check_content(path, &whole);
+    CHECK_EQUAL(AREA, disk_allocated(path));
+    hf_arena_close(&arena);
+    check_is_closed(&arena);
+    check_content(path, &whole);
+    disk_remove(path);
+}
+
+static void records_are_written_in_turn(void) {
+    unsigned char slots[2 * SLOT] = {0};
+    hf_arena arena = open_new();
+    uintptr_t base = (uintptr_t)hf_arena_base(&arena);
+    write_slot(slots, 0, base, 0, 0, 0);
+    for (uint64_t sequence = 1; sequence < 10; sequence++) {
+        char *block = add(&arena, 1000, (unsigned)sequence);
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
+        CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+        write_slot(slots + sequence % 2 * SLOT, sequence, base, hf_get_mark(&arena),
+                   (uintptr_t)block - base + 1, 0);
+        struct content now = content_of(path);
+        CHECK(memcmp(slots, now.bytes, sizeof slots) == 0);
+        CHECK(is_zero(now.bytes + sizeof slots, AREA - sizeof slots));
+        free(now.bytes);
+    }
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* nothing is new: no record either */
+    struct content now = content_of(path);
+    CHECK(memcmp(slots, now.bytes, sizeof slots) == 0);
+    free(now.bytes);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void an_empty_file_is_a_new_image(void) {
+    static unsigned char zeros[AREA + 1];
+    static const size_t lengths[] = {0, 1, SLOT, AREA - 1, AREA};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        AT("%zu zeros", lengths[i]);
+        write_content(path, zeros, lengths[i]);
+        hf_arena arena = reopen();
+        add(&arena, 1000, 1);
+        hf_arena_close(&arena);
+        arena = reopen();
+        CHECK(holds(hf_arena_base(&arena), 1000, 1));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+/* As an editor or an archiver would find it. */
+static void what_is_stored_is_in_the_file(void) {
+    hf_arena arena = open_new();
+    for (unsigned i = 0; i < SIZES; i++) {
+        AT("size %zu", sizes[i]);
+        size_t offset = (size_t)(add(&arena, sizes[i], i) - hf_arena_base(&arena));
+        CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+        struct content now = content_of(path);
+        CHECK(holds(now.bytes + AREA + offset, sizes[i], i));
+        free(now.bytes);
+    }
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void check_length_while_open(const hf_arena *arena) {
+    hf_arena_stats stats = hf_arena_get_stats(arena);
+    CHECK_EQUAL(image_size(stats.viewed), disk_size(path));
+    CHECK_EQUAL(0, stats.committed);
+    CHECK(stats.viewed >= stats.used);
+}
+
+/* As long as was committed; cut when it closes. */
+static void the_file_is_as_long_as_it_takes(void) {
+    for (unsigned i = 0; i < SIZES; i++) {
+        AT("size %zu", sizes[i]);
+        hf_arena arena = open_new();
+        check_length_while_open(&arena);
+        for (int count = 0; count < 3; count++) {
+            add(&arena, sizes[i], i);
+            check_length_while_open(&arena);
+            CHECK(disk_allocated(path) >= disk_size(path));
+        }
+        size_t used = hf_get_mark(&arena);
+        hf_arena_close(&arena);
+        CHECK_EQUAL(image_size(used), disk_size(path));
+    }
+    disk_remove(path);
+}
+
+static void a_trim_gives_addresses_back(void) {
+    hf_arena arena = open_new();
+    add(&arena, 100000, 1);
+    hf_mark mark = hf_get_mark(&arena);
+    add(&arena, 5 * MIB, 2);
+    size_t length = (size_t)disk_size(path), viewed = hf_arena_get_stats(&arena).viewed;
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    CHECK(hf_arena_get_stats(&arena).viewed < viewed);
+    CHECK(hf_arena_get_stats(&arena).viewed >= mark);
+    CHECK_EQUAL(length, disk_size(path));
+    CHECK(holds(hf_arena_base(&arena), 100000, 1));
+    char *again = hf_alloc_zeroed(&arena, 6 * MIB, 8);
+    CHECK(again != NULL && is_zero(again, 6 * MIB));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    CHECK_EQUAL(0, hf_arena_get_stats(&arena).viewed);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(AREA, disk_size(path));
+    disk_remove(path);
+}
+
+/* ------------------------------------------------------------------ opened again ----------- */
+
+static void it_comes_back_as_it_was(void) {
+    for (unsigned i = 0; i < SIZES; i++) {
+        AT("size %zu", sizes[i]);
+        hf_arena arena = open_new();
+        char *block = add(&arena, sizes[i], i), *base = hf_arena_base(&arena);
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
+        size_t used = hf_get_mark(&arena);
+        hf_arena_close(&arena);
+        arena = reopen();
+        CHECK(hf_arena_base(&arena) == base);
+        CHECK_EQUAL(used, hf_get_mark(&arena));
+        CHECK(hf_arena_root(&arena) == block);
+        CHECK(holds(block, sizes[i], i));
+        CHECK(hf_extend(&arena, block, sizes[i], 2 * sizes[i])); /* it is the last one still */
+        fill(block, 2 * sizes[i], i + 1);
+        used = hf_get_mark(&arena);
+        hf_arena_close(&arena);
+        arena = reopen();
+        CHECK_EQUAL(used, hf_get_mark(&arena));
+        CHECK(holds(block, 2 * sizes[i], i + 1));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+static void pointers_stay_good(void) {
+    struct node {
+        struct node *next;
+        size_t value;
+    };
+    enum { NODES = 10000 };
+    hf_arena arena = open_new();
+    for (size_t i = 0; i < NODES; i++) {
+        struct node *node = hf_new(&arena, struct node);
+        CHECK(node != NULL);
+        *node = (struct node){hf_arena_root(&arena), i};
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, node));
+    }
+    hf_arena_close(&arena);
+    arena = reopen();
+    size_t value = NODES;
+    for (struct node *node = hf_arena_root(&arena); node; node = node->next)
+        CHECK_EQUAL(--value, node->value);
+    CHECK_EQUAL(0, value);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* Small steps first, larger ones later, over 64 KiB, megabytes and huge pages. */
+static void it_grows_by_many_steps(void) {
+    hf_arena arena = open_new();
+    size_t count = 0, size = 12345;
+    while (hf_get_mark(&arena) < 40 * MIB) add(&arena, size, (unsigned)count++);
+    check_length_while_open(&arena);
+    CHECK(hf_arena_get_stats(&arena).growths > 5);
+    hf_arena_close(&arena);
+    arena = reopen();
+    CHECK(hf_get_mark(&arena) >= 40 * MIB);
+    char *block = hf_arena_base(&arena);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(holds(block, size, (unsigned)i));
+        block += fixture_is_exact() ? round_up(size, 8) : round_up(size, 8) + 16;
+    }
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void the_reservation_ends(void) {
+    disk_remove(path);
+    hf_arena_options options = {.reserve = 4 * AREA};
+    hf_arena arena = image_open(path, HF_READ_WRITE, options);
+    char *block = add(&arena, 3 * AREA, 1);
+    CHECK(hf_alloc(&arena, AREA, 1) != NULL || !fixture_is_exact());
+    CHECK(hf_alloc(&arena, AREA, 1) == NULL);
+    CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+    CHECK(holds(block, 3 * AREA, 1));
+    hf_arena_close(&arena);
+    arena = image_open(path, HF_READ_WRITE, options);
+    CHECK(holds(hf_arena_base(&arena), 3 * AREA, 1));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* The file is padded to 64 KiB, and so is what is reserved for it. */
+static void any_reservation_can_be_filled(void) {
+    for (size_t reserve = 1; reserve <= 3 * AREA; reserve += 3001) {
+        AT("reserve %zu", reserve);
+        disk_remove(path);
+        hf_arena_options options = {.reserve = reserve};
+        hf_arena arena = image_open(path, HF_READ_WRITE, options);
+        while (hf_alloc(&arena, 64, 1)) continue;
+        size_t used = hf_get_mark(&arena);
+        CHECK(used >= reserve / 64 * 64 || !fixture_is_exact());
+        hf_arena_close(&arena);
+        arena = image_open(path, HF_READ_WRITE, options);
+        CHECK_EQUAL(used, hf_get_mark(&arena));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+static void frames_need_no_system_call(void) {
+    hf_arena arena = open_new();
+    size_t calls = 0;
+    for (int frame = 0; frame < 100; frame++) {
+        if (frame == 20) calls = hf_arena_get_stats(&arena).system_calls;
+        for (int i = 0; i < 10; i++) add(&arena, 50000, 1);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+    }
+    CHECK_EQUAL(calls, hf_arena_get_stats(&arena).system_calls);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* Of private memory alone: pages of a file stay, and pos goes back. */
+static void options_of_private_memory_change_nothing(void) {
+    disk_remove(path);
+    hf_arena arena =
+        image_open(path, HF_READ_WRITE,
+                   (hf_arena_options){
+                       .fault_after_rewind = true, .populate = true, .huge_pages = HF_HUGE_ALWAYS});
+    char *block = add(&arena, MIB, 1);
+    hf_mark mark = hf_get_mark(&arena);
+    add(&arena, MIB, 2);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    CHECK_EQUAL(mark, hf_get_mark(&arena));
+    CHECK(is_zero(hf_alloc_zeroed(&arena, MIB, 8), MIB));
+    CHECK(holds(block, MIB, 1));
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* -------------------------------------------------------------------- zero is zero --------- */
+
+/* All bytes of the file behind the header, 0xee: also those that no record counts. */
+static void soil(size_t length) {
+    intptr_t file = disk_open(path, DISK_BOTH);
+    static unsigned char bytes[AREA];
+    memset(bytes, 0xee, sizeof bytes);
+    for (size_t at = AREA; at < length; at += AREA) disk_store(file, at, bytes, sizeof bytes);
+    disk_close(file);
+}
+
+/* A process was killed before it synced: behind the record lie bytes, in the last of its 64 KiB and
+ * in what the file is longer. */
+static void bytes_behind_the_record_are_cleared(void) {
+    for (unsigned i = 0; i < SIZES; i++) {
+        AT("size %zu", sizes[i]);
+        hf_arena arena = open_new();
+        add(&arena, sizes[i], i);
+        size_t used = hf_get_mark(&arena);
+        hf_arena_close(&arena);
+        soil(image_size(used) + 10 * AREA);
+        arena = reopen();
+        CHECK_EQUAL(image_size(used), disk_size(path));
+        char *first = hf_alloc_zeroed(&arena, 3, 1);
+        CHECK(first != NULL && is_zero(first, 3));
+        CHECK(hf_extend_zeroed(&arena, first, 3, 100000) && is_zero(first, 100000));
+        char *rest = hf_alloc_zeroed(&arena, 20 * AREA, 64);
+        CHECK(rest != NULL && is_zero(rest, 20 * AREA));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+/* The file keeps what a trim gave back, so that what grows there again is not fresh. */
+static void what_grows_again_after_a_trim_is_cleared(void) {
+    hf_arena arena = open_new();
+    for (int round = 0; round < 5; round++) {
+        char *block = hf_alloc_zeroed(&arena, (size_t)(5 - round) * 700000, 8);
+        CHECK(block != NULL && is_zero(block, (size_t)(5 - round) * 700000));
+        memset(block, 0xee, (size_t)(5 - round) * 700000);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+        CHECK_STATUS(HF_OK, hf_trim(&arena, (size_t)round * 100000));
+    }
+    char *last = hf_alloc_zeroed(&arena, 5 * MIB, 1);
+    CHECK(last != NULL && is_zero(last, 5 * MIB));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void what_hf_top_showed_is_cleared(void) {
+    hf_arena arena = open_new();
+    size_t room;
+    char *top = hf_top(&arena, 100000, &room);
+    CHECK(top != NULL && room >= 100000);
+    memset(top, 0xee, room);
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    char *block = hf_alloc_zeroed(&arena, room, 1);
+    CHECK(block != NULL && is_zero(block, room));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* ----------------------------------------------------------------------- syncing ----------- */
+
+/* What a process that is killed now leaves behind. */
+static void kill_now(void) {
+    struct content now = content_of(path);
+    write_content(copy, now.bytes, now.size);
+    free(now.bytes);
+}
+
+static void expect_after_kill(size_t used, const char *root, size_t size, unsigned seed) {
+    hf_arena arena = image_open(copy, HF_READ_WRITE, (hf_arena_options){.any_base = true});
+    CHECK_EQUAL(used, hf_get_mark(&arena));
+    CHECK_EQUAL(image_size(used), disk_size(copy));
+    CHECK((hf_arena_root(&arena) != NULL) == (root != NULL));
+    CHECK(holds(hf_arena_base(&arena), size, seed));
+    hf_arena_close(&arena);
+    disk_remove(copy);
+}
+
+static void a_killed_process_leaves_the_last_sync(void) {
+    hf_arena arena = open_new();
+    kill_now();
+    expect_after_kill(0, NULL, 0, 0);
+    char *block = add(&arena, 200000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
+    kill_now();
+    expect_after_kill(0, NULL, 0, 0);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    size_t synced = hf_get_mark(&arena);
+    kill_now();
+    expect_after_kill(synced, block, 200000, 1);
+    add(&arena, 3 * MIB, 2);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, NULL));
+    kill_now();
+    expect_after_kill(synced, block, 200000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    size_t second = hf_get_mark(&arena);
+    kill_now();
+    expect_after_kill(second, NULL, 200000, 1);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, synced)); /* sync before the space is used again */
+    kill_now();
+    expect_after_kill(second, NULL, 200000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    kill_now();
+    expect_after_kill(synced, NULL, 200000, 1);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void closing_syncs(void) {
+    hf_arena arena = open_new();
+    char *block = add(&arena, 200000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
+    size_t used = hf_get_mark(&arena);
+    hf_arena_close(&arena);
+    kill_now();
+    expect_after_kill(used, block, 200000, 1);
+    disk_remove(path);
+}
+
+/* The part of a process that ends without a word. */
+static void dies_after_a_sync(void) {
+    hf_arena arena = open_new();
+    char *block = add(&arena, 70000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    add(&arena, 2 * MIB, 2);
+    _Exit(EXIT_SUCCESS);
+}
+
+/* It held the lock, too. */
+static void another_process_goes_on(void) {
+    FILE *process = process_start("dies_after_a_sync");
+    CHECK(process != NULL && process_ended_well(process));
+    CHECK(disk_size(path) > image_size(70100));
+    hf_arena arena = reopen();
+    CHECK_EQUAL(image_size(70100), disk_size(path));
+    CHECK(hf_get_mark(&arena) >= 70000 && hf_get_mark(&arena) <= 70100);
+    CHECK(holds(hf_arena_root(&arena), 70000, 1));
+    CHECK(is_zero(hf_alloc_zeroed(&arena, MIB, 1), MIB));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void only_persistent_arenas_sync(void) {
+    hf_arena arena = {0};
+    CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
+    arena = fixture_open((hf_arena_options){.reserve = MIB});
+    CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+    image_make(path, 1000, 1, (hf_arena_options){0});
+    for (int access = HF_READ_ONLY; access <= HF_COPY_ON_WRITE; access++) {
+        arena = image_open(path, (hf_access)access, (hf_arena_options){0});
+        CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
+        CHECK_EQUAL(HF_STATE, hf_last_error().status);
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+CHECK_MAIN(TEST(a_new_image_is_a_header), TEST(records_are_written_in_turn),
+           TEST(an_empty_file_is_a_new_image), TEST(what_is_stored_is_in_the_file),
+           TEST(the_file_is_as_long_as_it_takes), TEST(a_trim_gives_addresses_back),
+           TEST(it_comes_back_as_it_was), TEST(pointers_stay_good), TEST(it_grows_by_many_steps),
+           TEST(the_reservation_ends), TEST(any_reservation_can_be_filled),
+           TEST(frames_need_no_system_call), TEST(options_of_private_memory_change_nothing),
+           TEST(bytes_behind_the_record_are_cleared),
+           TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_top_showed_is_cleared),
+           TEST(a_killed_process_leaves_the_last_sync), TEST(closing_syncs),
+           TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
+           TEST(only_persistent_arenas_sync))
