@@ -150,7 +150,7 @@ static hf_status choose_sizes(image *opened) {
 static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, bool whole) {
     hf_arena_options wanted = opened->options;
     wanted.base = (void *)base;
-    if (whole) wanted.least_reserve = wanted.reserve;
+    if (whole && wanted.least_reserve < wanted.reserve) wanted.least_reserve = wanted.reserve;
     return hf_arena_open(arena, &wanted);
 }
 
@@ -340,7 +340,7 @@ static hf_status start_persistent(hf_arena_core *core, const image *opened) {
 /* The rest of its last page nobody can store to. */
 static void freeze(hf_arena_core *core, const image *opened) {
     core->place = NULL;
-    core->fixed = core->limit = core->reserved = (size_t)opened->record.used;
+    core->fixed = core->dirty = core->limit = core->reserved = (size_t)opened->record.used;
 }
 
 static void thaw(hf_arena_core *core, const image *opened) {

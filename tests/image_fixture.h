@@ -6,6 +6,7 @@
 #define HOLDFAST_TESTS_IMAGE_FIXTURE_H
 
 #include <holdfast/arena.h>
+#include <holdfast/space.h>
 
 #include "arena_fixture.h"
 #include "check.h"

@@ -1,0 +1,557 @@
+/*
+ * How an image is opened: what its options ask for, where it comes to lie, its root, who may have it
+ * open at the same time.
+ */
+#include <time.h>
+
+#include "image_fixture.h"
+#include "process.h"
+
+static const char path[] = "test_image_open.tmp", sign[] = "test_image_open.sign.tmp";
+
+static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+static hf_arena open_as(hf_access access, hf_arena_options options) {
+    return image_open(path, access, options);
+}
+
+static void make(size_t size) { image_make(path, size, 1, (hf_arena_options){0}); }
+
+/* The arena is zeroed, the file is as it was. */
+static void refuse_as(hf_access access, hf_arena_options options, hf_status expected) {
+    struct content before = content_of(path);
+    hf_arena arena;
+    size_t handles = disk_handles();
+    memset(&arena, 0x5a, sizeof arena);
+    CHECK_STATUS(expected, hf_arena_open_file(&arena, path, access, &options));
+    CHECK_EQUAL(expected, hf_last_error().status);
+    CHECK(hf_last_error().call != NULL);
+    check_is_closed(&arena);
+    CHECK_EQUAL(handles, disk_handles());
+    check_content(path, &before);
+    free(before.bytes);
+}
+
+static void refuse_all(hf_arena_options options, hf_status expected) {
+    for (size_t i = 0; i < 3; i++) refuse_as(accesses[i], options, expected);
+}
+
+/* --------------------------------------------------------------------- arguments ----------- */
+
+static void expect_invalid(const char *name, hf_access access) {
+    hf_arena arena;
+    memset(&arena, 0x5a, sizeof arena);
+    CHECK_STATUS(HF_INVALID, hf_arena_open_file(&arena, name, access, NULL));
+    check_is_closed(&arena);
+    CHECK(hf_alloc(&arena, 1, 1) == NULL);
+    hf_arena_close(&arena);
+}
+
+static void a_path_is_needed(void) {
+    for (size_t i = 0; i < 3; i++) {
+        expect_invalid(NULL, accesses[i]);
+        expect_invalid("", accesses[i]);
+    }
+    expect_invalid(path, (hf_access)3);
+    expect_invalid(path, (hf_access)-1);
+    CHECK(!disk_exists(path));
+}
+
+static void readers_make_no_file(void) {
+    disk_remove(path);
+    for (size_t i = 1; i < 3; i++) {
+        hf_arena arena;
+        CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, path, accesses[i], NULL));
+        check_is_closed(&arena);
+        CHECK(!disk_exists(path));
+    }
+    hf_arena arena;
+    CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, "no_such_folder/image", HF_READ_WRITE, NULL));
+    CHECK_EQUAL(disk_answers.no_folder, hf_last_error().os_code);
+}
+
+/* NULL for the options is a good default, too. */
+static void options_are_none(void) {
+    hf_arena arena;
+    disk_remove(path);
+    for (unsigned round = 0; round < 2; round++)
+        for (size_t i = 0; i < 3; i++) {
+            CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, accesses[i], NULL));
+            if (round == 0 && i == 0) fill(hf_alloc(&arena, 1000, 8), 1000, 1);
+            CHECK(holds(hf_arena_base(&arena), 1000, 1));
+            hf_arena_close(&arena);
+        }
+    disk_remove(path);
+}
+
+/* ------------------------------------------------------------------- reservation ----------- */
+
+static void too_small_a_reservation_is_full(void) {
+    make(3 * AREA - 100);
+    size_t takes = (size_t)disk_size(path) - AREA;
+    for (size_t reserve = 1; reserve <= takes - AREA; reserve += 9999) {
+        refuse_as(HF_READ_WRITE, (hf_arena_options){.reserve = reserve}, HF_RESERVE_FULL);
+        refuse_as(HF_COPY_ON_WRITE, (hf_arena_options){.reserve = reserve}, HF_RESERVE_FULL);
+        CHECK_EQUAL(takes, hf_last_error().size);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        hf_arena arena = open_as(accesses[i], (hf_arena_options){.reserve = takes});
+        CHECK_EQUAL(i == 1 ? hf_get_mark(&arena) : takes, hf_arena_get_stats(&arena).reserved);
+        CHECK(holds(hf_arena_root(&arena), 3 * AREA - 100, 1));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+static void least_above_reserve_is_invalid(void) {
+    make(1000);
+    hf_arena_options options = {.reserve = 2 * MIB, .least_reserve = 3 * MIB};
+    refuse_as(HF_READ_WRITE, options, HF_INVALID);
+    refuse_as(HF_COPY_ON_WRITE, options, HF_INVALID);
+    disk_remove(path);
+    hf_arena arena;
+    CHECK_STATUS(HF_INVALID, hf_arena_open_file(&arena, path, HF_READ_WRITE, &options));
+    CHECK_EQUAL(0, disk_size(path));
+    disk_remove(path);
+}
+
+/* A backend that has not so many addresses. */
+static size_t most;
+
+static hf_status reserve_up_to_most(const hf_backend *self, void *base, size_t size, void **address,
+                                    hf_report *report) {
+    report->call = "reserve_up_to_most";
+    if (size > most) return HF_NO_ADDRESS;
+    return hf_backend_native()->reserve(self, base, size, address, report);
+}
+
+static void a_reservation_falls_back_to_what_the_image_takes(void) {
+    hf_backend scarce = *hf_backend_native();
+    scarce.reserve = reserve_up_to_most;
+    make(5 * MIB);
+    size_t takes = (size_t)disk_size(path) - AREA;
+    hf_arena_options options = {.backend = &scarce, .reserve = 64 * MIB, .least_reserve = MIB};
+    for (most = takes; most < 64 * MIB; most *= 2) {
+        hf_error before = hf_last_error();
+        for (size_t i = 0; i < 3; i += 2) {
+            hf_arena arena = open_as(accesses[i], options);
+            CHECK(hf_arena_get_stats(&arena).reserved >= takes);
+            CHECK(hf_arena_get_stats(&arena).reserved <= most);
+            CHECK(holds(hf_arena_root(&arena), 5 * MIB, 1));
+            hf_arena_close(&arena);
+        }
+        hf_error after = hf_last_error(); /* the refusals on the way are nobody's business */
+        CHECK(memcmp(&before, &after, sizeof before) == 0);
+    }
+    most = takes - 1;
+    refuse_all(options, HF_NO_ADDRESS);
+    most = takes;
+    options.least_reserve = 2 * takes;
+    refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
+    disk_remove(path);
+}
+
+/* ----------------------------------------------------------------------- address ----------- */
+
+static void a_new_image_lies_where_it_can_lie_again(void) {
+#ifdef HF_BASE_FIXED
+    hf_arena arena;
+    disk_remove(path);
+    CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, HF_READ_WRITE, NULL));
+    CHECK((void *)hf_arena_base(&arena) == HF_BASE_FIXED);
+    hf_arena_close(&arena);
+    disk_remove(path);
+#else
+    check_skip("32 bits have no such address");
+#endif
+}
+
+enum { IMAGES = 5 };
+
+static void name_image(char *name, size_t room, int number) {
+    snprintf(name, room, "test_image_open.%d.tmp", number);
+}
+
+/* Made at the same time, each at an address of its own: all of them open again together. */
+static void images_have_places_beside_one_another(void) {
+    hf_arena arenas[IMAGES];
+    char name[64], *bases[IMAGES];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < IMAGES; i++) {
+            name_image(name, sizeof name, i);
+            if (round == 0) disk_remove(name);
+            arenas[i] = image_open(name, HF_READ_WRITE, (hf_arena_options){.reserve = MIB});
+            if (round == 0) bases[i] = hf_arena_base(&arenas[i]);
+            CHECK(hf_arena_base(&arenas[i]) == bases[i]);
+        }
+        for (int i = 0; i < IMAGES; i++) hf_arena_close(&arenas[i]);
+    }
+    for (int i = 0; i < IMAGES; i++) {
+        name_image(name, sizeof name, i);
+        disk_remove(name);
+    }
+}
+
+static hf_status reserve_nothing_named(const hf_backend *self, void *base, size_t size,
+                                       void **address, hf_report *report) {
+    report->call = "reserve_nothing_named";
+    if (base != NULL) return HF_NO_ADDRESS;
+    return hf_backend_native()->reserve(self, base, size, address, report);
+}
+
+static void where_all_places_are_taken_any_will_do(void) {
+    hf_backend crowded = *hf_backend_native();
+    crowded.reserve = reserve_nothing_named;
+    disk_remove(path);
+    hf_error before = hf_last_error();
+    hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){.backend = &crowded});
+    hf_error after = hf_last_error();
+    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    fill(hf_alloc(&arena, 1000, 8), 1000, 1);
+    hf_arena_close(&arena);
+    refuse_all((hf_arena_options){.backend = &crowded}, HF_NO_ADDRESS);
+    disk_remove(path);
+}
+
+/* Somewhere that is free, to be named. */
+static void *free_address(void) {
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, IMAGE_RESERVE, NULL));
+    void *address = hf_space_base(space);
+    hf_space_close(space);
+    return address;
+}
+
+static void a_base_that_is_named_is_where_it_lies(void) {
+    void *base = free_address();
+    disk_remove(path);
+    hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){.base = base});
+    CHECK((void *)hf_arena_base(&arena) == base);
+    fill(hf_alloc(&arena, 1000, 8), 1000, 1);
+    hf_arena_close(&arena);
+    for (size_t i = 0; i < 3; i++) {
+        arena = open_as(accesses[i], (hf_arena_options){.base = i % 2 ? NULL : base});
+        CHECK((void *)hf_arena_base(&arena) == base);
+        hf_arena_close(&arena);
+    }
+    refuse_all((hf_arena_options){.base = (char *)base + HF_BASE_ALIGNMENT}, HF_INVALID);
+    refuse_all((hf_arena_options){.base = (char *)base + 1}, HF_INVALID);
+    refuse_all((hf_arena_options){.base = (char *)base + 1, .any_base = true}, HF_INVALID);
+    disk_remove(path);
+    CHECK_STATUS(HF_INVALID, hf_arena_open_file(&arena, path, HF_READ_WRITE,
+                                                &(hf_arena_options){.base = (char *)base + 1}));
+    CHECK_EQUAL(0, disk_size(path));
+    disk_remove(path);
+}
+
+static void where_it_lay_something_else_lies(void) {
+    make(100000);
+    hf_arena arena = open_as(HF_READ_ONLY, (hf_arena_options){0});
+    hf_space_options options = {.base = hf_arena_base(&arena)};
+    hf_space *space;
+    hf_arena_close(&arena);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, MIB, &options));
+    refuse_all((hf_arena_options){0}, HF_NO_ADDRESS);
+    hf_error before = hf_last_error();
+    for (size_t i = 0; i < 3; i++) {
+        arena = open_as(accesses[i], (hf_arena_options){.any_base = true});
+        CHECK((void *)hf_arena_base(&arena) != options.base);
+        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        hf_arena_close(&arena);
+    }
+    hf_error after = hf_last_error();
+    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    hf_space_close(space);
+    arena = open_as(HF_READ_WRITE, (hf_arena_options){.any_base = true}); /* free: there again */
+    CHECK((void *)hf_arena_base(&arena) == options.base);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void any_base_can_be_named_too(void) {
+    make(100000);
+    void *base = free_address();
+    hf_arena arena = open_as(HF_COPY_ON_WRITE, (hf_arena_options){.base = base, .any_base = true});
+    CHECK((void *)hf_arena_base(&arena) == base);
+    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    hf_arena second = open_as(HF_READ_ONLY, (hf_arena_options){.base = base, .any_base = true});
+    CHECK((void *)hf_arena_base(&second) != base);
+    CHECK(holds(hf_arena_root(&second), 100000, 1));
+    hf_arena_close(&arena);
+    hf_arena_close(&second);
+    disk_remove(path);
+}
+
+static void refs_are_good_anywhere(void) {
+    enum { NODES = 5000 };
+    struct node {
+        hf_ref next;
+        uint32_t value;
+    };
+    disk_remove(path);
+    hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){0}), second;
+    for (uint32_t i = 0; i < NODES; i++) {
+        struct node *node = hf_alloc(&arena, sizeof *node, 8);
+        CHECK(node != NULL);
+        *node = (struct node){hf_to_ref(&arena, hf_arena_root(&arena)), i};
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, node));
+    }
+    hf_arena_close(&arena);
+    arena = open_as(HF_COPY_ON_WRITE, (hf_arena_options){.any_base = true});
+    second = open_as(HF_COPY_ON_WRITE, (hf_arena_options){.any_base = true});
+    CHECK(hf_arena_base(&arena) != hf_arena_base(&second));
+    uint32_t value = NODES;
+    for (struct node *node = hf_arena_root(&second); node; node = hf_from_ref(&second, node->next))
+        CHECK_EQUAL(--value, node->value);
+    CHECK_EQUAL(0, value);
+    hf_arena_close(&arena);
+    hf_arena_close(&second);
+    disk_remove(path);
+}
+
+static void it_owns_what_it_reserved(void) {
+    make(1000);
+    for (size_t i = 0; i < 3; i += 2) {
+        hf_arena arena = open_as(accesses[i], (hf_arena_options){0});
+        char *base = hf_arena_base(&arena);
+        CHECK_EQUAL(IMAGE_RESERVE, hf_arena_get_stats(&arena).reserved);
+        CHECK(hf_owns(&arena, base) && hf_owns(&arena, base + IMAGE_RESERVE - 1));
+        CHECK(!hf_owns(&arena, base - 1) && !hf_owns(&arena, base + IMAGE_RESERVE));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+/* --------------------------------------------------------------------------- tag ----------- */
+
+static void another_tag_is_corrupt(void) {
+    static const uint64_t tags[] = {0, 1, (uint64_t)1 << 63, UINT64_MAX};
+    for (size_t mine = 0; mine < 4; mine++) {
+        image_make(path, 1000, 1, (hf_arena_options){.tag = tags[mine]});
+        for (size_t other = 0; other < 4; other++) {
+            if (other != mine) {
+                refuse_all((hf_arena_options){.tag = tags[other]}, HF_CORRUPT);
+                CHECK(strstr(hf_last_error().call, "tag") != NULL);
+                continue;
+            }
+            for (size_t i = 0; i < 3; i++) {
+                hf_arena arena = open_as(accesses[i], (hf_arena_options){.tag = tags[other]});
+                CHECK(holds(hf_arena_root(&arena), 1000, 1));
+                hf_arena_close(&arena);
+            }
+        }
+    }
+    disk_remove(path);
+}
+
+/* -------------------------------------------------------------------------- root ----------- */
+
+static void expect_no_root(hf_arena *arena, const void *object) {
+    const void *root = hf_arena_root(arena);
+    CHECK_STATUS(HF_INVALID, hf_arena_set_root(arena, object));
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(hf_arena_root(arena) == root);
+}
+
+static void a_root_is_handed_out(void) {
+    hf_arena arena = {0};
+    int mine = 0;
+    expect_no_root(&arena, NULL);
+    expect_no_root(&arena, &mine);
+    arena = fixture_open((hf_arena_options){.reserve = MIB});
+    expect_no_root(&arena, hf_arena_base(&arena)); /* nothing is yet */
+    char *block = hf_alloc(&arena, 100, 1);
+    for (int i = 0; i < 100; i++) {
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block + i));
+        CHECK(hf_arena_root(&arena) == block + i);
+    }
+    expect_no_root(&arena, arena.pos);
+    expect_no_root(&arena, hf_arena_base(&arena) - 1);
+    expect_no_root(&arena, hf_arena_base(&arena) + MIB);
+    expect_no_root(&arena, &mine);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, NULL));
+    CHECK(hf_arena_root(&arena) == NULL);
+    hf_arena_close(&arena);
+    CHECK(hf_arena_root(&arena) == NULL);
+}
+
+static hf_arena with_root(hf_arena_options options) {
+    options.reserve = 16 * MIB;
+    hf_arena arena = fixture_open(options);
+    CHECK(hf_alloc(&arena, 1000, 8) != NULL);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, hf_alloc(&arena, 1000, 8)));
+    return arena;
+}
+
+/* Not another object in its place, either. */
+static void going_back_takes_the_root(void) {
+    for (int faulting = 0; faulting < 2; faulting++) {
+        hf_arena arena = with_root((hf_arena_options){.fault_after_rewind = faulting});
+        char *root = hf_arena_root(&arena);
+        hf_mark mark = (hf_mark)(root - hf_arena_base(&arena));
+        CHECK(hf_alloc(&arena, MIB, 8) != NULL);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, mark + 1000));
+        CHECK(hf_arena_root(&arena) == root);
+        CHECK_STATUS(HF_INVALID, hf_rewind(&arena, 15 * MIB));
+        CHECK(hf_arena_root(&arena) == root);
+        CHECK(hf_alloc(&arena, MIB, 8) != NULL);
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+        CHECK(hf_arena_root(&arena) == NULL);
+        CHECK(hf_alloc(&arena, MIB, 8) != NULL);
+        CHECK(hf_arena_root(&arena) == NULL);
+        hf_arena_close(&arena);
+    }
+}
+
+static void every_way_back_takes_the_root(void) {
+    hf_arena arena = with_root((hf_arena_options){0});
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(hf_alloc(&arena, 4000, 8) != NULL && hf_arena_root(&arena) == NULL);
+    hf_scope scope = hf_scope_begin(&arena);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, hf_alloc(&arena, 1000, 8)));
+    CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    CHECK(hf_alloc(&arena, 4000, 8) != NULL && hf_arena_root(&arena) == NULL);
+    char *block = hf_alloc(&arena, 1000, 8);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block + 500));
+    CHECK(hf_extend(&arena, block, 1000, 501));
+    CHECK(hf_arena_root(&arena) == block + 500);
+    CHECK(hf_extend(&arena, block, 501, 500));
+    CHECK(hf_arena_root(&arena) == NULL);
+    CHECK(hf_extend(&arena, block, 500, 1000));
+    CHECK(hf_arena_root(&arena) == NULL);
+    hf_arena_close(&arena);
+}
+
+static void a_root_is_kept_in_images(void) {
+    for (size_t i = 0; i < 3; i++) {
+        make(1000);
+        hf_arena arena = open_as(accesses[i], (hf_arena_options){0});
+        char *block = hf_arena_root(&arena);
+        CHECK(block != NULL && holds(block, 1000, 1));
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block + 10));
+        CHECK(hf_arena_root(&arena) == block + 10);
+        hf_arena_close(&arena);
+        arena = open_as(HF_READ_ONLY, (hf_arena_options){0});
+        CHECK(hf_arena_root(&arena) == (i == 0 ? block + 10 : block));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+/* ------------------------------------------------------------------- two at once ----------- */
+
+static const hf_arena_options anywhere = {.any_base = true, .reserve = IMAGE_RESERVE};
+
+static hf_status try_as(hf_access access) {
+    hf_arena arena;
+    size_t handles = disk_handles();
+    hf_status status = hf_arena_open_file(&arena, path, access, &anywhere);
+    if (status == HF_OK) CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    if (status != HF_OK) check_is_closed(&arena);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(handles, disk_handles());
+    return status;
+}
+
+static bool are_both_readers(hf_access one, hf_access other) {
+    return one != HF_READ_WRITE && other != HF_READ_WRITE;
+}
+
+/* In any order, in this process or in two. */
+static void expect_company(hf_access first) {
+    for (size_t i = 0; i < 3; i++) {
+        AT("access %d beside access %d", accesses[i], first);
+        CHECK_STATUS(are_both_readers(first, accesses[i]) ? HF_OK : HF_BUSY, try_as(accesses[i]));
+    }
+}
+
+static void a_writer_is_alone(void) {
+    make(100000);
+    struct content before = content_of(path);
+    for (size_t i = 0; i < 3; i++) {
+        hf_arena arena = open_as(accesses[i], anywhere);
+        expect_company(accesses[i]);
+        check_content(path, &before);
+        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        hf_arena_close(&arena);
+        for (size_t next = 0; next < 3; next++) CHECK_STATUS(HF_OK, try_as(accesses[next]));
+    }
+    free(before.bytes);
+    disk_remove(path);
+}
+
+/* A new image is locked before it is one. */
+static void a_new_image_has_its_writer(void) {
+    disk_remove(path);
+    hf_arena arena = open_as(HF_READ_WRITE, anywhere);
+    for (size_t i = 0; i < 3; i++) CHECK_STATUS(HF_BUSY, try_as(accesses[i]));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void finds(hf_access access) {
+    expect_company(access);
+    if (access == HF_READ_WRITE) CHECK_EQUAL(HF_BUSY, hf_last_error().status);
+}
+static void finds_a_writer(void) { finds(HF_READ_WRITE); }
+static void finds_a_reader(void) { finds(HF_READ_ONLY); }
+
+/* Holds it until its input ends. */
+static void holds_as(hf_access access) {
+    hf_arena arena = open_as(access, anywhere);
+    write_content(sign, "", 0);
+    while (fgetc(process_input()) != EOF) continue;
+    hf_arena_close(&arena);
+}
+static void holds_as_a_writer(void) { holds_as(HF_READ_WRITE); }
+static void holds_as_a_reader(void) { holds_as(HF_READ_ONLY); }
+static void holds_a_snapshot(void) { holds_as(HF_COPY_ON_WRITE); }
+
+static void wait_for_the_sign(void) {
+    time_t begin = time(NULL);
+    while (!disk_exists(sign)) CHECK(difftime(time(NULL), begin) < 60);
+    disk_remove(sign);
+}
+
+static void other_processes_are_kept_out_too(void) {
+    make(100000);
+    for (size_t i = 0; i < 3; i++) {
+        hf_arena arena = open_as(accesses[i], anywhere);
+        FILE *process = process_start(i == 0 ? "finds_a_writer" : "finds_a_reader");
+        CHECK(process != NULL && process_ended_well(process));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+static void other_processes_keep_out_too(void) {
+    static const char *const names[] = {"holds_as_a_writer", "holds_as_a_reader",
+                                        "holds_a_snapshot"};
+    make(100000);
+    for (size_t i = 0; i < 3; i++) {
+        disk_remove(sign);
+        FILE *process = process_start(names[i]);
+        CHECK(process != NULL);
+        wait_for_the_sign();
+        expect_company(accesses[i]);
+        CHECK(process_ended_well(process));
+        CHECK_STATUS(HF_OK, try_as(HF_READ_WRITE));
+    }
+    disk_remove(path);
+}
+
+CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_none),
+           TEST(too_small_a_reservation_is_full), TEST(least_above_reserve_is_invalid),
+           TEST(a_reservation_falls_back_to_what_the_image_takes),
+           TEST(a_new_image_lies_where_it_can_lie_again),
+           TEST(images_have_places_beside_one_another),
+           TEST(where_all_places_are_taken_any_will_do),
+           TEST(a_base_that_is_named_is_where_it_lies), TEST(where_it_lay_something_else_lies),
+           TEST(any_base_can_be_named_too), TEST(refs_are_good_anywhere),
+           TEST(it_owns_what_it_reserved), TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
+           TEST(going_back_takes_the_root), TEST(every_way_back_takes_the_root),
+           TEST(a_root_is_kept_in_images), TEST(a_writer_is_alone),
+           TEST(a_new_image_has_its_writer), TEST_BY_NAME(finds_a_writer),
+           TEST_BY_NAME(finds_a_reader), TEST_BY_NAME(holds_as_a_writer),
+           TEST_BY_NAME(holds_as_a_reader), TEST_BY_NAME(holds_a_snapshot),
+           TEST(other_processes_are_kept_out_too), TEST(other_processes_keep_out_too))
