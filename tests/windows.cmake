@@ -2,3 +2,5 @@
 
 # Includes the backend's source, which it needs in the same build as the library's.
 holdfast_test(test_windows_failures test_windows_failures.c scene.c probe.c LABELS space)
+holdfast_test(test_windows_before_placeholders
+              test_windows_before_placeholders.c scene.c probe.c LABELS space)
