@@ -106,6 +106,9 @@ int rules_run(const struct machine *, int argument_count, char **arguments);
 /* Says of each rule that there is nothing here to show it on, and why. */
 void rules_decline(const char *why);
 
+/* Frees every piece that lies in the range, whatever it is; nothing else may lie there. */
+void machine_sweep(const struct machine *, char *base, size_t size);
+
 #ifdef _WIN32
 /* NULL: there are no placeholders here, and *why says so. */
 const struct machine *machine_windows(const char **why);

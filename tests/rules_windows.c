@@ -138,6 +138,7 @@ static const struct mark wine_marks[] = {
     {2, 87, 2, "where there is memory but no placeholder, Wine says 87"},
     {9, 487, 1, "at an address inside a placeholder Wine misses the base (487) before the size"},
     {16, 87, 1, "where nothing is, Wine says 87"},
+    {19, 487, 1, "at an address inside a placeholder Wine misses the base (487) before the size"},
     {28, SUCCESS, 1, "Wine commits without limit: Linux does not charge it"},
     {0, 0, 0, NULL},
 };
@@ -176,7 +177,7 @@ static bool is_wine(void) {
 
 /* Where the flag is unknown it is an invalid parameter, and nothing else. */
 static bool knows_placeholders(void) {
-    char *address;
+    char *address = NULL;
     long code = allocate(NULL, 65536, RESERVE | PLACEHOLDER, NO_ACCESS, &address);
     if (code != SUCCESS) CHECK_EQUAL(INVALID_PARAMETER, code);
     return code == SUCCESS && release(address, 65536) == SUCCESS;
