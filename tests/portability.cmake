@@ -98,7 +98,8 @@ foreach(test test_status test_space_pictures test_file test_region_map test_stri
     get_target_property(sources ${test} SOURCES)
     add_executable(msvc_run_${test} ${sources})
     target_include_directories(msvc_run_${test} PRIVATE ${PROJECT_SOURCE_DIR}/src)
-    target_link_libraries(msvc_run_${test} PRIVATE holdfast_msvc holdfast_warnings Threads::Threads)
+    target_link_libraries(msvc_run_${test} PRIVATE
+        holdfast_msvc holdfast_warnings Threads::Threads)
     add_test(NAME msvc_run_${test} COMMAND msvc_run_${test})
     set_tests_properties(msvc_run_${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS msvc)
 endforeach()
