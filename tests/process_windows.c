@@ -121,6 +121,11 @@ struct process_memory process_memory_of(const void *start, size_t size) {
     return sum;
 }
 
+/* Wine says what it is by a function of its own. */
+bool process_pays_for_addresses(void) {
+    return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
+}
+
 size_t process_faults(void) {
     PROCESS_MEMORY_COUNTERS counters;
     CHECK(GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters));
