@@ -66,6 +66,7 @@ void disk_resize(intptr_t handle, uint64_t size) {
 bool disk_exists(const char *path) { return GetFileAttributesA(path) != INVALID_FILE_ATTRIBUTES; }
 
 void disk_remove(const char *path) {
+    SetFileAttributesA(path, FILE_ATTRIBUTE_NORMAL); /* a read-only one cannot be deleted */
     CHECK(DeleteFileA(path) || GetLastError() == ERROR_FILE_NOT_FOUND ||
           GetLastError() == ERROR_PATH_NOT_FOUND);
 }
