@@ -8,6 +8,7 @@
 #include <windows.h>
 
 #include "check.h"
+#include "handles.h"
 #include "holdfast/arena.h"
 #include "holdfast/file.h"
 #include "scene.h"
@@ -29,12 +30,6 @@ static MEMORY_BASIC_INFORMATION query(const void *address) {
 static bool is_free(const char *address, size_t size) {
     MEMORY_BASIC_INFORMATION found = query(address);
     return found.State == MEM_FREE && found.RegionSize >= size;
-}
-
-static DWORD open_handles(void) {
-    DWORD count;
-    CHECK(GetProcessHandleCount(GetCurrentProcess(), &count));
-    return count;
 }
 
 static hf_space *open_space(const hf_backend *backend, size_t pages) {
@@ -150,7 +145,7 @@ static void views_are_refused_in_words(void) {
     scene_open(&scene, before(), NULL, &picture);
     size_t g = scene.granule;
     CHECK_STATUS(HF_OK, hf_file_create(&file, path, 2 * g, before()));
-    DWORD handles = open_handles();
+    DWORD handles = handles_open();
     for (size_t i = 0; i < 6; i++) {
         hf_file *viewed = i < 3 ? file : scene.file;
         hf_access access = accesses[i % 3];
@@ -160,7 +155,7 @@ static void views_are_refused_in_words(void) {
         scene_expect(&scene, &picture);
     }
     CHECK_STATUS(HF_STATE, hf_space_unmap(scene.space, 0, 2 * g));
-    CHECK_EQUAL(handles, open_handles());
+    CHECK_EQUAL(handles, handles_open());
     hf_file_close(file);
     scene_close(&scene);
     DeleteFileA(path);
@@ -341,10 +336,10 @@ static void twice_the_same_pages(intptr_t file, hf_access access) {
     size_t size = HF_BASE_ALIGNMENT;
     bool writes = access == HF_READ_WRITE, copies = access == HF_COPY_ON_WRITE;
     char *base = free_addresses(2 * size);
-    DWORD handles = open_handles();
+    DWORD handles = handles_open();
     CHECK_STATUS(HF_OK, map_at(base, size, file, 0, HF_READ_WRITE));
     CHECK_STATUS(HF_OK, map_at(base + size, size, file, 0, access));
-    CHECK_EQUAL(handles, open_handles());
+    CHECK_EQUAL(handles, handles_open());
     CHECK_EQUAL(writes   ? PAGE_READWRITE
                 : copies ? PAGE_WRITECOPY
                          : PAGE_READONLY,
@@ -396,13 +391,13 @@ static void taken_addresses_are_no_address(void) {
     for (size_t i = 0; i < 2; i++) {
         char *taken = base + i * HF_BASE_ALIGNMENT;
         CHECK(VirtualAlloc(taken, HF_BASE_ALIGNMENT, MEM_RESERVE, PAGE_NOACCESS) == taken);
-        DWORD handles = open_handles();
+        DWORD handles = handles_open();
         for (size_t access = 0; access < 3; access++) {
             CHECK_STATUS(HF_NO_ADDRESS, map_at(base, size, file, 0, accesses[access]));
             CHECK_EQUAL(ERROR_INVALID_ADDRESS, report.os_code);
             CHECK(strcmp("MapViewOfFileEx", report.call) == 0);
         }
-        CHECK_EQUAL(handles, open_handles());
+        CHECK_EQUAL(handles, handles_open());
         CHECK(VirtualFree(taken, 0, MEM_RELEASE));
         CHECK(is_free(base, size));
     }
@@ -412,10 +407,10 @@ static void taken_addresses_are_no_address(void) {
 static void expect_no_view(hf_status expected, size_t size, intptr_t file, uint64_t file_offset,
                            hf_access access) {
     char *base = free_addresses(size);
-    DWORD handles = open_handles();
+    DWORD handles = handles_open();
     CHECK_STATUS(expected, map_at(base, size, file, file_offset, access));
     CHECK(report.os_code != 0 && report.call != NULL);
-    CHECK_EQUAL(handles, open_handles());
+    CHECK_EQUAL(handles, handles_open());
     CHECK(is_free(base, size));
 }
 

@@ -11,6 +11,7 @@
 #include <winioctl.h>
 
 #include "check.h"
+#include "handles.h"
 #include "holdfast/arena.h"
 #include "holdfast/file.h"
 #include "random.h"
@@ -202,9 +203,8 @@ struct held {
 };
 
 static struct held held_now(void) {
-    struct held held = {0, 0};
+    struct held held = {handles_open(), 0};
     MEMORY_BASIC_INFORMATION found;
-    CHECK(GetProcessHandleCount(GetCurrentProcess(), &held.handles));
     for (char *at = NULL; VirtualQuery(at, &found, sizeof found) != 0; at += found.RegionSize)
         if (found.State != MEM_FREE) held.bytes += found.RegionSize;
     return held;
@@ -541,11 +541,11 @@ static void a_refused_file_leaves_nothing_behind(void) {
     fail_each_call_of(open_existing, 4); /* room for the path, the path, the file, its length */
     fail_each_call_of(create_shared, 1);
     plain = open_plain(GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING);
-    fail_each_call_of(take_handle, 3); /* a copy, its length, its rights */
+    fail_each_call_of(take_handle, 4); /* a copy, its type, its length, its rights */
     HANDLE file = plain;
     plain = CreateFileMappingA(file, NULL, PAGE_READWRITE, 0, 0, NULL);
     CHECK(plain != NULL && CloseHandle(file));
-    fail_each_call_of(take_handle, 3);
+    fail_each_call_of(take_handle, 4);
     CloseHandle(plain);
     fail_each_call_of(create_new, 4);
     DeleteFileA(path);
