@@ -77,7 +77,16 @@ static bool show(const char *file, int line, const char *what, long expected, lo
 #define SHOW_REFUSED(call) show_refused(__FILE__, __LINE__, #call, call)
 
 static bool show_refused(const char *file, int line, const char *what, long code) {
-    return show(file, line, what, code > 0 ? code : REFUSED, code);
+    if (has_mark(code)) return false;
+    return show(file, line, what, code > SUCCESS ? code : REFUSED, code);
+}
+
+/* Either code for want of memory. */
+#define SHOW_STARVED(call) show_starved(__FILE__, __LINE__, #call, call)
+
+static bool show_starved(const char *file, int line, const char *what, long code) {
+    long expected = code == NOT_ENOUGH_MEMORY ? NOT_ENOUGH_MEMORY : COMMITMENT_LIMIT;
+    return show(file, line, what, expected, code);
 }
 
 #define PREPARE(call) prepare(__FILE__, __LINE__, #call, call)
@@ -534,6 +543,7 @@ static void rule_25(void) {
     CHECK(is_all(0, 8, FILL));
     if (SHOW(SUCCESS, machine->open_section(IMAGE, NULL, 0, &section)))
         SHOW_REFUSED(map_as(8, 8, 0, READ_ONLY));
+    PREPARE(turn_round(8, 8));
 }
 
 /* |p|.|p p ... p| */
@@ -560,17 +570,36 @@ static void rule_27(void) {
     PREPARE(machine->release(address, GROUND * page));
 }
 
+/* Still one placeholder: it splits, and the pieces are placeholders too. */
+static bool show_intact(size_t count) {
+    if (!SHOW(SUCCESS, preserve(0, 1))) return false;
+    SHOW(SUCCESS, turn_round(0, 1));
+    SHOW(SUCCESS, coalesce(0, count));
+    return true;
+}
+
+static bool starve_private_memory(size_t count) {
+    machine->starve();
+    bool starved = SHOW_STARVED(replace(0, count));
+    if (!starved) PREPARE(preserve(0, count));
+    return starved && show_intact(count);
+}
+
+/* Where its pages are promised, not even the section can be had. False: the placeholder is lost. */
+static bool starve_view(size_t count, bool must) {
+    if (machine->open_section(PAGING_FILE, NULL, count * page, &section) != SUCCESS) return true;
+    machine->starve();
+    long code = map_as(0, count, 0, WRITE_COPY);
+    if (code != SUCCESS || must) return SHOW_STARVED(code) && show_intact(count);
+    PREPARE(unmap(0, count, PRESERVE));
+    return true;
+}
+
 static void rule_28(void) {
     PREPARE(release(0, GROUND));
     size_t size = machine->too_much(), count = size / page;
     PREPARE(reserve(NULL, size, &ground));
-    machine->starve();
-    if (SHOW(COMMITMENT_LIMIT, replace(0, count))) {
-        SHOW(SUCCESS, preserve(0, 1));
-        SHOW(SUCCESS, turn_round(0, 1));
-        SHOW(SUCCESS, coalesce(0, count));
-    }
-    PREPARE(release(0, count));
+    if (starve_view(count, starve_private_memory(count))) PREPARE(release(0, count));
     open_ground(GROUND * page);
 }
 
@@ -702,7 +731,7 @@ static size_t check_marks(void) {
     size_t i = 0;
     for (const struct mark *mark = next_mark(machine->marks); mark->rule != 0;
          mark = next_mark(mark + 1), i++)
-        CHECK_EQUAL(mark->count, now.marked[i]);
+        if (mark->count > 0) CHECK_EQUAL(mark->count, now.marked[i]);
     return i;
 }
 
