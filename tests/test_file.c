@@ -1,7 +1,7 @@
 /*
  * The contract of file.h on every system: four ways to a file, what each refuses, and that nothing
  * is left behind, neither a handle nor a name on disk. What a path and a handle can be besides
- * files differs: test_file_posix.c, test_file_windows.c.
+ * files differs: test_file_posix.c, test_windows.c.
  */
 #include "check.h"
 #include "disk.h"

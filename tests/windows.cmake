@@ -4,9 +4,6 @@
 holdfast_test(test_windows_failures test_windows_failures.c scene.c probe.c LABELS space)
 holdfast_test(test_windows_before_placeholders
               test_windows_before_placeholders.c scene.c probe.c LABELS space)
-
-# What is a file here, and what is not.
-holdfast_test(test_file_windows test_file_windows.c disk.c scene.c probe.c LABELS space)
 holdfast_test(test_windows test_windows.c scene.c probe.c LABELS space)
 
 # That a program with the library starts on every Windows, read from what it imports.
