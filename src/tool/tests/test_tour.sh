@@ -51,6 +51,30 @@ lacks out 'mapped as views'
 run 0 tour -- tree/below tree/a.c
 has out '  4 files'
 
+# Names with any letters, and paths longer than Windows' old limit.
+long=name_of_thirty_letters_in_all_
+letters='señal 世界'
+deep=$letters/$long/$long/$long/$long/$long/$long/$long/$long/$long
+mkdir -p "$deep"
+cp tree/a.c "$deep/$letters.c"
+run 0 tour "$letters" "$deep/$letters.c"
+is_empty err
+has out '  1 file, 56 B, built'
+has out "nesting of brackets: 1, in $deep/$letters.c"
+run 0 tour --svg "$deep/$letters.svg" "$deep"
+[ -s "$deep/$letters.svg" ] || wrong 'there is no picture'
+
+# Without files: where the headers are. A Windows has a list of folders for that.
+if $foreign; then
+    export INCLUDE='tree/nothing;tree/below/../below;;tree'
+    run 0 tour
+    is_empty err
+    has out '  4 files, '
+    unset INCLUDE
+    run 1 tour
+    has err 'no source files in the folders that the variable INCLUDE lists: name files or folders'
+fi
+
 # ---- what it refuses, and goes on
 
 run 1 tour missing.c tree/a.c
@@ -111,6 +135,7 @@ for wrong_usage in '' 'nonsense' 'tour --svg' 'tour --svg=' 'tour --nonsense' 't
     is_empty out
     has err 'usage: holdfast tour [--svg FILE] [FILES...]'
 done
+run 0 tour tree/a.c --
 run 2 tour --nonsense
 has err 'unknown option: --nonsense'
 for help in --help -h 'tour --help' 'tour -h'; do
