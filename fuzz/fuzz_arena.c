@@ -22,9 +22,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DEFAULT_RESERVE ((size_t)1 << 28)
 #endif
 
-/* More than a program's arenas are by default, and less than all that a system grants. */
-#define MODEST_RESERVE (2 * DEFAULT_RESERVE)
-
 enum { CALLS_BETWEEN_LOOKS = 8 };
 
 /* ------------------------------------------------------------------ the system ------------ */
@@ -33,13 +30,13 @@ static hf_status reserve_modestly(const hf_backend *self, void *base, size_t siz
                                   hf_report *report) {
     const hf_backend *native = hf_backend_native();
     (void)self;
-    if (size <= MODEST_RESERVE) return native->reserve(native, base, size, address, report);
+    if (size <= DEFAULT_RESERVE) return native->reserve(native, base, size, address, report);
     report->call = "reserve_modestly";
     return HF_NO_ADDRESS;
 }
 
-/* The native backend; where addresses take memory, one that grants only so many at once, so that
- * the programs that ask for all there are do not get them. */
+/* The native backend; where addresses take memory, one that grants at most an arena's default at
+ * once, so that the programs that ask for all there are do not get them. */
 static const hf_backend *system_backend(void) {
     static hf_backend modest;
     if (!host_pays_for_addresses()) return hf_backend_native();
