@@ -184,6 +184,7 @@ static void paths_that_no_call_takes(void) {
 
 /* -------------------------------------------------------------- what is no file ------------- */
 
+/* Their names are taken: nothing new can have them. */
 static void folders_and_devices_are_unsupported(void) {
     static const char folder[] = "test_windows.folder";
     hf_file *file;
@@ -192,6 +193,8 @@ static void folders_and_devices_are_unsupported(void) {
     refuse_open(".", HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
     refuse_open("NUL", HF_UNSUPPORTED, "GetFileType", 0);
     CHECK_STATUS(HF_IO, hf_file_create(&file, folder, 1, NULL));
+    CHECK_EQUAL(ERROR_FILE_EXISTS, hf_last_error().os_code);
+    CHECK_STATUS(HF_IO, hf_file_create(&file, "NUL", 100, NULL));
     CHECK_EQUAL(ERROR_FILE_EXISTS, hf_last_error().os_code);
     CHECK(RemoveDirectoryA(folder));
 }

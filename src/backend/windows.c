@@ -618,6 +618,10 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
     HANDLE handle;
     hf_status status = open_path(path, &wanted, &handle, report);
     if (status != HF_OK) return status;
+    if (GetFileType(handle) != FILE_TYPE_DISK) { /* a device's name, in whatever folder */
+        CloseHandle(handle);
+        return refuse_file(report, "GetFileType", ERROR_FILE_EXISTS);
+    }
     compress_not(handle);
     status = allocate(handle, size, report);
     if (status == HF_OK)
