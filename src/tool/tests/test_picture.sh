@@ -28,9 +28,11 @@ what_it_says() {
 
 # The panels' names and sizes, the height of each region, how often memory was handed back.
 what_it_draws() {
-    grep -oE 'class="(committed|view)[^"]*"|height="[0-9.]+"|class="name">[a-z]+|>rewound .*<|(goes on to|all of its) [^<]*|^<svg [^>]*' "$1" |
-        awk '/^class="(committed|view)/ { kind = $0; next } kind { $0 = kind " " $0; kind = "" } 1' |
-        LC_ALL=C sort
+    parts='class="(committed|view)[^"]*"|height="[0-9.]+"|class="name">[a-z]+|>rewound .*<'
+    grep -oE "$parts|(goes on to|all of its) [^<]*|^<svg [^>]*" "$1" |
+        awk '/^class="(committed|view)/ { kind = $0; next }
+             kind { $0 = kind " " $0; kind = "" }
+             1' | LC_ALL=C sort
 }
 
 run 0 tour --svg picture.svg tree
@@ -41,8 +43,9 @@ if [ -n "$reference" ]; then
     command=$reference emulator=
 fi
 run 0 tour --svg reference.svg tree
-what_it_says | diff said - || wrong 'this (<) and the reference (>) do not say the same'
-what_it_draws reference.svg | diff drawn - || wrong 'this (<) and the reference (>) do not draw the same'
+what_it_says | diff said - || wrong 'this (<) and the reference (>) say different things'
+what_it_draws reference.svg | diff drawn - ||
+    wrong 'this (<) and the reference (>) draw different things'
 
 [ "$(grep -c 'class="committed' drawn)" -ge 10 ] || wrong 'the picture has hardly any memory'
 grep -q 'class="view edge' drawn || ! $views || wrong 'the picture has no view'
