@@ -93,8 +93,8 @@ static struct {
 #define HIGHEST_ADDRESS NULL
 #endif
 
-/* Where a reservation begins decides in which steps an arena grows in it. So that these are the same
- * on every system, a large one begins at a multiple of this, as elsewhere for huge pages. */
+/* Where a reservation begins decides in which steps an arena grows in it. So that these are the
+ * same on every system, a large one begins at a multiple of this, as elsewhere for huge pages. */
 #define LARGE_ALIGNMENT ((size_t)1 << 21)
 
 static PVOID reserve_placeholder_at(void *base, size_t size) {
