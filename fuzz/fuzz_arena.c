@@ -8,6 +8,7 @@
  * by longjmp, as the program wants it.
  */
 #include "arena_lane.h"
+#include "host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #endif
 
 enum { CALLS_BETWEEN_LOOKS = 8 };
+
+/* ------------------------------------------------------------------ the system ------------ */
+
+static hf_status reserve_modestly(const hf_backend *self, void *base, size_t size, void **address,
+                                  hf_report *report) {
+    const hf_backend *native = hf_backend_native();
+    (void)self;
+    if (size <= DEFAULT_RESERVE) return native->reserve(native, base, size, address, report);
+    report->call = "reserve_modestly";
+    return HF_NO_ADDRESS;
+}
+
+/* The native backend; where addresses take memory, one that grants at most an arena's default at
+ * once, so that the programs that ask for all there are do not get them. */
+static const hf_backend *system_backend(void) {
+    static hf_backend modest;
+    if (!host_pays_for_addresses()) return hf_backend_native();
+    modest = *hf_backend_native();
+    modest.reserve = reserve_modestly;
+    return &modest;
+}
 
 /* ------------------------------------------------------------------ opening --------------- */
 
@@ -106,7 +128,7 @@ static hf_arena_options options_of(struct lane *lane, unsigned slot) {
     hf_arena_options options = arena_options(lane->operation, slot);
     options.on_failure = lane->operation->number & 16 ? on_failure : NULL;
     options.user = lane;
-    options.backend = lane->strict ? lane->strict : NULL;
+    options.backend = lane->backend == hf_backend_native() ? NULL : lane->backend;
     return options;
 }
 
@@ -252,14 +274,14 @@ static void run_native(const uint8_t *data, size_t size) {
     static struct lane lane;
     memset(&lane, 0, sizeof lane);
     lane.name = "native";
-    lane.backend = hf_backend_native();
+    lane.backend = system_backend();
     run(&lane, data, size);
 }
 
 static void run_strict(const uint8_t *data, size_t size) {
     static struct lane lane;
     memset(&lane, 0, sizeof lane);
-    open_strict(&lane.under, NULL);
+    open_strict(&lane.under, system_backend());
     open_strict(&lane.strict, lane.under);
     lane.name = "strict";
     lane.backend = lane.strict;

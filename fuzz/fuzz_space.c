@@ -275,7 +275,9 @@ static hf_status try_view(size_t size) {
 static bool has_views(void) {
     static hf_status tried = HF_INVALID;
     const hf_backend *native = hf_backend_native();
-    if (tried == HF_INVALID) tried = try_view(native->granule(native));
+    if (tried != HF_INVALID) return tried != HF_UNSUPPORTED;
+    tried = try_view(native->granule(native));
+    if (tried == HF_UNSUPPORTED) fputs("no views here: each has to be UNSUPPORTED\n", stderr);
     return tried != HF_UNSUPPORTED;
 }
 

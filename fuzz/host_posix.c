@@ -118,6 +118,8 @@ void host_begin(const char *label, const char *text) {
     signal(SIGBUS, on_signal);
 }
 
+bool host_pays_for_addresses(void) { return false; }
+
 size_t host_mapped_bytes(void) {
     unsigned long pages = 0;
     FILE *file = __sanitizer_set_death_callback ? NULL : fopen("/proc/self/statm", "r");

@@ -120,30 +120,16 @@ static LONG WINAPI on_fault(EXCEPTION_POINTERS *exception) {
     return EXCEPTION_EXECUTE_HANDLER;
 }
 
-/* Wine 10.0 keeps a list of the free addresses among the topmost, where it looks first, and takes a
- * piece of a space for free once a placeholder was split within the first 64 KiB behind free
- * addresses: its next allocation ends in an assertion. So there are to be no free ones: the kernel
- * knows better about all others. */
-static void take_topmost_addresses(void) {
-    enum { TOPMOST = 32 << 20, UNIT = 1 << 16 };
-    SYSTEM_INFO system;
-    GetSystemInfo(&system);
-    char *end = (char *)system.lpMaximumApplicationAddress + 1;
-    for (char *next = end - TOPMOST; next < end; next += UNIT) {
-        VirtualAlloc(next, UNIT, MEM_RESERVE, PAGE_NOACCESS); /* refused where it is taken */
-    }
-}
-
-static bool is_wine(void) {
-    return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
-}
-
 void host_begin(const char *label, const char *text) {
-    if (is_wine()) take_topmost_addresses();
     watch_label = label;
     watch_text = text;
     signal(SIGABRT, on_abort);
     SetUnhandledExceptionFilter(on_fault);
+}
+
+/* Wine says what it is by a function of its own. */
+bool host_pays_for_addresses(void) {
+    return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }
 
 size_t host_mapped_bytes(void) {

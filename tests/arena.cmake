@@ -6,7 +6,7 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 
 # ---- Every function's contract, with the header's words
 
-holdfast_test(test_arena_open test_arena_open.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
 holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena valgrind)
@@ -36,16 +36,23 @@ if(CMAKE_SIZEOF_VOID_P EQUAL 8)
     holdfast_test(test_arena_fixed_base test_arena_fixed_base.c process.c LABELS arena valgrind)
 endif()
 
-# Not with a sanitizer, which faults by itself; nor on other systems' backend, which has no hints.
-if(NOT sanitizer AND NOT HOLDFAST_GENERIC_POSIX)
-    holdfast_test(test_arena_faults test_arena_faults.c process.c LABELS arena)
-endif()
+# ---- What only Linux and its kin have: fork, a list of mappings, limits, strace
 
-# Not with a sanitizer: its own reservations are past the limits, and it makes calls of its own.
-if(NOT sanitizer)
-    holdfast_test(test_arena_limits test_arena_limits.c process.c LABELS arena)
-    holdfast_test(test_arena_frames test_arena_frames.c LABELS arena)
-    set_tests_properties(test_arena_frames PROPERTIES SKIP_RETURN_CODE 77)
+if(UNIX)
+    holdfast_test(test_arena_fork test_arena_fork.c process.c LABELS arena valgrind)
+    holdfast_test(test_arena_mappings test_arena_mappings.c process.c LABELS arena)
+
+    # Not with a sanitizer, which faults by itself; nor on other systems' backend, which has no
+    # hints.
+    if(NOT sanitizer AND NOT HOLDFAST_GENERIC_POSIX)
+        holdfast_test(test_arena_faults test_arena_faults.c process.c LABELS arena)
+    endif()
+
+    # Not with a sanitizer: its own reservations are past the limits, and it makes calls of its own.
+    if(NOT sanitizer)
+        holdfast_test(test_arena_limits test_arena_limits.c process.c LABELS arena)
+        holdfast_test(test_arena_frames test_arena_frames.c LABELS arena)
+    endif()
 endif()
 
 # ---- Headers: a C++11 program, and each alone with every compiler there is
@@ -72,12 +79,22 @@ function(test_headers compiler language standard)
     endforeach()
 endfunction()
 
-test_headers(gcc c c11)
-test_headers(clang c c11)
-test_headers(g++ c++ c++11)
-test_headers(clang++ c++ c++11)
+if(WIN32)
+    test_headers(x86_64-w64-mingw32-gcc c c11)
+    test_headers(x86_64-w64-mingw32-g++ c++ c++11)
+else()
+    test_headers(gcc c c11)
+    test_headers(clang c c11)
+    test_headers(g++ c++ c++11)
+    test_headers(clang++ c++ c++11)
+endif()
 
-# ---- What is marked for a checker, and deliberate errors, which it has to report
+# ---- What is marked for a checker, and deliberate errors, which it has to report. On Windows there
+# ---- is none.
+
+if(NOT UNIX)
+    return()
+endif()
 
 # It stands in for the sanitizer's runtime.
 if(NOT sanitizer MATCHES "address")

@@ -1,8 +1,9 @@
 # What can be told of Microsoft's compiler without having it: by clang in its mode (msvc_mode.h),
 # with mingw-w64's headers and linker, so this is a part of the build for Windows.
 #
-#   msvc_mode_*   compiles each source of the library as C11, and the public headers as C11 and as
-#                 C++14: as Microsoft's compiler and as clang-cl, for x64, x86 and arm64
+#   msvc_mode_*   compiles each source of the library and of the command as C11, and the public
+#                 headers as C11 and C++14: as Microsoft's compiler, and as clang-cl; for x64, x86
+#                 and arm64
 #   msvc_run_*    tests with a library that was compiled as Microsoft's compiler would
 
 find_program(HOLDFAST_CLANG clang REQUIRED)
@@ -11,6 +12,10 @@ find_path(HOLDFAST_MINGW_INCLUDE windows.h NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PA
 file(GLOB plain_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
 list(APPEND plain_sources ${PROJECT_SOURCE_DIR}/src/backend/strict.c)
 set(windows_source ${PROJECT_SOURCE_DIR}/src/backend/windows.c)
+file(GLOB tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/tool/*.c)
+list(FILTER tool_sources EXCLUDE REGEX "/host_[a-z]+[.]c$")
+set(tool_windows_source ${PROJECT_SOURCE_DIR}/src/tool/host_windows.c)
+set(tool_options -I${PROJECT_SOURCE_DIR}/fuzz -DHOLDFAST_VERSION="")
 
 # ---- Every word of GNU's in our sources is poison to that compiler
 
@@ -60,6 +65,9 @@ foreach(processor x86_64 i686 aarch64)
     msvc_mode(msvc ${processor} -fsyntax-only)
     test_compiles(${processor}_library ${msvc} -std=c11 ${plain_sources})
     test_compiles(${processor}_backend ${msvc} -std=c11 -DMSVC_MODE_WINDOWS_H ${windows_source})
+    test_compiles(${processor}_tool ${msvc} -std=c11 ${tool_options} ${tool_sources})
+    test_compiles(${processor}_tool_host ${msvc} -std=c11 -DMSVC_MODE_WINDOWS_H
+                  ${tool_windows_source})
     test_compiles(${processor}_headers_c ${msvc} -std=c11 ${headers})
     test_compiles(${processor}_headers_cxx ${msvc} -std=c++14 -x c++ ${headers})
 
@@ -85,12 +93,14 @@ add_library(holdfast_msvc STATIC ${objects})
 set_target_properties(holdfast_msvc PROPERTIES LINKER_LANGUAGE C)
 target_include_directories(holdfast_msvc INTERFACE ${PROJECT_SOURCE_DIR}/include)
 
-foreach(test test_status test_space_pictures test_file test_region_map test_strict test_threads test_ring
-        test_arena_alloc test_arena_extend test_arena_text test_arena_random test_arena_threads)
+foreach(test test_status test_space_pictures test_file test_region_map test_strict test_threads
+        test_ring test_arena_alloc test_arena_extend test_arena_text test_arena_random
+        test_arena_threads)
     get_target_property(sources ${test} SOURCES)
     add_executable(msvc_run_${test} ${sources})
     target_include_directories(msvc_run_${test} PRIVATE ${PROJECT_SOURCE_DIR}/src)
-    target_link_libraries(msvc_run_${test} PRIVATE holdfast_msvc holdfast_warnings Threads::Threads)
+    target_link_libraries(msvc_run_${test} PRIVATE
+        holdfast_msvc holdfast_warnings Threads::Threads)
     add_test(NAME msvc_run_${test} COMMAND msvc_run_${test})
     set_tests_properties(msvc_run_${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS msvc)
 endforeach()

@@ -5,9 +5,13 @@ holdfast_test(test_posix_failures test_posix_failures.c scene.c probe.c LABELS s
 target_compile_definitions(test_posix_failures PRIVATE
     $<$<BOOL:${HOLDFAST_GENERIC_POSIX}>:HF_GENERIC_POSIX=1>)
 
-# Only Linux tells its mappings: on any POSIX system hf_space_check has nothing to compare with.
+# What is a file here, and what is not.
+holdfast_test(test_file_posix test_file_posix.c disk.c process.c LABELS space)
+
+# Only Linux tells its mappings: on any POSIX system hf_space_check has no such list.
 if(NOT HOLDFAST_GENERIC_POSIX)
-    holdfast_test(test_space_check test_space_check.c scene.c probe.c process.c LABELS space)
+    holdfast_test(test_space_check_linux
+                  test_space_check_linux.c scene.c probe.c process.c LABELS space)
 endif()
 
 # Limits of the system, reached for real. What takes root says so where it may not run.

@@ -107,6 +107,8 @@ struct process_memory process_memory_of(const void *start, size_t size) {
     return sum;
 }
 
+bool process_pays_for_addresses(void) { return false; }
+
 size_t process_faults(void) {
     struct rusage usage;
     CHECK(getrusage(RUSAGE_SELF, &usage) == 0);

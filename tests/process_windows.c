@@ -95,16 +95,6 @@ static size_t page_size(void) {
     return system.dwPageSize;
 }
 
-static size_t count_mappings(const char *at, const char *end) {
-    MEMORY_BASIC_INFORMATION info;
-    size_t mappings = 0;
-    for (; at < end; at = (const char *)info.BaseAddress + info.RegionSize) {
-        CHECK(VirtualQuery(at, &info, sizeof info) == sizeof info);
-        mappings += info.State != MEM_FREE;
-    }
-    return mappings;
-}
-
 static void add_page(struct process_memory *sum, const char *page, size_t size) {
     PSAPI_WORKING_SET_EX_INFORMATION info = {.VirtualAddress = (void *)page};
     CHECK(QueryWorkingSetEx(GetCurrentProcess(), &info, sizeof info));
@@ -113,12 +103,27 @@ static void add_page(struct process_memory *sum, const char *page, size_t size) 
     if (info.VirtualAttributes.LargePage) sum->huge += size;
 }
 
+static void add_pages(struct process_memory *sum, const char *page, const char *end) {
+    for (size_t granule = page_size(); page < end; page += granule) add_page(sum, page, granule);
+}
+
+/* Only committed pages can be in memory, and of the others there may be millions. */
 struct process_memory process_memory_of(const void *start, size_t size) {
-    const char *end = (const char *)start + size;
-    struct process_memory sum = {.mappings = count_mappings(start, end)};
-    size_t granule = page_size();
-    for (const char *page = start; page < end; page += granule) add_page(&sum, page, granule);
+    struct process_memory sum = {0};
+    MEMORY_BASIC_INFORMATION info;
+    const char *next, *end = (const char *)start + size;
+    for (const char *at = start; at < end; at = next) {
+        CHECK(VirtualQuery(at, &info, sizeof info) == sizeof info);
+        next = (const char *)info.BaseAddress + info.RegionSize;
+        sum.mappings += info.State != MEM_FREE;
+        if (info.State == MEM_COMMIT) add_pages(&sum, at, next < end ? next : end);
+    }
     return sum;
+}
+
+/* Wine says what it is by a function of its own. */
+bool process_pays_for_addresses(void) {
+    return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }
 
 size_t process_faults(void) {

@@ -77,7 +77,16 @@ static bool show(const char *file, int line, const char *what, long expected, lo
 #define SHOW_REFUSED(call) show_refused(__FILE__, __LINE__, #call, call)
 
 static bool show_refused(const char *file, int line, const char *what, long code) {
-    return show(file, line, what, code > 0 ? code : REFUSED, code);
+    if (has_mark(code)) return false;
+    return show(file, line, what, code > SUCCESS ? code : REFUSED, code);
+}
+
+/* Either code for want of memory. */
+#define SHOW_STARVED(call) show_starved(__FILE__, __LINE__, #call, call)
+
+static bool show_starved(const char *file, int line, const char *what, long code) {
+    long expected = code == NOT_ENOUGH_MEMORY ? NOT_ENOUGH_MEMORY : COMMITMENT_LIMIT;
+    return show(file, line, what, expected, code);
 }
 
 #define PREPARE(call) prepare(__FILE__, __LINE__, #call, call)
@@ -130,16 +139,16 @@ static bool is_all(size_t first, size_t count, unsigned char value) {
     return true;
 }
 
-/* Whatever the rule left there goes, in the order of the addresses. */
-static bool free_piece(char *address, size_t size) {
-    return machine->release(address, size) == SUCCESS ||
-           machine->unmap(address, size, 0) == SUCCESS;
+static bool free_piece(const struct machine *on, char *address, size_t size) {
+    return on->release(address, size) == SUCCESS || on->unmap(address, size, 0) == SUCCESS;
 }
 
-static void sweep(char *base, size_t size) {
-    for (size_t first = 0; first < size; first += page)
-        for (size_t piece = page; piece <= size - first; piece += page)
-            if (free_piece(base + first, piece)) break;
+/* In the order of the addresses: an address inside of a view would do for the whole of it. */
+void machine_sweep(const struct machine *on, char *base, size_t size) {
+    size_t step = on->page();
+    for (size_t first = 0; first < size; first += step)
+        for (size_t piece = step; piece <= size - first; piece += step)
+            if (free_piece(on, base + first, piece)) break;
 }
 
 static void open_ground(size_t size) {
@@ -367,14 +376,17 @@ static void rule_14(void) {
 }
 
 static void rule_15(void) {
-    char *address;
-    put_view();
+    char *address = NULL;
+    open_pages(4);
+    if (SHOW(SUCCESS, machine->map(section, NULL, 0, 4 * page, 0, READ_WRITE, &address))) {
+        SHOW(INVALID_ADDRESS, machine->unmap(address, 4 * page, PRESERVE));
+        *address = 1;
+        PREPARE(machine->unmap(address, 4 * page, 0));
+    }
+    PREPARE(preserve(0, 4));
+    PREPARE(map(0, 4));
     SHOW(SUCCESS, unmap(0, 4, PRESERVE));
     SHOW(INVALID_ADDRESS, unmap(0, 4, PRESERVE));
-    if (!SHOW(SUCCESS, machine->map(section, NULL, 0, 4 * page, 0, READ_WRITE, &address))) return;
-    SHOW(INVALID_ADDRESS, machine->unmap(address, 4 * page, PRESERVE));
-    CHECK((unsigned char)*address == FILL);
-    PREPARE(machine->unmap(address, 4 * page, 0));
 }
 
 /* |p ... p|v ... v|p ... p| -> |p ... p|. ... .|p ... p|, a block each */
@@ -435,6 +447,7 @@ static void rule_18(void) {
 static void rule_19(void) {
     PREPARE(preserve(0, 4));
     SHOW(INVALID_PARAMETER, coalesce(0, 0));
+    SHOW(INVALID_PARAMETER, coalesce(1, 0));
     SHOW(INVALID_PARAMETER, machine->free(ground, GROUND * page, COALESCE));
     SHOW(SUCCESS, turn_round(0, 4));
 }
@@ -530,6 +543,7 @@ static void rule_25(void) {
     CHECK(is_all(0, 8, FILL));
     if (SHOW(SUCCESS, machine->open_section(IMAGE, NULL, 0, &section)))
         SHOW_REFUSED(map_as(8, 8, 0, READ_ONLY));
+    PREPARE(turn_round(8, 8));
 }
 
 /* |p|.|p p ... p| */
@@ -556,17 +570,36 @@ static void rule_27(void) {
     PREPARE(machine->release(address, GROUND * page));
 }
 
+/* Still one placeholder: it splits, and the pieces are placeholders too. */
+static bool show_intact(size_t count) {
+    if (!SHOW(SUCCESS, preserve(0, 1))) return false;
+    SHOW(SUCCESS, turn_round(0, 1));
+    SHOW(SUCCESS, coalesce(0, count));
+    return true;
+}
+
+static bool starve_private_memory(size_t count) {
+    machine->starve();
+    bool starved = SHOW_STARVED(replace(0, count));
+    if (!starved) PREPARE(preserve(0, count));
+    return starved && show_intact(count);
+}
+
+/* Where its pages are promised, not even the section can be had. False: the placeholder is lost. */
+static bool starve_view(size_t count, bool must) {
+    if (machine->open_section(PAGING_FILE, NULL, count * page, &section) != SUCCESS) return true;
+    machine->starve();
+    long code = map_as(0, count, 0, WRITE_COPY);
+    if (code != SUCCESS || must) return SHOW_STARVED(code) && show_intact(count);
+    PREPARE(unmap(0, count, PRESERVE));
+    return true;
+}
+
 static void rule_28(void) {
     PREPARE(release(0, GROUND));
     size_t size = machine->too_much(), count = size / page;
     PREPARE(reserve(NULL, size, &ground));
-    machine->starve();
-    if (SHOW(COMMITMENT_LIMIT, replace(0, count))) {
-        SHOW(SUCCESS, preserve(0, 1));
-        SHOW(SUCCESS, turn_round(0, 1));
-        SHOW(SUCCESS, coalesce(0, count));
-    }
-    PREPARE(release(0, count));
+    if (starve_view(count, starve_private_memory(count))) PREPARE(release(0, count));
     open_ground(GROUND * page);
 }
 
@@ -698,7 +731,7 @@ static size_t check_marks(void) {
     size_t i = 0;
     for (const struct mark *mark = next_mark(machine->marks); mark->rule != 0;
          mark = next_mark(mark + 1), i++)
-        CHECK_EQUAL(mark->count, now.marked[i]);
+        if (mark->count > 0) CHECK_EQUAL(mark->count, now.marked[i]);
     return i;
 }
 
@@ -755,7 +788,7 @@ static enum outcome run_rule(int number) {
 
 static void clean_up(void) {
     close_section();
-    sweep(ground, ground_size);
+    machine_sweep(machine, ground, ground_size);
     remove(file_name());
 }
 

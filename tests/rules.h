@@ -40,6 +40,7 @@ enum protection { NO_ACCESS = 1, READ_ONLY = 2, READ_WRITE = 4, WRITE_COPY = 8 }
 
 enum code {
     SUCCESS = 0,
+    NOT_ENOUGH_MEMORY = 8,
     INVALID_PARAMETER = 87,
     PROCEDURE_NOT_FOUND = 127,
     INVALID_ADDRESS = 487,
@@ -61,7 +62,7 @@ struct memory {
 struct mark {
     int rule;
     long instead;
-    int count;
+    int count; /* 0: as the machine's settings have it */
     const char *why;
 };
 
@@ -105,6 +106,9 @@ int rules_run(const struct machine *, int argument_count, char **arguments);
 
 /* Says of each rule that there is nothing here to show it on, and why. */
 void rules_decline(const char *why);
+
+/* Frees every piece that lies in the range, whatever it is; nothing else may lie there. */
+void machine_sweep(const struct machine *, char *base, size_t size);
 
 #ifdef _WIN32
 /* NULL: there are no placeholders here, and *why says so. */

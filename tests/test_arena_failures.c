@@ -80,9 +80,10 @@ struct scenario {
 
 static char *last; /* the last block, for prepare and act */
 
+/* More than the largest first step: to the end of a huge page that is 2 MiB behind. */
 static bool act_alloc(hf_arena *arena) {
-    char *block = hf_alloc(arena, 3 * MIB, 64);
-    if (block) memset(block, 2, 3 * MIB);
+    char *block = hf_alloc(arena, 5 * MIB, 64);
+    if (block) memset(block, 2, 5 * MIB);
     return block != NULL;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Arenas at the same address in every process: pointers that mean the same in all of them. Linux,
+ * Arenas at the same address in every process: pointers that mean the same in all of them. For
  * 64 bits.
  */
 #include "arena_fixture.h"
@@ -78,26 +78,5 @@ static void pointers_mean_the_same_in_two_processes(void) {
     hf_arena_close(&arena);
 }
 
-static void store_and_allocate(void *arena) {
-    char *block = hf_arena_base(arena);
-    CHECK(holds(block, 1000, 1));
-    fill(block, 1000, 2);
-    fill(hf_alloc(arena, 5 * MIB, 8), 5 * MIB, 3);
-    hf_arena_close(arena);
-}
-
-/* A fork has a copy of everything at the same addresses, and its stores are its own. */
-static void a_fork_has_a_copy(void) {
-    hf_arena arena = open_fixed();
-    char *block = hf_alloc(&arena, 1000, 8);
-    fill(block, 1000, 1);
-    struct snapshot before = snapshot_of(&arena);
-    CHECK(process_runs(store_and_allocate, &arena));
-    check_unchanged(&arena, &before);
-    CHECK(holds(block, 1000, 1));
-    CHECK(hf_alloc(&arena, 5 * MIB, 8) != NULL);
-    hf_arena_close(&arena);
-}
-
 CHECK_MAIN(TEST(is_free_once_at_a_time), TEST(pointers_mean_the_same_in_two_processes),
-           TEST_BY_NAME(read_list), TEST(a_fork_has_a_copy))
+           TEST_BY_NAME(read_list))

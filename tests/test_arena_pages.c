@@ -1,8 +1,6 @@
 /*
- * What the system shows of an arena: resident pages, mappings, huge pages. Linux.
+ * What the system shows of an arena: the pages that are in memory.
  */
-#include <holdfast/space.h>
-
 #include "arena_fixture.h"
 #include "process.h"
 
@@ -10,20 +8,9 @@ static struct process_memory memory_of(const hf_arena *arena) {
     return process_memory_of(hf_arena_base(arena), hf_arena_get_stats(arena).reserved);
 }
 
-/* Left out are the tests of hints where there are none. */
-static bool has_hints(void) {
-    hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, 4 * MIB, NULL));
-    hf_status status = hf_space_advise(space, 0, 4 * MIB, HF_ADVISE_HUGE);
-    hf_space_close(space);
-    return status != HF_UNSUPPORTED;
-}
-
 static void touch_every_page(char *block, size_t size) {
     for (size_t i = 0; i < size; i += fixture_granule()) block[i] = 1;
 }
-
-/* ---------------------------------------------------------------- resident pages ----------- */
 
 static void hands_out_100_kib(void *size_of_blocks) {
     size_t size = *(size_t *)size_of_blocks;
@@ -74,90 +61,9 @@ static void rewinding_keeps_pages_and_trimming_gives_them_back(void) {
 static void an_open_arena_has_no_pages(void) {
     hf_arena arena = fixture_open((hf_arena_options){0});
     CHECK_EQUAL(0, memory_of(&arena).resident);
-    CHECK(memory_of(&arena).mappings <= 2);
-    hf_arena_close(&arena);
-}
-
-/* -------------------------------------------------------------------- mappings ------------- */
-
-static void grows_to(hf_arena *arena, size_t size) {
-    while (hf_get_mark(arena) < size) {
-        CHECK(hf_alloc(arena, MIB, 8) != NULL);
-        CHECK(memory_of(arena).mappings <= 3);
-    }
-}
-
-static void any_size_takes_three_mappings(void) {
-    size_t most = IS_64_BIT && fixture_is_exact() ? 4 * GIB : 512 * MIB; /* marking has its price */
-    size_t reserve = IS_64_BIT ? 0 : 1024 * MIB;
-    for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
-        AT("mode %d", huge);
-        hf_arena arena = fixture_open(
-            (hf_arena_options){.reserve = reserve, .huge_pages = (hf_huge_pages)huge, .name = "m"});
-        grows_to(&arena, most);
-        size_t mappings = memory_of(&arena).mappings;
-        CHECK(mappings >= 1 && mappings <= 3);
-        CHECK_STATUS(HF_OK, hf_rewind(&arena, 100 * MIB));
-        CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
-        CHECK(memory_of(&arena).mappings <= 3);
-        grows_to(&arena, 200 * MIB);
-        CHECK_STATUS(HF_OK, hf_reset(&arena));
-        CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
-        CHECK(memory_of(&arena).mappings <= 2);
-        hf_arena_close(&arena);
-    }
-}
-
-/* ------------------------------------------------------------------ huge pages ------------- */
-
-static hf_arena open_touched(hf_huge_pages huge) {
-    hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB, .huge_pages = huge});
-    touch_every_page(hf_alloc(&arena, 32 * MIB, 1), 32 * MIB);
-    return arena;
-}
-
-/* Whether the system can find 32 MiB in huge pages just now is its own affair: what is asked here
- * is that it was advised, and that where it was not, it gave none. */
-static void huge_pages_are_as_the_option_says(void) {
-    if (!has_hints()) return;
-    for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
-        AT("mode %d", huge);
-        hf_arena arena = open_touched((hf_huge_pages)huge);
-        struct process_memory memory = memory_of(&arena);
-        CHECK(memory.resident >= 32 * MIB);
-        CHECK(memory.advised_huge == (huge != HF_HUGE_NEVER));
-        CHECK(memory.advised_no_huge == (huge == HF_HUGE_NEVER));
-        if (huge == HF_HUGE_NEVER) CHECK_EQUAL(0, memory.huge);
-        if (huge != HF_HUGE_NEVER && memory.huge == 0) printf("the system gave no huge page\n");
-        hf_arena_close(&arena);
-    }
-}
-
-/* AUTO leaves the first 2 MiB in small pages, ALWAYS begins with the first byte. */
-static void only_auto_spares_the_first_step(void) {
-    if (!has_hints()) return;
-    hf_arena spared = open_touched(HF_HUGE_AUTO), first = open_touched(HF_HUGE_ALWAYS);
-    CHECK(!process_memory_of(hf_arena_base(&spared), fixture_granule()).advised_huge);
-    CHECK(process_memory_of(hf_arena_base(&first), fixture_granule()).advised_huge);
-    hf_arena_close(&first);
-    hf_arena_close(&spared);
-}
-
-/* The hint comes back after the memory was given back. */
-static void memory_after_a_trim_is_advised(void) {
-    if (!has_hints()) return;
-    hf_arena arena = open_touched(HF_HUGE_AUTO);
-    CHECK_STATUS(HF_OK, hf_reset(&arena));
-    CHECK_STATUS(HF_OK, hf_trim(&arena, 4 * MIB));
-    char *block = hf_alloc(&arena, 64 * MIB, 1);
-    touch_every_page(block, 64 * MIB);
-    CHECK(process_memory_of(block + 8 * MIB, 30 * MIB).advised_huge);
-    CHECK(memory_of(&arena).mappings <= 3);
     hf_arena_close(&arena);
 }
 
 CHECK_MAIN(TEST(a_small_arena_stays_small), TEST(fresh_zeroes_cost_no_pages),
            TEST(rewinding_keeps_pages_and_trimming_gives_them_back),
-           TEST(an_open_arena_has_no_pages), TEST(any_size_takes_three_mappings),
-           TEST(huge_pages_are_as_the_option_says), TEST(only_auto_spares_the_first_step),
-           TEST(memory_after_a_trim_is_advised))
+           TEST(an_open_arena_has_no_pages))

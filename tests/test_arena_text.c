@@ -142,13 +142,14 @@ static void is_padded_number(const char *text, size_t width) {
     CHECK(text[width - 1] == '7' && text[0] == (width == 1 ? '7' : ' '));
 }
 
-/* Lengths from fitting below limit to needing growth several times over. */
+/* Lengths from fitting below limit to needing growth several times over. Not by a number's width,
+ * of which mingw's printf has as much on the stack. */
 static void formats_texts_of_every_length(void) {
     hf_arena arena = open_arena(64 * MIB);
     for (int width = 1; width < 3000000; width += 1 + width / 3) {
         AT("width %d", width);
-        is_padded_number(hf_printf(&arena, "%*d", width, 7), (size_t)width);
-        is_padded_number(through_vprintf(&arena, "%*d", width, 7), (size_t)width);
+        is_padded_number(hf_printf(&arena, "%*s", width, "7"), (size_t)width);
+        is_padded_number(through_vprintf(&arena, "%*s", width, "7"), (size_t)width);
     }
     hf_arena_close(&arena);
 }
@@ -205,10 +206,14 @@ static void takes_what_the_text_needs(void) {
     hf_arena_close(&arena);
 }
 
-/* No character of the C locale: printf refuses it. */
+/* No character of the C locale: printf refuses it; mingw's leaves it out. */
 static void a_format_that_printf_refuses_is_invalid(void) {
-    hf_arena arena = open_arena(64 * MIB);
     static const wchar_t wide[] = {'a', 0x20ac, 0};
+    if (snprintf(NULL, 0, "%ls", wide) >= 0) {
+        check_skip("this printf refuses no character");
+        return;
+    }
+    hf_arena arena = open_arena(64 * MIB);
     CHECK(hf_alloc(&arena, 3, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
     CHECK(hf_printf(&arena, "%ls", wide) == NULL);

@@ -135,10 +135,10 @@ static void rules_of_split(void) {
     CHECK_EQUAL(5, hf_strict_get_stats(strict).pieces);
     CHECK_VIOLATES(INVALID_ADDRESS, split(4, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, split(0, 1));
-    CHECK_VIOLATES(INVALID_ADDRESS, split(3, 2));
-    CHECK_VIOLATES(INVALID_ADDRESS, split(5, 3));
-    CHECK_VIOLATES(INVALID_ADDRESS, split(4, 4));
-    CHECK_VIOLATES(INVALID_ADDRESS, split(15, 2));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(3, 2));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(5, 3));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(4, 4));
+    CHECK_VIOLATES(INVALID_PARAMETER, split(15, 2));
     CHECK_VIOLATES(INVALID_ADDRESS, split(GRANULES, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, split(8, 0));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8) + 1, granule, &report));
@@ -170,6 +170,7 @@ static void rules_of_coalesce(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(1, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(2, 2));
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(4, 2));
+    CHECK_VIOLATES(INVALID_PARAMETER, coalesce(5, 2)); /* a view first */
     CHECK_STATUS(HF_OK, coalesce(0, 2));
     CHECK_STATUS(HF_OK, decommit(2, 1));
     CHECK_STATUS(HF_OK, unmap(5, 1));
@@ -230,9 +231,9 @@ static void rules_of_decommit(void) {
     CHECK(*at(5) == 7 && *at(6) == 7 && *at(9) == 7 && *at(10) == 7);
     CHECK_STATUS(HF_OK, commit(7, 2));
     CHECK(*at(7) == 0 && *at(8) == 0);
-    CHECK_VIOLATES(INVALID_ADDRESS, decommit(4, 1));  /* a placeholder already */
-    CHECK_VIOLATES(INVALID_ADDRESS, decommit(5, 4));  /* two allocations */
-    CHECK_VIOLATES(INVALID_ADDRESS, decommit(10, 2)); /* an allocation and a placeholder */
+    CHECK_VIOLATES(INVALID_ADDRESS, decommit(4, 1));    /* a placeholder already */
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(5, 4));  /* two allocations */
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(10, 2)); /* an allocation and a placeholder */
     CHECK_VIOLATES(INVALID_ADDRESS, decommit(GRANULES, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(5, 0));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->decommit(strict, at(5) + 1, granule, &report));

@@ -11,6 +11,7 @@
 #include <winioctl.h>
 
 #include "check.h"
+#include "handles.h"
 #include "holdfast/arena.h"
 #include "holdfast/file.h"
 #include "random.h"
@@ -202,9 +203,8 @@ struct held {
 };
 
 static struct held held_now(void) {
-    struct held held = {0, 0};
+    struct held held = {handles_open(), 0};
     MEMORY_BASIC_INFORMATION found;
-    CHECK(GetProcessHandleCount(GetCurrentProcess(), &held.handles));
     for (char *at = NULL; VirtualQuery(at, &found, sizeof found) != 0; at += found.RegionSize)
         if (found.State != MEM_FREE) held.bytes += found.RegionSize;
     return held;
@@ -285,6 +285,7 @@ static DWORD code_in(const char *function, const struct refusal *with) {
 
 static const struct refusal *refusal;
 static bool step_from_then_on;
+static const hf_backend *stepping; /* NULL: the native one */
 
 static bool failed_in(const char *function) { return strcmp(faults.failed, function) == 0; }
 
@@ -312,7 +313,7 @@ static bool meets_failure(const struct drawn *drawn, size_t nth) {
     struct scene scene;
     size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
                                refusal->code, step_from_then_on);
-    scene_open(&scene, hf_backend_native(), NULL, &drawn->before);
+    scene_open(&scene, stepping ? stepping : hf_backend_native(), NULL, &drawn->before);
     fail_nth(NULL, nth, step_from_then_on, refusal->code);
     hf_status status = drawn_run(drawn, &scene);
     fail_no_more();
@@ -409,6 +410,28 @@ static void a_refused_unmap_leaves_a_view(void) {
                    "p p     c|p p|c     p|p|p\n");
 }
 
+/* Splits are in the books, so a place is one call and has nothing to undo. */
+static void a_refused_step_before_placeholders_changes_nothing(void) {
+    stepping = hf_backend_before_placeholders();
+    FAIL_WITH_EACH(of_memory, &step_commit,
+                   "p p     c|p p|c\n"
+                   "---       ---  \n"
+                   "c c     c|c c|c\n");
+    FAIL_WITH_EACH(of_memory, &step_place,
+                   "p p     p p p     c|p p p|c\n"
+                   "---     ---           -    \n"
+                   "c c     c c|p     c|p|c|p|c\n");
+    FAIL_WITH_EACH(of_memory, &step_decommit,
+                   "c c     c c c     c c c     p|c c c|p\n"
+                   "---     -           -         ---    \n"
+                   "p p     p|c c     c|p|c     p|p p|c|p\n");
+    FAIL_WITH_EACH(of_memory, &step_clear,
+                   "c c     c c c     p|c c|c|p\n"
+                   "---       -         ---    \n"
+                   "p p     c|p|c     p p p|c|p\n");
+    stepping = NULL;
+}
+
 /* ------------------------------------------------------------- views of a file -------------- */
 
 static hf_report report;
@@ -480,6 +503,44 @@ static void a_refused_view_of_a_file_leaves_nothing_behind(void) {
     DeleteFileA(path);
 }
 
+/* At addresses that are free: that they are not is the one code that says so. */
+static bool free_view_meets_failure(char *base, intptr_t file, size_t nth) {
+    struct held before = held_now();
+    fail_nth(NULL, nth, false, refusal->code);
+    hf_status status = map_free(NULL, base, 3 * page(), file, 0, HF_READ_ONLY, &report);
+    fail_no_more();
+    if (status == HF_OK) {
+        CHECK(base[file_size - 1] == 'x');
+        release(NULL, base, 3 * page(), HF_VIEW);
+    } else {
+        bool taken = nth == 3 && refusal->code == ERROR_INVALID_ADDRESS;
+        CHECK_STATUS(taken ? HF_NO_ADDRESS : refusal->status, status);
+        CHECK_EQUAL(refusal->code, report.os_code);
+        CHECK(strcmp(faults.failed, report.call) == 0);
+    }
+    expect_held(before);
+    return faults.failures > 0;
+}
+
+static void a_refused_view_at_free_addresses_leaves_them_free(void) {
+    void *base;
+    intptr_t file;
+    uint64_t size;
+    write_file();
+    CHECK_STATUS(HF_OK, file_open(NULL, path, HF_READ_ONLY, &file, &size, &report));
+    CHECK_STATUS(HF_OK, reserve_range(NULL, NULL, 3 * page(), &base, &report));
+    release(NULL, base, 3 * page(), HF_PLACEHOLDER);
+    for (size_t i = 0; i < COUNT_OF(of_files); i++) {
+        size_t nth = 1, outer = check_enter("code %lu", of_files[i].code);
+        refusal = &of_files[i];
+        while (free_view_meets_failure(base, file, nth)) nth++;
+        CHECK_EQUAL(4, nth); /* its length, a section, the view */
+        check_leave(outer);
+    }
+    file_close(NULL, file);
+    DeleteFileA(path);
+}
+
 /* ----------------------------------------------------------------------- files -------------- */
 
 static HANDLE plain; /* to take handles from */
@@ -541,11 +602,11 @@ static void a_refused_file_leaves_nothing_behind(void) {
     fail_each_call_of(open_existing, 4); /* room for the path, the path, the file, its length */
     fail_each_call_of(create_shared, 1);
     plain = open_plain(GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING);
-    fail_each_call_of(take_handle, 3); /* a copy, its length, its rights */
+    fail_each_call_of(take_handle, 4); /* a copy, its type, its length, its rights */
     HANDLE file = plain;
     plain = CreateFileMappingA(file, NULL, PAGE_READWRITE, 0, 0, NULL);
     CHECK(plain != NULL && CloseHandle(file));
-    fail_each_call_of(take_handle, 3);
+    fail_each_call_of(take_handle, 4);
     CloseHandle(plain);
     fail_each_call_of(create_new, 4);
     DeleteFileA(path);
@@ -839,7 +900,9 @@ CHECK_MAIN(TEST(a_refused_split_leaves_one_placeholder), TEST(a_refused_coalesce
            TEST(a_refused_commit_leaves_a_placeholder),
            TEST(a_refused_decommit_leaves_it_committed), TEST(a_refused_map_leaves_a_placeholder),
            TEST(a_refused_unmap_leaves_a_view),
+           TEST(a_refused_step_before_placeholders_changes_nothing),
            TEST(a_refused_view_of_a_file_leaves_nothing_behind),
+           TEST(a_refused_view_at_free_addresses_leaves_them_free),
            TEST(a_refused_file_leaves_nothing_behind), TEST(a_code_of_no_handle_is_invalid),
            TEST(a_file_too_long_is_want_of_space), TEST(a_new_file_is_not_compressed),
            TEST(a_space_leaves_nothing_behind), TEST(an_arena_leaves_nothing_behind),

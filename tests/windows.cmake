@@ -2,3 +2,12 @@
 
 # Includes the backend's source, which it needs in the same build as the library's.
 holdfast_test(test_windows_failures test_windows_failures.c scene.c probe.c LABELS space)
+holdfast_test(test_windows_before_placeholders
+              test_windows_before_placeholders.c scene.c probe.c LABELS space)
+holdfast_test(test_windows test_windows.c scene.c probe.c LABELS space)
+
+# That a program with the library starts on every Windows, read from what it imports.
+add_test(NAME test_windows_imports COMMAND ${CMAKE_COMMAND} -D LIBRARY=$<TARGET_FILE:holdfast>
+    -D PROGRAM=$<TARGET_FILE:test_windows> -D NM=${CMAKE_NM} -D OBJDUMP=${CMAKE_OBJDUMP}
+    -P ${CMAKE_CURRENT_SOURCE_DIR}/windows_imports.cmake)
+set_tests_properties(test_windows_imports PROPERTIES LABELS space)

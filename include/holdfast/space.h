@@ -40,8 +40,8 @@
  * that another releases is the program's business.
  *
  * Costs: finding a region is O(log n) of the regions; a step is one system call at most, and a
- * second where the space has a name or the system refuses. Records come from pages of the
- * backend's, never from malloc.
+ * second where the space has a name or the system refuses; to map a file is three on Windows (its
+ * size, a section, the view). Records come from pages of the backend's, never from malloc.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H

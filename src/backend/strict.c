@@ -114,10 +114,9 @@ static piece *piece_at(const hf_strict *strict, const char *address) {
     return index < strict->stats.pieces && found->address <= address ? found : NULL;
 }
 
-/* The piece that holds the whole range; NULL: none does. */
-static piece *piece_around(const hf_strict *strict, const char *address, size_t size) {
-    piece *found = piece_at(strict, address);
-    return found && size <= found->size - (size_t)(address - found->address) ? found : NULL;
+/* For a piece that holds the address. */
+static bool is_within(const piece *found, const char *address, size_t size) {
+    return size <= found->size - (size_t)(address - found->address);
 }
 
 static bool is_exactly(const piece *found, const char *address, size_t size) {
@@ -266,13 +265,14 @@ static hf_status perform(const hf_backend *self, const step *wanted, void *addre
 
 /*
  * VirtualFree(MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) is split and decommit in one: a proper part
- * of a placeholder is split off, private memory in whole or part becomes a placeholder.
+ * of a placeholder is split off, private memory in whole or part becomes a placeholder. Views are
+ * not its business, and a range that runs past its piece is to it an invalid parameter, no address.
  */
 static long preserve_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
     (void)view;
-    const piece *found = piece_around(strict, address, size);
+    const piece *found = piece_at(strict, address);
     if (found == NULL) return ERROR_INVALID_ADDRESS;
-    if (found->kind == HF_VIEW) return ERROR_INVALID_PARAMETER;
+    if (found->kind == HF_VIEW || !is_within(found, address, size)) return ERROR_INVALID_PARAMETER;
     bool whole = is_exactly(found, address, size);
     return found->kind == HF_PLACEHOLDER && whole ? ERROR_INVALID_ADDRESS : 0;
 }
@@ -297,9 +297,12 @@ static hf_status preserve(const hf_backend *self, void *address, size_t size, hf
     return perform(self, &wanted, address, size, NULL, report);
 }
 
-/* Two or more whole placeholders without a hole between them. */
+/* Two or more whole placeholders without a hole between them. VirtualFree once more: it looks at the
+ * first before it looks for the others, and a view is none of its business. */
 static long coalesce_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
     (void)view;
+    const piece *first = piece_at(strict, address);
+    if (first && first->kind == HF_VIEW) return ERROR_INVALID_PARAMETER;
     size_t covered = 0, count = 0;
     for (size_t i = index_of(strict, address); i < strict->stats.pieces && covered < size; i++) {
         const piece *found = &strict->pieces[i];

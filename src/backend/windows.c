@@ -93,6 +93,10 @@ static struct {
 #define HIGHEST_ADDRESS NULL
 #endif
 
+/* Where a reservation begins decides in which steps an arena grows in it. So that these are the
+ * same on every system, a large one begins at a multiple of this, as elsewhere for huge pages. */
+#define LARGE_ALIGNMENT ((size_t)1 << 21)
+
 static PVOID reserve_placeholder_at(void *base, size_t size) {
     return late.virtual_alloc2(GetCurrentProcess(), base, size,
                                MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
@@ -100,7 +104,8 @@ static PVOID reserve_placeholder_at(void *base, size_t size) {
 
 /* In a process that was linked for 2 GiB of addresses the limit itself is wrong. */
 static PVOID reserve_placeholder(size_t size) {
-    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, HIGHEST_ADDRESS, 0};
+    size_t alignment = size >= LARGE_ALIGNMENT ? LARGE_ALIGNMENT : 0;
+    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, HIGHEST_ADDRESS, alignment};
     MEM_EXTENDED_PARAMETER parameter = {.Type = MemExtendedParameterAddressRequirements,
                                         .Pointer = &addresses};
     void *got =
@@ -217,14 +222,24 @@ typedef struct section_information {
 } section_information;
 
 #define STATUS_OF_ACCESS_DENIED ((LONG)0xC0000022)
+#define STATUS_OF_OTHER_TYPE ((LONG)0xC0000024)
+
+static LONG ask_section(HANDLE handle, section_information *information, hf_report *report) {
+    SIZE_T length;
+    report->system_calls++;
+    return late.query_section(handle, 0, information, sizeof *information, &length);
+}
+
+static bool is_section_handle(HANDLE handle, hf_report *report) {
+    section_information information;
+    return ask_section(handle, &information, report) != STATUS_OF_OTHER_TYPE;
+}
 
 /* No view can be made of a program's image, nor an ordinary one of memory that is to be committed
  * later, or of large pages. */
 static hf_status measure_section(HANDLE handle, uint64_t *size, hf_report *report) {
     section_information information;
-    SIZE_T length;
-    report->system_calls++;
-    LONG answer = late.query_section(handle, 0, &information, sizeof information, &length);
+    LONG answer = ask_section(handle, &information, report);
     if (answer == STATUS_OF_ACCESS_DENIED)
         return refuse(report, HF_INVALID, "NtQuerySection", ERROR_ACCESS_DENIED);
     if (answer < 0 || (information.attributes & (SEC_IMAGE | SEC_RESERVE | SEC_LARGE_PAGES)) != 0)
@@ -364,11 +379,28 @@ static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_re
 
 /* ----------------------------------------------------- memory, before placeholders ------- */
 
+static void *reserve_range_at(void *base, size_t size, hf_report *report) {
+    report->system_calls++;
+    return VirtualAlloc(base, size, MEM_RESERVE, PAGE_NOACCESS);
+}
+
+/* There is no asking for an alignment: where more than enough is free, it is given back, and taken
+ * from its first multiple on, unless another thread is quicker. */
+static void *reserve_range_aligned(size_t size, hf_report *report) {
+    if (size < LARGE_ALIGNMENT || size > SIZE_MAX - LARGE_ALIGNMENT) return NULL;
+    char *found = reserve_range_at(NULL, size + LARGE_ALIGNMENT, report);
+    if (found == NULL) return NULL;
+    report->system_calls++;
+    VirtualFree(found, 0, MEM_RELEASE);
+    size_t below = (0 - (uintptr_t)found) & (LARGE_ALIGNMENT - 1);
+    return reserve_range_at(found + below, size, report);
+}
+
 static hf_status reserve_range(const hf_backend *self, void *base, size_t size, void **address,
                                hf_report *report) {
     (void)self;
-    report->system_calls++;
-    void *got = VirtualAlloc(base, size, MEM_RESERVE, PAGE_NOACCESS);
+    void *got = base ? NULL : reserve_range_aligned(size, report);
+    if (got == NULL) got = reserve_range_at(base, size, report);
     if (got == NULL) return refuse(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
     *address = got;
     return HF_OK;
@@ -586,6 +618,10 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
     HANDLE handle;
     hf_status status = open_path(path, &wanted, &handle, report);
     if (status != HF_OK) return status;
+    if (GetFileType(handle) != FILE_TYPE_DISK) { /* a device's name, in whatever folder */
+        CloseHandle(handle);
+        return refuse_file(report, "GetFileType", ERROR_FILE_EXISTS);
+    }
     compress_not(handle);
     status = allocate(handle, size, report);
     if (status == HF_OK)
@@ -641,14 +677,14 @@ static hf_status check_section(HANDLE handle, hf_access access, uint64_t *size, 
     return status == HF_OK ? check_rights(handle, SECTION_MAP_READ | store, report) : status;
 }
 
-/* A section's type is none that a file can have. */
+/* Of a section that a file is behind, Wine tells the file's type: so a section is asked first. */
 static hf_status check_handle(HANDLE handle, hf_access access, intptr_t *tag, uint64_t *size,
                               hf_report *report) {
-    DWORD type = GetFileType(handle);
-    *tag = type == FILE_TYPE_UNKNOWN ? SECTION_BIT : 0;
-    return type == FILE_TYPE_DISK      ? check_file(handle, access, size, report)
-           : type == FILE_TYPE_UNKNOWN ? check_section(handle, access, size, report)
-                                       : refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
+    bool section = is_section_handle(handle, report);
+    *tag = section ? SECTION_BIT : 0;
+    if (section) return check_section(handle, access, size, report);
+    return GetFileType(handle) == FILE_TYPE_DISK ? check_file(handle, access, size, report)
+                                                 : refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
 }
 
 /* The value of no handle is that of this process. */

@@ -57,25 +57,27 @@ static bool open_all(struct build *build, const struct sources *sources, struct 
 /* ------------------------------------------------------------------ one file -------------- */
 
 /* The file as a view behind the others. NULL: it cannot be one, and is to be read. */
-static const char *view(struct build *build, const struct source *source) {
+static const char *view(struct build *build, struct built *built, const struct source *source) {
     const hf_backend *backend = &build->record.backend;
     size_t size = round_up((size_t)source->size, backend->granule(backend));
     hf_file *file;
     if (!build->views || source->size < LEAST_VIEW) return NULL;
     if (size > hf_space_size(build->views) - build->views_used) return NULL;
     if (hf_file_open(&file, source->path, HF_READ_ONLY, backend) != HF_OK) return NULL;
-    bool viewed =
-        hf_file_size(file) == source->size &&
-        hf_space_place_file(build->views, build->views_used, size, file, 0, HF_READ_ONLY) == HF_OK;
+    hf_status status =
+        hf_file_size(file) == source->size
+            ? hf_space_place_file(build->views, build->views_used, size, file, 0, HF_READ_ONLY)
+            : HF_STATE;
     hf_file_close(file); /* the view keeps it */
-    if (!viewed) return NULL;
+    if (status == HF_UNSUPPORTED) built->no_views = hf_last_error().call;
+    if (status != HF_OK) return NULL;
     const char *text = hf_space_base(build->views) + build->views_used;
     build->views_used += size;
     return text;
 }
 
 static outcome take(struct build *build, struct built *built, const struct source *source) {
-    const char *text = view(build, source);
+    const char *text = view(build, built, source);
     if (!text) return on_holdfast.take_file(build->front_end, source->path, source->size);
     built->viewed_files++;
     built->viewed_bytes += source->size;

@@ -25,6 +25,7 @@ struct built {
     uint64_t time; /* nanoseconds */
     size_t viewed_files;
     uint64_t viewed_bytes;
+    const char *no_views; /* what this system lacks for views; NULL: nothing */
     hf_arena_stats arenas[ARENAS];
     size_t growths, system_calls; /* of the arenas, for this build */
     size_t list_peak;

@@ -214,9 +214,9 @@ static void print_row(const struct race *race, size_t kind, const char *name) {
     printf("  %-18s", name);
     for (size_t number = RUN_TIME; number <= RUN_PEAK_BYTES; number++) {
         uint64_t own = median(race, kind, number), best = median(race, 0, number);
-        double ratio = best > 0 ? (double)own / (double)best : 0;
         printf("%*s", kind > 0 || number == RUN_TIME ? 12 : 21, formats[number](value, own));
-        if (kind > 0) printf(" %6.2f x", ratio);
+        if (kind > 0 && best > 0) printf(" %6.2f x", (double)own / (double)best);
+        if (kind > 0 && best == 0) printf("%9s", ""); /* a system that does not count */
     }
     printf("\n");
 }

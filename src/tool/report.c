@@ -20,6 +20,8 @@ static void report_files(const struct build *build) {
         printf("  %s large one%s, %s, mapped as views; the others read into the arena.\n",
                format_count(viewed, first->viewed_files), first->viewed_files == 1 ? "" : "s",
                format_size(viewed_bytes, first->viewed_bytes));
+    if (first->no_views)
+        printf("  None is mapped as a view, which this system cannot do: %s.\n", first->no_views);
 }
 
 static void report_tokens(const struct totals *totals) {

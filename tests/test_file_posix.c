@@ -1,0 +1,157 @@
+/*
+ * What a path and a descriptor can be on POSIX besides a file that maps, and which rights holdfast
+ * asks for.
+ */
+#define _GNU_SOURCE /* the system's own files, to hold ours against */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "disk.h"
+#include "holdfast/file.h"
+#include "process.h"
+
+static const char path[] = "test_file_posix.tmp";
+
+static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+/* The lowest free descriptor is the one that is opened next. */
+static int lowest_descriptor(void) {
+    int lowest = dup(STDIN_FILENO);
+    CHECK(lowest >= 0);
+    close(lowest);
+    return lowest;
+}
+
+/* ----------------------------------------------------------------------- paths -------------- */
+
+static void asks_for_no_more_than_it_needs(void) {
+    int lowest = lowest_descriptor();
+    disk_close(disk_create(path, 1));
+    for (size_t i = 0; i < 3; i++) {
+        hf_file *file;
+        CHECK_STATUS(HF_OK, hf_file_open(&file, path, accesses[i], NULL));
+        CHECK(fcntl(lowest, F_GETFD) & FD_CLOEXEC);
+        CHECK_EQUAL(accesses[i] == HF_READ_WRITE ? O_RDWR : O_RDONLY,
+                    fcntl(lowest, F_GETFL) & O_ACCMODE);
+        hf_file_close(file);
+    }
+    disk_remove(path);
+}
+
+static void refuse_open(const char *name, hf_status expected, long code) {
+    for (size_t i = 0; i < 3; i++) {
+        size_t handles = disk_handles();
+        hf_file *file = NULL;
+        size_t outer = check_enter("opening %s, access %d", name, (int)accesses[i]);
+        CHECK_STATUS(expected, hf_file_open(&file, name, accesses[i], NULL));
+        if (code != 0) CHECK_EQUAL(code, hf_last_error().os_code);
+        CHECK(file == NULL);
+        CHECK_EQUAL(handles, disk_handles());
+        check_leave(outer);
+    }
+}
+
+static void paths_that_lead_nowhere(void) {
+    refuse_open("no_such_file", HF_IO, ENOENT);
+    refuse_open("/dev/null/below", HF_IO, ENOTDIR);
+}
+
+/* A folder, a device, a pipe (without waiting for its other end), a socket. */
+static void only_regular_files_are_supported(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    refuse_open("/", HF_UNSUPPORTED, 0);
+    refuse_open("/dev/null", HF_UNSUPPORTED, 0);
+    disk_remove(path);
+    CHECK(mkfifo(path, 0666) == 0);
+    refuse_open(path, HF_UNSUPPORTED, 0);
+    disk_remove(path);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    memcpy(address.sun_path, path, sizeof path);
+    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
+    refuse_open(path, HF_UNSUPPORTED, 0);
+    close(listener);
+    disk_remove(path);
+}
+
+static void never_follows_a_link_to_create(void) {
+    hf_file *file = NULL;
+    disk_remove(path);
+    CHECK(symlink("nowhere", path) == 0);
+    CHECK_STATUS(HF_IO, hf_file_create(&file, path, 100, NULL));
+    CHECK(file == NULL && !disk_exists("nowhere"));
+    disk_remove(path);
+}
+
+/* A folder that everybody can reach, wherever the test runs; and a user who is not root. */
+static void open_as_nobody(void *argument) {
+    hf_file *file = NULL;
+    const char *name = argument;
+    if (geteuid() == 0) CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    CHECK_STATUS(HF_IO, hf_file_open(&file, name, HF_READ_WRITE, NULL));
+    CHECK_EQUAL(EACCES, hf_last_error().os_code);
+    CHECK_STATUS(HF_OK, hf_file_open(&file, name, HF_COPY_ON_WRITE, NULL));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_file_open(&file, name, HF_READ_ONLY, NULL));
+    hf_file_close(file);
+    file = NULL;
+    CHECK_STATUS(HF_IO, hf_file_create(&file, "/test_file.tmp", 1, NULL));
+    CHECK_EQUAL(EACCES, hf_last_error().os_code);
+    CHECK(file == NULL);
+}
+
+static void permissions_are_asked(void) {
+    char folder[] = "/tmp/holdfast-test-XXXXXX", name[64];
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK(chmod(folder, 0755) == 0);
+    snprintf(name, sizeof name, "%s/read_only", folder);
+    int descriptor = open(name, O_WRONLY | O_CREAT, 0444);
+    CHECK(descriptor >= 0 && write(descriptor, "x", 1) == 1 && close(descriptor) == 0);
+    bool passed = process_runs(open_as_nobody, name);
+    disk_remove(name);
+    rmdir(folder);
+    CHECK(passed);
+}
+
+/* ----------------------------------------------------------------- descriptors -------------- */
+
+static void refuse_handle(intptr_t handle, hf_access access, hf_status expected) {
+    size_t handles = disk_handles();
+    hf_file *file = NULL;
+    size_t outer = check_enter("handle %lld, access %d", (long long)handle, (int)access);
+    CHECK_STATUS(expected, hf_file_from_handle(&file, handle, access, NULL));
+    CHECK(file == NULL);
+    CHECK_EQUAL(handles, disk_handles());
+    check_leave(outer);
+}
+
+/* Numbers that an int would take for another one, too. */
+static void what_is_no_descriptor(void) {
+    refuse_handle(INT_MAX, HF_READ_ONLY, HF_INVALID);
+    refuse_handle(lowest_descriptor(), HF_READ_ONLY, HF_INVALID);
+    if (sizeof(intptr_t) > 4)
+        refuse_handle((intptr_t)((uint64_t)1 << 32), HF_READ_ONLY, HF_INVALID);
+}
+
+static void a_handle_of_no_regular_file(void) {
+    int ends[2], folder = open("/", O_RDONLY), device = open("/dev/null", O_RDWR);
+    CHECK(pipe(ends) == 0 && folder >= 0 && device >= 0);
+    refuse_handle(ends[0], HF_READ_ONLY, HF_UNSUPPORTED);
+    refuse_handle(folder, HF_READ_ONLY, HF_UNSUPPORTED);
+    refuse_handle(device, HF_READ_WRITE, HF_UNSUPPORTED);
+    close(ends[0]);
+    close(ends[1]);
+    close(folder);
+    close(device);
+}
+
+CHECK_MAIN(TEST(asks_for_no_more_than_it_needs), TEST(paths_that_lead_nowhere),
+           TEST(only_regular_files_are_supported), TEST(never_follows_a_link_to_create),
+           TEST(permissions_are_asked), TEST(what_is_no_descriptor),
+           TEST(a_handle_of_no_regular_file))

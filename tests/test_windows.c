@@ -1,0 +1,729 @@
+/*
+ * What files, handles and views are on Windows alone: names, kinds of handles and their rights,
+ * sections of others, the last page of a file; and that hf_space_check finds what was changed in a
+ * space with Windows' own calls.
+ */
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#include <winioctl.h>
+
+#include "check.h"
+#include "handles.h"
+#include "holdfast/file.h"
+#include "scene.h"
+
+#ifndef MEM_REPLACE_PLACEHOLDER
+#define MEM_REPLACE_PLACEHOLDER 0x00004000
+#endif
+#ifndef MEM_COALESCE_PLACEHOLDERS
+#define MEM_COALESCE_PLACEHOLDERS 0x00000001
+#endif
+#ifndef MEM_PRESERVE_PLACEHOLDER
+#define MEM_PRESERVE_PLACEHOLDER 0x00000002
+#endif
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static const char path[] = "test_windows.tmp";
+
+static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+static size_t page(void) { return hf_backend_native()->granule(hf_backend_native()); }
+
+static HANDLE open_with(DWORD rights, DWORD sharing, DWORD how) {
+    HANDLE handle = CreateFileA(path, rights, sharing, NULL, how, FILE_ATTRIBUTE_NORMAL, NULL);
+    CHECK(handle != INVALID_HANDLE_VALUE);
+    return handle;
+}
+
+static HANDLE open_plain(DWORD rights) {
+    return open_with(rights, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, OPEN_EXISTING);
+}
+
+/* Full of 'x'. */
+static void write_file(size_t size) {
+    DWORD written;
+    SetFileAttributesA(path, FILE_ATTRIBUTE_NORMAL);
+    HANDLE handle = open_with(GENERIC_WRITE, 0, CREATE_ALWAYS);
+    for (size_t i = 0; i < size; i++)
+        CHECK(WriteFile(handle, "x", 1, &written, NULL) && written == 1);
+    CHECK(CloseHandle(handle));
+}
+
+static uint64_t length_of(HANDLE file) {
+    LARGE_INTEGER length;
+    CHECK(GetFileSizeEx(file, &length));
+    return (uint64_t)length.QuadPart;
+}
+
+static uint64_t length_of_file(void) {
+    HANDLE handle = open_plain(GENERIC_READ);
+    uint64_t length = length_of(handle);
+    CloseHandle(handle);
+    return length;
+}
+
+static void set_length(HANDLE file, uint64_t length) {
+    LARGE_INTEGER end = {.QuadPart = (LONGLONG)length};
+    CHECK(SetFilePointerEx(file, end, NULL, FILE_BEGIN) && SetEndOfFile(file));
+}
+
+static char read_byte(size_t offset) {
+    char byte;
+    DWORD count;
+    OVERLAPPED where = {.Offset = (DWORD)offset};
+    HANDLE handle = open_plain(GENERIC_READ);
+    CHECK(ReadFile(handle, &byte, 1, &count, &where) && count == 1);
+    CloseHandle(handle);
+    return byte;
+}
+
+static void expect_error(hf_status status, const char *call, DWORD code) {
+    hf_error error = hf_last_error();
+    CHECK_EQUAL(status, error.status);
+    CHECK_EQUAL(code, error.os_code);
+    CHECK(error.call && strcmp(call, error.call) == 0);
+}
+
+/* ---------------------------------------------------------------------- names --------------- */
+
+static void refuse_open(const char *name, hf_status status, const char *call, DWORD code) {
+    for (size_t i = 0; i < COUNT_OF(accesses); i++) {
+        DWORD handles = handles_open();
+        hf_file *const untouched = (hf_file *)(void *)&handles, *file = untouched;
+        size_t outer = check_enter("opening %s, access %d", name, (int)accesses[i]);
+        CHECK_STATUS(status, hf_file_open(&file, name, accesses[i], NULL));
+        expect_error(status, call, code);
+        CHECK(file == untouched);
+        CHECK_EQUAL(handles, handles_open());
+        check_leave(outer);
+    }
+}
+
+static void names_are_utf8(void) {
+    static const char name[] = "gr\xc3\xbcn \xe6\xbc\xa2\xe5\xad\x97 \xf0\x9f\x98\x80.tmp";
+    static const wchar_t wide[] = L"gr\u00fcn \u6f22\u5b57 \U0001f600.tmp";
+    hf_file *file;
+    DWORD handles = handles_open();
+    DeleteFileW(wide);
+    CHECK_STATUS(HF_OK, hf_file_create(&file, name, 100, NULL));
+    hf_file_close(file);
+    CHECK(GetFileAttributesW(wide) != INVALID_FILE_ATTRIBUTES);
+    CHECK_STATUS(HF_OK, hf_file_open(&file, name, HF_READ_WRITE, NULL));
+    CHECK_EQUAL(100, hf_file_size(file));
+    hf_file_close(file);
+    CHECK(DeleteFileW(wide));
+    CHECK_EQUAL(handles, handles_open());
+}
+
+static void names_that_are_no_utf8(void) {
+    static const char *const names[] = {"\xff.tmp", "a\xc3", "\xed\xa0\x80.tmp", "\xc0\xaf.tmp"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        hf_file *file;
+        refuse_open(names[i], HF_IO, "MultiByteToWideChar", ERROR_NO_UNICODE_TRANSLATION);
+        CHECK_STATUS(HF_IO, hf_file_create(&file, names[i], 1, NULL));
+        expect_error(HF_IO, "MultiByteToWideChar", ERROR_NO_UNICODE_TRANSLATION);
+    }
+}
+
+enum { LEVELS = 4, LEVEL_LENGTH = 150 };
+
+/* Windows itself takes paths longer than MAX_PATH in 16-bit characters alone. */
+static void widen(const char *text, wchar_t *wide, size_t room) {
+    CHECK(MultiByteToWideChar(CP_UTF8, 0, text, -1, wide, (int)room) > 0);
+}
+
+static void make_folder(const char *name) {
+    wchar_t wide[1000];
+    widen(name, wide, COUNT_OF(wide));
+    CHECK(CreateDirectoryW(wide, NULL) || GetLastError() == ERROR_ALREADY_EXISTS);
+}
+
+static void remove_folder(const char *name) {
+    wchar_t wide[1000];
+    widen(name, wide, COUNT_OF(wide));
+    CHECK(RemoveDirectoryW(wide));
+}
+
+static bool remove_file(const char *name) {
+    wchar_t wide[1000];
+    widen(name, wide, COUNT_OF(wide));
+    return DeleteFileW(wide);
+}
+
+/* Folders in folders, farther than the 260 characters that a path has without the prefix. */
+static void long_paths_have_a_prefix(void) {
+    char name[1000] = "\\\\?\\";
+    hf_file *file;
+    CHECK(GetCurrentDirectoryA(sizeof name / 4, name + 4) > 0);
+    size_t start = strlen(name), end = start;
+    for (int i = 0; i < LEVELS; i++) {
+        name[end] = '\\';
+        memset(name + end + 1, 'a' + i, LEVEL_LENGTH - 1);
+        name[end += LEVEL_LENGTH] = '\0';
+        make_folder(name);
+    }
+    strcpy(name + end, "\\file");
+    remove_file(name);
+    CHECK_STATUS(HF_OK, hf_file_create(&file, name, 10, NULL));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_file_open(&file, name, HF_COPY_ON_WRITE, NULL));
+    CHECK_EQUAL(10, hf_file_size(file));
+    hf_file_close(file);
+    CHECK(remove_file(name));
+    for (name[end] = '\0'; end > start; name[end -= LEVEL_LENGTH] = '\0') remove_folder(name);
+}
+
+static void paths_that_no_call_takes(void) {
+    static char name[40000];
+    memset(name, 'a', sizeof name - 1);
+    refuse_open(name, HF_IO, "MultiByteToWideChar", ERROR_INSUFFICIENT_BUFFER);
+    refuse_open("no such file", HF_IO, "CreateFile", ERROR_FILE_NOT_FOUND);
+    refuse_open("no such folder\\file", HF_IO, "CreateFile", ERROR_PATH_NOT_FOUND);
+}
+
+/* -------------------------------------------------------------- what is no file ------------- */
+
+/* Their names are taken: nothing new can have them. */
+static void folders_and_devices_are_unsupported(void) {
+    static const char folder[] = "test_windows.folder";
+    hf_file *file;
+    CHECK(CreateDirectoryA(folder, NULL) || GetLastError() == ERROR_ALREADY_EXISTS);
+    refuse_open(folder, HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
+    refuse_open(".", HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
+    refuse_open("NUL", HF_UNSUPPORTED, "GetFileType", 0);
+    CHECK_STATUS(HF_IO, hf_file_create(&file, folder, 1, NULL));
+    CHECK_EQUAL(ERROR_FILE_EXISTS, hf_last_error().os_code);
+    CHECK_STATUS(HF_IO, hf_file_create(&file, "NUL", 100, NULL));
+    CHECK_EQUAL(ERROR_FILE_EXISTS, hf_last_error().os_code);
+    CHECK(RemoveDirectoryA(folder));
+}
+
+static bool is_writable(void) {
+    HANDLE handle = CreateFileA(path, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+    return handle != INVALID_HANDLE_VALUE && CloseHandle(handle);
+}
+
+static void a_file_for_reading_only(void) {
+    hf_file *file;
+    write_file(10);
+    CHECK(SetFileAttributesA(path, FILE_ATTRIBUTE_READONLY));
+    if (is_writable()) {
+        check_leave_out("Wine asks Unix, where root may write to any file");
+    } else {
+        CHECK_STATUS(HF_IO, hf_file_open(&file, path, HF_READ_WRITE, NULL));
+        expect_error(HF_IO, "CreateFile", ERROR_ACCESS_DENIED);
+    }
+    for (size_t i = 1; i < COUNT_OF(accesses); i++) {
+        CHECK_STATUS(HF_OK, hf_file_open(&file, path, accesses[i], NULL));
+        hf_file_close(file);
+    }
+    CHECK(SetFileAttributesA(path, FILE_ATTRIBUTE_NORMAL));
+    CHECK(DeleteFileA(path));
+}
+
+static void a_file_of_somebody_who_shares_it_not(void) {
+    write_file(10);
+    HANDLE alone = open_with(GENERIC_READ, 0, OPEN_EXISTING);
+    refuse_open(path, HF_IO, "CreateFile", ERROR_SHARING_VIOLATION);
+    CloseHandle(alone);
+    CHECK(DeleteFileA(path));
+}
+
+/* Our own handles keep nobody out, whether he shares deletion (as we do) or not (as fopen does). */
+static void our_files_can_be_opened_by_others(void) {
+    for (int is_new = 0; is_new <= 1; is_new++) {
+        hf_file *file;
+        write_file(10);
+        if (is_new) CHECK(DeleteFileA(path));
+        CHECK_STATUS(HF_OK, is_new ? hf_file_create(&file, path, 10, NULL)
+                                   : hf_file_open(&file, path, HF_READ_WRITE, NULL));
+        FILE *stream = fopen(path, "r+b");
+        CHECK(stream != NULL);
+        CHECK(fclose(stream) == 0);
+        CHECK(MoveFileA(path, "test_windows.moved"));
+        CHECK(DeleteFileA("test_windows.moved"));
+        hf_file_close(file);
+        CHECK(GetFileAttributesA("test_windows.moved") == INVALID_FILE_ATTRIBUTES);
+    }
+}
+
+/* --------------------------------------------------------------------- handles -------------- */
+
+static void refuse_handle(HANDLE handle, hf_access access, hf_status expected) {
+    DWORD handles = handles_open();
+    hf_file *const untouched = (hf_file *)(void *)&handles, *file = untouched;
+    size_t outer = check_enter("access %d", (int)access);
+    CHECK_STATUS(expected, hf_file_from_handle(&file, (intptr_t)handle, access, NULL));
+    CHECK_EQUAL(expected, hf_last_error().status);
+    CHECK(hf_last_error().call != NULL);
+    CHECK(file == untouched);
+    CHECK_EQUAL(handles, handles_open());
+    check_leave(outer);
+}
+
+static void refuse_handle_for_all(const char *what, HANDLE handle, hf_status expected) {
+    size_t outer = check_enter("%s", what);
+    for (size_t i = 0; i < COUNT_OF(accesses); i++) refuse_handle(handle, accesses[i], expected);
+    check_leave(outer);
+}
+
+static void refuse_and_close(const char *what, HANDLE handle) {
+    CHECK(handle != NULL && handle != INVALID_HANDLE_VALUE);
+    refuse_handle_for_all(what, handle, HF_UNSUPPORTED);
+    CHECK(CloseHandle(handle));
+}
+
+static void handles_that_are_none(void) {
+    HANDLE closed = CreateEventA(NULL, FALSE, FALSE, NULL);
+    CHECK(closed != NULL && CloseHandle(closed));
+    refuse_handle_for_all("a closed handle", closed, HF_INVALID);
+    expect_error(HF_INVALID, "DuplicateHandle", ERROR_INVALID_HANDLE);
+    refuse_handle_for_all("NULL", NULL, HF_INVALID);
+    refuse_handle_for_all("-1", INVALID_HANDLE_VALUE, HF_INVALID);
+    refuse_handle_for_all("a number", (HANDLE)(intptr_t)0x3fffff8, HF_INVALID);
+}
+
+static HANDLE open_own_image(void) {
+    char program[MAX_PATH];
+    CHECK(GetModuleFileNameA(NULL, program, sizeof program) < sizeof program);
+    HANDLE file = CreateFileA(program, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+    CHECK(file != INVALID_HANDLE_VALUE);
+    HANDLE section = CreateFileMappingA(file, NULL, PAGE_READONLY | SEC_IMAGE, 0, 0, NULL);
+    CloseHandle(file);
+    return section;
+}
+
+static void handles_of_other_things(void) {
+    HANDLE reads, writes;
+    refuse_and_close("an event", CreateEventA(NULL, FALSE, FALSE, NULL));
+    refuse_and_close("a mutex", CreateMutexA(NULL, FALSE, NULL));
+    CHECK(CreatePipe(&reads, &writes, NULL, 0));
+    refuse_and_close("a pipe's read end", reads);
+    refuse_and_close("a pipe's write end", writes);
+    refuse_and_close("a device", CreateFileA("NUL", GENERIC_READ | GENERIC_WRITE, 0, NULL,
+                                             OPEN_EXISTING, 0, NULL));
+    refuse_and_close("a folder",
+                     CreateFileA(".", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                                 OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL));
+    refuse_and_close("a program's image", open_own_image());
+    refuse_and_close("memory to be committed later",
+                     CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE, 0,
+                                        65536, NULL));
+    refuse_handle_for_all("this thread", GetCurrentThread(), HF_UNSUPPORTED);
+}
+
+/* What a handle permits, of the three accesses; the handle is closed before the file is used. */
+static void expect_permitted(const char *what, HANDLE handle, const bool permitted[3],
+                             uint64_t size) {
+    size_t outer = check_enter("%s", what);
+    DWORD handles = handles_open();
+    CHECK(handle != NULL && handle != INVALID_HANDLE_VALUE);
+    for (size_t i = 0; i < COUNT_OF(accesses); i++) {
+        hf_file *file;
+        if (!permitted[i]) {
+            refuse_handle(handle, accesses[i], HF_INVALID);
+            CHECK_EQUAL(ERROR_ACCESS_DENIED, hf_last_error().os_code);
+            continue;
+        }
+        CHECK_STATUS(HF_OK, hf_file_from_handle(&file, (intptr_t)handle, accesses[i], NULL));
+        CHECK_EQUAL(size, hf_file_size(file));
+        CHECK_EQUAL(handles + 1, handles_open());
+        hf_file_close(file);
+    }
+    CHECK(CloseHandle(handle));
+    CHECK_EQUAL(handles - 1, handles_open());
+    check_leave(outer);
+}
+
+static const bool all[] = {true, true, true}, loads[] = {false, true, true}, none[3];
+
+static void handles_of_files_have_rights(void) {
+    write_file(10000);
+    expect_permitted("loads and stores", open_plain(GENERIC_READ | GENERIC_WRITE), all, 10000);
+    expect_permitted("loads", open_plain(GENERIC_READ), loads, 10000);
+    expect_permitted("loads of data alone", open_plain(FILE_READ_DATA), loads, 10000);
+    expect_permitted("stores", open_plain(GENERIC_WRITE), none, 0);
+    expect_permitted("appending", open_plain(FILE_READ_DATA | FILE_APPEND_DATA), loads, 10000);
+    expect_permitted("neither", open_plain(FILE_READ_ATTRIBUTES), none, 0);
+    CHECK(DeleteFileA(path));
+}
+
+static HANDLE make_section(DWORD rights, DWORD protection) {
+    HANDLE file = open_plain(rights);
+    HANDLE section = CreateFileMappingA(file, NULL, protection, 0, 0, NULL);
+    CHECK(section != NULL && CloseHandle(file));
+    return section;
+}
+
+static HANDLE lesser(HANDLE section, DWORD rights) {
+    HANDLE process = GetCurrentProcess(), copy;
+    CHECK(DuplicateHandle(process, section, process, &copy, rights, FALSE, DUPLICATE_CLOSE_SOURCE));
+    return copy;
+}
+
+static void handles_of_sections_have_rights(void) {
+    DWORD both = GENERIC_READ | GENERIC_WRITE;
+    write_file(10000);
+    expect_permitted("read-write", make_section(both, PAGE_READWRITE), all, 10000);
+    expect_permitted("read-only", make_section(GENERIC_READ, PAGE_READONLY), loads, 10000);
+    expect_permitted("write-copy", make_section(GENERIC_READ, PAGE_WRITECOPY), loads, 10000);
+    expect_permitted("loads of a section for both",
+                     lesser(make_section(both, PAGE_READWRITE), SECTION_QUERY | SECTION_MAP_READ),
+                     loads, 10000);
+    expect_permitted("a section that must not be asked for its size",
+                     lesser(make_section(both, PAGE_READWRITE), FILE_MAP_READ | FILE_MAP_WRITE),
+                     none, 0);
+    expect_permitted("a section to ask alone",
+                     lesser(make_section(both, PAGE_READWRITE), SECTION_QUERY), none, 0);
+    expect_permitted("memory of the paging file",
+                     CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 65536, NULL),
+                     all, 65536);
+    CHECK(DeleteFileA(path));
+}
+
+/* ---------------------------------------------------------------------- views --------------- */
+
+static hf_space *open_space(size_t pages) {
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, pages * page(), NULL));
+    return space;
+}
+
+/* Three ways to the file that has its last byte in its third page. */
+static hf_file *file_from_path(void) {
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_WRITE, NULL));
+    return file;
+}
+
+static hf_file *file_from(HANDLE handle) {
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, (intptr_t)handle, HF_READ_WRITE, NULL));
+    CHECK(CloseHandle(handle));
+    return file;
+}
+
+static hf_file *file_from_handle(void) {
+    return file_from(open_plain(GENERIC_READ | GENERIC_WRITE));
+}
+
+static hf_file *file_from_section(void) {
+    return file_from(make_section(GENERIC_READ | GENERIC_WRITE, PAGE_READWRITE));
+}
+
+typedef hf_file *way_to_file(void);
+
+static way_to_file *const ways[] = {file_from_path, file_from_handle, file_from_section};
+
+/* |  page 0  |  page 1  |  page 2, a part | end  |, seen from each page on */
+static void see_the_last_page(hf_file *file, hf_access access, size_t first) {
+    size_t g = page(), size = (3 - first) * g, last_byte = 2 * g + 1000 - 1 - first * g;
+    hf_space *space = open_space(8);
+    char *seen = hf_space_base(space) + g;
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, g, size, file, first * g, access));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK(seen[0] == 'x' && seen[last_byte] == 'x' && seen[last_byte + 1] == 0);
+    if (access != HF_READ_ONLY) {
+        seen[last_byte] = 'y';
+        seen[last_byte + 1] = seen[size - 1] = 'z';
+        CHECK(seen[size - 1] == 'z');
+    }
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, g, size));
+    hf_space_close(space);
+}
+
+static void the_last_page_need_not_be_full(void) {
+    if (!scene_needs_views()) return;
+    for (size_t i = 0; i < COUNT_OF(ways) * COUNT_OF(accesses) * 3; i++) {
+        hf_access access = accesses[i % 3];
+        size_t first = i / 3 % 3, way = i / 9, size = 2 * page() + 1000;
+        size_t outer = check_enter("way %zu, access %d, page %zu", way, (int)access, first);
+        write_file(size);
+        DWORD handles = handles_open();
+        hf_file *file = ways[way]();
+        CHECK_EQUAL(size, hf_file_size(file));
+        see_the_last_page(file, access, first);
+        hf_file_close(file);
+        CHECK_EQUAL(handles, handles_open());
+        CHECK_EQUAL(size, length_of_file());
+        CHECK_EQUAL(access == HF_READ_WRITE ? 'y' : 'x', read_byte(size - 1));
+        check_leave(outer);
+    }
+    CHECK(DeleteFileA(path));
+}
+
+/* A view behind what is left of the file would make it longer again. */
+static void a_file_that_became_shorter_stays_so(void) {
+    if (!scene_needs_views()) return;
+    static const size_t lengths[] = {0, 1, 4096, 8191, 8192};
+    for (size_t i = 0; i < COUNT_OF(lengths) * COUNT_OF(accesses); i++) {
+        size_t length = lengths[i / 3];
+        write_file(12000);
+        hf_file *file = file_from_path();
+        hf_space *space = open_space(3);
+        HANDLE other = open_plain(GENERIC_WRITE);
+        set_length(other, length);
+        CHECK_STATUS(HF_IO, hf_space_map(space, 0, 3 * page(), file, 0, accesses[i % 3]));
+        expect_error(HF_IO, "CreateFileMapping", ERROR_HANDLE_EOF);
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+        CHECK_EQUAL(length, length_of(other));
+        CloseHandle(other);
+        hf_space_close(space);
+        hf_file_close(file);
+    }
+    CHECK(DeleteFileA(path));
+}
+
+/* Each step shows what came to the file since the last one: through sections of its own. */
+static void a_file_grows_in_steps(void) {
+    if (!scene_needs_views()) return;
+    enum { STEPS = 10 };
+    size_t step = 3 * page();
+    hf_space *space = open_space(3 * STEPS);
+    char *base = hf_space_base(space);
+    write_file(0);
+    HANDLE plain = open_plain(GENERIC_READ | GENERIC_WRITE);
+    for (size_t i = 0; i < STEPS; i++) {
+        hf_file *file;
+        set_length(plain, (i + 1) * step);
+        CHECK_STATUS(HF_OK, hf_file_from_handle(&file, (intptr_t)plain, HF_READ_WRITE, NULL));
+        CHECK_STATUS(HF_OK,
+                     hf_space_place_file(space, i * step, step, file, i * step, HF_READ_WRITE));
+        hf_file_close(file);
+        base[i * step] = (char)('a' + i);
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+    }
+    for (size_t i = 0; i < STEPS; i++) {
+        CHECK_EQUAL('a' + i, base[i * step]);
+        CHECK_EQUAL('a' + i, read_byte(i * step));
+    }
+    hf_space_close(space);
+    CHECK_EQUAL(STEPS * step, length_of(plain));
+    CloseHandle(plain);
+    CHECK(DeleteFileA(path));
+}
+
+/* Beyond what 32 bits count. */
+static void views_reach_far_into_a_file(void) {
+    if (!scene_needs_views()) return;
+    uint64_t distance = (uint64_t)5 << 30;
+    DWORD count;
+    write_file(0);
+    HANDLE plain = open_plain(GENERIC_READ | GENERIC_WRITE);
+    DeviceIoControl(plain, FSCTL_SET_SPARSE, NULL, 0, NULL, 0, &count, NULL);
+    set_length(plain, distance + 7);
+    CHECK(WriteFile(plain, "x", 1, &count, NULL));
+    for (size_t i = 0; i < COUNT_OF(accesses); i++) {
+        hf_file *file = file_from_path();
+        hf_space *space = open_space(2);
+        CHECK_EQUAL(distance + 8, hf_file_size(file));
+        CHECK_STATUS(HF_OK,
+                     hf_space_map(space, 0, 2 * page(), file, distance - page(), accesses[i]));
+        CHECK_EQUAL('x', hf_space_base(space)[page() + 7]);
+        hf_file_close(file);
+        hf_space_close(space);
+        CHECK_EQUAL(distance + 8, length_of(plain));
+    }
+    CloseHandle(plain);
+    CHECK(DeleteFileA(path));
+}
+
+/* |  v  |  v  |  w  |  r  |  of the same page, which lives on in its views. */
+static void shared_memory_is_seen_everywhere(void) {
+    if (!scene_needs_views()) return;
+    static const hf_access shown[] = {HF_READ_WRITE, HF_READ_WRITE, HF_COPY_ON_WRITE, HF_READ_ONLY};
+    DWORD handles = handles_open();
+    size_t g = page();
+    hf_file *file;
+    hf_space *space = open_space(4);
+    volatile char *base = hf_space_base(space); /* a compiler takes the four for different memory */
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 1, NULL));
+    for (size_t i = 0; i < 4; i++)
+        CHECK_STATUS(HF_OK, hf_space_place_file(space, i * g, g, file, 0, shown[i]));
+    hf_file_close(file);
+    base[g + 5] = 'x';
+    for (size_t i = 0; i < 4; i++) CHECK_EQUAL('x', base[i * g + 5]);
+    base[2 * g + 5] = 'y';
+    for (size_t i = 0; i < 4; i++) CHECK_EQUAL(i == 2 ? 'y' : 'x', base[i * g + 5]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_EQUAL(handles + 1, handles_open());
+    hf_space_close(space);
+    CHECK_EQUAL(handles, handles_open());
+}
+
+/* ------------------------------------------------------------- lies are found --------------- */
+
+typedef PVOID WINAPI alloc2_function(HANDLE, PVOID, SIZE_T, ULONG, ULONG, void *, ULONG);
+typedef PVOID WINAPI map3_function(HANDLE, HANDLE, PVOID, ULONG64, SIZE_T, ULONG, ULONG, void *,
+                                   ULONG);
+typedef BOOL WINAPI unmap2_function(HANDLE, PVOID, ULONG);
+typedef void any_function(void);
+
+static any_function *look_up(const char *name) {
+    any_function *found = (any_function *)GetProcAddress(GetModuleHandleA("kernelbase.dll"), name);
+    CHECK(found != NULL);
+    return found;
+}
+
+static void release_piece(char *address, size_t size) {
+    (void)size;
+    CHECK(VirtualFree(address, 0, MEM_RELEASE));
+}
+static void unmap_piece(char *address, size_t size) {
+    (void)size;
+    CHECK(UnmapViewOfFile(address));
+}
+static void make_placeholder(char *address, size_t size) { /* of memory, or of a part of one */
+    CHECK(VirtualFree(address, size, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER));
+}
+static void coalesce_with_next(char *address, size_t size) {
+    CHECK(VirtualFree(address, 2 * size, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS));
+}
+static void unmap_to_placeholder(char *address, size_t size) {
+    (void)size;
+    unmap2_function *unmap2 = (unmap2_function *)look_up("UnmapViewOfFile2");
+    CHECK(unmap2(GetCurrentProcess(), address, MEM_PRESERVE_PLACEHOLDER));
+}
+static void put_private_memory(char *address, size_t size) {
+    alloc2_function *alloc2 = (alloc2_function *)look_up("VirtualAlloc2");
+    DWORD how = MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER;
+    CHECK(alloc2(GetCurrentProcess(), address, size, how, PAGE_READWRITE, NULL, 0) == address);
+}
+static void put_view(char *address, size_t size, DWORD protection) {
+    map3_function *map3 = (map3_function *)look_up("MapViewOfFile3");
+    HANDLE section =
+        CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, (DWORD)size, NULL);
+    CHECK(section != NULL && map3(section, GetCurrentProcess(), address, 0, size,
+                                  MEM_REPLACE_PLACEHOLDER, protection, NULL, 0) == address);
+    CloseHandle(section);
+}
+static void put_read_write_view(char *address, size_t size) {
+    put_view(address, size, PAGE_READWRITE);
+}
+static void permit(char *address, size_t size, DWORD protection) {
+    DWORD old;
+    CHECK(VirtualProtect(address, size, protection, &old));
+}
+static void permit_loads(char *address, size_t size) { permit(address, size, PAGE_READONLY); }
+static void permit_nothing(char *address, size_t size) { permit(address, size, PAGE_NOACCESS); }
+static void permit_running(char *address, size_t size) {
+    permit(address, size, PAGE_EXECUTE_READWRITE);
+}
+static void replace_view_by_memory(char *address, size_t size) {
+    unmap_to_placeholder(address, size);
+    put_private_memory(address, size);
+}
+static void replace_view_by_read_only(char *address, size_t size) {
+    unmap_to_placeholder(address, size);
+    put_view(address, size, PAGE_READONLY);
+}
+static void replace_view_by_read_write(char *address, size_t size) {
+    unmap_to_placeholder(address, size);
+    put_read_write_view(address, size);
+}
+static void replace_memory_by_view(char *address, size_t size) {
+    make_placeholder(address, size);
+    put_read_write_view(address, size);
+}
+static void part_memory_in_two(char *address, size_t size) {
+    make_placeholder(address, size);
+    put_private_memory(address, size);
+}
+
+/* The lie is told of one granule; the check finds it at `found`. */
+static void expect_lie(const char *text, size_t granule, void (*lie)(char *, size_t),
+                       size_t found) {
+    struct picture picture = picture_parse(text, strlen(text));
+    struct scene scene;
+    size_t outer = check_enter("\"%s\", granule %zu", text, granule);
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    CHECK_STATUS(HF_OK, hf_space_check(scene.space));
+    lie(hf_space_base(scene.space) + granule * scene.granule, scene.granule);
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
+    CHECK_EQUAL(found * scene.granule, hf_last_error().offset);
+    CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
+    scene_close(&scene);
+    check_leave(outer);
+}
+
+static void a_hole_is_found(void) {
+    if (!scene_needs_views()) return;
+    static const char text[] = "p|c|v|p p p|c c c|v v v|r|w";
+    for (size_t i = 0; i < sizeof text / 2; i++) {
+        bool begins = i == 0 || text[2 * i - 1] == '|', is_view = strchr("vrw", text[2 * i]);
+        if (begins) expect_lie(text, i, is_view ? unmap_piece : release_piece, i);
+    }
+}
+
+/* Where the system parted what is one in the books, the second part is no longer of the first's
+ * allocation; where it joined what are two, the second is. */
+static void a_placeholder_in_pieces_is_found(void) {
+    if (!scene_needs_views()) return;
+    expect_lie("p p p", 0, make_placeholder, 1);
+    expect_lie("p p p", 1, make_placeholder, 1);
+    expect_lie("p p p", 2, make_placeholder, 2);
+    expect_lie("v|p p|c", 1, make_placeholder, 2);
+    expect_lie("p|p", 0, coalesce_with_next, 1);
+    expect_lie("c|p|p p", 2, make_placeholder, 3);
+}
+
+static void a_placeholder_that_is_none_is_found(void) {
+    if (!scene_needs_views()) return;
+    expect_lie("c|p|c", 1, put_private_memory, 1);
+    expect_lie("v|p|v", 1, put_read_write_view, 1);
+}
+
+static void committed_memory_that_is_none_is_found(void) {
+    if (!scene_needs_views()) return;
+    static void (*const lies[])(char *, size_t) = {make_placeholder, permit_loads, permit_nothing,
+                                                   permit_running, replace_memory_by_view};
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        expect_lie("c c c", 0, lies[i], 0);
+        expect_lie("c c c", 1, lies[i], 1);
+        expect_lie("c c c", 2, lies[i], 2);
+        expect_lie("v|c|p", 1, lies[i], 1);
+    }
+    expect_lie("c c c", 1, part_memory_in_two, 1);
+    expect_lie("c c c", 0, part_memory_in_two, 1);
+}
+
+static void a_view_that_is_none_is_found(void) {
+    if (!scene_needs_views()) return;
+    static void (*const lies[])(char *, size_t) = {unmap_to_placeholder, replace_view_by_memory,
+                                                   permit_nothing};
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        expect_lie("p|v|p", 1, lies[i], 1);
+        expect_lie("c|w|v", 1, lies[i], 1);
+        expect_lie("c|r|v", 1, lies[i], 1);
+    }
+    expect_lie("v v v", 1, permit_loads, 1);
+    expect_lie("v", 0, replace_view_by_read_only, 0);
+    expect_lie("r", 0, replace_view_by_read_write, 0);
+    expect_lie("v v", 0, permit_nothing, 0);
+}
+
+/* The pages that were stored to are the process's own, and look so. */
+static void a_copied_page_is_no_lie(void) {
+    if (!scene_needs_views()) return;
+    struct picture picture = picture_parse("w w w|p", 7);
+    struct scene scene;
+    scene_open(&scene, hf_backend_native(), NULL, &picture);
+    hf_space_base(scene.space)[scene.granule] = 'x';
+    CHECK_STATUS(HF_OK, hf_space_check(scene.space));
+    scene_close(&scene);
+}
+
+CHECK_MAIN(TEST(names_are_utf8), TEST(names_that_are_no_utf8), TEST(long_paths_have_a_prefix),
+           TEST(paths_that_no_call_takes), TEST(folders_and_devices_are_unsupported),
+           TEST(a_file_for_reading_only), TEST(a_file_of_somebody_who_shares_it_not),
+           TEST(our_files_can_be_opened_by_others), TEST(handles_that_are_none),
+           TEST(handles_of_other_things), TEST(handles_of_files_have_rights),
+           TEST(handles_of_sections_have_rights), TEST(the_last_page_need_not_be_full),
+           TEST(a_file_that_became_shorter_stays_so), TEST(a_file_grows_in_steps),
+           TEST(views_reach_far_into_a_file), TEST(shared_memory_is_seen_everywhere),
+           TEST(a_hole_is_found), TEST(a_placeholder_in_pieces_is_found),
+           TEST(a_placeholder_that_is_none_is_found), TEST(committed_memory_that_is_none_is_found),
+           TEST(a_view_that_is_none_is_found), TEST(a_copied_page_is_no_lie))

@@ -1,0 +1,539 @@
+/*
+ * Windows as it was before placeholders, on any Windows: the whole space but its views.
+ *
+ * A space is one reservation there, parted in the books alone; so what is held against the system
+ * is that reservation, and where memory is committed in it.
+ */
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include "check.h"
+#include "handles.h"
+#include "holdfast/arena.h"
+#include "holdfast/file.h"
+#include "scene.h"
+
+static const char path[] = "test_windows_before_placeholders.tmp";
+
+static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+static const hf_backend *before(void) { return hf_backend_before_placeholders(); }
+
+static size_t page(void) { return before()->granule(before()); }
+
+static MEMORY_BASIC_INFORMATION query(const void *address) {
+    MEMORY_BASIC_INFORMATION found;
+    CHECK(VirtualQuery(address, &found, sizeof found) == sizeof found);
+    return found;
+}
+
+static bool is_free(const char *address, size_t size) {
+    MEMORY_BASIC_INFORMATION found = query(address);
+    return found.State == MEM_FREE && found.RegionSize >= size;
+}
+
+static hf_space *open_space(const hf_backend *backend, size_t pages) {
+    hf_space_options options = {.backend = backend};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, pages * page(), &options));
+    return space;
+}
+
+/* -------------------------------------------------------------------- the steps ------------- */
+
+static void becomes_on(const struct drawn *drawn, const hf_backend *backend, hf_backend *strict) {
+    struct scene scene;
+    scene_open(&scene, backend, strict, &drawn->before);
+    scene_expect(&scene, &drawn->before);
+    CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
+    scene_expect(&scene, &drawn->after);
+    scene_close(&scene);
+}
+
+static void becomes(const struct drawn *drawn) {
+    hf_backend *strict;
+    becomes_on(drawn, before(), NULL);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, before()));
+    becomes_on(drawn, strict, strict);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+}
+
+static void every_step_works_but_views(void) {
+    drawing_each(&step_split,
+                 "p p p     p p p     c|p p p|c\n"
+                 "-           -           ---  \n"
+                 "p|p p     p|p|p     c|p|p p|c\n",
+                 becomes);
+    drawing_each(&step_coalesce,
+                 "p|p     p|p p|p     c|p|p|c\n"
+                 "---     -------       ---  \n"
+                 "p p     p p p p     c|p p|c\n",
+                 becomes);
+    drawing_each(&step_commit,
+                 "p     p|p p|p     c|p|c\n"
+                 "-       ---         -  \n"
+                 "c     p|c c|p     c|c|c\n",
+                 becomes);
+    drawing_each(&step_decommit,
+                 "c     c c c     c c c     c c c     c|c c|c\n"
+                 "-     -           -         ---       ---  \n"
+                 "p     p|c c     c|p|c     c|p p     c|p p|c\n",
+                 becomes);
+    drawing_each(&step_place,
+                 "p     p p p     p p p     p p p     c|p p p|c\n"
+                 "-     ---         -         ---         -    \n"
+                 "c     c c|p     p|c|p     p|c c     c|p|c|p|c\n",
+                 becomes);
+    drawing_each(&step_clear,
+                 "c c c     c|c|c|c     c c|p|c c     p|c|p|c|p\n"
+                 "  -       -------       -----           ---  \n"
+                 "c|p|c     p p p p     c|p p p|c     p|c|p p p\n",
+                 becomes);
+}
+
+/* |  p  | c c c c |  p  |  in the books; the reservation is one all the time. */
+static void splits_are_in_the_books_alone(void) {
+    hf_space *space = open_space(before(), 100);
+    char *base = hf_space_base(space);
+    size_t g = page();
+    CHECK_STATUS(HF_OK, hf_space_split(space, 10 * g, 20 * g));
+    CHECK_STATUS(HF_OK, hf_space_split(space, 12 * g, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_coalesce(space, 0, 12 * g));
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_EQUAL(0, stats.system_calls[HF_STEP_SPLIT] + stats.system_calls[HF_STEP_COALESCE]);
+    CHECK_EQUAL(4, stats.regions);
+    MEMORY_BASIC_INFORMATION all = query(base);
+    CHECK(all.AllocationBase == base && all.State == MEM_RESERVE);
+    CHECK_EQUAL(100 * g, all.RegionSize);
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 12 * g, 4 * g));
+    MEMORY_BASIC_INFORMATION part = query(base + 12 * g);
+    CHECK(part.AllocationBase == base && part.State == MEM_COMMIT);
+    CHECK_EQUAL(4 * g, part.RegionSize);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void memory_is_zero_again(void) {
+    hf_space *space = open_space(before(), 8);
+    char *base = hf_space_base(space);
+    size_t g = page();
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 8 * g));
+    memset(base, 1, 8 * g);
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK(query(base + 2 * g).State == MEM_RESERVE);
+    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    for (size_t i = 0; i < 8 * g; i++) CHECK_EQUAL(i < 2 * g || i >= 5 * g, base[i]);
+    hf_space_close(space);
+}
+
+/* ---------------------------------------------------------------------- views --------------- */
+
+static void expect_refused(hf_status status) {
+    hf_error error = hf_last_error();
+    CHECK_STATUS(HF_UNSUPPORTED, status);
+    CHECK_EQUAL(0, error.os_code);
+    CHECK(strcmp("MapViewOfFile3 (needs Windows 10 version 1803, Windows Server 2019 or newer)",
+                 error.call) == 0);
+}
+
+static void views_are_refused_in_words(void) {
+    struct scene scene;
+    struct picture picture = picture_parse("p p|c|p p", 9);
+    hf_file *file;
+    DeleteFileA(path);
+    scene_open(&scene, before(), NULL, &picture);
+    size_t g = scene.granule;
+    CHECK_STATUS(HF_OK, hf_file_create(&file, path, 2 * g, before()));
+    DWORD handles = handles_open();
+    for (size_t i = 0; i < 6; i++) {
+        hf_file *viewed = i < 3 ? file : scene.file;
+        hf_access access = accesses[i % 3];
+        expect_refused(hf_space_map(scene.space, 0, 2 * g, viewed, 0, access));
+        expect_refused(hf_space_place_file(scene.space, 3 * g, 2 * g, viewed, 0, access));
+        expect_refused(hf_space_place_file(scene.space, 4 * g, g, viewed, g, access));
+        scene_expect(&scene, &picture);
+    }
+    CHECK_STATUS(HF_STATE, hf_space_unmap(scene.space, 0, 2 * g));
+    CHECK_EQUAL(handles, handles_open());
+    hf_file_close(file);
+    scene_close(&scene);
+    DeleteFileA(path);
+}
+
+/* ---------------------------------------------------------------------- closing ------------- */
+
+enum { PIECES = 16 };
+
+/* A backend in whose process another thread takes what is released at the very moment it is. */
+struct crowd {
+    hf_backend backend;
+    const hf_backend *real;
+    char *base;
+    size_t size, taken;
+    char *takes[2 * PIECES];
+};
+
+static void crowd_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    struct crowd *crowd = (struct crowd *)(uintptr_t)self;
+    crowd->real->release(crowd->real, address, size, kind);
+    for (char *at = crowd->base; at < crowd->base + crowd->size; at += HF_BASE_ALIGNMENT) {
+        char *got = VirtualAlloc(at, HF_BASE_ALIGNMENT, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+        if (got == NULL) continue;
+        CHECK(crowd->taken < 2 * PIECES);
+        *got = 'x';
+        crowd->takes[crowd->taken++] = got;
+    }
+}
+
+/* Pieces that begin where another allocation could: the close must not take them for its own. */
+static void close_in_crowd(const hf_backend *real) {
+    static struct crowd crowd;
+    crowd = (struct crowd){.backend = *real, .real = real, .size = PIECES * HF_BASE_ALIGNMENT};
+    crowd.backend.release = crowd_release;
+    hf_space_options options = {.backend = &crowd.backend};
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, crowd.size, &options));
+    crowd.base = hf_space_base(space);
+    for (size_t i = 0; i < PIECES; i += 2)
+        CHECK_STATUS(HF_OK, hf_space_place(space, i * HF_BASE_ALIGNMENT, HF_BASE_ALIGNMENT));
+    CHECK_EQUAL(PIECES, hf_space_get_stats(space).regions);
+    hf_space_close(space);
+    CHECK_EQUAL(PIECES, crowd.taken);
+    for (size_t i = 0; i < crowd.taken; i++) {
+        CHECK(query(crowd.takes[i]).State == MEM_COMMIT && *crowd.takes[i] == 'x');
+        CHECK(VirtualFree(crowd.takes[i], 0, MEM_RELEASE));
+    }
+    CHECK(is_free(crowd.base, crowd.size));
+}
+
+static void closing_leaves_what_others_put_there(void) {
+    close_in_crowd(before());
+    close_in_crowd(hf_backend_native());
+}
+
+static void closing_releases_it_all(void) {
+    static const char *const pictures[] = {"p", "c", "p p|c|p", "c|p p|c c|p|c", "c|c|c"};
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
+        struct picture picture = picture_parse(pictures[i], strlen(pictures[i]));
+        struct scene scene;
+        scene_open(&scene, before(), NULL, &picture);
+        char *base = hf_space_base(scene.space);
+        size_t size = hf_space_size(scene.space);
+        CHECK(!is_free(base, size));
+        scene_close(&scene);
+        CHECK(is_free(base, size));
+    }
+}
+
+/* -------------------------------------------------------------------- check ----------------- */
+
+static void commit_raw(char *address, size_t size) {
+    CHECK(VirtualAlloc(address, size, MEM_COMMIT, PAGE_READWRITE) == address);
+}
+static void decommit_raw(char *address, size_t size) {
+    CHECK(VirtualFree(address, size, MEM_DECOMMIT));
+}
+static void permit_loads(char *address, size_t size) {
+    DWORD old;
+    CHECK(VirtualProtect(address, size, PAGE_READONLY, &old));
+}
+
+static void expect_lie(const char *text, size_t granule, void (*lie)(char *, size_t)) {
+    struct picture picture = picture_parse(text, strlen(text));
+    struct scene scene;
+    size_t outer = check_enter("\"%s\", granule %zu", text, granule);
+    scene_open(&scene, before(), NULL, &picture);
+    lie(hf_space_base(scene.space) + granule * scene.granule, scene.granule);
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
+    CHECK_EQUAL(granule * scene.granule, hf_last_error().offset);
+    scene_close(&scene);
+    check_leave(outer);
+}
+
+static void lies_are_found(void) {
+    static const char text[] = "p p p|c c c|p|c";
+    for (size_t i = 0; i < sizeof text / 2; i++) {
+        bool is_committed = text[2 * i] == 'c';
+        expect_lie(text, i, is_committed ? decommit_raw : commit_raw);
+        if (is_committed) expect_lie(text, i, permit_loads);
+    }
+}
+
+/* A space whose reservation is gone, and one in the place of which another reservation lies. */
+static void a_lost_reservation_is_found(void) {
+    for (int is_replaced = 0; is_replaced <= 1; is_replaced++) {
+        hf_space *space = open_space(before(), 64);
+        char *base = hf_space_base(space);
+        CHECK_STATUS(HF_OK, hf_space_split(space, 0, 32 * page()));
+        CHECK(VirtualFree(base, 0, MEM_RELEASE));
+        if (is_replaced) /* |  the first half  |  a reservation of its own  | */
+            for (size_t i = 0; i < 2; i++)
+                CHECK(VirtualAlloc(base + i * 32 * page(), 32 * page(), MEM_RESERVE,
+                                   PAGE_NOACCESS) == base + i * 32 * page());
+        CHECK_STATUS(HF_CORRUPT, hf_space_check(space));
+        CHECK_EQUAL(is_replaced ? 32 * page() : 0, hf_last_error().offset);
+        if (is_replaced) CHECK(VirtualFree(base + 32 * page(), 0, MEM_RELEASE));
+        hf_space_close(space);
+        CHECK(is_free(base, 64 * page()));
+    }
+}
+
+/* ------------------------------------------------------ views at free addresses ------------- */
+
+static hf_report report;
+
+/* Sixteen pages, full of 'x' but for what lies behind the last byte. */
+static size_t file_size(void) { return 15 * page() + 1000; }
+
+static intptr_t make_file(void) {
+    intptr_t file;
+    DWORD written;
+    uint64_t size;
+    HANDLE plain = CreateFileA(path, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
+    CHECK(plain != INVALID_HANDLE_VALUE);
+    for (size_t i = 0; i < file_size(); i++) CHECK(WriteFile(plain, "x", 1, &written, NULL));
+    CloseHandle(plain);
+    CHECK_STATUS(HF_OK, before()->file_open(before(), path, HF_READ_WRITE, &file, &size, &report));
+    CHECK_EQUAL(file_size(), size);
+    return file;
+}
+
+static intptr_t make_shared(void) {
+    intptr_t file;
+    CHECK_STATUS(HF_OK, before()->file_create_shared(before(), file_size(), &file, &report));
+    return file;
+}
+
+static uint64_t length_of_file(void) {
+    WIN32_FILE_ATTRIBUTE_DATA data;
+    CHECK(GetFileAttributesExA(path, GetFileExInfoStandard, &data));
+    return (uint64_t)data.nFileSizeHigh << 32 | data.nFileSizeLow;
+}
+
+static char *free_addresses(size_t size) {
+    void *base;
+    CHECK_STATUS(HF_OK, before()->reserve(before(), NULL, size, &base, &report));
+    before()->release(before(), base, size, HF_PLACEHOLDER);
+    CHECK(is_free(base, size));
+    return base;
+}
+
+static hf_status map_at(char *address, size_t size, intptr_t file, uint64_t file_offset,
+                        hf_access access) {
+    report = (hf_report){0};
+    return before()->map_free(before(), address, size, file, file_offset, access, &report);
+}
+
+static DWORD protection_of(const void *address) {
+    MEMORY_BASIC_INFORMATION found = query(address);
+    CHECK(found.State == MEM_COMMIT && found.Type == MEM_MAPPED);
+    return found.Protect;
+}
+
+/* |  the same pages  |  the same pages  |, as a ring has them. */
+static void twice_the_same_pages(intptr_t file, hf_access access) {
+    size_t size = HF_BASE_ALIGNMENT;
+    bool writes = access == HF_READ_WRITE, copies = access == HF_COPY_ON_WRITE;
+    char *base = free_addresses(2 * size);
+    volatile char *seen = base; /* for all a compiler knows, the two are different memory */
+    DWORD handles = handles_open();
+    CHECK_STATUS(HF_OK, map_at(base, size, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, map_at(base + size, size, file, 0, access));
+    CHECK_EQUAL(handles, handles_open());
+    CHECK_EQUAL(writes   ? PAGE_READWRITE
+                : copies ? PAGE_WRITECOPY
+                         : PAGE_READONLY,
+                protection_of(base + size));
+    seen[3] = 'a';
+    CHECK_EQUAL('a', seen[size + 3]);
+    if (writes || copies) seen[size + 4] = 'b';
+    CHECK_EQUAL(writes, seen[4] == 'b');
+    before()->release(before(), base + size, size, HF_VIEW);
+    CHECK(is_free(base + size, size) && base[3] == 'a');
+    before()->release(before(), base, size, HF_VIEW);
+    CHECK(is_free(base, 2 * size));
+}
+
+static void views_stand_at_free_addresses(void) {
+    for (size_t i = 0; i < 6; i++) {
+        intptr_t file = i < 3 ? make_file() : make_shared();
+        size_t outer = check_enter("%s, access %d", i < 3 ? "file" : "shared memory", (int)i % 3);
+        twice_the_same_pages(file, accesses[i % 3]);
+        before()->file_close(before(), file);
+        if (i < 3) CHECK_EQUAL(file_size(), length_of_file());
+        check_leave(outer);
+    }
+    DeleteFileA(path);
+}
+
+/* Stores behind the last byte reach no file, and make none longer. */
+static void the_last_page_need_not_be_full(void) {
+    size_t size = 16 * page();
+    for (size_t i = 0; i < 3; i++) {
+        intptr_t file = make_file();
+        char *base = free_addresses(size);
+        CHECK_STATUS(HF_OK, map_at(base, size, file, 0, accesses[i]));
+        CHECK_EQUAL(size, query(base).RegionSize);
+        CHECK(base[file_size() - 1] == 'x' && base[file_size()] == 0);
+        if (accesses[i] != HF_READ_ONLY) base[file_size()] = base[size - 1] = 'y';
+        before()->release(before(), base, size, HF_VIEW);
+        before()->file_close(before(), file);
+        CHECK_EQUAL(file_size(), length_of_file());
+    }
+    DeleteFileA(path);
+}
+
+static void taken_addresses_are_no_address(void) {
+    size_t size = 2 * HF_BASE_ALIGNMENT;
+    char *base = free_addresses(size);
+    intptr_t file;
+    CHECK_STATUS(HF_OK, before()->file_create_shared(before(), size, &file, &report));
+    for (size_t i = 0; i < 2; i++) {
+        char *taken = base + i * HF_BASE_ALIGNMENT;
+        CHECK(VirtualAlloc(taken, HF_BASE_ALIGNMENT, MEM_RESERVE, PAGE_NOACCESS) == taken);
+        DWORD handles = handles_open();
+        for (size_t access = 0; access < 3; access++) {
+            CHECK_STATUS(HF_NO_ADDRESS, map_at(base, size, file, 0, accesses[access]));
+            CHECK_EQUAL(ERROR_INVALID_ADDRESS, report.os_code);
+            CHECK(strcmp("MapViewOfFileEx", report.call) == 0);
+        }
+        CHECK_EQUAL(handles, handles_open());
+        CHECK(VirtualFree(taken, 0, MEM_RELEASE));
+        CHECK(is_free(base, size));
+    }
+    before()->file_close(before(), file);
+}
+
+static void expect_no_view(hf_status expected, size_t size, intptr_t file, uint64_t file_offset,
+                           hf_access access) {
+    char *base = free_addresses(size);
+    DWORD handles = handles_open();
+    CHECK_STATUS(expected, map_at(base, size, file, file_offset, access));
+    CHECK(report.os_code != 0 && report.call != NULL);
+    CHECK_EQUAL(handles, handles_open());
+    CHECK(is_free(base, size));
+}
+
+/* The two offsets that Windows refuses: inside of 64 KiB, and behind the end. */
+static void what_cannot_be_seen_leaves_no_view(void) {
+    intptr_t file = make_file(), shared = make_shared();
+    for (size_t i = 0; i < 3; i++) {
+        expect_no_view(HF_IO, page(), file, page(), accesses[i]);
+        CHECK_EQUAL(ERROR_MAPPED_ALIGNMENT, report.os_code);
+        expect_no_view(HF_IO, page(), shared, page(), accesses[i]);
+        expect_no_view(HF_IO, page(), file, HF_BASE_ALIGNMENT, accesses[i]);
+        CHECK_EQUAL(ERROR_HANDLE_EOF, report.os_code);
+        expect_no_view(HF_IO, 17 * page(), file, 0, accesses[i]);
+        expect_no_view(HF_IO, 17 * page(), shared, 0, accesses[i]);
+    }
+    before()->file_close(before(), shared);
+    before()->file_close(before(), file);
+    CHECK_EQUAL(file_size(), length_of_file());
+    CHECK(DeleteFileA(path));
+}
+
+/* -------------------------------------------------------- failures and arenas --------------- */
+
+static hf_status place_and_clear(hf_space *space) {
+    size_t g = page();
+    hf_status status = hf_space_place(space, 2 * g, 5 * g);
+    if (status == HF_OK) status = hf_space_decommit(space, 3 * g, g);
+    if (status == HF_OK) status = hf_space_split(space, 10 * g, 2 * g);
+    if (status == HF_OK) status = hf_space_commit(space, 10 * g, 2 * g);
+    return status == HF_OK ? hf_space_clear(space, 0, 16 * g) : status;
+}
+
+/* Returns whether a call failed. Whatever it was, the space agrees with the system. */
+static bool meets_failure(size_t nth, bool from_then_on) {
+    hf_backend *strict;
+    hf_space *space = NULL;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, before()));
+    hf_space_options options = {.backend = strict};
+    hf_strict_fail(strict, nth, from_then_on);
+    hf_status status = hf_space_open(&space, 16 * page(), &options);
+    if (status == HF_OK) status = place_and_clear(space);
+    hf_strict_fail(strict, 0, false);
+    size_t failures = hf_strict_get_stats(strict).failures;
+    CHECK((failures == 0) == (status == HF_OK));
+    if (space) {
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 16 * page()));
+        CHECK_STATUS(HF_OK, place_and_clear(space));
+    }
+    hf_space_close(space);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+    return failures > 0;
+}
+
+static void every_call_can_fail(void) {
+    for (int from_then_on = 0; from_then_on <= 1; from_then_on++) {
+        size_t nth = 1;
+        while (meets_failure(nth, from_then_on)) {
+            CHECK(nth < 1000);
+            nth++;
+        }
+        CHECK(nth > 10);
+    }
+}
+
+static size_t committed_bytes(const char *base, size_t size) {
+    size_t committed = 0;
+    MEMORY_BASIC_INFORMATION found;
+    for (const char *at = base; at < base + size; at += found.RegionSize) {
+        found = query(at);
+        if (found.State == MEM_COMMIT) committed += found.RegionSize;
+    }
+    return committed;
+}
+
+/* What a trim gives back is the system's again. */
+static void an_arena_is_at_home(void) {
+    enum { SIZE = 1000000 };
+    hf_arena arena;
+    hf_arena_options options = {.backend = before(), .reserve = (size_t)1 << 27};
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
+    char *base = hf_arena_base(&arena);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 50; i++) {
+            char *block = hf_alloc(&arena, SIZE, 16);
+            CHECK(block != NULL);
+            memset(block, i, SIZE);
+        }
+        hf_arena_stats stats = hf_arena_get_stats(&arena);
+        CHECK_EQUAL(stats.committed, committed_bytes(base, stats.reserved));
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        CHECK_STATUS(HF_OK, hf_trim(&arena, (size_t)round * SIZE));
+        stats = hf_arena_get_stats(&arena);
+        CHECK_EQUAL(stats.committed, committed_bytes(base, stats.reserved));
+        CHECK(stats.committed <= (size_t)(round + 1) * SIZE);
+    }
+    CHECK(hf_alloc(&arena, (size_t)1 << 28, 16) == NULL);
+    CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+    hf_arena_close(&arena);
+    CHECK(is_free(base, (size_t)1 << 27));
+}
+
+/* A rewind that faults asks for middles, and any middle can be decommitted here. */
+static void an_arena_can_fault_after_rewind(void) {
+    hf_arena arena;
+    hf_arena_options options = {.backend = before(), .fault_after_rewind = true};
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
+    CHECK(hf_alloc(&arena, 100, 16) != NULL);
+    hf_mark mark = hf_get_mark(&arena);
+    char *block = hf_alloc(&arena, 4 * page(), page());
+    CHECK(block != NULL && query(block).State == MEM_COMMIT);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    CHECK(query(block).State == MEM_RESERVE);
+    hf_arena_close(&arena);
+}
+
+CHECK_MAIN(TEST(every_step_works_but_views), TEST(splits_are_in_the_books_alone),
+           TEST(memory_is_zero_again), TEST(views_are_refused_in_words),
+           TEST(closing_leaves_what_others_put_there), TEST(closing_releases_it_all),
+           TEST(lies_are_found), TEST(a_lost_reservation_is_found),
+           TEST(views_stand_at_free_addresses), TEST(the_last_page_need_not_be_full),
+           TEST(taken_addresses_are_no_address), TEST(what_cannot_be_seen_leaves_no_view),
+           TEST(every_call_can_fail), TEST(an_arena_is_at_home),
+           TEST(an_arena_can_fault_after_rewind))
