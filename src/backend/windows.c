@@ -32,6 +32,9 @@
 
 #include <holdfast/backend.h>
 
+#include <string.h>
+#include <wchar.h>
+
 #include "../pages.h"
 
 /* Younger than some headers. */
@@ -539,19 +542,68 @@ static HANDLE open_wide(const wchar_t *path, const opening *wanted, hf_status *s
     return handle;
 }
 
-/* A path is UTF-8. Its wide twin is too large for a thread's stack. */
-static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
+/* Paths are UTF-8. Their wide twins are too large for a thread's stack. */
+typedef struct wide_paths {
+    wchar_t path[LONGEST_PATH], other[LONGEST_PATH], aside[LONGEST_PATH];
+} wide_paths;
+
+static bool widen(const char *path, wchar_t *wide) {
+    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, LONGEST_PATH) != 0;
+}
+
+/* `other` may be NULL. */
+static hf_status take_wide(const char *path, const char *other, wide_paths **wide,
                            hf_report *report) {
     void *memory;
-    size_t size = LONGEST_PATH * sizeof(wchar_t);
-    hf_status status = take_pages(NULL, size, &memory, report);
+    hf_status status = take_pages(NULL, sizeof(wide_paths), &memory, report);
     if (status != HF_OK) return status;
-    if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, memory, LONGEST_PATH) == 0)
-        status = refuse(report, HF_IO, "MultiByteToWideChar", GetLastError());
-    else
-        *handle = open_wide(memory, wanted, &status, report);
-    give_pages(NULL, memory, size);
+    *wide = memory;
+    if (widen(path, (*wide)->path) && (other == NULL || widen(other, (*wide)->other))) return HF_OK;
+    status = refuse(report, HF_IO, "MultiByteToWideChar", GetLastError());
+    give_pages(NULL, memory, sizeof(wide_paths));
     return status;
+}
+
+static void give_wide(wide_paths *wide) { give_pages(NULL, wide, sizeof *wide); }
+
+static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
+                           hf_report *report) {
+    wide_paths *wide;
+    hf_status status = take_wide(path, NULL, &wide, report);
+    if (status != HF_OK) return status;
+    *handle = open_wide(wide->path, wanted, &status, report);
+    give_wide(wide);
+    return status;
+}
+
+/*
+ * A file that somebody maps can't be replaced, but it can get another name. So it is moved aside:
+ *
+ *     new.saving00, image   ->   new.saving00, image.replaced   ->   image
+ *
+ * A crash in between leaves it there, and whoever opens the image brings it back.
+ */
+static bool name_aside(const wchar_t *path, wchar_t *aside) {
+    static const wchar_t suffix[] = L".replaced";
+    size_t length = wcslen(path);
+    if (length + sizeof suffix / sizeof *suffix > LONGEST_PATH) return false;
+    memcpy(aside, path, length * sizeof *path);
+    memcpy(aside + length, suffix, sizeof suffix);
+    return true;
+}
+
+static bool move(const wchar_t *from, const wchar_t *to, DWORD flags, hf_report *report) {
+    report->system_calls++;
+    return MoveFileExW(from, to, flags | MOVEFILE_WRITE_THROUGH);
+}
+
+static void bring_back(const char *path, hf_report *report) {
+    wide_paths *wide;
+    if (take_wide(path, NULL, &wide, report) != HF_OK) return;
+    if (GetFileAttributesW(wide->path) == INVALID_FILE_ATTRIBUTES &&
+        name_aside(wide->path, wide->aside))
+        move(wide->aside, wide->path, 0, report);
+    give_wide(wide);
 }
 
 /* Takes over an open handle, if it can be mapped; else closes it. */
@@ -566,13 +618,22 @@ static hf_status adopt(HANDLE handle, intptr_t *file, uint64_t *size, hf_report 
     return status;
 }
 
+static hf_status open_and_adopt(const char *path, const opening *wanted, intptr_t *file,
+                                uint64_t *size, hf_report *report) {
+    HANDLE handle;
+    hf_status status = open_path(path, wanted, &handle, report);
+    return status == HF_OK ? adopt(handle, file, size, report) : status;
+}
+
 static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
                            intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self;
     DWORD rights = access == HF_READ_WRITE ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ;
-    HANDLE handle;
-    hf_status status = open_path(path, &(opening){rights, OPEN_EXISTING}, &handle, report);
-    return status == HF_OK ? adopt(handle, file, size, report) : status;
+    opening wanted = {rights, OPEN_EXISTING};
+    hf_status status = open_and_adopt(path, &wanted, file, size, report);
+    if (status != HF_IO || report->os_code != ERROR_FILE_NOT_FOUND) return status;
+    bring_back(path, report);
+    return open_and_adopt(path, &wanted, file, size, report);
 }
 
 /* A folder can be set to compress what is made in it, and the blocks of such a file are allocated
@@ -721,6 +782,149 @@ static void file_close(const hf_backend *self, intptr_t file) {
     CloseHandle(handle_of(file));
 }
 
+/* ---------------------------------------------------------- files that images are in ----- */
+
+static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
+                                     uint64_t *size, hf_report *report) {
+    (void)self;
+    opening wanted = {GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS};
+    bring_back(path, report);
+    return open_and_adopt(path, &wanted, file, size, report);
+}
+
+static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
+                              hf_report *report) {
+    (void)self;
+    return measure_file(handle_of(file), size, report);
+}
+
+/* A file that becomes longer is allocated; what a view shows can't be cut off (1224). */
+static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
+                             uint64_t new_size, hf_report *report) {
+    (void)self;
+    if (new_size > old_size) compress_not(handle_of(file));
+    return allocate(handle_of(file), new_size, report);
+}
+
+/* A transfer's size is a DWORD. */
+#define LONGEST_TRANSFER ((size_t)1 << 30)
+
+static DWORD transfer_size(size_t left) {
+    return (DWORD)(left < LONGEST_TRANSFER ? left : LONGEST_TRANSFER);
+}
+
+static OVERLAPPED position_of(uint64_t offset) {
+    OVERLAPPED position = {0};
+    position.Offset = (DWORD)offset;
+    position.OffsetHigh = (DWORD)(offset >> 32);
+    return position;
+}
+
+static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
+                           size_t size, hf_report *report) {
+    (void)self;
+    for (size_t done = 0; done < size;) {
+        OVERLAPPED position = position_of(offset + done);
+        DWORD got = 0;
+        report->system_calls++;
+        if (!ReadFile(handle_of(file), (char *)bytes + done, transfer_size(size - done), &got,
+                      &position))
+            return refuse_file(report, "ReadFile", GetLastError());
+        if (got == 0) return refuse_file(report, "ReadFile", ERROR_HANDLE_EOF);
+        done += got;
+    }
+    return HF_OK;
+}
+
+static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
+                            const void *bytes, size_t size, hf_report *report) {
+    (void)self;
+    for (size_t done = 0; done < size;) {
+        OVERLAPPED position = position_of(offset + done);
+        DWORD written = 0;
+        report->system_calls++;
+        if (!WriteFile(handle_of(file), (const char *)bytes + done, transfer_size(size - done),
+                       &written, &position))
+            return refuse_file(report, "WriteFile", GetLastError());
+        done += written;
+    }
+    return HF_OK;
+}
+
+static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return FlushFileBuffers(handle_of(file))
+               ? HF_OK
+               : refuse_file(report, "FlushFileBuffers", GetLastError());
+}
+
+static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    return FlushViewOfFile(address, size) ? HF_OK
+                                          : refuse_file(report, "FlushViewOfFile", GetLastError());
+}
+
+/* A lock keeps others from the bytes that it is on: it is on one where no file has any. */
+static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
+                           hf_report *report) {
+    (void)self;
+    OVERLAPPED position = position_of((uint64_t)INT64_MAX - 1);
+    DWORD how = exclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0;
+    report->system_calls++;
+    if (LockFileEx(handle_of(file), LOCKFILE_FAIL_IMMEDIATELY | how, 0, 1, 0, &position))
+        return HF_OK;
+    DWORD code = GetLastError();
+    return code == ERROR_LOCK_VIOLATION || code == ERROR_IO_PENDING
+               ? refuse(report, HF_BUSY, "LockFileEx", code)
+               : refuse_file(report, "LockFileEx", code);
+}
+
+static bool is_in_use(DWORD code) {
+    return code == ERROR_ACCESS_DENIED || code == ERROR_SHARING_VIOLATION ||
+           code == ERROR_USER_MAPPED_FILE;
+}
+
+/* False: all is as it was, and GetLastError says why. */
+static bool replace_in_use(wide_paths *wide, hf_report *report) {
+    if (!name_aside(wide->other, wide->aside) ||
+        !move(wide->other, wide->aside, MOVEFILE_REPLACE_EXISTING, report))
+        return false;
+    if (!move(wide->path, wide->other, 0, report)) {
+        DWORD code = GetLastError();
+        move(wide->aside, wide->other, 0, report);
+        SetLastError(code);
+        return false;
+    }
+    DeleteFileW(wide->aside); /* stays while it is in use; the next one takes its place */
+    return true;
+}
+
+static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
+                              hf_report *report) {
+    (void)self;
+    wide_paths *wide;
+    hf_status status = take_wide(from, to, &wide, report);
+    if (status != HF_OK) return status;
+    if (!move(wide->path, wide->other, MOVEFILE_REPLACE_EXISTING, report)) {
+        DWORD code = GetLastError();
+        if (!is_in_use(code) || !replace_in_use(wide, report))
+            status = refuse_file(report, "MoveFileEx", code);
+    }
+    give_wide(wide);
+    return status;
+}
+
+static void file_delete(const hf_backend *self, const char *path) {
+    (void)self;
+    wide_paths *wide;
+    hf_report ignored = {0};
+    if (take_wide(path, NULL, &wide, &ignored) != HF_OK) return;
+    DeleteFileW(wide->path);
+    give_wide(wide);
+}
+
 /* ---------------------------------------------------------------------- locks ------------ */
 
 _Static_assert(sizeof(SRWLOCK) <= sizeof(hf_lock), "hf_lock is too small for an SRWLOCK");
@@ -766,6 +970,16 @@ static const hf_backend with_placeholders = {
     .file_create_shared = file_create_shared,
     .file_duplicate = file_duplicate,
     .file_close = file_close,
+    .file_open_or_create = file_open_or_create,
+    .file_measure = file_measure,
+    .file_resize = file_resize,
+    .file_read = file_read,
+    .file_write = file_write,
+    .file_sync = file_sync,
+    .file_flush = file_flush,
+    .file_lock = file_lock,
+    .file_replace = file_replace,
+    .file_delete = file_delete,
     .lock_open = lock_open,
     .lock_close = lock_close,
     .lock = lock,
@@ -793,6 +1007,16 @@ static const hf_backend before_placeholders = {
     .file_create_shared = file_create_shared,
     .file_duplicate = file_duplicate,
     .file_close = file_close,
+    .file_open_or_create = file_open_or_create,
+    .file_measure = file_measure,
+    .file_resize = file_resize,
+    .file_read = file_read,
+    .file_write = file_write,
+    .file_sync = file_sync,
+    .file_flush = file_flush,
+    .file_lock = file_lock,
+    .file_replace = file_replace,
+    .file_delete = file_delete,
     .lock_open = lock_open,
     .lock_close = lock_close,
     .lock = lock,
