@@ -5,8 +5,8 @@
  */
 #include <holdfast/status.h>
 
+#include "backend/thread_local.h"
 #include "fail.h"
-#include "thread_local.h"
 
 static HF_THREAD_LOCAL hf_error last_error;
 

@@ -9,8 +9,9 @@
  *
  * The program runs all of its tests, or those that its command line names, prints a line for each,
  * and its exit status says whether all succeeded. A check that fails prints what it saw and ends
- * its test; the next one runs. A test that cannot run here, or not all of it, says why. In a thread of the test's own, or after check_stands_alone() (a
- * child process), it ends the whole process instead.
+ * its test; the next one runs. In a thread of the test's own, or after check_stands_alone() (a
+ * child process), it ends the whole process instead. A test that cannot run here, or not all of it,
+ * says why.
  *
  * Standard C alone, so that it serves on every system that the library does.
  */

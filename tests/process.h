@@ -44,8 +44,8 @@ struct process_memory {
 
 struct process_memory process_memory_of(const void *start, size_t size);
 
-/* Whether addresses take memory that are only reserved: with Wine a byte for each page, which for all
- * the addresses there are is more than a machine has. */
+/* Whether addresses take memory that are only reserved: with Wine a byte for each page, which for
+ * all the addresses there are is more than a machine has. */
 bool process_pays_for_addresses(void);
 
 /* Page faults of this process so far that read nothing from a disk. */

@@ -297,8 +297,8 @@ static hf_status preserve(const hf_backend *self, void *address, size_t size, hf
     return perform(self, &wanted, address, size, NULL, report);
 }
 
-/* Two or more whole placeholders without a hole between them. VirtualFree once more: it looks at the
- * first before it looks for the others, and a view is none of its business. */
+/* Two or more whole placeholders without a hole between them. VirtualFree once more: it looks at
+ * the first before it looks for the others, and a view is none of its business. */
 static long coalesce_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
     (void)view;
     const piece *first = piece_at(strict, address);
