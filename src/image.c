@@ -330,10 +330,12 @@ static hf_status start_new(hf_arena_core *core, const image *opened) {
     return undone(error);
 }
 
-/* What lies behind the record's bytes is of no sync: zeros must come in its place. */
+/* What lies behind the record's bytes is of no sync: zeros must come in its place. The record may be
+ * in the cache alone, of a process that died: what it goes by is cut when it is on the disk. */
 static hf_status start_persistent(hf_arena_core *core, const image *opened) {
     uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
-    hf_status status = hf_file_size(core->image) == whole ? HF_OK : resize(core, whole);
+    hf_status status = opened->is_new ? HF_OK : sync_file(core);
+    if (status == HF_OK && hf_file_size(core->image) != whole) status = resize(core, whole);
     return status == HF_OK && opened->is_new ? start_new(core, opened) : status;
 }
 
