@@ -5,3 +5,12 @@
 holdfast_test(test_image_persistent test_image_persistent.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind)
+holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image valgrind)
+
+# ---- Bad input
+
+holdfast_test(test_image_damage test_image_damage.c disk.c scene.c probe.c LABELS image)
+
+# ---- With the system going down
+
+holdfast_test(test_image_crash test_image_crash.c disk_model.c scene.c probe.c LABELS image)

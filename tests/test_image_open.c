@@ -48,6 +48,7 @@ static void expect_invalid(const char *name, hf_access access) {
 }
 
 static void a_path_is_needed(void) {
+    disk_remove(path);
     for (size_t i = 0; i < 3; i++) {
         expect_invalid(NULL, accesses[i]);
         expect_invalid("", accesses[i]);
