@@ -1,10 +1,10 @@
 /*
  * The system goes down at every file call of a program with a persistent log, and of one that saves
- * images: whatever the disk has kept of what was not synced (see disk_model.h), the file opens as it
+ * images: whatever the disk kept of what was not synced (see disk_model.h), the file opens as it
  * was at a sync, whole, and not at one before the last that was through.
  *
- * The log is a chain of records, each with a checksum and the way to the one before; the root is the
- * newest. Of each call CRASH_OUTCOMES random outcomes are tried, or all where there are fewer, by
+ * The log is a chain of records, each with a checksum and the way to the one before; the root is
+ * the newest. Of each call CRASH_OUTCOMES random outcomes are tried, or all where there are fewer, by
  * pages and by sectors. Some seconds; the tests with a disk that forgets must find that it does.
  */
 #include <holdfast.h>
