@@ -220,12 +220,15 @@ static hf_status write_record(const hf_backend *backend, hf_file *file,
 /* The older slot is overwritten: until the sync is through, the newer one holds. */
 static hf_status put_record(hf_arena_core *core, const hf_image_header *record) {
     hf_report report = {0};
+    core->in_doubt = true;
     hf_status status = write_record(core->backend, core->image, record, &report);
     core->own_calls += report.system_calls;
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_SLOT);
     status = sync_file(core);
-    if (status == HF_OK) core->record = *record;
-    return status;
+    if (status != HF_OK) return status;
+    core->record = *record;
+    core->in_doubt = false;
+    return HF_OK;
 }
 
 static hf_status flush_views(hf_arena_core *core) {
@@ -251,7 +254,8 @@ hf_status hf_arena_sync(hf_arena *arena) {
     record.root = core->root;
     hf_status status = flush_views(core);
     if (status == HF_OK) status = sync_file(core);
-    if (status != HF_OK || memcmp(&record, &core->record, sizeof record) == 0) return status;
+    bool is_new = core->in_doubt || memcmp(&record, &core->record, sizeof record) != 0;
+    if (status != HF_OK || !is_new) return status;
     record.sequence++;
     return put_record(core, &record);
 }

@@ -15,3 +15,8 @@ holdfast_test(test_image_damage test_image_damage.c disk.c scene.c probe.c LABEL
 # ---- With the system going down
 
 holdfast_test(test_image_crash test_image_crash.c disk_model.c scene.c probe.c LABELS image)
+
+# ---- With the n-th call failing
+
+holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c scene.c probe.c
+              LABELS image)
