@@ -167,8 +167,8 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
 static hf_status reserve_new(hf_arena *arena, const image *opened) {
     if (opened->options.base) return open_at(arena, opened, (uintptr_t)opened->options.base, false);
     hf_error before = hf_last_error();
-    for (uintptr_t place = 0; place < PLACES; place++) {
-        uintptr_t base = FIRST_BASE + place * (uintptr_t)HF_DEFAULT_RESERVE;
+    for (int place = 0; place < PLACES; place++) {
+        uintptr_t base = FIRST_BASE + (uintptr_t)place * (uintptr_t)HF_DEFAULT_RESERVE;
         hf_status status = open_at(arena, opened, base, true);
         if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }
