@@ -107,6 +107,10 @@ hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
     if (hf_is_frozen(core)) return hf_fail(HF_STATE, "hf_rewind", mark, 0);
     views found = find_views(core, mark);
     if (mark > found.lowest.offset) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (core->options.fault_after_rewind) { /* the views go with the pages between them */
+        core->fixed = found.below;
+        return hf_rewind(arena, mark);
+    }
     hf_status status = release_views(arena, &found);
     if (core->limit > found.lowest.offset) return status;
     hf_status rest = hf_rewind(arena, mark);

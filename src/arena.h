@@ -44,7 +44,8 @@ struct hf_arena_core {
     uint64_t root;    /* offset + 1; 0: none */
     hf_file *image;   /* NULL: no image. A frozen one has no place for anything: place is NULL */
     bool is_persistent;
-    hf_image_header record; /* of a persistent one: the newest in its file */
+    hf_image_header record; /* of a persistent one: what the last sync that succeeded wrote */
+    bool in_doubt;          /* a sync was refused since: the file may have a newer one */
     bool checked;
 };
 

@@ -167,8 +167,8 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
 static hf_status reserve_new(hf_arena *arena, const image *opened) {
     if (opened->options.base) return open_at(arena, opened, (uintptr_t)opened->options.base, false);
     hf_error before = hf_last_error();
-    for (uintptr_t place = 0; place < PLACES; place++) {
-        uintptr_t base = FIRST_BASE + place * (uintptr_t)HF_DEFAULT_RESERVE;
+    for (int place = 0; place < PLACES; place++) {
+        uintptr_t base = FIRST_BASE + (uintptr_t)place * (uintptr_t)HF_DEFAULT_RESERVE;
         hf_status status = open_at(arena, opened, base, true);
         if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }
@@ -220,12 +220,15 @@ static hf_status write_record(const hf_backend *backend, hf_file *file,
 /* The older slot is overwritten: until the sync is through, the newer one holds. */
 static hf_status put_record(hf_arena_core *core, const hf_image_header *record) {
     hf_report report = {0};
+    core->in_doubt = true;
     hf_status status = write_record(core->backend, core->image, record, &report);
     core->own_calls += report.system_calls;
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_SLOT);
     status = sync_file(core);
-    if (status == HF_OK) core->record = *record;
-    return status;
+    if (status != HF_OK) return status;
+    core->record = *record;
+    core->in_doubt = false;
+    return HF_OK;
 }
 
 static hf_status flush_views(hf_arena_core *core) {
@@ -251,7 +254,8 @@ hf_status hf_arena_sync(hf_arena *arena) {
     record.root = core->root;
     hf_status status = flush_views(core);
     if (status == HF_OK) status = sync_file(core);
-    if (status != HF_OK || memcmp(&record, &core->record, sizeof record) == 0) return status;
+    bool is_new = core->in_doubt || memcmp(&record, &core->record, sizeof record) != 0;
+    if (status != HF_OK || !is_new) return status;
     record.sequence++;
     return put_record(core, &record);
 }
@@ -330,10 +334,12 @@ static hf_status start_new(hf_arena_core *core, const image *opened) {
     return undone(error);
 }
 
-/* What lies behind the record's bytes is of no sync: zeros must come in its place. */
+/* What lies behind the record's bytes is of no sync: zeros must come in its place. The record may be
+ * in the cache alone, of a process that died: what it goes by is cut when it is on the disk. */
 static hf_status start_persistent(hf_arena_core *core, const image *opened) {
     uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
-    hf_status status = hf_file_size(core->image) == whole ? HF_OK : resize(core, whole);
+    hf_status status = opened->is_new ? HF_OK : sync_file(core);
+    if (status == HF_OK && hf_file_size(core->image) != whole) status = resize(core, whole);
     return status == HF_OK && opened->is_new ? start_new(core, opened) : status;
 }
 

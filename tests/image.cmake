@@ -5,3 +5,18 @@
 holdfast_test(test_image_persistent test_image_persistent.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind)
+holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image valgrind)
+holdfast_test(test_append test_append.c disk.c process.c LABELS image valgrind)
+
+# ---- Bad input
+
+holdfast_test(test_image_damage test_image_damage.c disk.c scene.c probe.c LABELS image)
+
+# ---- With the system going down
+
+holdfast_test(test_image_crash test_image_crash.c disk_model.c scene.c probe.c LABELS image)
+
+# ---- With the n-th call failing
+
+holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c scene.c probe.c
+              LABELS image)

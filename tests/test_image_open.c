@@ -48,6 +48,7 @@ static void expect_invalid(const char *name, hf_access access) {
 }
 
 static void a_path_is_needed(void) {
+    disk_remove(path);
     for (size_t i = 0; i < 3; i++) {
         expect_invalid(NULL, accesses[i]);
         expect_invalid("", accesses[i]);
@@ -161,11 +162,17 @@ static void a_reservation_falls_back_to_what_the_image_takes(void) {
 
 static void a_new_image_lies_where_it_can_lie_again(void) {
 #ifdef HF_BASE_FIXED
-    hf_arena arena;
-    disk_remove(path);
-    CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, HF_READ_WRITE, NULL));
-    CHECK((void *)hf_arena_base(&arena) == HF_BASE_FIXED);
-    hf_arena_close(&arena);
+    char *base = NULL;
+    for (int i = 0; i < 3; i++) {
+        hf_arena arena;
+        disk_remove(path);
+        CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, HF_READ_WRITE, NULL));
+        CHECK((void *)hf_arena_base(&arena) >= HF_BASE_FIXED);
+        CHECK((size_t)(hf_arena_base(&arena) - (char *)HF_BASE_FIXED) < MIB);
+        CHECK(base == NULL || hf_arena_base(&arena) == base);
+        base = hf_arena_base(&arena);
+        hf_arena_close(&arena);
+    }
     disk_remove(path);
 #else
     check_skip("32 bits have no such address");
@@ -269,6 +276,31 @@ static void where_it_lay_something_else_lies(void) {
     arena = open_as(HF_READ_WRITE, (hf_arena_options){.any_base = true}); /* free: there again */
     CHECK((void *)hf_arena_base(&arena) == options.base);
     hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* Where fewer addresses are left above it than are asked for. */
+static void it_lay_near_the_end_of_all_addresses(void) {
+    make(1000);
+    struct content image = content_of(path);
+    size_t used = (size_t)get_64(image.bytes + SLOT, AT_USED);
+    memset(image.bytes, 0, 2 * SLOT);
+    for (size_t above = 2 * MIB; above <= 512 * MIB; above += 2 * MIB) {
+        hf_arena arena;
+        write_slot(image.bytes, 0, 0 - above, used, 1, 0);
+        write_content(path, image.bytes, image.size);
+        hf_status status = hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, NULL);
+        CHECK(status == HF_OK || status == HF_NO_ADDRESS);
+        if (status != HF_OK) continue;
+        CHECK((uintptr_t)hf_arena_base(&arena) == 0 - above);
+        CHECK(hf_arena_get_stats(&arena).reserved <= above);
+        CHECK(holds(hf_arena_root(&arena), 1000, 1));
+        hf_arena_close(&arena);
+        if (above < 16 * MIB) continue;
+        hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
+        refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
+    }
+    free(image.bytes);
     disk_remove(path);
 }
 
@@ -551,8 +583,9 @@ CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_
            TEST(images_have_places_beside_one_another),
            TEST(where_all_places_are_taken_any_will_do),
            TEST(a_base_that_is_named_is_where_it_lies), TEST(where_it_lay_something_else_lies),
-           TEST(any_base_can_be_named_too), TEST(refs_are_good_anywhere),
-           TEST(it_owns_what_it_reserved), TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
+           TEST(it_lay_near_the_end_of_all_addresses), TEST(any_base_can_be_named_too),
+           TEST(refs_are_good_anywhere), TEST(it_owns_what_it_reserved),
+           TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
            TEST(going_back_takes_the_root), TEST(every_way_back_takes_the_root),
            TEST(a_root_is_kept_in_images), TEST(a_writer_is_alone),
            TEST(a_new_image_has_its_writer), TEST_BY_NAME(finds_a_writer),

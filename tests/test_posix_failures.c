@@ -14,10 +14,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -36,6 +38,7 @@ static struct faults {
     char *hint;                         /* where the next mapping is to lie */
     const char *replaced, *replacement; /* the one is read, the other is opened */
     bool hides_proc;
+    size_t most; /* bytes that one call reads or writes; 0: all */
 } faults;
 
 static bool fails(const char *function) {
@@ -67,6 +70,19 @@ static void *map_or_fail(void *address, size_t size, int protection, int flags, 
     return mmap(address, size, protection, flags, file, offset);
 }
 
+static size_t at_most(size_t size) {
+    return faults.most == 0 || size < faults.most ? size : faults.most;
+}
+
+#ifndef HF_GENERIC_POSIX
+/* Cut short within the first part. */
+static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int count, off_t offset) {
+    if (fails("pwritev")) return -1;
+    if (faults.most == 0) return pwritev(file, parts, count, offset);
+    return pwrite(file, parts->iov_base, at_most(parts->iov_len), offset);
+}
+#endif
+
 #define mmap map_or_fail
 #define munmap(...) (fails("munmap") ? -1 : munmap(__VA_ARGS__))
 #define mprotect(...) (fails("mprotect") ? -1 : mprotect(__VA_ARGS__))
@@ -78,7 +94,16 @@ static void *map_or_fail(void *address, size_t size, int protection, int flags, 
 #define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
 #define shm_open(...) (fails("shm_open") ? -1 : shm_open(__VA_ARGS__))
 #define ftruncate(...) (fails("ftruncate") ? -1 : ftruncate(__VA_ARGS__))
-#define pwrite(...) (fails("pwrite") ? -1 : pwrite(__VA_ARGS__))
+#define pwrite(file, bytes, size, offset) \
+    (fails("pwrite") ? -1 : pwrite(file, bytes, at_most(size), offset))
+#define pwritev write_parts_or_fail
+#define pread(file, bytes, size, offset) \
+    (fails("pread") ? -1 : pread(file, bytes, at_most(size), offset))
+#define fallocate(...) (fails("fallocate") ? -1 : fallocate(__VA_ARGS__))
+#define fsync(...) (fails("fsync") ? -1 : fsync(__VA_ARGS__))
+#define msync(...) (fails("msync") ? -1 : msync(__VA_ARGS__))
+#define flock(...) (fails("flock") ? -1 : flock(__VA_ARGS__))
+#define rename(...) (fails("rename") ? -1 : rename(__VA_ARGS__))
 #define posix_fallocate(...) (fails("posix_fallocate") ? faults.code : posix_fallocate(__VA_ARGS__))
 #define pthread_mutex_init(...) (fails("mutex") ? faults.code : pthread_mutex_init(__VA_ARGS__))
 
@@ -96,6 +121,13 @@ static void *map_or_fail(void *address, size_t size, int protection, int flags, 
 #undef shm_open
 #undef ftruncate
 #undef pwrite
+#undef pwritev
+#undef pread
+#undef fallocate
+#undef fsync
+#undef msync
+#undef flock
+#undef rename
 #undef posix_fallocate
 #undef pthread_mutex_init
 
@@ -483,13 +515,15 @@ static void blocks_are_written_where_they_cannot_be_allocated(void) {
     fail_no_more();
 }
 
-static int written_code; /* what write_zeros says when its n-th pwrite fails with a code */
+static int written_code; /* what write_zeros says when its n-th call fails with a code */
 
+/* Pieces of 64 KiB at most. */
 static void write_with_failure(size_t nth, int code) {
     write_file("");
     int file = open(path, O_RDWR);
-    fail_nth("pwrite", nth, false, code);
-    written_code = write_zeros(file, 200000);
+    fail_nth(LINUX ? "pwritev" : "pwrite", nth, false, code);
+    faults.most = 65536;
+    written_code = write_zeros(file, 0, 200000, &report);
     CHECK_EQUAL(1, faults.failures);
     fail_no_more();
     close(file);
@@ -505,6 +539,269 @@ static void writing_blocks_can_fail(void) {
     }
     unlink(path);
 }
+
+/* ------------------------------------------------------------------ files that change ------- */
+
+/* A file of a pattern, which each call leaves as it was when it is refused. */
+enum { CHANGED_SIZE = 100000, GROWN_SIZE = 300000 };
+
+static unsigned char pattern[CHANGED_SIZE];
+static int changed; /* its descriptor */
+
+static void write_pattern(void) {
+    for (size_t i = 0; i < CHANGED_SIZE; i++) pattern[i] = (unsigned char)(i * 7 + (i >> 8));
+    unlink(path);
+    changed = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    CHECK(changed >= 0);
+    CHECK(pwrite(changed, pattern, CHANGED_SIZE, 0) == CHANGED_SIZE);
+}
+
+static void expect_pattern(size_t size) {
+    static unsigned char bytes[GROWN_SIZE];
+    struct stat status;
+    CHECK(fstat(changed, &status) == 0);
+    CHECK_EQUAL(size, status.st_size);
+    CHECK(pread(changed, bytes, size, 0) == (ssize_t)size);
+    size_t kept = size < CHANGED_SIZE ? size : CHANGED_SIZE;
+    CHECK(memcmp(bytes, pattern, kept) == 0);
+    for (size_t i = kept; i < size; i++) CHECK_EQUAL(0, bytes[i]);
+}
+
+static hf_status grow_file(void) {
+    return file_resize(NULL, changed, CHANGED_SIZE, GROWN_SIZE, &report);
+}
+static hf_status shrink_file(void) {
+    return file_resize(NULL, changed, CHANGED_SIZE, 1000, &report);
+}
+static hf_status read_file(void) {
+    static unsigned char bytes[CHANGED_SIZE];
+    hf_status status = file_read(NULL, changed, 0, bytes, CHANGED_SIZE, &report);
+    CHECK(status != HF_OK || memcmp(bytes, pattern, CHANGED_SIZE) == 0);
+    return status;
+}
+static hf_status write_again(void) {
+    return file_write(NULL, changed, 0, pattern, CHANGED_SIZE, &report);
+}
+static hf_status sync_changed(void) { return file_sync(NULL, changed, &report); }
+static hf_status lock_file(void) {
+    hf_status status = file_lock(NULL, changed, true, &report);
+    if (status == HF_OK) CHECK(flock(changed, LOCK_UN) == 0);
+    return status;
+}
+static hf_status measure_file(void) {
+    uint64_t size = 0;
+    hf_status status = file_measure(NULL, changed, &size, &report);
+    CHECK(status != HF_OK || size == CHANGED_SIZE);
+    return status;
+}
+static hf_status open_existing(void) {
+    intptr_t file;
+    uint64_t size;
+    hf_status status = file_open_or_create(NULL, path, &file, &size, &report);
+    CHECK(status != HF_OK || size == CHANGED_SIZE);
+    if (status == HF_OK) file_close(NULL, file);
+    return status;
+}
+
+static const struct change {
+    hf_status (*run)(void);
+    size_t least_calls, size; /* the file's when it succeeded */
+} changes[] = {{grow_file, 2, GROWN_SIZE},      {shrink_file, 1, 1000},
+               {read_file, 1, CHANGED_SIZE},    {write_again, 2, CHANGED_SIZE},
+               {sync_changed, 1, CHANGED_SIZE}, {lock_file, 1, CHANGED_SIZE},
+               {measure_file, 1, CHANGED_SIZE}, {open_existing, 2, CHANGED_SIZE}};
+
+/* What the system cannot tell, or cannot do at once, is done without: those are no refusals. */
+static bool change_meets_failure(const struct change *change, size_t nth, size_t which) {
+    write_pattern();
+    int lowest = lowest_descriptor();
+    fail_nth(NULL, nth, false, file_codes[which].code);
+    hf_status status = change->run();
+    bool met = faults.failures > 0;
+    fail_no_more();
+    if (status != HF_OK) {
+        CHECK(met);
+        CHECK_STATUS(file_codes[which].status, status);
+        CHECK_EQUAL(file_codes[which].code, report.os_code);
+    }
+    expect_pattern(status == HF_OK ? change->size : CHANGED_SIZE);
+    CHECK_EQUAL(lowest, lowest_descriptor());
+    close(changed);
+    return met;
+}
+
+static void a_refused_change_leaves_the_file(void) {
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        for (size_t which = 0; which < sizeof file_codes / sizeof *file_codes; which++) {
+            size_t nth = 1, outer = check_enter("change %zu, code %d", i, file_codes[which].code);
+            while (change_meets_failure(&changes[i], nth, which)) nth++;
+            CHECK(nth > changes[i].least_calls);
+            check_leave(outer);
+        }
+    unlink(path);
+}
+
+/* Interrupted, or a part at a time: all of it is done in the end. */
+static void parts_are_made_whole(void) {
+    static const char *const names[] = {"pread", "pwrite", "pwritev"};
+    static const size_t indexes[] = {0, 2, 3};
+    for (size_t i = 0; i < 9; i++)
+        for (size_t most = 999; most < 100000; most *= 9) {
+            const struct change *change = &changes[indexes[i % 3]];
+            write_pattern();
+            fail_nth(names[i / 3], 2, false, EINTR);
+            faults.most = most;
+            CHECK_STATUS(HF_OK, change->run());
+            fail_no_more();
+            faults.most = 0;
+            expect_pattern(change->size);
+            close(changed);
+        }
+    unlink(path);
+}
+
+/* A disk that is full takes a part and refuses the next: what was taken goes back. */
+static void a_part_that_was_taken_goes_back(void) {
+    for (size_t nth = 1; nth < 20; nth++) {
+        write_pattern();
+        fail_nth(LINUX ? "pwritev" : "pwrite", nth, false, ENOSPC);
+        faults.most = 10000;
+        CHECK_STATUS(HF_NO_SPACE, grow_file());
+        fail_no_more();
+        faults.most = 0;
+        expect_pattern(CHANGED_SIZE);
+        close(changed);
+    }
+    unlink(path);
+}
+
+static void a_file_that_ends_before_is_told(void) {
+    unsigned char byte;
+    write_pattern();
+    CHECK_STATUS(HF_IO, file_read(NULL, changed, CHANGED_SIZE, &byte, 1, &report));
+    CHECK_EQUAL(0, report.os_code);
+    CHECK_STATUS(HF_OK, file_read(NULL, changed, CHANGED_SIZE, &byte, 0, &report));
+    CHECK_STATUS(HF_OK, file_write(NULL, changed, CHANGED_SIZE, &byte, 0, &report));
+    expect_pattern(CHANGED_SIZE);
+    close(changed);
+    unlink(path);
+}
+
+static void a_lock_that_somebody_has_is_busy(void) {
+    write_pattern();
+    int second = open(path, O_RDONLY);
+    for (int mine = 0; mine < 2; mine++)
+        for (int theirs = 0; theirs < 2; theirs++) {
+            CHECK_STATUS(HF_OK, file_lock(NULL, second, theirs, &report));
+            CHECK_STATUS(mine || theirs ? HF_BUSY : HF_OK, file_lock(NULL, changed, mine, &report));
+            CHECK(flock(second, LOCK_UN) == 0 && flock(changed, LOCK_UN) == 0);
+        }
+    close(second);
+    close(changed);
+    unlink(path);
+}
+
+/* ------------------------------------------------------------------ files with names -------- */
+
+static const char other_path[] = "test_posix_failures.other.tmp";
+
+static hf_status make_name(void) {
+    intptr_t file;
+    uint64_t size;
+    unlink(path);
+    hf_status status = file_open_or_create(NULL, path, &file, &size, &report);
+    if (status != HF_OK) return status;
+    CHECK_EQUAL(0, size);
+    file_close(NULL, file);
+    return HF_OK;
+}
+
+static hf_status replace_name(void) { return file_replace(NULL, path, other_path, &report); }
+
+/* A folder that may not be read is synced by nobody; some file systems sync none. */
+static bool is_harmless(const char *function, int code) {
+    return (strcmp(function, "open") == 0 && code == EACCES) ||
+           (strcmp(function, "fsync") == 0 && code == EINVAL);
+}
+
+static void expect_name(hf_status (*run)(void), const char *function, size_t nth, int code,
+                        hf_status expected) {
+    size_t outer = check_enter("%s call %zu failing with %d", function, nth, code);
+    write_pattern();
+    close(changed);
+    int lowest = lowest_descriptor();
+    fail_nth(function, nth, false, code);
+    hf_status status = run();
+    CHECK_EQUAL(1, faults.failures);
+    fail_no_more();
+    CHECK_STATUS(is_harmless(function, code) ? HF_OK : expected, status);
+    if (status != HF_OK) CHECK_EQUAL(code, report.os_code);
+    CHECK_EQUAL(lowest, lowest_descriptor());
+    unlink(path);
+    unlink(other_path);
+    check_leave(outer);
+}
+
+static void a_name_is_durable_or_refused(void) {
+    static const int more[] = {EINVAL, EROFS};
+    for (size_t i = 0; i < sizeof file_codes / sizeof *file_codes + 2; i++) {
+        bool is_known = i < sizeof file_codes / sizeof *file_codes;
+        int code = is_known ? file_codes[i].code : more[i - sizeof file_codes / sizeof *file_codes];
+        hf_status status = is_known ? file_codes[i].status : HF_IO;
+        if (code != EACCES) expect_name(make_name, "open", 1, code, status);
+        expect_name(make_name, "open", 2, code, status);
+        expect_name(make_name, "fsync", 1, code, status);
+        expect_name(replace_name, "rename", 1, code, status);
+        expect_name(replace_name, "open", 1, code, status);
+        expect_name(replace_name, "fsync", 1, code, status);
+    }
+}
+
+/* Its folder is found by the path alone. */
+static void the_folder_of_a_path(void) {
+    static char deep[PATH_MAX + 100];
+    char folder[] = "/tmp/holdfast-test-XXXXXX", from[64], to[64];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(from, sizeof from, "%s/one", folder);
+    snprintf(to, sizeof to, "%s/two", folder);
+    write_pattern();
+    close(changed);
+    CHECK(rename(path, from) == 0 || errno == EXDEV);
+    if (access(from, F_OK) != 0) close(open(from, O_CREAT | O_WRONLY, 0666));
+    CHECK_STATUS(HF_OK, file_replace(NULL, from, to, &report));
+    CHECK(access(to, F_OK) == 0 && access(from, F_OK) != 0);
+    file_delete(NULL, to);
+    file_delete(NULL, to); /* it is gone: nothing happens */
+    CHECK(access(to, F_OK) != 0);
+    unlink(path);
+    rmdir(folder);
+    CHECK_STATUS(HF_OK, sync_folder("/name", &report));
+    CHECK_STATUS(HF_OK, sync_folder("name", &report));
+    CHECK_STATUS(HF_IO, sync_folder("no such folder/name", &report));
+    CHECK_EQUAL(ENOENT, report.os_code);
+    memset(deep, 'x', sizeof deep - 2);
+    deep[sizeof deep - 3] = '/';
+    CHECK_STATUS(HF_IO, sync_folder(deep, &report));
+    CHECK_EQUAL(ENAMETOOLONG, report.os_code);
+}
+
+#if !LINUX
+
+static void what_was_stored_is_flushed(void) {
+    write_pattern();
+    void *view = mmap(NULL, page(), PROT_READ | PROT_WRITE, MAP_SHARED, changed, 0);
+    CHECK(view != MAP_FAILED);
+    CHECK_STATUS(HF_OK, file_flush(NULL, view, page(), &report));
+    fail_nth("msync", 1, false, EIO);
+    CHECK_STATUS(HF_IO, file_flush(NULL, view, page(), &report));
+    CHECK_EQUAL(EIO, report.os_code);
+    fail_no_more();
+    munmap(view, page());
+    close(changed);
+    unlink(path);
+}
+
+#endif
 
 /* A limit that cannot be asked is none. */
 static void an_unknown_size_limit_is_none(void) {
@@ -580,7 +877,7 @@ static void names_of_shared_memory_are_tried(void) {
     fail_no_more();
 }
 
-#define PECULIAR_TEST TEST(names_of_shared_memory_are_tried)
+#define PECULIAR_TEST TEST(names_of_shared_memory_are_tried), TEST(what_was_stored_is_flushed)
 
 #endif
 
@@ -593,4 +890,8 @@ CHECK_MAIN(TEST(a_refused_commit_leaves_a_placeholder),
            TEST(the_limit_on_mappings_is_told_from_that_on_memory),
            TEST(hints_are_refused_in_words), TEST(a_refused_file_leaves_nothing_behind),
            TEST(blocks_are_written_where_they_cannot_be_allocated), TEST(writing_blocks_can_fail),
-           TEST(an_unknown_size_limit_is_none), PECULIAR_TEST, TEST(a_lock_can_be_refused))
+           TEST(a_refused_change_leaves_the_file), TEST(parts_are_made_whole),
+           TEST(a_part_that_was_taken_goes_back), TEST(a_file_that_ends_before_is_told),
+           TEST(a_lock_that_somebody_has_is_busy), TEST(a_name_is_durable_or_refused),
+           TEST(the_folder_of_a_path), TEST(an_unknown_size_limit_is_none), PECULIAR_TEST,
+           TEST(a_lock_can_be_refused))

@@ -432,8 +432,9 @@ void *hf_arena_root(const hf_arena *arena);
  *      |  handed out |pos  ready |       ->      |  handed out |  |  the file   | |pos
  *                                                   to a page's end     to a page's end
  *
- * Going back below the view's end unmaps it, and every view above it. A mark within a view is
- * INVALID: there was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
+ * Going back below the view's end unmaps it, and every view above it; where that is refused, pos
+ * stays above what is left, and going back again goes on. A mark within a view is INVALID: there
+ * was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
  * or empty path; UNSUPPORTED: not a regular file, a persistent or frozen arena, or a system without
  * placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT. on_failure is not called.
  */

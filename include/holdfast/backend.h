@@ -156,7 +156,8 @@ struct hf_backend {
     hf_status (*file_duplicate)(const hf_backend *, intptr_t handle, hf_access, intptr_t *file,
                                 uint64_t *size, hf_report *);
     void (*file_close)(const hf_backend *, intptr_t file);
-    /* Opens a file read-write; one of size 0 is made where there is none. */
+    /* Opens a file read-write; one of size 0 is made where there is none, its name durable when a
+     * file_sync has returned. */
     hf_status (*file_open_or_create)(const hf_backend *, const char *path, intptr_t *file,
                                      uint64_t *size, hf_report *);
     /* The size now; others may have changed it. */

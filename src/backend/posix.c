@@ -481,10 +481,36 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
     return open_path(path, access == HF_READ_WRITE ? O_RDWR : O_RDONLY, file, size, report);
 }
 
+/* A name is durable when its folder is. "a/b" -> "a", "/b" -> "/", "b" -> ".". */
+static hf_status sync_folder(const char *path, hf_report *report) {
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash) {
+        size_t length = slash == path ? 1 : (size_t)(slash - path);
+        if (length >= sizeof folder) return refuse_file(report, "open", ENAMETOOLONG);
+        memcpy(folder, path, length);
+        folder[length] = '\0';
+    }
+    report->system_calls++;
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0 && errno == EACCES) return HF_OK; /* one that may not be read */
+    if (descriptor < 0) return refuse_file(report, "open", errno);
+    report->system_calls++;
+    int code = fsync(descriptor) == 0 ? 0 : errno;
+    close(descriptor);
+    /* Some file systems sync no folders, and keep names durable by themselves. */
+    return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
+}
+
+/* An empty one may have been made just now. */
 static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
                                      uint64_t *size, hf_report *report) {
     (void)self;
-    return open_path(path, O_RDWR | O_CREAT, file, size, report);
+    hf_status status = open_path(path, O_RDWR | O_CREAT, file, size, report);
+    if (status != HF_OK || *size > 0) return status;
+    status = sync_folder(path, report);
+    if (status != HF_OK) close((int)*file);
+    return status;
 }
 
 static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
@@ -717,26 +743,6 @@ static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive
     int code = errno;
     return code == EWOULDBLOCK ? refuse(report, HF_BUSY, "flock", code)
                                : refuse_file(report, "flock", code);
-}
-
-/* A name is durable when its folder is. "a/b" -> "a", "/b" -> "/", "b" -> ".". */
-static hf_status sync_folder(const char *path, hf_report *report) {
-    char folder[PATH_MAX] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash) {
-        size_t length = slash == path ? 1 : (size_t)(slash - path);
-        if (length >= sizeof folder) return refuse_file(report, "open", ENAMETOOLONG);
-        memcpy(folder, path, length);
-        folder[length] = '\0';
-    }
-    report->system_calls++;
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return refuse_file(report, "open", errno);
-    report->system_calls++;
-    int code = fsync(descriptor) == 0 ? 0 : errno;
-    close(descriptor);
-    /* Some file systems sync no folders, and keep names durable by themselves. */
-    return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
 }
 
 static hf_status file_replace(const hf_backend *self, const char *from, const char *to,

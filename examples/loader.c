@@ -1,0 +1,186 @@
+/*
+ * loader.c -- the segments of an ELF file side by side in one placeholder, as a loader maps them.
+ *
+ *     loader FILE    prints the segments, and what lies in the space
+ *
+ * Code finds its data by their distance, so the segments must keep theirs: one placeholder for all
+ * of them, each put at its address in it, and nobody else's memory in between.
+ *
+ *      file    | header, text |rodata|data|                              each at its offset
+ *      space   |     view     | view | placeholder | view |  committed  |  at its address
+ *                   text       rodata               data 0       bss
+ *
+ * A segment's address and its offset in the file lie equally far from a page's beginning, so its
+ * pages can be views of the file: read-only, or copied on write. What is in memory and not in the
+ * file, the bss, is zero: that is written to the end of the last page of the file's, and committed
+ * behind it. Nothing is relocated or run; but every part of the file that has an address is looked
+ * for there, and compared.
+ */
+#include <holdfast.h>
+
+#include <elf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct segment {
+    uint64_t offset, address, file_size, memory_size;
+    bool is_loaded, is_writable; /* not loaded: a part of one that is */
+};
+
+struct program {
+    const char *bytes; /* the file as it is */
+    size_t size, count;
+    struct segment *segments;
+    uint64_t page, low, high; /* the addresses of all segments, in whole pages */
+    hf_space *space;
+};
+
+static void require(bool condition, const char *what) {
+    if (condition) return;
+    fprintf(stderr, "loader: %s\n", what);
+    exit(EXIT_FAILURE);
+}
+
+static void need(hf_status status) { require(status == HF_OK, hf_status_text(status)); }
+
+/* ---- What the file says of itself: the two classes have the same fields, in other widths. */
+
+static void copy(const struct program *elf, void *to, uint64_t offset, size_t size) {
+    require(offset <= elf->size && size <= elf->size - offset, "the file is cut off");
+    memcpy(to, elf->bytes + offset, size);
+}
+
+#define DEFINE_READ(name, Header, Part)                                             \
+    static void name(struct program *elf, hf_arena *arena) {                        \
+        Header header;                                                              \
+        Part part;                                                                  \
+        copy(elf, &header, 0, sizeof header);                                       \
+        elf->count = header.e_phnum;                                                \
+        elf->segments = hf_new_array(arena, struct segment, elf->count);            \
+        for (size_t i = 0; i < elf->count; i++) {                                   \
+            copy(elf, &part, header.e_phoff + i * sizeof part, sizeof part);        \
+            elf->segments[i] = (struct segment){                                    \
+                part.p_offset, part.p_vaddr,           part.p_filesz,               \
+                part.p_memsz,  part.p_type == PT_LOAD, (part.p_flags & PF_W) != 0}; \
+        }                                                                           \
+    }
+
+DEFINE_READ(read_64, Elf64_Ehdr, Elf64_Phdr)
+DEFINE_READ(read_32, Elf32_Ehdr, Elf32_Phdr)
+
+static void read_segments(struct program *elf, hf_arena *arena) {
+    unsigned char identity[EI_NIDENT];
+    copy(elf, identity, 0, sizeof identity);
+    require(memcmp(identity, ELFMAG, SELFMAG) == 0, "not an ELF file");
+    if (identity[EI_CLASS] == ELFCLASS64)
+        read_64(elf, arena);
+    else
+        read_32(elf, arena);
+    for (size_t i = 0; i < elf->count; i++) {
+        const struct segment *part = &elf->segments[i];
+        bool is_sound = part->offset <= elf->size && part->file_size <= elf->size - part->offset;
+        require(is_sound, "the file is cut off");
+    }
+}
+
+/* ---- Mapping it */
+
+static uint64_t round_up(const struct program *elf, uint64_t address) {
+    return (address + elf->page - 1) / elf->page * elf->page;
+}
+
+static void reserve(struct program *elf) {
+    elf->page = hf_backend_native()->granule(hf_backend_native());
+    elf->low = UINT64_MAX;
+    for (size_t i = 0; i < elf->count; i++) {
+        const struct segment *part = &elf->segments[i];
+        if (!part->is_loaded) continue;
+        uint64_t end = round_up(elf, part->address + part->memory_size);
+        require(end >= part->address && part->file_size <= part->memory_size, "sizes are wrong");
+        if (elf->low > part->address) elf->low = part->address / elf->page * elf->page;
+        if (elf->high < end) elf->high = end;
+    }
+    require(elf->low < elf->high, "nothing to load");
+    require(elf->high - elf->low <= SIZE_MAX / 2, "more than can be addressed");
+    need(hf_space_open(&elf->space, (size_t)(elf->high - elf->low), NULL));
+}
+
+static char *at(const struct program *elf, uint64_t address) {
+    return hf_space_base(elf->space) + (size_t)(address - elf->low);
+}
+
+static void place(const struct program *elf, const struct segment *part, hf_file *file) {
+    uint64_t skew = part->address % elf->page, start = part->address - skew;
+    uint64_t data_end = part->address + part->file_size, view_end = round_up(elf, data_end);
+    uint64_t end = round_up(elf, part->address + part->memory_size);
+    hf_access access = part->is_writable ? HF_COPY_ON_WRITE : HF_READ_ONLY;
+    if (part->file_size == 0) view_end = start;
+    require(view_end == start || part->offset % elf->page == skew, "its pages are not the file's");
+    if (start < view_end)
+        need(hf_space_place_file(elf->space, (size_t)(start - elf->low), (size_t)(view_end - start),
+                                 file, part->offset - skew, access));
+    if (part->is_writable && data_end < view_end)
+        memset(at(elf, data_end), 0, (size_t)(view_end - data_end));
+    if (view_end < end)
+        need(hf_space_place(elf->space, (size_t)(view_end - elf->low), (size_t)(end - view_end)));
+}
+
+static void place_all(const struct program *elf, const char *path) {
+    hf_file *file;
+    need(hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL));
+    for (size_t i = 0; i < elf->count; i++)
+        if (elf->segments[i].is_loaded) place(elf, &elf->segments[i], file);
+    hf_file_close(file); /* the views keep it */
+}
+
+/* ---- Looking at it */
+
+static bool is_mapped(const struct program *elf, const struct segment *part) {
+    for (size_t i = 0; i < elf->count; i++) {
+        const struct segment *in = &elf->segments[i];
+        uint64_t from = part->address - in->address;
+        if (in->is_loaded && from <= in->file_size && part->file_size <= in->file_size - from)
+            return true;
+    }
+    return false;
+}
+
+static void check(const struct program *elf, const struct segment *part) {
+    if (!part->is_loaded && part->file_size == 0) return;
+    require(is_mapped(elf, part), "a part of no segment");
+    const char *memory = at(elf, part->address);
+    require(memcmp(memory, elf->bytes + part->offset, (size_t)part->file_size) == 0,
+            "something else lies at that address");
+    for (uint64_t i = part->file_size; part->is_loaded && i < part->memory_size; i++)
+        require(memory[i] == 0, "the bss is not zero");
+    printf("%s 0x%06" PRIx64 " 0x%06" PRIx64 " 0x%06" PRIx64 " 0x%06" PRIx64 "\n",
+           part->is_loaded ? "segment" : "part", part->offset, part->address, part->file_size,
+           part->memory_size);
+}
+
+static void print_regions(const hf_space *space) {
+    static const char *const kinds[] = {
+        [HF_PLACEHOLDER] = "placeholder", [HF_COMMITTED] = "committed", [HF_VIEW] = "view"};
+    for (hf_region region = {0}; hf_space_next(space, &region);)
+        printf("%s 0x%zx 0x%zx\n", kinds[region.kind], region.offset, region.size);
+}
+
+int main(int words, char **word) {
+    hf_arena arena;
+    void *bytes;
+    struct program elf = {0};
+    require(words == 2, "which FILE?");
+    need(hf_arena_open(&arena, NULL));
+    need(hf_arena_append_file(&arena, word[1], HF_READ_ONLY, &bytes, &elf.size));
+    elf.bytes = bytes;
+    read_segments(&elf, &arena);
+    reserve(&elf);
+    place_all(&elf, word[1]);
+    for (size_t i = 0; i < elf.count; i++) check(&elf, &elf.segments[i]);
+    print_regions(elf.space);
+    hf_space_close(elf.space);
+    hf_arena_close(&arena);
+    return EXIT_SUCCESS;
+}

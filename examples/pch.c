@@ -1,0 +1,140 @@
+/*
+ * pch.c -- what a compiler does with precompiled headers: read the sources once, save what came of
+ * it as an image, and begin with that in every later process.
+ *
+ *     find /usr/include -type f | pch build IMAGE    counts the identifiers of all these files
+ *     pch look IMAGE [NAME...]                       how often each is there; without a name, all
+ *
+ * The index is a hash trie: an identifier hangs at the first free place on the path that its hash
+ * takes, two bits at each node. It grows by a node at a time and moves nothing, as arenas like it.
+ * Its links are refs, 32 bits each and good at any address; so is the image. Opening takes no time
+ * to speak of, and a look-up reads only the pages it comes by. The sources are views, one after
+ * the other, in an arena of their own.
+ */
+#include <holdfast.h>
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct identifier {
+    hf_ref below[4];
+    uint32_t count, length;
+    char name[];
+};
+
+struct header_index {
+    hf_ref first;
+    uint32_t identifiers, files;
+};
+
+#define FORMAT 1 /* another one with each change of these structures */
+
+static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+    (void)arena, (void)size, (void)user;
+    fprintf(stderr, "pch: %s (%s)\n", hf_status_text(status), hf_last_error().call);
+    exit(EXIT_FAILURE);
+}
+
+static void need(hf_status status) {
+    if (status != HF_OK) give_up(NULL, status, 0, NULL);
+}
+
+static const hf_arena_options options = {.on_failure = give_up, .tag = FORMAT, .any_base = true};
+
+static uint64_t hash_of(const char *name, size_t length) {
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, whose low half is the better one */
+    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)name[i]) * 0x100000001b3;
+    return hash ^ hash << 32;
+}
+
+/* Where the ref to an identifier is; 0 is there as long as it is unknown. */
+static hf_ref *find(const hf_arena *arena, hf_ref *place, const char *name, size_t length) {
+    for (uint64_t hash = hash_of(name, length); *place != 0; hash <<= 2) {
+        struct identifier *here = hf_from_ref(arena, *place);
+        if (here->length == length && memcmp(here->name, name, length) == 0) break;
+        place = &here->below[hash >> 62];
+    }
+    return place;
+}
+
+static void count(hf_arena *arena, struct header_index *index, const char *name, size_t length) {
+    hf_ref *place = find(arena, &index->first, name, length);
+    if (*place == 0) {
+        struct identifier *added = hf_alloc_zeroed(arena, sizeof *added + length + 1, 8);
+        memcpy(added->name, name, length);
+        added->length = (uint32_t)length;
+        *place = hf_to_ref(arena, added);
+        index->identifiers++;
+    }
+    ((struct identifier *)hf_from_ref(arena, *place))->count++;
+}
+
+static void count_all(hf_arena *arena, struct header_index *index, const char *text, size_t size) {
+    for (size_t i = 0, from = 0; i < size; from = ++i) {
+        while (i < size && (isalnum((unsigned char)text[i]) || text[i] == '_')) i++;
+        if (i > from && !isdigit((unsigned char)text[from]))
+            count(arena, index, text + from, i - from);
+    }
+}
+
+static void build(const char *image) {
+    hf_arena arena, sources;
+    char path[FILENAME_MAX];
+    void *text;
+    size_t size;
+    need(hf_arena_open(&arena, &options));
+    need(hf_arena_open(&sources, &options));
+    struct header_index *index = hf_new(&arena, struct header_index);
+    for (; fgets(path, sizeof path, stdin); index->files++) {
+        path[strcspn(path, "\r\n")] = '\0';
+        need(hf_arena_append_file(&sources, path, HF_READ_ONLY, &text, &size));
+        count_all(&arena, index, text, size);
+        need(hf_rewind(&sources, 0));
+    }
+    need(hf_arena_set_root(&arena, index));
+    need(hf_arena_save(&arena, image));
+    hf_arena_close(&sources);
+    hf_arena_close(&arena);
+}
+
+static void print_all(const hf_arena *arena, hf_ref ref) {
+    const struct identifier *here = hf_from_ref(arena, ref);
+    if (here == NULL) return;
+    printf("%" PRIu32 " %s\n", here->count, here->name);
+    for (int i = 0; i < 4; i++) print_all(arena, here->below[i]);
+}
+
+static void look(const char *image, char **names) {
+    hf_arena arena;
+    need(hf_arena_open_file(&arena, image, HF_READ_ONLY, &options));
+    struct header_index *index = hf_arena_root(&arena);
+    if (*names == NULL) print_all(&arena, index->first);
+    for (; *names; names++) {
+        hf_ref found = *find(&arena, &index->first, *names, strlen(*names));
+        const struct identifier *here = hf_from_ref(&arena, found);
+        printf("%" PRIu32 " %s\n", here ? here->count : 0, *names);
+    }
+    fprintf(stderr, "%" PRIu32 " identifiers of %" PRIu32 " files; ", index->identifiers,
+            index->files);
+    hf_arena_close(&arena);
+}
+
+int main(int words, char **word) {
+    struct timespec start, end;
+    timespec_get(&start, TIME_UTC);
+    if (words == 3 && strcmp(word[1], "build") == 0)
+        build(word[2]);
+    else if (words >= 3 && strcmp(word[1], "look") == 0)
+        look(word[2], word + 3);
+    else
+        return fputs("pch build|look IMAGE [NAME...]\n", stderr), EXIT_FAILURE;
+    timespec_get(&end, TIME_UTC);
+    fprintf(stderr, "%s took %.3f ms\n", word[1],
+            (double)(end.tv_sec - start.tv_sec) * 1e3 +
+                (double)(end.tv_nsec - start.tv_nsec) / 1e6);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# example.sh -- what the tests of the examples have in common: a folder of their own, and the
+# example run and looked at. Sourced, with the example's path as $1; HOLDFAST_EMULATOR has the words
+# that run it, where it is a program of another system.
+set -eu
+LC_ALL=C
+export LC_ALL
+program=$1
+name=$(basename "$program")
+emulator=${HOLDFAST_EMULATOR-}
+
+# Where the emulator surely finds it, too: below the folder that the test was started in.
+folder=$(mktemp -d "$PWD/$name.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' INT TERM
+cd "$folder"
+
+# Lines end as they do here, whatever the system of the program.
+example() {
+    # shellcheck disable=SC2086 # words
+    $emulator "$program" "$@" >example.out && status=0 || status=$?
+    tr -d '\r' <example.out
+    return "$status"
+}
+
+wrong() {
+    echo "$name: $*"
+    exit 1
+}
+
+# same EXPECTED FOUND: two files have the same in them.
+same() { diff "$1" "$2" >different || { head -n 20 different; wrong "$1 and $2 differ"; }; }
+
+# Under an emulator a signal meets the emulator.
+needs_signals() {
+    [ -z "$emulator" ] || { echo "$name: not killed under an emulator"; exit 77; }
+}

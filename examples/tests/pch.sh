@@ -1,0 +1,28 @@
+#!/bin/sh
+# pch.sh EXAMPLE [FOLDER] -- the index of a folder (/usr/include), built by one process and read by
+# others, against what tr and awk find.
+# shellcheck source-path=SCRIPTDIR source=example.sh
+. "$(dirname "$0")/example.sh"
+headers=${2:-/usr/include}
+
+find "$headers" -type f >files
+example build index.image <files
+example look index.image | sort >found
+
+# An identifier is a word of letters, digits and underscores that begins with no digit.
+tr '\n' '\0' <files | xargs -0 cat | tr -cs 'A-Za-z0-9_' '\n' |
+    awk '/^[^0-9]/ { count[$0]++ } END { for (name in count) print count[name], name }' |
+    sort >expected
+same expected found
+
+example look index.image int a_name_that_is_nowhere unsigned >few
+{ grep ' int$' expected || echo 0 int; echo 0 a_name_that_is_nowhere
+  grep ' unsigned$' expected || echo 0 unsigned; } >few.expected
+same few.expected few
+
+# An image of nothing; and what is no image.
+example build empty.image </dev/null
+[ -z "$(example look empty.image)" ] || wrong "nothing has identifiers"
+cp files none.image
+if example look none.image int 2>complaint; then wrong "took a text for an image"; fi
+grep -q 'image: this file is none' complaint || wrong "said: $(cat complaint)"

@@ -1,0 +1,80 @@
+#!/bin/sh
+# tail.sh EXAMPLE [KILLS] -- what arrives is what was written, in order and in whole lines, also
+# where writers are killed and others go on.
+# shellcheck source-path=SCRIPTDIR source=example.sh
+. "$(dirname "$0")/example.sh"
+needs_signals
+kills=${2:-20}
+
+read_ring() {
+    "$program" ring >arrived &
+    reader=$!
+    until [ -s ring ]; do
+        kill -0 "$reader" 2>/dev/null || wrong "no reader"
+        sleep 0.01
+    done
+    sleep 0.1
+}
+
+await_reader() {
+    wait "$reader" && status=0 || status=$?
+    [ "$status" -eq 0 ] || wrong "the reader ended with $status"
+}
+
+# lines WRITER COUNT: more than the ring holds, of every length.
+lines() {
+    awk -v writer="$1" -v count="$2" 'BEGIN { x = sprintf("%4000s", ""); gsub(/ /, "x", x)
+        for (i = 1; i <= count; i++) print writer, i, substr(x, 1, (i * i * 31) % 3989) }'
+}
+
+# ---- One writer, whole
+
+lines 1 5000 >sent
+read_ring
+"$program" ring --write <sent >told
+await_reader
+same sent arrived
+[ "$(tail -n 1 told)" -eq 5000 ] || wrong "the writer told of other lines"
+rm ring
+
+# ---- Writers that are killed, and a last one that is not
+
+read_ring
+for writer in $(seq "$kills"); do
+    lines "$writer" 1000000 | "$program" ring --write >"told.$writer" &
+    killed=$!
+    sleep "0.0$((writer * 7 % 10))"
+    kill -9 "$killed"
+    wait "$killed" 2>/dev/null || true
+done
+lines last 1000 | "$program" ring --write >told.last
+await_reader
+
+awk '{ print >"arrived." $1 }' arrived
+for told in told.*; do
+    writer=${told#told.}
+    [ -e "arrived.$writer" ] || : >"arrived.$writer"
+    count=$(wc -l <"arrived.$writer")
+    expected=$(tail -n 1 "$told")
+    lines "$writer" "$count" | cmp -s - "arrived.$writer" ||
+        wrong "of writer $writer something else arrived"
+    [ $((count - ${expected:-0})) -eq 0 ] || [ $((count - ${expected:-0})) -eq 1 ] ||
+        wrong "writer $writer told of ${expected:-0} lines, $count arrived"
+done
+[ "$(wc -l <arrived.last)" -eq 1000 ] || wrong "the last writer ended, and its lines did not come"
+[ "$(wc -l <arrived)" -gt 2000 ] || wrong "next to nothing of the killed writers arrived"
+awk '$1 != last { print last = $1 }' arrived >order
+sort -n order | sed /last/d >sorted; echo last >>sorted
+same sorted order
+echo "$(wc -l <arrived) lines of $(wc -l <order) writers, $kills of them killed"
+
+# ---- A reader that is killed: what it had not taken out waits for the next
+
+rm ring
+read_ring
+kill -9 "$reader"
+wait "$reader" 2>/dev/null || true
+lines 1 10 >sent
+"$program" ring --write <sent >told
+"$program" ring >arrived
+same sent arrived

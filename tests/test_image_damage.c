@@ -1,0 +1,410 @@
+/*
+ * Files that are no images, or no longer: whatever they hold, opening one gives a status and a
+ * sentence, maps nothing, loses nothing, and leaves the file as it was.
+ *
+ * All of it on strict, whose books show what is left open.
+ */
+#include <time.h>
+
+#include "image_fixture.h"
+#include "random.h"
+#include "scene.h"
+
+static const char path[] = "test_image_damage.tmp";
+
+static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+static hf_backend *strict;
+
+static void open_strict(void) { CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL)); }
+
+static void close_strict(void) {
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+}
+
+/* The reason why the file is refused. */
+static const char *refuse(hf_access access, hf_status expected) {
+    hf_arena_options options = {.backend = strict, .reserve = IMAGE_RESERVE};
+    hf_arena arena;
+    memset(&arena, 0x5a, sizeof arena);
+    CHECK_STATUS(expected, hf_arena_open_file(&arena, path, access, &options));
+    hf_error error = hf_last_error();
+    check_is_closed(&arena);
+    CHECK_EQUAL(expected, error.status);
+    CHECK(strncmp(error.call, "image: ", 7) == 0);
+    return error.call;
+}
+
+/* Not a call of the system's was made that something could be left of. */
+static void check_nothing_open(void) {
+    hf_strict_stats stats = hf_strict_get_stats(strict);
+    CHECK_EQUAL(0, stats.pieces + stats.pages + stats.files + stats.locks + stats.violations);
+}
+
+/* In every way; `words` are of the sentence. */
+static void refuse_content(const struct content *content, hf_status expected, const char *words) {
+    write_content(path, content->bytes, content->size);
+    for (size_t i = 0; i < 3; i++) {
+        const char *reason = refuse(accesses[i], expected);
+        if (words && strstr(reason, words) == NULL) check_fail(__FILE__, __LINE__, reason);
+        check_nothing_open();
+        check_content(path, content);
+    }
+}
+
+/* An image of some blocks, with both of its slots written. */
+static struct content make_image(size_t size) {
+    disk_remove(path);
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+    fill(hf_alloc(&arena, size, 8), size, 1);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, hf_arena_base(&arena)));
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    CHECK(hf_alloc(&arena, 1000, 8) != NULL);
+    hf_arena_close(&arena);
+    return content_of(path);
+}
+
+/* The slot of the newer record. */
+static unsigned char *newer_slot(const struct content *image) {
+    unsigned char *one = image->bytes, *two = one + SLOT;
+    return get_64(two, AT_SEQUENCE) > get_64(one, AT_SEQUENCE) ? two : one;
+}
+
+/* --------------------------------------------------------------------- cut off ------------- */
+
+static void cut_to(intptr_t file, size_t size) {
+    disk_resize(file, size);
+    for (size_t i = 0; i < 3; i++) {
+        if (size == 0 && accesses[i] == HF_READ_WRITE) continue; /* a new one */
+        size_t outer = check_enter("cut to %zu bytes, access %d", size, (int)accesses[i]);
+        CHECK(strstr(refuse(accesses[i], HF_CORRUPT), "cut off") != NULL);
+        check_leave(outer);
+    }
+}
+
+/* From the end on, so that what is left is always the image's beginning. */
+static void an_image_that_ends_too_early(void) {
+    struct content image = make_image(5 * AREA + 12345);
+    intptr_t file = disk_open(path, DISK_BOTH);
+    struct content left = image;
+    open_strict();
+    for (size_t size = image.size - 1; size < SIZE_MAX; size--) {
+        size_t into = size % AREA;
+        bool is_near_a_boundary = into < 3 || into > AREA - 3 || size % SLOT == 0;
+        if (size > AREA && !is_near_a_boundary && size % 4999 != 0) continue;
+        cut_to(file, size);
+        left.size = size;
+        if (size % SLOT == 0) check_content(path, &left);
+    }
+    close_strict();
+    disk_close(file);
+    free(image.bytes);
+    disk_remove(path);
+}
+
+/* ---------------------------------------------------------------- a bit flipped ------------ */
+
+enum { BITS = 8 * AREA };
+
+static void flip(intptr_t file, const struct content *image, size_t bit) {
+    unsigned char byte = image->bytes[bit / 8];
+    byte ^= (unsigned char)(1 << bit % 8);
+    disk_store(file, bit / 8, &byte, 1);
+}
+
+static void restore(intptr_t file, const struct content *image, size_t bit) {
+    disk_store(file, bit / 8, image->bytes + bit / 8, 1);
+}
+
+/* A version that is higher is not ours to judge. */
+static hf_status expected_for(const struct content *image, size_t bit) {
+    size_t at = bit / 8 % SLOT;
+    bool is_record = bit / 8 < 2 * SLOT && image->bytes[bit / 8 / SLOT * SLOT] != 0;
+    bool is_version = is_record && at >= AT_VERSION && at < AT_VERSION + 4;
+    return is_version && bit != (bit / 8 / SLOT * SLOT + AT_VERSION) * 8 ? HF_UNSUPPORTED
+                                                                         : HF_CORRUPT;
+}
+
+static void refuse_flipped(intptr_t file, const struct content *image, size_t bit,
+                           hf_access access) {
+    size_t outer = check_enter("bit %zu of byte %zu, access %d", bit % 8, bit / 8, (int)access);
+    flip(file, image, bit);
+    refuse(access, expected_for(image, bit));
+    restore(file, image, bit);
+    check_leave(outer);
+}
+
+/* What may write opens each; the others those of the records, and a sample. The file is compared
+ * now and then: what once changed there would stay. */
+static void flip_each(const struct content *image, size_t step) {
+    intptr_t file = disk_open(path, DISK_BOTH);
+    open_strict();
+    for (size_t bit = 0; bit < BITS; bit += bit < 2 * 8 * SLOT ? 1 : step) {
+        refuse_flipped(file, image, bit, HF_READ_WRITE);
+        if (bit < 2 * 8 * RECORD_END || bit % 997 == 0) {
+            refuse_flipped(file, image, bit, HF_READ_ONLY);
+            refuse_flipped(file, image, bit, HF_COPY_ON_WRITE);
+        }
+        if (bit % 8192 == 0) check_content(path, image);
+    }
+    check_content(path, image);
+    close_strict();
+    disk_close(file);
+}
+
+static void any_bit_of_the_header(void) {
+    struct content image = make_image(100000);
+    clock_t begin = clock();
+    flip_each(&image, 1);
+    printf("%d bits, %.1f microseconds each\n", BITS,
+           (double)(clock() - begin) * 1e6 / CLOCKS_PER_SEC / BITS);
+    free(image.bytes);
+    disk_remove(path);
+}
+
+/* With one record alone, as a save writes it. */
+static void any_bit_of_a_header_of_one_record(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
+    fill(hf_alloc(&arena, 1000, 8), 1000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
+    hf_arena_close(&arena);
+    struct content image = content_of(path);
+    flip_each(&image, 61);
+    free(image.bytes);
+    disk_remove(path);
+}
+
+/* -------------------------------------------------------------------- foreign -------------- */
+
+static void other_kinds_of_files(void) {
+    enum { MOST = 3 * AREA };
+    static unsigned char bytes[MOST];
+    static const size_t sizes[] = {1, 100, SLOT, AREA - 1, AREA, AREA + 1, MOST};
+    struct content content = {bytes, 0};
+    struct random random = {1};
+    open_strict();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        content.size = sizes[i];
+        const char *words = sizes[i] < AREA ? "cut off" : "none";
+        for (size_t at = 0; at < MOST; at++)
+            bytes[at] = (unsigned char)"A text of many lines.\n"[at % 22];
+        refuse_content(&content, HF_CORRUPT, words);
+        for (size_t at = 0; at < MOST; at++) bytes[at] = (unsigned char)random_below(&random, 256);
+        memcpy(bytes, "\177ELF\2\1\1", 8);
+        refuse_content(&content, HF_CORRUPT, words);
+        memset(bytes, 0xff, MOST);
+        refuse_content(&content, HF_CORRUPT, words);
+        memset(bytes, 0, MOST);
+        bytes[sizes[i] - 1] = 1;
+        refuse_content(&content, HF_CORRUPT, NULL);
+    }
+    close_strict();
+    disk_remove(path);
+}
+
+/* A file that is to be an image is no longer than a header. */
+static void zeros_are_an_image_up_to_its_header(void) {
+    static unsigned char zeros[2 * AREA];
+    struct content content = {zeros, AREA + 1};
+    open_strict();
+    refuse_content(&content, HF_CORRUPT, "none");
+    content.size = 2 * AREA;
+    refuse_content(&content, HF_CORRUPT, "none");
+    for (content.size = 0; content.size <= AREA; content.size += 4681) {
+        write_content(path, zeros, content.size);
+        for (size_t i = 1; i < 3; i++) refuse(accesses[i], HF_CORRUPT);
+        check_content(path, &content);
+    }
+    close_strict();
+    disk_remove(path);
+}
+
+/* ------------------------------------------------ nonsense with a right checksum ----------- */
+
+/* A field of the record that counts, of 4 or 8 bytes. */
+struct nonsense {
+    size_t at, bytes;
+    uint64_t value;
+    hf_status status;
+    const char *words;
+};
+
+static void refuse_nonsense(const struct content *image, const struct nonsense *nonsense) {
+    struct content changed = {malloc(image->size), image->size};
+    size_t outer = check_enter("%llx at %zu", (unsigned long long)nonsense->value, nonsense->at);
+    memcpy(changed.bytes, image->bytes, image->size);
+    unsigned char *slot = newer_slot(&changed);
+    if (nonsense->bytes == 4)
+        set_32(slot, nonsense->at, (uint32_t)nonsense->value);
+    else
+        set_64(slot, nonsense->at, nonsense->value);
+    seal(slot);
+    refuse_content(&changed, nonsense->status, nonsense->words);
+    free(changed.bytes);
+    check_leave(outer);
+}
+
+static void what_no_program_of_ours_writes(void) {
+    struct content image = make_image(100000);
+    uint64_t used = get_64(newer_slot(&image), AT_USED);
+    uint64_t base = get_64(newer_slot(&image), AT_BASE);
+    uint64_t sequence = get_64(newer_slot(&image), AT_SEQUENCE);
+    const struct nonsense table[] = {
+        {AT_BYTE_ORDER, 4, 0x04030201, HF_CORRUPT, "byte order"},
+        {AT_BYTE_ORDER, 4, 0, HF_CORRUPT, "byte order"},
+        {AT_VERSION, 4, 0, HF_CORRUPT, "damaged"},
+        {AT_VERSION, 4, 2, HF_UNSUPPORTED, "later version"},
+        {AT_VERSION, 4, UINT32_MAX, HF_UNSUPPORTED, "later version"},
+        {AT_POINTER_SIZE, 4, sizeof(void *) == 8 ? 4 : 8, HF_CORRUPT, "pointer size"},
+        {AT_POINTER_SIZE, 4, 0, HF_CORRUPT, "pointer size"},
+        {AT_SLOT_SIZE, 4, 512, HF_CORRUPT, "damaged"},
+        {AT_SEQUENCE, 8, sequence + 1, HF_CORRUPT, "damaged"}, /* the other slot's turn */
+        {AT_SEQUENCE, 8, sequence + 2, HF_CORRUPT, "damaged"}, /* not the next */
+        {AT_SEQUENCE, 8, UINT64_MAX - 1 + sequence % 2, HF_CORRUPT, "damaged"},
+        {AT_BASE, 8, 0, HF_CORRUPT, "damaged"},
+        {AT_BASE, 8, base + 1, HF_CORRUPT, "damaged"},
+        {AT_BASE, 8, base + 4096, HF_CORRUPT, "damaged"},
+        {AT_BASE, 8, UINTPTR_MAX - AREA + 1, HF_CORRUPT, "damaged"}, /* it would wrap */
+        {AT_BASE, 8, UINT64_MAX - AREA + 1, HF_CORRUPT, "damaged"},
+        {AT_USED, 8, image.size - AREA + 1, HF_CORRUPT, "cut off"},
+        {AT_USED, 8, image.size, HF_CORRUPT, "cut off"},
+        {AT_USED, 8, UINT64_MAX, HF_CORRUPT, "cut off"},
+        {AT_USED, 8, UINT64_MAX - AREA, HF_CORRUPT, "cut off"},
+        {AT_USED, 8, (uint64_t)1 << 32, HF_CORRUPT, "cut off"},
+        {AT_ROOT, 8, used + 1, HF_CORRUPT, "damaged"},
+        {AT_ROOT, 8, UINT64_MAX, HF_CORRUPT, "damaged"},
+        {AT_TAG, 8, 1, HF_CORRUPT, "tag"},
+    };
+    open_strict();
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) refuse_nonsense(&image, &table[i]);
+    close_strict();
+    free(image.bytes);
+    disk_remove(path);
+}
+
+/* A version that is higher may have its checksum where it wants. */
+static void a_later_version_is_told_by_any_form(void) {
+    struct content image = make_image(1000);
+    unsigned char *slot = newer_slot(&image);
+    set_32(slot, AT_VERSION, 2);
+    memset(slot + AT_POINTER_SIZE, 0x77, SLOT - AT_POINTER_SIZE);
+    open_strict();
+    refuse_content(&image, HF_UNSUPPORTED, "later version");
+    close_strict();
+    free(image.bytes);
+    disk_remove(path);
+}
+
+static void records_that_do_not_belong_together(void) {
+    struct content image = make_image(1000);
+    struct content changed = {malloc(image.size), image.size};
+    open_strict();
+    memcpy(changed.bytes, image.bytes, image.size);
+    memset(changed.bytes, 0, 2 * SLOT); /* none at all */
+    refuse_content(&changed, HF_CORRUPT, "none");
+    memcpy(changed.bytes, image.bytes + SLOT, SLOT); /* each in the other's place */
+    memcpy(changed.bytes + SLOT, image.bytes, SLOT);
+    refuse_content(&changed, HF_CORRUPT, "damaged");
+    memcpy(changed.bytes + SLOT, image.bytes + SLOT, SLOT); /* the same twice */
+    refuse_content(&changed, HF_CORRUPT, "damaged");
+    close_strict();
+    free(changed.bytes);
+    free(image.bytes);
+    disk_remove(path);
+}
+
+/* ---------------------------------------------- changed between the look and the view ------ */
+
+/* The native backend, where somebody else changes the file at the moment at which addresses are
+ * taken for it: everything was looked at, nothing is mapped. */
+static void (*meddle)(void);
+
+static hf_status reserve_and_meddle(const hf_backend *self, void *base, size_t size, void **address,
+                                    hf_report *report) {
+    hf_status status = hf_backend_native()->reserve(self, base, size, address, report);
+    if (status == HF_OK && meddle) {
+        void (*once)(void) = meddle;
+        meddle = NULL;
+        once();
+    }
+    return status;
+}
+
+static struct content meant; /* what the file is to hold then, and nothing else */
+
+static void put_meant(void) {
+    intptr_t file = disk_open(path, DISK_BOTH);
+    disk_resize(file, meant.size);
+    disk_store(file, 0, meant.bytes, meant.size);
+    disk_close(file);
+}
+
+static void refuse_changed(const hf_backend *meddler, const struct content *image) {
+    for (size_t i = 0; i < 3; i++) {
+        write_content(path, image->bytes, image->size);
+        CHECK_STATUS(HF_OK, hf_strict_open(&strict, meddler));
+        meddle = put_meant;
+        CHECK(strstr(refuse(accesses[i], HF_CORRUPT), "changed while") != NULL);
+        CHECK(meddle == NULL);
+        close_strict();
+        check_content(path, &meant);
+    }
+}
+
+static void refuse_every_change(struct content *image, size_t at) {
+    hf_backend meddler = *hf_backend_native();
+    meddler.reserve = reserve_and_meddle;
+    meant = (struct content){malloc(image->size + AREA), image->size};
+    memset(meant.bytes, 0x77, image->size + AREA);
+    refuse_changed(&meddler, image); /* all of it is another's */
+    memcpy(meant.bytes, image->bytes, image->size);
+    meant.size = image->size - 1;
+    refuse_changed(&meddler, image);
+    meant.size = 1;
+    refuse_changed(&meddler, image);
+    meant.size = image->size + AREA;
+    refuse_changed(&meddler, image);
+    meant.size = image->size;
+    meant.bytes[at] ^= 1;
+    refuse_changed(&meddler, image);
+    write_slot(meant.bytes, 2, (uintptr_t)AREA, 0, 0, 0); /* another image */
+    memset(meant.bytes + SLOT, 0, SLOT);
+    refuse_changed(&meddler, image);
+    free(meant.bytes);
+}
+
+static void an_image_that_changes(void) {
+    struct content image = make_image(3 * AREA);
+    refuse_every_change(&image, AT_TAG);
+    free(image.bytes);
+    disk_remove(path);
+}
+
+/* What is not an image yet is nobody's to cut. */
+static void a_new_image_that_changes(void) {
+    static unsigned char bytes[AREA];
+    hf_backend meddler = *hf_backend_native();
+    meddler.reserve = reserve_and_meddle;
+    for (size_t size = 0; size <= AREA; size += AREA / 4) {
+        static const size_t others[] = {1, 1000, AREA};
+        for (size_t i = 0; i < 3; i++) {
+            memset(bytes, 0x77, sizeof bytes);
+            meant = (struct content){bytes, others[i]};
+            static unsigned char zeros[AREA];
+            write_content(path, zeros, size);
+            CHECK_STATUS(HF_OK, hf_strict_open(&strict, &meddler));
+            meddle = put_meant;
+            CHECK(strstr(refuse(HF_READ_WRITE, HF_CORRUPT), "changed while") != NULL);
+            close_strict();
+            check_content(path, &meant);
+        }
+    }
+    disk_remove(path);
+}
+
+CHECK_MAIN(TEST(an_image_that_ends_too_early), TEST(any_bit_of_the_header),
+           TEST(any_bit_of_a_header_of_one_record), TEST(other_kinds_of_files),
+           TEST(zeros_are_an_image_up_to_its_header), TEST(what_no_program_of_ours_writes),
+           TEST(a_later_version_is_told_by_any_form), TEST(records_that_do_not_belong_together),
+           TEST(an_image_that_changes), TEST(a_new_image_that_changes))

@@ -1,0 +1,426 @@
+/*
+ * Images and files appended, again with the n-th call of the system failing, for every n: what is
+ * refused leaves the arena and the file as they were, and afterwards everything works.
+ */
+#include "image_fixture.h"
+#include "nth_failure.h"
+
+static const char path[] = "test_image_failures.tmp", other[] = "test_image_failures.other.tmp";
+
+static const size_t kept_size = 100000;
+
+static hf_arena_options options_of(const struct failure *failure) {
+    return (hf_arena_options){.backend = failure->strict, .reserve = IMAGE_RESERVE};
+}
+
+static bool is_refusal(hf_status status) {
+    return status == HF_NO_MEMORY || status == HF_NO_ADDRESS || status == HF_NO_SPACE ||
+           status == HF_IO || status == HF_BUSY;
+}
+
+static void check_refused(hf_status status) {
+    CHECK(is_refusal(status));
+    CHECK_EQUAL(status, hf_last_error().status);
+    CHECK(hf_last_error().call != NULL);
+}
+
+/* ---------------------------------------------------------------- it works again ----------- */
+
+static char *add(hf_arena *arena, size_t size, unsigned seed) {
+    char *block = hf_alloc(arena, size, 8);
+    CHECK(block != NULL);
+    fill(block, size, seed);
+    return block;
+}
+
+/* Growth, zeros, going back: all of it as if nothing had happened. */
+static void works(hf_arena *arena) {
+    hf_mark mark = hf_get_mark(arena);
+    char *block = hf_alloc_zeroed(arena, 300000, 8);
+    CHECK(block != NULL && is_zero(block, 300000));
+    memset(block, 0xee, 300000);
+    CHECK(hf_extend_zeroed(arena, block, 300000, MIB) && is_zero(block + 300000, MIB - 300000));
+    CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+}
+
+/* The image on the disk, opened by whoever comes next: `size` bytes, at least. */
+static void check_image(const char *name, size_t size, unsigned seed) {
+    hf_arena arena = image_open(name, HF_READ_WRITE, (hf_arena_options){.any_base = true});
+    CHECK(hf_get_mark(&arena) >= size);
+    CHECK(holds(hf_arena_base(&arena), size, seed));
+    works(&arena);
+    hf_arena_close(&arena);
+}
+
+static void check_nothing_beside(void) {
+    for (int i = 0; i < 100; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.saving%02d", path, i);
+        CHECK(!disk_exists(name));
+    }
+}
+
+/* --------------------------------------------------------------------- opening ------------- */
+
+static void open_existing(struct failure *failure) {
+    hf_access access = *(const hf_access *)failure->user;
+    hf_arena_options options = options_of(failure);
+    struct content before = content_of(path);
+    hf_arena arena;
+    memset(&arena, 0x5a, sizeof arena);
+    failure_on(failure);
+    hf_status status = hf_arena_open_file(&arena, path, access, &options);
+    failure_off(failure);
+    check_content(path, &before);
+    free(before.bytes);
+    if (status != HF_OK) {
+        check_refused(status);
+        check_is_closed(&arena);
+        arena = image_open(path, access, options);
+    }
+    CHECK(holds(hf_arena_root(&arena), kept_size, 1));
+    if (access != HF_READ_ONLY) works(&arena);
+    hf_arena_close(&arena);
+}
+
+static void opening_an_image(void) {
+    for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
+        image_make(path, kept_size, 1, (hf_arena_options){0});
+        CHECK(each_failure(open_existing, &access) >= 20);
+    }
+    disk_remove(path);
+}
+
+/* A file that a process left longer than its record says. */
+static void open_longer(struct failure *failure) {
+    static const unsigned char soil[AREA] = {1, 2, 3};
+    hf_arena_options options = options_of(failure);
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    intptr_t file = disk_open(path, DISK_BOTH);
+    disk_store(file, 10 * AREA, soil, AREA);
+    disk_close(file);
+    struct content before = content_of(path);
+    hf_arena arena;
+    failure_on(failure);
+    hf_status status = hf_arena_open_file(&arena, path, HF_READ_WRITE, &options);
+    failure_off(failure);
+    if (status == HF_OK) before.size = image_size(hf_get_mark(&arena));
+    check_content(path, &before);
+    free(before.bytes);
+    if (status != HF_OK) check_refused(status);
+    hf_arena_close(&arena);
+    check_image(path, kept_size, 1);
+    disk_remove(path);
+}
+
+static void opening_an_image_that_was_left_longer(void) {
+    CHECK(each_failure(open_longer, NULL) >= 20);
+}
+
+/* Where the undo is refused as well, what stays is no image yet, or one of nothing. */
+static void open_new(struct failure *failure) {
+    hf_arena_options options = options_of(failure);
+    hf_arena arena;
+    disk_remove(path);
+    memset(&arena, 0x5a, sizeof arena);
+    failure_on(failure);
+    hf_status status = hf_arena_open_file(&arena, path, HF_READ_WRITE, &options);
+    failure_off(failure);
+    if (status != HF_OK) {
+        check_refused(status);
+        check_is_closed(&arena);
+        if (!failure->from_then_on && disk_exists(path)) CHECK_EQUAL(0, disk_size(path));
+        arena = image_open(path, HF_READ_WRITE, options);
+    }
+    CHECK_EQUAL(0, hf_get_mark(&arena));
+    add(&arena, kept_size, 1);
+    works(&arena);
+    hf_arena_close(&arena);
+    check_image(path, kept_size, 1);
+    disk_remove(path);
+}
+
+static void opening_a_new_image(void) { CHECK(each_failure(open_new, NULL) >= 20); }
+
+/* --------------------------------------------------------- what changes nothing ------------ */
+
+/* One call, on an arena that begins with a block that is kept. */
+struct scenario {
+    const char *name;
+    hf_access access;
+    void (*prepare)(hf_arena *); /* NULL: nothing */
+    bool (*act)(hf_arena *);     /* true: it succeeded, and the result is right */
+};
+
+static bool grows(hf_arena *arena) {
+    char *block = hf_alloc_zeroed(arena, MIB, 8);
+    return block != NULL && is_zero(block, MIB);
+}
+
+static bool grows_a_little(hf_arena *arena) {
+    char *block = hf_alloc_zeroed(arena, 50000, 8);
+    return block != NULL && is_zero(block, 50000);
+}
+
+static bool extends(hf_arena *arena) {
+    return hf_extend_zeroed(arena, hf_arena_base(arena), kept_size, MIB) &&
+           is_zero(hf_arena_base(arena) + kept_size, MIB - kept_size);
+}
+
+static bool ensures(hf_arena *arena) { return hf_ensure(arena, 3 * MIB) == HF_OK; }
+
+static bool shows_its_top(hf_arena *arena) { return hf_top(arena, MIB, NULL) != NULL; }
+
+static void be_dirty(hf_arena *arena) { dirty_bytes(arena, 2 * MIB); }
+
+static void be_trimmed(hf_arena *arena) {
+    be_dirty(arena);
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+}
+
+static bool saves(hf_arena *arena) { return hf_arena_save(arena, other) == HF_OK; }
+
+static bool appends(hf_arena *arena) {
+    void *data = NULL;
+    size_t size = 0;
+    hf_status status = hf_arena_append_file(arena, other, HF_READ_ONLY, &data, &size);
+    CHECK(status == HF_OK || data == NULL);
+    return status == HF_OK && size == 10000 && holds(data, size, 9);
+}
+
+static void make_file(hf_arena *arena) {
+    unsigned char bytes[10000];
+    (void)arena;
+    fill(bytes, sizeof bytes, 9);
+    write_content(other, bytes, sizeof bytes);
+}
+
+static void be_ready(hf_arena *arena) {
+    make_file(arena);
+    dirty_bytes(arena, 3 * MIB);
+}
+
+static void meet_refusal(struct failure *failure) {
+    const struct scenario *scenario = failure->user;
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    disk_remove(other);
+    hf_arena arena = image_open(path, scenario->access, options_of(failure));
+    if (scenario->prepare) scenario->prepare(&arena);
+    hf_mark mark = hf_get_mark(&arena);
+    uint64_t length = disk_size(path);
+    failure_on(failure);
+    bool acted = scenario->act(&arena);
+    failure_off(failure);
+    CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+    if (!acted) {
+        check_refused(hf_last_error().status);
+        CHECK_EQUAL(mark, hf_get_mark(&arena));
+        if (!failure->from_then_on) CHECK_EQUAL(length, disk_size(path));
+        CHECK(scenario->act(&arena));
+        CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+    }
+    works(&arena);
+    hf_arena_close(&arena);
+    check_image(path, kept_size, 1);
+    disk_remove(path);
+    disk_remove(other);
+}
+
+static void what_is_refused_changes_nothing(void) {
+    static const struct scenario scenarios[] = {
+        {"persistent growth", HF_READ_WRITE, NULL, grows},
+        {"a small step", HF_READ_WRITE, NULL, grows_a_little},
+        {"growth where the file is long enough", HF_READ_WRITE, be_trimmed, grows},
+        {"growth where it is not quite", HF_READ_WRITE, be_trimmed, ensures},
+        {"extension", HF_READ_WRITE, NULL, extends},
+        {"ensuring", HF_READ_WRITE, NULL, ensures},
+        {"the top", HF_READ_WRITE, NULL, shows_its_top},
+        {"a snapshot's growth", HF_COPY_ON_WRITE, NULL, grows},
+        {"a snapshot's extension", HF_COPY_ON_WRITE, NULL, extends},
+        {"a save of a persistent arena", HF_READ_WRITE, NULL, saves},
+        {"a save of a snapshot", HF_COPY_ON_WRITE, be_dirty, saves},
+        {"a file appended", HF_COPY_ON_WRITE, make_file, appends},
+        {"a file in the place of what was ready", HF_COPY_ON_WRITE, be_ready, appends},
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        AT("%s", scenarios[i].name);
+        CHECK(each_failure(meet_refusal, &scenarios[i]) >= 2);
+    }
+}
+
+/* --------------------------------------------------------------------- syncing ------------- */
+
+/* A process that is killed now leaves the last sync, or this one. */
+static void expect_one_of_two(size_t before, size_t after) {
+    struct content now = content_of(path);
+    write_content(other, now.bytes, now.size);
+    free(now.bytes);
+    hf_arena arena = image_open(other, HF_READ_WRITE, (hf_arena_options){.any_base = true});
+    CHECK(hf_get_mark(&arena) == before || hf_get_mark(&arena) == after);
+    CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+    hf_arena_close(&arena);
+    disk_remove(other);
+}
+
+/* Up, or back: the record says more than is used then, or less. */
+static void sync_and_close(struct failure *failure) {
+    bool back = *(const bool *)failure->user;
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    hf_arena arena = image_open(path, HF_READ_WRITE, options_of(failure));
+    size_t synced = hf_get_mark(&arena), most;
+    add(&arena, 2 * MIB, 2);
+    most = hf_get_mark(&arena);
+    if (back) {
+        CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, synced));
+    }
+    failure_on(failure);
+    hf_status status = hf_arena_sync(&arena);
+    if (status != HF_OK) {
+        check_refused(status);
+        expect_one_of_two(synced, most);
+    }
+    if (!back) CHECK_STATUS(HF_OK, hf_rewind(&arena, synced));
+    hf_arena_close(&arena);
+    failure_off(failure);
+    check_image(path, kept_size, 1);
+    disk_remove(path);
+}
+
+static void a_refused_sync_loses_nothing(void) {
+    static const bool ways[] = {false, true};
+    for (size_t i = 0; i < 2; i++) CHECK(each_failure(sync_and_close, &ways[i]) >= 8);
+}
+
+static void sync_until_it_succeeds(struct failure *failure) {
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    hf_arena arena = image_open(path, HF_READ_WRITE, options_of(failure));
+    add(&arena, 2 * MIB, 2);
+    size_t used = hf_get_mark(&arena);
+    failure_on(failure);
+    hf_status status = hf_arena_sync(&arena);
+    failure_off(failure);
+    if (status != HF_OK) CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    expect_one_of_two(used, used);
+    works(&arena);
+    hf_arena_close(&arena);
+    check_image(path, kept_size, 1);
+    disk_remove(path);
+}
+
+static void a_second_sync_succeeds(void) { CHECK(each_failure(sync_until_it_succeeds, NULL) >= 8); }
+
+/* ---------------------------------------------------------------------- saving ------------- */
+
+/* Over an image that is there: it is the old one or the new one, and nothing lies beside it. */
+static void save_over(struct failure *failure) {
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    struct content before = content_of(path);
+    hf_arena_options options = options_of(failure);
+    options.fault_after_rewind = true;
+    hf_arena arena = fixture_open(options);
+    add(&arena, kept_size, 2);
+    hf_mark mark = hf_get_mark(&arena);
+    add(&arena, MIB, 3);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark)); /* several pieces to write */
+    add(&arena, 1000, 4);
+    struct snapshot state = snapshot_of(&arena);
+    failure_on(failure);
+    hf_status status = hf_arena_save(&arena, path);
+    failure_off(failure);
+    check_nothing_beside();
+    check_unchanged(&arena, &state);
+    if (status != HF_OK) {
+        check_refused(status);
+        check_content(path, &before);
+        CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
+    }
+    free(before.bytes);
+    hf_arena_close(&arena);
+    check_image(path, kept_size, 2);
+    disk_remove(path);
+}
+
+static void a_save_is_whole_or_not_at_all(void) { CHECK(each_failure(save_over, NULL) >= 12); }
+
+/* ------------------------------------------------------------------ going back ------------- */
+
+enum { VIEWS = 3 };
+
+/* Below views: those that went are gone, pos is above those that did not, and another try ends
+ * it. */
+static void go_back_below_views(struct failure *failure) {
+    size_t page = fixture_granule();
+    hf_mark target = *(const hf_mark *)failure->user;
+    hf_arena arena = fixture_open(options_of(failure));
+    make_file(&arena);
+    add(&arena, 1000, 1);
+    for (int i = 0; i < VIEWS; i++) {
+        CHECK(appends(&arena));
+        add(&arena, 1000, 2);
+    }
+    CHECK_STATUS(HF_OK, hf_ensure(&arena, 3 * MIB));
+    failure_on(failure);
+    hf_status status = hf_rewind(&arena, target);
+    failure_off(failure);
+    if (status != HF_OK) {
+        check_refused(status);
+        CHECK(hf_get_mark(&arena) < 1000 || holds(hf_arena_base(&arena), 1000, 1));
+        CHECK(hf_get_mark(&arena) >= hf_arena_get_stats(&arena).viewed);
+        works(&arena);
+        CHECK(appends(&arena));
+        CHECK_STATUS(HF_OK, hf_rewind(&arena, target));
+    }
+    CHECK_EQUAL(target, hf_get_mark(&arena));
+    CHECK_EQUAL(target <= page ? 0 : round_up(10000, page), hf_arena_get_stats(&arena).viewed);
+    CHECK(target == 0 || holds(hf_arena_base(&arena), 1000, 1));
+    works(&arena);
+    CHECK(appends(&arena));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    works(&arena);
+    hf_arena_close(&arena);
+    disk_remove(other);
+}
+
+static void going_back_below_views(void) {
+    size_t page = fixture_granule();
+    const hf_mark targets[] = {0, 1000, page, page + round_up(10000, page),
+                               page + round_up(10000, page) + 500};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        AT("to %zu", targets[i]);
+        CHECK(each_failure(go_back_below_views, &targets[i]) >= 8);
+    }
+}
+
+static void trim_and_reset(struct failure *failure) {
+    hf_access access = *(const hf_access *)failure->user;
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    hf_arena arena = image_open(path, access, options_of(failure));
+    hf_mark mark = hf_get_mark(&arena);
+    for (int i = 0; i < 5; i++) add(&arena, MIB, 2);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    failure_on(failure);
+    hf_status status = hf_trim(&arena, 0);
+    failure_off(failure);
+    if (status != HF_OK) check_refused(status);
+    CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+    works(&arena);
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    CHECK_EQUAL(0, hf_arena_get_stats(&arena).viewed + hf_arena_get_stats(&arena).committed);
+    works(&arena);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void trimming_an_image(void) {
+    for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access += 2)
+        CHECK(each_failure(trim_and_reset, &access) >= 4);
+}
+
+CHECK_MAIN(TEST(opening_an_image), TEST(opening_an_image_that_was_left_longer),
+           TEST(opening_a_new_image), TEST(what_is_refused_changes_nothing),
+           TEST(a_refused_sync_loses_nothing), TEST(a_second_sync_succeeds),
+           TEST(a_save_is_whole_or_not_at_all), TEST(going_back_below_views),
+           TEST(trimming_an_image))
