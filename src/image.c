@@ -10,8 +10,9 @@
  * we say so, and no earlier. In memory a persistent arena is views where another is committed:
  * arena.c grows it through core->place, and knows no more of files.
  *
- * An image is opened in this order: lock, look, reserve, map, look again. Nothing is mapped that was
- * not checked, and what changed in between is found.
+ * An image is opened in this order: lock, look, reserve, cut off what is of no sync, map, look
+ * again. Nothing is mapped that was not checked, and what changed in between is found. And nothing
+ * is cut off where anything is mapped: Windows would refuse that.
  */
 #include "arena.h"
 #include "fail.h"
@@ -29,6 +30,7 @@ typedef struct image {
     hf_file *file;
     hf_image_header record;
     bool is_new;
+    bool is_made;  /* what was of no size is one of zeros now */
     size_t mapped; /* bytes of the arena that are in the file: used, padded */
 } image;
 
@@ -270,7 +272,8 @@ static hf_status resize(hf_arena_core *core, uint64_t size) {
 }
 
 /* Blocks first: a store must never find the disk full. The file is padded at any moment, for at any
- * moment a sync may count all of it. */
+ * moment a sync may count all of it. Where no file can be cut that is mapped, what became longer for
+ * nothing waits for the next step, or for the end. */
 static hf_status place_view(hf_arena_core *core, size_t size) {
     uint64_t from = HF_IMAGE_AREA + core->limit, before = hf_file_size(core->image);
     uint64_t needed = HF_IMAGE_AREA + pad((uint64_t)core->limit + size);
@@ -326,21 +329,25 @@ static hf_status write_first_record(hf_arena_core *core, const image *opened) {
     return status == HF_OK ? put_record(core, &record) : status;
 }
 
-static hf_status start_new(hf_arena_core *core, const image *opened) {
-    hf_status status = write_first_record(core, opened);
-    if (status == HF_OK) return HF_OK;
-    hf_error error = hf_last_error();
-    resize(core, 0);
-    return undone(error);
-}
-
 /* What lies behind the record's bytes is of no sync: zeros must come in its place. The record may be
  * in the cache alone, of a process that died: what it goes by is cut when it is on the disk. */
-static hf_status start_persistent(hf_arena_core *core, const image *opened) {
+static hf_status make_whole(hf_arena_core *core, image *opened) {
     uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
     hf_status status = opened->is_new ? HF_OK : sync_file(core);
-    if (status == HF_OK && hf_file_size(core->image) != whole) status = resize(core, whole);
-    return status == HF_OK && opened->is_new ? start_new(core, opened) : status;
+    if (status != HF_OK || hf_file_size(core->image) == whole) return status;
+    status = look_again(opened);
+    if (status == HF_OK) status = resize(core, whole);
+    opened->is_made = status == HF_OK && opened->is_new;
+    return status;
+}
+
+/* What became too short for it may be refused by the view. */
+static hf_status map_looked_at(hf_arena *arena, const image *opened) {
+    hf_status status = map_image(arena, opened);
+    if (status != HF_OK && status != HF_IO) return status;
+    hf_error error = hf_last_error();
+    hf_status again = look_again(opened);
+    return again != HF_OK || status == HF_OK ? again : undone(error);
 }
 
 /* The rest of its last page nobody can store to. */
@@ -358,14 +365,13 @@ static void thaw(hf_arena_core *core, const image *opened) {
     core->options.fault_after_rewind = false;
 }
 
-static hf_status start(hf_arena *arena, const image *opened) {
+static hf_status start(hf_arena *arena, image *opened) {
     hf_arena_core *core = hf_core_of(arena);
-    hf_status status = map_image(arena, opened);
-    if (status == HF_OK) status = look_again(opened);
-    if (status != HF_OK) return status;
     core->image = opened->file;
     core->record = opened->record;
-    if (opened->access == HF_READ_WRITE) status = start_persistent(core, opened);
+    hf_status status = opened->access == HF_READ_WRITE ? make_whole(core, opened) : HF_OK;
+    if (status == HF_OK) status = map_looked_at(arena, opened);
+    if (status == HF_OK && opened->is_new) status = write_first_record(core, opened);
     if (status != HF_OK) return status;
     if (opened->access == HF_READ_ONLY)
         freeze(core, opened);
@@ -383,8 +389,10 @@ static hf_status open_arena(hf_arena *arena, image *opened) {
     status = start(arena, opened);
     if (status == HF_OK) return HF_OK;
     hf_error error = hf_last_error();
+    hf_report report = {0};
     hf_core_of(arena)->image = NULL;
     hf_arena_close(arena);
+    if (opened->is_made) hf_file_resize(opened->file, 0, &report);
     return undone(error);
 }
 

@@ -48,6 +48,7 @@ size_t disk_inherited_handles(void);
 extern const struct disk_answers {
     long no_folder, exists, too_large; /* codes */
     hf_status too_much_shared;         /* shared memory of a size that cannot be */
+    bool cuts_under_views;             /* a file can become shorter where views show the rest */
 } disk_answers;
 
 #endif

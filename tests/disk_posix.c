@@ -13,7 +13,7 @@
 
 #include "check.h"
 
-const struct disk_answers disk_answers = {ENOENT, EEXIST, EFBIG, HF_NO_SPACE};
+const struct disk_answers disk_answers = {ENOENT, EEXIST, EFBIG, HF_NO_SPACE, true};
 
 static int number_of(intptr_t handle) { return (int)handle; }
 

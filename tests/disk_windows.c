@@ -11,7 +11,7 @@
 #include "check.h"
 
 const struct disk_answers disk_answers = {ERROR_PATH_NOT_FOUND, ERROR_FILE_EXISTS,
-                                          ERROR_FILE_TOO_LARGE, HF_NO_MEMORY};
+                                          ERROR_FILE_TOO_LARGE, HF_NO_MEMORY, false};
 
 static HANDLE handle_of(intptr_t handle) { return (HANDLE)handle; }
 
