@@ -13,12 +13,13 @@
  */
 #include <holdfast.h>
 
+#include "moment.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct identifier {
     hf_ref below[4];
@@ -124,17 +125,13 @@ static void look(const char *image, char **names) {
 }
 
 int main(int words, char **word) {
-    struct timespec start, end;
-    timespec_get(&start, TIME_UTC);
+    double start = milliseconds_now();
     if (words == 3 && strcmp(word[1], "build") == 0)
         build(word[2]);
     else if (words >= 3 && strcmp(word[1], "look") == 0)
         look(word[2], word + 3);
     else
         return fputs("pch build|look IMAGE [NAME...]\n", stderr), EXIT_FAILURE;
-    timespec_get(&end, TIME_UTC);
-    fprintf(stderr, "%s took %.3f ms\n", word[1],
-            (double)(end.tv_sec - start.tv_sec) * 1e3 +
-                (double)(end.tv_nsec - start.tv_nsec) / 1e6);
+    fprintf(stderr, "%s took %.3f ms\n", word[1], milliseconds_now() - start);
     return EXIT_SUCCESS;
 }

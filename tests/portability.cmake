@@ -89,7 +89,9 @@ foreach(source ${plain_sources} ${windows_source})
                 -MF ${object}.d -c ${source} -o ${object} COMMAND_EXPAND_LISTS)
     list(APPEND objects ${object})
 endforeach()
+# Of the compilers' own functions for large frames, which do the same, mingw-w64 has its own.
 add_library(holdfast_msvc STATIC ${objects})
+target_link_options(holdfast_msvc INTERFACE -Wl,--defsym=__chkstk=___chkstk_ms)
 set_target_properties(holdfast_msvc PROPERTIES LINKER_LANGUAGE C)
 target_include_directories(holdfast_msvc INTERFACE ${PROJECT_SOURCE_DIR}/include)
 
