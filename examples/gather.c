@@ -30,7 +30,7 @@ struct counts {
 
 static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
-    fprintf(stderr, "gather: %s: %s\n", what, hf_status_text(status));
+    fprintf(stderr, "gather: %s: %s (%s)\n", what, hf_status_text(status), hf_last_error().call);
     exit(EXIT_FAILURE);
 }
 

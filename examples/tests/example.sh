@@ -35,3 +35,10 @@ same() { diff "$1" "$2" >different || { head -n 20 different; wrong "$1 and $2 d
 needs_signals() {
     [ -z "$emulator" ] || { echo "$name: not killed under an emulator"; exit 77; }
 }
+
+# needs_views ARGUMENT...: where a Windows is from before it had them, the example with these says so.
+needs_views() {
+    [ -n "$emulator" ] && ! example "$@" </dev/null >refused 2>&1 || return 0
+    grep 'cannot do that.*1803' refused || return 0
+    exit 77
+}

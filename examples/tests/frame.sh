@@ -2,6 +2,7 @@
 # frame.sh EXAMPLE -- awk plays the same game, without arenas, snapshots or pointers.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
+needs_views level.snapshot '[]'
 
 cat >game.awk <<'END'
 # Each key is a frame; [ keeps the state, and ] goes back to it three times.

@@ -2,6 +2,7 @@
 # log.sh EXAMPLE -- a log is its input; it goes on where it ended; damage is found.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
+needs_views new.image
 
 awk 'BEGIN { for (i = 1; i <= 5000; i++) { printf "%d", i
              for (k = i % 300; k > 0; k--) printf " %d", k; print "" } }' >lines

@@ -1,9 +1,14 @@
 #!/bin/sh
-# pch.sh EXAMPLE [FOLDER] -- the index of a folder (/usr/include), built by one process and read by
-# others, against what tr and awk find.
+# pch.sh EXAMPLE [FOLDER] -- the index of a folder (/usr/include, or this repository's sources under
+# an emulator, which has a /usr of its own), built by one process and read by others, against what
+# tr and awk find.
 # shellcheck source-path=SCRIPTDIR source=example.sh
+sources=$(cd "$(dirname "$0")/../../src" && pwd)
 . "$(dirname "$0")/example.sh"
-headers=${2:-/usr/include}
+headers=${2:-${emulator:+$sources}}
+headers=${headers:-/usr/include}
+example build empty.image </dev/null
+needs_views look empty.image
 
 find "$headers" -type f >files
 example build index.image <files
@@ -21,8 +26,7 @@ example look index.image int a_name_that_is_nowhere unsigned >few
 same few.expected few
 
 # An image of nothing; and what is no image.
-example build empty.image </dev/null
 [ -z "$(example look empty.image)" ] || wrong "nothing has identifiers"
-cp files none.image
+head -c 100000 /dev/zero | tr '\0' x >none.image
 if example look none.image int 2>complaint; then wrong "took a text for an image"; fi
 grep -q 'image: this file is none' complaint || wrong "said: $(cat complaint)"
