@@ -154,8 +154,10 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
     return hf_arena_open(arena, &wanted);
 }
 
+/* A byte then lies as far from a huge page's beginning in memory as in the file, which lets the
+ * system map the file's cache in large pieces. */
 #ifdef HF_BASE_FIXED
-#define FIRST_BASE ((uintptr_t)HF_BASE_FIXED)
+#define FIRST_BASE ((uintptr_t)HF_BASE_FIXED + HF_IMAGE_AREA)
 #define PLACES 64
 #else
 #define FIRST_BASE ((uintptr_t)0)
