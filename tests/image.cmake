@@ -20,3 +20,8 @@ holdfast_test(test_image_crash test_image_crash.c disk_model.c scene.c probe.c L
 
 holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c scene.c probe.c
               LABELS image)
+
+if(UNIX)
+    # Real disks, and limits; what takes root says so where it may not run.
+    holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
+endif()
