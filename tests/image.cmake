@@ -27,3 +27,8 @@ if(UNIX)
     # Real disks, and limits; what takes root says so where it may not run.
     holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
 endif()
+
+# ---- Time
+
+holdfast_test(test_image_time test_image_time.c disk.c LABELS image)
+set_tests_properties(test_image_time PROPERTIES RUN_SERIAL ON)
