@@ -124,17 +124,14 @@ static void look(const char *image, char **names) {
 }
 
 int main(int words, char **word) {
-    struct timespec start, end;
-    timespec_get(&start, TIME_UTC);
+    clock_t start = clock();
     if (words == 3 && strcmp(word[1], "build") == 0)
         build(word[2]);
     else if (words >= 3 && strcmp(word[1], "look") == 0)
         look(word[2], word + 3);
     else
         return fputs("pch build|look IMAGE [NAME...]\n", stderr), EXIT_FAILURE;
-    timespec_get(&end, TIME_UTC);
-    fprintf(stderr, "%s took %.3f ms\n", word[1],
-            (double)(end.tv_sec - start.tv_sec) * 1e3 +
-                (double)(end.tv_nsec - start.tv_nsec) / 1e6);
+    fprintf(stderr, "%s took %.3f ms of processor time\n", word[1],
+            (double)(clock() - start) * 1e3 / CLOCKS_PER_SEC);
     return EXIT_SUCCESS;
 }
