@@ -32,3 +32,11 @@ endif()
 
 holdfast_test(test_image_time test_image_time.c disk.c LABELS image)
 set_tests_properties(test_image_time PROPERTIES RUN_SERIAL ON)
+
+# ---- What is marked for a checker
+
+# It stands in for the sanitizer's runtime, as weak symbols let it where there are such.
+if(UNIX AND NOT sanitizer MATCHES "address")
+    holdfast_test(test_image_marking
+                  test_image_marking.c disk.c nth_failure.c scene.c probe.c LABELS image)
+endif()

@@ -289,6 +289,8 @@ static void it_lay_near_the_end_of_all_addresses(void) {
         hf_arena arena;
         write_slot(image.bytes, 0, 0 - above, used, 1, 0);
         write_content(path, image.bytes, image.size);
+        hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
+        refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
         hf_status status = hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, NULL);
         CHECK(status == HF_OK || status == HF_NO_ADDRESS);
         if (status != HF_OK) continue;
@@ -296,9 +298,6 @@ static void it_lay_near_the_end_of_all_addresses(void) {
         CHECK(hf_arena_get_stats(&arena).reserved <= above);
         CHECK(holds(hf_arena_root(&arena), 1000, 1));
         hf_arena_close(&arena);
-        if (above < 16 * MIB) continue;
-        hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
-        refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
     }
     free(image.bytes);
     disk_remove(path);
