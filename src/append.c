@@ -70,16 +70,11 @@ typedef struct views {
     size_t below;
 } views;
 
-/* A file is appended from its beginning; an image's bytes begin behind its header. */
-static bool is_appended(const hf_region *region) {
-    return region->kind == HF_VIEW && region->file_offset == 0;
-}
-
 static views find_views(const hf_arena_core *core, size_t mark) {
     views found = {{0}, 0};
     for (hf_region region = {0}; hf_space_next(core->space, &region);) {
         size_t end = region.offset + region.size;
-        if (!is_appended(&region)) continue;
+        if (!hf_is_appended(&region)) continue;
         found.lowest = region;
         if (end > mark) break;
         found.below = end;

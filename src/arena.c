@@ -386,11 +386,12 @@ void hf_arena_go_back(hf_arena *arena, size_t offset) {
     hf_arena_set_pos(arena, offset);
 }
 
-/* A snapshot begins with a view, which goes whole or not at all. */
+/* A snapshot begins with a view of its image, which goes whole or not at all. */
 static size_t private_from(const hf_arena_core *core, size_t offset) {
     hf_region first;
     hf_space_find(core->space, 0, &first);
-    return first.kind == HF_VIEW ? larger(offset, first.size) : offset;
+    bool is_image = first.kind == HF_VIEW && !hf_is_appended(&first);
+    return is_image ? larger(offset, first.size) : offset;
 }
 
 /*

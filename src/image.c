@@ -171,6 +171,7 @@ static hf_status reserve_new(hf_arena *arena, const image *opened) {
     hf_error before = hf_last_error();
     for (int place = 0; place < PLACES; place++) {
         uintptr_t base = FIRST_BASE + (uintptr_t)place * (uintptr_t)HF_DEFAULT_RESERVE;
+        if (opened->options.reserve >= 0 - base) break; /* nowhere whole */
         hf_status status = open_at(arena, opened, base, true);
         if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }
