@@ -33,7 +33,6 @@ static hf_status map_next(hf_arena *arena, hf_file *file, hf_access access) {
     status = hf_space_place_file(core->space, from, size, file, 0, access);
     if (status != HF_OK) return status;
     core->limit = core->fixed = from + size;
-    if (core->dirty < core->limit) core->dirty = core->limit;
     if (core->checked) hf_mark_free(core->shown.base + from + file_size, size - (size_t)file_size);
     hf_arena_set_pos(arena, core->limit);
     return HF_OK;
