@@ -5,12 +5,7 @@
 
 #include "meter.h"
 
-/*
- * In a virtual machine the host backs memory at its first touch, and may take back what is free.
- * Its faults cost more than our own, and who comes first would pay for all. So right before the
- * measurement as much memory is mapped, touched and unmapped.
- */
-static void touch_memory(size_t size) {
+void growth_touch(size_t size) {
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
     madvise(memory, size, MADV_HUGEPAGE);
@@ -25,7 +20,7 @@ static bool run_once(bench_state *state, const bench_contender *contender, const
     bench_heap heap;
     void *made = NULL;
     bench_pause(state);
-    touch_memory(work->memory);
+    growth_touch(work->memory);
     meter_watch_memory(meter);
     meter_begin(meter);
     bench_resume(state);

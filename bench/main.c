@@ -45,5 +45,6 @@ int main(int argc, char **argv) {
     register_frame();
     register_fresh();
     register_array();
+    register_file();
     return bench_main(argc, argv, default_flag);
 }

@@ -9,5 +9,6 @@ void register_warm(void);
 void register_frame(void);
 void register_fresh(void);
 void register_array(void);
+void register_file(void);
 
 #endif

@@ -3,15 +3,16 @@
  *
  *     gather FILE...    lines, words and bytes: the last line of `wc FILE...`
  *
- * Nothing is copied to a buffer: each file becomes the next bytes of the arena, and the system reads
- * a page when the pass comes to it. A file begins at a page's beginning, so where its size is not
- * whole pages, a gap of less than a page lies behind it. That is no part of the file, and not to
- * be touched: it shows zeros, or a checker's complaint.
+ * Nothing is copied to a buffer: each file becomes the next bytes of the arena, and the system
+ * reads a page when the pass comes to it. A file begins at a page's beginning, so where its size is
+ * not whole pages, a gap of less than a page lies behind it. That is no part of the file, and not
+ * to be touched: it shows zeros, or a checker's complaint.
  *
  *      | file 1 ...        |gap| file 2 ...  |gap| file 3: whole pages | file 4 ... |gap|
  *      page     page       page      page    page           page       page         page
  *
- * So the pass goes from piece to piece, upwards, and steps over the gaps. A word ends with its file.
+ * So the pass goes from piece to piece, upwards, and steps over the gaps. A word ends with its
+ * file.
  */
 #include <holdfast.h>
 

@@ -7,9 +7,9 @@
  *      writer:  stdin ----> | free |      the ring: both have the file mapped, each twice in a row
  *      reader:              | ready | ----> stdout
  *
- * No line is copied on the way: the writer reads its input into the ring, the reader writes from it,
- * and where the ring's end is, neither knows. No system call and no lock lies between the two; who
- * finds nothing to do sleeps for a moment.
+ * No line is copied on the way: the writer reads its input into the ring, the reader writes from
+ * it, and where the ring's end is, neither knows. No system call and no lock lies between the two;
+ * who finds nothing to do sleeps for a moment.
  *
  * A line becomes the reader's as a whole, when hf_ring_write_end says so. So a writer may be killed
  * at any moment, and the next one goes on: no line arrives in half. A zero byte, which no line has,

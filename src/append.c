@@ -33,7 +33,6 @@ static hf_status map_next(hf_arena *arena, hf_file *file, hf_access access) {
     status = hf_space_place_file(core->space, from, size, file, 0, access);
     if (status != HF_OK) return status;
     core->limit = core->fixed = from + size;
-    if (core->dirty < core->limit) core->dirty = core->limit;
     if (core->checked) hf_mark_free(core->shown.base + from + file_size, size - (size_t)file_size);
     hf_arena_set_pos(arena, core->limit);
     return HF_OK;
@@ -70,16 +69,11 @@ typedef struct views {
     size_t below;
 } views;
 
-/* A file is appended from its beginning; an image's bytes begin behind its header. */
-static bool is_appended(const hf_region *region) {
-    return region->kind == HF_VIEW && region->file_offset == 0;
-}
-
 static views find_views(const hf_arena_core *core, size_t mark) {
     views found = {{0}, 0};
     for (hf_region region = {0}; hf_space_next(core->space, &region);) {
         size_t end = region.offset + region.size;
-        if (!is_appended(&region)) continue;
+        if (!hf_is_appended(&region)) continue;
         found.lowest = region;
         if (end > mark) break;
         found.below = end;

@@ -78,16 +78,23 @@ void *hf_arena_fail(hf_arena *arena, const char *call, size_t size) {
 
 /* ---------------------------------------------------------------- growing ---------------- */
 
-static size_t align_end(const hf_arena_core *core, size_t offset) {
-    size_t short_of = (0 - (uintptr_t)at(core, offset)) & (HUGE_PAGE - 1);
+/* The offset of the next address that is a multiple of `alignment`. */
+static size_t align_end(const hf_arena_core *core, size_t offset, size_t alignment) {
+    size_t short_of = (0 - (uintptr_t)at(core, offset)) & (alignment - 1);
     return offset + short_of;
 }
 
-/* Through a file's cache: a step that stays in the processor's is stored to while it is there. So
- * steps are small, and only as large as it takes for the views to stay few. */
-static size_t persistent_step(const hf_arena_core *core) {
-    size_t small = clamp(core->limit / 2, KIB(64), KIB(512));
-    return larger(small, smaller(core->limit / 64, MIB(64)));
+/*
+ * Through a file's cache. A step that stays in the processor's is stored to while it is there: so
+ * steps are small, and only as large as it takes for the views to stay few. They end at multiples
+ * of their size: no piece of the file that Linux keeps as one (a folio) then crosses a huge page,
+ * and the first store to it maps it whole, where else every page would fault.
+ */
+static size_t persistent_step_end(const hf_arena_core *core, size_t needed) {
+    size_t step = KIB(512);
+    while (step > KIB(64) && step > core->limit / 2) step /= 2;
+    size_t most = core->limit + larger(step, smaller(core->limit / 512, MIB(64)));
+    return align_end(core, larger(needed, most - (step - 1)), step);
 }
 
 /* Where the next step ends: small steps first, so that a small arena stays small; then half of
@@ -95,13 +102,13 @@ static size_t persistent_step(const hf_arena_core *core) {
 static size_t step_end(const hf_arena_core *core, size_t needed) {
     size_t half = core->limit / 2, end;
     if (core->is_persistent) {
-        end = larger(needed, core->limit + persistent_step(core));
-        end = hf_round_up(end, core->granule);
+        end = persistent_step_end(core, needed);
     } else if (needed <= core->small_end) {
         end = larger(needed, core->limit + clamp(half, KIB(64), MIB(2)));
         end = smaller(hf_round_up(end, core->granule), core->small_end);
     } else {
-        end = align_end(core, larger(needed, core->limit + clamp(half, MIB(2), MIB(64))));
+        end =
+            align_end(core, larger(needed, core->limit + clamp(half, MIB(2), MIB(64))), HUGE_PAGE);
     }
     return smaller(end, core->reserved);
 }
@@ -379,11 +386,12 @@ void hf_arena_go_back(hf_arena *arena, size_t offset) {
     hf_arena_set_pos(arena, offset);
 }
 
-/* A snapshot begins with a view, which goes whole or not at all. */
+/* A snapshot begins with a view of its image, which goes whole or not at all. */
 static size_t private_from(const hf_arena_core *core, size_t offset) {
     hf_region first;
     hf_space_find(core->space, 0, &first);
-    return first.kind == HF_VIEW ? larger(offset, first.size) : offset;
+    bool is_image = first.kind == HF_VIEW && !hf_is_appended(&first);
+    return is_image ? larger(offset, first.size) : offset;
 }
 
 /*
@@ -575,7 +583,7 @@ static void start(hf_arena_core *core) {
     core->reserved = hf_space_size(core->space);
     core->checked = hf_is_checked_process();
     core->small_end = always ? 0 : HUGE_PAGE - (base & (HUGE_PAGE - 1));
-    core->huge_from = always ? align_end(core, 0) : core->small_end;
+    core->huge_from = always ? align_end(core, 0, HUGE_PAGE) : core->small_end;
     if (core->options.huge_pages == HF_HUGE_NEVER) core->huge_from = 0;
     advise(core, 0, core->reserved);
 }

@@ -53,6 +53,11 @@ static inline hf_arena_core *hf_core_of(const hf_arena *arena) {
     return (hf_arena_core *)(void *)arena->state;
 }
 
+/* A file is appended from its beginning; an image's bytes begin behind its header. */
+static inline bool hf_is_appended(const hf_region *region) {
+    return region->kind == HF_VIEW && region->file_offset == 0;
+}
+
 static inline bool hf_is_frozen(const hf_arena_core *core) { return core->place == NULL; }
 
 /* Fails with INVALID: notes it, tells on_failure, returns NULL. No second try could help. */

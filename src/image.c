@@ -156,8 +156,10 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
     return hf_arena_open(arena, &wanted);
 }
 
+/* A byte then lies as far from a huge page's beginning in memory as in the file, which lets the
+ * system map the file's cache in large pieces. */
 #ifdef HF_BASE_FIXED
-#define FIRST_BASE ((uintptr_t)HF_BASE_FIXED)
+#define FIRST_BASE ((uintptr_t)HF_BASE_FIXED + HF_IMAGE_AREA)
 #define PLACES 64
 #else
 #define FIRST_BASE ((uintptr_t)0)
@@ -171,6 +173,7 @@ static hf_status reserve_new(hf_arena *arena, const image *opened) {
     hf_error before = hf_last_error();
     for (int place = 0; place < PLACES; place++) {
         uintptr_t base = FIRST_BASE + (uintptr_t)place * (uintptr_t)HF_DEFAULT_RESERVE;
+        if (opened->options.reserve >= 0 - base) break; /* nowhere whole */
         hf_status status = open_at(arena, opened, base, true);
         if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }

@@ -94,9 +94,9 @@ static hf_status corrupt(const char *why, const char **reason) {
 static hf_status choose(const hf_image_header records[2], const bool written[2],
                         hf_image_header *header, const char **reason) {
     if (!written[0] && !written[1]) return corrupt("image: this file is none", reason);
-    size_t newer = !written[0] || (written[1] && records[1].sequence > records[0].sequence);
-    uint64_t older = records[!newer].sequence;
-    if (written[!newer] && older + 1 != records[newer].sequence)
+    bool follows = written[1] && records[1].sequence == records[0].sequence + 1;
+    size_t newer = !written[0] || follows;
+    if (written[!newer] && records[!newer].sequence + 1 != records[newer].sequence)
         return corrupt("image: its header is damaged", reason);
     *header = records[newer];
     return HF_OK;

@@ -20,3 +20,23 @@ holdfast_test(test_image_crash test_image_crash.c disk_model.c scene.c probe.c L
 
 holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c scene.c probe.c
               LABELS image)
+
+if(UNIX)
+    holdfast_test(test_image_posix test_image_posix.c disk.c process.c LABELS image valgrind)
+
+    # Real disks, and limits; what takes root says so where it may not run.
+    holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
+endif()
+
+# ---- Time
+
+holdfast_test(test_image_time test_image_time.c disk.c LABELS image)
+set_tests_properties(test_image_time PROPERTIES RUN_SERIAL ON)
+
+# ---- What is marked for a checker
+
+# It stands in for the sanitizer's runtime, as weak symbols let it where there are such.
+if(UNIX AND NOT sanitizer MATCHES "address")
+    holdfast_test(test_image_marking
+                  test_image_marking.c disk.c nth_failure.c scene.c probe.c LABELS image)
+endif()

@@ -447,6 +447,23 @@ static void rewound_pages_fault_around_views(void) {
     close_row(&row);
 }
 
+/* A file that is the very first is no image's view, though it lies where one would. */
+static void rewound_pages_fault_from_the_beginning(void) {
+    make_file(1, FILE_SIZE);
+    hf_arena arena =
+        fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE, .fault_after_rewind = true});
+    for (int round = 0; round < 3; round++) {
+        char *data = append(&arena, 1, HF_COPY_ON_WRITE, FILE_SIZE);
+        add(&arena, 1000, 2);
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        check_views(&arena, 0);
+        char *next = add(&arena, 1000, 3);
+        CHECK(next >= data + pages_for(FILE_SIZE));
+    }
+    hf_arena_close(&arena);
+    remove_files();
+}
+
 static void the_root_may_be_a_file(void) {
     struct row row = open_row((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_arena_set_root(&row.arena, row.data[1]));
@@ -675,8 +692,8 @@ CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
            TEST(at_its_beginning_or_below_it_goes), TEST(between_two_views),
            TEST(a_mark_within_a_view_is_invalid), TEST(scopes_across_views),
            TEST(a_reset_unmaps_all), TEST(a_trim_keeps_all_that_is_used),
-           TEST(rewound_pages_fault_around_views), TEST(the_root_may_be_a_file),
-           TEST(to_a_snapshot), TEST(to_a_snapshot_without_its_view), TEST(arguments_are_looked_at),
-           TEST(images_take_no_files), TEST(the_reservation_ends),
+           TEST(rewound_pages_fault_around_views), TEST(rewound_pages_fault_from_the_beginning),
+           TEST(the_root_may_be_a_file), TEST(to_a_snapshot), TEST(to_a_snapshot_without_its_view),
+           TEST(arguments_are_looked_at), TEST(images_take_no_files), TEST(the_reservation_ends),
            TEST(a_file_of_more_than_all_addresses), TEST(a_system_without_views),
            TEST(a_view_that_does_not_go_stays))

@@ -314,6 +314,27 @@ static void records_that_do_not_belong_together(void) {
     disk_remove(path);
 }
 
+/* Its number is the last there is: the next one is 0, and a record of 0 is the newer. */
+static void numbers_of_records_begin_again(void) {
+    struct content image = make_image(1000);
+    unsigned char *newer = newer_slot(&image);
+    uintptr_t base = (uintptr_t)get_64(newer, AT_BASE);
+    size_t used = (size_t)get_64(newer, AT_USED);
+    write_slot(image.bytes, UINT64_MAX - 1, base, 0, 0, 0);
+    write_slot(image.bytes + SLOT, UINT64_MAX, base, used, 1, 0);
+    write_content(path, image.bytes, image.size);
+    for (int i = 0; i < 4; i++) {
+        hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+        CHECK(hf_get_mark(&arena) >= used);
+        used = hf_get_mark(&arena);
+        CHECK(holds(hf_arena_root(&arena), 1000, 1));
+        CHECK(hf_alloc(&arena, 10, 8) != NULL);
+        hf_arena_close(&arena);
+    }
+    free(image.bytes);
+    disk_remove(path);
+}
+
 /* ---------------------------------------------- changed between the look and the view ------ */
 
 /* The native backend, where somebody else changes the file at the moment at which addresses are
@@ -407,4 +428,5 @@ CHECK_MAIN(TEST(an_image_that_ends_too_early), TEST(any_bit_of_the_header),
            TEST(any_bit_of_a_header_of_one_record), TEST(other_kinds_of_files),
            TEST(zeros_are_an_image_up_to_its_header), TEST(what_no_program_of_ours_writes),
            TEST(a_later_version_is_told_by_any_form), TEST(records_that_do_not_belong_together),
-           TEST(an_image_that_changes), TEST(a_new_image_that_changes))
+           TEST(numbers_of_records_begin_again), TEST(an_image_that_changes),
+           TEST(a_new_image_that_changes))

@@ -104,6 +104,22 @@ static void too_small_a_reservation_is_full(void) {
     disk_remove(path);
 }
 
+/* More than there is: less will do, down to least_reserve. */
+static void a_reservation_of_everything(void) {
+    static const size_t all[] = {SIZE_MAX, SIZE_MAX - AREA, SIZE_MAX / 2, SIZE_MAX / 2 + 2};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int round = 0; round < 2; round++) {
+            AT("reserve %zx, round %d", all[i], round);
+            if (round == 0) disk_remove(path);
+            hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){.reserve = all[i]});
+            if (round == 0) fill(hf_alloc(&arena, 100000, 8), 100000, 1);
+            CHECK(holds(hf_arena_base(&arena), 100000, 1));
+            CHECK(hf_arena_get_stats(&arena).reserved >= MIB);
+            hf_arena_close(&arena);
+        }
+    disk_remove(path);
+}
+
 static void least_above_reserve_is_invalid(void) {
     make(1000);
     hf_arena_options options = {.reserve = 2 * MIB, .least_reserve = 3 * MIB};
@@ -279,6 +295,16 @@ static void where_it_lay_something_else_lies(void) {
     disk_remove(path);
 }
 
+/* ThreadSanitizer takes such an address for a mere wish, and then dies of what it gets. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_TSAN 1
+#endif
+#endif
+#ifndef IS_TSAN
+#define IS_TSAN 0
+#endif
+
 /* Where fewer addresses are left above it than are asked for. */
 static void it_lay_near_the_end_of_all_addresses(void) {
     make(1000);
@@ -289,6 +315,9 @@ static void it_lay_near_the_end_of_all_addresses(void) {
         hf_arena arena;
         write_slot(image.bytes, 0, 0 - above, used, 1, 0);
         write_content(path, image.bytes, image.size);
+        hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
+        refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
+        if (IS_TSAN) continue;
         hf_status status = hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, NULL);
         CHECK(status == HF_OK || status == HF_NO_ADDRESS);
         if (status != HF_OK) continue;
@@ -296,9 +325,6 @@ static void it_lay_near_the_end_of_all_addresses(void) {
         CHECK(hf_arena_get_stats(&arena).reserved <= above);
         CHECK(holds(hf_arena_root(&arena), 1000, 1));
         hf_arena_close(&arena);
-        if (above < 16 * MIB) continue;
-        hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
-        refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
     }
     free(image.bytes);
     disk_remove(path);
@@ -576,19 +602,17 @@ static void other_processes_keep_out_too(void) {
     disk_remove(path);
 }
 
-CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_none),
-           TEST(too_small_a_reservation_is_full), TEST(least_above_reserve_is_invalid),
-           TEST(a_reservation_falls_back_to_what_the_image_takes),
-           TEST(a_new_image_lies_where_it_can_lie_again),
-           TEST(images_have_places_beside_one_another),
-           TEST(where_all_places_are_taken_any_will_do),
-           TEST(a_base_that_is_named_is_where_it_lies), TEST(where_it_lay_something_else_lies),
-           TEST(it_lay_near_the_end_of_all_addresses), TEST(any_base_can_be_named_too),
-           TEST(refs_are_good_anywhere), TEST(it_owns_what_it_reserved),
-           TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
-           TEST(going_back_takes_the_root), TEST(every_way_back_takes_the_root),
-           TEST(a_root_is_kept_in_images), TEST(a_writer_is_alone),
-           TEST(a_new_image_has_its_writer), TEST_BY_NAME(finds_a_writer),
-           TEST_BY_NAME(finds_a_reader), TEST_BY_NAME(holds_as_a_writer),
-           TEST_BY_NAME(holds_as_a_reader), TEST_BY_NAME(holds_a_snapshot),
-           TEST(other_processes_are_kept_out_too), TEST(other_processes_keep_out_too))
+CHECK_MAIN(
+    TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_none),
+    TEST(too_small_a_reservation_is_full), TEST(a_reservation_of_everything),
+    TEST(least_above_reserve_is_invalid), TEST(a_reservation_falls_back_to_what_the_image_takes),
+    TEST(a_new_image_lies_where_it_can_lie_again), TEST(images_have_places_beside_one_another),
+    TEST(where_all_places_are_taken_any_will_do), TEST(a_base_that_is_named_is_where_it_lies),
+    TEST(where_it_lay_something_else_lies), TEST(it_lay_near_the_end_of_all_addresses),
+    TEST(any_base_can_be_named_too), TEST(refs_are_good_anywhere), TEST(it_owns_what_it_reserved),
+    TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out), TEST(going_back_takes_the_root),
+    TEST(every_way_back_takes_the_root), TEST(a_root_is_kept_in_images), TEST(a_writer_is_alone),
+    TEST(a_new_image_has_its_writer), TEST_BY_NAME(finds_a_writer), TEST_BY_NAME(finds_a_reader),
+    TEST_BY_NAME(holds_as_a_writer), TEST_BY_NAME(holds_as_a_reader),
+    TEST_BY_NAME(holds_a_snapshot), TEST(other_processes_are_kept_out_too),
+    TEST(other_processes_keep_out_too))

@@ -11,6 +11,7 @@
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "random.h"
+#include "scene.h"
 
 enum { KIB = 1024 };
 
@@ -431,9 +432,29 @@ static void a_refusal_leaves_nothing(void) {
     CHECK(each_failure(open_with_failures, NULL) >= 2 * 7);
 }
 
+/* The same where views go to free addresses: strict counts them, and loses none. */
+static void a_refusal_leaves_nothing_at_free_addresses(void) {
+    struct crowd crowd = make_crowd(0, 0);
+    hf_backend *strict;
+    hf_ring *ring = NULL;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &crowd.backend));
+    for (size_t nth = 1; ring == NULL; nth++) {
+        hf_strict_fail(strict, nth, false);
+        hf_status status = hf_ring_open(&ring, 1, strict);
+        CHECK((status == HF_OK) == (ring != NULL));
+        if (status != HF_OK) check_nothing_left(strict);
+    }
+    CHECK_EQUAL(3, hf_strict_get_stats(strict).pieces);
+    is_a_ring(ring, 1);
+    hf_ring_close(ring);
+    check_nothing_left(strict);
+    hf_strict_close(strict);
+}
+
 CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
            TEST(bad_arguments_are_refused), TEST(more_than_there_is_changes_nothing),
            TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
            TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
            TEST(a_refused_reservation_is_not_tried_again),
-           TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing))
+           TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing),
+           TEST(a_refusal_leaves_nothing_at_free_addresses))

@@ -5,8 +5,8 @@
 set -eu
 LC_ALL=C
 export LC_ALL
-program=$1
-name=$(basename "$program")
+name=$(basename "$1")
+program=$(cd "$(dirname "$1")" && pwd)/$name
 emulator=${HOLDFAST_EMULATOR-}
 
 # Where the emulator surely finds it, too: below the folder that the test was started in.
@@ -24,7 +24,7 @@ example() {
 }
 
 wrong() {
-    echo "$name: $*"
+    echo "$name: $*" >&2
     exit 1
 }
 

@@ -50,6 +50,7 @@ while read -r delay; do
         records=0 logs=$((logs + 1))
     fi
     tail -n +$((records + 1)) lines >input
+    : >synced # a writer may be killed before it is one, with the last one's still there
     "$program" log.image <input >synced 2>complaint &
     writer=$!
     sleep "$delay"

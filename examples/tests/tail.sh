@@ -5,6 +5,13 @@
 . "$(dirname "$0")/example.sh"
 needs_signals
 kills=${2:-20}
+reader=
+trap '[ -z "$reader" ] || kill -9 "$reader" 2>/dev/null; rm -rf "$folder"' EXIT
+
+# Where something is lost, both sides would wait forever.
+write_ring() {
+    timeout 60 "$program" ring --write || wrong "a writer ended with $?"
+}
 
 read_ring() {
     "$program" ring >arrived &
@@ -17,7 +24,14 @@ read_ring() {
 }
 
 await_reader() {
+    deciseconds=0
+    while kill -0 "$reader" 2>/dev/null; do
+        deciseconds=$((deciseconds + 1))
+        [ $deciseconds -lt 600 ] || wrong "the reader still waits"
+        sleep 0.1
+    done
     wait "$reader" && status=0 || status=$?
+    reader=
     [ "$status" -eq 0 ] || wrong "the reader ended with $status"
 }
 
@@ -31,7 +45,7 @@ lines() {
 
 lines 1 5000 >sent
 read_ring
-"$program" ring --write <sent >told
+write_ring <sent >told
 await_reader
 same sent arrived
 [ "$(tail -n 1 told)" -eq 5000 ] || wrong "the writer told of other lines"
@@ -47,7 +61,7 @@ for writer in $(seq "$kills"); do
     kill -9 "$killed"
     wait "$killed" 2>/dev/null || true
 done
-lines last 1000 | "$program" ring --write >told.last
+lines last 1000 | write_ring >told.last
 await_reader
 
 awk '{ print >"arrived." $1 }' arrived
@@ -74,7 +88,8 @@ rm ring
 read_ring
 kill -9 "$reader"
 wait "$reader" 2>/dev/null || true
+reader=
 lines 1 10 >sent
-"$program" ring --write <sent >told
-"$program" ring >arrived
+write_ring <sent >told
+timeout 60 "$program" ring >arrived || wrong "the second reader ended with $?"
 same sent arrived

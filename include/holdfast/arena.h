@@ -415,7 +415,8 @@ hf_status hf_arena_sync(hf_arena *arena);
  * Writes an image of any arena: whole and durable under its path, or not at all. An image that was
  * there stays whole until then, and whoever has it open keeps it. (It is written beside it, with
  * .saving and a number behind the path; where the process dies meanwhile, that stays.)
- * INVALID: a closed arena, a NULL or empty path. NO_SPACE, IO, NO_MEMORY.
+ * INVALID: a closed arena, a NULL or empty path. UNSUPPORTED: the name is a folder's. NO_SPACE, IO,
+ * NO_MEMORY.
  */
 hf_status hf_arena_save(const hf_arena *arena, const char *path);
 

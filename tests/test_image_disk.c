@@ -1,0 +1,353 @@
+/*
+ * Images on disks that are really full, really read-only, really limited: small file systems,
+ * mounted where no other process sees them.
+ *
+ * It takes root, or a system that lets everybody have a namespace with mounts of its own, and for
+ * ext4 and ext2 a loop device and mke2fs; what cannot be had is said and left out. ext2 is here for
+ * what it cannot do: it allocates no blocks but by writing them.
+ */
+#define _GNU_SOURCE /* unshare */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "image_fixture.h"
+#include "process.h"
+
+static char folder[64]; /* where the small disk is mounted */
+
+static const char *path_of(const char *name) {
+    static char path[4][128];
+    static int next;
+    char *chosen = path[next++ % 4];
+    snprintf(chosen, sizeof *path, "%s/%s", folder, name);
+    return chosen;
+}
+
+/* -------------------------------------------------------------------- mounting ------------- */
+
+static bool write_line(const char *name, const char *line) {
+    int file = open(name, O_WRONLY);
+    bool written = file >= 0 && write(file, line, strlen(line)) == (ssize_t)strlen(line);
+    if (file >= 0) close(file);
+    return written;
+}
+
+/* In a new user namespace: we are its root, and our group its root's. */
+static bool become_root(long user, long group) {
+    char users[64], groups[64];
+    snprintf(users, sizeof users, "0 %ld 1", user);
+    snprintf(groups, sizeof groups, "0 %ld 1", group);
+    return write_line("/proc/self/uid_map", users) && write_line("/proc/self/setgroups", "deny") &&
+           write_line("/proc/self/gid_map", groups);
+}
+
+static bool enter_namespace(void) {
+    long user = (long)geteuid(), group = (long)getegid();
+    bool entered = unshare(CLONE_NEWNS) == 0 ||
+                   (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && become_root(user, group));
+    return entered && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static bool mount_memory(void) {
+    return enter_namespace() && mount("none", folder, "tmpfs", 0, "size=8m") == 0;
+}
+
+/* The disk's own file goes at once; while it is mounted the loop device keeps it. */
+static bool mount_loop(const char *type) {
+    char command[600];
+    snprintf(command, sizeof command,
+             "folder=%s type=%s; PATH=$PATH:/usr/sbin:/sbin\n"
+             "(truncate -s 16M $folder.disk && mke2fs -q -t $type $folder.disk &&\n"
+             " mount -o loop $folder.disk $folder) >$folder.log 2>&1\n"
+             "result=$?; rm -f $folder.disk $folder.log; exit $result",
+             folder, type);
+    return enter_namespace() && system(command) == 0;
+}
+
+static bool mount_ext4(void) { return mount_loop("ext4"); }
+static bool mount_ext2(void) { return mount_loop("ext2"); }
+
+static const struct small_disk {
+    const char *name;
+    bool (*mount)(void);
+} disks[] = {{"tmpfs", mount_memory}, {"ext4", mount_ext4}, {"ext2", mount_ext2}};
+
+enum { DISKS = sizeof disks / sizeof *disks };
+
+static const struct small_disk *disk;
+static void (*part)(void);
+
+static void mount_only(void *unused) {
+    (void)unused;
+    if (!disk->mount()) _exit(EXIT_FAILURE);
+}
+
+static void mount_and_run(void *unused) {
+    (void)unused;
+    CHECK(disk->mount());
+    part();
+}
+
+static void run_on(const struct small_disk *wanted, void (*wanted_part)(void), const char *why) {
+    disk = wanted;
+    part = wanted_part;
+    strcpy(folder, "/tmp/holdfast-test-XXXXXX");
+    CHECK(mkdtemp(folder) != NULL);
+    bool can_mount = process_runs(mount_only, NULL);
+    bool passed = can_mount && process_runs(mount_and_run, NULL);
+    rmdir(folder);
+    if (can_mount) CHECK(passed);
+    if (!can_mount) check_leave_out(why);
+}
+
+/* On every disk there is; where there is none at all, the test is skipped. */
+static void run_on_all(void (*wanted_part)(void)) {
+    for (size_t i = 0; i < DISKS; i++) {
+        AT("%s", disks[i].name);
+        bool was_left_out = check_state.left_out != NULL;
+        run_on(&disks[i], wanted_part, "not every file system can be mounted here");
+        if (i == 0 && !was_left_out && check_state.left_out) {
+            check_skip("no file system can be mounted here (it takes root)");
+            return;
+        }
+    }
+}
+
+static size_t free_bytes(void) {
+    struct statvfs now;
+    CHECK(statvfs(folder, &now) == 0);
+    return (size_t)now.f_bfree * now.f_frsize;
+}
+
+/* -------------------------------------------------------------------- full disk ------------ */
+
+enum { STEP = 300000, BALLAST = 3 << 20 };
+
+static void write_ballast(void) {
+    static unsigned char bytes[BALLAST];
+    write_content(path_of("ballast"), bytes, sizeof bytes);
+}
+
+static hf_arena open_image(void) {
+    return image_open(path_of("image"), HF_READ_WRITE, (hf_arena_options){0});
+}
+
+static bool add(hf_arena *arena, size_t seed) {
+    char *block = hf_alloc(arena, STEP, 8);
+    if (block) fill(block, STEP, (unsigned)seed);
+    return block != NULL;
+}
+
+static void check_blocks(const hf_arena *arena, size_t count) {
+    size_t stride = hf_get_mark(arena) / count; /* with what a checker puts between them */
+    CHECK(stride >= STEP && stride < STEP + 100);
+    for (size_t i = 0; i < count; i++)
+        CHECK(holds(hf_arena_base(arena) + i * stride, STEP, (unsigned)i));
+}
+
+/* The call that finds no room says so, and takes nothing: not in the file, not on the disk. */
+static void expect_no_space(hf_status status, size_t free_before, uint64_t length) {
+    CHECK_STATUS(HF_NO_SPACE, status);
+    CHECK_EQUAL(HF_NO_SPACE, hf_last_error().status);
+    CHECK_EQUAL(ENOSPC, hf_last_error().os_code);
+    CHECK_EQUAL(length, disk_size(path_of("image")));
+    CHECK(free_bytes() >= free_before);
+}
+
+/* How many blocks there are when the next one finds no room. */
+static size_t fill_the_disk(hf_arena *arena, size_t count) {
+    for (;;) {
+        size_t before = free_bytes();
+        uint64_t length = disk_size(path_of("image"));
+        if (add(arena, count)) {
+            count++;
+            continue;
+        }
+        expect_no_space(hf_last_error().status, before, length);
+        expect_no_space(hf_ensure(arena, 2 * STEP), before, length);
+        return count;
+    }
+}
+
+static void fill_up_and_go_on(void) {
+    write_ballast();
+    hf_arena arena = open_image();
+    size_t count = fill_the_disk(&arena, 0);
+    CHECK(count > 5);
+    check_blocks(&arena, count);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* what it takes was there from the beginning */
+    disk_remove(path_of("ballast"));
+    size_t more = fill_the_disk(&arena, count);
+    CHECK(more > count + 5);
+    check_blocks(&arena, more);
+    hf_arena_close(&arena);
+    arena = open_image();
+    check_blocks(&arena, more);
+    CHECK(!add(&arena, 0));
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, hf_get_mark(&arena) / more * 2));
+    hf_arena_close(&arena);
+    CHECK(free_bytes() > BALLAST); /* cut to what is used */
+    arena = open_image();
+    check_blocks(&arena, 2);
+    CHECK(add(&arena, 2));
+    hf_arena_close(&arena);
+}
+
+static void a_full_disk_is_no_space(void) { run_on_all(fill_up_and_go_on); }
+
+/* Not a block is left. */
+static void fill_the_rest(void) {
+    static const char bytes[4096];
+    int file = open(path_of("rest"), O_WRONLY | O_CREAT, 0666);
+    CHECK(file >= 0);
+    while (write(file, bytes, sizeof bytes) > 0) continue;
+    CHECK_EQUAL(ENOSPC, errno);
+    close(file);
+}
+
+/* True: there was room for it. */
+static bool make_new_one(void) {
+    hf_arena arena;
+    hf_arena_options options = {.reserve = IMAGE_RESERVE};
+    hf_status status = hf_arena_open_file(&arena, path_of("new"), HF_READ_WRITE, &options);
+    if (status != HF_OK) {
+        CHECK(status == HF_NO_SPACE || status == HF_IO); /* for its name there may be none */
+        CHECK_EQUAL(ENOSPC, hf_last_error().os_code);
+        CHECK(!disk_exists(path_of("new")) || disk_size(path_of("new")) == 0);
+        disk_remove(path_of("new"));
+        return false;
+    }
+    char *block = hf_alloc(&arena, 200000, 8);
+    if (block) fill(block, 200000, 3);
+    if (!block) CHECK_EQUAL(HF_NO_SPACE, hf_last_error().status);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+    CHECK_EQUAL(image_size(block ? 200000 : 0), disk_size(path_of("new")));
+    disk_remove(path_of("new"));
+    return block != NULL;
+}
+
+/* Block by block there is more room: for a part of the header, for all of it, for a part of the
+ * first step. */
+static void make_new_ones(void) {
+    write_ballast();
+    fill_the_rest();
+    intptr_t ballast = disk_open(path_of("ballast"), DISK_BOTH);
+    size_t left = BALLAST, refused = 0;
+    for (;; refused++) {
+        size_t before = free_bytes();
+        if (make_new_one()) break;
+        CHECK(free_bytes() >= before);
+        CHECK(left > BALLAST / 2);
+        disk_resize(ballast, left -= 4096);
+    }
+    CHECK(refused >= 65);
+    disk_close(ballast);
+}
+
+static void a_new_image_on_a_full_disk(void) { run_on_all(make_new_ones); }
+
+/* Over an image that is there: it stays. */
+static void save_into_nothing(void) {
+    write_ballast();
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE});
+    add(&arena, 0);
+    CHECK_STATUS(HF_OK, hf_arena_save(&arena, path_of("image")));
+    struct content saved = content_of(path_of("image"));
+    for (size_t i = 1; i < 100; i++) add(&arena, i);
+    for (int round = 0; round < 3; round++) {
+        size_t before = free_bytes();
+        expect_no_space(hf_arena_save(&arena, path_of("image")), before, saved.size);
+        check_content(path_of("image"), &saved);
+        CHECK(!disk_exists(path_of("image.saving00")));
+    }
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, BALLAST));
+    CHECK_STATUS(HF_OK, hf_arena_save(&arena, path_of("image")));
+    CHECK_EQUAL(image_size(BALLAST), disk_size(path_of("image")));
+    free(saved.bytes);
+    hf_arena_close(&arena);
+}
+
+static void a_save_on_a_full_disk(void) { run_on_all(save_into_nothing); }
+
+/* ------------------------------------------------------------------- read-only ------------- */
+
+static void read_what_is_read_only(void) {
+    image_make(path_of("image"), STEP, 1, (hf_arena_options){0});
+    CHECK(mount(NULL, folder, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    hf_arena arena;
+    CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, path_of("image"), HF_READ_WRITE, NULL));
+    CHECK_EQUAL(EROFS, hf_last_error().os_code);
+    CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, path_of("new"), HF_READ_WRITE, NULL));
+    CHECK_EQUAL(EROFS, hf_last_error().os_code);
+    arena = image_open(path_of("image"), HF_READ_ONLY, (hf_arena_options){0});
+    CHECK(holds(hf_arena_root(&arena), STEP, 1));
+    hf_arena_close(&arena);
+    arena = image_open(path_of("image"), HF_COPY_ON_WRITE, (hf_arena_options){0});
+    fill(hf_arena_root(&arena), STEP, 2);
+    CHECK(hf_alloc(&arena, MIB, 8) != NULL);
+    CHECK_STATUS(HF_IO, hf_arena_save(&arena, path_of("image")));
+    CHECK_EQUAL(EROFS, hf_last_error().os_code);
+    CHECK(holds(hf_arena_root(&arena), STEP, 2));
+    hf_arena_close(&arena);
+}
+
+static void a_read_only_disk_can_be_read(void) { run_on_all(read_what_is_read_only); }
+
+/* ---------------------------------------------------------------- limit on sizes ----------- */
+
+enum { LIMIT = 2000000 };
+
+/* Past it the kernel would kill: nobody has asked for that. */
+static void grow_to_the_limit(void *unused) {
+    (void)unused;
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    hf_arena arena = open_image();
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){LIMIT, limit.rlim_max}) == 0);
+    size_t count = 0;
+    while (add(&arena, count)) count++;
+    CHECK_EQUAL(HF_NO_SPACE, hf_last_error().status);
+    CHECK_EQUAL(EFBIG, hf_last_error().os_code);
+    CHECK(count >= 5 && disk_size(path_of("image")) <= LIMIT);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    CHECK_STATUS(HF_NO_SPACE, hf_ensure(&arena, LIMIT));
+    hf_arena plain = fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE});
+    CHECK(hf_alloc(&plain, LIMIT, 8) != NULL);
+    CHECK_STATUS(HF_NO_SPACE, hf_arena_save(&plain, path_of("saved")));
+    CHECK_EQUAL(EFBIG, hf_last_error().os_code);
+    CHECK(!disk_exists(path_of("saved")) && !disk_exists(path_of("saved.saving00")));
+    hf_arena_close(&plain);
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK(add(&arena, count));
+    check_blocks(&arena, count + 1);
+    hf_arena_close(&arena);
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1000, limit.rlim_max}) == 0);
+    CHECK_STATUS(HF_NO_SPACE, hf_arena_open_file(&arena, path_of("new"), HF_READ_WRITE, NULL));
+    CHECK_EQUAL(0, disk_size(path_of("new")));
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    arena = open_image();
+    check_blocks(&arena, count + 1);
+    hf_arena_close(&arena);
+}
+
+static void the_limit_on_sizes_is_no_space(void) {
+    strcpy(folder, "/tmp/holdfast-test-XXXXXX");
+    CHECK(mkdtemp(folder) != NULL);
+    bool passed = process_runs(grow_to_the_limit, NULL);
+    disk_remove(path_of("image"));
+    disk_remove(path_of("new"));
+    rmdir(folder);
+    CHECK(passed);
+}
+
+CHECK_MAIN(TEST(a_full_disk_is_no_space), TEST(a_new_image_on_a_full_disk),
+           TEST(a_save_on_a_full_disk), TEST(a_read_only_disk_can_be_read),
+           TEST(the_limit_on_sizes_is_no_space))

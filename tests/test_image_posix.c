@@ -1,0 +1,164 @@
+/*
+ * What a path can be on POSIX that is no image: nothing waits, nothing is changed, nothing stays
+ * open; and files that may be read and not written.
+ */
+#define _GNU_SOURCE /* the system's own files */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "image_fixture.h"
+#include "process.h"
+
+static const char path[] = "test_image_posix.tmp", target[] = "test_image_posix.target.tmp";
+
+static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+static void refuse(const char *name, hf_status expected) {
+    for (size_t i = 0; i < 3; i++) {
+        size_t handles = disk_handles(), outer = check_enter("%s, access %zu", name, i);
+        struct stat before, after;
+        hf_arena arena;
+        CHECK(stat(name, &before) == 0);
+        memset(&arena, 0x5a, sizeof arena);
+        CHECK_STATUS(expected, hf_arena_open_file(&arena, name, accesses[i], NULL));
+        CHECK_EQUAL(expected, hf_last_error().status);
+        check_is_closed(&arena);
+        CHECK_EQUAL(handles, disk_handles());
+        CHECK(stat(name, &after) == 0);
+        CHECK(before.st_size == after.st_size && before.st_mtime == after.st_mtime);
+        check_leave(outer);
+    }
+}
+
+static void only_regular_files_are_images(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    refuse("/", HF_UNSUPPORTED);
+    refuse(".", HF_UNSUPPORTED);
+    refuse("/dev/null", HF_UNSUPPORTED);
+    refuse("/dev/zero", HF_UNSUPPORTED);
+    disk_remove(path);
+    CHECK(mkfifo(path, 0666) == 0);
+    refuse(path, HF_UNSUPPORTED);
+    disk_remove(path);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    memcpy(address.sun_path, path, sizeof path);
+    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
+    refuse(path, HF_UNSUPPORTED);
+    close(listener);
+    disk_remove(path);
+}
+
+/* This very program: an ELF file, or what else the system runs. */
+static void a_program_is_no_image(void) {
+    char program[4096] = {0};
+    hf_arena arena;
+    CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
+    for (size_t i = 1; i < 3; i++) {
+        CHECK_STATUS(HF_CORRUPT, hf_arena_open_file(&arena, program, accesses[i], NULL));
+        CHECK(strcmp(hf_last_error().call, "image: this file is none") == 0);
+    }
+    hf_status status = hf_arena_open_file(&arena, program, HF_READ_WRITE, NULL);
+    CHECK(status == HF_CORRUPT || (status == HF_IO && hf_last_error().os_code == ETXTBSY));
+}
+
+/* A link is followed to open, and replaced by a save. */
+static void links_are_followed(void) {
+    disk_remove(path);
+    disk_remove(target);
+    CHECK(symlink(target, path) == 0);
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+    fill(hf_alloc(&arena, 1000, 8), 1000, 1);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(2 * AREA, disk_size(target));
+    arena = image_open(path, HF_COPY_ON_WRITE, (hf_arena_options){0});
+    fill(hf_arena_base(&arena), 1000, 2);
+    CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
+    hf_arena_close(&arena);
+    struct stat status;
+    CHECK(lstat(path, &status) == 0 && S_ISREG(status.st_mode));
+    arena = image_open(target, HF_READ_ONLY, (hf_arena_options){0});
+    CHECK(holds(hf_arena_base(&arena), 1000, 1));
+    hf_arena_close(&arena);
+    disk_remove(path);
+    disk_remove(target);
+}
+
+/* Its name is a folder's: nothing is saved there, and nothing beside it stays. */
+static void a_folder_is_not_replaced(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
+    disk_remove(path);
+    CHECK(mkdir(path, 0777) == 0);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_arena_save(&arena, path));
+    CHECK_EQUAL(EISDIR, hf_last_error().os_code);
+    CHECK(!disk_exists("test_image_posix.tmp.saving00"));
+    CHECK(rmdir(path) == 0);
+    hf_arena_close(&arena);
+}
+
+/* What is opened is closed in a program that this one starts. */
+static void descriptors_are_not_inherited(void) {
+    size_t inherited = disk_inherited_handles();
+    image_make(path, 1000, 1, (hf_arena_options){0});
+    for (size_t i = 0; i < 3; i++) {
+        hf_arena arena = image_open(path, accesses[i], (hf_arena_options){0});
+        CHECK_EQUAL(inherited, disk_inherited_handles());
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+/* A child made by fork has the arena as it was, and the lock with its parent. */
+static void look_after_fork(void *argument) {
+    hf_arena *arena = argument, second;
+    CHECK(holds(hf_arena_root(arena), 100000, 1));
+    CHECK_STATUS(HF_BUSY, hf_arena_open_file(&second, path, HF_READ_ONLY, NULL));
+    fill(hf_arena_root(arena), 100000, 2); /* of both, for it is the file's */
+}
+
+static void a_fork_shares_it(void) {
+    image_make(path, 100000, 1, (hf_arena_options){0});
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+    CHECK(process_runs(look_after_fork, &arena));
+    CHECK(holds(hf_arena_root(&arena), 100000, 2));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+/* A folder that everybody can reach, wherever the test runs; and a user who is not root. */
+static void open_as_nobody(void *argument) {
+    const char *name = argument;
+    hf_arena arena;
+    if (geteuid() == 0) CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, name, HF_READ_WRITE, NULL));
+    CHECK_EQUAL(EACCES, hf_last_error().os_code);
+    for (size_t i = 1; i < 3; i++) {
+        arena = image_open(name, accesses[i], (hf_arena_options){0});
+        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        CHECK_STATUS(HF_IO, hf_arena_save(&arena, name));
+        CHECK_EQUAL(EACCES, hf_last_error().os_code);
+        hf_arena_close(&arena);
+    }
+}
+
+static void readers_need_no_right_to_write(void) {
+    char folder[] = "/tmp/holdfast-test-XXXXXX", name[64];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(name, sizeof name, "%s/image", folder);
+    image_make(name, 100000, 1, (hf_arena_options){0});
+    CHECK(chmod(folder, 0555) == 0 && chmod(name, 0444) == 0);
+    bool passed = process_runs(open_as_nobody, name);
+    CHECK(chmod(folder, 0755) == 0);
+    disk_remove(name);
+    rmdir(folder);
+    CHECK(passed);
+}
+
+CHECK_MAIN(TEST(only_regular_files_are_images), TEST(a_program_is_no_image),
+           TEST(links_are_followed), TEST(a_folder_is_not_replaced),
+           TEST(descriptors_are_not_inherited), TEST(a_fork_shares_it),
+           TEST(readers_need_no_right_to_write))
