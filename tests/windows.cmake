@@ -1,7 +1,8 @@
 # What only Windows has: its backend's failures, and how it was before placeholders.
 
-# Includes the backend's source, which it needs in the same build as the library's.
+# The first two include the backend's source.
 holdfast_test(test_windows_failures test_windows_failures.c scene.c probe.c LABELS space)
+holdfast_test(test_windows_images test_windows_images.c process.c LABELS image)
 holdfast_test(test_windows_before_placeholders
               test_windows_before_placeholders.c scene.c probe.c LABELS space)
 holdfast_test(test_windows test_windows.c scene.c probe.c LABELS space)

@@ -528,23 +528,18 @@ typedef struct opening {
     DWORD rights, creation;
 } opening;
 
-static HANDLE open_wide(const wchar_t *path, const opening *wanted, hf_status *status,
-                        hf_report *report) {
-    report->system_calls++;
-    HANDLE handle = CreateFileW(path, wanted->rights, SHARE_ALL, NULL, wanted->creation,
-                                FILE_ATTRIBUTE_NORMAL, NULL);
-    if (handle != INVALID_HANDLE_VALUE) return handle;
-    DWORD code = GetLastError(), attributes = GetFileAttributesW(path);
-    bool is_folder = attributes != INVALID_FILE_ATTRIBUTES &&
-                     (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 && code == ERROR_ACCESS_DENIED;
-    *status = is_folder ? refuse(report, HF_UNSUPPORTED, "CreateFile", code)
-                        : refuse_file(report, "CreateFile", code);
-    return handle;
+static bool exists(const wchar_t *path) {
+    return GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES;
+}
+
+static bool is_folder(const wchar_t *path) {
+    DWORD attributes = GetFileAttributesW(path);
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
 /* Paths are UTF-8. Their wide twins are too large for a thread's stack. */
 typedef struct wide_paths {
-    wchar_t path[LONGEST_PATH], other[LONGEST_PATH], aside[LONGEST_PATH];
+    wchar_t path[LONGEST_PATH], other[LONGEST_PATH], aside[LONGEST_PATH], over[LONGEST_PATH];
 } wide_paths;
 
 static bool widen(const char *path, wchar_t *wide) {
@@ -566,30 +561,28 @@ static hf_status take_wide(const char *path, const char *other, wide_paths **wid
 
 static void give_wide(wide_paths *wide) { give_pages(NULL, wide, sizeof *wide); }
 
-static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
-                           hf_report *report) {
-    wide_paths *wide;
-    hf_status status = take_wide(path, NULL, &wide, report);
-    if (status != HF_OK) return status;
-    *handle = open_wide(wide->path, wanted, &status, report);
-    give_wide(wide);
-    return status;
-}
-
 /*
  * A file that somebody maps can't be replaced, but it can get another name. So it is moved aside:
  *
- *     new.saving00, image   ->   new.saving00, image.replaced   ->   image
+ *     image.saving00   image                        a new one was saved beside the old
+ *     image.saving00   image.hf-aside
+ *     image            image.hf-aside               the new one has the name
+ *     image            image.hf-over00              until nobody has the old one open any more
  *
- * A crash in between leaves it there, and whoever opens the image brings it back.
+ * After a crash in the second line there is no image, and whoever opens it brings the old one back.
+ * In the fourth it has a name that nobody brings back from: an image that the user deletes does not
+ * return as an older one.
  */
-static bool name_aside(const wchar_t *path, wchar_t *aside) {
-    static const wchar_t suffix[] = L".replaced";
-    size_t length = wcslen(path);
-    if (length + sizeof suffix / sizeof *suffix > LONGEST_PATH) return false;
-    memcpy(aside, path, length * sizeof *path);
-    memcpy(aside + length, suffix, sizeof suffix);
+static bool add_suffix(const wchar_t *path, const wchar_t *suffix, wchar_t *name) {
+    size_t length = wcslen(path), more = wcslen(suffix) + 1;
+    if (length + more > LONGEST_PATH) return false;
+    memcpy(name, path, length * sizeof *path);
+    memcpy(name + length, suffix, more * sizeof *suffix);
     return true;
+}
+
+static bool name_aside(const wchar_t *path, wchar_t *aside) {
+    return add_suffix(path, L".hf-aside", aside);
 }
 
 static bool move(const wchar_t *from, const wchar_t *to, DWORD flags, hf_report *report) {
@@ -597,13 +590,44 @@ static bool move(const wchar_t *from, const wchar_t *to, DWORD flags, hf_report 
     return MoveFileExW(from, to, flags | MOVEFILE_WRITE_THROUGH);
 }
 
-static void bring_back(const char *path, hf_report *report) {
+static bool bring_back(wide_paths *wide, hf_report *report) {
+    return name_aside(wide->path, wide->aside) && exists(wide->aside) &&
+           move(wide->aside, wide->path, 0, report);
+}
+
+static HANDLE open_wide(const wchar_t *path, DWORD rights, DWORD creation, hf_report *report) {
+    report->system_calls++;
+    return CreateFileW(path, rights, SHARE_ALL, NULL, creation, FILE_ATTRIBUTE_NORMAL, NULL);
+}
+
+/* Before a file counts as not there, or is made, one that is aside comes back. */
+static HANDLE open_or_bring_back(wide_paths *wide, const opening *wanted, hf_report *report) {
+    bool makes = wanted->creation == CREATE_NEW;
+    HANDLE handle =
+        open_wide(wide->path, wanted->rights, makes ? CREATE_NEW : OPEN_EXISTING, report);
+    DWORD code = GetLastError();
+    if (handle != INVALID_HANDLE_VALUE || makes || code != ERROR_FILE_NOT_FOUND) return handle;
+    bool is_back = bring_back(wide, report);
+    SetLastError(code);
+    return is_back || wanted->creation != OPEN_EXISTING
+               ? open_wide(wide->path, wanted->rights, wanted->creation, report)
+               : handle;
+}
+
+static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
+                           hf_report *report) {
     wide_paths *wide;
-    if (take_wide(path, NULL, &wide, report) != HF_OK) return;
-    if (GetFileAttributesW(wide->path) == INVALID_FILE_ATTRIBUTES &&
-        name_aside(wide->path, wide->aside))
-        move(wide->aside, wide->path, 0, report);
+    hf_status status = take_wide(path, NULL, &wide, report);
+    if (status != HF_OK) return status;
+    *handle = open_or_bring_back(wide, wanted, report);
+    if (*handle == INVALID_HANDLE_VALUE) {
+        DWORD code = GetLastError();
+        bool unfit = code == ERROR_ACCESS_DENIED && is_folder(wide->path);
+        status = unfit ? refuse(report, HF_UNSUPPORTED, "CreateFile", code)
+                       : refuse_file(report, "CreateFile", code);
+    }
     give_wide(wide);
+    return status;
 }
 
 /* Takes over an open handle, if it can be mapped; else closes it. */
@@ -630,9 +654,6 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
     (void)self;
     DWORD rights = access == HF_READ_WRITE ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ;
     opening wanted = {rights, OPEN_EXISTING};
-    hf_status status = open_and_adopt(path, &wanted, file, size, report);
-    if (status != HF_IO || report->os_code != ERROR_FILE_NOT_FOUND) return status;
-    bring_back(path, report);
     return open_and_adopt(path, &wanted, file, size, report);
 }
 
@@ -788,7 +809,6 @@ static hf_status file_open_or_create(const hf_backend *self, const char *path, i
                                      uint64_t *size, hf_report *report) {
     (void)self;
     opening wanted = {GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS};
-    bring_back(path, report);
     return open_and_adopt(path, &wanted, file, size, report);
 }
 
@@ -806,8 +826,8 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
     return allocate(handle_of(file), new_size, report);
 }
 
-/* A transfer's size is a DWORD. */
-#define LONGEST_TRANSFER ((size_t)1 << 30)
+/* Some shares refuse large ones for want of the system's memory (1450). */
+#define LONGEST_TRANSFER ((size_t)1 << 24)
 
 static DWORD transfer_size(size_t left) {
     return (DWORD)(left < LONGEST_TRANSFER ? left : LONGEST_TRANSFER);
@@ -846,6 +866,7 @@ static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offs
         if (!WriteFile(handle_of(file), (const char *)bytes + done, transfer_size(size - done),
                        &written, &position))
             return refuse_file(report, "WriteFile", GetLastError());
+        if (written == 0) return refuse_file(report, "WriteFile", ERROR_WRITE_FAULT);
         done += written;
     }
     return HF_OK;
@@ -886,19 +907,53 @@ static bool is_in_use(DWORD code) {
            code == ERROR_USER_MAPPED_FILE;
 }
 
-/* False: all is as it was, and GetLastError says why. */
-static bool replace_in_use(wide_paths *wide, hf_report *report) {
-    if (!name_aside(wide->other, wide->aside) ||
-        !move(wide->other, wide->aside, MOVEFILE_REPLACE_EXISTING, report))
-        return false;
-    if (!move(wide->path, wide->other, 0, report)) {
-        DWORD code = GetLastError();
-        move(wide->aside, wide->other, 0, report);
-        SetLastError(code);
-        return false;
+static void delete_any(const wchar_t *path) {
+    SetFileAttributesW(path, FILE_ATTRIBUTE_NORMAL); /* a read-only one would stay */
+    DeleteFileW(path);
+}
+
+/* A file that is deleted keeps its name while it is open; one that is mapped may not be deleted, but
+ * by a later one of these. */
+#define MOST_OVER 100
+
+static void discard_aside(wide_paths *wide, hf_report *report) {
+    wchar_t suffix[] = L".hf-over00";
+    wchar_t *digits = suffix + wcslen(suffix) - 2;
+    for (int number = 0; number < MOST_OVER; number++) {
+        digits[0] = (wchar_t)(L'0' + number / 10);
+        digits[1] = (wchar_t)(L'0' + number % 10);
+        if (!add_suffix(wide->other, suffix, wide->over)) return;
+        bool is_aside = exists(wide->aside);
+        if (!is_aside && !exists(wide->over)) return;
+        delete_any(wide->over);
+        if (is_aside && move(wide->aside, wide->over, 0, report)) delete_any(wide->over);
     }
-    DeleteFileW(wide->aside); /* stays while it is in use; the next one takes its place */
-    return true;
+}
+
+/* 0, or the code, and all is as it was. */
+static DWORD replace_mapped(wide_paths *wide, hf_report *report) {
+    if (!name_aside(wide->other, wide->aside)) return ERROR_FILENAME_EXCED_RANGE;
+    if (exists(wide->other)) discard_aside(wide, report); /* left by a crash */
+    if (!move(wide->other, wide->aside, 0, report)) return GetLastError();
+    DWORD code = move(wide->path, wide->other, 0, report) ? 0 : GetLastError();
+    if (code != 0) move(wide->aside, wide->other, 0, report);
+    if (exists(wide->other)) discard_aside(wide, report);
+    return code;
+}
+
+/* In between others may bring the old one back, or put one of theirs there: then once more. */
+#define MOST_REPLACINGS 10
+
+static DWORD replace(wide_paths *wide, hf_report *report) {
+    DWORD code = 0;
+    for (int tries = 0; tries < MOST_REPLACINGS; tries++) {
+        if (move(wide->path, wide->other, MOVEFILE_REPLACE_EXISTING, report)) return 0;
+        code = GetLastError();
+        if (!is_in_use(code) || is_folder(wide->other)) return code;
+        code = replace_mapped(wide, report);
+        if (code != ERROR_ALREADY_EXISTS && code != ERROR_FILE_NOT_FOUND) return code;
+    }
+    return code;
 }
 
 static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
@@ -907,11 +962,8 @@ static hf_status file_replace(const hf_backend *self, const char *from, const ch
     wide_paths *wide;
     hf_status status = take_wide(from, to, &wide, report);
     if (status != HF_OK) return status;
-    if (!move(wide->path, wide->other, MOVEFILE_REPLACE_EXISTING, report)) {
-        DWORD code = GetLastError();
-        if (!is_in_use(code) || !replace_in_use(wide, report))
-            status = refuse_file(report, "MoveFileEx", code);
-    }
+    DWORD code = replace(wide, report);
+    if (code != 0) status = refuse_file(report, "MoveFileEx", code);
     give_wide(wide);
     return status;
 }
