@@ -10,6 +10,11 @@
 #include "random.h"
 #include "scene.h"
 
+/* Where the build is not the thorough one, see CMakeLists.txt. */
+#ifndef FLIP_STEP
+#define FLIP_STEP 61
+#endif
+
 static const char path[] = "test_image_damage.tmp";
 
 static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
@@ -135,12 +140,19 @@ static void refuse_flipped(intptr_t file, const struct content *image, size_t bi
     check_leave(outer);
 }
 
+/* Each bit of the records, and of the rest every so many. */
+static size_t next_bit(size_t bit, size_t step) {
+    size_t record = 8 * RECORD_END, second = 8 * SLOT;
+    if (bit < record || (bit >= second && bit < second + record)) return bit + 1;
+    return bit < second && bit + step > second ? second : bit + step;
+}
+
 /* What may write opens each; the others those of the records, and a sample. The file is compared
  * now and then: what once changed there would stay. */
 static void flip_each(const struct content *image, size_t step) {
     intptr_t file = disk_open(path, DISK_BOTH);
     open_strict();
-    for (size_t bit = 0; bit < BITS; bit += bit < 2 * 8 * SLOT ? 1 : step) {
+    for (size_t bit = 0; bit < BITS; bit = next_bit(bit, step)) {
         refuse_flipped(file, image, bit, HF_READ_WRITE);
         if (bit < 2 * 8 * RECORD_END || bit % 997 == 0) {
             refuse_flipped(file, image, bit, HF_READ_ONLY);
@@ -156,9 +168,9 @@ static void flip_each(const struct content *image, size_t step) {
 static void any_bit_of_the_header(void) {
     struct content image = make_image(100000);
     clock_t begin = clock();
-    flip_each(&image, 1);
-    printf("%d bits, %.1f microseconds each\n", BITS,
-           (double)(clock() - begin) * 1e6 / CLOCKS_PER_SEC / BITS);
+    flip_each(&image, FLIP_STEP);
+    printf("one bit of %d, of %d in all, in %.1f seconds\n", FLIP_STEP, BITS,
+           (double)(clock() - begin) / CLOCKS_PER_SEC);
     free(image.bytes);
     disk_remove(path);
 }
