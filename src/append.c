@@ -103,7 +103,9 @@ hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
     if (mark > found.lowest.offset) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
     if (core->options.fault_after_rewind) { /* the views go with the pages between them */
         core->fixed = found.below;
-        return hf_rewind(arena, mark);
+        hf_status status = hf_rewind(arena, mark);
+        core->fixed = find_views(core, SIZE_MAX).below; /* that of one refused is still there */
+        return status;
     }
     hf_status status = release_views(arena, &found);
     if (core->limit > found.lowest.offset) return status;

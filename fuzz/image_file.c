@@ -1,0 +1,247 @@
+/*
+ * image_file.c -- see image_file.h.
+ */
+#include "image_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SLOT = 4096,
+    MAGIC = 0,
+    BYTE_ORDER = 8,
+    VERSION = 12,
+    POINTER_SIZE = 16,
+    SLOT_SIZE = 20,
+    SEQUENCE = 24,
+    BASE = 32,
+    USED = 40,
+    ROOT = 48,
+    TAG = 56,
+    CHECKSUM = 64,
+    RECORD = 72
+};
+
+/* ----------------------------------------------------------------- the file --------------- */
+
+bool image_load(const char *path, struct image_bytes *file) {
+    FILE *stream = fopen(path, "rb");
+    file->exists = stream != NULL;
+    file->size = 0;
+    if (!stream) return true;
+    file->size = fread(file->bytes, 1, sizeof file->bytes, stream);
+    bool whole = !ferror(stream) && fgetc(stream) == EOF;
+    fclose(stream);
+    return whole;
+}
+
+bool image_store(const char *path, const struct image_bytes *file) {
+    if (!file->exists) return remove(path) == 0;
+    FILE *stream = fopen(path, "wb");
+    if (!stream) return false;
+    bool whole = fwrite(file->bytes, 1, file->size, stream) == file->size;
+    return fclose(stream) == 0 && whole;
+}
+
+bool image_is_alike(const struct image_bytes *a, const struct image_bytes *b) {
+    return a->exists == b->exists && a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
+void image_copy(struct image_bytes *to, const struct image_bytes *from) {
+    to->exists = from->exists;
+    to->size = from->size;
+    memcpy(to->bytes, from->bytes, from->size);
+}
+
+/* ----------------------------------------------------------------- judging ---------------- */
+
+static uint32_t word(const unsigned char *at) {
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static uint64_t number(const unsigned char *at) {
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static uint64_t checksum_of(const unsigned char *record) {
+    uint64_t sum = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < CHECKSUM; i++) sum = (sum ^ record[i]) * UINT64_C(1099511628211);
+    return sum;
+}
+
+static bool is_zero(const unsigned char *bytes, size_t size) {
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+bool image_is_blank(const struct image_bytes *file) {
+    return file->size <= HF_IMAGE_BEGIN && is_zero(file->bytes, file->size);
+}
+
+/* A later version says so in the fields that all versions have. */
+static status_set judge_slot(const unsigned char *slot, unsigned parity) {
+    if (memcmp(slot + MAGIC, "holdfast", 8) != 0) return STATUS(CORRUPT);
+    if (word(slot + BYTE_ORDER) != 0x01020304) return STATUS(CORRUPT);
+    if (word(slot + VERSION) > 1) return STATUS(UNSUPPORTED);
+    bool sound = word(slot + VERSION) == 1 && word(slot + POINTER_SIZE) == sizeof(void *) &&
+                 word(slot + SLOT_SIZE) == SLOT && number(slot + SEQUENCE) % 2 == parity &&
+                 number(slot + CHECKSUM) == checksum_of(slot) &&
+                 is_zero(slot + RECORD, SLOT - RECORD);
+    return sound ? 0 : STATUS(CORRUPT);
+}
+
+/* The area as a whole; the newer slot, if it is sound. */
+static status_set judge_area(const unsigned char *area, const unsigned char **newer) {
+    const unsigned char *slots[2] = {area, area + SLOT};
+    bool written[2];
+    status_set refusals = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        written[i] = !is_zero(slots[i], SLOT);
+        if (written[i]) refusals |= judge_slot(slots[i], i);
+    }
+    uint64_t first = number(slots[0] + SEQUENCE), second = number(slots[1] + SEQUENCE);
+    bool apart = first + 1 != second && second + 1 != first;
+    if (!written[0] && !written[1]) refusals |= STATUS(CORRUPT);
+    if (written[0] && written[1] && apart) refusals |= STATUS(CORRUPT);
+    if (!is_zero(area + 2 * SLOT, HF_IMAGE_BEGIN - 2 * SLOT)) refusals |= STATUS(CORRUPT);
+    *newer = !written[0] || (written[1] && second == first + 1) ? slots[1] : slots[0];
+    return refusals;
+}
+
+static bool is_true_of(const struct image_record *record, size_t size) {
+    uint64_t room = size - HF_IMAGE_BEGIN;
+    return record->used <= room && image_padded(record->used) <= room &&
+           record->root <= record->used && record->base != 0 &&
+           record->base % HF_BASE_ALIGNMENT == 0 && record->base <= UINTPTR_MAX &&
+           image_padded(record->used) <= UINTPTR_MAX - record->base;
+}
+
+status_set image_judge(const struct image_bytes *file, uint64_t tag, struct image_record *record) {
+    const unsigned char *newer;
+    if (file->size < HF_IMAGE_BEGIN) return STATUS(CORRUPT);
+    status_set refusals = judge_area(file->bytes, &newer);
+    if (refusals) return refusals;
+    *record =
+        (struct image_record){number(newer + SEQUENCE), number(newer + BASE), number(newer + USED),
+                              number(newer + ROOT), number(newer + TAG)};
+    return is_true_of(record, file->size) && record->tag == tag ? 0 : STATUS(CORRUPT);
+}
+
+/* ---------------------------------------------------------------- damaging ---------------- */
+
+static const struct field {
+    size_t offset, size;
+} fields[] = {{MAGIC, 8},    {BYTE_ORDER, 4}, {VERSION, 4}, {POINTER_SIZE, 4}, {SLOT_SIZE, 4},
+              {SEQUENCE, 8}, {BASE, 8},       {USED, 8},    {ROOT, 8},         {TAG, 8},
+              {CHECKSUM, 8}, {USED, 8},       {ROOT, 8},    {BASE, 8}};
+
+/* A value near the old one, near a limit, or with one bit flipped. */
+static uint64_t other_value(uint64_t old, const image_damage *damage, size_t file_size) {
+    uint64_t value = damage->value;
+    switch (damage->number % 10) {
+    case 0: return old + 1 + value % 16;
+    case 1: return old - 1 - value % 16;
+    case 2: return old ^ UINT64_C(1) << value % 64;
+    case 3: return value;
+    case 4: return UINT64_MAX - value;
+    case 5: return (uint64_t)INT64_MAX + 8 - value % 16;
+    case 6: return file_size - HF_IMAGE_BEGIN + 8 - value % 16;
+    case 7: return value * HF_IMAGE_BEGIN;
+    case 8: return IMAGE_BASES + value * HF_IMAGE_BEGIN;
+    default: return old + value * HF_IMAGE_BEGIN;
+    }
+}
+
+static void damage_field(struct image_bytes *file, const image_damage *damage) {
+    const struct field *field = &fields[damage->field % (sizeof fields / sizeof fields[0])];
+    unsigned char *slot = file->bytes + (size_t)damage->slot * SLOT;
+    uint64_t value = 0, sum;
+    memcpy(&value, slot + field->offset, field->size);
+    value = other_value(value, damage, file->size);
+    memcpy(slot + field->offset, &value, field->size);
+    if (damage->keeps_checksum || field->offset == CHECKSUM) return;
+    sum = checksum_of(slot);
+    memcpy(slot + CHECKSUM, &sum, sizeof sum);
+}
+
+/* In a record, a slot, the rest of the header, or anywhere. */
+static void damage_byte(struct image_bytes *file, const image_damage *damage) {
+    static const size_t ranges[] = {RECORD, RECORD, SLOT, 2 * SLOT, HF_IMAGE_BEGIN};
+    unsigned choice = damage->field % 6;
+    size_t range = choice < 5 ? ranges[choice] : file->size;
+    size_t offset = (choice < 3 ? (size_t)damage->slot * SLOT : 0) + damage->value % range;
+    if (offset < file->size) file->bytes[offset] ^= (unsigned char)(1u << damage->number % 8);
+}
+
+static void set_size(struct image_bytes *file, size_t size) {
+    if (size > 1 << 20) size = 1 << 20;
+    if (size > file->size) memset(file->bytes + file->size, 0, size - file->size);
+    file->size = size;
+}
+
+static void damage_size(struct image_bytes *file, const image_damage *damage) {
+    size_t value = damage->value;
+    switch (damage->number % 8) {
+    case 0: set_size(file, 0); break;
+    case 1: set_size(file, value); break;
+    case 2: set_size(file, value % 32 * HF_IMAGE_BEGIN / 2); break;
+    case 3: set_size(file, file->size + 1 + value % 4096); break;
+    case 4: set_size(file, file->size + value % 8 * HF_IMAGE_BEGIN); break;
+    case 5: set_size(file, file->size > value ? file->size - value : 0); break;
+    case 6: set_size(file, HF_IMAGE_BEGIN + value % 3 - 1); break;
+    default: set_size(file, file->size > 0 ? file->size - 1 : 1); break;
+    }
+}
+
+static void copy_slot(struct image_bytes *file, const image_damage *damage) {
+    const unsigned char *from = file->bytes + (size_t)damage->slot * SLOT;
+    unsigned char *to = file->bytes + (size_t)(1 - damage->slot) * SLOT;
+    uint64_t sequence = number(from + SEQUENCE) + damage->number % 8 - 3, sum;
+    memcpy(to, from, SLOT);
+    memcpy(to + SEQUENCE, &sequence, sizeof sequence);
+    sum = checksum_of(to);
+    if (!damage->keeps_checksum) memcpy(to + CHECKSUM, &sum, sizeof sum);
+}
+
+static void remove_file(struct image_bytes *file) {
+    file->exists = false;
+    file->size = 0;
+}
+
+static void make_foreign(struct image_bytes *file, const image_damage *damage) {
+    file->exists = true;
+    set_size(file, (size_t)damage->value * (damage->number % 8));
+    memset(file->bytes, (int)damage->number, file->size);
+}
+
+void image_do_damage(struct image_bytes *file, const image_damage *damage) {
+    bool has_slots = file->exists && file->size >= HF_IMAGE_BEGIN;
+    switch (damage->kind) {
+    case DAMAGE_FIELD:
+    case DAMAGE_FIELDS_AGAIN:
+        if (has_slots) damage_field(file, damage);
+        break;
+    case DAMAGE_BYTE:
+        if (file->size > 0) damage_byte(file, damage);
+        break;
+    case DAMAGE_SIZE:
+        if (file->exists) damage_size(file, damage);
+        break;
+    case DAMAGE_COPY_SLOT:
+        if (has_slots) copy_slot(file, damage);
+        break;
+    case DAMAGE_CLEAR_SLOT:
+        if (has_slots) memset(file->bytes + (size_t)damage->slot * SLOT, 0, SLOT);
+        break;
+    case DAMAGE_REMOVE: remove_file(file); break;
+    case DAMAGE_FOREIGN: make_foreign(file, damage); break;
+    default:
+        file->exists = true;
+        set_size(file, 0);
+        set_size(file, damage->value % (HF_IMAGE_BEGIN + 1u));
+        break;
+    }
+}
