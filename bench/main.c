@@ -46,5 +46,7 @@ int main(int argc, char **argv) {
     register_fresh();
     register_array();
     register_file();
+    register_open();
+    register_ring();
     return bench_main(argc, argv, default_flag);
 }

@@ -13,11 +13,16 @@ static benchmark::State &timer(bench_state *state) {
     return *reinterpret_cast<benchmark::State *>(state);
 }
 
+static benchmark::TimeUnit unit_of(bench_unit unit) {
+    if (unit == BENCH_MILLISECONDS) return benchmark::kMillisecond;
+    return unit == BENCH_MICROSECONDS ? benchmark::kMicrosecond : benchmark::kNanosecond;
+}
+
 void bench_register(const char *name, bench_function *run, bench_unit unit, const size_t *ranges,
                     size_t count) {
     auto *added = benchmark::RegisterBenchmark(
         name, [run](benchmark::State &state) { run(reinterpret_cast<bench_state *>(&state)); });
-    added->Unit(unit == BENCH_MILLISECONDS ? benchmark::kMillisecond : benchmark::kNanosecond);
+    added->Unit(unit_of(unit));
     for (size_t i = 0; i < count; i++) added->Arg(static_cast<int64_t>(ranges[i]));
 }
 

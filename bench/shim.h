@@ -33,7 +33,7 @@ typedef struct bench_state bench_state;
 
 typedef void bench_function(bench_state *state);
 
-typedef enum bench_unit { BENCH_NANOSECONDS, BENCH_MILLISECONDS } bench_unit;
+typedef enum bench_unit { BENCH_NANOSECONDS, BENCH_MICROSECONDS, BENCH_MILLISECONDS } bench_unit;
 
 /* One benchmark `name/range` for each range; with no ranges one, called `name`. */
 void bench_register(const char *name, bench_function *run, bench_unit unit, const size_t *ranges,

@@ -2,15 +2,16 @@
 #
 # Lines of input: a name alone (the order of the rows), a name and its system calls, or a sample:
 # name, processor time, wall time, page faults, peak in MiB. Rows are grouped by workload and size.
-# Each figure is the median of its samples; spread is half the distance between the quartiles.
+# Each figure is the median of its samples; spread is half the distance between the quartiles. The
+# time is the processor's, of two threads the wall's: there they wait for each other.
 
 NF == 1 { add_row($1) }
 NF == 2 { calls[$1] = $2 }
 NF == 5 {
-    times[$1] = times[$1] " " $2
+    times[$1] = times[$1] " " ($1 ~ /^ring_threads/ ? $3 : $2)
     faults[$1] = faults[$1] " " $4
     peaks[$1] = peaks[$1] " " $5
-    waiting = waiting " " 100 * ($3 / $2 - 1)
+    if ($1 !~ /^(ring_threads|persistent)/) waiting = waiting " " 100 * ($3 / $2 - 1)
 }
 
 END {
@@ -39,7 +40,7 @@ function tell(name, group,    part, time, spread, ratio) {
     spread = (quantile(times[name], 3 / 4) - quantile(times[name], 1 / 4)) / 2
     ratio = holdfast[group] in times ? time / median(times[holdfast[group]]) : 0
     print_row(part[1] (part[3] ? " " part[3] " B" : ""), part[2],
-              three_digits(time) (part[1] ~ /^(warm|fresh)$/ ? " ns" : " ms"),
+              three_digits(time) " " unit(part[1]),
               ratio ? sprintf("%.2f", ratio) : "-",
               sprintf("%.0f %%", 100 * spread / time),
               sprintf("%.0f", median(faults[name])),
@@ -47,17 +48,22 @@ function tell(name, group,    part, time, spread, ratio) {
               name in calls ? calls[name] : "-")
 }
 
+function unit(workload) {
+    if (workload ~ /^(warm|fresh|ring)$/) return "ns"
+    return workload ~ /^(snapshot|frozen|persistent)$/ ? "us" : "ms"
+}
+
 function three_digits(value) {
     return sprintf(value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value)
 }
 
 function print_row(workload, contender, time, ratio, spread, faults_, peak, calls_) {
-    printf "| %-10s | %-20s | %8s | %5s | %6s | %7s | %8s | %5s |\n",
+    printf "| %-20s | %-20s | %8s | %5s | %6s | %7s | %8s | %5s |\n",
            workload, contender, time, ratio, spread, faults_, peak, calls_
 }
 
 function print_rule(    line) {
-    line = sprintf("|%12s|%22s|%9s:|%6s:|%7s:|%8s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
+    line = sprintf("|%22s|%22s|%9s:|%6s:|%7s:|%8s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
     gsub(/ /, "-", line)
     print line
 }

@@ -221,7 +221,7 @@ void image_do_damage(struct image_bytes *file, const image_damage *damage) {
     bool has_slots = file->exists && file->size >= HF_IMAGE_BEGIN;
     switch (damage->kind) {
     case DAMAGE_FIELD:
-    case DAMAGE_FIELDS_AGAIN:
+    case DAMAGE_FIELD_AGAIN:
         if (has_slots) damage_field(file, damage);
         break;
     case DAMAGE_BYTE:

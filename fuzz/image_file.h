@@ -66,8 +66,8 @@ status_set image_judge(const struct image_bytes *, uint64_t tag, struct image_re
 /* ---------------------------------------------------------------- damaging ---------------- */
 
 typedef enum image_damage_kind {
-    DAMAGE_FIELD, /* of a record, and perhaps the checksum made right again */
-    DAMAGE_FIELDS_AGAIN,
+    DAMAGE_FIELD,       /* of a record, and perhaps the checksum made right again */
+    DAMAGE_FIELD_AGAIN, /* for it is worth more tries */
     DAMAGE_BYTE,
     DAMAGE_SIZE,
     DAMAGE_COPY_SLOT, /* as the next record, or one further off */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLAIN = 255, PATH_BYTES = 1024, FAILING_CALLS = 24 };
+enum { PLAIN = 255, PATH_BYTES = 1024, FAILING_CALLS = 16 };
 
 struct seed {
     uint8_t bytes[MOST_OPERATIONS * OPERATION_BYTES];
@@ -241,10 +241,10 @@ int main(int count, char **arguments) {
     for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++)
         for (unsigned twist = 0; twist <= IMAGE_TWISTS; twist++)
             write_opening(folder, access, twist);
-    for (unsigned kind = 0; kind < DAMAGES; kind++) {
-        unsigned forms = kind < DAMAGE_BYTE ? 140 : 16;
+    for (image_damage_kind kind = DAMAGE_FIELD; kind < DAMAGES; kind++) {
+        unsigned forms = kind == DAMAGE_FIELD ? 80 : kind == DAMAGE_FIELD_AGAIN ? 0 : 16;
         for (unsigned form = 0; form < forms; form++) write_damage(folder, kind, form);
-        for (unsigned form = 0; form < 16; form++) write_ambush(folder, kind, form);
+        for (unsigned form = 0; form < forms && form < 16; form++) write_ambush(folder, kind, form);
     }
     for (unsigned mark = 0; mark < 12; mark++) {
         write_appending(folder, 0, mark);

@@ -7,24 +7,17 @@
  *
  * Every ring lies in a file, if need be one of memory: so a ring between processes is no other.
  *
- * A position runs from 0 to twice the capacity, and then from 0 again: so it tells an empty ring,
- * where both are equal, from a full one, where they are a capacity apart; and which of the bytes
- * it stands at needs no division. Each position is written by its own side alone, and lies in a
- * cache line that only it writes. Both lie where other processes can write: they are looked at
- * each time before they are believed.
+ * The positions lie where other processes can write: they are looked at each time before they are
+ * believed. The way through the ring is inline in the header.
  */
 #include <holdfast/ring.h>
 #include <holdfast/space.h>
 
-#include "atomic.h"
 #include "fail.h"
 #include "file.h"
 #include "pages.h"
 
 #include <string.h>
-
-/* Two cache lines, for processors that fetch them in pairs. */
-#define APART 128
 
 typedef struct description {
     char magic[8];
@@ -32,24 +25,11 @@ typedef struct description {
     uint64_t capacity;
 } description;
 
-typedef struct positions {
-    union {
-        description what;
-        char lines[APART];
-    } ring;
-    union {
-        size_t at;
-        char lines[APART];
-    } producer, consumer;
-} positions;
-
-struct hf_ring {
+typedef struct ring_core {
+    hf_ring shown; /* first: for the header */
     const hf_backend *backend;
     hf_space *space; /* NULL: views at addresses that were free */
-    positions *shared;
-    char *base;
-    size_t capacity;
-};
+} ring_core;
 
 #define POSITIONS HF_BASE_ALIGNMENT
 
@@ -66,21 +46,16 @@ typedef struct part {
 
 #define PARTS 3
 
-static part part_of(const hf_ring *ring, size_t number) {
-    size_t bytes = ring->capacity;
+static part part_of(const ring_core *ring, size_t number) {
+    size_t bytes = ring->shown.capacity;
     const part parts[PARTS] = {
         {0, POSITIONS, 0}, {POSITIONS, bytes, POSITIONS}, {POSITIONS + bytes, bytes, POSITIONS}};
     return parts[number];
 }
 
-static size_t extent_of(const hf_ring *ring) { return POSITIONS + 2 * ring->capacity; }
+static size_t extent_of(const ring_core *ring) { return POSITIONS + 2 * ring->shown.capacity; }
 
-static void set_base(hf_ring *ring, void *base) {
-    ring->shared = base;
-    ring->base = (char *)base + POSITIONS;
-}
-
-static hf_status map_parts(hf_ring *ring, hf_file *file) {
+static hf_status map_parts(ring_core *ring, hf_file *file) {
     hf_status status = HF_OK;
     for (size_t i = 0; status == HF_OK && i < PARTS; i++) {
         part view = part_of(ring, i);
@@ -90,26 +65,26 @@ static hf_status map_parts(hf_ring *ring, hf_file *file) {
     return status;
 }
 
-static hf_status mirror_in_space(hf_ring *ring, hf_file *file) {
+static hf_status mirror_in_space(ring_core *ring, hf_file *file) {
     hf_space_options options = {.backend = ring->backend};
     hf_status status = hf_space_open(&ring->space, extent_of(ring), &options);
     if (status != HF_OK) return status;
     status = map_parts(ring, file);
     if (status == HF_OK)
-        set_base(ring, hf_space_base(ring->space));
+        ring->shown.shared = (void *)hf_space_base(ring->space);
     else
         hf_space_close(ring->space);
     return status;
 }
 
-static void release_parts(const hf_ring *ring, char *base, size_t count) {
+static void release_parts(const ring_core *ring, char *base, size_t count) {
     while (count-- > 0) {
         part view = part_of(ring, count);
         ring->backend->release(ring->backend, base + view.offset, view.size, HF_VIEW);
     }
 }
 
-static hf_status map_free_parts(hf_ring *ring, hf_file *file, char *base, hf_report *report) {
+static hf_status map_free_parts(ring_core *ring, hf_file *file, char *base, hf_report *report) {
     const hf_backend *backend = ring->backend;
     for (size_t i = 0; i < PARTS; i++) {
         part view = part_of(ring, i);
@@ -120,13 +95,13 @@ static hf_status map_free_parts(hf_ring *ring, hf_file *file, char *base, hf_rep
         release_parts(ring, base, i);
         return status;
     }
-    set_base(ring, base);
+    ring->shown.shared = (void *)base;
     return HF_OK;
 }
 
 /* Addresses that were free a moment ago: between the release and the views any other thread of the
  * process may take them. */
-static hf_status mirror_at_free_addresses(hf_ring *ring, hf_file *file) {
+static hf_status mirror_at_free_addresses(ring_core *ring, hf_file *file) {
     const hf_backend *backend = ring->backend;
     size_t size = extent_of(ring);
     hf_report report = {0};
@@ -141,98 +116,68 @@ static hf_status mirror_at_free_addresses(hf_ring *ring, hf_file *file) {
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, size);
 }
 
-static hf_status mirror(hf_ring *ring, hf_file *file) {
+static hf_status mirror(ring_core *ring, hf_file *file) {
     return ring->backend->map_free ? mirror_at_free_addresses(ring, file)
                                    : mirror_in_space(ring, file);
 }
 
-static void unmap(hf_ring *ring) {
+static void unmap(ring_core *ring) {
     if (ring->space)
         hf_space_close(ring->space);
     else
-        release_parts(ring, (char *)ring->shared, PARTS);
+        release_parts(ring, (char *)ring->shown.shared, PARTS);
 }
 
 /* ------------------------------------------------------------------- the positions ------- */
 
-/* What lies between two positions; more than the capacity: they make no sense. */
-static size_t distance(const hf_ring *ring, size_t from, size_t to) {
-    size_t end = 2 * ring->capacity;
-    if (from >= end || to >= end) return SIZE_MAX;
-    return from <= to ? to - from : to + (end - from);
+bool hf_ring_look_for_room(hf_ring *ring, size_t size) {
+    ring->shared->producer.seen = hf_load_acquire(&ring->shared->consumer.position);
+    return hf_ring_has_room(ring, size);
 }
 
-static size_t load(const size_t *position) { return hf_load_acquire(position); }
-
-static size_t count_ready(const hf_ring *ring) {
-    const positions *shared = ring->shared;
-    size_t ready = distance(ring, load(&shared->consumer.at), load(&shared->producer.at));
-    return ready <= ring->capacity ? ready : 0;
+bool hf_ring_look_for_bytes(hf_ring *ring, size_t size) {
+    ring->shared->consumer.seen = hf_load_acquire(&ring->shared->producer.position);
+    return hf_ring_has_bytes(ring, size);
 }
 
-static size_t count_room(const hf_ring *ring) {
-    const positions *shared = ring->shared;
-    size_t ready = distance(ring, load(&shared->consumer.at), load(&shared->producer.at));
-    return ready <= ring->capacity ? ring->capacity - ready : 0;
-}
-
-static size_t offset_of(const hf_ring *ring, size_t position) {
-    if (position < ring->capacity) return position;
-    return position - ring->capacity < ring->capacity ? position - ring->capacity : 0;
-}
-
-static void advance(const hf_ring *ring, size_t *position, size_t size) {
-    size_t end = 2 * ring->capacity, at = load(position) + size;
-    hf_store_release(position, at < end ? at : at - end);
-}
-
-void *hf_ring_write_begin(hf_ring *ring, size_t *room) {
-    *room = count_room(ring);
-    return ring->base + offset_of(ring, load(&ring->shared->producer.at));
-}
-
-void hf_ring_write_end(hf_ring *ring, size_t written) {
-    if (written <= count_room(ring))
-        advance(ring, &ring->shared->producer.at, written);
+void hf_ring_write_end_slow(hf_ring *ring, size_t written) {
+    if (hf_ring_look_for_room(ring, written))
+        hf_ring_write_end(ring, written);
     else
-        hf_fail(HF_INVALID, "hf_ring_write_end", load(&ring->shared->producer.at), written);
+        hf_fail(HF_INVALID, "hf_ring_write_end", ring->shared->producer.position, written);
 }
 
-void *hf_ring_read_begin(hf_ring *ring, size_t *ready) {
-    *ready = count_ready(ring);
-    return ring->base + offset_of(ring, load(&ring->shared->consumer.at));
-}
-
-void hf_ring_read_end(hf_ring *ring, size_t consumed) {
-    if (consumed <= count_ready(ring))
-        advance(ring, &ring->shared->consumer.at, consumed);
+void hf_ring_read_end_slow(hf_ring *ring, size_t consumed) {
+    if (hf_ring_look_for_bytes(ring, consumed))
+        hf_ring_read_end(ring, consumed);
     else
-        hf_fail(HF_INVALID, "hf_ring_read_end", load(&ring->shared->consumer.at), consumed);
+        hf_fail(HF_INVALID, "hf_ring_read_end", ring->shared->consumer.position, consumed);
 }
 
 size_t hf_ring_capacity(const hf_ring *ring) { return ring ? ring->capacity : 0; }
 
 /* --------------------------------------------------------------- opening and closing ----- */
 
-static description describe(const hf_ring *ring) {
+static description describe(const ring_core *ring) {
     description what = {
-        .byte_order = 0x01020304, .pointer_size = sizeof(void *), .capacity = ring->capacity};
+        .byte_order = 0x01020304, .pointer_size = sizeof(void *), .capacity = ring->shown.capacity};
     memcpy(what.magic, "hf ring", sizeof what.magic);
     return what;
 }
 
 /* Two processes that find the file new write the same. */
-static hf_status recognize(hf_ring *ring) {
+static hf_status recognize(ring_core *ring) {
     static const description blank;
-    description expected = describe(ring), *found = &ring->shared->ring.what;
+    hf_ring_shared *shared = ring->shown.shared;
+    description expected = describe(ring), *found = (description *)(void *)shared->description;
     if (memcmp(found, &blank, sizeof blank) == 0) memcpy(found, &expected, sizeof expected);
     size_t ready =
-        distance(ring, load(&ring->shared->consumer.at), load(&ring->shared->producer.at));
-    bool is_ring = memcmp(found, &expected, sizeof expected) == 0 && ready <= ring->capacity;
-    return is_ring ? HF_OK : hf_fail(HF_CORRUPT, "hf_ring_open_file", 0, ring->capacity);
+        hf_load_acquire(&shared->producer.position) - hf_load_acquire(&shared->consumer.position);
+    bool is_ring = memcmp(found, &expected, sizeof expected) == 0 && ready <= ring->shown.capacity;
+    return is_ring ? HF_OK : hf_fail(HF_CORRUPT, "hf_ring_open_file", 0, ring->shown.capacity);
 }
 
-static hf_status map_ring(hf_ring *ring, hf_file *file) {
+static hf_status map_ring(ring_core *ring, hf_file *file) {
     hf_status status = mirror(ring, file);
     if (status != HF_OK) return status;
     status = recognize(ring);
@@ -241,11 +186,11 @@ static hf_status map_ring(hf_ring *ring, hf_file *file) {
 }
 
 static size_t record_bytes(const hf_backend *backend) {
-    return hf_pages_for(backend, sizeof(hf_ring));
+    return hf_pages_for(backend, sizeof(ring_core));
 }
 
 /* NULL: refused, and the last error says why. */
-static hf_ring *take_ring(const hf_backend *backend) {
+static ring_core *take_ring(const hf_backend *backend) {
     hf_report report = {0};
     void *memory;
     size_t bytes = record_bytes(backend);
@@ -257,32 +202,40 @@ static hf_ring *take_ring(const hf_backend *backend) {
 
 static hf_status open_on(hf_ring **result, hf_file *file, size_t capacity) {
     const hf_backend *backend = hf_file_backend(file);
-    hf_ring *ring = take_ring(backend);
+    ring_core *ring = take_ring(backend);
     if (ring == NULL) return hf_last_error().status;
-    *ring = (hf_ring){.backend = backend, .capacity = capacity};
+    *ring = (ring_core){.shown = {.capacity = capacity}, .backend = backend};
     hf_status status = map_ring(ring, file);
     if (status == HF_OK)
-        *result = ring;
+        *result = &ring->shown;
     else
         backend->give_pages(backend, ring, record_bytes(backend));
     return status;
 }
 
-/* Twice a capacity, and the positions, can be addressed. */
-#define MOST (SIZE_MAX / 2 - 2 * HF_BASE_ALIGNMENT)
+/* Twice of it, and the positions, can be addressed. */
+#define MOST (SIZE_MAX / 4 + 1)
+
+/* The largest power of two that is not larger. */
+static size_t round_to_power(size_t size) {
+    size_t power = MOST;
+    while (power > size) power /= 2;
+    return power;
+}
 
 hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
     uint64_t size = file ? hf_file_size(file) : 0;
     if (ring == NULL || size < POSITIONS + HF_BASE_ALIGNMENT || size - POSITIONS > MOST ||
         !hf_file_permits(file, HF_READ_WRITE))
         return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
-    return open_on(ring, file, hf_round_down((size_t)(size - POSITIONS), HF_BASE_ALIGNMENT));
+    return open_on(ring, file, round_to_power((size_t)(size - POSITIONS)));
 }
 
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend) {
     if (ring == NULL || least_capacity == 0 || least_capacity > MOST)
         return hf_fail(HF_INVALID, "hf_ring_open", 0, least_capacity);
-    size_t capacity = hf_round_up(least_capacity, HF_BASE_ALIGNMENT);
+    size_t capacity = round_to_power(2 * least_capacity - 1);
+    if (capacity < HF_BASE_ALIGNMENT) capacity = HF_BASE_ALIGNMENT;
     hf_file *file;
     hf_status status = hf_file_create_shared(&file, POSITIONS + capacity, backend);
     if (status != HF_OK) return status;
@@ -293,6 +246,7 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
 
 void hf_ring_close(hf_ring *ring) {
     if (ring == NULL) return;
-    unmap(ring);
-    ring->backend->give_pages(ring->backend, ring, record_bytes(ring->backend));
+    ring_core *core = (ring_core *)(void *)ring;
+    unmap(core);
+    core->backend->give_pages(core->backend, core, record_bytes(core->backend));
 }

@@ -6,6 +6,7 @@
  * and between the release of the addresses and the views another thread takes them.
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "check.h"
 #include "holdfast.h"
@@ -191,9 +192,10 @@ static void is_one_piece_everywhere(hf_ring *ring) {
 }
 
 static void is_a_ring(hf_ring *ring, size_t least_capacity) {
-    CHECK(hf_ring_capacity(ring) >= least_capacity);
-    CHECK_EQUAL(0, hf_ring_capacity(ring) % HF_BASE_ALIGNMENT);
-    CHECK(hf_ring_capacity(ring) < least_capacity + HF_BASE_ALIGNMENT);
+    size_t capacity = hf_ring_capacity(ring);
+    CHECK(capacity >= least_capacity && capacity >= 64 * KIB);
+    CHECK_EQUAL(0, capacity & (capacity - 1));
+    CHECK(capacity == 64 * KIB || capacity / 2 < least_capacity);
     is_mirrored(ring);
     is_one_piece_everywhere(ring);
 }
@@ -220,6 +222,27 @@ static void random_pieces_come_out_as_they_went_in(void) {
             write_stream(ring, &written, random_below(&random, room_in(ring) + 1));
         else
             read_stream(ring, &consumed, random_below(&random, ready_in(ring) + 1));
+    }
+    hf_ring_close(ring);
+}
+
+/* A message is whole or not there; and another look is taken when what was seen is used up. */
+static void a_message_has_room_or_waits(void) {
+    hf_ring *ring;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    size_t capacity = hf_ring_capacity(ring);
+    char *base = hf_ring_write_least(ring, capacity);
+    CHECK(base != NULL && hf_ring_write_least(ring, capacity + 1) == NULL);
+    CHECK(hf_ring_write_least(ring, SIZE_MAX) == NULL && hf_ring_read_least(ring, 1) == NULL);
+    CHECK(hf_ring_read_least(ring, 0) == base);
+    for (size_t at = 0; at < 3 * capacity; at += 1000) {
+        hf_ring_write_end(ring, 1000);
+        CHECK(hf_ring_write_least(ring, capacity - 999) == NULL);
+        CHECK(hf_ring_write_least(ring, capacity - 1000) == base + (at + 1000) % capacity);
+        CHECK(hf_ring_read_least(ring, 1001) == NULL);
+        CHECK(hf_ring_read_least(ring, 1000) == base + at % capacity);
+        hf_ring_read_end(ring, 1000);
+        CHECK(hf_ring_write_least(ring, capacity) == base + (at + 1000) % capacity);
     }
     hf_ring_close(ring);
 }
@@ -299,6 +322,34 @@ static void one_thread_writes_another_reads(void) {
         read_stream(ring, &total, wanted < ready ? wanted : ready);
     }
     CHECK(pthread_join(producer, NULL) == 0);
+    CHECK_EQUAL(0, ready_in(ring));
+    hf_ring_close(ring);
+}
+
+enum { MESSAGE = 1000, MESSAGES = 5000 };
+
+static void *send_all(void *ring) {
+    for (size_t i = 0; i < MESSAGES; i++) {
+        char *into;
+        while ((into = hf_ring_write_least(ring, MESSAGE)) == NULL) sched_yield();
+        memset(into, byte_at(i), MESSAGE);
+        hf_ring_write_end(ring, MESSAGE);
+    }
+    return NULL;
+}
+
+static void messages_go_from_thread_to_thread(void) {
+    hf_ring *ring;
+    pthread_t sender;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    CHECK(pthread_create(&sender, NULL, send_all, ring) == 0);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        const char *from;
+        while ((from = hf_ring_read_least(ring, MESSAGE)) == NULL) sched_yield();
+        for (size_t k = 0; k < MESSAGE; k++) CHECK(from[k] == byte_at(i));
+        hf_ring_read_end(ring, MESSAGE);
+    }
+    CHECK(pthread_join(sender, NULL) == 0);
     CHECK_EQUAL(0, ready_in(ring));
     hf_ring_close(ring);
 }
@@ -452,6 +503,7 @@ static void a_refusal_leaves_nothing_at_free_addresses(void) {
 }
 
 CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
+           TEST(a_message_has_room_or_waits), TEST(messages_go_from_thread_to_thread),
            TEST(bad_arguments_are_refused), TEST(more_than_there_is_changes_nothing),
            TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
            TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),

@@ -82,11 +82,13 @@ static void has_capacity(uint64_t file_size, size_t capacity) {
     hf_ring_close(ring);
 }
 
+/* A power of two. */
 static void the_capacity_is_what_the_file_has_beyond_the_positions(void) {
     has_capacity(128 * KIB, 64 * KIB);
     has_capacity(192 * KIB - 1, 64 * KIB);
     has_capacity(192 * KIB, 128 * KIB);
-    has_capacity(1000 * KIB, 896 * KIB);
+    has_capacity(256 * KIB, 128 * KIB);
+    has_capacity(1000 * KIB, 512 * KIB);
 }
 
 /* Two rings on one file are one. */

@@ -31,7 +31,7 @@
  * Units: bytes. Threads: one producer and one consumer at a time, which may be two threads, or two
  * processes with a ring each on one file; the write functions are the producer's, the read
  * functions the consumer's. What was written before hf_ring_write_end can be read after the
- * hf_ring_read_begin that tells it; likewise what was consumed is free. hf_ring_capacity is
+ * hf_ring_read_begin, or _least, that tells it; likewise what was consumed is free. hf_ring_capacity is
  * anybody's. hf_ring_close must be the last use.
  *
  * Between processes the other side is not trusted with more than its bytes: positions that make no
@@ -45,8 +45,10 @@
 #ifndef HOLDFAST_RING_H
 #define HOLDFAST_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "atomic.h"
 #include "backend.h"
 #include "file.h"
 #include "status.h"
@@ -55,22 +57,43 @@
 extern "C" {
 #endif
 
-typedef struct hf_ring hf_ring;
+/* What follows is for the inline functions below alone, down to hf_ring_open. */
+
+/* Of one side, and written by it alone. */
+typedef struct hf_ring_side {
+    size_t position;                      /* bytes that it ended, ever */
+    size_t seen;                          /* the other's position, as it was at the last look */
+    char apart[128 - 2 * sizeof(size_t)]; /* cache lines that the other does not write */
+} hf_ring_side;
 
 /*
- * Opens an empty ring of at least so many bytes, rounded up to a multiple of HF_BASE_ALIGNMENT; it
- * takes twice as many addresses, and 64 KiB for the positions. backend NULL: the native one, which outlives the ring. On failure
- * *ring is untouched. INVALID: a capacity of 0, or one whose double cannot be addressed;
- * NO_ADDRESS, also where other threads took the addresses 100 times in a row; NO_MEMORY, NO_SPACE,
- * MAP_LIMIT, IO: what the system said.
+ * What both sides see, and other processes. Positions only rise. Their difference is what is ready,
+ * also after they wrapped, for a capacity is a power of two. At 64 KiB begin the bytes.
+ */
+typedef struct hf_ring_shared {
+    char description[128];
+    hf_ring_side producer, consumer;
+} hf_ring_shared;
+
+typedef struct hf_ring {
+    hf_ring_shared *shared;
+    size_t capacity;
+} hf_ring;
+
+/*
+ * Opens an empty ring of at least so many bytes, rounded up to a power of two, of 64 KiB at the
+ * least; it takes twice as many addresses, and 64 KiB for the positions. backend NULL: the native
+ * one, which outlives the ring. On failure *ring is untouched. INVALID: a capacity of 0, or one whose
+ * double cannot be addressed; NO_ADDRESS, also where other threads took the addresses 100 times in a
+ * row; NO_MEMORY, NO_SPACE, MAP_LIMIT, IO: what the system said.
  */
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
 
 /*
  * Opens the ring that a read-write file holds: made with hf_file_create or hf_file_create_shared, of
- * 64 KiB and the capacity, which is what the file has beyond 64 KiB, rounded down to a multiple of
- * HF_BASE_ALIGNMENT. A file of zeros is an empty ring. The file may be closed; its bytes are the
- * ring's while any process has it.
+ * 64 KiB and the capacity, which is the largest power of two that the file has beyond 64 KiB. A file
+ * of zeros is an empty ring. The file may be closed; its bytes are the ring's while any process has
+ * it.
  *
  *      file     | positions |         capacity         |
  *               0           64 KiB
@@ -85,21 +108,84 @@ void hf_ring_close(hf_ring *ring);
 
 size_t hf_ring_capacity(const hf_ring *ring);
 
+/* Within the ring, whatever the position. */
+static inline char *hf_ring_at(const hf_ring *ring, size_t position) {
+    return (char *)ring->shared + HF_BASE_ALIGNMENT + (position & (ring->capacity - 1));
+}
+
+/* As far as was seen. Positions that make no sense are no room, and nothing to read. */
+static inline bool hf_ring_has_room(const hf_ring *ring, size_t size) {
+    const hf_ring_side *side = &ring->shared->producer;
+    size_t ready = hf_load_acquire(&side->position) - side->seen;
+    return size <= ring->capacity && ready <= ring->capacity - size;
+}
+
+static inline bool hf_ring_has_bytes(const hf_ring *ring, size_t size) {
+    const hf_ring_side *side = &ring->shared->consumer;
+    size_t ready = side->seen - hf_load_acquire(&side->position);
+    return size <= ready && ready <= ring->capacity;
+}
+
+/* The same after another look, and the ends that need one. */
+bool hf_ring_look_for_room(hf_ring *ring, size_t size);
+bool hf_ring_look_for_bytes(hf_ring *ring, size_t size);
+void hf_ring_write_end_slow(hf_ring *ring, size_t written);
+void hf_ring_read_end_slow(hf_ring *ring, size_t consumed);
+
 /* Where the next bytes go, and for how many there is room: *room may be 0. Costs one load of the
  * consumer's position. The bytes are the ring's once hf_ring_write_end has told how many. */
-void *hf_ring_write_begin(hf_ring *ring, size_t *room);
+static inline void *hf_ring_write_begin(hf_ring *ring, size_t *room) {
+    hf_ring_side *side = &ring->shared->producer;
+    size_t at = hf_load_acquire(&side->position);
+    size_t seen = hf_load_acquire(&ring->shared->consumer.position);
+    *room = at - seen <= ring->capacity ? ring->capacity - (at - seen) : 0;
+    side->seen = seen;
+    return hf_ring_at(ring, at);
+}
+
+/* Where the next `least` bytes go; NULL: there is no room for them yet. For messages: costs a load
+ * of the consumer's position only when the room seen before is used up. */
+static inline void *hf_ring_write_least(hf_ring *ring, size_t least) {
+    if (!hf_ring_has_room(ring, least) && !hf_ring_look_for_room(ring, least)) return NULL;
+    return hf_ring_at(ring, hf_load_acquire(&ring->shared->producer.position));
+}
 
 /* Hands `written` bytes to the consumer; 0 is allowed. More than there is room for changes
  * nothing, and the last error is INVALID. */
-void hf_ring_write_end(hf_ring *ring, size_t written);
+static inline void hf_ring_write_end(hf_ring *ring, size_t written) {
+    size_t *position = &ring->shared->producer.position;
+    if (hf_ring_has_room(ring, written))
+        hf_store_release(position, hf_load_acquire(position) + written);
+    else
+        hf_ring_write_end_slow(ring, written);
+}
 
 /* Where the oldest bytes lie that are not consumed, and how many there are: *ready may be 0. They
  * stay until hf_ring_read_end. */
-void *hf_ring_read_begin(hf_ring *ring, size_t *ready);
+static inline void *hf_ring_read_begin(hf_ring *ring, size_t *ready) {
+    hf_ring_side *side = &ring->shared->consumer;
+    size_t at = hf_load_acquire(&side->position);
+    size_t seen = hf_load_acquire(&ring->shared->producer.position);
+    *ready = seen - at <= ring->capacity ? seen - at : 0;
+    side->seen = seen;
+    return hf_ring_at(ring, at);
+}
+
+/* Where the oldest `least` bytes lie; NULL: they are not there yet. As hf_ring_write_least. */
+static inline void *hf_ring_read_least(hf_ring *ring, size_t least) {
+    if (!hf_ring_has_bytes(ring, least) && !hf_ring_look_for_bytes(ring, least)) return NULL;
+    return hf_ring_at(ring, hf_load_acquire(&ring->shared->consumer.position));
+}
 
 /* Hands the oldest `consumed` bytes back to the producer; 0 is allowed. More than are ready changes
  * nothing, and the last error is INVALID. */
-void hf_ring_read_end(hf_ring *ring, size_t consumed);
+static inline void hf_ring_read_end(hf_ring *ring, size_t consumed) {
+    size_t *position = &ring->shared->consumer.position;
+    if (hf_ring_has_bytes(ring, consumed))
+        hf_store_release(position, hf_load_acquire(position) + consumed);
+    else
+        hf_ring_read_end_slow(ring, consumed);
+}
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,152 @@
+/*
+ * bench/open.c -- opening an image of 16 MiB, and one of 4 GiB: in the same time, for nothing is
+ * read but the header.
+ *
+ *     holdfast         hf_arena_open_file of 16 MiB
+ *     holdfast_4_GiB   of 4 GiB
+ *     mapped           open, mmap and nothing else of 16 MiB
+ *     read             open, and read(2) of 16 MiB into memory that is there
+ *
+ * An iteration is one opening, of a file that the system has in its cache, as a snapshot, frozen or
+ * persistent; for mapped and read that is all one. Closing is not timed, and no page is touched. A
+ * persistent one waits for one fsync, which takes what the disk takes, and no processor time.
+ */
+#include "workloads.h"
+
+#include <fcntl.h>
+#include <holdfast.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "folder.h"
+#include "meter.h"
+#include "shim.h"
+
+static const size_t small_size = (size_t)16 << 20;
+static const size_t large_size = (size_t)4 << 30;
+
+typedef struct opened_file {
+    hf_arena arena;
+    int descriptor;
+    char *bytes;
+} opened_file;
+
+typedef struct open_contender {
+    bool (*open)(opened_file *, const char *path, hf_access access);
+    void (*close)(opened_file *);
+} open_contender;
+
+/* --------------------------------------------------------------- the image ---------------- */
+
+/* As the native backend, but with no blocks on the disk: gigabytes of zeros that take no room. */
+static hf_status resize_sparsely(const hf_backend *self, intptr_t file, uint64_t old_size,
+                                 uint64_t new_size, hf_report *report) {
+    (void)self, (void)old_size, (void)report;
+    return ftruncate((int)file, (off_t)new_size) == 0 ? HF_OK : HF_IO;
+}
+
+static bool make_image(const char *path, size_t size) {
+    hf_backend sparse = *hf_backend_native();
+    sparse.file_resize = resize_sparsely;
+    hf_arena arena;
+    hf_arena_options options = {.backend = &sparse};
+    if (hf_arena_open_file(&arena, path, HF_READ_WRITE, &options) != HF_OK) return false;
+    bool is_made = hf_alloc(&arena, size, 1) != NULL && hf_arena_sync(&arena) == HF_OK;
+    hf_arena_close(&arena);
+    return is_made;
+}
+
+/* ------------------------------------------------------------- contenders ----------------- */
+
+static bool open_arena(opened_file *file, const char *path, hf_access access) {
+    return hf_arena_open_file(&file->arena, path, access, NULL) == HF_OK;
+}
+
+static void close_arena(opened_file *file) { hf_arena_close(&file->arena); }
+
+static bool open_mapped(opened_file *file, const char *path, hf_access access) {
+    (void)access;
+    file->descriptor = open(path, O_RDONLY);
+    if (file->descriptor < 0) return false;
+    file->bytes = mmap(NULL, small_size, PROT_READ, MAP_SHARED, file->descriptor, 0);
+    return file->bytes != MAP_FAILED;
+}
+
+static void close_mapped(opened_file *file) {
+    munmap(file->bytes, small_size);
+    close(file->descriptor);
+}
+
+static char memory[(size_t)16 << 20];
+
+static bool open_and_read(opened_file *file, const char *path, hf_access access) {
+    (void)access;
+    file->descriptor = open(path, O_RDONLY);
+    if (file->descriptor < 0) return false;
+    return read(file->descriptor, memory, small_size) == (ssize_t)small_size;
+}
+
+static void close_descriptor(opened_file *file) { close(file->descriptor); }
+
+/* -------------------------------------------------------------- measuring ----------------- */
+
+static const open_contender open_holdfast = {open_arena, close_arena};
+static const open_contender open_by_mmap = {open_mapped, close_mapped};
+static const open_contender open_by_read = {open_and_read, close_descriptor};
+
+static bool open_once(bench_state *state, const open_contender *contender, const char *path,
+                      hf_access access) {
+    opened_file file;
+    bool is_open = contender->open(&file, path, access);
+    bench_pause(state);
+    if (is_open) contender->close(&file);
+    bench_resume(state);
+    return is_open;
+}
+
+static bool open_repeatedly(bench_state *state, const open_contender *contender, const char *path,
+                            hf_access access) {
+    bench_meter meter = {0};
+    size_t rounds = 0;
+    meter_watch_memory(&meter);
+    meter_begin(&meter);
+    for (; bench_next_batch(state, 1); rounds++) {
+        if (!open_once(state, contender, path, access)) return false;
+    }
+    meter_end(&meter);
+    meter_report(&meter, state, rounds);
+    return true;
+}
+
+static void run_open(bench_state *state, const open_contender *contender, size_t size,
+                     hf_access access) {
+    char path[FOLDER_PATH];
+    folder_path(path, "image");
+    if (!make_image(path, size) || !open_repeatedly(state, contender, path, access))
+        bench_skip(state, "the image cannot be had here");
+    unlink(path);
+}
+
+#define OPEN(name, contender, size, access) \
+    static void run_##name(bench_state *state) { run_open(state, contender, size, access); }
+OPEN(snapshot, &open_holdfast, small_size, HF_COPY_ON_WRITE)
+OPEN(snapshot_4_GiB, &open_holdfast, large_size, HF_COPY_ON_WRITE)
+OPEN(frozen, &open_holdfast, small_size, HF_READ_ONLY)
+OPEN(frozen_4_GiB, &open_holdfast, large_size, HF_READ_ONLY)
+OPEN(persistent, &open_holdfast, small_size, HF_READ_WRITE)
+OPEN(persistent_4_GiB, &open_holdfast, large_size, HF_READ_WRITE)
+OPEN(mapped, &open_by_mmap, small_size, HF_READ_ONLY)
+OPEN(read, &open_by_read, small_size, HF_READ_ONLY)
+
+void register_open(void) {
+#define REGISTER(name, run) bench_register(name, run_##run, BENCH_MICROSECONDS, NULL, 0);
+    REGISTER("snapshot/holdfast", snapshot)
+    REGISTER("snapshot/holdfast_4_GiB", snapshot_4_GiB)
+    REGISTER("snapshot/mapped", mapped)
+    REGISTER("snapshot/read", read)
+    REGISTER("frozen/holdfast", frozen)
+    REGISTER("frozen/holdfast_4_GiB", frozen_4_GiB)
+    REGISTER("persistent/holdfast", persistent)
+    REGISTER("persistent/holdfast_4_GiB", persistent_4_GiB)
+}
