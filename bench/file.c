@@ -8,7 +8,7 @@
  *
  *     holdfast           hf_alloc and memcpy in a persistent arena
  *     write              write(2)
- *     mapped_truncate    mmap and memcpy; the file grows by ftruncate, so the disk may still be full
+ *     mapped_truncate    mmap and memcpy; the file grows by ftruncate, and the disk may yet be full
  *     mapped_allocate    by posix_fallocate
  *     mapped_zeros       by zeros that are written, in pieces of 64 KiB
  *

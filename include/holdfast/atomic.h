@@ -1,6 +1,6 @@
 /*
- * holdfast/atomic.h -- what one thread publishes and another sees: a load with acquire, a store with
- * release. For the inline functions of ring.h.
+ * holdfast/atomic.h -- what one thread publishes and another sees: a load with acquire, a store
+ * with release. For the inline functions of ring.h.
  *
  * On plain size_t, not C11's _Atomic: such a word may lie in memory that processes share, and older
  * compilers of Microsoft's have no <stdatomic.h>. There a volatile access is a plain one to the

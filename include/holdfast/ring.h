@@ -31,8 +31,8 @@
  * Units: bytes. Threads: one producer and one consumer at a time, which may be two threads, or two
  * processes with a ring each on one file; the write functions are the producer's, the read
  * functions the consumer's. What was written before hf_ring_write_end can be read after the
- * hf_ring_read_begin, or _least, that tells it; likewise what was consumed is free. hf_ring_capacity is
- * anybody's. hf_ring_close must be the last use.
+ * hf_ring_read_begin, or _least, that tells it; likewise what was consumed is free.
+ * hf_ring_capacity is anybody's. hf_ring_close must be the last use.
  *
  * Between processes the other side is not trusted with more than its bytes: positions that make no
  * sense are no room, and nothing to read. A process that dies leaves what it had ended; the next
@@ -83,17 +83,17 @@ typedef struct hf_ring {
 /*
  * Opens an empty ring of at least so many bytes, rounded up to a power of two, of 64 KiB at the
  * least; it takes twice as many addresses, and 64 KiB for the positions. backend NULL: the native
- * one, which outlives the ring. On failure *ring is untouched. INVALID: a capacity of 0, or one whose
- * double cannot be addressed; NO_ADDRESS, also where other threads took the addresses 100 times in a
- * row; NO_MEMORY, NO_SPACE, MAP_LIMIT, IO: what the system said.
+ * one, which outlives the ring. On failure *ring is untouched. INVALID: a capacity of 0, or one
+ * whose double cannot be addressed; NO_ADDRESS, also where other threads took the addresses 100
+ * times in a row; NO_MEMORY, NO_SPACE, MAP_LIMIT, IO: what the system said.
  */
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
 
 /*
- * Opens the ring that a read-write file holds: made with hf_file_create or hf_file_create_shared, of
- * 64 KiB and the capacity, which is the largest power of two that the file has beyond 64 KiB. A file
- * of zeros is an empty ring. The file may be closed; its bytes are the ring's while any process has
- * it.
+ * Opens the ring that a read-write file holds: made with hf_file_create or hf_file_create_shared,
+ * of 64 KiB and the capacity, which is the largest power of two that the file has beyond 64 KiB. A
+ * file of zeros is an empty ring. The file may be closed; its bytes are the ring's while any
+ * process has it.
  *
  *      file     | positions |         capacity         |
  *               0           64 KiB
