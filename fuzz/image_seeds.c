@@ -117,7 +117,7 @@ static void write_opening(const char *folder, hf_access access, unsigned twist) 
     put_image(&seed);
     for (unsigned size_class = 0; size_class < 13; size_class++) {
         fields.size_class = size_class;
-        fields.choices = size_class % 2 + 14 * (size_class % 3 == 2);
+        fields.choices = size_class % 2 + (size_class % 3 == 2 ? 14u : 0u);
         put(&seed, IMAGE_OPEN_FILE, fields);
         put(&seed, IMAGE_ALLOC, (struct fields){.arena = 1, .size_class = 3, .value = 70});
     }
