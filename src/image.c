@@ -275,8 +275,8 @@ static hf_status resize(hf_arena_core *core, uint64_t size) {
 }
 
 /* Blocks first: a store must never find the disk full. The file is padded at any moment, for at any
- * moment a sync may count all of it. Where no file can be cut that is mapped, what became longer for
- * nothing waits for the next step, or for the end. */
+ * moment a sync may count all of it. Where no file can be cut that is mapped, what became longer
+ * for nothing waits for the next step, or for the end. */
 static hf_status place_view(hf_arena_core *core, size_t size) {
     uint64_t from = HF_IMAGE_AREA + core->limit, before = hf_file_size(core->image);
     uint64_t needed = HF_IMAGE_AREA + pad((uint64_t)core->limit + size);
@@ -332,8 +332,8 @@ static hf_status write_first_record(hf_arena_core *core, const image *opened) {
     return status == HF_OK ? put_record(core, &record) : status;
 }
 
-/* What lies behind the record's bytes is of no sync: zeros must come in its place. The record may be
- * in the cache alone, of a process that died: what it goes by is cut when it is on the disk. */
+/* What lies behind the record's bytes is of no sync: zeros must come in its place. The record may
+ * be in the cache alone, of a process that died: what it goes by is cut when it is on the disk. */
 static hf_status make_whole(hf_arena_core *core, image *opened) {
     uint64_t whole = HF_IMAGE_AREA + (uint64_t)opened->mapped;
     hf_status status = opened->is_new ? HF_OK : sync_file(core);

@@ -1,6 +1,6 @@
 /*
- * How an image is opened: what its options ask for, where it comes to lie, its root, who may have it
- * open at the same time.
+ * How an image is opened: what its options ask for, where it comes to lie, its root, who may have
+ * it open at the same time.
  */
 #include <time.h>
 

@@ -358,9 +358,10 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
 /* ------------------------------------------------------------------ images ---------------- */
 
 /*
- * An image is a file that holds an arena: 64 KiB of header, then the arena's bytes, each as far from
- * the first as in memory. Pointers in it are good where the arena comes to lie at the address at
- * which it was written, which is what hf_arena_open_file does by default; refs are good anywhere.
+ * An image is a file that holds an arena: 64 KiB of header, then the arena's bytes, each as far
+ * from the first as in memory. Pointers in it are good where the arena comes to lie at the address
+ * at which it was written, which is what hf_arena_open_file does by default; refs are good
+ * anywhere.
  *
  *     hf_arena_open_file(&arena, "world.image", HF_READ_WRITE, &options);
  *     struct world *world = hf_arena_root(&arena);

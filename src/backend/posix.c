@@ -547,7 +547,8 @@ static const char zeros[65536];
 
 /* What pwrite does, of zeros. */
 #if LINUX
-/* Large steps make large folios in the file's cache, and a small source stays in the processor's. */
+/* Large steps make large folios in the file's cache, and a small source stays in the
+ * processor's. */
 static ssize_t write_some_zeros(int descriptor, uint64_t offset, uint64_t size) {
     struct iovec parts[8];
     int count = 0;

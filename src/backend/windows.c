@@ -912,8 +912,8 @@ static void delete_any(const wchar_t *path) {
     DeleteFileW(path);
 }
 
-/* A file that is deleted keeps its name while it is open; one that is mapped may not be deleted, but
- * by a later one of these. */
+/* A file that is deleted keeps its name while it is open; one that is mapped may not be deleted,
+ * but by a later one of these. */
 #define MOST_OVER 100
 
 static void discard_aside(wide_paths *wide, hf_report *report) {
