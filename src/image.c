@@ -100,14 +100,18 @@ static hf_status look(image *opened) {
     return status;
 }
 
-static hf_status look_again(const image *opened) {
+/* What somebody else has written there is not ours to cut. */
+static hf_status look_again(image *opened) {
     image now = *opened;
     uint64_t size = hf_file_size(opened->file);
     hf_status status = look(&now);
     if (status == HF_IO || status == HF_NO_MEMORY || status == HF_MAP_LIMIT) return status;
     bool same = status == HF_OK && size == hf_file_size(opened->file) &&
+                now.is_new == opened->is_new &&
                 memcmp(&now.record, &opened->record, sizeof now.record) == 0;
-    return same ? HF_OK : corrupt("image: changed while it was opened");
+    if (same) return HF_OK;
+    opened->is_made = false;
+    return corrupt("image: changed while it was opened");
 }
 
 static hf_status lock_and_look(image *opened) {
@@ -345,7 +349,7 @@ static hf_status make_whole(hf_arena_core *core, image *opened) {
 }
 
 /* What became too short for it may be refused by the view. */
-static hf_status map_looked_at(hf_arena *arena, const image *opened) {
+static hf_status map_looked_at(hf_arena *arena, image *opened) {
     hf_status status = map_image(arena, opened);
     if (status != HF_OK && status != HF_IO) return status;
     hf_error error = hf_last_error();
