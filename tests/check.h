@@ -56,12 +56,16 @@
 #define CHECK_THREAD_LOCAL _Thread_local
 #endif
 
+/* What all tests of a program need, if it is redefined: a function that says whether it is here, and
+ * skips the test where it is not. */
+#define CHECK_NEEDED NULL
+
 /* The table of tests, and main. */
-#define CHECK_MAIN(...)                                                              \
-    CHECK_THREAD_LOCAL struct check_state check_state;                               \
-    int main(int count, char **names) {                                              \
-        static const struct check_test tests[] = {__VA_ARGS__};                      \
-        return check_run(tests, sizeof tests / sizeof *tests, count - 1, names + 1); \
+#define CHECK_MAIN(...)                                                                            \
+    CHECK_THREAD_LOCAL struct check_state check_state;                                             \
+    int main(int count, char **names) {                                                            \
+        static const struct check_test tests[] = {__VA_ARGS__};                                    \
+        return check_run(tests, sizeof tests / sizeof *tests, CHECK_NEEDED, count - 1, names + 1); \
     }
 
 /* The exit status of a program none of whose tests could run here, as CTest's SKIP_RETURN_CODE. */
@@ -173,12 +177,13 @@ static inline void check_report(const char *name, bool failed, struct check_coun
     counts->skipped += skipped;
 }
 
-static inline void check_run_one(const struct check_test *test, struct check_counts *counts) {
+static inline void check_run_one(const struct check_test *test, bool (*needed)(void),
+                                 struct check_counts *counts) {
     jmp_buf end;
     memset(&check_state, 0, sizeof check_state);
     check_state.end_of_test = &end;
     bool failed = setjmp(end) != 0;
-    if (!failed) test->run();
+    if (!failed && (needed == NULL || needed())) test->run();
     check_state.end_of_test = NULL;
     check_report(test->name, failed, counts);
 }
@@ -189,10 +194,11 @@ static inline bool check_is_wanted(const struct check_test *test, int count, cha
     return count == 0 && !test->by_name_only;
 }
 
-static inline int check_run(const struct check_test *tests, size_t count, int named, char **names) {
+static inline int check_run(const struct check_test *tests, size_t count, bool (*needed)(void),
+                            int named, char **names) {
     struct check_counts counts = {0, 0, 0, 0};
     for (size_t i = 0; i < count; i++)
-        if (check_is_wanted(&tests[i], named, names)) check_run_one(&tests[i], &counts);
+        if (check_is_wanted(&tests[i], named, names)) check_run_one(&tests[i], needed, &counts);
     printf("%zu of %zu tests succeeded\n", counts.succeeded - counts.skipped, counts.ran);
     if (counts.skipped) printf("%zu skipped\n", counts.skipped);
     if (counts.in_part) printf("%zu succeeded in part\n", counts.in_part);

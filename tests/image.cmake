@@ -30,7 +30,7 @@ endif()
 
 # ---- Time
 
-holdfast_test(test_image_time test_image_time.c disk.c LABELS image)
+holdfast_test(test_image_time test_image_time.c disk.c process.c LABELS image)
 set_tests_properties(test_image_time PROPERTIES RUN_SERIAL ON)
 
 # ---- What is marked for a checker

@@ -138,4 +138,85 @@ static inline void check_is_closed(const hf_arena *arena) {
     CHECK(arena->pos == NULL && arena->limit == NULL && arena->state == NULL);
 }
 
+/* ---------------------------------------------- systems without views in a space --------- */
+
+static inline void image_is_refused(hf_status status) {
+    CHECK_STATUS(HF_UNSUPPORTED, status);
+    CHECK(hf_last_error().call && strstr(hf_last_error().call, "1803"));
+}
+
+/* Saving takes no view. */
+static inline void image_is_saved(hf_arena *arena, const char *path) {
+    char *block = hf_alloc(arena, 1000, 8);
+    CHECK(block != NULL);
+    fill(block, 1000, 1);
+    CHECK_STATUS(HF_OK, hf_arena_save(arena, path));
+    struct content saved = content_of(path);
+    CHECK_EQUAL(image_size(1000), saved.size);
+    CHECK(holds(saved.bytes + AREA + (block - hf_arena_base(arena)), 1000, 1));
+    free(saved.bytes);
+}
+
+/* As a Windows from before placeholders does: nothing is open afterwards, and the file as it was. */
+static inline void image_refusals(const char *path) {
+    static unsigned char bytes[2 * AREA];
+    hf_arena_options options = {.reserve = IMAGE_RESERVE, .any_base = true};
+    struct content whole = {bytes, sizeof bytes};
+    hf_arena arena;
+    void *data;
+    size_t size;
+    write_slot(bytes, 0, AREA, 1000, 0, 0);
+    write_content(path, bytes, sizeof bytes);
+    for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
+        image_is_refused(hf_arena_open_file(&arena, path, access, &options));
+        check_is_closed(&arena);
+    }
+    arena = fixture_open(options);
+    image_is_refused(hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
+    image_is_refused(hf_arena_append_file(&arena, path, HF_COPY_ON_WRITE, &data, &size));
+    CHECK_EQUAL(0, hf_get_mark(&arena));
+    check_content(path, &whole);
+    image_is_saved(&arena, path);
+    hf_arena_close(&arena);
+    disk_remove(path);
+    image_is_refused(hf_arena_open_file(&arena, path, HF_READ_WRITE, &options)); /* a new one */
+    CHECK_EQUAL(0, disk_size(path));
+    disk_remove(path);
+}
+
+static inline bool image_has_views(void) {
+    size_t size = fixture_granule();
+    hf_space *space;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
+    hf_status status = hf_space_map(space, 0, size, file, 0, HF_READ_WRITE);
+    if (status != HF_OK) image_is_refused(status);
+    hf_space_close(space);
+    hf_file_close(file);
+    return status == HF_OK;
+}
+
+/* What these tests need, or else each has seen that images and files appended are refused. */
+static inline bool image_needs_views(void) {
+    char taken[40], path[40];
+    hf_file *file;
+    if (image_has_views()) return true;
+    check_skip("UNSUPPORTED, for this system has no views in a space: it is a Windows before 1803");
+    for (int number = 0; number < 1000; number++) { /* of programs that run at the same time */
+        snprintf(taken, sizeof taken, "image_refusals%d.taken.tmp", number);
+        snprintf(path, sizeof path, "image_refusals%d.tmp", number);
+        if (hf_file_create(&file, taken, 1, NULL) != HF_OK) continue;
+        image_refusals(path);
+        hf_file_close(file);
+        disk_remove(taken);
+        return false;
+    }
+    check_fail(__FILE__, __LINE__, "no name for a file");
+    return false;
+}
+
+#undef CHECK_NEEDED
+#define CHECK_NEEDED image_needs_views
+
 #endif

@@ -13,6 +13,9 @@
 #include "disk_model.h"
 #include "scene.h"
 
+#undef CHECK_NEEDED
+#define CHECK_NEEDED scene_needs_views
+
 /* Where the build is not the thorough one, see CMakeLists.txt. */
 #ifndef CRASH_OUTCOMES
 #define CRASH_OUTCOMES 50

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "image_fixture.h"
+#include "process.h"
 
 static const char path[] = "test_image_time.tmp";
 
@@ -62,7 +63,7 @@ static void any_size_opens_at_once(void) {
                large, large / small);
         if (!fixture_is_exact()) continue; /* a checker takes its own time */
         CHECK(large < 1.5 * small);
-        CHECK(large < 1000);
+        CHECK(large < 1000 || process_pays_for_addresses()); /* Wine takes its own time */
     }
     disk_remove(path);
 }
