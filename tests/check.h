@@ -56,8 +56,8 @@
 #define CHECK_THREAD_LOCAL _Thread_local
 #endif
 
-/* What all tests of a program need, if it is redefined: a function that says whether it is here, and
- * skips the test where it is not. */
+/* What all tests of a program need, if it is redefined: a function that says whether it is here,
+ * and skips the test where it is not. */
 #define CHECK_NEEDED NULL
 
 /* The table of tests, and main. */

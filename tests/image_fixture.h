@@ -157,7 +157,8 @@ static inline void image_is_saved(hf_arena *arena, const char *path) {
     free(saved.bytes);
 }
 
-/* As a Windows from before placeholders does: nothing is open afterwards, and the file as it was. */
+/* As a Windows from before placeholders does: nothing is open afterwards, and the file as it
+ * was. */
 static inline void image_refusals(const char *path) {
     static unsigned char bytes[2 * AREA];
     hf_arena_options options = {.reserve = IMAGE_RESERVE, .any_base = true};

@@ -4,8 +4,8 @@
  * was at a sync, whole, and not at one before the last that was through.
  *
  * The log is a chain of records, each with a checksum and the way to the one before; the root is
- * the newest. Of each call CRASH_OUTCOMES random outcomes are tried, or all where there are fewer, by
- * pages and by sectors. Some seconds; the tests with a disk that forgets must find that it does.
+ * the newest. Of each call CRASH_OUTCOMES random outcomes are tried, or all where there are fewer,
+ * by pages and by sectors. Some seconds; the tests with a disk that forgets must find that it does.
  */
 #include <holdfast.h>
 
