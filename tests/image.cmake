@@ -28,11 +28,6 @@ if(UNIX)
     holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
 endif()
 
-# ---- Time
-
-holdfast_test(test_image_time test_image_time.c disk.c process.c LABELS image)
-set_tests_properties(test_image_time PROPERTIES RUN_SERIAL ON)
-
 # ---- What is marked for a checker
 
 # It stands in for the sanitizer's runtime, as weak symbols let it where there are such.
