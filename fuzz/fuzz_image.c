@@ -247,13 +247,23 @@ static void opened(struct lane *lane, const hf_arena_options *options) {
     }
 }
 
-/* As it was; one that was to be made is empty, or if the undo was refused too, made. */
+/* What a crash left behind the last sync is cut off before it is mapped. */
+static bool is_cut(const struct lane *lane, const struct image_bytes *expected, uint64_t tag) {
+    struct image_record record;
+    bool may_cut = lane->operation->access == HF_READ_WRITE;
+    if (!may_cut || image_judge(expected, tag, &record) != 0) return false;
+    size_t size = HF_IMAGE_BEGIN + (size_t)image_padded(record.used);
+    return lane->after.exists && lane->after.size == size && size < expected->size &&
+           memcmp(lane->after.bytes, expected->bytes, size) == 0;
+}
+
+/* As it was, or cut; one that was to be made is empty, or if the undo was refused too, made. */
 static void check_untouched(struct lane *lane, uint64_t tag) {
     struct image_record record;
     const struct image_bytes *expected =
         lane->ambush.has_struck ? &lane->ambush.file : &lane->before;
-    if (image_is_alike(expected, &lane->after)) return;
-    if (lane->ambush.has_struck && refused(lane)) return;
+    if (image_is_alike(expected, &lane->after) || is_cut(lane, expected, tag)) return;
+    if (lane->ambush.is_unseen || (lane->ambush.has_struck && refused(lane))) return;
     bool may_change = lane->operation->access == HF_READ_WRITE && image_is_blank(expected);
     if (may_change && lane->after.size == 0) return;
     bool is_undone = failures_met(lane) < 2;
@@ -271,7 +281,7 @@ static bool is_used(const struct lane *lane, image_path path) {
 
 static void plan_ambush(struct lane *lane, const char *path) {
     struct ambush *ambush = &lane->ambush;
-    ambush->has_struck = ambush->is_read_before = false;
+    ambush->has_struck = ambush->is_read_before = ambush->is_unseen = false;
     ambush->is_measured = ambush->is_read = ambush->is_mapped = false;
     ambush->countdown = lane->plan_countdown;
     ambush->damage = lane->plan;

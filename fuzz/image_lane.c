@@ -96,12 +96,20 @@ static hf_status map_ambushed(const hf_backend *self, void *address, size_t size
     return ambush->under->map(ambush->under, address, size, file, file_offset, access, report);
 }
 
+static hf_status resize_ambushed(const hf_backend *self, intptr_t file, uint64_t old_size,
+                                 uint64_t new_size, hf_report *report) {
+    struct ambush *ambush = ambush_of(self);
+    if (ambush->has_struck && !(ambush->is_measured && ambush->is_read)) ambush->is_unseen = true;
+    return ambush->under->file_resize(ambush->under, file, old_size, new_size, report);
+}
+
 /* The native backend's functions make do with any backend for themselves. */
 void ambush_init(struct ambush *ambush) {
     ambush->under = hf_backend_native();
     ambush->backend = *ambush->under;
     ambush->backend.file_measure = measure_ambushed;
     ambush->backend.file_read = read_ambushed;
+    ambush->backend.file_resize = resize_ambushed;
     ambush->backend.map = map_ambushed;
 }
 

@@ -53,7 +53,8 @@ struct ambush {
     char path[512];
     bool has_struck, is_read_before;
     bool is_measured, is_read, is_mapped; /* since it has struck */
-    struct image_bytes file;              /* as it was left */
+    bool is_unseen; /* it has struck between the last look and a change of the file's length */
+    struct image_bytes file; /* as it was left */
 };
 
 struct lane {

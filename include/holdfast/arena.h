@@ -392,7 +392,8 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * hf_last_error().call says which. UNSUPPORTED: written by a later version, not a regular file, or
  * a system without placeholders.
  * BUSY, IO, NO_SPACE, NO_ADDRESS, NO_MEMORY, MAP_LIMIT. On failure the arena is zeroed, and the
- * file is as it was; one that was made is empty.
+ * image is as it was, and so is its file, but for what a crash left in it behind the last sync,
+ * which HF_READ_WRITE cuts off; one that was made is empty.
  *
  * A persistent arena grows by its file, block by block on the disk before memory shows it: a full
  * disk, a quota or a file-size limit is NO_SPACE from the call that grows, which gives back what it
