@@ -492,6 +492,23 @@ static void a_file_that_is_mapped_is_replaced_or_not(void) {
     fail_each_call_of_replacing(true, 7); /* the move, refused; aside; into its place; away */
 }
 
+/* And not mapped: with or without a name of its own aside. */
+static void a_file_that_is_open_is_replaced(void) {
+    intptr_t file;
+    uint64_t size;
+    char byte = 0;
+    prepare_replacing();
+    CHECK_STATUS(HF_OK, file_open(NULL, image, HF_READ_ONLY, &file, &size, &report));
+    report = (hf_report){0};
+    CHECK_STATUS(HF_OK, file_replace(NULL, fresh, image, &report));
+    CHECK(report.system_calls == 2 || report.system_calls == 5); /* room for names, and moves */
+    CHECK_STATUS(HF_OK, file_read(NULL, file, WHOLE - 1, &byte, 1, &report));
+    CHECK(byte == 'a' && content(image) == 'b');
+    CHECK(!is_there(image, ".hf-aside"));
+    file_close(NULL, file);
+    remove_all();
+}
+
 /* Each as whoever has it open knows it, for as long as that one likes. */
 static void generations_stay_as_they_are(void) {
     struct reader readers[3];
@@ -706,9 +723,9 @@ CHECK_MAIN(TEST(calls_on_an_open_file_tell_their_codes),
            TEST(large_transfers_are_several), TEST(positions_reach_above_4_gib),
            TEST(a_view_keeps_its_file_from_being_cut), TEST(locks_are_between_handles),
            TEST(a_file_is_replaced_or_not), TEST(a_file_that_is_mapped_is_replaced_or_not),
-           TEST(generations_stay_as_they_are), TEST(a_deleted_image_does_not_return),
-           TEST(what_is_aside_comes_back), TEST(an_older_one_aside_gives_way),
-           TEST(a_folder_stays_where_it_is), TEST(a_read_only_file_is_replaced),
-           TEST(a_file_that_is_not_shared_stays), TEST(a_name_too_long_for_another_beside_it),
-           TEST(a_long_path_is_replaced), TEST_BY_NAME(dies_while_it_replaces),
-           TEST(a_crash_leaves_one_of_the_two))
+           TEST(a_file_that_is_open_is_replaced), TEST(generations_stay_as_they_are),
+           TEST(a_deleted_image_does_not_return), TEST(what_is_aside_comes_back),
+           TEST(an_older_one_aside_gives_way), TEST(a_folder_stays_where_it_is),
+           TEST(a_read_only_file_is_replaced), TEST(a_file_that_is_not_shared_stays),
+           TEST(a_name_too_long_for_another_beside_it), TEST(a_long_path_is_replaced),
+           TEST_BY_NAME(dies_while_it_replaces), TEST(a_crash_leaves_one_of_the_two))
