@@ -221,7 +221,7 @@ static void check_ambushed(struct lane *lane, uint64_t tag) {
     bool is_new = lane->operation->access == HF_READ_WRITE && image_is_blank(&ambush->file);
     bool is_seen = ambush->is_measured && ambush->is_read;
     if (!makes_new(lane)) is_seen = is_seen || ambush->is_mapped;
-    if (!is_seen || !lane->after.exists || is_new) return;
+    if (!is_seen || ambush->is_unseen || !lane->after.exists || is_new) return;
     if (image_judge(&ambush->file, tag, &now) != 0) fail(lane, "opened what is no image");
     if (!ambush->is_read_before) return;
     bool was_sound = image_judge(&lane->before, tag, &before) == 0;
