@@ -30,7 +30,7 @@ typedef struct image {
     hf_file *file;
     hf_image_header record;
     bool is_new;
-    bool is_made;  /* what was of no size is one of zeros now */
+    bool is_made;  /* what was of no size, or zeros, is more now */
     size_t mapped; /* bytes of the arena that are in the file: used, padded */
 } image;
 
@@ -327,13 +327,15 @@ static hf_status try_view(hf_arena_core *core) {
     return status == HF_OK ? hf_space_clear(core->space, 0, core->granule) : status;
 }
 
-static hf_status write_first_record(hf_arena_core *core, const image *opened) {
+static hf_status write_first_record(hf_arena_core *core, image *opened) {
     hf_image_header record = opened->record;
     record.base = (uintptr_t)core->shown.base;
     record.tag = opened->options.tag;
     hf_status status = try_view(core);
     if (status == HF_OK) status = sync_file(core);
-    return status == HF_OK ? put_record(core, &record) : status;
+    if (status != HF_OK) return status;
+    opened->is_made = true;
+    return put_record(core, &record);
 }
 
 /* What lies behind the record's bytes is of no sync: zeros must come in its place. The record may
