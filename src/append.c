@@ -87,12 +87,8 @@ static hf_status release_views(hf_arena *arena, const views *found) {
     size_t from = found->lowest.offset, top = hf_get_mark(arena);
     hf_arena_go_back(arena, from);
     hf_status status = hf_arena_release_beyond(arena, from);
-    if (core->limit == from) {
-        core->fixed = found->below;
-        return status;
-    }
-    if (core->fixed > core->limit) core->fixed = core->limit;
-    hf_arena_set_pos(arena, top < core->limit ? top : core->limit);
+    core->fixed = find_views(core, SIZE_MAX).below; /* of those that are left */
+    if (core->limit > from) hf_arena_set_pos(arena, top < core->limit ? top : core->limit);
     return status;
 }
 
@@ -104,7 +100,7 @@ hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
     if (core->options.fault_after_rewind) { /* the views go with the pages between them */
         core->fixed = found.below;
         hf_status status = hf_rewind(arena, mark);
-        core->fixed = find_views(core, SIZE_MAX).below; /* that of one refused is still there */
+        core->fixed = find_views(core, SIZE_MAX).below; /* of those that are left */
         return status;
     }
     hf_status status = release_views(arena, &found);
