@@ -8,7 +8,7 @@
  * by longjmp, as the program wants it.
  */
 #include "arena_lane.h"
-#include "host.h"
+#include "system.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,34 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#if UINTPTR_MAX > UINT32_MAX
-#define DEFAULT_RESERVE ((size_t)1 << 36)
-#else
-#define DEFAULT_RESERVE ((size_t)1 << 28)
-#endif
-
 enum { CALLS_BETWEEN_LOOKS = 8 };
-
-/* ------------------------------------------------------------------ the system ------------ */
-
-static hf_status reserve_modestly(const hf_backend *self, void *base, size_t size, void **address,
-                                  hf_report *report) {
-    const hf_backend *native = hf_backend_native();
-    (void)self;
-    if (size <= DEFAULT_RESERVE) return native->reserve(native, base, size, address, report);
-    report->call = "reserve_modestly";
-    return HF_NO_ADDRESS;
-}
-
-/* The native backend; where addresses take memory, one that grants at most an arena's default at
- * once, so that the programs that ask for all there are do not get them. */
-static const hf_backend *system_backend(void) {
-    static hf_backend modest;
-    if (!host_pays_for_addresses()) return hf_backend_native();
-    modest = *hf_backend_native();
-    modest.reserve = reserve_modestly;
-    return &modest;
-}
 
 /* ------------------------------------------------------------------ opening --------------- */
 

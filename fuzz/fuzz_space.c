@@ -13,6 +13,7 @@
  */
 #include "host.h"
 #include "space_model.h"
+#include "system.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -258,27 +259,6 @@ static void check_nothing_left(const struct lane *lane, hf_backend *strict) {
         fail(lane, "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces,
              stats.pages, stats.files, stats.locks);
     }
-}
-
-static hf_status try_view(size_t size) {
-    hf_space *space = NULL;
-    hf_file *file = NULL;
-    hf_status status = hf_space_open(&space, size, NULL);
-    if (status == HF_OK) status = hf_file_create_shared(&file, size, NULL);
-    if (status == HF_OK) status = hf_space_map(space, 0, size, file, 0, HF_READ_WRITE);
-    hf_file_close(file);
-    hf_space_close(space);
-    return status;
-}
-
-/* Whether this system has views at all; strict has those of the system under it. */
-static bool has_views(void) {
-    static hf_status tried = HF_INVALID;
-    const hf_backend *native = hf_backend_native();
-    if (tried != HF_INVALID) return tried != HF_UNSUPPORTED;
-    tried = try_view(native->granule(native));
-    if (tried == HF_UNSUPPORTED) fputs("no views here: each has to be UNSUPPORTED\n", stderr);
-    return tried != HF_UNSUPPORTED;
 }
 
 static void run(struct lane *lane, const uint8_t *data, size_t size) {

@@ -24,6 +24,9 @@ void host_begin(const char *label, const char *text);
 /* Whether reserved addresses take memory, as they do under Wine: a byte for each page. */
 bool host_pays_for_addresses(void);
 
+/* Whether a file that is removed while it is open has no name any more. */
+bool host_frees_names(void);
+
 /* Bytes of addresses that this process has mapped; 0 where that can't be told, or where a
  * sanitizer maps more and more for itself. */
 size_t host_mapped_bytes(void);

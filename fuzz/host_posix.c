@@ -120,6 +120,8 @@ void host_begin(const char *label, const char *text) {
 
 bool host_pays_for_addresses(void) { return false; }
 
+bool host_frees_names(void) { return true; }
+
 size_t host_mapped_bytes(void) {
     unsigned long pages = 0;
     FILE *file = __sanitizer_set_death_callback ? NULL : fopen("/proc/self/statm", "r");

@@ -132,6 +132,9 @@ bool host_pays_for_addresses(void) {
     return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }
 
+/* An NTFS file does since version 1809, others and Wine's when they are closed. */
+bool host_frees_names(void) { return false; }
+
 size_t host_mapped_bytes(void) {
     MEMORY_BASIC_INFORMATION region;
     size_t bytes = 0;
