@@ -247,14 +247,14 @@ static void run_native(const uint8_t *data, size_t size) {
     static struct lane lane;
     memset(&lane, 0, sizeof lane);
     lane.name = "native";
-    lane.backend = system_backend();
+    lane.backend = system_backend(DEFAULT_RESERVE);
     run(&lane, data, size);
 }
 
 static void run_strict(const uint8_t *data, size_t size) {
     static struct lane lane;
     memset(&lane, 0, sizeof lane);
-    open_strict(&lane.under, system_backend());
+    open_strict(&lane.under, system_backend(DEFAULT_RESERVE));
     open_strict(&lane.strict, lane.under);
     lane.name = "strict";
     lane.backend = lane.strict;

@@ -318,7 +318,7 @@ static status_set with_ambush(const struct lane *lane, status_set expected) {
 static hf_arena_options options_of(const struct lane *lane, uintptr_t known) {
     hf_arena_options options = image_options(lane->operation, known);
     options.backend = lane->backend;
-    if (options.reserve == 0 && host_pays_for_addresses()) options.reserve = 1 << 28;
+    if (options.reserve == 0 && host_pays_for_addresses()) options.reserve = MODEST_RESERVE;
     return options;
 }
 

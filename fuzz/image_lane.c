@@ -106,7 +106,7 @@ static hf_status resize_ambushed(const hf_backend *self, intptr_t file, uint64_t
 
 /* The native backend's functions make do with any backend for themselves. */
 void ambush_init(struct ambush *ambush) {
-    ambush->under = system_backend();
+    ambush->under = system_backend(MODEST_RESERVE);
     ambush->backend = *ambush->under;
     ambush->backend.file_measure = measure_ambushed;
     ambush->backend.file_read = read_ambushed;

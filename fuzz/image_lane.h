@@ -14,6 +14,9 @@
 
 enum { IMAGE_BLOCKS = 64, IMAGE_MOST_USED = 1 << 20 };
 
+/* Where addresses take memory, all that an arena gets. */
+enum { MODEST_RESERVE = 1 << 28 };
+
 /* Bytes that the program knows. */
 struct block {
     size_t offset, size;

@@ -27,17 +27,20 @@ bool has_views(void) {
     return tried != HF_UNSUPPORTED;
 }
 
+static size_t granted_at_most;
+
 static hf_status reserve_modestly(const hf_backend *self, void *base, size_t size, void **address,
                                   hf_report *report) {
     const hf_backend *native = hf_backend_native();
     (void)self;
-    if (size <= DEFAULT_RESERVE) return native->reserve(native, base, size, address, report);
+    if (size <= granted_at_most) return native->reserve(native, base, size, address, report);
     report->call = "reserve_modestly";
     return HF_NO_ADDRESS;
 }
 
-const hf_backend *system_backend(void) {
+const hf_backend *system_backend(size_t most) {
     static hf_backend modest;
+    granted_at_most = most;
     if (!host_pays_for_addresses()) return hf_backend_native();
     modest = *hf_backend_native();
     modest.reserve = reserve_modestly;

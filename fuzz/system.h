@@ -18,8 +18,8 @@
  * each of them is UNSUPPORTED. Tried at the first call; strict has those of the system under it. */
 bool has_views(void);
 
-/* The native backend; where addresses take memory, one that grants at most an arena's default at
- * once, so that the programs that ask for all there are do not get them. */
-const hf_backend *system_backend(void);
+/* The native backend; where addresses take memory, one that grants at most so many at once, so that
+ * the programs that ask for all there are do not get them. */
+const hf_backend *system_backend(size_t most);
 
 #endif
