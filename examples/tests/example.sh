@@ -15,7 +15,7 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 cd "$folder"
 
-# Lines end as they do here, whatever the system of the program.
+# example ARGUMENT...: lines end as they do here, whatever the system of the program.
 example() {
     # shellcheck disable=SC2086 # words
     $emulator "$program" "$@" >example.out && status=0 || status=$?
@@ -31,9 +31,19 @@ wrong() {
 # same EXPECTED FOUND: two files have the same in them.
 same() { diff "$1" "$2" >different || { head -n 20 different; wrong "$1 and $2 differ"; }; }
 
-# Under an emulator a signal meets the emulator.
-needs_signals() {
-    [ -z "$emulator" ] || { echo "$name: not killed under an emulator"; exit 77; }
+# seconds COMMAND...: that it took.
+seconds() {
+    from=$(date +%s%N)
+    "$@" >/dev/null 2>&1 || true
+    awk -v from="$from" -v to="$(date +%s%N)" 'BEGIN { printf "%.4f", (to - from) / 1e9 }'
+}
+
+# beginning ARGUMENT...: the seconds that an emulator is busy with itself before the example is
+# there to be killed; the example ends at once with these.
+beginning() {
+    [ -n "$emulator" ] || { echo 0; return 0; }
+    seconds example "$@" >/dev/null # an emulator may have to get up first
+    seconds example "$@"
 }
 
 # needs_views ARGUMENT...: where a Windows is from before it had them, the example with these says so.

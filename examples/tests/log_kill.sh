@@ -4,7 +4,7 @@
 # or one further; and the next writer goes on from there.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
-needs_signals
+needs_views new.image
 kills=${2:-100}
 seed=${3:-$(date +%s)}
 every=16
@@ -17,20 +17,21 @@ awk 'BEGIN { x = sprintf("%4000s", ""); gsub(/ /, "x", x)
              for (i = 1; i <= 16000; i++) print i, substr(x, 1, (i * i * 7919) % 3989) }' >lines
 
 # Most of a life is appending; every other kill is early, where it opens or makes the log.
-awk -v kills="$kills" -v seed="$seed" 'BEGIN { srand(seed)
-    for (i = 0; i < kills; i++) printf "%.4f\n", rand() * (i % 2 ? 0.004 : 0.080) }' >delays
+awk -v kills="$kills" -v seed="$seed" -v begin="$(beginning log.image --print)" 'BEGIN { srand(seed)
+    for (i = 0; i < kills; i++)
+        printf "%.4f\n", begin + rand() * (i % 2 ? 0.004 + begin / 4 : 0.080 + begin) }' >delays
 
 # A log that was killed while it was made: no file, an empty one, or zeros.
 is_unborn() { [ ! -e log.image ] || [ "$(tr -d '\0' <log.image | wc -c)" -eq 0 ]; }
 
 look() {
-    told=$(sed -n 's/^synced //p' synced | tail -n 1)
+    told=$(sed -n 's/^synced //p' synced | tr -d '\r' | tail -n 1)
     told=${told:-$records}
     if [ "$told" -eq 0 ] && is_unborn; then
         unborn=$((unborn + 1))
         return
     fi
-    "$program" log.image --print >printed 2>complaint || fail "$(cat complaint)"
+    example log.image --print >printed 2>complaint || fail "$(cat complaint)"
     found=$(wc -l <printed)
     [ "$found" -ge "$told" ] || fail "of $told records that were synced, $found are there"
     [ "$found" -le $((told + every)) ] || fail "$found records, $told of them synced"
@@ -51,7 +52,8 @@ while read -r delay; do
     fi
     tail -n +$((records + 1)) lines >input
     : >synced # a writer may be killed before it is one, with the last one's still there
-    "$program" log.image <input >synced 2>complaint &
+    # shellcheck disable=SC2086 # words
+    $emulator "$program" log.image <input >synced 2>complaint &
     writer=$!
     sleep "$delay"
     kill -9 "$writer" 2>/dev/null || true
