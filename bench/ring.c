@@ -44,19 +44,11 @@ static void *ring_holdfast_open(void) {
 static void ring_holdfast_close(void *ring) { hf_ring_close(ring); }
 
 BENCH_INLINE bool ring_holdfast_write(void *ring, const char *message, size_t size) {
-    char *into = hf_ring_write_least(ring, size);
-    if (into == NULL) return false;
-    memcpy(into, message, size);
-    hf_ring_write_end(ring, size);
-    return true;
+    return hf_ring_write(ring, message, size);
 }
 
 BENCH_INLINE bool ring_holdfast_read(void *ring, char *message, size_t size) {
-    const char *from = hf_ring_read_least(ring, size);
-    if (from == NULL) return false;
-    memcpy(message, from, size);
-    hf_ring_read_end(ring, size);
-    return true;
+    return hf_ring_read(ring, message, size);
 }
 
 static const ring_contender ring_holdfast = {ring_holdfast_open, ring_holdfast_close,

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY = 1 << 16, POSITIONS = 1 << 16, LONGEST = 4096 };
+enum { CAPACITY = 1 << 16, LONGEST = 4096 };
 
 static void need(hf_status status) {
     if (status == HF_OK) return;
@@ -64,7 +64,7 @@ static void write_lines(const char *path) {
 /* A reader that died left the file, and in it what it had not printed. */
 static hf_file *make_or_open(const char *path) {
     hf_file *file;
-    if (hf_file_create(&file, path, POSITIONS + CAPACITY, NULL) != HF_OK)
+    if (hf_file_create(&file, path, HF_RING_POSITIONS + CAPACITY, NULL) != HF_OK)
         need(hf_file_open(&file, path, HF_READ_WRITE, NULL));
     return file;
 }

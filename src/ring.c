@@ -25,13 +25,16 @@ typedef struct description {
     uint64_t capacity;
 } description;
 
+/* Not at a page's beginning, where loads wait for any store across the end of a page: copies into
+ * the ring are full of those. */
 typedef struct ring_core {
-    hf_ring shown; /* first: for the header */
+    char apart[64];
+    hf_ring shown;
     const hf_backend *backend;
     hf_space *space; /* NULL: views at addresses that were free */
 } ring_core;
 
-#define POSITIONS HF_BASE_ALIGNMENT
+#define POSITIONS HF_RING_POSITIONS
 
 /* Where another thread is always quicker, it will not stop being so. */
 #define TRIES 100
@@ -246,7 +249,7 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
 
 void hf_ring_close(hf_ring *ring) {
     if (ring == NULL) return;
-    ring_core *core = (ring_core *)(void *)ring;
+    ring_core *core = (ring_core *)(void *)((char *)ring - offsetof(ring_core, shown));
     unmap(core);
     core->backend->give_pages(core->backend, core, record_bytes(core->backend));
 }

@@ -247,6 +247,31 @@ static void a_message_has_room_or_waits(void) {
     hf_ring_close(ring);
 }
 
+/* At every position, the end of the ring among them. */
+static void a_message_is_copied_whole_or_not(void) {
+    hf_ring *ring;
+    char in[1000], out[1000];
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    size_t capacity = hf_ring_capacity(ring), count = capacity / sizeof in;
+    CHECK(!hf_ring_read(ring, out, 1) && hf_ring_read(ring, out, 0) && hf_ring_write(ring, in, 0));
+    volatile size_t huge = SIZE_MAX; /* of which a compiler would warn */
+    CHECK(!hf_ring_write(ring, in, capacity + 1) && !hf_ring_write(ring, in, huge));
+    for (size_t round = 0; round < 200; round++) {
+        for (size_t i = 0; i < count; i++) {
+            memset(in, byte_at(round + i), sizeof in);
+            CHECK(hf_ring_write(ring, in, sizeof in));
+        }
+        CHECK(!hf_ring_write(ring, in, sizeof in) && !hf_ring_read(ring, out, capacity));
+        CHECK_EQUAL(count * sizeof in, ready_in(ring));
+        for (size_t i = 0; i < count; i++) {
+            CHECK(hf_ring_read(ring, out, sizeof out));
+            for (size_t k = 0; k < sizeof out; k++) CHECK(out[k] == byte_at(round + i));
+        }
+    }
+    CHECK_EQUAL(0, ready_in(ring));
+    hf_ring_close(ring);
+}
+
 /* ----------------------------------------------------------------------- bad input ---------- */
 
 static void no_ring_of_such_a_capacity(size_t capacity, hf_status expected) {
@@ -503,10 +528,10 @@ static void a_refusal_leaves_nothing_at_free_addresses(void) {
 }
 
 CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
-           TEST(a_message_has_room_or_waits), TEST(messages_go_from_thread_to_thread),
-           TEST(bad_arguments_are_refused), TEST(more_than_there_is_changes_nothing),
-           TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
-           TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
-           TEST(a_refused_reservation_is_not_tried_again),
+           TEST(a_message_has_room_or_waits), TEST(a_message_is_copied_whole_or_not),
+           TEST(messages_go_from_thread_to_thread), TEST(bad_arguments_are_refused),
+           TEST(more_than_there_is_changes_nothing), TEST(one_thread_writes_another_reads),
+           TEST(free_addresses_make_a_ring), TEST(what_another_thread_took_is_tried_elsewhere),
+           TEST(it_gives_up_after_so_many_tries), TEST(a_refused_reservation_is_not_tried_again),
            TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing),
            TEST(a_refusal_leaves_nothing_at_free_addresses))

@@ -23,15 +23,16 @@
  *                   |        ready         |
  *           |  free  |
  *
- * No call copies, waits or allocates. The mirror is the smallest program on a space: a placeholder
- * split into three, and a view of the same file in each part. Where the system has no
+ * Nobody waits or allocates, and nothing is copied but by hf_ring_write and hf_ring_read, which are
+ * for messages that have a place of their own. The mirror is the smallest program on a space: a
+ * placeholder split into three, and a view of the same file in each part. Where the system has no
  * placeholders (Windows before 10 version 1803 and Server 2019) the views go to addresses that
  * were free a moment before, tried again when another thread has taken them.
  *
  * Units: bytes. Threads: one producer and one consumer at a time, which may be two threads, or two
  * processes with a ring each on one file; the write functions are the producer's, the read
  * functions the consumer's. What was written before hf_ring_write_end can be read after the
- * hf_ring_read_begin, or _least, that tells it; likewise what was consumed is free.
+ * hf_ring_read_begin, _least or hf_ring_read that tells it; likewise what was consumed is free.
  * hf_ring_capacity is anybody's. hf_ring_close must be the last use.
  *
  * Between processes the other side is not trusted with more than its bytes: positions that make no
@@ -47,6 +48,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "atomic.h"
 #include "backend.h"
@@ -56,6 +58,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The bytes of a ring's file before those of its capacity. */
+#define HF_RING_POSITIONS HF_BASE_ALIGNMENT
 
 /* What follows is for the inline functions below alone, down to hf_ring_open. */
 
@@ -91,7 +96,7 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
 
 /*
  * Opens the ring that a read-write file holds: made with hf_file_create or hf_file_create_shared,
- * of 64 KiB and the capacity, which is the largest power of two that the file has beyond 64 KiB. A
+ * of HF_RING_POSITIONS and the capacity, the largest power of two that the file has beyond them. A
  * file of zeros is an empty ring. The file may be closed; its bytes are the ring's while any
  * process has it.
  *
@@ -110,7 +115,7 @@ size_t hf_ring_capacity(const hf_ring *ring);
 
 /* Within the ring, whatever the position. */
 static inline char *hf_ring_at(const hf_ring *ring, size_t position) {
-    return (char *)ring->shared + HF_BASE_ALIGNMENT + (position & (ring->capacity - 1));
+    return (char *)ring->shared + HF_RING_POSITIONS + (position & (ring->capacity - 1));
 }
 
 /* As far as was seen. Positions that make no sense are no room, and nothing to read. */
@@ -160,6 +165,16 @@ static inline void hf_ring_write_end(hf_ring *ring, size_t written) {
         hf_ring_write_end_slow(ring, written);
 }
 
+/* Copies a message to where the next bytes go, whole; false: there is no room for it yet, and
+ * nothing is changed. */
+static inline bool hf_ring_write(hf_ring *ring, const void *message, size_t size) {
+    size_t *position = &ring->shared->producer.position, at = hf_load_acquire(position);
+    if (!hf_ring_has_room(ring, size) && !hf_ring_look_for_room(ring, size)) return false;
+    memcpy(hf_ring_at(ring, at), message, size);
+    hf_store_release(position, at + size);
+    return true;
+}
+
 /* Where the oldest bytes lie that are not consumed, and how many there are: *ready may be 0. They
  * stay until hf_ring_read_end. */
 static inline void *hf_ring_read_begin(hf_ring *ring, size_t *ready) {
@@ -185,6 +200,16 @@ static inline void hf_ring_read_end(hf_ring *ring, size_t consumed) {
         hf_store_release(position, hf_load_acquire(position) + consumed);
     else
         hf_ring_read_end_slow(ring, consumed);
+}
+
+/* Copies the oldest `size` bytes out and consumes them; false: they are not there yet, and nothing
+ * is changed. */
+static inline bool hf_ring_read(hf_ring *ring, void *message, size_t size) {
+    size_t *position = &ring->shared->consumer.position, at = hf_load_acquire(position);
+    if (!hf_ring_has_bytes(ring, size) && !hf_ring_look_for_bytes(ring, size)) return false;
+    memcpy(message, hf_ring_at(ring, at), size);
+    hf_store_release(position, at + size);
+    return true;
 }
 
 #ifdef __cplusplus
