@@ -88,13 +88,16 @@ static size_t align_end(const hf_arena_core *core, size_t offset, size_t alignme
  * Through a file's cache. A step that stays in the processor's is stored to while it is there: so
  * steps are small, and only as large as it takes for the views to stay few. They end at multiples
  * of their size: no piece of the file that Linux keeps as one (a folio) then crosses a huge page,
- * and the first store to it maps it whole, where else every page would fault.
+ * and the first store to it maps it whole, where else every page would fault. More than a step is
+ * one of its own: it is stored to at once, and what lay ready beyond it would have gone from the
+ * processor's cache by the next.
  */
 static size_t persistent_step_end(const hf_arena_core *core, size_t needed) {
     size_t step = KIB(512);
     while (step > KIB(64) && step > core->limit / 2) step /= 2;
-    size_t most = core->limit + larger(step, smaller(core->limit / 512, MIB(64)));
-    return align_end(core, larger(needed, most - (step - 1)), step);
+    size_t usual = larger(step, smaller(core->limit / 512, MIB(64)));
+    if (needed - core->limit > usual) return align_end(core, needed, KIB(64));
+    return align_end(core, larger(needed, core->limit + usual - (step - 1)), step);
 }
 
 /* Where the next step ends: small steps first, so that a small arena stays small; then half of

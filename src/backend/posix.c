@@ -543,16 +543,16 @@ static int write_all(int descriptor, uint64_t offset, const char *bytes, size_t 
     return 0;
 }
 
-static const char zeros[65536];
+static const _Alignas(4096) char zeros[65536];
 
 /* What pwrite does, of zeros. */
 #if LINUX
 /* Large steps make large folios in the file's cache, and a small source stays in the
  * processor's. */
 static ssize_t write_some_zeros(int descriptor, uint64_t offset, uint64_t size) {
-    struct iovec parts[8];
+    struct iovec parts[16];
     int count = 0;
-    for (uint64_t left = size; left > 0 && count < 8; count++) {
+    for (uint64_t left = size; left > 0 && count < 16; count++) {
         size_t part = left < sizeof zeros ? (size_t)left : sizeof zeros;
         parts[count] = (struct iovec){(void *)(uintptr_t)zeros, part};
         left -= part;
