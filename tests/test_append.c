@@ -682,6 +682,23 @@ static void a_view_that_does_not_go_stays(void) {
     }
 }
 
+/* What the arena knows of its views is what there is. */
+static void a_view_that_does_not_fault_stays(void) {
+    hf_backend clinging = *hf_backend_native();
+    clinging.unmap = refuse_unmap;
+    struct row row = open_row((hf_arena_options){.backend = &clinging, .fault_after_rewind = true});
+    unmaps_left = 0;
+    CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&row.arena, row.begin[0]));
+    check_views(&row.arena, 3 * pages_for(FILE_SIZE));
+    for (int i = 0; i < 3; i++) CHECK_STATUS(HF_INVALID, hf_rewind(&row.arena, row.ends[i] - 1));
+    unmaps_left = SIZE_MAX;
+    CHECK_STATUS(HF_OK, hf_rewind(&row.arena, row.begin[0]));
+    check_views(&row.arena, 0);
+    append(&row.arena, 1, HF_READ_ONLY, FILE_SIZE);
+    works(&row.arena);
+    close_row(&row);
+}
+
 CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
            TEST(a_file_of_nothing_is_no_view), TEST(whole_pages_are_one_array),
            TEST(the_same_file_again_and_again), TEST(read_only_is_read_only),
@@ -696,4 +713,4 @@ CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
            TEST(the_root_may_be_a_file), TEST(to_a_snapshot), TEST(to_a_snapshot_without_its_view),
            TEST(arguments_are_looked_at), TEST(images_take_no_files), TEST(the_reservation_ends),
            TEST(a_file_of_more_than_all_addresses), TEST(a_system_without_views),
-           TEST(a_view_that_does_not_go_stays))
+           TEST(a_view_that_does_not_go_stays), TEST(a_view_that_does_not_fault_stays))

@@ -160,7 +160,8 @@ typedef struct hf_arena_options {
     hf_huge_pages huge_pages;
     bool populate;             /* fault pages in when they are committed: no faults later */
     bool fault_after_rewind;   /* debugging: whole pages that are rewound fault from then on and are
-                                  never used again; this uses up the reservation */
+                                  never used again; this uses up the reservation. UNSUPPORTED, from
+                                  what goes back, on a Windows that decommits no part of a region */
     hf_on_failure *on_failure; /* NULL: a failed allocation returns NULL */
     void *user;                /* for on_failure */
     const char *name;          /* shown by the system where it can; outlives the arena */
@@ -383,9 +384,10 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * Readers share an image; a file with a writer is BUSY to readers, one with a reader to writers.
  * options as for hf_arena_open, with these additions. base NULL: where the arena lay, else
  * NO_ADDRESS; a base that is named must be that one (INVALID); any_base: there if it is free,
- * anywhere else if not. A new image lies at HF_BASE_FIXED or above where it can, so that it can lie
- * there again. tag: CORRUPT where the image has another. reserve: less than the image takes is
- * RESERVE_FULL; least_reserve is raised to what it takes.
+ * anywhere else if not, and the image goes on saying where it was written. A new image lies at
+ * HF_BASE_FIXED or above where it can, so that it can lie there again. tag: CORRUPT where the image
+ * has another. reserve: less than the image takes is RESERVE_FULL; least_reserve is raised to what
+ * it takes.
  *
  * Everything is checked before anything is mapped. INVALID: a NULL or empty path. CORRUPT: no
  * image, damaged, cut off, of another byte order or pointer size, changed while it was opened;
@@ -414,7 +416,8 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
 hf_status hf_arena_sync(hf_arena *arena);
 
 /*
- * Writes an image of any arena: whole and durable under its path, or not at all. An image that was
+ * Writes an image of any arena, to lie where the arena does: whole and durable under its path, or
+ * not at all. An image that was
  * there stays whole until then, and whoever has it open keeps it. (It is written beside it, with
  * .saving and a number behind the path; where the process dies meanwhile, that stays. On Windows
  * one that is mapped is moved away first, to .hf-aside behind its path, from where it comes back
@@ -442,7 +445,8 @@ void *hf_arena_root(const hf_arena *arena);
  * stays above what is left, and going back again goes on. A mark within a view is INVALID: there
  * was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
  * or empty path; UNSUPPORTED: not a regular file, a persistent or frozen arena, or a system without
- * placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT. on_failure is not called.
+ * placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT: what was committed beyond pos may be gone
+ * then, as after a trim. on_failure is not called.
  */
 hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access, void **data,
                                size_t *size);
