@@ -8,8 +8,8 @@
  *                too low; all of it inline
  *
  * ring: one thread writes four messages and reads them; an iteration is one message. ring_threads:
- * one thread writes and another reads; an iteration is 64 MiB of messages. Who has to wait spins a
- * while, then yields.
+ * one thread writes and another reads; an iteration is 64 MiB of messages. Who has to wait pauses
+ * before the next look, and after many yields.
  */
 #include "workloads.h"
 
@@ -143,17 +143,19 @@ typedef struct transfer {
     size_t size, count;
 } transfer;
 
-enum { SPINS = 1000 };
+enum { PAUSES = 64, LOOKS = 4 };
 
-static void wait_a_little(int *spins) {
-    if (++*spins % SPINS == 0) sched_yield();
-    __builtin_ia32_pause();
+/* Who looks again at once takes the other's position from its cache with each message, and the two
+ * go in step from then on: half of all processes would be such, several times as slow. */
+static void wait_a_little(int *looks) {
+    if (++*looks % LOOKS == 0) sched_yield();
+    for (int i = 0; i < PAUSES; i++) __builtin_ia32_pause();
 }
 
 BENCH_INLINE void *produce(const ring_contender *contender, const transfer *work) {
     for (size_t i = 0; i < work->count; i++) {
-        for (int spins = 0; !contender->write(work->ring, message(i), work->size);)
-            wait_a_little(&spins);
+        for (int looks = 0; !contender->write(work->ring, message(i), work->size);)
+            wait_a_little(&looks);
     }
     return NULL;
 }
@@ -161,8 +163,8 @@ BENCH_INLINE void *produce(const ring_contender *contender, const transfer *work
 BENCH_INLINE bool consume(const ring_contender *contender, const transfer *work) {
     bool is_whole = true;
     for (size_t i = 0; i < work->count; i++) {
-        for (int spins = 0; !contender->read(work->ring, incoming, work->size);)
-            wait_a_little(&spins);
+        for (int looks = 0; !contender->read(work->ring, incoming, work->size);)
+            wait_a_little(&looks);
         is_whole &= is_message(i);
     }
     return is_whole;
