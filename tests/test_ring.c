@@ -321,6 +321,22 @@ static void more_than_there_is_changes_nothing(void) {
     hf_ring_close(ring);
 }
 
+/* Who ends more than was told gets it, if it is there by now. */
+static void what_has_come_meanwhile_may_be_ended(void) {
+    hf_ring *ring;
+    size_t written = 0, consumed = 0;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
+    size_t capacity = hf_ring_capacity(ring);
+    write_stream(ring, &written, capacity);
+    CHECK(hf_ring_write_least(ring, 1) == NULL);
+    read_stream(ring, &consumed, 100);
+    hf_ring_write_end(ring, 100);
+    hf_ring_read_end(ring, capacity);
+    CHECK_EQUAL(0, ready_in(ring));
+    CHECK_EQUAL(capacity, room_in(ring));
+    hf_ring_close(ring);
+}
+
 /* ------------------------------------------------------------------ two threads ------------- */
 
 enum { STREAM = 3 * 1024 * KIB };
@@ -530,8 +546,9 @@ static void a_refusal_leaves_nothing_at_free_addresses(void) {
 CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
            TEST(a_message_has_room_or_waits), TEST(a_message_is_copied_whole_or_not),
            TEST(messages_go_from_thread_to_thread), TEST(bad_arguments_are_refused),
-           TEST(more_than_there_is_changes_nothing), TEST(one_thread_writes_another_reads),
-           TEST(free_addresses_make_a_ring), TEST(what_another_thread_took_is_tried_elsewhere),
-           TEST(it_gives_up_after_so_many_tries), TEST(a_refused_reservation_is_not_tried_again),
+           TEST(more_than_there_is_changes_nothing), TEST(what_has_come_meanwhile_may_be_ended),
+           TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
+           TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
+           TEST(a_refused_reservation_is_not_tried_again),
            TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing),
            TEST(a_refusal_leaves_nothing_at_free_addresses))
