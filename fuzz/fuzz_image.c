@@ -214,6 +214,12 @@ static bool is_same_record(const struct image_record *a, const struct image_reco
            a->root == b->root && a->tag == b->tag;
 }
 
+/* What a crash left behind the last sync is cut off before it is mapped. */
+static bool is_cut_size(const struct lane *lane, const struct image_record *record, size_t size) {
+    return lane->operation->access == HF_READ_WRITE &&
+           size == HF_IMAGE_BEGIN + (size_t)image_padded(record->used);
+}
+
 /* The file changed before it was mapped, or looked at for the last time: it must have been sound
  * then, and if it was looked at before, too, the same. */
 static void check_ambushed(struct lane *lane, uint64_t tag) {
@@ -226,7 +232,9 @@ static void check_ambushed(struct lane *lane, uint64_t tag) {
     if (image_judge(&ambush->file, tag, &now) != 0) fail(lane, "opened what is no image");
     if (!ambush->is_read_before) return;
     bool was_sound = image_judge(&lane->before, tag, &before) == 0;
-    if (!was_sound || !is_same_record(&now, &before) || ambush->file.size != lane->before.size)
+    bool is_as_long =
+        ambush->file.size == lane->before.size || is_cut_size(lane, &before, ambush->file.size);
+    if (!was_sound || !is_same_record(&now, &before) || !is_as_long)
         fail(lane, "opened what had changed meanwhile");
 }
 
@@ -248,14 +256,11 @@ static void opened(struct lane *lane, const hf_arena_options *options) {
     }
 }
 
-/* What a crash left behind the last sync is cut off before it is mapped. */
 static bool is_cut(const struct lane *lane, const struct image_bytes *expected, uint64_t tag) {
     struct image_record record;
-    bool may_cut = lane->operation->access == HF_READ_WRITE;
-    if (!may_cut || image_judge(expected, tag, &record) != 0) return false;
-    size_t size = HF_IMAGE_BEGIN + (size_t)image_padded(record.used);
-    return lane->after.exists && lane->after.size == size && size < expected->size &&
-           memcmp(lane->after.bytes, expected->bytes, size) == 0;
+    const struct image_bytes *after = &lane->after;
+    return image_judge(expected, tag, &record) == 0 && is_cut_size(lane, &record, after->size) &&
+           after->size < expected->size && memcmp(after->bytes, expected->bytes, after->size) == 0;
 }
 
 /* As it was, or cut; one that was to be made is empty, or if the undo was refused too, made. */
