@@ -23,8 +23,8 @@
  *                   |        ready         |
  *           |  free  |
  *
- * Nobody waits or allocates, and nothing is copied but by hf_ring_write and hf_ring_read, which are
- * for messages that have a place of their own. The mirror is the smallest program on a space: a
+ * No call waits or allocates, and none copies but hf_ring_write and hf_ring_read, which are for
+ * messages that have a place of their own. The mirror is the smallest program on a space: a
  * placeholder split into three, and a view of the same file in each part. Where the system has no
  * placeholders (Windows before 10 version 1803 and Server 2019) the views go to addresses that
  * were free a moment before, tried again when another thread has taken them.
