@@ -418,10 +418,10 @@ hf_status hf_arena_sync(hf_arena *arena);
 /*
  * Writes an image of any arena, to lie where the arena does: whole and durable under its path, or
  * not at all. An image that was there stays whole until then, and whoever has it open keeps it. (It
- * is written beside it, with .saving and a number behind the path; where the process dies meanwhile,
- * that stays. On Windows one that is mapped is moved away first, to .hf-aside behind its path, from
- * where it comes back when it is opened after a crash; while it cannot be deleted, its name ends in
- * .hf-over and a number, and a later save deletes it.)
+ * is written beside it, with .saving and a number behind the path; where the process dies
+ * meanwhile, that stays. On Windows one that is mapped is moved away first, to .hf-aside behind its
+ * path, from where it comes back when it is opened after a crash; while it cannot be deleted, its
+ * name ends in .hf-over and a number, and a later save deletes it.)
  * INVALID: a closed arena, a NULL or empty path. UNSUPPORTED: the name is a folder's. NO_SPACE, IO,
  * NO_MEMORY.
  */
