@@ -433,7 +433,8 @@ static void run_extend(struct lane *lane) {
     if (model->count == 0 || !model->blocks[model->count - 1].is_own) return;
     struct block *block = &model->blocks[model->count - 1];
     size_t size = image_size(lane->operation, arena_of(lane)), old_size = block->size;
-    size_t more = size > old_size ? size - old_size : 0;
+    size_t end = size < SIZE_MAX - block->offset ? block->offset + size : SIZE_MAX;
+    size_t more = end > model->used ? end - model->used : 0;
     if (is_too_large(lane, more)) return;
     bool extended = hf_extend(arena_of(lane), model->base + block->offset, old_size, size);
     hf_status status = extended ? HF_OK : hf_last_error().status;

@@ -103,6 +103,9 @@ foreach(test test_status test_space_pictures test_file test_region_map test_stri
     target_include_directories(msvc_run_${test} PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(msvc_run_${test} PRIVATE
         holdfast_msvc holdfast_warnings Threads::Threads)
-    add_test(NAME msvc_run_${test} COMMAND msvc_run_${test})
+    # In a folder of its own: the same test makes the same files beside it.
+    file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/msvc)
+    add_test(NAME msvc_run_${test} COMMAND msvc_run_${test}
+             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/msvc)
     set_tests_properties(msvc_run_${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS msvc)
 endforeach()
