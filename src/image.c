@@ -20,7 +20,6 @@
 #include "marking.h"
 #include "pages.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct image {
@@ -218,19 +217,19 @@ static hf_status sync_file(hf_arena_core *core) {
     return settle(status, &report, 0, 0);
 }
 
-static hf_status write_record(const hf_backend *backend, hf_file *file,
+static hf_status write_record(const hf_backend *backend, intptr_t file,
                               const hf_image_header *record, hf_report *report) {
     unsigned char slot[HF_IMAGE_SLOT];
     hf_image_encode(slot, record);
-    return backend->file_write(backend, hf_file_handle(file), hf_image_slot_offset(record), slot,
-                               sizeof slot, report);
+    return backend->file_write(backend, file, hf_image_slot_offset(record), slot, sizeof slot,
+                               report);
 }
 
 /* The older slot is overwritten: until the sync is through, the newer one holds. */
 static hf_status put_record(hf_arena_core *core, const hf_image_header *record) {
     hf_report report = {0};
     core->in_doubt = true;
-    hf_status status = write_record(core->backend, core->image, record, &report);
+    hf_status status = write_record(core->backend, hf_file_handle(core->image), record, &report);
     core->own_calls += report.system_calls;
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_SLOT);
     status = sync_file(core);
@@ -436,7 +435,7 @@ HF_NOT_CHECKED static void copy_unchecked(char *to, const volatile char *from, s
 
 /* In a checked process the arena has bytes that nobody may read, and the system's checker of a
  * write would. */
-static hf_status write_copies(const hf_arena_core *core, hf_file *file, size_t from, size_t end,
+static hf_status write_copies(const hf_arena_core *core, intptr_t file, size_t from, size_t end,
                               hf_report *report) {
     const hf_backend *backend = core->backend;
     void *copy;
@@ -445,22 +444,21 @@ static hf_status write_copies(const hf_arena_core *core, hf_file *file, size_t f
     for (size_t size; status == HF_OK && from < end; from += size) {
         size = end - from < COPY_STEP ? end - from : COPY_STEP;
         copy_unchecked(copy, core->shown.base + from, size);
-        status = backend->file_write(backend, hf_file_handle(file), HF_IMAGE_AREA + from, copy,
-                                     size, report);
+        status = backend->file_write(backend, file, HF_IMAGE_AREA + from, copy, size, report);
     }
     backend->give_pages(backend, copy, COPY_STEP);
     return status;
 }
 
-static hf_status write_range(const hf_arena_core *core, hf_file *file, size_t from, size_t end,
+static hf_status write_range(const hf_arena_core *core, intptr_t file, size_t from, size_t end,
                              hf_report *report) {
     if (core->checked) return write_copies(core, file, from, end, report);
-    return core->backend->file_write(core->backend, hf_file_handle(file), HF_IMAGE_AREA + from,
+    return core->backend->file_write(core->backend, file, HF_IMAGE_AREA + from,
                                      core->shown.base + from, end - from, report);
 }
 
 /* Pages that fault after going back stay the zeros that the file was made of. */
-static hf_status write_bytes(const hf_arena_core *core, hf_file *file, size_t used,
+static hf_status write_bytes(const hf_arena_core *core, intptr_t file, size_t used,
                              hf_report *report) {
     hf_status status = HF_OK;
     for (hf_region region = {0}; status == HF_OK && hf_space_next(core->space, &region);) {
@@ -472,74 +470,33 @@ static hf_status write_bytes(const hf_arena_core *core, hf_file *file, size_t us
     return status;
 }
 
-static hf_status write_image(const hf_arena *arena, hf_file *file) {
+static hf_status write_image(const hf_arena *arena, intptr_t file, hf_report *report) {
     const hf_arena_core *core = hf_core_of(arena);
     size_t used = hf_get_mark(arena);
     hf_image_header record = {.base = (uintptr_t)core->shown.base,
                               .used = used,
                               .root = core->root,
                               .tag = core->options.tag};
-    hf_report report = {0};
-    hf_status status = write_bytes(core, file, used, &report);
-    if (status == HF_OK) status = write_record(core->backend, file, &record, &report);
-    if (status == HF_OK)
-        status = core->backend->file_sync(core->backend, hf_file_handle(file), &report);
-    return settle(status, &report, 0, used);
-}
-
-static hf_status save_under(const hf_arena *arena, hf_file *file, const char *name,
-                            const char *path) {
-    const hf_backend *backend = hf_core_of(arena)->backend;
-    hf_report report = {0};
-    hf_status status = write_image(arena, file);
-    hf_file_close(file);
-    if (status == HF_OK) {
-        status = backend->file_replace(backend, name, path, &report);
-        settle(status, &report, 0, 0);
-    }
-    if (status == HF_OK) return HF_OK;
-    hf_error error = hf_last_error();
-    backend->file_delete(backend, name);
-    return undone(error);
-}
-
-/* As many saves that a crash cut short may have left their files there. */
-#define NAMES 100
-
-/* The new file's name goes into `name`, which has room for the path and ROOM_FOR_NAME more. */
-#define ROOM_FOR_NAME sizeof ".saving00"
-
-static hf_status create_beside(const hf_arena *arena, const char *path, char *name, size_t room,
-                               hf_file **file) {
-    uint64_t size = HF_IMAGE_AREA + pad(hf_get_mark(arena));
-    hf_status status = HF_IO;
-    for (int number = 0; number < NAMES && status == HF_IO; number++) {
-        snprintf(name, room, "%s.saving%02d", path, number);
-        status = hf_file_create(file, name, size, hf_core_of(arena)->backend);
-    }
-    return status;
-}
-
-static hf_status save(const hf_arena *arena, const char *path, char *name, size_t room) {
-    hf_file *file;
-    hf_error before = hf_last_error();
-    hf_status status = create_beside(arena, path, name, room, &file);
-    if (status == HF_OK) status = save_under(arena, file, name, path);
-    if (status == HF_OK) hf_fail_again(before);
+    hf_status status = write_bytes(core, file, used, report);
+    if (status == HF_OK) status = write_record(core->backend, file, &record, report);
+    if (status == HF_OK) status = core->backend->file_sync(core->backend, file, report);
     return status;
 }
 
 hf_status hf_arena_save(const hf_arena *arena, const char *path) {
     if (arena->state == NULL || !is_path(path)) return hf_fail(HF_INVALID, "hf_arena_save", 0, 0);
     const hf_backend *backend = hf_core_of(arena)->backend;
-    size_t room = hf_pages_for(backend, strlen(path) + ROOM_FOR_NAME);
+    size_t used = hf_get_mark(arena);
     hf_report report = {0};
-    void *name;
-    hf_status status = backend->take_pages(backend, room, &name, &report);
-    if (status != HF_OK) return hf_fail_reported(status, &report, 0, room);
-    status = save(arena, path, name, room);
-    backend->give_pages(backend, name, room);
-    return status;
+    void *draft;
+    intptr_t file;
+    hf_status status =
+        backend->draft_open(backend, path, HF_IMAGE_AREA + pad(used), &draft, &file, &report);
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, used);
+    status = write_image(arena, file, &report);
+    if (status == HF_OK) status = backend->draft_publish(backend, draft, &report);
+    backend->draft_close(backend, draft);
+    return settle(status, &report, 0, used);
 }
 
 /* ---------------------------------------------------------------------- root ------------- */

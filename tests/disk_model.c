@@ -4,6 +4,7 @@
 #include "disk_model.h"
 
 #include "check.h"
+#include "disk.h"
 
 static struct disk *disk_of(const hf_backend *self) { return (struct disk *)(uintptr_t)self; }
 
@@ -216,6 +217,20 @@ static hf_status file_lock(const hf_backend *self, intptr_t handle, bool exclusi
     return ends(disk, disk->under->file_lock(disk->under, handle, exclusive, report), report);
 }
 
+static hf_status file_fill(const hf_backend *self, intptr_t handle, uint64_t size,
+                           hf_report *report) {
+    struct disk *disk = disk_of(self);
+    if (!begins(disk)) return refuse(report);
+    return ends(disk, disk->under->file_fill(disk->under, handle, size, report), report);
+}
+
+static hf_status file_is_at(const hf_backend *self, intptr_t handle, const char *path,
+                            bool *is_there, hf_report *report) {
+    struct disk *disk = disk_of(self);
+    if (!begins(disk)) return refuse(report);
+    return ends(disk, disk->under->file_is_at(disk->under, handle, path, is_there, report), report);
+}
+
 static void note_size(struct disk_file *file, uint64_t size) {
     CHECK(size <= DISK_FILE_BYTES);
     if (size < file->size) memset(file->handed + size, 0, (size_t)(file->size - size));
@@ -297,27 +312,51 @@ static void sync_names(struct disk *disk) {
     for (size_t i = 0; i < DISK_FILES; i++) strcpy(disk->files[i].safe_name, disk->files[i].name);
 }
 
-static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
-                              hf_report *report) {
+/* A draft has a name that no path is; publishing gives it the path's. */
+static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **draft,
+                            intptr_t *handle, hf_report *report) {
+    struct disk *disk = disk_of(self);
+    char name[DISK_NAME_BYTES];
+    if (!begins(disk)) return refuse(report);
+    hf_status status = disk->under->draft_open(disk->under, path, size, draft, handle, report);
+    if (status != HF_OK) return ends(disk, status, report);
+    if (is_last(disk)) {
+        disk->under->draft_close(disk->under, *draft);
+        return ends(disk, HF_OK, report);
+    }
+    snprintf(name, sizeof name, "%s*draft", path);
+    struct disk_file *file = make_file(disk, name);
+    file->size = file->highest = size;
+    add_handle(disk, file, *handle);
+    disk->draft.draft = *draft;
+    disk->draft.handle = *handle;
+    disk->draft.file = file;
+    snprintf(disk->draft.path, sizeof disk->draft.path, "%s", path);
+    return HF_OK;
+}
+
+static hf_status draft_publish(const hf_backend *self, void *draft, hf_report *report) {
     struct disk *disk = disk_of(self);
     if (!begins(disk)) return refuse(report);
-    hf_status status = disk->under->file_replace(disk->under, from, to, report);
+    hf_status status = disk->under->draft_publish(disk->under, draft, report);
     if (status != HF_OK) return ends(disk, status, report);
-    struct disk_file *file = file_named(disk, from), *replaced = file_named(disk, to);
+    struct disk_file *replaced = file_named(disk, disk->draft.path);
     if (replaced) replaced->name[0] = '\0';
-    strcpy(file->name, to);
+    strcpy(disk->draft.file->name, disk->draft.path);
     if (!is_last(disk) && disk->fault != DISK_FORGETS_TO_SYNC_THE_NAMES) sync_names(disk);
     return ends(disk, status, report);
 }
 
-static void file_delete(const hf_backend *self, const char *path) {
+static void draft_close(const hf_backend *self, void *draft) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return;
-    hf_report report = {0};
-    struct disk_file *file = file_named(disk, path);
-    disk->under->file_delete(disk->under, path);
-    if (file) file->name[0] = '\0';
-    ends(disk, HF_OK, &report);
+    struct disk_draft *made = &disk->draft;
+    CHECK(made->draft == draft);
+    struct disk_handle *found = find_handle(disk, made->handle);
+    if (!disk->is_down) read_cache(disk, made->handle, made->file->size, made->file->now);
+    found->file = NULL;
+    disk->under->draft_close(disk->under, draft);
+    if (strchr(made->file->name, '*')) made->file->name[0] = '\0';
+    made->draft = NULL;
 }
 
 /* ---------------------------------------------------------------------- views ---------------- */
@@ -467,14 +506,17 @@ void disk_init(struct disk *disk, const hf_backend *under) {
     disk->backend.file_sync = file_sync;
     disk->backend.file_flush = file_flush;
     disk->backend.file_lock = file_lock;
-    disk->backend.file_replace = file_replace;
-    disk->backend.file_delete = file_delete;
+    disk->backend.draft_open = draft_open;
+    disk->backend.draft_publish = draft_publish;
+    disk->backend.draft_close = draft_close;
+    disk->backend.file_fill = file_fill;
+    disk->backend.file_is_at = file_is_at;
 }
 
 void disk_free(struct disk *disk) {
     for (size_t i = 0; i < DISK_FILES; i++) {
         struct disk_file *file = &disk->files[i];
-        if (file->name[0]) disk->under->file_delete(disk->under, file->name);
+        if (file->name[0]) disk_remove(file->name);
         free(file->safe);
         free(file->handed);
         free(file->now);

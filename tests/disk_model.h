@@ -9,7 +9,7 @@
  * The cache is the real file, which the backend below has. Beside it the model keeps, of every
  * file that was opened on it, the bytes that were handed to the file system and those that are
  * safe: size and bytes by file_sync, and so the name that file_open_or_create gave; other names by
- * file_replace.
+ * draft_publish.
  *
  * At a chosen file call the system goes down: the call reaches the cache, no file call after it
  * succeeds, and what the disk shows afterwards is anybody's guess: of each page, and of the size,
@@ -37,7 +37,7 @@ enum disk_fault {
     DISK_FORGETS_TO_SYNC,          /* file_sync does nothing */
     DISK_FORGETS_TO_SYNC_FIRST,    /* ... unless file_write was called since the last one */
     DISK_FORGETS_TO_FLUSH,         /* file_flush does nothing */
-    DISK_FORGETS_TO_SYNC_THE_NAMES /* file_replace leaves the names in the cache */
+    DISK_FORGETS_TO_SYNC_THE_NAMES /* draft_publish leaves the names in the cache */
 };
 
 struct disk_file {
@@ -65,6 +65,12 @@ struct disk {
         struct disk_file *file; /* NULL: none */
         intptr_t handle;
     } handles[DISK_HANDLES];
+    struct disk_draft {
+        void *draft; /* NULL: none */
+        intptr_t handle;
+        struct disk_file *file;
+        char path[DISK_NAME_BYTES];
+    } draft;
     struct disk_view {
         char *address; /* NULL: none */
         size_t size;

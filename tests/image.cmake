@@ -14,7 +14,7 @@ holdfast_test(test_image_damage test_image_damage.c disk.c scene.c probe.c LABEL
 
 # ---- With the system going down
 
-holdfast_test(test_image_crash test_image_crash.c disk_model.c scene.c probe.c LABELS image)
+holdfast_test(test_image_crash test_image_crash.c disk_model.c disk.c scene.c probe.c LABELS image)
 
 # ---- With the n-th call failing
 

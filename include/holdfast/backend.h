@@ -29,7 +29,7 @@
  *   - A function that fails leaves memory as it was. One exception: a decommit that fails with
  *     HF_MAP_LIMIT may have given the pages back; they are committed still and read as zero.
  *   - Committed memory is zero at first, in a placeholder that is committed again too.
- *   - release, give_pages, file_close, lock and unlock cannot fail.
+ *   - release, give_pages, file_close, file_unlock, draft_close, lock and unlock cannot fail.
  *   - Functions may be called from several threads at once for different spaces and files.
  *
  * What a function reports: it adds the number of system calls it made to report->system_calls,
@@ -79,6 +79,8 @@ typedef struct hf_report {
     long os_code;
     const char *call;
     size_t system_calls;
+    bool
+        is_transient; /* the same call may succeed in a moment: the space calls pause and tries again */
 } hf_report;
 
 /* A reservation's base is a multiple of this many bytes on every system. */
@@ -118,6 +120,10 @@ struct hf_backend {
                      uint64_t file_offset, hf_access, hf_report *);
     /* Makes a placeholder of exactly one view. */
     hf_status (*unmap)(const hf_backend *, void *address, size_t size, hf_report *);
+    /* Optional: makes one placeholder of all that lies in the range in one step: placeholders and
+     * committed memory in whole or part, whole views. NULL: the space releases region by region.
+     * MAP_LIMIT: the pages of committed memory may have been given back and read as zero. */
+    hf_status (*release_run)(const hf_backend *, void *address, size_t size, hf_report *);
 
     /* --- Optional: NULL where the system has nothing like it. --- */
 
@@ -156,6 +162,9 @@ struct hf_backend {
     hf_status (*file_duplicate)(const hf_backend *, intptr_t handle, hf_access, intptr_t *file,
                                 uint64_t *size, hf_report *);
     void (*file_close)(const hf_backend *, intptr_t file);
+    /* Optional: the unit of the addresses, sizes and file offsets of views of this file, a power of
+     * two, at least the granule. NULL: the granule. (Linux: the page size of a hugetlb file.) */
+    size_t (*file_granularity)(const hf_backend *, intptr_t file);
     /* Opens a file read-write; one of size 0 is made where there is none, its name durable when a
      * file_sync has returned. */
     hf_status (*file_open_or_create)(const hf_backend *, const char *path, intptr_t *file,
@@ -166,6 +175,10 @@ struct hf_backend {
      * is cut off. NO_SPACE: disk, quota or file-size limit; the file is as long as before. */
     hf_status (*file_resize)(const hf_backend *, intptr_t file, uint64_t old_size,
                              uint64_t new_size, hf_report *);
+    /* Allocates every block that the first `size` bytes of a file lack (holes of a sparse copy,
+     * blocks shared with another file), so that no store into a view finds the disk full. The
+     * contents stay as they are. NO_SPACE: some blocks may have been allocated. */
+    hf_status (*file_fill)(const hf_backend *, intptr_t file, uint64_t size, hf_report *);
     /* All of the bytes or a failure: IO where the file ends before. */
     hf_status (*file_read)(const hf_backend *, intptr_t file, uint64_t offset, void *bytes,
                            size_t size, hf_report *);
@@ -175,15 +188,44 @@ struct hf_backend {
     hf_status (*file_sync)(const hf_backend *, intptr_t file, hf_report *);
     /* Optional. Hands to the file what was stored through one view; NULL where file_sync does. */
     hf_status (*file_flush)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Until the file closes, others (of this process too) have it not at all, or only shared.
-     * BUSY: somebody has it. */
+    /* Optional. Drops what the system has cached of a file that is not mapped: after a sync that
+     * failed the cache may hold bytes that are not on the disk and never will be. */
+    void (*file_forget)(const hf_backend *, intptr_t file);
+    /* Until the file is unlocked or closes, others (of this process too) have it not at all, or
+     * only shared. BUSY: somebody has it. UNSUPPORTED: a file system without locks. */
     hf_status (*file_lock)(const hf_backend *, intptr_t file, bool exclusive, hf_report *);
-    /* Gives a closed file another name, durably, and at once: a file that had the name is replaced,
-     * and stays whole until then. Whoever has that open keeps it. */
-    hf_status (*file_replace)(const hf_backend *, const char *from, const char *to, hf_report *);
-    void (*file_delete)(const hf_backend *, const char *path);
+    /* Releases the lock, also where a forked child still has the file open. */
+    void (*file_unlock)(const hf_backend *, intptr_t file);
+    /* *is_there: the path names this very file now; with a NULL path: the file has a name at all.
+     * A path that names nothing is false, and no failure. */
+    hf_status (*file_is_at)(const hf_backend *, intptr_t file, const char *path, bool *is_there,
+                            hf_report *);
 
-    /* --- The lock of a space or a file: not recursive, usable where it lies. --- */
+    /* --- Drafts: a new file that takes the place of another one whole, or not at all. --- */
+
+    /* Makes a file of `size` zero bytes, all blocks allocated, beside the file that the path names
+     * (where it is a symbolic link: that the link leads to). *file is written with file_write and
+     * file_sync. Deletes what dead processes left of their drafts of this path. BUSY: a writer has
+     * the file at the path locked; UNSUPPORTED: it is no regular file; NO_SPACE, IO. */
+    hf_status (*draft_open)(const hf_backend *, const char *path, uint64_t size, void **draft,
+                            intptr_t *file, hf_report *);
+    /* Gives the draft the path's name, at once and durably; mode and owner are those of the file
+     * that it replaces, where the system allows it. Others who have that open keep it. BUSY: a
+     * writer has locked it meanwhile. IO from making the name durable: the new file is in place,
+     * whole, and may have the old one's name again after a crash of the system. */
+    hf_status (*draft_publish)(const hf_backend *, void *draft, hf_report *);
+    /* Always called last: closes the file, and deletes it unless it was published. */
+    void (*draft_close)(const hf_backend *, void *draft);
+
+    /* --- The process. --- */
+
+    /* A number of this process; that of a forked child is another one. */
+    uint64_t (*process)(const hf_backend *);
+    /* Optional: waits so long before a call that failed with report->is_transient is tried again. */
+    void (*pause)(const hf_backend *, unsigned milliseconds);
+
+    /* --- The lock of a space or a file: not recursive, usable where it lies. No lock is held by
+     * another thread in the child of a fork. --- */
 
     hf_status (*lock_open)(const hf_backend *, hf_lock *, hf_report *);
     void (*lock_close)(const hf_backend *, hf_lock *);

@@ -712,6 +712,13 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
     return refuse_file(report, "pwrite", code);
 }
 
+/* Stands until holes are looked for: allocates the whole range. */
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+                           hf_report *report) {
+    (void)self;
+    return size > 0 ? allocate_blocks((int)file, size, report) : HF_OK;
+}
+
 static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
                            size_t size, hf_report *report) {
     (void)self;
@@ -758,17 +765,287 @@ static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive
                                : refuse_file(report, "flock", code);
 }
 
-static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
-                              hf_report *report) {
+static void file_unlock(const hf_backend *self, intptr_t file) {
     (void)self;
-    report->system_calls++;
-    if (rename(from, to) != 0) return refuse_file(report, "rename", errno);
-    return sync_folder(to, report);
+    flock((int)file, LOCK_UN);
 }
 
-static void file_delete(const hf_backend *self, const char *path) {
+static bool is_same_file(const struct stat *one, const struct stat *other) {
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,
+                            hf_report *report) {
     (void)self;
-    unlink(path);
+    struct stat open_file, named;
+    report->system_calls++;
+    if (fstat((int)file, &open_file) != 0) return refuse_file(report, "fstat", errno);
+    *is_there = open_file.st_nlink > 0;
+    if (path == NULL) return HF_OK;
+    report->system_calls++;
+    if (stat(path, &named) == 0)
+        *is_there = is_same_file(&open_file, &named);
+    else if (errno == ENOENT || errno == ENOTDIR)
+        *is_there = false;
+    else
+        return refuse_file(report, "stat", errno);
+    return HF_OK;
+}
+
+#if LINUX
+static void file_forget(const hf_backend *self, intptr_t file) {
+    (void)self;
+    posix_fadvise((int)file, 0, 0, POSIX_FADV_DONTNEED);
+}
+#endif
+
+/* ------------------------------------------------------------------------ drafts --------- */
+
+/*
+ * A draft lies beside the file that it will replace, in the same folder:
+ *
+ *      folder/image             the file, or nothing
+ *      folder/image.saving00    the draft; locked while its process lives
+ *
+ * All steps name files relative to the folder's descriptor, so no step can fail after the rename for
+ * want of a path or a descriptor. A draft that is not locked belongs to a dead process and is
+ * deleted by the next draft of the same name. The lock is taken after the file was created, so
+ * another process can delete it in between: whoever has the lock looks whether the name still
+ * leads to the file.
+ */
+typedef struct draft {
+    int folder;
+    bool can_sync_folder; /* false where the folder may be searched, but not read */
+    int file;
+    bool is_published;
+    char *name, *temporary;    /* within the folder */
+    char path[PATH_MAX];       /* of the target, links followed; name points into it */
+    char link[PATH_MAX];       /* what a symbolic link leads to */
+    char beside[NAME_MAX + 1]; /* temporary points here */
+} draft;
+
+enum { MOST_DRAFTS = 100, MOST_LINKS = 40, MOST_RACES = 100 };
+
+static const char draft_suffix[] = ".saving00";
+
+/* Replaces what follows the last slash of path by the link, or all of it by an absolute one. */
+static int follow_link(draft *made) {
+    char *slash = strrchr(made->path, '/');
+    char *tail = made->link[0] == '/' || slash == NULL ? made->path : slash + 1;
+    size_t room = sizeof made->path - (size_t)(tail - made->path), length = strlen(made->link);
+    if (length >= room) return ENAMETOOLONG;
+    memcpy(tail, made->link, length + 1);
+    return 0;
+}
+
+/* 0, or errno. A file that is missing is no failure: the draft becomes a new one. */
+static int follow_links(draft *made, hf_report *report) {
+    for (int links = 0; links < MOST_LINKS; links++) {
+        report->system_calls++;
+        ssize_t length = readlink(made->path, made->link, sizeof made->link - 1);
+        if (length < 0) return errno == EINVAL || errno == ENOENT ? 0 : errno;
+        made->link[length] = '\0';
+        int code = follow_link(made);
+        if (code != 0) return code;
+    }
+    return ELOOP;
+}
+
+/* A folder that may be searched and not read serves for all but a sync. */
+static int open_folder(draft *made, const char *folder, hf_report *report) {
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    report->system_calls++;
+    made->folder = open(folder, flags);
+    made->can_sync_folder = made->folder >= 0;
+#ifdef O_PATH
+    if (made->folder < 0 && errno == EACCES) made->folder = open(folder, flags | O_PATH);
+#endif
+    return made->folder >= 0 ? 0 : errno;
+}
+
+/* 0, or errno: "a/b" is b in a, "/b" is b in /, "b" is b in ".". */
+static int open_folder_of(draft *made, hf_report *report) {
+    char *slash = strrchr(made->path, '/');
+    made->name = slash ? slash + 1 : made->path;
+    if (made->name[0] == '\0' || strcmp(made->name, ".") == 0 || strcmp(made->name, "..") == 0)
+        return EISDIR;
+    if (strlen(made->name) > NAME_MAX) return ENAMETOOLONG;
+    if (slash == NULL) return open_folder(made, ".", report);
+    if (slash == made->path) return open_folder(made, "/", report);
+    *slash = '\0';
+    return open_folder(made, made->path, report);
+}
+
+static bool is_named(const draft *made, const char *name, int descriptor, struct stat *status) {
+    struct stat named;
+    return fstat(descriptor, status) == 0 &&
+           fstatat(made->folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           is_same_file(status, &named);
+}
+
+/* Opens and locks what has the name in the folder. HF_OK with *descriptor -1: nothing has it. */
+static hf_status lock_target(const draft *made, int *descriptor, struct stat *status,
+                             hf_report *report) {
+    for (int race = 0; race < MOST_RACES; race++) {
+        report->system_calls += 2;
+        *descriptor =
+            openat(made->folder, made->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (*descriptor < 0 && errno == ENOENT) return HF_OK;
+        if (*descriptor < 0) return refuse_file(report, "openat", errno);
+        if (fstat(*descriptor, status) == 0 && !S_ISREG(status->st_mode)) {
+            close(*descriptor);
+            return refuse(report, HF_UNSUPPORTED, "fstat", S_ISDIR(status->st_mode) ? EISDIR : 0);
+        }
+        bool is_busy = flock(*descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        if (!is_busy && is_named(made, made->name, *descriptor, status)) return HF_OK;
+        close(*descriptor);
+        if (is_busy) return refuse(report, HF_BUSY, "flock", EWOULDBLOCK);
+    }
+    return refuse(report, HF_BUSY, "openat", EAGAIN);
+}
+
+/* The suffix may make the name too long: then the name is cut, between two characters of UTF-8. */
+static void name_draft(draft *made, int number) {
+    size_t suffix = sizeof draft_suffix - 1, length = strlen(made->name);
+    if (length > NAME_MAX - suffix) length = NAME_MAX - suffix;
+    while (length > 0 && ((unsigned char)made->name[length] & 0xc0) == 0x80) length--;
+    memcpy(made->beside, made->name, length);
+    memcpy(made->beside + length, draft_suffix, suffix + 1);
+    made->beside[length + suffix - 2] = (char)('0' + number / 10);
+    made->beside[length + suffix - 1] = (char)('0' + number % 10);
+}
+
+/* Deletes a draft whose process is dead. True: the name is free now. */
+static bool delete_leftover(const draft *made) {
+    struct stat status;
+    int descriptor =
+        openat(made->folder, made->beside, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0) return errno == ENOENT;
+    bool is_gone = flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+                   is_named(made, made->beside, descriptor, &status) && S_ISREG(status.st_mode) &&
+                   status.st_uid == geteuid() && unlinkat(made->folder, made->beside, 0) == 0;
+    close(descriptor);
+    return is_gone;
+}
+
+/* Whoever replaces a file starts with what nobody else may read. */
+static int create_draft(draft *made, bool replaces, hf_report *report) {
+    struct stat status;
+    int code = EEXIST;
+    for (int number = 0, races = 0; number < MOST_DRAFTS && races < MOST_RACES;) {
+        name_draft(made, number);
+        report->system_calls++;
+        made->file = openat(made->folder, made->beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                            replaces ? 0600 : 0666);
+        code = made->file < 0 ? errno : 0;
+        if (code != 0 && code != EEXIST) return code;
+        if (code == 0) {
+            bool is_busy = flock(made->file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+            if (!is_busy && is_named(made, made->beside, made->file, &status)) return 0;
+            close(made->file);
+            made->file = -1;
+            races++;
+        } else if (!delete_leftover(made)) {
+            number++;
+        }
+    }
+    return code != 0 ? code : EEXIST;
+}
+
+/* Other numbers of dead processes. */
+static void delete_leftovers(draft *made) {
+    char own[NAME_MAX + 1];
+    memcpy(own, made->beside, sizeof own);
+    for (int number = 0; number < MOST_DRAFTS; number++) {
+        name_draft(made, number);
+        if (strcmp(made->beside, own) != 0) delete_leftover(made);
+    }
+    memcpy(made->beside, own, sizeof own);
+}
+
+/* Where the group can't be kept, it is another group that the group's rights would go to. */
+static void keep_rights(int descriptor, const struct stat *replaced) {
+    mode_t mode = replaced->st_mode & 0777;
+    bool keeps_group = fchown(descriptor, (uid_t)-1, replaced->st_gid) == 0;
+    if (fchown(descriptor, replaced->st_uid, (gid_t)-1) != 0) errno = 0;
+    if (!keeps_group) mode = (mode & 0707) | (mode & 07) << 3;
+    fchmod(descriptor, mode);
+}
+
+static hf_status begin_draft(draft *made, uint64_t size, hf_report *report) {
+    struct stat replaced;
+    int old;
+    int code = follow_links(made, report);
+    if (code == 0) code = open_folder_of(made, report);
+    if (code != 0) return refuse_file(report, "open", code);
+    hf_status status = lock_target(made, &old, &replaced, report);
+    if (status != HF_OK) return status;
+    code = create_draft(made, old >= 0, report);
+    if (old >= 0) {
+        if (code == 0) keep_rights(made->file, &replaced);
+        close(old);
+    }
+    if (code != 0) return refuse_file(report, "openat", code);
+    delete_leftovers(made);
+    return allocate_blocks(made->file, size, report);
+}
+
+static void draft_close(const hf_backend *self, void *opened) {
+    draft *made = opened;
+    if (made->file >= 0 && !made->is_published) unlinkat(made->folder, made->beside, 0);
+    if (made->file >= 0) close(made->file);
+    if (made->folder >= 0) close(made->folder);
+    give_pages(self, made, hf_pages_for(self, sizeof *made));
+}
+
+static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **opened,
+                            intptr_t *file, hf_report *report) {
+    void *memory;
+    size_t length = strlen(path);
+    if (length >= PATH_MAX) return refuse_file(report, "open", ENAMETOOLONG);
+    hf_status status = take_pages(self, hf_pages_for(self, sizeof(draft)), &memory, report);
+    if (status != HF_OK) return status;
+    draft *made = memory;
+    made->folder = made->file = -1;
+    memcpy(made->path, path, length + 1);
+    status = begin_draft(made, size, report);
+    if (status != HF_OK) {
+        draft_close(self, made);
+        return status;
+    }
+    *file = made->file;
+    *opened = made;
+    return HF_OK;
+}
+
+static hf_status sync_open_folder(const draft *made, hf_report *report) {
+    if (!made->can_sync_folder) return HF_OK;
+    report->system_calls++;
+    /* Some file systems sync no folders, and keep names durable by themselves. */
+    return fsync(made->folder) == 0 || errno == EINVAL ? HF_OK
+                                                       : refuse_file(report, "fsync", errno);
+}
+
+/* The old file stays locked until the new one has its name: no writer opens it in between. */
+static hf_status draft_publish(const hf_backend *self, void *opened, hf_report *report) {
+    (void)self;
+    draft *made = opened;
+    struct stat replaced;
+    int old;
+    hf_status status = lock_target(made, &old, &replaced, report);
+    if (status != HF_OK) return status;
+    report->system_calls++;
+    made->is_published = renameat(made->folder, made->beside, made->folder, made->name) == 0;
+    if (!made->is_published) status = refuse_file(report, "renameat", errno);
+    if (old >= 0) close(old);
+    return made->is_published ? sync_open_folder(made, report) : status;
+}
+
+/* ---------------------------------------------------------------------- process ---------- */
+
+static uint64_t process(const hf_backend *self) {
+    (void)self;
+    return (uint64_t)getpid();
 }
 
 /* ---------------------------------------------------------------------- locks ------------ */
@@ -831,8 +1108,16 @@ const hf_backend *hf_backend_native(void) {
         .file_flush = file_flush,
 #endif
         .file_lock = file_lock,
-        .file_replace = file_replace,
-        .file_delete = file_delete,
+        .file_unlock = file_unlock,
+#if LINUX
+        .file_forget = file_forget,
+#endif
+        .file_fill = file_fill,
+        .file_is_at = file_is_at,
+        .draft_open = draft_open,
+        .draft_publish = draft_publish,
+        .draft_close = draft_close,
+        .process = process,
         .lock_open = lock_open,
         .lock_close = lock_close,
         .lock = lock,

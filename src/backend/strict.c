@@ -658,16 +658,65 @@ static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive
     return strict->under->file_lock(strict->under, file, exclusive, report);
 }
 
-static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
-                              hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_IO, "MoveFileEx", ERROR_NO_SYSTEM_RESOURCES);
-    return status == HF_OK ? strict->under->file_replace(strict->under, from, to, report) : status;
+static void file_unlock(const hf_backend *self, intptr_t file) {
+    const hf_backend *under = strict_of(self)->under;
+    under->file_unlock(under, file);
 }
 
-static void file_delete(const hf_backend *self, const char *path) {
+static void file_forget(const hf_backend *self, intptr_t file) {
     const hf_backend *under = strict_of(self)->under;
-    under->file_delete(under, path);
+    under->file_forget(under, file);
+}
+
+static size_t file_granularity(const hf_backend *self, intptr_t file) {
+    const hf_backend *under = strict_of(self)->under;
+    return under->file_granularity(under, file);
+}
+
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+                           hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    return status == HF_OK ? strict->under->file_fill(strict->under, file, size, report) : status;
+}
+
+static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,
+                            hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_IO, "CreateFile", ERROR_NO_SYSTEM_RESOURCES);
+    if (status != HF_OK) return status;
+    return strict->under->file_is_at(strict->under, file, path, is_there, report);
+}
+
+static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **draft,
+                            intptr_t *file, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    if (status == HF_OK)
+        status = strict->under->draft_open(strict->under, path, size, draft, file, report);
+    return keep_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status draft_publish(const hf_backend *self, void *draft, hf_report *report) {
+    hf_strict *strict = strict_of(self);
+    hf_status status = count_call(strict, report, HF_IO, "MoveFileEx", ERROR_NO_SYSTEM_RESOURCES);
+    return status == HF_OK ? strict->under->draft_publish(strict->under, draft, report) : status;
+}
+
+static void draft_close(const hf_backend *self, void *draft) {
+    hf_strict *strict = strict_of(self);
+    strict->under->draft_close(strict->under, draft);
+    drop_count(strict, &strict->stats.files, 1);
+}
+
+static uint64_t process(const hf_backend *self) {
+    const hf_backend *under = strict_of(self)->under;
+    return under->process(under);
+}
+
+static void pause_below(const hf_backend *self, unsigned milliseconds) {
+    const hf_backend *under = strict_of(self)->under;
+    under->pause(under, milliseconds);
 }
 
 /* -------------------------------------------------------------------- locks -------------- */
@@ -727,8 +776,16 @@ static const hf_backend strict_calls = {
     .file_sync = file_sync,
     .file_flush = file_flush,
     .file_lock = file_lock,
-    .file_replace = file_replace,
-    .file_delete = file_delete,
+    .file_unlock = file_unlock,
+    .file_forget = file_forget,
+    .file_granularity = file_granularity,
+    .file_fill = file_fill,
+    .file_is_at = file_is_at,
+    .draft_open = draft_open,
+    .draft_publish = draft_publish,
+    .draft_close = draft_close,
+    .process = process,
+    .pause = pause_below,
     .lock_open = lock_open,
     .lock_close = lock_close,
     .lock = lock_below,
@@ -747,6 +804,9 @@ static hf_status build(hf_strict *strict, const hf_backend *under, void *table, 
     if (under->map_free == NULL) strict->calls.map_free = NULL;
     if (under->advise == NULL) strict->calls.advise = NULL;
     if (under->name == NULL) strict->calls.name = NULL;
+    if (under->pause == NULL) strict->calls.pause = NULL;
+    if (under->file_forget == NULL) strict->calls.file_forget = NULL;
+    if (under->file_granularity == NULL) strict->calls.file_granularity = NULL;
     return under->lock_open(under, &strict->lock, report);
 }
 

@@ -977,6 +977,98 @@ static void file_delete(const hf_backend *self, const char *path) {
     give_wide(wide);
 }
 
+/* ---------------------------------------------------------------------- drafts ----------- */
+
+typedef struct draft {
+    intptr_t file;
+    bool is_closed;
+    char *path, *name; /* behind the struct */
+    size_t bytes;
+} draft;
+
+/* As many saves that a crash cut short may have left their files there. */
+#define MOST_DRAFTS 100
+
+static hf_status create_draft(draft *made, uint64_t size, hf_report *report) {
+    hf_status status = HF_IO;
+    size_t length = strlen(made->path);
+    memcpy(made->name, made->path, length);
+    for (int number = 0; number < MOST_DRAFTS && status == HF_IO; number++) {
+        memcpy(made->name + length, ".saving00", sizeof ".saving00");
+        made->name[length + 7] = (char)('0' + number / 10);
+        made->name[length + 8] = (char)('0' + number % 10);
+        status = file_create(NULL, made->name, size, &made->file, report);
+    }
+    return status;
+}
+
+static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **opened,
+                            intptr_t *file, hf_report *report) {
+    size_t length = strlen(path) + 1, name_length = length + sizeof ".saving00";
+    size_t bytes = sizeof(draft) + length + name_length;
+    void *memory;
+    hf_status status = take_pages(self, bytes, &memory, report);
+    if (status != HF_OK) return status;
+    draft *made = memory;
+    *made = (draft){.path = (char *)(made + 1), .bytes = bytes};
+    made->name = made->path + length;
+    memcpy(made->path, path, length);
+    status = create_draft(made, size, report);
+    if (status != HF_OK) {
+        give_pages(self, memory, bytes);
+        return status;
+    }
+    *file = made->file;
+    *opened = made;
+    return HF_OK;
+}
+
+static hf_status draft_publish(const hf_backend *self, void *opened, hf_report *report) {
+    draft *made = opened;
+    file_close(self, made->file);
+    made->is_closed = true;
+    hf_status status = file_replace(self, made->name, made->path, report);
+    if (status == HF_OK) made->name[0] = '\0';
+    return status;
+}
+
+static void draft_close(const hf_backend *self, void *opened) {
+    draft *made = opened;
+    if (!made->is_closed) file_close(self, made->file);
+    if (made->name[0]) file_delete(self, made->name);
+    give_pages(self, made, made->bytes);
+}
+
+/* Windows allocates what lies below a file's end, but for sparse and compressed files. */
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+                           hf_report *report) {
+    (void)self, (void)file, (void)size, (void)report;
+    return HF_OK;
+}
+
+static void file_unlock(const hf_backend *self, intptr_t file) {
+    (void)self;
+    OVERLAPPED position = position_of((uint64_t)INT64_MAX - 1);
+    UnlockFileEx(handle_of(file), 0, 1, 0, &position);
+}
+
+static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,
+                            hf_report *report) {
+    (void)self, (void)file, (void)path, (void)report;
+    *is_there = true;
+    return HF_OK;
+}
+
+static uint64_t process(const hf_backend *self) {
+    (void)self;
+    return GetCurrentProcessId();
+}
+
+static void pause_for(const hf_backend *self, unsigned milliseconds) {
+    (void)self;
+    Sleep(milliseconds);
+}
+
 /* ---------------------------------------------------------------------- locks ------------ */
 
 _Static_assert(sizeof(SRWLOCK) <= sizeof(hf_lock), "hf_lock is too small for an SRWLOCK");
@@ -1030,8 +1122,14 @@ static const hf_backend with_placeholders = {
     .file_sync = file_sync,
     .file_flush = file_flush,
     .file_lock = file_lock,
-    .file_replace = file_replace,
-    .file_delete = file_delete,
+    .file_unlock = file_unlock,
+    .file_fill = file_fill,
+    .file_is_at = file_is_at,
+    .draft_open = draft_open,
+    .draft_publish = draft_publish,
+    .draft_close = draft_close,
+    .process = process,
+    .pause = pause_for,
     .lock_open = lock_open,
     .lock_close = lock_close,
     .lock = lock,
@@ -1067,8 +1165,14 @@ static const hf_backend before_placeholders = {
     .file_sync = file_sync,
     .file_flush = file_flush,
     .file_lock = file_lock,
-    .file_replace = file_replace,
-    .file_delete = file_delete,
+    .file_unlock = file_unlock,
+    .file_fill = file_fill,
+    .file_is_at = file_is_at,
+    .draft_open = draft_open,
+    .draft_publish = draft_publish,
+    .draft_close = draft_close,
+    .process = process,
+    .pause = pause_for,
     .lock_open = lock_open,
     .lock_close = lock_close,
     .lock = lock,
