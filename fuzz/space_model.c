@@ -665,12 +665,12 @@ bool model_refuse(struct model *model, const program_call *call, const program_s
     size_t steps[HF_STEPS] = {0};
     struct model_space *space = &model->spaces[call->space];
     const hf_space *opened = subject->spaces[call->space];
-    bool undo_refused = strcmp(error->call, HF_UNDO_REFUSED) == 0;
+    bool undo_failed = error->undo_failed;
     bool placing = call->kind == PROGRAM_PLACE || call->kind == PROGRAM_PLACE_FILE;
     bool giving = call->kind == PROGRAM_DECOMMIT || call->kind == PROGRAM_CLEAR;
-    if (!placing && undo_refused) return false;
-    if (placing && undo_refused) split_to_place(space, range_of(model, call), steps);
-    if (undo_refused && steps[HF_STEP_SPLIT] == 0) return false;
+    if (!placing && undo_failed) return false;
+    if (placing && undo_failed) split_to_place(space, range_of(model, call), steps);
+    if (undo_failed && steps[HF_STEP_SPLIT] == 0) return false;
     if (giving && error->status == HF_MAP_LIMIT) forgive_zero_pages(model, call, opened);
     if (placing || call->kind == PROGRAM_CLEAR) allow_peak(space);
     if (call->kind == PROGRAM_CLEAR) return refuse_clear(model, call, opened, error);

@@ -331,7 +331,7 @@ static void undo_split(hf_space *space, hf_node *node, const span *wanted) {
     if (ask(space, HF_STEP_COALESCE, space->backend->coalesce, node->offset,
             size_of(space, node)) != HF_OK) {
         carve(space, node, wanted->offset, wanted->size);
-        first.call = HF_UNDO_REFUSED;
+        first.undo_failed = true;
         hf_fail_again(first);
     }
 }

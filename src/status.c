@@ -1,40 +1,63 @@
 /*
- * status.c -- the sentences of the statuses, and each thread's last error.
+ * status.c -- the names and sentences of the statuses, each thread's last error, and its text.
  *
  * The last error is the library's only state outside of spaces, arenas and files.
  */
 #include <holdfast/status.h>
+
+#include <stdint.h>
 
 #include "backend/thread_local.h"
 #include "fail.h"
 
 static HF_THREAD_LOCAL hf_error last_error;
 
-static const char *const sentences[] = {
-    [HF_OK] = "The call succeeded.",
-    [HF_INVALID] = "An argument is wrong by itself: check zeros, alignment, ranges and access.",
-    [HF_STATE] =
-        "The regions in that range are not of the kind or extent that the step needs: look "
-        "at them with hf_space_find().",
-    [HF_NO_ADDRESS] = "The addresses are taken or there are not so many: ask for less, allow a "
-                      "smaller reservation, or name no base.",
-    [HF_NO_MEMORY] = "The system commits no more memory: release some, or raise its limit.",
-    [HF_MAP_LIMIT] = "The process has as many mappings as the system allows: release or join "
-                     "regions, or raise the limit (Linux: vm.max_map_count).",
-    [HF_RESERVE_FULL] = "The arena met the end of its reservation: reserve more when opening it.",
-    [HF_NO_SPACE] =
-        "The disk, the quota or the file-size limit has no room: free some, or raise it.",
-    [HF_IO] = "The system refused a file operation: its code in hf_last_error() says why.",
-    [HF_CORRUPT] = "The contents are not what they should be: don't use them.",
-    [HF_BUSY] = "Another process is writing the file: try again when it is done.",
-    [HF_UNSUPPORTED] = "This system, or this kind of file, cannot do that: do without it.",
+#define UNKNOWN_NAME "HF_(unknown)"
+
+static const struct status_words {
+    const char *name, *text;
+} words[] = {
+    [HF_OK] = {"HF_OK", "The call succeeded."},
+    [HF_INVALID] = {"HF_INVALID", "An argument is wrong by itself: check zeros, NULL, alignment, "
+                                  "ranges and access."},
+    [HF_STATE] = {"HF_STATE", "The arguments are sound, but what is there is not of the kind that "
+                              "this call needs: check what was done before."},
+    [HF_NO_ADDRESS] = {"HF_NO_ADDRESS",
+                       "The addresses are taken or there are not so many: ask for less, allow a "
+                       "smaller reservation, or name no base."},
+    [HF_NO_MEMORY] = {"HF_NO_MEMORY",
+                      "The system commits no more memory: free some, or raise its limit."},
+    [HF_MAP_LIMIT] = {"HF_MAP_LIMIT",
+                      "The process has as many memory mappings as the system allows: give some "
+                      "back, or raise the limit (Linux: vm.max_map_count)."},
+    [HF_RESERVE_FULL] = {"HF_RESERVE_FULL",
+                         "The reservation has no room for that: reserve more when opening. What is "
+                         "read-only does not grow at all."},
+    [HF_NO_SPACE] = {"HF_NO_SPACE", "The disk, the quota or the file-size limit has no room: free "
+                                    "some, or raise it."},
+    [HF_IO] = {"HF_IO", "A file operation failed: check the path, the permissions and the device."},
+    [HF_CORRUPT] = {"HF_CORRUPT", "The contents are not what they should be: don't use them."},
+    [HF_BUSY] = {"HF_BUSY", "The file is open elsewhere for writing: try again when it is closed."},
+    [HF_UNSUPPORTED] = {"HF_UNSUPPORTED",
+                        "This system, or this kind of file, cannot do that: do without it."},
 };
 
-const char *hf_status_text(hf_status status) {
+static const struct status_words *status_find(hf_status status) {
     size_t index = (size_t)status;
-    return index < sizeof sentences / sizeof *sentences ? sentences[index]
-                                                        : "This is no status of holdfast's.";
+    return index < sizeof words / sizeof *words ? &words[index] : NULL;
 }
+
+const char *hf_status_name(hf_status status) {
+    const struct status_words *found = status_find(status);
+    return found ? found->name : UNKNOWN_NAME;
+}
+
+const char *hf_status_text(hf_status status) {
+    const struct status_words *found = status_find(status);
+    return found ? found->text : "This number is no status of holdfast: check where it came from.";
+}
+
+/* ------------------------------------------------------------- the last error ------------ */
 
 static hf_error *own_error(void) { return HF_OF_THIS_THREAD(last_error); }
 
@@ -46,9 +69,85 @@ hf_status hf_fail_again(hf_error error) {
 }
 
 hf_status hf_fail(hf_status status, const char *call, size_t offset, size_t size) {
-    return hf_fail_again((hf_error){status, 0, call, offset, size});
+    return hf_fail_because(status, call, NULL, offset, size);
+}
+
+hf_status hf_fail_because(hf_status status, const char *call, const char *reason, size_t offset,
+                          size_t size) {
+    return hf_fail_again((hf_error){
+        .status = status, .call = call, .reason = reason, .offset = offset, .size = size});
 }
 
 hf_status hf_fail_reported(hf_status status, const hf_report *report, size_t offset, size_t size) {
-    return hf_fail_again((hf_error){status, report->os_code, report->call, offset, size});
+    return hf_fail_again((hf_error){.status = status,
+                                    .os_code = report->os_code,
+                                    .call = report->call,
+                                    .reason = report->reason,
+                                    .offset = offset,
+                                    .size = size});
+}
+
+/* ------------------------------------------------------------- an error in words --------- */
+
+/* A text that is measured whole and written as far as it fits. */
+typedef struct status_line {
+    char *buffer;
+    size_t size, length;
+} status_line;
+
+static void status_put(status_line *line, const char *text) {
+    for (; *text; text++, line->length++)
+        if (line->size > 0 && line->length < line->size - 1) line->buffer[line->length] = *text;
+}
+
+static void status_put_number(status_line *line, uintmax_t number) {
+    char digits[24];
+    char *first = &digits[sizeof digits - 1];
+    *first = '\0';
+    do *--first = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    status_put(line, first);
+}
+
+static void status_put_code(status_line *line, long code) {
+    status_put(line, code < 0 ? ", code -" : ", code ");
+    status_put_number(line, code < 0 ? (uintmax_t)0 - (uintmax_t)code : (uintmax_t)code);
+}
+
+static void status_put_cause(status_line *line, const hf_error *error) {
+    char system[256];
+    status_put(line, error->call ? error->call : "The call");
+    status_put(line, " failed");
+    if (error->offset > 0 || error->size > 0) {
+        status_put(line, " at offset ");
+        status_put_number(line, error->offset);
+        status_put(line, ", size ");
+        status_put_number(line, error->size);
+    }
+    if (error->reason) status_put(line, ": "), status_put(line, error->reason);
+    if (error->os_code != 0 && hf_system_words(error->os_code, system, sizeof system) > 0)
+        status_put(line, ": "), status_put(line, system);
+}
+
+static void status_put_error(status_line *line, const hf_error *error) {
+    status_put_cause(line, error);
+    status_put(line, " (");
+    status_put(line, hf_status_name(error->status));
+    if (error->os_code != 0) status_put_code(line, error->os_code);
+    status_put(line, "). ");
+    status_put(line, hf_status_text(error->status));
+    if (error->undo_failed)
+        status_put(line, " A step before it could not be undone: nothing is lost, but there are "
+                         "more pieces than before.");
+}
+
+size_t hf_error_text(const hf_error *error, char *buffer, size_t size) {
+    status_line line = {buffer, size, 0};
+    if (error == NULL) error = own_error();
+    if (error->status == HF_OK)
+        status_put(&line, hf_status_text(HF_OK));
+    else
+        status_put_error(&line, error);
+    if (size > 0) buffer[line.length < size ? line.length : size - 1] = '\0';
+    return line.length;
 }

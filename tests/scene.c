@@ -106,7 +106,7 @@ static void expect_view_refused(hf_status status) {
     hf_error error = hf_last_error();
     CHECK_STATUS(HF_UNSUPPORTED, status);
     CHECK_EQUAL(HF_UNSUPPORTED, error.status);
-    CHECK(strstr(error.call, "1803") != NULL);
+    CHECK(error.reason != NULL && strstr(error.reason, "1803") != NULL);
 }
 
 static bool try_view(hf_space *space, hf_file *file) {

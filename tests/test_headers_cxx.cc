@@ -13,7 +13,9 @@ typedef void (*any_function)();
 #define LINKS(function) reinterpret_cast<any_function>(&function)
 
 static const any_function functions[] = {
+    LINKS(hf_status_name),
     LINKS(hf_status_text),
+    LINKS(hf_error_text),
     LINKS(hf_last_error),
 
     LINKS(hf_space_open),

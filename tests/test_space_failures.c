@@ -21,7 +21,7 @@ static void expect_last_error(hf_status status) {
 
 /* The regions are as before, or in the pieces of a refused undo, and finishing works on both. */
 static void expect_undone(const struct drawn *drawn, struct scene *scene, bool may_be_refused) {
-    if (hf_last_error().call != NULL && strcmp(hf_last_error().call, HF_UNDO_REFUSED) != 0) {
+    if (!hf_last_error().undo_failed) {
         scene_expect(scene, &drawn->before);
         CHECK_STATUS(HF_OK, drawn_run(drawn, scene));
         return;
@@ -357,7 +357,7 @@ static void attempt_cut(struct failure *failure) {
     }
     if (status != HF_OK) {
         expect_last_error(status);
-        if (strcmp(hf_last_error().call, HF_UNDO_REFUSED) == 0)
+        if (hf_last_error().undo_failed)
             CHECK_STATUS(HF_OK, hf_space_clear(space, offset, granule));
         expect_same_regions(space, &before);
         CHECK_STATUS(HF_OK, cut->run(space, offset, granule));
@@ -405,7 +405,7 @@ static void live(struct life *life, const struct step *step, const char *drawing
     if (status != HF_OK) {
         failure_off(life->failure);
         expect_last_error(status);
-        if (strcmp(hf_last_error().call, HF_UNDO_REFUSED) == 0) {
+        if (hf_last_error().undo_failed) {
             size_t granule = life->scene.granule;
             CHECK_STATUS(HF_OK, hf_space_clear(life->scene.space, drawn.first * granule,
                                                drawn.count * granule));

@@ -1,7 +1,9 @@
 /*
- * Statuses and the thread's last error, before any call of the library has failed.
+ * Statuses, their names and sentences, the thread's last error before any call has failed, and the
+ * text of an error.
  */
 #include "check.h"
+#include "holdfast/arena.h"
 
 /* The first test: it needs a thread in which no call has failed yet. */
 static void starts_without_an_error(void) {
@@ -9,6 +11,8 @@ static void starts_without_an_error(void) {
     CHECK(error.status == HF_OK);
     CHECK_EQUAL(0, error.os_code);
     CHECK(error.call == NULL);
+    CHECK(error.reason == NULL);
+    CHECK(!error.undo_failed);
     CHECK_EQUAL(0, error.offset);
     CHECK_EQUAL(0, error.size);
 }
@@ -29,11 +33,123 @@ static void every_status_has_a_text_of_its_own(void) {
     }
 }
 
+/* A caller with an arena has no regions, and one with a single process no other. */
+static void no_text_is_about_what_the_caller_may_not_have(void) {
+    for (int status = HF_OK; status <= HF_UNSUPPORTED; status++) {
+        const char *text = hf_status_text((hf_status)status);
+        CHECK(!strstr(text, "region") && !strstr(text, "hf_space") &&
+              !strstr(text, "nother process"));
+        CHECK(!strstr(text, "arena"));
+    }
+}
+
 static void a_number_that_is_no_status_has_a_text(void) {
     CHECK(is_one_sentence(hf_status_text((hf_status)(HF_UNSUPPORTED + 1))));
     CHECK(is_one_sentence(hf_status_text((hf_status)1000000)));
     CHECK(is_one_sentence(hf_status_text((hf_status)-1)));
 }
 
+static void a_status_is_named_as_in_the_source(void) {
+#define IS_NAMED(status) CHECK(strcmp(#status, hf_status_name(status)) == 0)
+    IS_NAMED(HF_OK);
+    IS_NAMED(HF_INVALID);
+    IS_NAMED(HF_STATE);
+    IS_NAMED(HF_NO_ADDRESS);
+    IS_NAMED(HF_NO_MEMORY);
+    IS_NAMED(HF_MAP_LIMIT);
+    IS_NAMED(HF_RESERVE_FULL);
+    IS_NAMED(HF_NO_SPACE);
+    IS_NAMED(HF_IO);
+    IS_NAMED(HF_CORRUPT);
+    IS_NAMED(HF_BUSY);
+    IS_NAMED(HF_UNSUPPORTED);
+    CHECK(strcmp("HF_(unknown)", hf_status_name((hf_status)(HF_UNSUPPORTED + 1))) == 0);
+    CHECK(strcmp("HF_(unknown)", hf_status_name((hf_status)-1)) == 0);
+}
+
+/* ------------------------------------------------------------------ the text of an error ---- */
+
+static void expect_text(const char *expected, const hf_error *error) {
+    char text[HF_ERROR_TEXT_SIZE];
+    CHECK_EQUAL(strlen(expected), hf_error_text(error, text, sizeof text));
+    size_t outer = check_enter("%s", text);
+    CHECK(strcmp(expected, text) == 0);
+    check_leave(outer);
+}
+
+static void an_error_is_told_in_one_line(void) {
+    expect_text("The call succeeded.", &(hf_error){.status = HF_OK});
+    expect_text("The call failed (HF_RESERVE_FULL). The reservation has no room for that: reserve "
+                "more when opening. What is read-only does not grow at all.",
+                &(hf_error){.status = HF_RESERVE_FULL});
+    expect_text("hf_arena_open_file failed at offset 0, size 4096: the image is cut off "
+                "(HF_CORRUPT). The contents are not what they should be: don't use them.",
+                &(hf_error){.status = HF_CORRUPT,
+                            .call = "hf_arena_open_file",
+                            .reason = "the image is cut off",
+                            .size = 4096});
+}
+
+static void a_failed_undo_is_told(void) {
+    hf_error error = {.status = HF_NO_MEMORY, .call = "mprotect", .undo_failed = true};
+    expect_text("mprotect failed (HF_NO_MEMORY). The system commits no more memory: free some, or "
+                "raise its limit. A step before it could not be undone: nothing is lost, but there "
+                "are more pieces than before.",
+                &error);
+}
+
+static void the_text_is_cut_like_that_of_snprintf(void) {
+    const hf_error error = {
+        .status = HF_IO, .call = "call", .reason = "a reason", .offset = SIZE_MAX, .size = 10};
+    char whole[HF_ERROR_TEXT_SIZE], text[HF_ERROR_TEXT_SIZE];
+    size_t length = hf_error_text(&error, whole, sizeof whole);
+    CHECK(length < sizeof whole && strlen(whole) == length);
+    CHECK_EQUAL(length, hf_error_text(&error, NULL, 0));
+    for (size_t size = 1; size <= length + 2; size++) {
+        memset(text, '#', sizeof text);
+        CHECK_EQUAL(length, hf_error_text(&error, text, size));
+        size_t kept = size - 1 < length ? size - 1 : length;
+        CHECK(memcmp(whole, text, kept) == 0);
+        CHECK_EQUAL('\0', text[kept]);
+        CHECK_EQUAL('#', text[size]);
+    }
+}
+
+/* Code 2 is ENOENT, and ERROR_FILE_NOT_FOUND on Windows. */
+static void a_missing_file_is_told_in_the_words_of_the_system(void) {
+#ifdef _WIN32
+    const char *words = ": File not found (HF_IO, code 2). ", *other = "cannot find";
+#else
+    const char *words = ": No such file or directory (HF_IO, code 2). ", *other = words;
+#endif
+    char text[HF_ERROR_TEXT_SIZE];
+    hf_arena arena;
+    void *data;
+    size_t size;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
+    CHECK_STATUS(HF_IO, hf_arena_append_file(&arena, "no such file", HF_READ_ONLY, &data, &size));
+    CHECK(hf_error_text(NULL, text, sizeof text) < sizeof text);
+    size_t outer = check_enter("%s", text);
+    CHECK(strstr(text, words) != NULL || strstr(text, other) != NULL);
+    CHECK(strstr(text, "check the path") != NULL);
+    check_leave(outer);
+    hf_arena_close(&arena);
+}
+
+static void a_code_that_the_system_does_not_know_is_a_number(void) {
+    char text[HF_ERROR_TEXT_SIZE];
+    hf_error error = {.status = HF_IO, .call = "call", .os_code = -20000};
+    hf_error_text(&error, text, sizeof text);
+    CHECK(strstr(text, "code -20000)") != NULL);
+    error.os_code = 123456789;
+    hf_error_text(&error, text, sizeof text);
+    CHECK(strstr(text, "code 123456789)") != NULL);
+}
+
 CHECK_MAIN(TEST(starts_without_an_error), TEST(every_status_has_a_text_of_its_own),
-           TEST(a_number_that_is_no_status_has_a_text))
+           TEST(no_text_is_about_what_the_caller_may_not_have),
+           TEST(a_number_that_is_no_status_has_a_text), TEST(a_status_is_named_as_in_the_source),
+           TEST(an_error_is_told_in_one_line), TEST(a_failed_undo_is_told),
+           TEST(the_text_is_cut_like_that_of_snprintf),
+           TEST(a_missing_file_is_told_in_the_words_of_the_system),
+           TEST(a_code_that_the_system_does_not_know_is_a_number))

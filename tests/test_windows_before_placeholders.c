@@ -133,8 +133,9 @@ static void expect_refused(hf_status status) {
     hf_error error = hf_last_error();
     CHECK_STATUS(HF_UNSUPPORTED, status);
     CHECK_EQUAL(0, error.os_code);
-    CHECK(strcmp("MapViewOfFile3 (needs Windows 10 version 1803, Windows Server 2019 or newer)",
-                 error.call) == 0);
+    CHECK(strcmp("MapViewOfFile3", error.call) == 0);
+    CHECK(strcmp("views in a space need Windows 10 version 1803, Windows Server 2019 or newer",
+                 error.reason) == 0);
 }
 
 static void views_are_refused_in_words(void) {

@@ -297,7 +297,7 @@ static void expect_refusal(hf_status status) {
 /* As it was, or in the pieces of an undo that was refused as well. */
 static void expect_undone(const struct drawn *drawn, struct scene *scene) {
     struct drawn rest = *drawn;
-    if (strcmp(hf_last_error().call, HF_UNDO_REFUSED) == 0) {
+    if (hf_last_error().undo_failed) {
         CHECK(step_from_then_on && drawn->has_refused);
         scene_expect(scene, &drawn->refused);
         rest.step = drawn->step == &step_place ? &step_commit : &step_map;

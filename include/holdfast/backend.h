@@ -33,8 +33,9 @@
  *   - Functions may be called from several threads at once for different spaces and files.
  *
  * What a function reports: it adds the number of system calls it made to report->system_calls,
- * and when it fails, sets report->call to the name of the system's function (a static string) and
- * report->os_code to the system's code. report is never NULL.
+ * and when it fails, sets report->call to the name of the system's function, report->os_code to the
+ * system's code, and report->reason to a phrase if it knows more ("views in a space need Windows 10
+ * version 1803"), else to NULL. The strings are static. report is never NULL.
  */
 #ifndef HOLDFAST_BACKEND_H
 #define HOLDFAST_BACKEND_H
@@ -79,8 +80,9 @@ typedef struct hf_report {
     long os_code;
     const char *call;
     size_t system_calls;
-    bool
-        is_transient; /* the same call may succeed in a moment: the space calls pause and tries again */
+    bool is_transient;  /* the same call may succeed in a moment: the space calls pause, then
+                         * tries again */
+    const char *reason; /* why, in words; or NULL */
 } hf_report;
 
 /* A reservation's base is a multiple of this many bytes on every system. */

@@ -31,9 +31,8 @@
  * function names.
  *
  * A call that fails leaves regions, memory and contents as they were. Three exceptions, each with
- * its function: clear over several regions; a decommit that met MAP_LIMIT; and an undo that the
- * system refuses too: then the regions tell the truth in more pieces, and hf_last_error().call is
- * HF_UNDO_REFUSED.
+ * its function: clear over several regions; a decommit that met MAP_LIMIT; and an undo that fails
+ * too: then the regions tell the truth in more pieces, and hf_last_error().undo_failed is true.
  *
  * Threads: every function but open and close may be called from several threads at once on one
  * space; each is one atomic change of the regions. What a thread does to the memory of a region

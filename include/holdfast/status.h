@@ -6,17 +6,22 @@
  * own map, never from the system's code: Windows answers five different mistakes with 487 and
  * four with 87. The system's code is kept beside it for those who want it.
  *
- *     if (hf_space_commit(space, 0, 65536) != HF_OK) {
- *         hf_error error = hf_last_error();
- *         fprintf(stderr, "%s: %s\n", error.call, hf_status_text(error.status));
+ *     if (hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size) != HF_OK) {
+ *         char text[HF_ERROR_TEXT_SIZE];
+ *         hf_error_text(NULL, text, sizeof text);
+ *         fprintf(stderr, "%s: %s\n", path, text);
  *     }
  *
+ *     /none: open failed: No such file or directory (HF_IO, code 2). A file operation failed: check
+ *     the path, the permissions and the device.
+ *
  * Threads: the last error is each thread's own. A call that succeeds leaves it as it was, also
- * where something was refused on the way to success (a smaller reservation, a hint).
+ * where something failed on the way to success (a smaller reservation, a hint).
  */
 #ifndef HOLDFAST_STATUS_H
 #define HOLDFAST_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -25,41 +30,55 @@ extern "C" {
 
 typedef enum hf_status {
     HF_OK,
-    HF_INVALID,    /* the arguments alone are wrong: no state could make them right */
-    HF_STATE,      /* the arguments are sound, but the regions there are not what this step needs */
-    HF_NO_ADDRESS, /* the address space asked for is taken, or there is not so much of it */
-    HF_NO_MEMORY,  /* the system refuses to commit so much memory */
-    HF_MAP_LIMIT,  /* the system's limit on the number of mappings is reached */
+    HF_INVALID, /* the arguments alone are wrong: no state could make them right */
+    HF_STATE,   /* the arguments are sound, but what is there is not of the kind this call needs */
+    HF_NO_ADDRESS,   /* the address space asked for is taken, or there is not so much of it */
+    HF_NO_MEMORY,    /* the system commits no more memory */
+    HF_MAP_LIMIT,    /* the system's limit on the number of mappings is reached */
     HF_RESERVE_FULL, /* the arena met the end of its reservation */
     HF_NO_SPACE,     /* disk full, quota used up, or the file-size limit reached */
-    HF_IO,           /* the system refused a file operation */
+    HF_IO,           /* a file operation failed: os_code says why */
     HF_CORRUPT,      /* the file is not what it should be */
-    HF_BUSY,         /* another process is writing the file */
+    HF_BUSY,         /* the file is in use by a writer, in this process or another */
     HF_UNSUPPORTED   /* this system, or this kind of file, cannot do it */
 } hf_status;
 
-/*
- * offset and size are those of the step that failed, in bytes: within the space for calls on a
- * space, within the file for calls on a file; for an arena's allocation, the position at which it
- * was to begin and the size asked for. call names the function that refused: the system's where
- * there was a system call, else holdfast's own. os_code is errno or GetLastError(), 0 where the
- * system was not asked. Strings are static.
- */
+/** Why a call failed. Strings are static. */
 typedef struct hf_error {
     hf_status status;
-    long os_code;
-    const char *call;
-    size_t offset, size;
+    long os_code;        /* errno or GetLastError(); 0: the system was not asked */
+    const char *call;    /* the function that failed: the system's if there was a system call, else
+                       * holdfast's */
+    const char *reason;  /* the cause in words, where the status alone does not name it; or NULL */
+    bool undo_failed;    /* a step before it could not be undone either: the map is true, in more
+                       * pieces than before the call; the other fields are those of the first
+                       * failure */
+    size_t offset, size; /* of the step that failed, in bytes: within the space for a call on a
+                          * space, within the file for a call on a file; for an allocation the
+                          * arena's position and the size asked for */
 } hf_error;
 
-/* The `call` of an error whose undo was refused too: the map then holds more pieces than before
- * the call, every one of them true, and status and os_code are those of the first refusal. */
-#define HF_UNDO_REFUSED "undo refused"
+/** The name of a status, as it is written in C: "HF_NO_MEMORY".
+ *  @return a static string, never NULL; "HF_(unknown)" for a number that is no status */
+const char *hf_status_name(hf_status status);
 
-/* One sentence that says what to do; never NULL, also for a number that is no status. */
+/** One sentence: what happened, and what to do.
+ *  @return a static string, never NULL, also for a number that is no status */
 const char *hf_status_text(hf_status status);
 
-/* This thread's last error; all zero (HF_OK) when no call failed yet. */
+/** Enough bytes for the text of nearly every error; a longer one is cut. */
+#define HF_ERROR_TEXT_SIZE 512
+
+/** Describes an error in one line of UTF-8: the call that failed, where, the reason, the system's
+ *  own words for os_code, the status, and what to do.
+ *  @param error   NULL: this thread's last error
+ *  @param buffer  gets the text, cut to size - 1 bytes, and a NUL; may be NULL if size is 0
+ *  @return the length of the whole text in bytes without the NUL, like snprintf
+ *  @note The system's words are those of the system that the program runs on. They mean nothing for
+ *        the codes of a backend that plays another system (strict). Allocates no memory. */
+size_t hf_error_text(const hf_error *error, char *buffer, size_t size);
+
+/** This thread's last error; all zero (HF_OK) if no call failed yet. */
 hf_error hf_last_error(void);
 
 #ifdef __cplusplus

@@ -34,6 +34,7 @@
 
 #include <holdfast/backend.h>
 
+#include "../fail.h"
 #include "../pages.h"
 
 #if defined(__linux__) && !defined(HF_GENERIC_POSIX)
@@ -57,8 +58,51 @@ static size_t granule(const hf_backend *self) {
 /* Notes a refusal. Evaluate errno before anything else can change it. */
 static hf_status refuse(hf_report *report, hf_status status, const char *call, int code) {
     report->call = call;
+    report->reason = NULL;
     report->os_code = code;
     return status;
+}
+
+/* ---------------------------------------------------------------------- words ------------ */
+
+#if LINUX && defined(__GLIBC_PREREQ)
+#define HAVE_STRERRORDESC __GLIBC_PREREQ(2, 32)
+#else
+#define HAVE_STRERRORDESC 0
+#endif
+
+/* glibc's strerror_r may load a translation, which calls malloc. */
+#if HAVE_STRERRORDESC
+static const char *words_of(int code, char *buffer, size_t size) {
+    (void)buffer, (void)size;
+    return strerrordesc_np(code);
+}
+#else
+/* strerror_r returns int by POSIX, and char * in older versions of glibc and in Android. */
+static inline const char *words_by_posix(int failed, const char *buffer) {
+    return failed ? NULL : buffer;
+}
+
+static inline const char *words_by_gnu(const char *words, const char *buffer) {
+    (void)buffer;
+    return words;
+}
+
+static const char *words_of(int code, char *buffer, size_t size) {
+    return _Generic(strerror_r(code, buffer, size), int
+                    : words_by_posix, default
+                    : words_by_gnu)(strerror_r(code, buffer, size), buffer);
+}
+#endif
+
+size_t hf_system_words(long code, char *buffer, size_t size) {
+    char room[256];
+    const char *words = words_of((int)code, room, sizeof room);
+    size_t length = words ? strlen(words) : 0, most = size > 0 ? size - 1 : 0;
+    if (length > most) length = most;
+    if (length > 0) memcpy(buffer, words, length);
+    if (size > 0) buffer[length] = '\0';
+    return length;
 }
 
 /* ---------------------------------------------------------------------- Linux ------------ */

@@ -56,6 +56,7 @@ static void leave(hf_strict *strict) { strict->under->unlock(strict->under, &str
 
 static hf_status refuse(hf_report *report, hf_status status, const char *call, long code) {
     report->call = call;
+    report->reason = NULL;
     report->os_code = code;
     return status;
 }

@@ -35,6 +35,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "../fail.h"
 #include "../pages.h"
 
 /* Younger than some headers. */
@@ -56,6 +57,7 @@
 
 static hf_status refuse(hf_report *report, hf_status status, const char *call, DWORD code) {
     report->call = call;
+    report->reason = NULL;
     report->os_code = (long)code;
     return status;
 }
@@ -65,6 +67,24 @@ static size_t granule(const hf_backend *self) {
     SYSTEM_INFO system;
     GetSystemInfo(&system);
     return system.dwPageSize;
+}
+
+/* ---------------------------------------------------------------------- words ------------ */
+
+/* In the language of the thread. Nothing for codes that the system does not know. */
+size_t hf_system_words(long code, char *buffer, size_t size) {
+    const DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS |
+                        FORMAT_MESSAGE_MAX_WIDTH_MASK; /* no line breaks */
+    WCHAR wide[256];
+    DWORD count =
+        FormatMessageW(flags, NULL, (DWORD)code, 0, wide, sizeof wide / sizeof *wide, NULL);
+    while (count > 0 && (wide[count - 1] == L' ' || wide[count - 1] == L'.')) count--;
+    int length = 0;
+    if (count > 0 && size > 1)
+        length =
+            WideCharToMultiByte(CP_UTF8, 0, wide, (int)count, buffer, (int)size - 1, NULL, NULL);
+    if (size > 0) buffer[length] = '\0';
+    return (size_t)length;
 }
 
 /* -------------------------------------------------- functions looked up at run time ------ */
@@ -434,9 +454,9 @@ static hf_status decommit_range(const hf_backend *self, void *address, size_t si
 static hf_status refuse_view(const hf_backend *self, void *address, size_t size, intptr_t file,
                              uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
-    return refuse(report, HF_UNSUPPORTED,
-                  "MapViewOfFile3 (needs Windows 10 version 1803, Windows Server 2019 or newer)",
-                  0);
+    refuse(report, HF_UNSUPPORTED, "MapViewOfFile3", 0);
+    report->reason = "views in a space need Windows 10 version 1803, Windows Server 2019 or newer";
+    return HF_UNSUPPORTED;
 }
 
 static DWORD view_access_of(hf_access access) {

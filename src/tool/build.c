@@ -56,6 +56,8 @@ static bool open_all(struct build *build, const struct sources *sources, struct 
 
 /* ------------------------------------------------------------------ one file -------------- */
 
+static const char *reason_of(hf_error error) { return error.reason ? error.reason : error.call; }
+
 /* The file as a view behind the others. NULL: it cannot be one, and is to be read. */
 static const char *view(struct build *build, struct built *built, const struct source *source) {
     const hf_backend *backend = &build->record.backend;
@@ -69,7 +71,7 @@ static const char *view(struct build *build, struct built *built, const struct s
             ? hf_space_place_file(build->views, build->views_used, size, file, 0, HF_READ_ONLY)
             : HF_STATE;
     hf_file_close(file); /* the view keeps it */
-    if (status == HF_UNSUPPORTED) built->no_views = hf_last_error().call;
+    if (status == HF_UNSUPPORTED) built->no_views = reason_of(hf_last_error());
     if (status != HF_OK) return NULL;
     const char *text = hf_space_base(build->views) + build->views_used;
     build->views_used += size;
