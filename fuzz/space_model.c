@@ -80,22 +80,20 @@ static size_t count_kind(const struct model_space *space, hf_kind kind) {
 
 /* ------------------------------------------------------------------ files ----------------- */
 
-/* Which files are in use, by a slot or by views. */
-static void find_open_files(const struct model *model, bool open[MODEL_OPEN_FILES]) {
-    for (size_t i = 0; i < MODEL_OPEN_FILES; i++) open[i] = model->files[i].in_slot;
+/* Which files are in use, by a slot (open) or by views (which stay when the file is closed). */
+static void find_used_files(const struct model *model, bool used[MODEL_OPEN_FILES]) {
+    for (size_t i = 0; i < MODEL_OPEN_FILES; i++) used[i] = model->files[i].in_slot;
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
         const struct model_space *space = &model->spaces[slot];
         for (size_t i = 0; space->open && i < space->granules; i++) {
-            if (kind_at(space, i) == HF_VIEW) open[space->file[i]] = true;
+            if (kind_at(space, i) == HF_VIEW) used[space->file[i]] = true;
         }
     }
 }
 
 size_t model_open_files(const struct model *model) {
-    bool open[MODEL_OPEN_FILES];
     size_t count = 0;
-    find_open_files(model, open);
-    for (size_t i = 0; i < MODEL_OPEN_FILES; i++) count += open[i];
+    for (size_t i = 0; i < MODEL_OPEN_FILES; i++) count += model->files[i].in_slot;
     return count;
 }
 
@@ -121,10 +119,10 @@ static void close_slot(struct model *model, unsigned slot) {
 
 /* A new hf_file in the slot. A file without a path has a content of its own. */
 static void open_slot(struct model *model, const program_call *call, bool shared) {
-    bool open[MODEL_OPEN_FILES];
+    bool used[MODEL_OPEN_FILES];
     size_t file = 0;
-    find_open_files(model, open);
-    while (open[file]) file++;
+    find_used_files(model, used);
+    while (used[file]) file++;
     close_slot(model, call->file);
     model->slots[call->file] = (int)file;
     model->files[file].in_slot = true;

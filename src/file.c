@@ -1,9 +1,8 @@
 /*
- * file.c -- files that views are made of: a handle of the backend's, counted.
+ * file.c -- files that views are made of: a handle of the backend.
  *
- * The caller's hf_file and every view of it are users; the last one to go closes the handle. The
- * count has a lock of the backend's rather than an atomic, so that a backend decides alone what
- * threads are. A record lies in a page of its own: files are few.
+ * A view needs neither the handle nor the hf_file once it is mapped: the system keeps what a
+ * mapping needs. So closing is not counted. A record lies in a page of its own: files are few.
  */
 #include "file.h"
 
@@ -15,8 +14,6 @@ struct hf_file {
     intptr_t handle;
     uint64_t size;
     hf_access access;
-    size_t users;
-    hf_lock lock;
 };
 
 /* What distinguishes the five ways to get a file. */
@@ -28,14 +25,6 @@ typedef struct request {
     hf_access access;
     const hf_backend *backend;
 } request;
-
-static hf_status open_handle(const request *wanted, hf_file *file, hf_report *report) {
-    hf_status status = file->backend->lock_open(file->backend, &file->lock, report);
-    if (status != HF_OK) return status;
-    status = wanted->obtain(wanted, file, report);
-    if (status != HF_OK) file->backend->lock_close(file->backend, &file->lock);
-    return status;
-}
 
 static hf_status fail_request(hf_status status, const request *wanted, const hf_report *report) {
     size_t size = wanted->size > SIZE_MAX ? SIZE_MAX : (size_t)wanted->size;
@@ -50,9 +39,8 @@ static hf_status open_file(hf_file **result, const request *wanted) {
     hf_status status = backend->take_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return fail_request(status, wanted, &report);
     hf_file *file = memory;
-    *file =
-        (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access, .users = 1};
-    status = open_handle(wanted, file, &report);
+    *file = (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access};
+    status = wanted->obtain(wanted, file, &report);
     if (status != HF_OK) {
         backend->give_pages(backend, memory, pages);
         return fail_request(status, wanted, &report);
@@ -142,7 +130,7 @@ hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report) {
     return status;
 }
 
-/* -------------------------------------------------------------------- users ------------- */
+/* ------------------------------------------------------------ looking at it ------------- */
 
 uint64_t hf_file_size(const hf_file *file) { return file ? file->size : 0; }
 
@@ -158,19 +146,9 @@ bool hf_file_permits(const hf_file *file, hf_access access) {
     return is_access(access) && (access != HF_READ_WRITE || file->access == HF_READ_WRITE);
 }
 
-static size_t change_users(hf_file *file, size_t more, size_t less) {
-    file->backend->lock(file->backend, &file->lock);
-    size_t users = file->users = file->users + more - less;
-    file->backend->unlock(file->backend, &file->lock);
-    return users;
-}
-
-void hf_file_hold(hf_file *file) { change_users(file, 1, 0); }
-
 void hf_file_close(hf_file *file) {
-    if (file == NULL || change_users(file, 0, 1) > 0) return;
+    if (file == NULL) return;
     const hf_backend *backend = file->backend;
     backend->file_close(backend, file->handle);
-    backend->lock_close(backend, &file->lock);
     backend->give_pages(backend, file, hf_pages_for(backend, sizeof(hf_file)));
 }

@@ -15,9 +15,6 @@ hf_status hf_file_measure(hf_file *file, hf_report *report);
 /* See the backend's file_resize. */
 hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report);
 
-/* One user more: every view holds its file. hf_file_close is one less. */
-void hf_file_hold(hf_file *file);
-
 const hf_backend *hf_file_backend(const hf_file *file);
 intptr_t hf_file_handle(const hf_file *file);
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);

@@ -17,7 +17,6 @@
 #define HF_REGION_MAP_H
 
 #include <holdfast/backend.h>
-#include <holdfast/file.h>
 
 typedef struct hf_node hf_node;
 
@@ -25,7 +24,6 @@ struct hf_node {
     size_t offset;
     hf_node *previous, *next; /* neighbours in the space; of a free record: next free */
     hf_node *left, *right;    /* in the tree */
-    hf_file *file;            /* of a view; else NULL */
     uint64_t file_offset;
     hf_kind kind;
     hf_access access;

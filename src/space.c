@@ -140,8 +140,6 @@ static void set_kind(hf_space *space, hf_node *node, hf_kind kind) {
 }
 
 static void set_view(hf_space *space, hf_node *node, const span *wanted) {
-    hf_file_hold(wanted->file);
-    node->file = wanted->file;
     node->file_offset = wanted->file_offset;
     node->access = wanted->access;
     set_kind(space, node, HF_VIEW);
@@ -149,8 +147,6 @@ static void set_view(hf_space *space, hf_node *node, const span *wanted) {
 
 static void set_placeholder(hf_space *space, hf_node *node) {
     name_range(space, node->offset, size_of(space, node));
-    if (node->file) hf_file_close(node->file);
-    node->file = NULL;
     node->file_offset = 0;
     node->access = HF_READ_WRITE;
     set_kind(space, node, HF_PLACEHOLDER);
@@ -547,10 +543,8 @@ void hf_space_close(hf_space *space) {
     if (space == NULL) return;
     const hf_backend *backend = space->backend;
     for (hf_node *node = hf_region_map_find(&space->map, space->size - 1); node;
-         node = node->previous) {
+         node = node->previous)
         backend->release(backend, space->base + node->offset, size_of(space, node), node->kind);
-        if (node->file) hf_file_close(node->file);
-    }
     hf_region_map_close(&space->map);
     backend->lock_close(backend, space->lock);
     backend->give_pages(backend, space, space->pages);
@@ -595,10 +589,8 @@ hf_space_stats hf_space_get_stats(const hf_space *space) {
 
 static bool sums_agree(const hf_space *space) {
     hf_space_stats sums = {0};
-    for (const hf_node *node = space->map.first; node; node = node->next) {
+    for (const hf_node *node = space->map.first; node; node = node->next)
         *bytes_of(&sums, node->kind) += size_of(space, node);
-        if ((node->kind == HF_VIEW) != (node->file != NULL)) return false;
-    }
     return sums.placeholder_bytes == space->stats.placeholder_bytes &&
            sums.committed_bytes == space->stats.committed_bytes &&
            sums.view_bytes == space->stats.view_bytes;

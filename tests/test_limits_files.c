@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "holdfast/arena.h"
 #include "holdfast/file.h"
+#include "holdfast/ring.h"
 #include "process.h"
 
 static const size_t MIB = 1024 * 1024;
@@ -58,4 +60,73 @@ static void open_without_descriptors(void *unused) {
 
 static void no_descriptor_left(void) { CHECK(process_runs(open_without_descriptors, NULL)); }
 
-CHECK_MAIN(TEST(a_file_beyond_the_limit_is_no_space), TEST(no_descriptor_left))
+/* ---------------------------------------------------------- views without descriptors ------- */
+
+enum { FILES = 300, RINGS = 300, MOST_DESCRIPTORS = 64 };
+
+static void name_numbered(char *name, size_t room, int number) {
+    snprintf(name, room, "test_limits_files.%d.tmp", number);
+}
+
+static void make_numbered_files(void) {
+    char name[64];
+    for (int number = 0; number < FILES; number++) {
+        name_numbered(name, sizeof name, number);
+        FILE *file = fopen(name, "wb");
+        CHECK(file != NULL && fprintf(file, "%d", number) > 0 && fclose(file) == 0);
+    }
+}
+
+static void remove_numbered_files(void) {
+    char name[64];
+    for (int number = 0; number < FILES; number++) {
+        name_numbered(name, sizeof name, number);
+        unlink(name);
+    }
+}
+
+static void limit_descriptors(void) {
+    const struct rlimit limit = {MOST_DESCRIPTORS, MOST_DESCRIPTORS};
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static void append_with_few_descriptors(void *unused) {
+    (void)unused;
+    hf_arena arena;
+    limit_descriptors();
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
+    for (int number = 0; number < FILES; number++) {
+        char name[64], expected[16];
+        void *data;
+        size_t size;
+        name_numbered(name, sizeof name, number);
+        snprintf(expected, sizeof expected, "%d", number);
+        CHECK_STATUS(HF_OK, hf_arena_append_file(&arena, name, HF_READ_ONLY, &data, &size));
+        CHECK_EQUAL(strlen(expected), size);
+        CHECK(memcmp(data, expected, size) == 0);
+    }
+    hf_arena_close(&arena);
+}
+
+static void more_files_are_appended_than_descriptors_are_allowed(void) {
+    make_numbered_files();
+    bool succeeded = process_runs(append_with_few_descriptors, NULL);
+    remove_numbered_files();
+    CHECK(succeeded);
+}
+
+static void open_rings_with_few_descriptors(void *unused) {
+    (void)unused;
+    static hf_ring *rings[RINGS];
+    limit_descriptors();
+    for (size_t i = 0; i < RINGS; i++) CHECK_STATUS(HF_OK, hf_ring_open(&rings[i], 65536, NULL));
+    for (size_t i = 0; i < RINGS; i++) hf_ring_close(rings[i]);
+}
+
+static void more_rings_are_open_than_descriptors_are_allowed(void) {
+    CHECK(process_runs(open_rings_with_few_descriptors, NULL));
+}
+
+CHECK_MAIN(TEST(a_file_beyond_the_limit_is_no_space), TEST(no_descriptor_left),
+           TEST(more_files_are_appended_than_descriptors_are_allowed),
+           TEST(more_rings_are_open_than_descriptors_are_allowed))

@@ -226,8 +226,8 @@ struct hf_backend {
     /* Optional: waits so long before a call that failed with report->is_transient is tried again. */
     void (*pause)(const hf_backend *, unsigned milliseconds);
 
-    /* --- The lock of a space or a file: not recursive, usable where it lies. No lock is held by
-     * another thread in the child of a fork. --- */
+    /* --- The lock of a space: not recursive, usable where it lies. No lock is held by another
+     * thread in the child of a fork. --- */
 
     hf_status (*lock_open)(const hf_backend *, hf_lock *, hf_report *);
     void (*lock_close)(const hf_backend *, hf_lock *);

@@ -4,13 +4,13 @@
  *     hf_file *file;
  *     if (hf_file_open(&file, "level.pak", HF_READ_ONLY, NULL) != HF_OK) ...
  *     hf_space_place_file(space, 0, size, file, 0, HF_READ_ONLY);
- *     hf_file_close(file);            // the view keeps it alive
+ *     hf_file_close(file);            // the view stays, and keeps no descriptor open
  *
  * Sizes and offsets are bytes. backend NULL is the native one; a file serves only spaces of the
  * backend it was opened with. On failure *file is untouched and nothing is left on disk.
  *
  * Threads: one hf_file may be used by several threads and several spaces at once; hf_file_close
- * must be the caller's last use of it.
+ * must be the last use of it.
  *
  * Caveats: the size is the one at opening. Another process that truncates a mapped file makes the
  * view's lost pages fault (SIGBUS on POSIX; copies made by HF_COPY_ON_WRITE too); stores of others
@@ -64,7 +64,8 @@ hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
 
 uint64_t hf_file_size(const hf_file *file);
 
-/* Ends the caller's use; the file itself closes with its last view. NULL is allowed. */
+/* Closes the descriptor or HANDLE at once. Views of the file stay as they are and need neither: the
+ * number of views is not limited by the number of open files. NULL is allowed. */
 void hf_file_close(hf_file *file);
 
 #ifdef __cplusplus
