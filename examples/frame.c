@@ -43,28 +43,30 @@ struct game {
     size_t length;
 };
 
-static void need(hf_status status) {
+static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
-    fprintf(stderr, "frame: %s (%s)\n", hf_status_text(status), hf_last_error().call);
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "frame: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
 }
 
 /* So no allocation below needs a look at its result. */
 static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
     (void)arena, (void)size, (void)user;
-    need(status);
+    need(status, "allocating");
     return false;
 }
 
 static void open_game(struct game *game) {
     hf_arena_options options = {.on_failure = give_up};
-    need(hf_arena_open(&game->permanent, &options));
-    need(hf_arena_open(&game->frame, &options));
+    need(hf_arena_open(&game->permanent, &options), "opening an arena");
+    need(hf_arena_open(&game->frame, &options), "opening an arena");
 #ifdef HF_BASE_FIXED /* where a snapshot can lie again in the program's next run, too */
     options.base = HF_BASE_FIXED;
 #endif
-    need(hf_arena_open(&game->level, &options));
-    need(hf_arena_set_root(&game->level, hf_new(&game->level, struct level)));
+    need(hf_arena_open(&game->level, &options), "opening an arena");
+    need(hf_arena_set_root(&game->level, hf_new(&game->level, struct level)), "the level");
 }
 
 static void throw_ball(hf_arena *arena, struct level *level) {
@@ -94,12 +96,12 @@ static void play(struct game *game, char key, bounce *code) {
     for (struct ball *ball = level->balls; ball; ball = ball->next) move(ball, code);
     level->frames++;
     puts(draw(&game->frame, level));
-    need(hf_reset(&game->frame));
+    need(hf_reset(&game->frame), "the frame");
 }
 
 static void record(struct game *game, size_t most) {
     puts("recording");
-    need(hf_arena_save(&game->level, game->snapshot));
+    need(hf_arena_save(&game->level, game->snapshot), game->snapshot);
     game->recorded = hf_new_array(&game->permanent, char, most);
     game->length = 0;
 }
@@ -107,7 +109,8 @@ static void record(struct game *game, size_t most) {
 static void loop(struct game *game, const char *title, bounce *code) {
     hf_arena_options options = {.on_failure = give_up};
     hf_arena_close(&game->level);
-    need(hf_arena_open_file(&game->level, game->snapshot, HF_COPY_ON_WRITE, &options));
+    need(hf_arena_open_file(&game->level, game->snapshot, HF_COPY_ON_WRITE, &options),
+         game->snapshot);
     puts(title);
     for (size_t i = 0; i < game->length; i++) play(game, game->recorded[i], code);
 }

@@ -31,7 +31,9 @@ struct counts {
 
 static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
-    fprintf(stderr, "gather: %s: %s (%s)\n", what, hf_status_text(status), hf_last_error().call);
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "gather: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
 }
 
@@ -61,8 +63,8 @@ int main(int words, char **word) {
     hf_arena files, list;
     struct counts total = {0, 0, 0};
     size_t number = (size_t)words - 1;
-    need(hf_arena_open(&files, NULL), "files");
-    need(hf_arena_open(&list, NULL), "list");
+    need(hf_arena_open(&files, NULL), "opening an arena");
+    need(hf_arena_open(&list, NULL), "opening an arena");
     const struct piece *pieces = gather(&files, &list, word + 1, number);
     for (size_t i = 0; i < number; i++) count(&total, pieces[i].data, pieces[i].size);
     printf("%zu %zu %zu total\n", total.lines, total.words, total.bytes);

@@ -43,7 +43,13 @@ static void require(bool condition, const char *what) {
     exit(EXIT_FAILURE);
 }
 
-static void need(hf_status status) { require(status == HF_OK, hf_status_text(status)); }
+static void need(hf_status status, const char *what) {
+    if (status == HF_OK) return;
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "loader: %s: %s\n", what, why);
+    exit(EXIT_FAILURE);
+}
 
 /* ---- What the file says of itself: the two classes have the same fields, in other widths. */
 
@@ -104,7 +110,7 @@ static void reserve(struct program *elf) {
     }
     require(elf->low < elf->high, "nothing to load");
     require(elf->high - elf->low <= SIZE_MAX / 2, "more than can be addressed");
-    need(hf_space_open(&elf->space, (size_t)(elf->high - elf->low), NULL));
+    need(hf_space_open(&elf->space, (size_t)(elf->high - elf->low), NULL), "reserving");
 }
 
 static char *at(const struct program *elf, uint64_t address) {
@@ -120,16 +126,18 @@ static void place(const struct program *elf, const struct segment *part, hf_file
     require(view_end == start || part->offset % elf->page == skew, "its pages are not the file's");
     if (start < view_end)
         need(hf_space_place_file(elf->space, (size_t)(start - elf->low), (size_t)(view_end - start),
-                                 file, part->offset - skew, access));
+                                 file, part->offset - skew, access),
+             "mapping a segment");
     if (part->is_writable && data_end < view_end)
         memset(at(elf, data_end), 0, (size_t)(view_end - data_end));
     if (view_end < end)
-        need(hf_space_place(elf->space, (size_t)(view_end - elf->low), (size_t)(end - view_end)));
+        need(hf_space_place(elf->space, (size_t)(view_end - elf->low), (size_t)(end - view_end)),
+             "the bss");
 }
 
 static void place_all(const struct program *elf, const char *path) {
     hf_file *file;
-    need(hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL));
+    need(hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL), path);
     for (size_t i = 0; i < elf->count; i++)
         if (elf->segments[i].is_loaded) place(elf, &elf->segments[i], file);
     hf_file_close(file); /* the views keep it */
@@ -172,8 +180,8 @@ int main(int words, char **word) {
     void *bytes;
     struct program elf = {0};
     require(words == 2, "which FILE?");
-    need(hf_arena_open(&arena, NULL));
-    need(hf_arena_append_file(&arena, word[1], HF_READ_ONLY, &bytes, &elf.size));
+    need(hf_arena_open(&arena, NULL), "opening an arena");
+    need(hf_arena_append_file(&arena, word[1], HF_READ_ONLY, &bytes, &elf.size), word[1]);
     elf.bytes = bytes;
     read_segments(&elf, &arena);
     reserve(&elf);

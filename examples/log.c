@@ -31,14 +31,18 @@ struct record {
 
 enum { FORMAT = 1, LONGEST = 4096, SYNC_EVERY = 16 };
 
-static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
-    (void)arena, (void)size, (void)user;
-    fprintf(stderr, "log: %s (%s)\n", hf_status_text(status), hf_last_error().call);
+static void need(hf_status status, const char *what) {
+    if (status == HF_OK) return;
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "log: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
 }
 
-static void need(hf_status status) {
-    if (status != HF_OK) give_up(NULL, status, 0, NULL);
+static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+    (void)arena, (void)size, (void)user;
+    need(status, "allocating");
+    return false;
 }
 
 static const hf_arena_options options = {.on_failure = give_up, .tag = FORMAT, .any_base = true};
@@ -59,12 +63,12 @@ static void append(hf_arena *log, const char *text, size_t length) {
     record->length = (uint32_t)length;
     memcpy(record->text, text, length);
     record->checksum = checksum_of(record, previous);
-    need(hf_arena_set_root(log, record));
+    need(hf_arena_set_root(log, record), "appending");
 }
 
 static void sync(hf_arena *log) {
     const struct record *newest = hf_arena_root(log);
-    need(hf_arena_sync(log));
+    need(hf_arena_sync(log), "syncing");
     printf("synced %" PRIu64 "\n", newest ? newest->number : 0);
     fflush(stdout);
 }
@@ -72,7 +76,7 @@ static void sync(hf_arena *log) {
 static void append_input(const char *path) {
     hf_arena log;
     char line[LONGEST];
-    need(hf_arena_open_file(&log, path, HF_READ_WRITE, &options));
+    need(hf_arena_open_file(&log, path, HF_READ_WRITE, &options), path);
     for (unsigned lines = 1; fgets(line, sizeof line, stdin); lines++) {
         append(&log, line, strlen(line));
         if (lines % SYNC_EVERY == 0) sync(&log);
@@ -106,8 +110,8 @@ static const struct record **in_order(const hf_arena *log, hf_arena *temporary, 
 
 static void read_log(const char *path, bool print) {
     hf_arena log, temporary;
-    need(hf_arena_open_file(&log, path, HF_READ_ONLY, &options));
-    need(hf_arena_open(&temporary, &options));
+    need(hf_arena_open_file(&log, path, HF_READ_ONLY, &options), path);
+    need(hf_arena_open(&temporary, &options), "opening an arena");
     const struct record *newest = hf_arena_root(&log);
     uint64_t records = newest && is_inside(&log, newest) ? newest->number : 0;
     const struct record **order = in_order(&log, &temporary, records);

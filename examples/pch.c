@@ -33,14 +33,18 @@ struct header_index {
 
 #define FORMAT 1 /* another one with each change of these structures */
 
-static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
-    (void)arena, (void)size, (void)user;
-    fprintf(stderr, "pch: %s (%s)\n", hf_status_text(status), hf_last_error().call);
+static void need(hf_status status, const char *what) {
+    if (status == HF_OK) return;
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "pch: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
 }
 
-static void need(hf_status status) {
-    if (status != HF_OK) give_up(NULL, status, 0, NULL);
+static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+    (void)arena, (void)size, (void)user;
+    need(status, "allocating");
+    return false;
 }
 
 static const hf_arena_options options = {.on_failure = give_up, .tag = FORMAT, .any_base = true};
@@ -86,17 +90,17 @@ static void build(const char *image) {
     char path[FILENAME_MAX];
     void *text;
     size_t size;
-    need(hf_arena_open(&arena, &options));
-    need(hf_arena_open(&sources, &options));
+    need(hf_arena_open(&arena, &options), "opening an arena");
+    need(hf_arena_open(&sources, &options), "opening an arena");
     struct header_index *index = hf_new(&arena, struct header_index);
     for (; fgets(path, sizeof path, stdin); index->files++) {
         path[strcspn(path, "\r\n")] = '\0';
-        need(hf_arena_append_file(&sources, path, HF_READ_ONLY, &text, &size));
+        need(hf_arena_append_file(&sources, path, HF_READ_ONLY, &text, &size), path);
         count_all(&arena, index, text, size);
-        need(hf_rewind(&sources, 0));
+        need(hf_rewind(&sources, 0), path);
     }
-    need(hf_arena_set_root(&arena, index));
-    need(hf_arena_save(&arena, image));
+    need(hf_arena_set_root(&arena, index), image);
+    need(hf_arena_save(&arena, image), image);
     hf_arena_close(&sources);
     hf_arena_close(&arena);
 }
@@ -110,7 +114,7 @@ static void print_all(const hf_arena *arena, hf_ref ref) {
 
 static void look(const char *image, char **names) {
     hf_arena arena;
-    need(hf_arena_open_file(&arena, image, HF_READ_ONLY, &options));
+    need(hf_arena_open_file(&arena, image, HF_READ_ONLY, &options), image);
     struct header_index *index = hf_arena_root(&arena);
     if (*names == NULL) print_all(&arena, index->first);
     for (; *names; names++) {

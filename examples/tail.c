@@ -25,15 +25,17 @@
 
 enum { CAPACITY = 1 << 16, LONGEST = 4096 };
 
-static void need(hf_status status) {
+static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
-    fprintf(stderr, "tail: %s (%s)\n", hf_status_text(status), hf_last_error().call);
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "tail: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
 }
 
-static hf_ring *open_ring(hf_file *file) {
+static hf_ring *open_ring(hf_file *file, const char *path) {
     hf_ring *ring;
-    need(hf_ring_open_file(&ring, file));
+    need(hf_ring_open_file(&ring, file), path);
     hf_file_close(file);
     return ring;
 }
@@ -48,8 +50,8 @@ static char *wait_for_room(hf_ring *ring) {
 
 static void write_lines(const char *path) {
     hf_file *file;
-    need(hf_file_open(&file, path, HF_READ_WRITE, NULL));
-    hf_ring *ring = open_ring(file);
+    need(hf_file_open(&file, path, HF_READ_WRITE, NULL), path);
+    hf_ring *ring = open_ring(file, path);
     const char *line;
     for (unsigned long lines = 1; (line = fgets(wait_for_room(ring), LONGEST, stdin)); lines++) {
         hf_ring_write_end(ring, strlen(line));
@@ -65,7 +67,7 @@ static void write_lines(const char *path) {
 static hf_file *make_or_open(const char *path) {
     hf_file *file;
     if (hf_file_create(&file, path, HF_RING_POSITIONS + CAPACITY, NULL) != HF_OK)
-        need(hf_file_open(&file, path, HF_READ_WRITE, NULL));
+        need(hf_file_open(&file, path, HF_READ_WRITE, NULL), path);
     return file;
 }
 
@@ -82,7 +84,7 @@ static bool print_ready(hf_ring *ring) {
 }
 
 static void print_lines(const char *path) {
-    hf_ring *ring = open_ring(make_or_open(path));
+    hf_ring *ring = open_ring(make_or_open(path), path);
     while (!print_ready(ring)) continue;
     hf_ring_close(ring);
 }

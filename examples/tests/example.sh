@@ -46,9 +46,20 @@ beginning() {
     seconds example "$@"
 }
 
+# tells_missing PATH ARGUMENT...: the example with these fails, and says of the path that no file is
+# there, in the system's words as far as they are known: code 2 on Windows, too.
+tells_missing() {
+    missing=$1
+    shift
+    if example "$@" </dev/null 2>complaint; then wrong "found $missing, which is not there"; fi
+    grep -q ": $missing: .* failed: .*HF_IO, code 2)" complaint || wrong "said: $(cat complaint)"
+    [ -n "$emulator" ] || grep -q ': No such file or directory (' complaint ||
+        wrong "said: $(cat complaint)"
+}
+
 # needs_views ARGUMENT...: where a Windows is from before it had them, the example with these says so.
 needs_views() {
     [ -n "$emulator" ] && ! example "$@" </dev/null >refused 2>&1 || return 0
-    grep 'cannot do that.*1803' refused || return 0
+    grep '1803.*cannot do that' refused || return 0
     exit 77
 }

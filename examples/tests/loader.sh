@@ -70,3 +70,5 @@ for file in text start beginning; do
     [ "$status" -eq 1 ] || wrong "$file: exit status $status"
     grep -qE 'not an ELF file|cut off' complaint || wrong "$file: $(cat complaint)"
 done
+
+tells_missing nowhere nowhere

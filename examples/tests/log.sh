@@ -38,3 +38,5 @@ for offset in 65536 65544 65552 65556 65560 "$middle"; do
     flip "$offset"
 done
 example log.image --verify >verified || wrong "does not verify again"
+
+tells_missing nowhere nowhere --verify

@@ -30,3 +30,5 @@ same few.expected few
 head -c 100000 /dev/zero | tr '\0' x >none.image
 if example look none.image int 2>complaint; then wrong "took a text for an image"; fi
 grep -q 'image: this file is none' complaint || wrong "said: $(cat complaint)"
+
+tells_missing nowhere look nowhere int

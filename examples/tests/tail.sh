@@ -101,3 +101,5 @@ write_ring <sent >told
 timeout 60 $emulator "$program" ring >arrived.raw || wrong "the second reader ended with $?"
 tr -d '\r' <arrived.raw >arrived
 same sent arrived
+
+tells_missing nowhere nowhere --write

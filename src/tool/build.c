@@ -14,9 +14,9 @@
 enum { LEAST_VIEW = 65536, MOST_VIEWS = 1000 };
 
 static bool fail_for_memory(const char *what) {
-    hf_error error = hf_last_error();
-    fprintf(stderr, "holdfast: %s: %s (%s, code %ld)\n", what, hf_status_text(error.status),
-            error.call ? error.call : "no call", error.os_code);
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    fprintf(stderr, "holdfast: %s: %s\n", what, why);
     return false;
 }
 

@@ -187,7 +187,9 @@ static bool run_input(struct replay *replay, const char *name, const void *bytes
     size_t calls = replay->calls, refused = replay->refused;
     hf_backend *strict;
     if (hf_strict_open(&strict, NULL) != HF_OK) {
-        fprintf(stderr, "holdfast: %s\n", hf_status_text(hf_last_error().status));
+        char why[HF_ERROR_TEXT_SIZE];
+        hf_error_text(NULL, why, sizeof why);
+        fprintf(stderr, "holdfast: %s: %s\n", name, why);
         return false;
     }
     if (replay->trace) printf("input %s\n", name);

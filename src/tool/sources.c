@@ -51,7 +51,9 @@ static bool fail(struct sources *sources, const char *path, const char *reason) 
 }
 
 static bool fail_for_memory(struct sources *sources, const char *path) {
-    return fail(sources, path, hf_status_text(hf_last_error().status));
+    char why[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, why, sizeof why);
+    return fail(sources, path, why);
 }
 
 /* Notes an identity. False when it was there already, or when there is no memory for it. */
