@@ -74,7 +74,14 @@ static size_t at_most(size_t size) {
     return faults.most == 0 || size < faults.most ? size : faults.most;
 }
 
-#ifndef HF_GENERIC_POSIX
+#ifdef HF_GENERIC_POSIX
+static size_t longest_name; /* of shared memory */
+
+static const char *note_name(const char *name) {
+    if (strlen(name) > longest_name) longest_name = strlen(name);
+    return name;
+}
+#else
 /* Cut short within the first part. */
 static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int count, off_t offset) {
     if (fails("pwritev")) return -1;
@@ -92,7 +99,7 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define fcntl(...) (fails("fcntl") ? -1 : fcntl(__VA_ARGS__))
 #define getrlimit(...) (fails("getrlimit") ? -1 : getrlimit(__VA_ARGS__))
 #define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
-#define shm_open(...) (fails("shm_open") ? -1 : shm_open(__VA_ARGS__))
+#define shm_open(name, ...) (fails("shm_open") ? -1 : shm_open(note_name(name), __VA_ARGS__))
 #define ftruncate(...) (fails("ftruncate") ? -1 : ftruncate(__VA_ARGS__))
 #define pwrite(file, bytes, size, offset) \
     (fails("pwrite") ? -1 : pwrite(file, bytes, at_most(size), offset))
@@ -870,7 +877,21 @@ static void names_of_shared_memory_are_tried(void) {
     fail_no_more();
 }
 
-#define PECULIAR_TEST TEST(names_of_shared_memory_are_tried), TEST(what_was_stored_is_flushed)
+/* macOS allows 31 characters; the 1000th name is among the longest. */
+static void names_of_shared_memory_are_short(void) {
+    intptr_t file;
+    longest_name = 0;
+    fail_nth("shm_open", 1, false, EEXIST);
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
+    file_close(NULL, file);
+    fail_no_more();
+    CHECK(longest_name > 0);
+    CHECK(longest_name + 2 <= 31); /* two digits more for the last attempt */
+}
+
+#define PECULIAR_TEST                                                               \
+    TEST(names_of_shared_memory_are_tried), TEST(names_of_shared_memory_are_short), \
+        TEST(what_was_stored_is_flushed)
 
 #endif
 

@@ -48,6 +48,14 @@
 #include <sys/uio.h>
 #endif
 
+/* The C library lacks a call that the kernel may have. */
+#if (defined(__ANDROID__) && __ANDROID_API__ < 30) || \
+    (defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 27)
+#include <linux/memfd.h>
+#include <sys/syscall.h>
+#define memfd_create(name, flags) (int)syscall(SYS_memfd_create, (name), (flags))
+#endif
+
 #define HUGE_PAGE ((size_t)1 << 21)
 
 static size_t granule(const hf_backend *self) {
@@ -211,11 +219,15 @@ static hf_status refuse_reserve(hf_report *report, int code) {
 
 #if LINUX && defined(MAP_FIXED_NOREPLACE)
 #define RESERVE_EXACTLY MAP_FIXED_NOREPLACE
+#elif defined(MAP_EXCL) /* FreeBSD */
+#define RESERVE_EXACTLY (MAP_FIXED | MAP_EXCL)
+#elif defined(__MAP_NOREPLACE) /* OpenBSD */
+#define RESERVE_EXACTLY (MAP_FIXED | __MAP_NOREPLACE)
 #else
 #define RESERVE_EXACTLY 0
 #endif
 
-/* A kernel that knows nothing of MAP_FIXED_NOREPLACE takes the base for a mere wish. */
+/* Without such a flag, or on a kernel that does not know it, the base is a hint only: compare. */
 static hf_status reserve_at(void *base, size_t size, void **address, hf_report *report) {
     void *got = map_memory(base, size, PROT_NONE, RESERVE_EXACTLY, report);
     if (got == MAP_FAILED) return refuse_reserve(report, errno);
@@ -346,10 +358,11 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
 
 /* ---------------------------------------------------------------------- hints ------------ */
 
-/* A store that changes nothing, whoever else stores there at the same time. */
+/* Stores into each page without changing it, also while other threads store there. In words: some
+ * processors (riscv64) have no atomic operation on a byte. */
 static hf_status touch_pages(char *address, size_t size) {
     for (size_t offset = 0, step = granule(NULL); offset < size; offset += step)
-        __atomic_fetch_or(address + offset, 0, __ATOMIC_RELAXED);
+        __atomic_fetch_or((unsigned *)(void *)(address + offset), 0, __ATOMIC_RELAXED);
     return HF_OK;
 }
 
@@ -492,6 +505,9 @@ static hf_status refuse_file(hf_report *report, const char *call, int code) {
     return refuse(report, file_status(code), call, code);
 }
 
+/* macOS' shared memory has no type of file. */
+static bool can_be_mapped(mode_t mode) { return S_ISREG(mode) || (mode & S_IFMT) == 0; }
+
 /* Takes over an open descriptor, if it can be mapped; else closes it. */
 static hf_status adopt(int descriptor, intptr_t *file, uint64_t *size, hf_report *report) {
     struct stat status;
@@ -501,7 +517,7 @@ static hf_status adopt(int descriptor, intptr_t *file, uint64_t *size, hf_report
         close(descriptor);
         return refuse_file(report, "fstat", code);
     }
-    if (!S_ISREG(status.st_mode)) {
+    if (!can_be_mapped(status.st_mode)) {
         close(descriptor);
         return refuse(report, HF_UNSUPPORTED, "fstat", 0);
     }
@@ -525,6 +541,16 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
     return open_path(path, access == HF_READ_WRITE ? O_RDWR : O_RDONLY, file, size, report);
 }
 
+/* What fsync does. macOS' own leaves the bytes in the disk's cache; F_FULLFSYNC empties that too,
+ * where the file system knows it. */
+static int sync_to_disk(int descriptor) {
+#ifdef F_FULLFSYNC
+    if (fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
+    if (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY) return -1;
+#endif
+    return fsync(descriptor);
+}
+
 /* A name is durable when its folder is. "a/b" -> "a", "/b" -> "/", "b" -> ".". */
 static hf_status sync_folder(const char *path, hf_report *report) {
     char folder[PATH_MAX] = ".";
@@ -540,7 +566,7 @@ static hf_status sync_folder(const char *path, hf_report *report) {
     if (descriptor < 0 && errno == EACCES) return HF_OK; /* one that may not be read */
     if (descriptor < 0) return refuse_file(report, "open", errno);
     report->system_calls++;
-    int code = fsync(descriptor) == 0 ? 0 : errno;
+    int code = sync_to_disk(descriptor) == 0 ? 0 : errno;
     close(descriptor);
     /* Some file systems sync no folders, and keep names durable by themselves. */
     return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
@@ -572,7 +598,7 @@ static bool is_within_size_limit(uint64_t size) {
     struct rlimit limit;
     if (size > (uint64_t)INT64_MAX) return false;
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-           size <= limit.rlim_cur;
+           size <= (uint64_t)limit.rlim_cur;
 }
 
 /* 0, or errno. A disk that is full takes a part and refuses the next. */
@@ -610,16 +636,40 @@ static void allocate_at_once(int descriptor, uint64_t offset, uint64_t end, hf_r
     report->system_calls++;
     fallocate(descriptor, 0, (off_t)offset, (off_t)(end - offset));
 }
+
 #else
+
 static ssize_t write_some_zeros(int descriptor, uint64_t offset, uint64_t size) {
     return pwrite(descriptor, zeros, size < sizeof zeros ? (size_t)size : sizeof zeros,
                   (off_t)offset);
 }
 
+#ifdef F_PREALLOCATE
+/* macOS: blocks behind the end of the file. Like fallocate above, it may fail. */
+static void allocate_at_once(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
+    fstore_t blocks = {.fst_flags = F_ALLOCATEALL,
+                       .fst_posmode = F_PEOFPOSMODE,
+                       .fst_length = (off_t)(end - offset)};
+    report->system_calls++;
+    fcntl(descriptor, F_PREALLOCATE, &blocks);
+}
+#else
 static void allocate_at_once(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
     (void)descriptor, (void)offset, (void)end, (void)report;
 }
 #endif
+#endif
+
+/* What posix_fallocate does; EOPNOTSUPP where the system has none. */
+static int allocate_range(int descriptor, uint64_t offset, uint64_t size, hf_report *report) {
+#if defined(__APPLE__) || defined(__OpenBSD__)
+    allocate_at_once(descriptor, offset, offset + size, report);
+    return EOPNOTSUPP;
+#else
+    report->system_calls++;
+    return posix_fallocate(descriptor, (off_t)offset, (off_t)size);
+#endif
+}
 
 /* 0, or errno. */
 static int write_zeros(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
@@ -636,8 +686,7 @@ static hf_status allocate_blocks(int descriptor, uint64_t size, hf_report *repor
     if (!is_within_size_limit(size)) return refuse_file(report, "getrlimit", EFBIG);
     int code;
     do {
-        report->system_calls++;
-        code = posix_fallocate(descriptor, 0, (off_t)size);
+        code = allocate_range(descriptor, 0, size, report);
     } while (code == EINTR);
     if (code == EOPNOTSUPP || code == EINVAL) code = write_zeros(descriptor, 0, size, report);
     return code == 0 ? HF_OK : refuse_file(report, "posix_fallocate", code);
@@ -657,6 +706,12 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
     }
     *file = descriptor;
     return HF_OK;
+}
+
+static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
+    report->system_calls++;
+    return ftruncate(descriptor, (off_t)size) == 0 ? HF_OK
+                                                   : refuse_file(report, "ftruncate", errno);
 }
 
 #if LINUX
@@ -680,12 +735,23 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 
 #else
 
-/* A shared memory object that loses its name at once; tried under several, for another process
- * may be doing the same. */
+#ifdef SHM_ANON
+
+/* FreeBSD's shared memory can do without a name. */
 static int open_nameless(hf_report *report) {
-    char name[64];
-    for (int attempt = 0; attempt < 1000; attempt++) {
-        snprintf(name, sizeof name, "/holdfast-%ld-%p-%d", (long)getpid(), (void *)name, attempt);
+    report->system_calls++;
+    return shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600);
+}
+
+#else
+
+/* A shared memory object that loses its name at once; tried under several, for another process
+ * may be doing the same. macOS allows 31 characters. */
+static int open_nameless(hf_report *report) {
+    char name[32];
+    for (unsigned attempt = 0; attempt < 1000; attempt++) {
+        snprintf(name, sizeof name, "/hf-%lx-%lx-%x", (unsigned long)getpid(),
+                 (unsigned long)((uintptr_t)name & 0xffffffff), attempt);
         report->system_calls++;
         int descriptor = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
         if (descriptor >= 0) shm_unlink(name);
@@ -694,12 +760,22 @@ static int open_nameless(hf_report *report) {
     return -1;
 }
 
+#endif
+
+/* Shared memory of macOS and FreeBSD lies on no disk and has no blocks; macOS sets its size once
+ * and can't write to it. Other systems keep it in files. */
+#if defined(__APPLE__) || defined(SHM_ANON)
+#define make_shared_size set_size
+#else
+#define make_shared_size allocate_blocks
+#endif
+
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                     hf_report *report) {
     (void)self;
     int descriptor = open_nameless(report);
     if (descriptor < 0) return refuse_file(report, "shm_open", errno);
-    hf_status status = allocate_blocks(descriptor, size, report);
+    hf_status status = make_shared_size(descriptor, size, report);
     if (status != HF_OK) {
         close(descriptor);
         return status;
@@ -734,12 +810,6 @@ static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_acce
 static void file_close(const hf_backend *self, intptr_t file) {
     (void)self;
     close((int)file);
-}
-
-static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
-    report->system_calls++;
-    return ftruncate(descriptor, (off_t)size) == 0 ? HF_OK
-                                                   : refuse_file(report, "ftruncate", errno);
 }
 
 /* Zeros that are written leave their pages in the cache, where the program's stores find them:
@@ -787,7 +857,7 @@ static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offs
 static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
     (void)self;
     report->system_calls++;
-    return fsync((int)file) == 0 ? HF_OK : refuse_file(report, "fsync", errno);
+    return sync_to_disk((int)file) == 0 ? HF_OK : refuse_file(report, "fsync", errno);
 }
 
 #if !LINUX
@@ -1009,10 +1079,10 @@ static void delete_leftovers(draft *made) {
 
 /* Where the group can't be kept, it is another group that the group's rights would go to. */
 static void keep_rights(int descriptor, const struct stat *replaced) {
-    mode_t mode = replaced->st_mode & 0777;
+    mode_t mode = (mode_t)(replaced->st_mode & 0777);
     bool keeps_group = fchown(descriptor, (uid_t)-1, replaced->st_gid) == 0;
     if (fchown(descriptor, replaced->st_uid, (gid_t)-1) != 0) errno = 0;
-    if (!keeps_group) mode = (mode & 0707) | (mode & 07) << 3;
+    if (!keeps_group) mode = (mode_t)((mode & 0707) | (mode & 07) << 3);
     fchmod(descriptor, mode);
 }
 
@@ -1066,8 +1136,8 @@ static hf_status sync_open_folder(const draft *made, hf_report *report) {
     if (!made->can_sync_folder) return HF_OK;
     report->system_calls++;
     /* Some file systems sync no folders, and keep names durable by themselves. */
-    return fsync(made->folder) == 0 || errno == EINVAL ? HF_OK
-                                                       : refuse_file(report, "fsync", errno);
+    return sync_to_disk(made->folder) == 0 || errno == EINVAL ? HF_OK
+                                                              : refuse_file(report, "fsync", errno);
 }
 
 /* The old file stays locked until the new one has its name: no writer opens it in between. */
