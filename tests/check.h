@@ -138,24 +138,13 @@ static inline void check_equal(const char *file, int line, const char *what,
     check_fail(file, line, text);
 }
 
-static inline const char *check_status_name(hf_status status) {
-    static const char *const names[] = {"OK",        "INVALID",   "STATE",        "NO_ADDRESS",
-                                        "NO_MEMORY", "MAP_LIMIT", "RESERVE_FULL", "NO_SPACE",
-                                        "IO",        "CORRUPT",   "BUSY",         "UNSUPPORTED"};
-    bool known = (size_t)status < sizeof names / sizeof *names;
-    return known ? names[status] : "no status";
-}
-
 static inline void check_status(const char *file, int line, const char *what, hf_status expected,
                                 hf_status actual) {
     if (expected == actual) return;
-    hf_error error = hf_last_error();
-    char text[700];
-    snprintf(text, sizeof text,
-             "%s is %s, not %s\n    last error: %s from %s, code %ld, offset %#zx, size %#zx: %s",
-             what, check_status_name(actual), check_status_name(expected),
-             check_status_name(error.status), error.call ? error.call : "nowhere", error.os_code,
-             error.offset, error.size, hf_status_text(error.status));
+    char text[800], error[HF_ERROR_TEXT_SIZE];
+    hf_error_text(NULL, error, sizeof error);
+    snprintf(text, sizeof text, "%s is %s, not %s\n    last error: %s", what,
+             hf_status_name(actual), hf_status_name(expected), error);
     check_fail(file, line, text);
 }
 

@@ -14,6 +14,18 @@ if(NOT HOLDFAST_GENERIC_POSIX)
                   test_space_check_linux.c scene.c probe.c process.c LABELS space)
 endif()
 
+# The library is position-independent: it links into a shared object.
+add_library(shared_object SHARED shared_object.c)
+target_link_libraries(shared_object PRIVATE holdfast holdfast_warnings)
+add_executable(test_shared_object test_shared_object.c)
+target_link_libraries(test_shared_object PRIVATE shared_object holdfast_warnings Threads::Threads)
+target_include_directories(test_shared_object PRIVATE ${PROJECT_SOURCE_DIR}/include)
+set_target_properties(shared_object test_shared_object PROPERTIES
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+add_test(NAME test_shared_object COMMAND test_shared_object)
+set_tests_properties(test_shared_object PROPERTIES LABELS space)
+
 # Limits of the system, reached for real. What takes root says so where it may not run.
 holdfast_test(test_limits_files test_limits_files.c process.c LABELS space)
 holdfast_test(test_limits_disk test_limits_disk.c process.c LABELS space)

@@ -3,7 +3,8 @@
  *
  * A program that links mimalloc runs on it, its malloc too, and would be compared with itself. So
  * it is loaded when it is wanted, in the process that does the work on it. A call through a pointer
- * costs what a call into a linked library costs.
+ * costs what a call into a linked library costs. It is loaded by name: the build folder's command
+ * finds the copy that it was configured with through its RUNPATH, the installed one the system's.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,10 +19,15 @@ static void *(*heap_alloc)(size_t);
 static void *(*heap_resize)(void *, size_t);
 static void (*heap_free)(void *);
 
-#ifdef HOLDFAST_MIMALLOC_LIBRARY
+/* The newest first. */
+static const char *const libraries[] = {"libmimalloc.so.3", "libmimalloc.so.2", "libmimalloc.so",
+                                        "libmimalloc.dylib"};
 
 static host_function mimalloc(const char *name) {
-    return host_load(HOLDFAST_MIMALLOC_LIBRARY, name);
+    host_function found = NULL;
+    for (size_t i = 0; !found && i < sizeof libraries / sizeof *libraries; i++)
+        found = host_load(libraries[i], name);
+    return found;
 }
 
 int on_mimalloc_version(void) {
@@ -35,14 +41,6 @@ static bool heap_open(void) {
     heap_free = (void (*)(void *))mimalloc("mi_free");
     return heap_alloc && heap_resize && heap_free;
 }
-
-#else
-
-int on_mimalloc_version(void) { return 0; }
-
-static bool heap_open(void) { return false; }
-
-#endif
 
 #define WORK_NAME "mimalloc"
 #define WORK_KIND on_mimalloc

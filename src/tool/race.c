@@ -233,7 +233,7 @@ static void print_table(const struct race *race) {
         if (race->runs[i])
             print_row(race, i, names[i]);
         else
-            printf("  %-18s no mimalloc was found when this command was built\n", kinds[i]->name);
+            printf("  %-18s no mimalloc was found\n", kinds[i]->name);
 }
 
 static void print_conditions(const struct race *race) {
