@@ -13,7 +13,8 @@ holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_text test_arena_text.c LABELS arena valgrind)
 holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena valgrind)
 holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
-holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c scene.c probe.c LABELS arena valgrind)
+holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c disk.c scene.c probe.c
+              LABELS arena valgrind)
 holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
 holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
 holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
@@ -25,7 +26,8 @@ holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind)
 
 # ---- With the n-th call failing
 
-holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c scene.c probe.c LABELS arena)
+holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c disk.c scene.c probe.c
+              LABELS arena)
 
 # ---- What the system shows
 

@@ -4,6 +4,7 @@
 #include "nth_failure.h"
 
 #include "check.h"
+#include "disk.h"
 #include "scene.h"
 
 enum { MOST_CALLS = 10000 };
@@ -13,6 +14,7 @@ void failure_on(struct failure *failure) {
     failure->calls -= stats.calls;
     failure->failed -= stats.failures;
     failure->is_on = true;
+    hf_strict_fail_as(failure->strict, failure->choice);
     hf_strict_fail(failure->strict, failure->nth, failure->from_then_on);
 }
 
@@ -22,23 +24,60 @@ void failure_off(struct failure *failure) {
     hf_strict_stats stats = hf_strict_get_stats(failure->strict);
     failure->calls += stats.calls;
     failure->failed += stats.failures;
+    failure->choices = stats.choices;
+    failure->as = stats.failed_as;
     hf_strict_fail(failure->strict, 0, false);
 }
 
-/* A failure that was met is one that the count of calls explains. */
-static bool meets_failure(void (*attempt)(struct failure *), struct failure failure) {
+void check_failure(const struct failure *failure, hf_status status) {
+    hf_error error = hf_last_error();
+    CHECK(failure->failed > 0 && status != HF_OK);
+    CHECK_STATUS(status, error.status);
+    CHECK(error.call != NULL);
+    if (failure->failed > 1) return;
+    CHECK_STATUS(failure->as.status, status);
+    CHECK_EQUAL(failure->as.os_code, error.os_code);
+    CHECK_EQUAL(0, strcmp(failure->as.call, error.call));
+}
+
+/* The last of its ways. */
+bool failure_is_published(const struct failure *failure) {
+    return failure->failed > 0 && failure->choice == 3 &&
+           strcmp(failure->as.call, "MoveFileEx") == 0;
+}
+
+/* How many ways to fail the calls had that failed; 0: none did. A failure that was met is one that
+ * the count of calls explains. */
+static size_t choices_met(void (*attempt)(struct failure *), struct failure failure) {
     const char *how = failure.from_then_on ? "from then on" : "once";
-    size_t outer = check_enter("call %zu failing, %s", failure.nth, how);
+    size_t outer = check_enter("call %zu failing, %s, way %zu", failure.nth, how, failure.choice);
+    size_t handles = disk_handles();
     CHECK_STATUS(HF_OK, hf_strict_open(&failure.strict, NULL));
     attempt(&failure);
     check_nothing_left(failure.strict);
     hf_strict_close(failure.strict);
+    CHECK_EQUAL(handles, disk_handles());
     size_t failing = failure.calls < failure.nth ? 0
                      : failure.from_then_on      ? failure.calls - failure.nth + 1
                                                  : 1;
     CHECK_EQUAL(failing, failure.failed);
     check_leave(outer);
-    return failure.failed > 0;
+    return failure.failed > 0 ? failure.choices : 0;
+}
+
+/* Every way from then on doubles the time, and finds little more than every way once. */
+#ifdef NTH_FAILURE_EVERY_WAY
+enum { IS_THOROUGH = true };
+#else
+enum { IS_THOROUGH = false };
+#endif
+
+static bool meets_failure(void (*attempt)(struct failure *), struct failure failure) {
+    size_t choices = choices_met(attempt, failure);
+    size_t tried = failure.from_then_on && !IS_THOROUGH ? 1 : choices;
+    for (failure.choice = 1; failure.choice < tried; failure.choice++)
+        CHECK(choices_met(attempt, failure) > 0);
+    return choices > 0;
 }
 
 size_t each_failure(void (*attempt)(struct failure *), const void *user) {

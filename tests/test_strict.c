@@ -11,6 +11,7 @@
 enum { INVALID_PARAMETER = 87, INVALID_ADDRESS = 487, MAPPED_ALIGNMENT = 1132 };
 enum {
     NOT_ENOUGH_MEMORY = 8,
+    LOCK_VIOLATION = 33,
     DISK_FULL = 112,
     NO_SYSTEM_RESOURCES = 1450,
     COMMITMENT_LIMIT = 1455
@@ -359,24 +360,74 @@ static hf_status call_lock_open(void) {
     return strict->lock_open(strict, &lock, &report);
 }
 
+static hf_status call_file_open_or_create(void) {
+    intptr_t opened;
+    uint64_t size;
+    return strict->file_open_or_create(strict, "/nowhere/at/all", &opened, &size, &report);
+}
+static hf_status call_file_measure(void) {
+    uint64_t size;
+    return strict->file_measure(strict, file, &size, &report);
+}
+static hf_status call_file_resize(void) { return strict->file_resize(strict, file, 0, 0, &report); }
+static hf_status call_file_fill(void) { return strict->file_fill(strict, file, 0, &report); }
+static hf_status call_file_read(void) {
+    char byte;
+    return strict->file_read(strict, file, 0, &byte, 1, &report);
+}
+static hf_status call_file_write(void) {
+    return strict->file_write(strict, file, 0, "", 1, &report);
+}
+static hf_status call_file_sync(void) { return strict->file_sync(strict, file, &report); }
+static hf_status call_file_flush(void) {
+    return strict->file_flush(strict, at(6), granule, &report);
+}
+static hf_status call_file_lock(void) { return strict->file_lock(strict, file, true, &report); }
+static hf_status call_file_is_at(void) {
+    bool is_there;
+    return strict->file_is_at(strict, file, NULL, &is_there, &report);
+}
+static hf_status call_draft_open(void) {
+    void *draft;
+    intptr_t opened;
+    return strict->draft_open(strict, "/nowhere/at/all", 1, &draft, &opened, &report);
+}
+
+enum { MOST_WAYS = 6 };
+
 static const struct counted {
     hf_status (*call)(void);
-    hf_status status;
-    long code;
-} counted[] = {{call_reserve, HF_NO_ADDRESS, NOT_ENOUGH_MEMORY},
-               {call_split, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
-               {call_coalesce, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
-               {call_commit, HF_NO_MEMORY, COMMITMENT_LIMIT},
-               {call_decommit, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
-               {call_map, HF_NO_MEMORY, COMMITMENT_LIMIT},
-               {call_unmap, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
-               {call_advise, HF_NO_MEMORY, NOT_ENOUGH_MEMORY},
-               {call_take_pages, HF_NO_MEMORY, COMMITMENT_LIMIT},
-               {call_file_open, HF_IO, NO_SYSTEM_RESOURCES},
-               {call_file_create, HF_NO_SPACE, DISK_FULL},
-               {call_file_create_shared, HF_NO_MEMORY, COMMITMENT_LIMIT},
-               {call_file_duplicate, HF_IO, NO_SYSTEM_RESOURCES},
-               {call_lock_open, HF_NO_MEMORY, NOT_ENOUGH_MEMORY}};
+    long code;                     /* of the first way */
+    hf_status statuses[MOST_WAYS]; /* in the order of the ways; HF_OK: no more */
+} counted[] = {
+    {call_reserve, NOT_ENOUGH_MEMORY, {HF_NO_ADDRESS, HF_MAP_LIMIT}},
+    {call_split, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_MAP_LIMIT}},
+    {call_coalesce, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_MAP_LIMIT}},
+    {call_commit, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_MAP_LIMIT}},
+    {call_decommit, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_MAP_LIMIT, HF_MAP_LIMIT, HF_UNSUPPORTED}},
+    {call_map,
+     COMMITMENT_LIMIT,
+     {HF_NO_MEMORY, HF_IO, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_SPACE, HF_INVALID}},
+    {call_unmap, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_MAP_LIMIT}},
+    {call_advise, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_UNSUPPORTED, HF_MAP_LIMIT}},
+    {call_take_pages, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_MAP_LIMIT}},
+    {call_file_open, NO_SYSTEM_RESOURCES, {HF_IO, HF_UNSUPPORTED}},
+    {call_file_create, DISK_FULL, {HF_NO_SPACE, HF_IO, HF_UNSUPPORTED}},
+    {call_file_create_shared, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_NO_SPACE, HF_IO, HF_UNSUPPORTED}},
+    {call_file_duplicate, NO_SYSTEM_RESOURCES, {HF_IO, HF_UNSUPPORTED, HF_INVALID}},
+    {call_file_open_or_create, NO_SYSTEM_RESOURCES, {HF_IO, HF_NO_SPACE, HF_UNSUPPORTED}},
+    {call_file_measure, NO_SYSTEM_RESOURCES, {HF_IO}},
+    {call_file_resize, DISK_FULL, {HF_NO_SPACE, HF_IO}},
+    {call_file_fill, DISK_FULL, {HF_NO_SPACE, HF_IO, HF_UNSUPPORTED}},
+    {call_file_read, NO_SYSTEM_RESOURCES, {HF_IO}},
+    {call_file_write, DISK_FULL, {HF_NO_SPACE, HF_IO}},
+    {call_file_sync, NO_SYSTEM_RESOURCES, {HF_IO, HF_NO_SPACE}},
+    {call_file_flush, NO_SYSTEM_RESOURCES, {HF_IO, HF_NO_SPACE}},
+    {call_file_lock, LOCK_VIOLATION, {HF_BUSY, HF_UNSUPPORTED, HF_IO}},
+    {call_file_is_at, NO_SYSTEM_RESOURCES, {HF_IO}},
+    {call_draft_open, DISK_FULL, {HF_NO_SPACE, HF_BUSY, HF_UNSUPPORTED, HF_IO}},
+    {call_lock_open, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY}},
+};
 
 enum { COUNTED = sizeof counted / sizeof *counted };
 
@@ -404,21 +455,61 @@ static void close_varied_ground(void) {
     close_ground();
 }
 
+static size_t count_ways(const struct counted *wanted) {
+    size_t count = 0;
+    while (count < MOST_WAYS && wanted->statuses[count] != HF_OK) count++;
+    return count;
+}
+
+static void expect_same_alive(const hf_strict_stats *before, const hf_strict_stats *after) {
+    CHECK_EQUAL(before->violations, after->violations);
+    CHECK_EQUAL(before->pieces, after->pieces);
+    CHECK_EQUAL(before->pages, after->pages);
+    CHECK_EQUAL(before->files, after->files);
+    CHECK_EQUAL(before->locks, after->locks);
+}
+
+static void expect_failure(const struct counted *wanted, size_t choice) {
+    size_t ways = count_ways(wanted);
+    hf_status status = wanted->statuses[choice % ways];
+    hf_strict_stats before = hf_strict_get_stats(strict), after;
+    hf_strict_fail_as(strict, choice);
+    hf_strict_fail(strict, 1, false);
+    CHECK_STATUS(status, wanted->call());
+    after = hf_strict_get_stats(strict);
+    CHECK_EQUAL(before.calls + 1, after.calls);
+    CHECK_EQUAL(before.failures + 1, after.failures);
+    CHECK_EQUAL(ways, after.choices);
+    CHECK_STATUS(status, after.failed_as.status);
+    CHECK_EQUAL(report.os_code, after.failed_as.os_code);
+    CHECK(report.call != NULL && report.call == after.failed_as.call);
+    expect_same_alive(&before, &after);
+}
+
 /* Rule 28 among others: a call that fails for want of resources leaves everything intact. */
 static void each_call_fails_in_its_turn(void) {
     open_varied_ground();
     for (size_t i = 0; i < COUNTED; i++) {
         size_t outer = check_enter("call %zu", i);
-        hf_strict_stats before = hf_strict_get_stats(strict);
-        hf_strict_fail(strict, 1, false);
-        CHECK_STATUS(counted[i].status, counted[i].call());
+        expect_failure(&counted[i], 0);
         CHECK_EQUAL(counted[i].code, report.os_code);
-        CHECK(report.call != NULL);
-        before.calls++;
-        before.failures++;
-        hf_strict_stats after = hf_strict_get_stats(strict);
-        CHECK(memcmp(&before, &after, sizeof before) == 0);
         check_leave(outer);
+    }
+    close_varied_ground();
+}
+
+/* The third way of decommit is the one that gives the pages back. */
+static void each_call_fails_in_every_way(void) {
+    open_varied_ground();
+    for (size_t i = 0; i < COUNTED; i++) {
+        for (size_t choice = 0; choice <= count_ways(&counted[i]); choice++) {
+            size_t outer = check_enter("call %zu, way %zu", i, choice);
+            bool loses_pages = counted[i].call == call_decommit && choice == 2;
+            expect_failure(&counted[i], choice);
+            CHECK_EQUAL(loses_pages ? 0 : 5, *at(5));
+            *at(5) = 5;
+            check_leave(outer);
+        }
     }
     close_varied_ground();
 }
@@ -499,9 +590,10 @@ static void refusals_from_below_pass_through(void) {
     hf_strict_stats before = hf_strict_get_stats(strict), after;
     CHECK_STATUS(HF_IO, call_file_open());
     CHECK_STATUS(HF_IO, call_file_create());
-    before.calls += 2;
     after = hf_strict_get_stats(strict);
-    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    CHECK_EQUAL(before.calls + 2, after.calls);
+    CHECK_EQUAL(before.failures, after.failures);
+    expect_same_alive(&before, &after);
     close_varied_ground();
 }
 
@@ -696,7 +788,8 @@ static void checks_its_own_table(void) {
 CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce),
            TEST(reservations_coalesce_but_not_over_a_hole), TEST(rules_of_commit),
            TEST(rules_of_decommit), TEST(rules_of_map), TEST(rules_of_unmap),
-           TEST(rules_of_release), TEST(each_call_fails_in_its_turn), TEST(the_nth_call_fails_once),
+           TEST(rules_of_release), TEST(each_call_fails_in_its_turn),
+           TEST(each_call_fails_in_every_way), TEST(the_nth_call_fails_once),
            TEST(from_the_nth_call_on_all_fail), TEST(a_violation_does_not_use_up_a_turn),
            TEST(counts_what_is_alive), TEST(refusals_from_below_pass_through),
            TEST(opening_and_closing), TEST(opens_whole_or_not_at_all),

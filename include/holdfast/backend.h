@@ -108,16 +108,20 @@ struct hf_backend {
     /* Gives one whole region back to the system, whatever its kind. Called for every region of a
      * space, from the highest to the lowest, and only when the whole space goes. */
     void (*release)(const hf_backend *, void *address, size_t size, hf_kind kind);
-    /* Makes the range, a proper part of one placeholder, a placeholder of its own. */
+    /* Makes the range, a proper part of one placeholder, a placeholder of its own. NO_MEMORY,
+     * MAP_LIMIT; coalesce and unmap too. */
     hf_status (*split)(const hf_backend *, void *address, size_t size, hf_report *);
     /* Makes one placeholder of the two or more that the range spans exactly. */
     hf_status (*coalesce)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes private memory, readable and writable, of exactly one placeholder. */
+    /* Makes private memory, readable and writable, of exactly one placeholder. NO_MEMORY,
+     * MAP_LIMIT. */
     hf_status (*commit)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes a placeholder of a committed region or of any part of one. */
+    /* Makes a placeholder of a committed region or of any part of one. NO_MEMORY, MAP_LIMIT,
+     * UNSUPPORTED. */
     hf_status (*decommit)(const hf_backend *, void *address, size_t size, hf_report *);
     /* Makes a view of a file out of exactly one placeholder. UNSUPPORTED where views cannot replace
-     * placeholders; see map_free. */
+     * placeholders, see map_free, or where such a file has none; INVALID: not of this extent;
+     * NO_MEMORY, MAP_LIMIT, NO_SPACE, IO. */
     hf_status (*map)(const hf_backend *, void *address, size_t size, intptr_t file,
                      uint64_t file_offset, hf_access, hf_report *);
     /* Makes a placeholder of exactly one view. */
@@ -250,13 +254,16 @@ const hf_backend *hf_backend_before_placeholders(void);
  *
  * A call that Windows would refuse is refused with Windows' code (8, 87, 487, 1132, 1455) and
  * counted as a violation: a space may never cause one. hf_strict_fail makes calls fail that would
- * have succeeded, with the status that the system would give for want of resources.
+ * have succeeded, hf_strict_fail_as says with which of the statuses that the call's contract allows.
  *
  *     hf_backend *strict;
  *     hf_strict_open(&strict, NULL);
- *     for (size_t nth = 1;; nth++) {            // the n-th call fails, for every n
+ *     size_t choice = 0;
+ *     for (size_t nth = 1;;) {                  // the n-th call fails, for every n, in every way
+ *         hf_strict_fail_as(strict, choice);
  *         hf_strict_fail(strict, nth, false);
  *         if (scenario(strict) == HF_OK) break;
+ *         if (++choice == hf_strict_get_stats(strict).choices) nth++, choice = 0;
  *     }
  *     hf_strict_close(strict);
  *
@@ -270,14 +277,24 @@ void hf_strict_close(hf_backend *strict);                               /* NULL 
  * it too; nth 0 switches failures off. */
 void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
 
+/* Each call has a list of ways to fail. From now on a call that hf_strict_fail makes fail does so
+ * in the way at index choice, modulo their number; 0, the default: the usual one for want of
+ * resources. Two ways leave something behind, as the contract allows: a decommit that fails with
+ * HF_MAP_LIMIT has given the pages back, and a draft_publish that fails with HF_IO has put the
+ * draft in place. */
+void hf_strict_fail_as(hf_backend *strict, size_t choice);
+
 typedef struct hf_strict_stats {
-    size_t calls;      /* counted calls so far */
-    size_t failures;   /* of these, the ones that hf_strict_fail made fail */
-    size_t violations; /* calls that broke a rule: 0, or the caller has a bug */
-    size_t pieces;     /* placeholders, private allocations and views alive */
-    size_t pages;      /* bytes taken with take_pages and not given back */
-    size_t files;      /* files open */
-    size_t locks;      /* locks open */
+    size_t calls;    /* counted calls so far */
+    size_t failures; /* of these, the ones that hf_strict_fail made fail */
+    size_t
+        choices; /* the most ways to fail that one of them has had since the last hf_strict_fail */
+    hf_error failed_as; /* what the last of these reported; offset and size are 0 */
+    size_t violations;  /* calls that broke a rule: 0, or the caller has a bug */
+    size_t pieces;      /* placeholders, private allocations and views alive */
+    size_t pages;       /* bytes taken with take_pages and not given back */
+    size_t files;       /* files open */
+    size_t locks;       /* locks open */
 } hf_strict_stats;
 
 hf_strict_stats hf_strict_get_stats(const hf_backend *strict);

@@ -24,9 +24,11 @@
 /* Windows' codes. */
 #define ERROR_NOT_ENOUGH_MEMORY 8
 #define ERROR_LOCK_VIOLATION 33
+#define ERROR_NOT_SUPPORTED 50
 #define ERROR_INVALID_PARAMETER 87
 #define ERROR_DISK_FULL 112
 #define ERROR_INVALID_ADDRESS 487
+#define ERROR_FILE_INVALID 1006
 #define ERROR_MAPPED_ALIGNMENT 1132
 #define ERROR_NO_SYSTEM_RESOURCES 1450
 #define ERROR_COMMITMENT_LIMIT 1455
@@ -37,6 +39,20 @@ typedef struct piece {
     hf_kind kind;
 } piece;
 
+/* What a call that is made to fail leaves behind. */
+typedef enum trace {
+    NO_TRACE,
+    PAGES_LOST,   /* decommit: the memory is committed and reads as zero */
+    NAME_IN_PLACE /* draft_publish: the draft has the name */
+} trace;
+
+/* One way to fail that a call's contract allows. Windows has no code for HF_MAP_LIMIT. */
+typedef struct way {
+    hf_status status; /* HF_OK ends a list */
+    long code;
+    trace trace;
+} way;
+
 typedef struct hf_strict {
     hf_backend calls; /* first: this is what a space is handed */
     const hf_backend *under;
@@ -44,6 +60,7 @@ typedef struct hf_strict {
     hf_strict_stats stats;
     size_t nth; /* of the counted calls from now on, this one fails; 0: none */
     bool from_then_on;
+    size_t choice;
     piece *pieces; /* stats.pieces of them, sorted by address */
     size_t table_bytes;
 } hf_strict;
@@ -79,12 +96,29 @@ static bool is_turn_to_fail(hf_strict *strict) {
     return true;
 }
 
-/* A call that broke no rule; the refusal is what the system would say for want of resources. */
-static hf_status take_turn(hf_strict *strict, hf_report *report, hf_status status, const char *call,
-                           long code) {
-    if (!is_turn_to_fail(strict)) return HF_OK;
+static const way *choose_way(hf_strict *strict, const way *ways) {
+    size_t count = 0;
+    while (ways[count].status != HF_OK) count++;
+    if (count > strict->stats.choices) strict->stats.choices = count;
+    return &ways[strict->choice % count];
+}
+
+/* For a call that broke no rule. NULL: it goes on to the backend below; else it fails this way. */
+static const way *take_turn(hf_strict *strict, hf_report *report, const way *ways,
+                            const char *call) {
+    if (!is_turn_to_fail(strict)) return NULL;
+    const way *chosen = choose_way(strict, ways);
     strict->stats.failures++;
-    return refuse(report, status, call, code);
+    strict->stats.failed_as =
+        (hf_error){.status = chosen->status, .os_code = chosen->code, .call = call};
+    refuse(report, chosen->status, call, chosen->code);
+    return chosen;
+}
+
+static hf_status status_of_turn(hf_strict *strict, hf_report *report, const way *ways,
+                                const char *call) {
+    const way *failing = take_turn(strict, report, ways, call);
+    return failing ? failing->status : HF_OK;
 }
 
 static bool is_aligned(hf_strict *strict, const void *address, size_t size) {
@@ -188,13 +222,16 @@ static bool is_taken(const hf_strict *strict, const char *base, size_t size) {
 static hf_status reserve_checked(hf_strict *strict, void *base, size_t size, void **address,
                                  hf_report *report) {
     static const char call[] = "VirtualAlloc2";
+    static const way ways[] = {{HF_NO_ADDRESS, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
+                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                               {0}};
     bool taken = is_taken(strict, base, size);
     if (!is_aligned(strict, NULL, size))
         return violate(strict, report, call, ERROR_INVALID_PARAMETER);
     if ((uintptr_t)base % HF_BASE_ALIGNMENT != 0)
         return violate(strict, report, call,
                        taken ? ERROR_INVALID_ADDRESS : ERROR_INVALID_PARAMETER);
-    hf_status status = take_turn(strict, report, HF_NO_ADDRESS, call, ERROR_NOT_ENOUGH_MEMORY);
+    hf_status status = status_of_turn(strict, report, ways, call);
     if (status == HF_OK && taken)
         status = refuse(report, HF_NO_ADDRESS, call, ERROR_INVALID_ADDRESS);
     if (status == HF_OK) status = make_room(strict, report);
@@ -229,11 +266,10 @@ static void release(const hf_backend *self, void *address, size_t size, hf_kind 
     leave(strict);
 }
 
-/* A step that makes something of a range: its rule, its refusal, its call below, its edit. */
+/* A step that makes something of a range: its rule, its ways to fail, its call below, its edit. */
 typedef struct step {
     const char *call;
-    hf_status refusal;
-    long refusal_code;
+    const way *ways;
     long misaligned_code;
     long (*broken_rule)(const hf_strict *, char *address, size_t size,
                         const void *view); /* 0: none */
@@ -241,17 +277,35 @@ typedef struct step {
     void (*edit)(hf_strict *, char *address, size_t size);
 } step;
 
+static hf_status make_step(hf_strict *strict, const step *wanted, char *address, size_t size,
+                           const void *view, hf_report *report) {
+    hf_status status = make_room(strict, report);
+    if (status == HF_OK) status = wanted->make(strict, address, size, view, report);
+    if (status == HF_OK) wanted->edit(strict, address, size);
+    return status;
+}
+
+/* Where the system commits the memory no more, the decommit has succeeded. */
+static hf_status fail_step(hf_strict *strict, const step *wanted, const way *failing, char *address,
+                           size_t size) {
+    const hf_backend *under = strict->under;
+    hf_report below = {0};
+    if (failing->trace != PAGES_LOST || make_room(strict, &below) != HF_OK ||
+        under->decommit(under, address, size, &below) != HF_OK ||
+        under->commit(under, address, size, &below) == HF_OK)
+        return failing->status;
+    wanted->edit(strict, address, size);
+    return HF_OK;
+}
+
 static hf_status perform_checked(hf_strict *strict, const step *wanted, char *address, size_t size,
                                  const void *view, hf_report *report) {
     long code = is_aligned(strict, address, size) ? wanted->broken_rule(strict, address, size, view)
                                                   : wanted->misaligned_code;
     if (code != 0) return violate(strict, report, wanted->call, code);
-    hf_status status =
-        take_turn(strict, report, wanted->refusal, wanted->call, wanted->refusal_code);
-    if (status == HF_OK) status = make_room(strict, report);
-    if (status == HF_OK) status = wanted->make(strict, address, size, view, report);
-    if (status == HF_OK) wanted->edit(strict, address, size);
-    return status;
+    const way *failing = take_turn(strict, report, wanted->ways, wanted->call);
+    return failing ? fail_step(strict, wanted, failing, address, size)
+                   : make_step(strict, wanted, address, size, view, report);
 }
 
 static hf_status perform(const hf_backend *self, const step *wanted, void *address, size_t size,
@@ -291,10 +345,33 @@ static void edit_to_placeholder(hf_strict *strict, char *address, size_t size) {
     carve(strict, address, size, HF_PLACEHOLDER);
 }
 
-static hf_status preserve(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {"VirtualFree",           HF_NO_MEMORY,  ERROR_NOT_ENOUGH_MEMORY,
-                                ERROR_INVALID_PARAMETER, preserve_rule, make_preserve,
-                                edit_to_placeholder};
+/* Of a step that changes the books of addresses. */
+static const way ways_of_books[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
+                                    {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                    {0}};
+
+static hf_status split(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    static const step wanted = {.call = "VirtualFree",
+                                .ways = ways_of_books,
+                                .misaligned_code = ERROR_INVALID_PARAMETER,
+                                .broken_rule = preserve_rule,
+                                .make = make_preserve,
+                                .edit = edit_to_placeholder};
+    return perform(self, &wanted, address, size, NULL, report);
+}
+
+static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    static const way ways[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
+                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, PAGES_LOST},
+                               {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                               {0}};
+    static const step wanted = {.call = "VirtualFree",
+                                .ways = ways,
+                                .misaligned_code = ERROR_INVALID_PARAMETER,
+                                .broken_rule = preserve_rule,
+                                .make = make_preserve,
+                                .edit = edit_to_placeholder};
     return perform(self, &wanted, address, size, NULL, report);
 }
 
@@ -327,13 +404,12 @@ static void edit_coalesce(hf_strict *strict, char *address, size_t size) {
 }
 
 static hf_status coalesce(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {"VirtualFree",
-                                HF_NO_MEMORY,
-                                ERROR_NOT_ENOUGH_MEMORY,
-                                ERROR_INVALID_PARAMETER,
-                                coalesce_rule,
-                                make_coalesce,
-                                edit_coalesce};
+    static const step wanted = {.call = "VirtualFree",
+                                .ways = ways_of_books,
+                                .misaligned_code = ERROR_INVALID_PARAMETER,
+                                .broken_rule = coalesce_rule,
+                                .make = make_coalesce,
+                                .edit = edit_coalesce};
     return perform(self, &wanted, address, size, NULL, report);
 }
 
@@ -357,13 +433,15 @@ static void edit_commit(hf_strict *strict, char *address, size_t size) {
 }
 
 static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {"VirtualAlloc2",
-                                HF_NO_MEMORY,
-                                ERROR_COMMITMENT_LIMIT,
-                                ERROR_INVALID_PARAMETER,
-                                replace_rule,
-                                make_commit,
-                                edit_commit};
+    static const way ways[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
+                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                               {0}};
+    static const step wanted = {.call = "VirtualAlloc2",
+                                .ways = ways,
+                                .misaligned_code = ERROR_INVALID_PARAMETER,
+                                .broken_rule = replace_rule,
+                                .make = make_commit,
+                                .edit = edit_commit};
     return perform(self, &wanted, address, size, NULL, report);
 }
 
@@ -393,9 +471,19 @@ static void edit_map(hf_strict *strict, char *address, size_t size) {
 
 static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
                      uint64_t file_offset, hf_access access, hf_report *report) {
-    static const step wanted = {
-        "MapViewOfFile3", HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, ERROR_MAPPED_ALIGNMENT, map_rule,
-        make_map,         edit_map};
+    static const way ways[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
+                               {HF_IO, ERROR_FILE_INVALID, NO_TRACE},
+                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                               {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                               {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                               {HF_INVALID, ERROR_INVALID_PARAMETER, NO_TRACE},
+                               {0}};
+    static const step wanted = {.call = "MapViewOfFile3",
+                                .ways = ways,
+                                .misaligned_code = ERROR_MAPPED_ALIGNMENT,
+                                .broken_rule = map_rule,
+                                .make = make_map,
+                                .edit = edit_map};
     view_request view = {file, file_offset, access};
     return perform(self, &wanted, address, size, &view, report);
 }
@@ -404,10 +492,14 @@ static hf_status map(const hf_backend *self, void *address, size_t size, intptr_
 static hf_status map_free_checked(hf_strict *strict, char *address, size_t size,
                                   const view_request *view, hf_report *report) {
     static const char call[] = "MapViewOfFileEx";
+    static const way ways[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
+                               {HF_NO_ADDRESS, ERROR_INVALID_ADDRESS, NO_TRACE},
+                               {HF_IO, ERROR_FILE_INVALID, NO_TRACE},
+                               {0}};
     if (!is_aligned(strict, address, size) || (uintptr_t)address % HF_BASE_ALIGNMENT != 0 ||
         view->file_offset % HF_BASE_ALIGNMENT != 0)
         return violate(strict, report, call, ERROR_MAPPED_ALIGNMENT);
-    hf_status status = take_turn(strict, report, HF_NO_MEMORY, call, ERROR_NOT_ENOUGH_MEMORY);
+    hf_status status = status_of_turn(strict, report, ways, call);
     if (status == HF_OK) status = make_room(strict, report);
     if (status == HF_OK)
         status = strict->under->map_free(strict->under, address, size, view->file,
@@ -442,29 +534,36 @@ static hf_status make_unmap(hf_strict *strict, char *address, size_t size, const
 }
 
 static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {"UnmapViewOfFile2",      HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY,
-                                ERROR_INVALID_PARAMETER, unmap_rule,   make_unmap,
-                                edit_to_placeholder};
+    static const step wanted = {.call = "UnmapViewOfFile2",
+                                .ways = ways_of_books,
+                                .misaligned_code = ERROR_INVALID_PARAMETER,
+                                .broken_rule = unmap_rule,
+                                .make = make_unmap,
+                                .edit = edit_to_placeholder};
     return perform(self, &wanted, address, size, NULL, report);
 }
 
 /* ------------------------------------------------------------- hints and proof ----------- */
 
 /* Counts a call that no rule is about; OK: it may go on to the backend below. */
-static hf_status count_call(hf_strict *strict, hf_report *report, hf_status refusal,
-                            const char *call, long code) {
+static hf_status count_call(hf_strict *strict, hf_report *report, const way *ways,
+                            const char *call) {
     enter(strict);
     strict->stats.calls++;
-    hf_status status = take_turn(strict, report, refusal, call, code);
+    hf_status status = status_of_turn(strict, report, ways, call);
     leave(strict);
     return status;
 }
 
+static const way ways_to_advise[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
+                                     {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                     {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                     {0}};
+
 static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
                         hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_NO_MEMORY, "PrefetchVirtualMemory", ERROR_NOT_ENOUGH_MEMORY);
+    hf_status status = count_call(strict, report, ways_to_advise, "PrefetchVirtualMemory");
     if (status != HF_OK) return status;
     return strict->under->advise(strict->under, address, size, advice, report);
 }
@@ -532,11 +631,14 @@ static void drop_count(hf_strict *strict, size_t *count, size_t less) {
     leave(strict);
 }
 
+static const way ways_to_lack_memory[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
+                                          {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                          {0}};
+
 static hf_status take_pages(const hf_backend *self, size_t size, void **address,
                             hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_NO_MEMORY, "VirtualAlloc", ERROR_COMMITMENT_LIMIT);
+    hf_status status = count_call(strict, report, ways_to_lack_memory, "VirtualAlloc");
     if (status == HF_OK) status = strict->under->take_pages(strict->under, size, address, report);
     return keep_count(strict, &strict->stats.pages, size, status);
 }
@@ -549,10 +651,65 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
 
 /* -------------------------------------------------------------------- files -------------- */
 
+static const way ways_of_io[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE}, {0}};
+
+static const way ways_to_open[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                   {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                   {0}};
+
+static const way ways_to_duplicate[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                        {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                        {HF_INVALID, ERROR_INVALID_PARAMETER, NO_TRACE},
+                                        {0}};
+
+static const way ways_to_open_or_create[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                             {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                                             {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                             {0}};
+
+static const way ways_to_create[] = {{HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                                     {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                     {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                     {0}};
+
+static const way ways_to_share[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
+                                    {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                                    {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                    {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                    {0}};
+
+static const way ways_to_write[] = {
+    {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE}, {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE}, {0}};
+
+static const way ways_to_fill[] = {{HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                                   {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                   {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                   {0}};
+
+static const way ways_to_sync[] = {
+    {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE}, {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE}, {0}};
+
+static const way ways_to_lock[] = {{HF_BUSY, ERROR_LOCK_VIOLATION, NO_TRACE},
+                                   {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                   {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                   {0}};
+
+static const way ways_to_draft[] = {{HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                                    {HF_BUSY, ERROR_LOCK_VIOLATION, NO_TRACE},
+                                    {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
+                                    {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                    {0}};
+
+static const way ways_to_publish[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
+                                      {HF_BUSY, ERROR_LOCK_VIOLATION, NO_TRACE},
+                                      {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
+                                      {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NAME_IN_PLACE},
+                                      {0}};
+
 static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
                            intptr_t *file, uint64_t *size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_IO, "CreateFile", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_to_open, "CreateFile");
     if (status == HF_OK)
         status = strict->under->file_open(strict->under, path, access, file, size, report);
     return keep_count(strict, &strict->stats.files, 1, status);
@@ -561,7 +718,7 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
 static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
                              intptr_t *file, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    hf_status status = count_call(strict, report, ways_to_create, "SetEndOfFile");
     if (status == HF_OK)
         status = strict->under->file_create(strict->under, path, size, file, report);
     return keep_count(strict, &strict->stats.files, 1, status);
@@ -570,8 +727,7 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                     hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_NO_MEMORY, "CreateFileMapping", ERROR_COMMITMENT_LIMIT);
+    hf_status status = count_call(strict, report, ways_to_share, "CreateFileMapping");
     if (status == HF_OK)
         status = strict->under->file_create_shared(strict->under, size, file, report);
     return keep_count(strict, &strict->stats.files, 1, status);
@@ -580,8 +736,7 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
                                 intptr_t *file, uint64_t *size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_IO, "DuplicateHandle", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_to_duplicate, "DuplicateHandle");
     if (status == HF_OK)
         status = strict->under->file_duplicate(strict->under, handle, access, file, size, report);
     return keep_count(strict, &strict->stats.files, 1, status);
@@ -596,7 +751,7 @@ static void file_close(const hf_backend *self, intptr_t file) {
 static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
                                      uint64_t *size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_IO, "CreateFile", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_to_open_or_create, "CreateFile");
     if (status == HF_OK)
         status = strict->under->file_open_or_create(strict->under, path, file, size, report);
     return keep_count(strict, &strict->stats.files, 1, status);
@@ -605,8 +760,7 @@ static hf_status file_open_or_create(const hf_backend *self, const char *path, i
 static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
                               hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_IO, "GetFileSizeEx", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_of_io, "GetFileSizeEx");
     if (status != HF_OK) return status;
     return strict->under->file_measure(strict->under, file, size, report);
 }
@@ -614,7 +768,7 @@ static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *s
 static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
                              uint64_t new_size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    hf_status status = count_call(strict, report, ways_to_write, "SetEndOfFile");
     if (status != HF_OK) return status;
     return strict->under->file_resize(strict->under, file, old_size, new_size, report);
 }
@@ -622,7 +776,7 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
 static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
                            size_t size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_IO, "ReadFile", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_of_io, "ReadFile");
     if (status != HF_OK) return status;
     return strict->under->file_read(strict->under, file, offset, bytes, size, report);
 }
@@ -630,23 +784,21 @@ static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offse
 static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
                             const void *bytes, size_t size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_NO_SPACE, "WriteFile", ERROR_DISK_FULL);
+    hf_status status = count_call(strict, report, ways_to_write, "WriteFile");
     if (status != HF_OK) return status;
     return strict->under->file_write(strict->under, file, offset, bytes, size, report);
 }
 
 static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_IO, "FlushFileBuffers", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_to_sync, "FlushFileBuffers");
     return status == HF_OK ? strict->under->file_sync(strict->under, file, report) : status;
 }
 
 /* As Windows needs it, whether the backend below does or not. */
 static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_IO, "FlushViewOfFile", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_to_sync, "FlushViewOfFile");
     if (status != HF_OK || strict->under->file_flush == NULL) return status;
     return strict->under->file_flush(strict->under, address, size, report);
 }
@@ -654,7 +806,7 @@ static hf_status file_flush(const hf_backend *self, void *address, size_t size, 
 static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
                            hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_BUSY, "LockFileEx", ERROR_LOCK_VIOLATION);
+    hf_status status = count_call(strict, report, ways_to_lock, "LockFileEx");
     if (status != HF_OK) return status;
     return strict->under->file_lock(strict->under, file, exclusive, report);
 }
@@ -677,14 +829,14 @@ static size_t file_granularity(const hf_backend *self, intptr_t file) {
 static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
                            hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    hf_status status = count_call(strict, report, ways_to_fill, "SetEndOfFile");
     return status == HF_OK ? strict->under->file_fill(strict->under, file, size, report) : status;
 }
 
 static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,
                             hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_IO, "CreateFile", ERROR_NO_SYSTEM_RESOURCES);
+    hf_status status = count_call(strict, report, ways_of_io, "CreateFile");
     if (status != HF_OK) return status;
     return strict->under->file_is_at(strict->under, file, path, is_there, report);
 }
@@ -692,16 +844,28 @@ static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *p
 static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **draft,
                             intptr_t *file, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_NO_SPACE, "SetEndOfFile", ERROR_DISK_FULL);
+    hf_status status = count_call(strict, report, ways_to_draft, "SetEndOfFile");
     if (status == HF_OK)
         status = strict->under->draft_open(strict->under, path, size, draft, file, report);
     return keep_count(strict, &strict->stats.files, 1, status);
 }
 
+static const way *turn_to_publish(hf_strict *strict, hf_report *report) {
+    enter(strict);
+    strict->stats.calls++;
+    const way *failing = take_turn(strict, report, ways_to_publish, "MoveFileEx");
+    leave(strict);
+    return failing;
+}
+
 static hf_status draft_publish(const hf_backend *self, void *draft, hf_report *report) {
     hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, HF_IO, "MoveFileEx", ERROR_NO_SYSTEM_RESOURCES);
-    return status == HF_OK ? strict->under->draft_publish(strict->under, draft, report) : status;
+    const way *failing = turn_to_publish(strict, report);
+    if (failing && failing->trace != NAME_IN_PLACE) return failing->status;
+    hf_report below = {0};
+    hf_status status =
+        strict->under->draft_publish(strict->under, draft, failing ? &below : report);
+    return failing ? failing->status : status;
 }
 
 static void draft_close(const hf_backend *self, void *draft) {
@@ -723,9 +887,9 @@ static void pause_below(const hf_backend *self, unsigned milliseconds) {
 /* -------------------------------------------------------------------- locks -------------- */
 
 static hf_status lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
+    static const way ways[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE}, {0}};
     hf_strict *strict = strict_of(self);
-    hf_status status =
-        count_call(strict, report, HF_NO_MEMORY, "InitializeSRWLock", ERROR_NOT_ENOUGH_MEMORY);
+    hf_status status = count_call(strict, report, ways, "InitializeSRWLock");
     if (status == HF_OK) status = strict->under->lock_open(strict->under, lock, report);
     return keep_count(strict, &strict->stats.locks, 1, status);
 }
@@ -752,10 +916,10 @@ static const hf_backend strict_calls = {
     .granule = granule,
     .reserve = reserve,
     .release = release,
-    .split = preserve,
+    .split = split,
     .coalesce = coalesce,
     .commit = commit,
-    .decommit = preserve,
+    .decommit = decommit,
     .map = map,
     .unmap = unmap,
     .map_free = map_free,
@@ -851,6 +1015,14 @@ void hf_strict_fail(hf_backend *self, size_t nth, bool from_then_on) {
     enter(strict);
     strict->nth = nth;
     strict->from_then_on = from_then_on;
+    if (nth > 0) strict->stats.choices = 0;
+    leave(strict);
+}
+
+void hf_strict_fail_as(hf_backend *self, size_t choice) {
+    hf_strict *strict = strict_of(self);
+    enter(strict);
+    strict->choice = choice;
     leave(strict);
 }
 
