@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -33,6 +34,7 @@ static struct faults {
     bool from_then_on;
     int code;
     size_t calls, failures;
+    size_t made;                        /* system calls of any kind, failing or not */
     bool leaves_gap;                    /* an mmap that fails late, when the old mapping is gone */
     bool ignores_exactly;               /* a kernel from before MAP_FIXED_NOREPLACE */
     char *hint;                         /* where the next mapping is to lie */
@@ -42,6 +44,7 @@ static struct faults {
 } faults;
 
 static bool fails(const char *function) {
+    faults.made++;
     if (faults.nth == 0 || (faults.only && strcmp(faults.only, function) != 0)) return false;
     faults.calls++;
     bool now = faults.calls == faults.nth || (faults.from_then_on && faults.calls > faults.nth);
@@ -74,6 +77,14 @@ static size_t at_most(size_t size) {
     return faults.most == 0 || size < faults.most ? size : faults.most;
 }
 
+static const char *name_of_open(int folder) { return folder == AT_FDCWD ? "open" : "openat"; }
+
+/* A close that fails has closed the descriptor. */
+static int close_or_fail(int descriptor) {
+    int result = close(descriptor);
+    return fails("close") ? -1 : result;
+}
+
 #ifdef HF_GENERIC_POSIX
 static size_t longest_name; /* of shared memory */
 
@@ -94,12 +105,18 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define munmap(...) (fails("munmap") ? -1 : munmap(__VA_ARGS__))
 #define mprotect(...) (fails("mprotect") ? -1 : mprotect(__VA_ARGS__))
 #define madvise(...) (fails("madvise") ? -1 : madvise(__VA_ARGS__))
-#define open(path, ...) (fails("open") ? -1 : open(path_of(path), __VA_ARGS__))
+#define prctl(...) (fails("prctl") ? -1 : prctl(__VA_ARGS__))
+#define openat(folder, path, ...) \
+    (fails(name_of_open(folder)) ? -1 : openat(folder, path_of(path), __VA_ARGS__))
+#define close close_or_fail
+#define read(...) (fails("read") ? -1 : read(__VA_ARGS__))
 #define fstat(...) (fails("fstat") ? -1 : fstat(__VA_ARGS__))
+#define fstatat(...) (fails("fstatat") ? -1 : fstatat(__VA_ARGS__))
 #define fcntl(...) (fails("fcntl") ? -1 : fcntl(__VA_ARGS__))
 #define getrlimit(...) (fails("getrlimit") ? -1 : getrlimit(__VA_ARGS__))
 #define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
 #define shm_open(name, ...) (fails("shm_open") ? -1 : shm_open(note_name(name), __VA_ARGS__))
+#define shm_unlink(...) (faults.made++, shm_unlink(__VA_ARGS__))
 #define ftruncate(...) (fails("ftruncate") ? -1 : ftruncate(__VA_ARGS__))
 #define pwrite(file, bytes, size, offset) \
     (fails("pwrite") ? -1 : pwrite(file, bytes, at_most(size), offset))
@@ -111,6 +128,12 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define msync(...) (fails("msync") ? -1 : msync(__VA_ARGS__))
 #define flock(...) (fails("flock") ? -1 : flock(__VA_ARGS__))
 #define renameat(...) (fails("renameat") ? -1 : renameat(__VA_ARGS__))
+#define unlinkat(...) (fails("unlinkat") ? -1 : unlinkat(__VA_ARGS__))
+#define unlink(...) (fails("unlink") ? -1 : unlink(__VA_ARGS__))
+#define readlinkat(...) (fails("readlinkat") ? -1 : readlinkat(__VA_ARGS__))
+#define fchmod(...) (fails("fchmod") ? -1 : fchmod(__VA_ARGS__))
+#define fchown(...) (fails("fchown") ? -1 : fchown(__VA_ARGS__))
+#define pthread_sigmask(...) (faults.made++, pthread_sigmask(__VA_ARGS__))
 #define posix_fallocate(...) (fails("posix_fallocate") ? faults.code : posix_fallocate(__VA_ARGS__))
 #define pthread_mutex_init(...) (fails("mutex") ? faults.code : pthread_mutex_init(__VA_ARGS__))
 
@@ -120,12 +143,17 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef munmap
 #undef mprotect
 #undef madvise
-#undef open
+#undef prctl
+#undef openat
+#undef close
+#undef read
 #undef fstat
+#undef fstatat
 #undef fcntl
 #undef getrlimit
 #undef memfd_create
 #undef shm_open
+#undef shm_unlink
 #undef ftruncate
 #undef pwrite
 #undef pwritev
@@ -135,6 +163,12 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef msync
 #undef flock
 #undef renameat
+#undef unlinkat
+#undef unlink
+#undef readlinkat
+#undef fchmod
+#undef fchown
+#undef pthread_sigmask
 #undef posix_fallocate
 #undef pthread_mutex_init
 
@@ -505,6 +539,8 @@ static void expect_blocks_of_zeros(size_t size) {
     close(file);
 }
 
+#define ALLOCATE (LINUX ? "fallocate" : "posix_fallocate")
+
 /* A call that was interrupted is made again; where blocks can't be allocated they are written. */
 static void blocks_are_written_where_they_cannot_be_allocated(void) {
     static const int codes[] = {EOPNOTSUPP, EINVAL, EINTR};
@@ -512,7 +548,7 @@ static void blocks_are_written_where_they_cannot_be_allocated(void) {
     for (size_t i = 0; i < 12; i++) {
         intptr_t file;
         unlink(path);
-        fail_nth("posix_fallocate", 1, false, codes[i % 3]);
+        fail_nth(ALLOCATE, 1, false, codes[i % 3]);
         CHECK_STATUS(HF_OK, file_create(NULL, path, sizes[i / 3], &file, &report));
         CHECK_EQUAL(1, faults.failures);
         expect_blocks_of_zeros(sizes[i / 3]);

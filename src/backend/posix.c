@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,92 @@ size_t hf_system_words(long code, char *buffer, size_t size) {
     return length;
 }
 
+/* ------------------------------------------------------------- interrupted calls --------- */
+
+/*
+ * A signal can end a system call with EINTR. The call is then made again. If signals arrive faster
+ * than the call can finish (a profiler's timer, a slow network file system), the later attempts are
+ * made with this thread's signals blocked, so that one of them finishes.
+ */
+typedef struct attempts {
+    int interrupted;    /* so many calls in a row */
+    sigset_t unblocked; /* the thread's signal mask, to restore */
+} attempts;
+
+enum { MOST_WITH_SIGNALS = 20, MOST_ATTEMPTS = 100 };
+
+static void block_signals(attempts *so_far, hf_report *report) {
+    sigset_t all;
+    sigfillset(&all);
+    report->system_calls++;
+    pthread_sigmask(SIG_SETMASK, &all, &so_far->unblocked);
+}
+
+static void unblock_signals(attempts *so_far, hf_report *report) {
+    report->system_calls++;
+    pthread_sigmask(SIG_SETMASK, &so_far->unblocked, NULL);
+}
+
+/* True: make the call again. code: its errno, 0 if it succeeded. */
+static bool try_again(attempts *so_far, int code, hf_report *report) {
+    bool was_blocked = so_far->interrupted >= MOST_WITH_SIGNALS;
+    if (code == EINTR && ++so_far->interrupted < MOST_ATTEMPTS) {
+        if (so_far->interrupted == MOST_WITH_SIGNALS) block_signals(so_far, report);
+        return true;
+    }
+    if (was_blocked) unblock_signals(so_far, report);
+    so_far->interrupted = 0;
+    return false;
+}
+
+/* Makes a call that returns -1 if it fails, again while signals interrupt it; counts each one. */
+#define MAKE_CALL(result, report, call)                  \
+    do {                                                 \
+        attempts so_far = {0};                           \
+        int made_code;                                   \
+        do {                                             \
+            (report)->system_calls++;                    \
+            (result) = (call);                           \
+            made_code = (result) < 0 ? errno : 0;        \
+        } while (try_again(&so_far, made_code, report)); \
+        if (made_code != 0) errno = made_code;           \
+    } while (0)
+
+/* ----------------------------------------------------------------- descriptors ----------- */
+
+/* Leaves errno as it was. */
+static void close_counted(int descriptor, hf_report *report) {
+    int code = errno;
+    report->system_calls++;
+    close(descriptor);
+    errno = code;
+}
+
+/*
+ * Descriptors 0, 1 and 2 are the standard streams: in a process that has closed one of them, the
+ * next file gets its number, and what anybody prints to stderr would be written into that file. So
+ * every file of ours moves above them at once. Returns -1 and errno if descriptor is -1 or there
+ * is no other descriptor.
+ */
+static int above_streams(int descriptor, hf_report *report) {
+    int moved;
+    if (descriptor < 0 || descriptor > STDERR_FILENO) return descriptor;
+    MAKE_CALL(moved, report, fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    close_counted(descriptor, report);
+    return moved;
+}
+
+/* Every file is opened here. Returns a descriptor, or -1 and errno. */
+static int open_at(int folder, const char *path, int flags, mode_t mode, hf_report *report) {
+    int descriptor;
+    MAKE_CALL(descriptor, report, openat(folder, path, flags | O_CLOEXEC, mode));
+    return above_streams(descriptor, report);
+}
+
+static int open_counted(const char *path, int flags, hf_report *report) {
+    return open_at(AT_FDCWD, path, flags, 0666, report);
+}
+
 /* ---------------------------------------------------------------------- Linux ------------ */
 
 #if LINUX
@@ -120,19 +207,22 @@ size_t hf_system_words(long code, char *buffer, size_t size) {
 /* Reads a file of /proc by lines, with no memory but its own. */
 typedef struct line_reader {
     int file;
+    hf_report *report; /* counts the calls */
     size_t begin, end;
     char buffer[4096];
 } line_reader;
 
-static bool open_lines(line_reader *reader, const char *path) {
+static bool open_lines(line_reader *reader, const char *path, hf_report *report) {
     reader->begin = reader->end = 0;
-    reader->file = open(path, O_RDONLY | O_CLOEXEC);
+    reader->report = report;
+    reader->file = open_counted(path, O_RDONLY, report);
     return reader->file >= 0;
 }
 
 static bool has_more(line_reader *reader) {
     if (reader->begin < reader->end) return true;
-    ssize_t got = read(reader->file, reader->buffer, sizeof reader->buffer);
+    ssize_t got;
+    MAKE_CALL(got, reader->report, read(reader->file, reader->buffer, sizeof reader->buffer));
     reader->begin = 0;
     reader->end = got > 0 ? (size_t)got : 0;
     return got > 0;
@@ -157,28 +247,29 @@ static bool next_line(line_reader *reader, char *line, size_t room) {
     return true;
 }
 
-static size_t count_lines(const char *path) {
+static size_t count_lines(const char *path, hf_report *report) {
     line_reader reader;
     char nothing[1];
     size_t count = 0;
-    if (!open_lines(&reader, path)) return 0;
+    if (!open_lines(&reader, path, report)) return 0;
     while (next_line(&reader, nothing, sizeof nothing)) count++;
-    close(reader.file);
+    close_counted(reader.file, report);
     return count;
 }
 
-static size_t read_number(const char *path) {
+static size_t read_number(const char *path, hf_report *report) {
     line_reader reader;
     char line[32] = "";
-    if (!open_lines(&reader, path)) return SIZE_MAX;
+    if (!open_lines(&reader, path, report)) return SIZE_MAX;
     next_line(&reader, line, sizeof line);
-    close(reader.file);
+    close_counted(reader.file, report);
     return strtoul(line, NULL, 10);
 }
 
 /* A step in the middle of a mapping needs two more, and the list has a line that does not count. */
-static bool is_at_map_limit(void) {
-    return count_lines("/proc/self/maps") + 3 >= read_number("/proc/sys/vm/max_map_count");
+static bool is_at_map_limit(hf_report *report) {
+    return count_lines("/proc/self/maps", report) + 3 >=
+           read_number("/proc/sys/vm/max_map_count", report);
 }
 
 static void drop_pages(void *address, size_t size, hf_report *report) {
@@ -188,7 +279,10 @@ static void drop_pages(void *address, size_t size, hf_report *report) {
 
 #else
 
-static bool is_at_map_limit(void) { return false; }
+static bool is_at_map_limit(hf_report *report) {
+    (void)report;
+    return false;
+}
 
 static void drop_pages(void *address, size_t size, hf_report *report) {
     (void)address, (void)size, (void)report;
@@ -198,8 +292,8 @@ static void drop_pages(void *address, size_t size, hf_report *report) {
 
 /* --------------------------------------------------------------------- memory ------------ */
 
-static hf_status memory_status(int code) {
-    return code == ENOMEM && is_at_map_limit() ? HF_MAP_LIMIT : HF_NO_MEMORY;
+static hf_status memory_status(int code, hf_report *report) {
+    return code == ENOMEM && is_at_map_limit(report) ? HF_MAP_LIMIT : HF_NO_MEMORY;
 }
 
 static void *map_memory(void *address, size_t size, int protection, int flags, hf_report *report) {
@@ -213,7 +307,7 @@ static void unmap_memory(void *address, size_t size, hf_report *report) {
 }
 
 static hf_status refuse_reserve(hf_report *report, int code) {
-    hf_status status = code == ENOMEM && is_at_map_limit() ? HF_MAP_LIMIT : HF_NO_ADDRESS;
+    hf_status status = code == ENOMEM && is_at_map_limit(report) ? HF_MAP_LIMIT : HF_NO_ADDRESS;
     return refuse(report, status, "mmap", code);
 }
 
@@ -299,7 +393,7 @@ static hf_status commit(const hf_backend *self, void *address, size_t size, hf_r
     int code = errno;
     report->system_calls++;
     mprotect(address, size, PROT_NONE);
-    return refuse(report, memory_status(code), "mprotect", code);
+    return refuse(report, memory_status(code, report), "mprotect", code);
 }
 
 static bool cover(void *address, size_t size, hf_report *report) {
@@ -336,7 +430,7 @@ static hf_status map(const hf_backend *self, void *address, size_t size, intptr_
         return HF_OK;
     int code = errno;
     cover(address, size, report);
-    return refuse(report, memory_status(code), "mmap", code);
+    return refuse(report, memory_status(code, report), "mmap", code);
 }
 
 static hf_status take_pages(const hf_backend *self, size_t size, void **address,
@@ -345,7 +439,7 @@ static hf_status take_pages(const hf_backend *self, size_t size, void **address,
     void *got = map_memory(NULL, size, PROT_READ | PROT_WRITE, 0, report);
     if (got == MAP_FAILED) {
         int code = errno;
-        return refuse(report, memory_status(code), "mmap", code);
+        return refuse(report, memory_status(code, report), "mmap", code);
     }
     *address = got;
     return HF_OK;
@@ -374,7 +468,7 @@ static hf_status touch_pages(char *address, size_t size) {
 
 static hf_status refuse_advice(hf_report *report, int code) {
     hf_status status = code == EINVAL   ? HF_UNSUPPORTED
-                       : code == ENOMEM ? memory_status(code)
+                       : code == ENOMEM ? memory_status(code, report)
                                         : HF_NO_MEMORY;
     return refuse(report, status, "madvise", code);
 }
@@ -483,9 +577,10 @@ static hf_status check(const hf_backend *self, const void *base,
     mapping found = {0};
     hf_region region;
     bool same = true;
-    if (!open_lines(&reader, "/proc/self/maps")) return refuse(report, HF_IO, "open", errno);
+    if (!open_lines(&reader, "/proc/self/maps", report))
+        return refuse(report, HF_IO, "open", errno);
     while (same && next(cursor, &region)) same = agrees(&reader, &found, &region, base, offset);
-    close(reader.file);
+    close_counted(reader.file, report);
     return same ? HF_OK : HF_STATE;
 }
 
@@ -493,12 +588,24 @@ static hf_status check(const hf_backend *self, const void *base,
 
 /* ---------------------------------------------------------------------- files ------------ */
 
-/* EISDIR, ENXIO: a folder or a socket, refused by open itself. */
+/*
+ * The rest is IO, with the code beside it: a path that leads nowhere or too far (ENOENT, ENOTDIR,
+ * ELOOP, ENAMETOOLONG), a right that is missing (EACCES, EPERM, EROFS), a table that is full
+ * (EMFILE, ENFILE), a device that fails (EIO).
+ */
 static hf_status file_status(int code) {
-    return code == ENOSPC || code == EDQUOT || code == EFBIG ? HF_NO_SPACE
-           : code == ENOMEM                                  ? HF_NO_MEMORY
-           : code == EISDIR || code == ENXIO                 ? HF_UNSUPPORTED
-                                                             : HF_IO;
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return HF_NO_SPACE;
+    case ENOMEM: return HF_NO_MEMORY;
+    case EISDIR: /* open finds a folder, */
+    case ENXIO:  /* a socket, */
+    case ENODEV: /* or a device without a driver */
+    case ENOSYS:
+    case EOPNOTSUPP: return HF_UNSUPPORTED;
+    default: return HF_IO;
+    }
 }
 
 static hf_status refuse_file(hf_report *report, const char *call, int code) {
@@ -508,29 +615,49 @@ static hf_status refuse_file(hf_report *report, const char *call, int code) {
 /* macOS' shared memory has no type of file. */
 static bool can_be_mapped(mode_t mode) { return S_ISREG(mode) || (mode & S_IFMT) == 0; }
 
+static int stat_open(int descriptor, struct stat *status, hf_report *report) {
+    int result;
+    MAKE_CALL(result, report, fstat(descriptor, status));
+    return result;
+}
+
+/* Files of /proc tell a size of 0, but have bytes; a file that is empty reads nothing, and so does
+ * one that is open for writing alone. */
+static hf_status check_empty(int descriptor, hf_report *report) {
+    char byte;
+    ssize_t got;
+    MAKE_CALL(got, report, pread(descriptor, &byte, 1, 0));
+    if (got == 0 || (got < 0 && errno == EBADF)) return HF_OK;
+    refuse(report, HF_UNSUPPORTED, "pread", got < 0 ? errno : 0);
+    report->reason = "the file has bytes, but no size";
+    return HF_UNSUPPORTED;
+}
+
+static hf_status check_kind(int descriptor, uint64_t *size, hf_report *report) {
+    struct stat status;
+    if (stat_open(descriptor, &status, report) != 0) return refuse_file(report, "fstat", errno);
+    if (!can_be_mapped(status.st_mode)) return refuse(report, HF_UNSUPPORTED, "fstat", 0);
+    *size = (uint64_t)status.st_size;
+    return status.st_size > 0 || !S_ISREG(status.st_mode) ? HF_OK : check_empty(descriptor, report);
+}
+
 /* Takes over an open descriptor, if it can be mapped; else closes it. */
 static hf_status adopt(int descriptor, intptr_t *file, uint64_t *size, hf_report *report) {
-    struct stat status;
-    report->system_calls++;
-    if (fstat(descriptor, &status) != 0) {
-        int code = errno;
-        close(descriptor);
-        return refuse_file(report, "fstat", code);
-    }
-    if (!can_be_mapped(status.st_mode)) {
-        close(descriptor);
-        return refuse(report, HF_UNSUPPORTED, "fstat", 0);
+    uint64_t found = 0;
+    hf_status status = check_kind(descriptor, &found, report);
+    if (status != HF_OK) {
+        close_counted(descriptor, report);
+        return status;
     }
     *file = descriptor;
-    *size = (uint64_t)status.st_size;
+    *size = found;
     return HF_OK;
 }
 
 /* O_NONBLOCK: to open a pipe would wait for its other end. */
 static hf_status open_path(const char *path, int mode, intptr_t *file, uint64_t *size,
                            hf_report *report) {
-    report->system_calls++;
-    int descriptor = open(path, mode | O_CLOEXEC | O_NONBLOCK, 0666);
+    int descriptor = open_counted(path, mode | O_NONBLOCK, report);
     if (descriptor < 0) return refuse_file(report, "open", errno);
     return adopt(descriptor, file, size, report);
 }
@@ -541,14 +668,16 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
     return open_path(path, access == HF_READ_WRITE ? O_RDWR : O_RDONLY, file, size, report);
 }
 
-/* What fsync does. macOS' own leaves the bytes in the disk's cache; F_FULLFSYNC empties that too,
- * where the file system knows it. */
-static int sync_to_disk(int descriptor) {
+/* Makes a file's bytes durable. macOS' fsync leaves them in the disk's cache; F_FULLFSYNC empties
+ * that too, where the file system knows it. Returns 0, or -1 and errno. */
+static int sync_to_disk(int descriptor, hf_report *report) {
+    int result;
 #ifdef F_FULLFSYNC
-    if (fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
-    if (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY) return -1;
+    MAKE_CALL(result, report, fcntl(descriptor, F_FULLFSYNC));
+    if (result == 0 || (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY)) return result;
 #endif
-    return fsync(descriptor);
+    MAKE_CALL(result, report, fsync(descriptor));
+    return result;
 }
 
 /* A name is durable when its folder is. "a/b" -> "a", "/b" -> "/", "b" -> ".". */
@@ -561,13 +690,11 @@ static hf_status sync_folder(const char *path, hf_report *report) {
         memcpy(folder, path, length);
         folder[length] = '\0';
     }
-    report->system_calls++;
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor = open_counted(folder, O_RDONLY | O_DIRECTORY, report);
     if (descriptor < 0 && errno == EACCES) return HF_OK; /* one that may not be read */
     if (descriptor < 0) return refuse_file(report, "open", errno);
-    report->system_calls++;
-    int code = sync_to_disk(descriptor) == 0 ? 0 : errno;
-    close(descriptor);
+    int code = sync_to_disk(descriptor, report) == 0 ? 0 : errno;
+    close_counted(descriptor, report);
     /* Some file systems sync no folders, and keep names durable by themselves. */
     return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
 }
@@ -579,7 +706,7 @@ static hf_status file_open_or_create(const hf_backend *self, const char *path, i
     hf_status status = open_path(path, O_RDWR | O_CREAT, file, size, report);
     if (status != HF_OK || *size > 0) return status;
     status = sync_folder(path, report);
-    if (status != HF_OK) close((int)*file);
+    if (status != HF_OK) close_counted((int)*file, report);
     return status;
 }
 
@@ -587,16 +714,16 @@ static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *s
                               hf_report *report) {
     (void)self;
     struct stat status;
-    report->system_calls++;
-    if (fstat((int)file, &status) != 0) return refuse_file(report, "fstat", errno);
+    if (stat_open((int)file, &status, report) != 0) return refuse_file(report, "fstat", errno);
     *size = (uint64_t)status.st_size;
     return HF_OK;
 }
 
 /* Past RLIMIT_FSIZE the kernel kills the process (SIGXFSZ): ask first. */
-static bool is_within_size_limit(uint64_t size) {
+static bool is_within_size_limit(uint64_t size, hf_report *report) {
     struct rlimit limit;
     if (size > (uint64_t)INT64_MAX) return false;
+    report->system_calls++;
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
            size <= (uint64_t)limit.rlim_cur;
 }
@@ -605,10 +732,11 @@ static bool is_within_size_limit(uint64_t size) {
 static int write_all(int descriptor, uint64_t offset, const char *bytes, size_t size,
                      hf_report *report) {
     for (size_t done = 0; done < size;) {
-        report->system_calls++;
-        ssize_t written = pwrite(descriptor, bytes + done, size - done, (off_t)(offset + done));
-        if (written < 0 && errno != EINTR) return errno;
-        if (written > 0) done += (size_t)written;
+        ssize_t written;
+        MAKE_CALL(written, report,
+                  pwrite(descriptor, bytes + done, size - done, (off_t)(offset + done)));
+        if (written < 0) return errno;
+        done += (size_t)written;
     }
     return 0;
 }
@@ -657,12 +785,17 @@ static void allocate_at_once(int descriptor, uint64_t offset, uint64_t end, hf_r
 static void allocate_at_once(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
     (void)descriptor, (void)offset, (void)end, (void)report;
 }
+
 #endif
 #endif
 
-/* What posix_fallocate does; EOPNOTSUPP where the system has none. */
+/* Allocates blocks of a range. 0, or errno; EOPNOTSUPP where the system has no such call. On Linux
+ * this is not posix_fallocate: glibc's writes into each block where the file system can't. */
 static int allocate_range(int descriptor, uint64_t offset, uint64_t size, hf_report *report) {
-#if defined(__APPLE__) || defined(__OpenBSD__)
+#if LINUX
+    report->system_calls++;
+    return fallocate(descriptor, 0, (off_t)offset, (off_t)size) == 0 ? 0 : errno;
+#elif defined(__APPLE__) || defined(__OpenBSD__)
     allocate_at_once(descriptor, offset, offset + size, report);
     return EOPNOTSUPP;
 #else
@@ -674,33 +807,54 @@ static int allocate_range(int descriptor, uint64_t offset, uint64_t size, hf_rep
 /* 0, or errno. */
 static int write_zeros(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
     while (offset < end) {
-        report->system_calls++;
-        ssize_t written = write_some_zeros(descriptor, offset, end - offset);
-        if (written < 0 && errno != EINTR) return errno;
-        if (written > 0) offset += (uint64_t)written;
+        ssize_t written;
+        MAKE_CALL(written, report, write_some_zeros(descriptor, offset, end - offset));
+        if (written < 0) return errno;
+        offset += (uint64_t)written;
+    }
+    return 0;
+}
+
+enum { LARGEST_PIECE = 16 << 20, SMALLEST_PIECE = 64 << 10 };
+
+static bool cannot_allocate(int code) {
+    return code == EINTR || code == EOPNOTSUPP || code == EINVAL || code == ENOSYS;
+}
+
+/* 0, or errno. The file is new: zeros may be written where blocks can't be allocated. tmpfs gives
+ * back all that a call allocated if a signal interrupts it: smaller and smaller pieces, then. */
+static int allocate_new(int descriptor, uint64_t size, hf_report *report) {
+    uint64_t piece = size;
+    for (uint64_t offset = 0; offset < size;) {
+        if (piece > size - offset) piece = size - offset;
+        int code = allocate_range(descriptor, offset, piece, report);
+        if (code == 0) {
+            offset += piece;
+        } else if (code == EINTR && piece > SMALLEST_PIECE) {
+            piece = piece / 2 < LARGEST_PIECE ? piece / 2 : LARGEST_PIECE;
+            if (piece < SMALLEST_PIECE) piece = SMALLEST_PIECE;
+        } else {
+            return cannot_allocate(code) ? write_zeros(descriptor, offset, size, report) : code;
+        }
     }
     return 0;
 }
 
 static hf_status allocate_blocks(int descriptor, uint64_t size, hf_report *report) {
-    if (!is_within_size_limit(size)) return refuse_file(report, "getrlimit", EFBIG);
-    int code;
-    do {
-        code = allocate_range(descriptor, 0, size, report);
-    } while (code == EINTR);
-    if (code == EOPNOTSUPP || code == EINVAL) code = write_zeros(descriptor, 0, size, report);
-    return code == 0 ? HF_OK : refuse_file(report, "posix_fallocate", code);
+    if (!is_within_size_limit(size, report)) return refuse_file(report, "getrlimit", EFBIG);
+    int code = allocate_new(descriptor, size, report);
+    return code == 0 ? HF_OK : refuse_file(report, LINUX ? "fallocate" : "posix_fallocate", code);
 }
 
 static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
                              intptr_t *file, hf_report *report) {
     (void)self;
-    report->system_calls++;
-    int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int descriptor = open_counted(path, O_RDWR | O_CREAT | O_EXCL, report);
     if (descriptor < 0) return refuse_file(report, "open", errno);
     hf_status status = allocate_blocks(descriptor, size, report);
     if (status != HF_OK) {
-        close(descriptor);
+        close_counted(descriptor, report);
+        report->system_calls++;
         unlink(path);
         return status;
     }
@@ -709,9 +863,9 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
 }
 
 static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
-    report->system_calls++;
-    return ftruncate(descriptor, (off_t)size) == 0 ? HF_OK
-                                                   : refuse_file(report, "ftruncate", errno);
+    int result;
+    MAKE_CALL(result, report, ftruncate(descriptor, (off_t)size));
+    return result == 0 ? HF_OK : refuse_file(report, "ftruncate", errno);
 }
 
 #if LINUX
@@ -719,18 +873,17 @@ static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                     hf_report *report) {
     (void)self;
-    if (!is_within_size_limit(size)) return refuse_file(report, "getrlimit", EFBIG);
-    report->system_calls++;
-    int descriptor = memfd_create("holdfast", MFD_CLOEXEC);
+    if (!is_within_size_limit(size, report)) return refuse_file(report, "getrlimit", EFBIG);
+    int descriptor;
+    MAKE_CALL(descriptor, report, memfd_create("holdfast", MFD_CLOEXEC));
+    descriptor = above_streams(descriptor, report);
     if (descriptor < 0) return refuse_file(report, "memfd_create", errno);
-    report->system_calls++;
-    if (ftruncate(descriptor, (off_t)size) != 0) {
-        int code = errno;
-        close(descriptor);
-        return refuse_file(report, "ftruncate", code);
-    }
-    *file = descriptor;
-    return HF_OK;
+    hf_status status = set_size(descriptor, size, report);
+    if (status != HF_OK)
+        close_counted(descriptor, report);
+    else
+        *file = descriptor;
+    return status;
 }
 
 #else
@@ -739,8 +892,9 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 
 /* FreeBSD's shared memory can do without a name. */
 static int open_nameless(hf_report *report) {
-    report->system_calls++;
-    return shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600);
+    int descriptor;
+    MAKE_CALL(descriptor, report, shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600));
+    return above_streams(descriptor, report);
 }
 
 #else
@@ -752,10 +906,14 @@ static int open_nameless(hf_report *report) {
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
         snprintf(name, sizeof name, "/hf-%lx-%lx-%x", (unsigned long)getpid(),
                  (unsigned long)((uintptr_t)name & 0xffffffff), attempt);
-        report->system_calls++;
-        int descriptor = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        int descriptor;
+        MAKE_CALL(descriptor, report, shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600));
+        if (descriptor < 0 && errno == EEXIST) continue;
+        report->system_calls += descriptor >= 0;
         if (descriptor >= 0) shm_unlink(name);
-        if (descriptor >= 0 || errno != EEXIST) return descriptor;
+        return above_streams(descriptor, report);
+        if (descriptor >= 0) shm_unlink(name);
+        return above_streams(descriptor, report);
     }
     return -1;
 }
@@ -777,7 +935,7 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
     if (descriptor < 0) return refuse_file(report, "shm_open", errno);
     hf_status status = make_shared_size(descriptor, size, report);
     if (status != HF_OK) {
-        close(descriptor);
+        close_counted(descriptor, report);
         return status;
     }
     *file = descriptor;
@@ -786,8 +944,15 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 
 #endif
 
+#ifdef O_PATH
+#define IS_A_NAME_ONLY O_PATH
+#else
+#define IS_A_NAME_ONLY 0
+#endif
+
 static bool has_access(int flags, hf_access access) {
     int mode = flags & O_ACCMODE;
+    if (flags & IS_A_NAME_ONLY) return false;
     return access == HF_READ_WRITE ? mode == O_RDWR : mode == O_RDWR || mode == O_RDONLY;
 }
 
@@ -795,15 +960,14 @@ static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_acce
                                 intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self;
     if (handle < 0 || handle > INT_MAX) return refuse(report, HF_INVALID, "fcntl", EBADF);
-    report->system_calls++;
-    int flags = fcntl((int)handle, F_GETFL);
+    int flags, descriptor;
+    MAKE_CALL(flags, report, fcntl((int)handle, F_GETFL));
     if (flags < 0) return refuse(report, HF_INVALID, "fcntl", errno);
-    report->system_calls++;
-    int descriptor = fcntl((int)handle, F_DUPFD_CLOEXEC, 0);
+    MAKE_CALL(descriptor, report, fcntl((int)handle, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (descriptor < 0) return refuse_file(report, "fcntl", errno);
     hf_status status = adopt(descriptor, file, size, report);
     if (status != HF_OK || has_access(flags, access)) return status;
-    close(descriptor);
+    close_counted(descriptor, report);
     return refuse(report, HF_INVALID, "fcntl", EACCES);
 }
 
@@ -818,7 +982,7 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
                              uint64_t new_size, hf_report *report) {
     (void)self;
     if (new_size <= old_size) return set_size((int)file, new_size, report);
-    if (!is_within_size_limit(new_size)) return refuse_file(report, "getrlimit", EFBIG);
+    if (!is_within_size_limit(new_size, report)) return refuse_file(report, "getrlimit", EFBIG);
     allocate_at_once((int)file, old_size, new_size, report);
     int code = write_zeros((int)file, old_size, new_size, report);
     if (code == 0) return HF_OK;
@@ -837,11 +1001,12 @@ static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offse
                            size_t size, hf_report *report) {
     (void)self;
     for (size_t done = 0; done < size;) {
-        report->system_calls++;
-        ssize_t got = pread((int)file, (char *)bytes + done, size - done, (off_t)(offset + done));
+        ssize_t got;
+        MAKE_CALL(got, report,
+                  pread((int)file, (char *)bytes + done, size - done, (off_t)(offset + done)));
         if (got == 0) return refuse(report, HF_IO, "pread", 0);
-        if (got < 0 && errno != EINTR) return refuse_file(report, "pread", errno);
-        if (got > 0) done += (size_t)got;
+        if (got < 0) return refuse_file(report, "pread", errno);
+        done += (size_t)got;
     }
     return HF_OK;
 }
@@ -849,39 +1014,59 @@ static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offse
 static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
                             const void *bytes, size_t size, hf_report *report) {
     (void)self;
-    if (!is_within_size_limit(offset + size)) return refuse_file(report, "getrlimit", EFBIG);
+    if (!is_within_size_limit(offset + size, report))
+        return refuse_file(report, "getrlimit", EFBIG);
     int code = write_all((int)file, offset, bytes, size, report);
     return code == 0 ? HF_OK : refuse_file(report, "pwrite", code);
 }
 
 static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
     (void)self;
-    report->system_calls++;
-    return sync_to_disk((int)file) == 0 ? HF_OK : refuse_file(report, "fsync", errno);
+    return sync_to_disk((int)file, report) == 0 ? HF_OK : refuse_file(report, "fsync", errno);
 }
 
 #if !LINUX
 static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self;
-    report->system_calls++;
-    return msync(address, size, MS_SYNC) == 0 ? HF_OK : refuse_file(report, "msync", errno);
+    int result;
+    MAKE_CALL(result, report, msync(address, size, MS_SYNC));
+    return result == 0 ? HF_OK : refuse_file(report, "msync", errno);
 }
 #endif
+
+static int lock_counted(int descriptor, int operation, hf_report *report) {
+    int result;
+    MAKE_CALL(result, report, flock(descriptor, operation | LOCK_NB));
+    return result;
+}
+
+/* A file system without locks. */
+static bool has_no_locks(int code) {
+    return code == ENOSYS || code == EOPNOTSUPP || code == ENOLCK;
+}
 
 /* Held by the open file, not by the process: so it also keeps out a second opening here. */
 static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
                            hf_report *report) {
     (void)self;
-    report->system_calls++;
-    if (flock((int)file, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) return HF_OK;
+    if (lock_counted((int)file, exclusive ? LOCK_EX : LOCK_SH, report) == 0) return HF_OK;
     int code = errno;
-    return code == EWOULDBLOCK ? refuse(report, HF_BUSY, "flock", code)
-                               : refuse_file(report, "flock", code);
+    if (code == EWOULDBLOCK) return refuse(report, HF_BUSY, "flock", code);
+    return has_no_locks(code) ? refuse(report, HF_UNSUPPORTED, "flock", code)
+                              : refuse_file(report, "flock", code);
 }
 
 static void file_unlock(const hf_backend *self, intptr_t file) {
     (void)self;
-    flock((int)file, LOCK_UN);
+    hf_report report = {0};
+    lock_counted((int)file, LOCK_UN, &report);
+}
+
+static int stat_at(int folder, const char *path, int flags, struct stat *status,
+                   hf_report *report) {
+    int result;
+    MAKE_CALL(result, report, fstatat(folder, path, status, flags));
+    return result;
 }
 
 static bool is_same_file(const struct stat *one, const struct stat *other) {
@@ -892,12 +1077,10 @@ static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *p
                             hf_report *report) {
     (void)self;
     struct stat open_file, named;
-    report->system_calls++;
-    if (fstat((int)file, &open_file) != 0) return refuse_file(report, "fstat", errno);
+    if (stat_open((int)file, &open_file, report) != 0) return refuse_file(report, "fstat", errno);
     *is_there = open_file.st_nlink > 0;
     if (path == NULL) return HF_OK;
-    report->system_calls++;
-    if (stat(path, &named) == 0)
+    if (stat_at(AT_FDCWD, path, 0, &named, report) == 0)
         *is_there = is_same_file(&open_file, &named);
     else if (errno == ENOENT || errno == ENOTDIR)
         *is_there = false;
@@ -967,12 +1150,12 @@ static int follow_links(draft *made, hf_report *report) {
 
 /* A folder that may be searched and not read serves for all but a sync. */
 static int open_folder(draft *made, const char *folder, hf_report *report) {
-    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-    report->system_calls++;
-    made->folder = open(folder, flags);
+    int flags = O_RDONLY | O_DIRECTORY;
+    made->folder = open_counted(folder, flags, report);
     made->can_sync_folder = made->folder >= 0;
 #ifdef O_PATH
-    if (made->folder < 0 && errno == EACCES) made->folder = open(folder, flags | O_PATH);
+    if (made->folder < 0 && errno == EACCES)
+        made->folder = open_counted(folder, flags | O_PATH, report);
 #endif
     return made->folder >= 0 ? 0 : errno;
 }
@@ -1134,10 +1317,10 @@ static hf_status draft_open(const hf_backend *self, const char *path, uint64_t s
 
 static hf_status sync_open_folder(const draft *made, hf_report *report) {
     if (!made->can_sync_folder) return HF_OK;
-    report->system_calls++;
     /* Some file systems sync no folders, and keep names durable by themselves. */
-    return sync_to_disk(made->folder) == 0 || errno == EINVAL ? HF_OK
-                                                              : refuse_file(report, "fsync", errno);
+    return sync_to_disk(made->folder, report) == 0 || errno == EINVAL
+               ? HF_OK
+               : refuse_file(report, "fsync", errno);
 }
 
 /* The old file stays locked until the new one has its name: no writer opens it in between. */
