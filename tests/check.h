@@ -60,12 +60,18 @@
  * and skips the test where it is not. */
 #define CHECK_NEEDED NULL
 
+/* A function, if it is redefined, whose result a test leaves as it was: how many handles are
+ * open. */
+#define CHECK_COUNTED NULL
+
 /* The table of tests, and main. */
-#define CHECK_MAIN(...)                                                                            \
-    CHECK_THREAD_LOCAL struct check_state check_state;                                             \
-    int main(int count, char **names) {                                                            \
-        static const struct check_test tests[] = {__VA_ARGS__};                                    \
-        return check_run(tests, sizeof tests / sizeof *tests, CHECK_NEEDED, count - 1, names + 1); \
+#define CHECK_MAIN(...)                                                                   \
+    CHECK_THREAD_LOCAL struct check_state check_state;                                    \
+    int main(int count, char **names) {                                                   \
+        static const struct check_test tests[] = {__VA_ARGS__};                           \
+        static const struct check_program program = {tests, sizeof tests / sizeof *tests, \
+                                                     CHECK_NEEDED, CHECK_COUNTED};        \
+        return check_run(&program, count - 1, names + 1);                                 \
     }
 
 /* The exit status of a program none of whose tests could run here, as CTest's SKIP_RETURN_CODE. */
@@ -75,6 +81,13 @@ struct check_test {
     const char *name;
     void (*run)(void);
     bool by_name_only;
+};
+
+struct check_program {
+    const struct check_test *tests;
+    size_t count;
+    bool (*needed)(void);
+    size_t (*counted)(void);
 };
 
 /* Defined by CHECK_MAIN, for all the files of a test program. */
@@ -166,13 +179,21 @@ static inline void check_report(const char *name, bool failed, struct check_coun
     counts->skipped += skipped;
 }
 
-static inline void check_run_one(const struct check_test *test, bool (*needed)(void),
+static inline void check_run_counted(const struct check_test *test, size_t (*counted)(void)) {
+    size_t before = counted ? counted() : 0;
+    test->run();
+    check_state.context[0] = '\0';
+    if (counted) check_equal(__FILE__, __LINE__, "what is left open", before, counted());
+}
+
+static inline void check_run_one(const struct check_test *test, const struct check_program *program,
                                  struct check_counts *counts) {
     jmp_buf end;
     memset(&check_state, 0, sizeof check_state);
     check_state.end_of_test = &end;
     bool failed = setjmp(end) != 0;
-    if (!failed && (needed == NULL || needed())) test->run();
+    if (!failed && (program->needed == NULL || program->needed()))
+        check_run_counted(test, program->counted);
     check_state.end_of_test = NULL;
     check_report(test->name, failed, counts);
 }
@@ -183,11 +204,11 @@ static inline bool check_is_wanted(const struct check_test *test, int count, cha
     return count == 0 && !test->by_name_only;
 }
 
-static inline int check_run(const struct check_test *tests, size_t count, bool (*needed)(void),
-                            int named, char **names) {
+static inline int check_run(const struct check_program *program, int named, char **names) {
     struct check_counts counts = {0, 0, 0, 0};
-    for (size_t i = 0; i < count; i++)
-        if (check_is_wanted(&tests[i], named, names)) check_run_one(&tests[i], needed, &counts);
+    for (size_t i = 0; i < program->count; i++)
+        if (check_is_wanted(&program->tests[i], named, names))
+            check_run_one(&program->tests[i], program, &counts);
     printf("%zu of %zu tests succeeded\n", counts.succeeded - counts.skipped, counts.ran);
     if (counts.skipped) printf("%zu skipped\n", counts.skipped);
     if (counts.in_part) printf("%zu succeeded in part\n", counts.in_part);

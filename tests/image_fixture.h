@@ -220,4 +220,7 @@ static inline bool image_needs_views(void) {
 #undef CHECK_NEEDED
 #define CHECK_NEEDED image_needs_views
 
+#undef CHECK_COUNTED
+#define CHECK_COUNTED disk_handles
+
 #endif

@@ -52,7 +52,7 @@ static size_t choices_met(void (*attempt)(struct failure *), struct failure fail
     const char *how = failure.from_then_on ? "from then on" : "once";
     size_t outer = check_enter("call %zu failing, %s, way %zu", failure.nth, how, failure.choice);
     size_t handles = disk_handles();
-    CHECK_STATUS(HF_OK, hf_strict_open(&failure.strict, NULL));
+    CHECK_STATUS(HF_OK, hf_strict_open(&failure.strict, failure.under));
     attempt(&failure);
     check_nothing_left(failure.strict);
     hf_strict_close(failure.strict);
@@ -81,9 +81,15 @@ static bool meets_failure(void (*attempt)(struct failure *), struct failure fail
 }
 
 size_t each_failure(void (*attempt)(struct failure *), const void *user) {
+    return each_failure_on(NULL, attempt, user);
+}
+
+size_t each_failure_on(const hf_backend *under, void (*attempt)(struct failure *),
+                       const void *user) {
     size_t met = 0;
     for (int from_then_on = 0; from_then_on <= 1; from_then_on++) {
-        struct failure failure = {.user = user, .nth = 1, .from_then_on = from_then_on};
+        struct failure failure = {
+            .under = under, .user = user, .nth = 1, .from_then_on = from_then_on};
         while (meets_failure(attempt, failure)) {
             CHECK(failure.nth < MOST_CALLS);
             failure.nth++;

@@ -24,6 +24,7 @@
 #include "holdfast/backend.h"
 
 struct failure {
+    const hf_backend *under;
     hf_backend *strict; /* fresh for each attempt */
     const void *user;
     size_t nth;    /* this call fails, counted from failure_on */
@@ -41,6 +42,10 @@ struct failure {
  * before. Returns for how many n attempts met a failure.
  */
 size_t each_failure(void (*attempt)(struct failure *), const void *user);
+
+/* The same over another backend; NULL: the native one. */
+size_t each_failure_on(const hf_backend *under, void (*attempt)(struct failure *),
+                       const void *user);
 
 /* Once in an attempt, which begins with failures off; switching off twice is harmless. */
 void failure_on(struct failure *failure);

@@ -387,13 +387,24 @@ void drawing_becomes(const struct step *step, const char *drawing) {
     drawing_each(step, drawing, becomes_on_both);
 }
 
+/* The system was not asked. */
+static void expect_own_error(const struct drawn *drawn, const struct scene *scene) {
+    hf_error error = hf_last_error();
+    char call[64];
+    snprintf(call, sizeof call, "hf_space_%s", drawn->step->name);
+    CHECK_EQUAL(0, strcmp(call, error.call));
+    CHECK_EQUAL(0, error.os_code);
+    CHECK_EQUAL(drawn->first * scene->granule, error.offset);
+    CHECK_EQUAL(drawn->count * scene->granule, error.size);
+}
+
 static void is_refused(const struct drawn *drawn, struct scene *scene) {
     hf_space_stats before = hf_space_get_stats(scene->space), after;
     size_t calls = scene->strict ? hf_strict_get_stats(scene->strict).calls : 0;
     CHECK(!drawn->has_after);
     CHECK_STATUS(HF_STATE, drawn_run(drawn, scene));
     CHECK_EQUAL(HF_STATE, hf_last_error().status);
-    CHECK_EQUAL(0, hf_last_error().os_code);
+    expect_own_error(drawn, scene);
     after = hf_space_get_stats(scene->space);
     CHECK(memcmp(&before, &after, sizeof before) == 0);
     if (scene->strict) CHECK_EQUAL(calls, hf_strict_get_stats(scene->strict).calls);

@@ -143,6 +143,17 @@ static void views_reach_far_into_a_file(void) {
 
 /* ----------------------------------------------------------- what is no file ---------------- */
 
+/* An argument is wrong: the function itself says so; else the system was asked. */
+static void expect_error(hf_status status, const char *function, uint64_t size) {
+    hf_error error = hf_last_error();
+    CHECK_STATUS(status, error.status);
+    CHECK_EQUAL(0, error.offset);
+    CHECK_EQUAL(size > SIZE_MAX ? SIZE_MAX : (size_t)size, error.size);
+    CHECK(error.call != NULL);
+    if (status != HF_INVALID) CHECK(strncmp(error.call, "hf_", 3) != 0 && error.os_code != 0);
+    if (status == HF_INVALID && error.os_code == 0) CHECK_EQUAL(0, strcmp(function, error.call));
+}
+
 /* Opening is refused with a status and a code; nothing stays open, *file is untouched. */
 static void refuse_open(const char *name, hf_access access, hf_status expected, long code) {
     size_t marker, handles = disk_handles();
@@ -150,9 +161,8 @@ static void refuse_open(const char *name, hf_access access, hf_status expected, 
     size_t outer = check_enter("opening %s, access %d", name ? name : "NULL", (int)access);
     CHECK_STATUS(expected, hf_file_open(&file, name, access, NULL));
     CHECK(file == untouched);
-    CHECK_EQUAL(expected, hf_last_error().status);
     CHECK_EQUAL(code, hf_last_error().os_code);
-    CHECK(hf_last_error().call != NULL);
+    expect_error(expected, "hf_file_open", 0);
     CHECK_EQUAL(handles, disk_handles());
     check_leave(outer);
 }
@@ -231,6 +241,7 @@ static void refuse_create(const char *name, uint64_t size, hf_status expected, l
     CHECK_STATUS(expected, hf_file_create(&file, name, size, NULL));
     CHECK(file == untouched);
     if (code >= 0) CHECK_EQUAL(code, hf_last_error().os_code);
+    expect_error(expected, "hf_file_create", expected == HF_INVALID ? 0 : size);
     CHECK_EQUAL(handles, disk_handles());
     CHECK(name == NULL || *name == '\0' || !disk_exists(name));
     check_leave(outer);
@@ -297,7 +308,7 @@ static void shared_memory_of_impossible_size(void) {
     CHECK_STATUS(HF_INVALID, hf_file_create_shared(NULL, 1, NULL));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         CHECK_STATUS(disk_answers.too_much_shared, hf_file_create_shared(&file, sizes[i], NULL));
-        CHECK_EQUAL(sizes[i] > SIZE_MAX ? SIZE_MAX : (size_t)sizes[i], hf_last_error().size);
+        expect_error(disk_answers.too_much_shared, "hf_file_create_shared", sizes[i]);
     }
     CHECK(file == NULL);
     CHECK_EQUAL(handles, disk_handles());
@@ -330,6 +341,7 @@ static void refuse_handle(intptr_t handle, hf_access access, hf_status expected)
     size_t outer = check_enter("handle %lld, access %d", (long long)handle, (int)access);
     CHECK_STATUS(expected, hf_file_from_handle(&file, handle, access, NULL));
     CHECK(file == untouched);
+    expect_error(expected, "hf_file_from_handle", 0);
     CHECK_EQUAL(handles, disk_handles());
     check_leave(outer);
 }
@@ -407,7 +419,8 @@ static void attempt_file(struct failure *failure) {
     CHECK((status == HF_OK) == (failure->failed == 0));
     if (status != HF_OK) {
         CHECK(file == untouched);
-        CHECK(hf_last_error().os_code != 0);
+        check_failure(failure, status);
+        expect_error(status, "", hf_last_error().size);
         check_nothing_left(failure->strict);
         CHECK_EQUAL(handles, disk_handles());
         if (*way == create_new) CHECK(!disk_exists(another_path));
@@ -436,6 +449,9 @@ static void nothing_is_a_file_too(void) {
     hf_file_close(NULL);
     CHECK_EQUAL(0, hf_file_size(NULL));
 }
+
+#undef CHECK_COUNTED
+#define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(opens_what_is_there), TEST(access_says_which_views), TEST(stores_reach_the_disk),
            TEST(an_empty_file_has_no_room_for_a_view), TEST(a_file_keeps_its_size),

@@ -109,7 +109,6 @@ static void opening_an_image_that_was_left_longer(void) {
     CHECK(each_failure(open_longer, NULL) >= 20);
 }
 
-/* Where the undo is refused as well, what stays is no image yet, or one of nothing. */
 /* Empty, or as many zeros as there were. */
 static bool is_blank(const char *name, const size_t *zeros) {
     struct content content = content_of(name);
@@ -125,6 +124,94 @@ static void leave_zeros(size_t size) {
     disk_close(file);
 }
 
+/* ------------------------------------------- a disk that syncs, or maps, not everything --- */
+
+/* Forwards to the native backend, but for the syncs after the first ones and the views that may be
+ * stored to. */
+static size_t syncs_left;
+static hf_status answer;
+
+static hf_status sync_no_more(const hf_backend *self, intptr_t file, hf_report *report) {
+    if (syncs_left > 0) {
+        syncs_left--;
+        return hf_backend_native()->file_sync(self, file, report);
+    }
+    report->call = "sync_no_more";
+    return HF_IO;
+}
+
+static hf_status map_to_read(const hf_backend *self, void *address, size_t size, intptr_t file,
+                             uint64_t file_offset, hf_access access, hf_report *report) {
+    if (access != HF_READ_WRITE)
+        return hf_backend_native()->map(self, address, size, file, file_offset, access, report);
+    report->call = "map_to_read";
+    return answer;
+}
+
+/* The header that was read may be in the cache alone: until it is on the disk the bytes that it
+ * does not count may be the last good sync's. */
+static void nothing_is_cut_before_the_header_is_on_the_disk(void) {
+    static const unsigned char soil[AREA] = {1, 2, 3};
+    hf_backend failing = *hf_backend_native();
+    hf_arena arena;
+    failing.file_sync = sync_no_more;
+    image_make(path, kept_size, 1, (hf_arena_options){0});
+    intptr_t file = disk_open(path, DISK_BOTH);
+    disk_store(file, 10 * AREA, soil, AREA);
+    disk_close(file);
+    struct content before = content_of(path);
+    syncs_left = 0;
+    CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, path, HF_READ_WRITE,
+                                           &(hf_arena_options){.backend = &failing}));
+    CHECK_EQUAL(0, strcmp("sync_no_more", hf_last_error().call));
+    check_is_closed(&arena);
+    check_content(path, &before);
+    free(before.bytes);
+    check_image(path, kept_size, 1);
+    CHECK_EQUAL(image_size(kept_size), disk_size(path));
+    disk_remove(path);
+}
+
+static void open_where_nothing_can_be_stored(hf_access access, bool opens) {
+    hf_backend reading = *hf_backend_native();
+    hf_arena_options options = {.backend = &reading, .reserve = IMAGE_RESERVE};
+    hf_arena arena;
+    reading.map = map_to_read;
+    CHECK_STATUS(opens ? HF_OK : answer, hf_arena_open_file(&arena, path, access, &options));
+    if (opens) CHECK(holds(hf_arena_root(&arena), kept_size, 1));
+    if (!opens) CHECK_EQUAL(0, strcmp("map_to_read", hf_last_error().call));
+    if (!opens) check_is_closed(&arena);
+    hf_arena_close(&arena);
+}
+
+/* Some network file systems, and FUSE without a cache. */
+static void a_system_may_map_for_reading_only(void) {
+    static const hf_status answers[] = {HF_UNSUPPORTED, HF_IO, HF_INVALID, HF_NO_MEMORY};
+    static const size_t sizes[] = {0, 1, 4096, AREA - 1, AREA};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        AT("answer %s", hf_status_name(answers[i]));
+        answer = answers[i];
+        image_make(path, kept_size, 1, (hf_arena_options){0});
+        struct content before = content_of(path);
+        for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++)
+            open_where_nothing_can_be_stored(access, access != HF_READ_WRITE);
+        check_content(path, &before);
+        free(before.bytes);
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            leave_zeros(sizes[k]);
+            open_where_nothing_can_be_stored(HF_READ_WRITE, false);
+            CHECK(is_blank(path, &sizes[k]));
+        }
+        disk_remove(path);
+        open_where_nothing_can_be_stored(HF_READ_WRITE, false);
+        CHECK(!disk_exists(path) || disk_size(path) == 0);
+        disk_remove(path);
+    }
+}
+
+/* ------------------------------------------------------------------- a new one ------------- */
+
+/* Where the undo is refused as well, what stays is no image yet, or one of nothing. */
 /* Where no file is, or the zeros that a crash left of one that was being made. */
 static void open_new(struct failure *failure) {
     hf_arena_options options = options_of(failure);
@@ -326,18 +413,6 @@ static void sync_until_it_succeeds(struct failure *failure) {
 
 static void a_second_sync_succeeds(void) { CHECK(each_failure(sync_until_it_succeeds, NULL) >= 8); }
 
-/* A disk that syncs no more, and does all else. */
-static size_t syncs_left;
-
-static hf_status sync_no_more(const hf_backend *self, intptr_t file, hf_report *report) {
-    if (syncs_left > 0) {
-        syncs_left--;
-        return hf_backend_native()->file_sync(self, file, report);
-    }
-    report->call = "sync_no_more";
-    return HF_IO;
-}
-
 /* The record that a refused sync wrote counts more than is used when it closes. */
 static void nothing_is_cut_that_a_record_counts(void) {
     hf_backend failing = *hf_backend_native();
@@ -511,8 +586,9 @@ static void trimming_an_image(void) {
 }
 
 CHECK_MAIN(TEST(opening_an_image), TEST(opening_an_image_that_was_left_longer),
-           TEST(opening_a_new_image), TEST(what_is_refused_changes_nothing),
-           TEST(a_refused_sync_loses_nothing), TEST(a_second_sync_succeeds),
-           TEST(nothing_is_cut_that_a_record_counts), TEST(a_tight_disk_is_used_to_its_end),
-           TEST(a_save_is_whole_or_not_at_all), TEST(going_back_below_views),
-           TEST(trimming_an_image))
+           TEST(nothing_is_cut_before_the_header_is_on_the_disk),
+           TEST(a_system_may_map_for_reading_only), TEST(opening_a_new_image),
+           TEST(what_is_refused_changes_nothing), TEST(a_refused_sync_loses_nothing),
+           TEST(a_second_sync_succeeds), TEST(nothing_is_cut_that_a_record_counts),
+           TEST(a_tight_disk_is_used_to_its_end), TEST(a_save_is_whole_or_not_at_all),
+           TEST(going_back_below_views), TEST(trimming_an_image))

@@ -9,6 +9,7 @@
 #include <sched.h>
 
 #include "check.h"
+#include "disk.h"
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "random.h"
@@ -513,7 +514,7 @@ static void open_with_failures(struct failure *failure) {
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
     CHECK((status == HF_OK) == (ring != NULL));
-    if (status != HF_OK) CHECK_EQUAL(status, hf_last_error().status);
+    if (status != HF_OK) check_failure(failure, status);
     if (status == HF_OK) is_mirrored(ring);
     hf_ring_close(ring);
 }
@@ -524,24 +525,31 @@ static void a_refusal_leaves_nothing(void) {
     CHECK(each_failure(open_with_failures, NULL) >= 2 * 7);
 }
 
-/* The same where views go to free addresses: strict counts them, and loses none. */
+/* A view that meets taken addresses is tried elsewhere. */
+static void open_at_free_addresses(struct failure *failure) {
+    hf_ring *ring = NULL;
+    failure_on(failure);
+    hf_status status = hf_ring_open(&ring, 1, failure->strict);
+    failure_off(failure);
+    bool is_retried = failure->failed == 1 && failure->as.status == HF_NO_ADDRESS &&
+                      strcmp(failure->as.call, "MapViewOfFileEx") == 0;
+    CHECK((status == HF_OK) == (failure->failed == 0 || is_retried));
+    CHECK((status == HF_OK) == (ring != NULL));
+    if (status != HF_OK) check_failure(failure, status);
+    if (status == HF_OK) CHECK_EQUAL(3, hf_strict_get_stats(failure->strict).pieces);
+    if (status == HF_OK) is_a_ring(ring, 1);
+    hf_ring_close(ring);
+}
+
+/* The two records, the shared memory, the addresses and the three views. */
 static void a_refusal_leaves_nothing_at_free_addresses(void) {
     struct crowd crowd = make_crowd(0, 0);
-    hf_backend *strict;
-    hf_ring *ring = NULL;
-    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &crowd.backend));
-    for (size_t nth = 1; ring == NULL; nth++) {
-        hf_strict_fail(strict, nth, false);
-        hf_status status = hf_ring_open(&ring, 1, strict);
-        CHECK((status == HF_OK) == (ring != NULL));
-        if (status != HF_OK) check_nothing_left(strict);
-    }
-    CHECK_EQUAL(3, hf_strict_get_stats(strict).pieces);
-    is_a_ring(ring, 1);
-    hf_ring_close(ring);
-    check_nothing_left(strict);
-    hf_strict_close(strict);
+    CHECK(each_failure_on(&crowd.backend, open_at_free_addresses, NULL) >= 2 * 7);
+    CHECK_EQUAL(0, crowd.views);
 }
+
+#undef CHECK_COUNTED
+#define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
            TEST(a_message_has_room_or_waits), TEST(a_message_is_copied_whole_or_not),

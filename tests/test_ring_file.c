@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "check.h"
+#include "disk.h"
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "process.h"
@@ -248,6 +249,7 @@ static void open_with_failures(struct failure *failure) {
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
     CHECK((status == HF_OK) == (ring != NULL));
+    if (status != HF_OK) check_failure(failure, status);
     if (ring) CHECK_EQUAL(64 * KIB, room_in(ring));
     hf_ring_close(ring);
     hf_file_close(file);
@@ -257,6 +259,9 @@ static void open_with_failures(struct failure *failure) {
 static void a_refusal_leaves_nothing(void) {
     CHECK(each_failure(open_with_failures, NULL) >= 2 * 5);
 }
+
+#undef CHECK_COUNTED
+#define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(the_capacity_is_what_the_file_has_beyond_the_positions),
            TEST(what_one_writes_the_other_reads), TEST(the_next_one_goes_on_from_there),

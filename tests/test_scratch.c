@@ -2,6 +2,7 @@
  * Scratch: two arenas, and the one of them that is not the conflict.
  */
 #include "arena_fixture.h"
+#include "disk.h"
 #include "nth_failure.h"
 #include "spy.h"
 
@@ -137,13 +138,16 @@ static void open_and_use(struct failure *failure) {
         for (int i = 0; i < 2; i++) CHECK(hf_alloc(&scratch.arenas[i], 1000, 8) != NULL);
         hf_scratch_close(&scratch);
     } else {
-        CHECK(status == HF_NO_ADDRESS || status == HF_NO_MEMORY || status == HF_MAP_LIMIT);
+        check_failure(failure, status);
         is_closed(&scratch);
     }
 }
 
 /* Refused half-way, with the first arena open already, nothing is left: each_failure checks. */
 static void opening_is_whole_or_not_at_all(void) { CHECK(each_failure(open_and_use, NULL) >= 8); }
+
+#undef CHECK_COUNTED
+#define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(opens_two_arenas), TEST(needs_no_options),
            TEST(gives_the_arena_that_is_not_the_conflict), TEST(results_outlive_temporaries),

@@ -7,6 +7,7 @@
  * calling it again finishes. The third, a decommit at the limit on mappings, is in test_limits.c.
  */
 #include "check.h"
+#include "disk.h"
 #include "nth_failure.h"
 #include "scene.h"
 
@@ -515,6 +516,9 @@ static void attempt_life(struct failure *failure) {
 static void a_life_goes_on_after_any_failure(void) {
     if (scene_needs_views()) CHECK(each_failure(attempt_life, NULL) > 20);
 }
+
+#undef CHECK_COUNTED
+#define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(steps_change_nothing), TEST(place_is_undone_whole),
            TEST(place_file_is_undone_whole), TEST(clear_stops_where_it_is_refused),
