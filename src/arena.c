@@ -24,6 +24,7 @@
 
 #include <string.h>
 
+#include "again.h"
 #include "arena.h"
 #include "fail.h"
 #include "marking.h"
@@ -596,7 +597,7 @@ static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
     size_t pages = hf_pages_for(backend, sizeof(hf_arena_core));
     hf_report report = {0};
     void *memory;
-    hf_status status = backend->take_pages(backend, pages, &memory, &report);
+    hf_status status = hf_take_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, pages);
     hf_arena_core *core = memory;
     core->backend = backend;

@@ -5,6 +5,7 @@
  * mapping needs. So closing is not counted. A record lies in a page of its own: files are few.
  */
 #include "file.h"
+#include "again.h"
 
 #include "fail.h"
 #include "pages.h"
@@ -36,7 +37,7 @@ static hf_status open_file(hf_file **result, const request *wanted) {
     hf_report report = {0};
     size_t pages = hf_pages_for(backend, sizeof(hf_file));
     void *memory;
-    hf_status status = backend->take_pages(backend, pages, &memory, &report);
+    hf_status status = hf_take_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return fail_request(status, wanted, &report);
     hf_file *file = memory;
     *file = (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access};

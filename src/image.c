@@ -14,6 +14,7 @@
  * again. Nothing is mapped that was not checked, and what changed in between is found. And nothing
  * is cut off where anything is mapped: Windows would refuse that.
  */
+#include "again.h"
 #include "arena.h"
 #include "fail.h"
 #include "file.h"
@@ -87,8 +88,7 @@ static hf_status look(image *opened) {
     hf_report report = {0};
     void *area;
     hf_status status = hf_file_measure(opened->file, &report);
-    if (status == HF_OK)
-        status = opened->backend->take_pages(opened->backend, HF_IMAGE_AREA, &area, &report);
+    if (status == HF_OK) status = hf_take_pages(opened->backend, HF_IMAGE_AREA, &area, &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_AREA);
     uint64_t size = hf_file_size(opened->file);
     size_t read = size < HF_IMAGE_AREA ? (size_t)size : HF_IMAGE_AREA;
@@ -439,7 +439,7 @@ static hf_status write_copies(const hf_arena_core *core, intptr_t file, size_t f
                               hf_report *report) {
     const hf_backend *backend = core->backend;
     void *copy;
-    hf_status status = backend->take_pages(backend, COPY_STEP, &copy, report);
+    hf_status status = hf_take_pages(backend, COPY_STEP, &copy, report);
     if (status != HF_OK) return status;
     for (size_t size; status == HF_OK && from < end; from += size) {
         size = end - from < COPY_STEP ? end - from : COPY_STEP;

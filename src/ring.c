@@ -13,6 +13,7 @@
 #include <holdfast/ring.h>
 #include <holdfast/space.h>
 
+#include "again.h"
 #include "fail.h"
 #include "file.h"
 #include "pages.h"
@@ -197,7 +198,7 @@ static ring_core *take_ring(const hf_backend *backend) {
     hf_report report = {0};
     void *memory;
     size_t bytes = record_bytes(backend);
-    hf_status status = backend->take_pages(backend, bytes, &memory, &report);
+    hf_status status = hf_take_pages(backend, bytes, &memory, &report);
     if (status == HF_OK) return memory;
     hf_fail_reported(status, &report, 0, bytes);
     return NULL;

@@ -6,12 +6,14 @@
  * map in a way that cannot fail. So a refusal at any point leaves nothing to undo, except in the
  * composites, which split before they commit or map: their undo coalesces the same addresses again.
  *
- *   perform()  the arguments, then the lock, around every step
+ *   perform()  the arguments, then the lock, around every step; makes a step again, after a
+ *              pause without the lock, that failed for a moment only (again.h)
  *   ask()      one call of the backend: counted, its refusal made the last error
  *   carve()    the edit of the map that a split stands for
  */
 #include <holdfast/space.h>
 
+#include "again.h"
 #include "fail.h"
 #include "file.h"
 #include "pages.h"
@@ -26,6 +28,7 @@ struct hf_space {
     hf_lock *lock; /* own_lock, so that a const space can be locked */
     hf_lock own_lock;
     hf_region_map map;
+    bool is_transient;    /* the last call of the backend that failed may succeed in a moment */
     hf_space_stats stats; /* regions and record_bytes are the map's */
 };
 
@@ -75,6 +78,7 @@ static hf_status settle(hf_space *space, hf_step step, hf_status status, const h
         return HF_OK;
     }
     space->stats.refusals++;
+    space->is_transient = report->is_transient;
     return hf_fail_reported(status, report, offset, size);
 }
 
@@ -182,9 +186,18 @@ static void unlock(const hf_space *space) { space->backend->unlock(space->backen
 
 static hf_status perform(hf_space *space, step_function *step, const span *wanted) {
     if (space == NULL || !is_range(space, wanted)) return refuse(HF_INVALID, wanted);
-    lock(space);
-    hf_status status = step(space, wanted);
-    unlock(space);
+    hf_error before = hf_last_error();
+    unsigned pauses = 0;
+    hf_status status;
+    bool is_transient;
+    do {
+        lock(space);
+        space->is_transient = false;
+        status = step(space, wanted);
+        is_transient = status != HF_OK && space->is_transient;
+        unlock(space);
+    } while (hf_wait_to_try_again(space->backend, is_transient, &pauses));
+    if (status == HF_OK && pauses > 0) hf_fail_again(before);
     return status;
 }
 
@@ -509,7 +522,7 @@ static hf_space *take_space(const hf_backend *backend) {
     size_t pages = hf_pages_for(backend, FIRST_PAGES);
     hf_report report = {0};
     void *memory;
-    hf_status status = backend->take_pages(backend, pages, &memory, &report);
+    hf_status status = hf_take_pages(backend, pages, &memory, &report);
     if (status != HF_OK) {
         hf_fail_reported(status, &report, 0, pages);
         return NULL;
