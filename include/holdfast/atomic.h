@@ -15,7 +15,8 @@
 
 #include <intrin.h>
 
-#if defined(_M_ARM64) || defined(_M_ARM)
+/* ARM64EC defines the macros of x64 too, and is no x64: there a compiler's barrier is no fence. */
+#if defined(_M_ARM64) || defined(_M_ARM64EC) || defined(_M_ARM)
 #define HF_FENCE() __dmb(0xb) /* inner shareable */
 #else
 #define HF_FENCE() _ReadWriteBarrier() /* x86 orders loads, and stores, by itself */

@@ -34,8 +34,12 @@ static inline void *hf_of_this_thread(const void *in_template) {
     char **copies;
 #if defined(__x86_64__)
     __asm__("movq %%gs:0x58, %0" : "=r"(copies));
-#else
+#elif defined(__i386__)
     __asm__("movl %%fs:0x2c, %0" : "=r"(copies));
+#elif defined(__aarch64__) /* x18 is the thread's block */
+    __asm__("ldr %0, [x18, #0x58]" : "=r"(copies));
+#else
+#error "where does this processor's thread block have its list of copies?"
 #endif
     return copies[*_tls_used.index] + ((uintptr_t)in_template - _tls_used.begin);
 }
