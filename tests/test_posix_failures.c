@@ -136,6 +136,7 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define pthread_sigmask(...) (faults.made++, pthread_sigmask(__VA_ARGS__))
 #define posix_fallocate(...) (fails("posix_fallocate") ? faults.code : posix_fallocate(__VA_ARGS__))
 #define pthread_mutex_init(...) (fails("mutex") ? faults.code : pthread_mutex_init(__VA_ARGS__))
+#define pthread_atfork(...) (fails("pthread_atfork") ? faults.code : pthread_atfork(__VA_ARGS__))
 
 #include "../src/backend/posix.c"
 
@@ -171,6 +172,7 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef pthread_sigmask
 #undef posix_fallocate
 #undef pthread_mutex_init
+#undef pthread_atfork
 
 static void fail_nth(const char *only, size_t nth, bool from_then_on, int code) {
     faults = (struct faults){.only = only, .nth = nth, .from_then_on = from_then_on, .code = code};
@@ -863,7 +865,14 @@ static void a_lock_can_be_refused(void) {
     fail_nth("mutex", 1, false, EAGAIN);
     CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
     CHECK(space == NULL);
+    gate.is_registered = false;
+    fail_nth("pthread_atfork", 1, false, ENOMEM);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    CHECK(space == NULL);
     fail_no_more();
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    hf_space_close(space);
 }
 
 #if LINUX

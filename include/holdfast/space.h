@@ -36,7 +36,9 @@
  *
  * Threads: every function but open and close may be called from several threads at once on one
  * space; each is one atomic change of the regions. What a thread does to the memory of a region
- * that another releases is the program's business.
+ * that another releases is the program's business. A fork waits until no thread is inside such a
+ * call, so a child can use every space; its regions are those of the parent at that moment. The
+ * steps of a child, closing too, do not reach the parent; its stores into read-write views do.
  *
  * Costs: finding a region is O(log n) of the regions; a step is one system call at most, and a
  * second where the space has a name or the system refuses; to map a file is three on Windows (its

@@ -31,12 +31,14 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <holdfast/backend.h>
 
 #include "../fail.h"
 #include "../pages.h"
+#include "thread_local.h"
 
 #if defined(__linux__) && !defined(HF_GENERIC_POSIX)
 #define LINUX 1
@@ -1351,9 +1353,83 @@ _Static_assert(sizeof(pthread_mutex_t) <= sizeof(hf_lock), "hf_lock is too small
 
 static pthread_mutex_t *mutex(hf_lock *storage) { return (pthread_mutex_t *)(void *)storage; }
 
+/*
+ * The gate: a fork copies the memory of all threads and one thread only, so a lock that another
+ * thread held would stay locked in the child, over a region map in the middle of an edit. Every
+ * thread passes the gate before its first lock; fork() closes the gate, waits until no thread is
+ * inside, and opens it again in the parent and in the child.
+ *
+ *      lock:    inside++, unless the gate is closed: then wait until the fork is done
+ *      fork:    close; wait for inside == 0; fork; open
+ *
+ * A thread that holds a lock already (a strict backend nests its own in a space's) passes without
+ * looking at the gate: a fork would wait for it. depth counts the locks of this thread.
+ *
+ * A signal handler may fork while its own thread is inside. Then nobody can wait for that thread:
+ * the child is as it would be without a gate, and its own forks wait for nothing.
+ */
+static struct {
+    int inside;         /* atomic: threads between their first lock and their last unlock */
+    bool is_closed;     /* atomic */
+    bool is_broken;     /* this process was forked by a thread inside: inside is wrong */
+    bool is_registered; /* the three functions below are called at a fork */
+} gate;
+
+static pthread_mutex_t forking = PTHREAD_MUTEX_INITIALIZER; /* from before a fork until after it */
+
+static HF_THREAD_LOCAL unsigned depth;
+
+static bool can_close_gate(void) { return *HF_OF_THIS_THREAD(depth) == 0 && !gate.is_broken; }
+
+static void close_gate(void) {
+    if (!can_close_gate()) return;
+    pthread_mutex_lock(&forking);
+    __atomic_store_n(&gate.is_closed, true, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&gate.inside, __ATOMIC_SEQ_CST) != 0)
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+}
+
+static void open_gate(void) {
+    if (!can_close_gate()) return;
+    __atomic_store_n(&gate.is_closed, false, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&forking);
+}
+
+static void open_gate_in_child(void) {
+    open_gate();
+    if (can_close_gate() || gate.is_broken) return;
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    forking = unlocked; /* another thread of the parent may have been forking too */
+    gate.is_closed = false;
+    gate.is_broken = true;
+}
+
+/* 0, or errno. Registered at the first lock of the process. */
+static int register_gate(void) {
+    pthread_mutex_lock(&forking);
+    int code = gate.is_registered ? 0 : pthread_atfork(close_gate, open_gate, open_gate_in_child);
+    gate.is_registered = code == 0;
+    pthread_mutex_unlock(&forking);
+    return code;
+}
+
+static void leave_gate(void) { __atomic_fetch_sub(&gate.inside, 1, __ATOMIC_SEQ_CST); }
+
+static void enter_gate(void) {
+    __atomic_fetch_add(&gate.inside, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&gate.is_closed, __ATOMIC_SEQ_CST)) {
+        leave_gate();
+        pthread_mutex_lock(&forking); /* until the fork is done */
+        pthread_mutex_unlock(&forking);
+        __atomic_fetch_add(&gate.inside, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
 static hf_status lock_open(const hf_backend *self, hf_lock *storage, hf_report *report) {
     (void)self;
-    int code = pthread_mutex_init(mutex(storage), NULL);
+    int code = register_gate();
+    if (code != 0) return refuse(report, HF_NO_MEMORY, "pthread_atfork", code);
+    code = pthread_mutex_init(mutex(storage), NULL);
     return code == 0 ? HF_OK : refuse(report, HF_NO_MEMORY, "pthread_mutex_init", code);
 }
 
@@ -1364,12 +1440,17 @@ static void lock_close(const hf_backend *self, hf_lock *storage) {
 
 static void lock(const hf_backend *self, hf_lock *storage) {
     (void)self;
+    unsigned *own = HF_OF_THIS_THREAD(depth);
+    if ((*own)++ == 0) enter_gate();
     pthread_mutex_lock(mutex(storage));
 }
 
 static void unlock(const hf_backend *self, hf_lock *storage) {
     (void)self;
+    unsigned *own = HF_OF_THIS_THREAD(depth);
     pthread_mutex_unlock(mutex(storage));
+    if (*own == 1) leave_gate();
+    (*own)--;
 }
 
 const hf_backend *hf_backend_native(void) {

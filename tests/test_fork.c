@@ -1,0 +1,171 @@
+/*
+ * Spaces and rings in a forked process. POSIX.
+ */
+#define _GNU_SOURCE /* fork, alarm */
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "holdfast/ring.h"
+#include "holdfast/space.h"
+
+enum { SPACES = 4, GRANULES = 64, FORKS = 200, PATIENCE = 120 /* seconds, before a child hangs */ };
+
+static hf_space *spaces[SPACES];
+static size_t granule;
+
+/* A child that hangs is killed by SIGALRM, and has not run well. */
+static bool child_runs(void (*function)(void)) {
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(PATIENCE);
+        check_stands_alone();
+        function();
+        _exit(EXIT_SUCCESS);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static void use_space(hf_space *space) {
+    size_t offset = (GRANULES / 2 + 1) * granule;
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_place(space, offset, 3 * granule));
+    hf_space_base(space)[offset] = 'x';
+    CHECK_STATUS(HF_OK, hf_space_clear(space, offset, 3 * granule));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+static void use_all_spaces(void) {
+    for (size_t i = 0; i < SPACES; i++) use_space(spaces[i]);
+}
+
+/* -------------------------------------------------------------------- busy threads ---------- */
+
+static bool is_over; /* atomic */
+
+/* Uses the lower half of its space. */
+static void *hammer(void *space) {
+    for (size_t i = 0; !__atomic_load_n(&is_over, __ATOMIC_RELAXED); i++) {
+        size_t offset = i % (GRANULES / 4) * granule, size = (1 + i % 5) * granule;
+        CHECK_STATUS(HF_OK, hf_space_place(space, offset, size));
+        CHECK_STATUS(HF_OK, hf_space_clear(space, offset, size));
+    }
+    return NULL;
+}
+
+/* Strict has a lock of its own, which it takes while the space's is held. */
+static void open_spaces(const hf_backend *strict) {
+    granule = strict->granule(strict);
+    for (size_t i = 0; i < SPACES; i++) {
+        hf_space_options options = {.backend = i % 2 ? strict : NULL};
+        CHECK_STATUS(HF_OK, hf_space_open(&spaces[i], GRANULES * granule, &options));
+    }
+}
+
+static void a_child_of_busy_threads_can_use_every_space(void) {
+    hf_backend *strict;
+    pthread_t threads[SPACES];
+    bool succeeded = true;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    open_spaces(strict);
+    is_over = false;
+    for (size_t i = 0; i < SPACES; i++)
+        CHECK(pthread_create(&threads[i], NULL, hammer, spaces[i]) == 0);
+    for (size_t i = 0; i < FORKS && succeeded; i++) succeeded = child_runs(use_all_spaces);
+    __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < SPACES; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(succeeded);
+    use_all_spaces();
+    for (size_t i = 0; i < SPACES; i++) hf_space_close(spaces[i]);
+    hf_strict_close(strict);
+}
+
+/* A child forks in its turn, while threads of its own work. */
+static void fork_once_more(void) {
+    pthread_t thread;
+    is_over = false;
+    CHECK(pthread_create(&thread, NULL, hammer, spaces[0]) == 0);
+    for (size_t i = 0; i < FORKS / 10; i++) CHECK(child_runs(use_all_spaces));
+    __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static void a_child_can_fork(void) {
+    hf_backend *strict;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    open_spaces(strict);
+    CHECK(child_runs(fork_once_more));
+    for (size_t i = 0; i < SPACES; i++) hf_space_close(spaces[i]);
+    hf_strict_close(strict);
+}
+
+/* ----------------------------------------------------------- a fork under a lock ------------ */
+
+static void use_second_space(void) { use_space(spaces[1]); }
+
+static void use_second_space_and_fork(void) {
+    use_second_space();
+    CHECK(child_runs(use_second_space));
+}
+
+static hf_status commit_and_fork(const hf_backend *self, void *address, size_t size,
+                                 hf_report *report) {
+    (void)self;
+    CHECK(child_runs(use_second_space_and_fork));
+    return hf_backend_native()->commit(hf_backend_native(), address, size, report);
+}
+
+/* As in a signal handler that forks while its own thread holds a lock. */
+static void a_fork_does_not_wait_for_its_own_thread(void) {
+    hf_backend forking = *hf_backend_native();
+    forking.commit = commit_and_fork;
+    hf_space_options options = {.backend = &forking};
+    granule = forking.granule(&forking);
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, &options));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[1], GRANULES * granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(spaces[0], 0, granule));
+    CHECK(child_runs(use_second_space_and_fork));
+    hf_space_close(spaces[0]);
+    hf_space_close(spaces[1]);
+}
+
+/* ------------------------------------------------------------- closing in a child ----------- */
+
+static hf_ring *ring;
+
+static void close_all(void) {
+    hf_space_close(spaces[0]);
+    hf_ring_close(ring);
+}
+
+static void a_child_that_closes_only_unmaps(void) {
+    static const char text[] = "still here";
+    hf_file *file;
+    granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(spaces[0], 0, granule));
+    CHECK_STATUS(HF_OK, hf_space_place_file(spaces[0], granule, granule, file, 0, HF_READ_WRITE));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 65536, NULL));
+    char *base = hf_space_base(spaces[0]);
+    memcpy(base, text, sizeof text);
+    memcpy(base + granule, text, sizeof text);
+    CHECK(hf_ring_write(ring, text, sizeof text));
+    CHECK(child_runs(close_all));
+    char read[sizeof text];
+    CHECK(hf_ring_read(ring, read, sizeof read));
+    CHECK(memcmp(read, text, sizeof text) == 0);
+    CHECK(memcmp(base, text, sizeof text) == 0 && memcmp(base + granule, text, sizeof text) == 0);
+    use_space(spaces[0]);
+    close_all();
+}
+
+CHECK_MAIN(TEST(a_child_of_busy_threads_can_use_every_space), TEST(a_child_can_fork),
+           TEST(a_fork_does_not_wait_for_its_own_thread), TEST(a_child_that_closes_only_unmaps))
