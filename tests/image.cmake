@@ -6,6 +6,7 @@ holdfast_test(test_image_persistent test_image_persistent.c disk.c process.c LAB
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image valgrind)
+holdfast_test(test_image_golden test_image_golden.c disk.c LABELS image valgrind)
 holdfast_test(test_append test_append.c disk.c process.c LABELS image valgrind)
 
 # ---- Bad input
