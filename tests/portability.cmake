@@ -107,5 +107,5 @@ foreach(test test_status test_space_pictures test_file test_region_map test_stri
     file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/msvc)
     add_test(NAME msvc_run_${test} COMMAND msvc_run_${test}
              WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/msvc)
-    set_tests_properties(msvc_run_${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS msvc)
+    set_tests_properties(msvc_run_${test} PROPERTIES SKIP_RETURN_CODE 77 LABELS msvc)
 endforeach()

@@ -14,6 +14,9 @@
 #ifndef FLIP_STEP
 #define FLIP_STEP 61
 #endif
+#ifndef CUT_STEP
+#define CUT_STEP 61
+#endif
 
 static const char path[] = "test_image_damage.tmp";
 
@@ -88,6 +91,14 @@ static void cut_to(intptr_t file, size_t size) {
     }
 }
 
+/* Around each boundary of a page and at the end of each record every length, else every so many. */
+static bool is_a_length_to_try(size_t size) {
+    size_t into = size % SLOT, step = size > AREA ? 4999 : CUT_STEP;
+    bool is_near_a_boundary = into < 3 || into > SLOT - 3;
+    bool is_near_a_record = size < 2 * SLOT && into < RECORD_END + 3;
+    return is_near_a_boundary || is_near_a_record || size % step == 0;
+}
+
 /* From the end on, so that what is left is always the image's beginning. */
 static void an_image_that_ends_too_early(void) {
     struct content image = make_image(5 * AREA + 12345);
@@ -95,9 +106,7 @@ static void an_image_that_ends_too_early(void) {
     struct content left = image;
     open_strict();
     for (size_t size = image.size - 1; size < SIZE_MAX; size--) {
-        size_t into = size % AREA;
-        bool is_near_a_boundary = into < 3 || into > AREA - 3 || size % SLOT == 0;
-        if (size > AREA && !is_near_a_boundary && size % 4999 != 0) continue;
+        if (!is_a_length_to_try(size)) continue;
         cut_to(file, size);
         left.size = size;
         if (size % SLOT == 0) check_content(path, &left);

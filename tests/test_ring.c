@@ -3,7 +3,8 @@
  *
  * The second way is taken where the system has no placeholders. Here it can be had on any system:
  * `crowd` is the native backend with the one way taken away and the other made of what is left;
- * and between the release of the addresses and the views another thread takes them.
+ * and between the release of the addresses and the views somebody else takes them. More often than
+ * a test wants, too: any thread of the process can be that, so tries are counted from below.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -43,47 +44,29 @@ static hf_status crowd_map(const hf_backend *self, void *address, size_t size, i
     return HF_UNSUPPORTED;
 }
 
-/* The thread has all that it needs itself, its stack above all, before anything is free to take. */
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
-static enum gate { CLOSED, SOMEBODY_WAITS, OPEN } gate_is;
-
-static void await_gate(enum gate wanted) {
-    pthread_mutex_lock(&gate);
-    while (gate_is < wanted) pthread_cond_wait(&gate_moved, &gate);
-    pthread_mutex_unlock(&gate);
-}
-
-static void move_gate(enum gate wanted) {
-    pthread_mutex_lock(&gate);
-    gate_is = wanted;
-    pthread_cond_broadcast(&gate_moved);
-    pthread_mutex_unlock(&gate);
-}
-
-static void *take(void *data) {
-    struct crowd *crowd = data;
+/* As if another thread had been quicker: of the released addresses those of one view, 64 KiB in a ring
+ * of that capacity, are taken. They are never free for a moment, where the system can release a part:
+ * a thread of the process (a sanitizer's) would take them now and then, and give them back too early. */
+static void release_all_but_one_view(struct crowd *crowd, char *address, size_t size) {
+    const hf_backend *native = hf_backend_native();
     hf_report report = {0};
     void *got;
-    move_gate(SOMEBODY_WAITS);
-    await_gate(OPEN);
-    CHECK_STATUS(HF_OK, hf_backend_native()->reserve(&crowd->backend, crowd->address, crowd->taken,
-                                                     &got, &report));
-    return NULL;
-}
-
-/* Another thread takes the addresses of one view, all of them 64 KiB in a ring of that capacity. */
-static void release_to_another_thread(struct crowd *crowd, char *address, size_t size) {
-    pthread_t thread;
     crowd->takers--;
     crowd->taken = size / 3;
     crowd->address = address + crowd->taken_after * crowd->taken;
-    move_gate(CLOSED);
-    CHECK(pthread_create(&thread, NULL, take, crowd) == 0);
-    await_gate(SOMEBODY_WAITS);
-    hf_backend_native()->release(&crowd->backend, address, size, HF_PLACEHOLDER);
-    move_gate(OPEN);
-    CHECK(pthread_join(thread, NULL) == 0);
+    if (native->map_free) { /* a reservation goes whole */
+        native->release(&crowd->backend, address, size, HF_PLACEHOLDER);
+        CHECK_STATUS(HF_OK,
+                     native->reserve(&crowd->backend, crowd->address, crowd->taken, &got, &report));
+        return;
+    }
+    for (size_t i = 0; i < 2; i++)
+        CHECK_STATUS(HF_OK, native->split(&crowd->backend, address + i * crowd->taken, crowd->taken,
+                                          &report));
+    for (size_t i = 0; i < 3; i++)
+        if (i != crowd->taken_after)
+            native->release(&crowd->backend, address + i * crowd->taken, crowd->taken,
+                            HF_PLACEHOLDER);
 }
 
 static void give_back(struct crowd *crowd) {
@@ -118,7 +101,7 @@ static void crowd_release(const hf_backend *self, void *address, size_t size, hf
     struct crowd *crowd = crowd_of(self);
     if (kind == HF_VIEW) crowd->views--;
     if (kind == HF_PLACEHOLDER && crowd->takers > 0)
-        release_to_another_thread(crowd, address, size);
+        release_all_but_one_view(crowd, address, size);
     else
         hf_backend_native()->release(self, address, size, kind);
 }
@@ -402,20 +385,20 @@ static void free_addresses_make_a_ring(void) {
     struct crowd crowd = make_crowd(0, 0);
     hf_ring *ring;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 100 * KIB, &crowd.backend));
-    CHECK_EQUAL(1, crowd.reservations);
+    CHECK(crowd.reservations >= 1);
     CHECK_EQUAL(3, crowd.views);
     is_a_ring(ring, 100 * KIB);
     hf_ring_close(ring);
     CHECK_EQUAL(0, crowd.views);
 }
 
-/* Another thread takes the addresses of one of the views, again and again. */
+/* Somebody takes the addresses of one of the views, again and again. */
 static void what_another_thread_took_is_tried_elsewhere(void) {
     for (size_t taken_after = 0; taken_after < 3; taken_after++) {
         struct crowd crowd = make_crowd(7, taken_after);
         hf_ring *ring;
         CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
-        CHECK_EQUAL(8, crowd.reservations);
+        CHECK(crowd.reservations >= 8);
         CHECK_EQUAL(0, crowd.takers);
         CHECK_EQUAL(3, crowd.views);
         is_a_ring(ring, 1);
@@ -462,24 +445,34 @@ struct racer {
     size_t grabs;
 };
 
-static bool is_over(struct racer *racer) {
+/* Notes one more of the thread's own; true: no other is wanted. */
+static bool note_grab(struct racer *racer) {
     const hf_backend *native = hf_backend_native();
     native->lock(native, &racer->lock);
     bool over = racer->is_over;
+    racer->grabs++;
     native->unlock(native, &racer->lock);
     return over;
+}
+
+static size_t grabs_of(struct racer *racer) {
+    const hf_backend *native = hf_backend_native();
+    native->lock(native, &racer->lock);
+    size_t grabs = racer->grabs;
+    native->unlock(native, &racer->lock);
+    return grabs;
 }
 
 /* Takes and gives back addresses of the same size as fast as it can. */
 static void *grab(void *data) {
     const hf_backend *native = hf_backend_native();
     struct racer *racer = data;
-    for (; !is_over(racer); racer->grabs++) {
+    do {
         hf_report report = {0};
         void *address;
         CHECK_STATUS(HF_OK, native->reserve(native, NULL, 192 * KIB, &address, &report));
         native->release(native, address, 192 * KIB, HF_PLACEHOLDER);
-    }
+    } while (!note_grab(racer));
     return NULL;
 }
 
@@ -491,7 +484,8 @@ static void rings_open_while_another_thread_takes_addresses(void) {
     pthread_t thread;
     CHECK_STATUS(HF_OK, native->lock_open(native, &racer.lock, &report));
     CHECK(pthread_create(&thread, NULL, grab, &racer) == 0);
-    for (int i = 0; i < 300; i++) {
+    /* On a busy machine the thread may not have begun after 300. */
+    for (int i = 0; i < 300 || grabs_of(&racer) < 300; i++) {
         hf_ring *ring;
         CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
         if (i % 50 == 0) is_mirrored(ring);
@@ -502,7 +496,7 @@ static void rings_open_while_another_thread_takes_addresses(void) {
     native->unlock(native, &racer.lock);
     CHECK(pthread_join(thread, NULL) == 0);
     native->lock_close(native, &racer.lock);
-    CHECK(racer.grabs > 0 && crowd.reservations >= 300);
+    CHECK(crowd.reservations >= 300);
 }
 
 /* ------------------------------------------------------------------ the n-th call fails ----- */
