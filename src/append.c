@@ -62,49 +62,70 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
     return status;
 }
 
-/* Of the files appended: the lowest view that ends above the mark, and where the one before it
- * ends. */
+/* ------------------------------------------------------------------ going back ----------- */
+
+/* Where the highest appended view ends that lies below `offset`; 0: there is none. Visits the
+ * regions between the two only. */
+static size_t end_of_views_below(const hf_arena_core *core, size_t offset) {
+    hf_region region;
+    while (offset > 0 && hf_space_find(core->space, offset - 1, &region)) {
+        if (hf_is_appended(&region)) return region.offset + region.size;
+        offset = region.offset;
+    }
+    return 0;
+}
+
+static bool is_within_view(const hf_arena_core *core, size_t mark) {
+    hf_region region;
+    hf_space_find(core->space, mark, &region);
+    return hf_is_appended(&region) && region.offset < mark;
+}
+
+/* Of the views that end above the mark: where the lowest one begins, and where the one below that
+ * ends. Visits the views that have to go and what lies between them. */
 typedef struct views {
-    hf_region lowest;
-    size_t below;
+    size_t lowest, below;
 } views;
 
-static views find_views(const hf_arena_core *core, size_t mark) {
-    views found = {{0}, 0};
-    for (hf_region region = {0}; hf_space_next(core->space, &region);) {
-        size_t end = region.offset + region.size;
-        if (!hf_is_appended(&region)) continue;
-        found.lowest = region;
-        if (end > mark) break;
-        found.below = end;
+static views find_views(const hf_arena_core *core, hf_mark mark) {
+    views found = {core->fixed, core->fixed};
+    while (found.below > mark) {
+        hf_region view;
+        hf_space_find(core->space, found.below - 1, &view);
+        found.lowest = view.offset;
+        found.below = end_of_views_below(core, view.offset);
     }
     return found;
 }
 
-/* The views are gone, or else pos stays above all that is left. */
+/* A view is gone if limit passed it, also where only the joining of placeholders failed. */
 static hf_status release_views(hf_arena *arena, const views *found) {
     hf_arena_core *core = hf_core_of(arena);
-    size_t from = found->lowest.offset, top = hf_get_mark(arena);
-    hf_arena_go_back(arena, from);
-    hf_status status = hf_arena_release_beyond(arena, from);
-    core->fixed = find_views(core, SIZE_MAX).below; /* of those that are left */
-    if (core->limit > from) hf_arena_set_pos(arena, top < core->limit ? top : core->limit);
+    hf_status status = hf_arena_release_beyond(arena, found->lowest);
+    core->fixed =
+        core->limit == found->lowest ? found->below : end_of_views_below(core, core->limit);
+    return status;
+}
+
+/* The pages of the views and those between them become placeholder, the lowest first, and pos stays
+ * above them. */
+static hf_status fault_back_over_views(hf_arena *arena, hf_mark mark, const views *found) {
+    hf_arena_core *core = hf_core_of(arena);
+    size_t highest = core->fixed;
+    core->fixed = found->below;
+    hf_status status = hf_rewind(arena, mark);
+    if (status != HF_OK) core->fixed = end_of_views_below(core, highest);
     return status;
 }
 
 hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
     hf_arena_core *core = hf_core_of(arena);
     if (hf_is_frozen(core)) return hf_fail(HF_STATE, "hf_rewind", mark, 0);
+    if (is_within_view(core, mark)) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
     views found = find_views(core, mark);
-    if (mark > found.lowest.offset) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
-    if (core->options.fault_after_rewind) { /* the views go with the pages between them */
-        core->fixed = found.below;
-        hf_status status = hf_rewind(arena, mark);
-        core->fixed = find_views(core, SIZE_MAX).below; /* of those that are left */
-        return status;
-    }
+    if (core->options.fault_after_rewind) return fault_back_over_views(arena, mark, &found);
     hf_status status = release_views(arena, &found);
-    if (core->limit > found.lowest.offset) return status;
+    if (core->fixed > mark) return status;
     hf_status rest = hf_rewind(arena, mark);
     return status == HF_OK ? rest : status;
 }

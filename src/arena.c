@@ -71,10 +71,14 @@ static bool ask_program(hf_arena *arena, size_t size) {
     return again && arena->state != NULL;
 }
 
-void *hf_arena_fail(hf_arena *arena, const char *call, size_t size) {
-    hf_fail(HF_INVALID, call, used(arena), size);
+void *hf_arena_give_up(hf_arena *arena, size_t size) {
     ask_program(arena, size);
     return NULL;
+}
+
+void *hf_arena_fail(hf_arena *arena, const char *call, size_t size) {
+    hf_fail(HF_INVALID, call, used(arena), size);
+    return hf_arena_give_up(arena, size);
 }
 
 /* ---------------------------------------------------------------- growing ---------------- */
@@ -255,10 +259,12 @@ static bool is_block(const hf_arena *arena, const void *block, size_t size) {
     return offset <= used(arena) && size <= used(arena) - offset;
 }
 
-/* A view is no block: it can't be made smaller or larger. */
+/* A view is no block: it can't be made smaller or larger. A block that was freed (extended to 0
+ * bytes) lies at pos: it gave back its red zone too. */
 static bool is_last(const hf_arena *arena, size_t block, size_t size) {
     const hf_arena_core *core = hf_core_of(arena);
-    return block + footprint(core, size) == used(arena) && block >= core->fixed;
+    bool was_freed = size == 0 && block == used(arena);
+    return (was_freed || block + footprint(core, size) == used(arena)) && block >= core->fixed;
 }
 
 static void note_highest(hf_arena *arena) {
@@ -269,21 +275,21 @@ static void note_highest(hf_arena *arena) {
     core->recent_peak = larger(core->recent_peak, highest);
 }
 
-/* The root goes with what it was in. */
-static void forget_root_above(hf_arena_core *core, size_t offset) {
+/* The bytes from `offset` on are free again: a root there is gone, and so is a block that is being
+ * copied. */
+static void forget_above(hf_arena_core *core, size_t offset) {
     if (core->root > offset) core->root = 0;
+    core->lowest = smaller(core->lowest, offset);
 }
 
 static void shrink_last(hf_arena *arena, size_t block, size_t new_size) {
     hf_arena_core *core = hf_core_of(arena);
+    size_t end = block + new_size;
     note_highest(arena);
-    forget_root_above(core, block + new_size);
-    if (core->checked) {
-        size_t end = block + new_size;
-        hf_mark_free(at(core, end), larger(used(arena), core->peeked) - end);
-        core->peeked = 0;
-    }
-    hf_arena_set_pos(arena, block + footprint(core, new_size));
+    forget_above(core, end);
+    if (core->checked) hf_mark_free(at(core, end), larger(used(arena), core->peeked) - end);
+    core->peeked = 0;
+    hf_arena_set_pos(arena, new_size == 0 ? block : block + footprint(core, new_size));
 }
 
 static bool grow_last(hf_arena *arena, size_t block, size_t old_size, size_t new_size) {
@@ -318,11 +324,54 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
     return true;
 }
 
-static void *copy(hf_arena *arena, const void *block, size_t old_size, size_t new_size,
-                  size_t align) {
-    void *moved = hf_alloc(arena, new_size, align);
-    if (moved) memmove(moved, block, old_size); /* on_failure may have rewound below the block */
-    return moved;
+bool hf_arena_shows(const hf_arena *arena) {
+    const hf_arena_core *core = hf_core_of(arena);
+    return core->peeked > used(arena) && core->shown_at == used(arena);
+}
+
+/* Where the bytes end, as an offset; 0: they don't lie in the arena. */
+static size_t end_of(const hf_arena *arena, const hf_arena_source *source) {
+    size_t offset = (size_t)((uintptr_t)source->bytes - (uintptr_t)arena->state->base);
+    return source->size > 0 && hf_owns(arena, source->bytes) ? offset + source->size : 0;
+}
+
+/* If on_failure goes back below the source's end, nothing may read the source: core->lowest tells.
+ * If on_failure closes the arena and opens it again, the core is a new one, whose `lowest` is 0. */
+static void *take_beside(hf_arena *arena, const hf_arena_source *source, size_t size,
+                         size_t align) {
+    size_t outer = hf_core_of(arena)->lowest, end = end_of(arena, source);
+    bool is_gone;
+    void *block = NULL;
+    hf_core_of(arena)->lowest = SIZE_MAX;
+    do {
+        is_gone = end > hf_core_of(arena)->lowest;
+        if (!is_gone) block = take(arena, size, align);
+    } while (!is_gone && block == NULL && ask_program(arena, size));
+    if (is_gone) hf_fail(HF_STATE, source->call, end - source->size, size);
+    if (arena->state) hf_core_of(arena)->lowest = smaller(outer, hf_core_of(arena)->lowest);
+    return block;
+}
+
+/* True if hf_alloc needs no more than its fast path. */
+static bool has_room(const hf_arena *arena, size_t size, size_t align) {
+    size_t room = (size_t)(arena->limit - arena->pos);
+    return room > align && size < room - align;
+}
+
+void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align) {
+    if (arena->state == NULL) return hf_arena_fail(arena, source->call, size);
+    const hf_arena_core *core = hf_core_of(arena);
+    bool is_shown = core->checked && hf_arena_shows(arena) && end_of(arena, source) > used(arena);
+    hf_error before = hf_last_error();
+    void *block = has_room(arena, size, align) ? hf_alloc(arena, size, align)
+                                               : take_beside(arena, source, size, align);
+    if (block == NULL) return NULL;
+    hf_fail_again(before);
+    if (is_shown)
+        hf_copy_unchecked(block, source->bytes, source->size);
+    else if (source->size > 0)
+        memmove(block, source->bytes, source->size);
+    return block;
 }
 
 void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align) {
@@ -332,9 +381,8 @@ void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, 
     hf_error before = hf_last_error();
     bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
     if (fits && hf_extend(arena, block, old_size, new_size)) return block;
-    void *moved = copy(arena, block, old_size, new_size, align);
-    if (moved) hf_fail_again(before);
-    return moved;
+    hf_fail_again(before);
+    return hf_arena_copy(arena, &(hf_arena_source){"hf_resize", block, old_size}, new_size, align);
 }
 
 /* In a checked process blocks begin at a multiple of the marking alignment: so must a peek. */
@@ -349,11 +397,10 @@ static char *show(hf_arena *arena, size_t *room) {
     hf_arena_core *core = hf_core_of(arena);
     size_t red_zone = footprint(core, 0), shown = core->limit - used(arena);
     shown = shown > red_zone ? shown - red_zone : 0;
-    if (core->checked) {
-        core->peeked = used(arena) + shown;
-        hf_mark_used(arena->pos, shown);
-    }
-    core->dirty = larger(core->dirty, used(arena) + shown);
+    core->shown_at = used(arena);
+    core->peeked = used(arena) + shown;
+    if (core->checked) hf_mark_used(arena->pos, shown);
+    core->dirty = larger(core->dirty, core->peeked);
     if (room) *room = shown;
     return arena->pos;
 }
@@ -381,12 +428,9 @@ hf_status hf_ensure(hf_arena *arena, size_t size) {
 void hf_arena_go_back(hf_arena *arena, size_t offset) {
     hf_arena_core *core = hf_core_of(arena);
     note_highest(arena);
-    forget_root_above(core, offset);
-    if (core->checked) {
-        size_t highest = larger(used(arena), core->peeked);
-        hf_mark_free(at(core, offset), highest - offset);
-        core->peeked = 0;
-    }
+    forget_above(core, offset);
+    if (core->checked) hf_mark_free(at(core, offset), larger(used(arena), core->peeked) - offset);
+    core->peeked = 0;
     hf_arena_set_pos(arena, offset);
 }
 
@@ -457,10 +501,12 @@ static hf_status release_last(hf_arena_core *core, size_t keep) {
     return status;
 }
 
-/* From the top, region by region: a refusal on the way leaves everything below it in order. */
+/* From the top, region by region: a release that fails on the way leaves everything below it in
+ * order. pos stays where it is, or goes down with limit. */
 hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     hf_arena_core *core = hf_core_of(arena);
     size_t old_limit = core->limit;
+    note_highest(arena);
     hf_status status = HF_OK;
     keep = spare_view(core, keep);
     while (status == HF_OK && core->limit > keep) status = release_last(core, keep);
@@ -469,7 +515,8 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     advise(core, core->limit, old_limit);
     if (!core->is_persistent) core->dirty = smaller(core->dirty, core->limit);
     core->peeked = smaller(core->peeked, core->limit);
-    hf_arena_set_pos(arena, used(arena));
+    if (used(arena) > core->limit) forget_above(core, core->limit);
+    hf_arena_set_pos(arena, smaller(used(arena), core->limit));
     return status;
 }
 
@@ -495,10 +542,17 @@ hf_status hf_reset(hf_arena *arena) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_reset", 0, 0);
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_rewind(arena, 0);
-    core->depth = 0;
+    if (status != HF_OK) return status;
+    size_t keep = core->keep, recent_peak = core->recent_peak;
     update_keep(core);
-    if (status != HF_OK || !is_worth_trimming(core)) return status;
-    return hf_trim(arena, core->keep);
+    if (is_worth_trimming(core)) status = hf_trim(arena, core->keep);
+    if (status == HF_OK) {
+        core->depth = 0;
+    } else { /* the next reset trims to the same size */
+        core->keep = keep;
+        core->recent_peak = recent_peak;
+    }
+    return status;
 }
 
 /* -------------------------------------------------------------- scopes ------------------- */
@@ -521,8 +575,9 @@ static bool is_open(const hf_scope *scope) {
 
 hf_status hf_scope_end(hf_scope scope) {
     if (!is_open(&scope)) return hf_fail(HF_STATE, "hf_scope_end", scope.mark, 0);
-    if (scope.mark <= used(scope.arena)) hf_core_of(scope.arena)->depth = scope.depth - 1;
-    return hf_rewind(scope.arena, scope.mark);
+    hf_status status = hf_rewind(scope.arena, scope.mark);
+    if (status == HF_OK) hf_core_of(scope.arena)->depth = scope.depth - 1;
+    return status;
 }
 
 /* ------------------------------------------------------------------- refs ---------------- */
@@ -622,9 +677,10 @@ hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
 }
 
 void hf_arena_close(hf_arena *arena) {
-    if (arena->state == NULL) return;
+    if (arena == NULL || arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
     if (core->checked) hf_mark_defined(core->shown.base, core->limit);
+    hf_arena_free_text_pages(core);
     bool is_synced = core->is_persistent && hf_arena_sync(arena) == HF_OK;
     hf_space_close(core->space);
     if (core->image) hf_arena_close_image(core, is_synced);

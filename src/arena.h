@@ -21,6 +21,7 @@
 #define HF_SCOPES_KNOWN ((size_t)64)
 
 typedef struct hf_arena_core hf_arena_core;
+typedef struct hf_text_pages hf_text_pages; /* see text.c */
 
 struct hf_arena_core {
     struct hf_arena_state shown; /* first: base, for the header */
@@ -33,7 +34,9 @@ struct hf_arena_core {
     size_t small_end; /* up to this offset growth is in small steps */
     size_t huge_from; /* from this offset on the placeholder is advised */
     size_t limit;     /* offset; the header's may be lower */
-    size_t peeked;    /* offset to which hf_top has shown bytes, in a checked process */
+    size_t peeked;    /* offset to which hf_top has shown bytes; see hf_arena_shows */
+    size_t shown_at;  /* pos when hf_top showed them */
+    size_t lowest;    /* lowest offset that pos went back to since a copy began; 0 at first */
     size_t faulting;  /* fault_after_rewind: offset below which pos never goes again */
     size_t fixed;     /* below it lie views that take more than moving pos: see append.c */
     size_t dirty, peak, recent_peak, keep;
@@ -42,7 +45,8 @@ struct hf_arena_core {
     size_t growths;
     size_t own_calls; /* system calls that are not the space's */
     uint64_t root;    /* offset + 1; 0: none */
-    hf_file *image;   /* NULL: no image. A frozen one has no place for anything: place is NULL */
+    hf_text_pages *text_pages;
+    hf_file *image; /* NULL: no image. A frozen one has no place for anything: place is NULL */
     bool is_persistent;
     hf_image_header record; /* of a persistent one: what the last sync that succeeded wrote */
     bool in_doubt;          /* a sync was refused since: the file may have a newer one */
@@ -62,6 +66,27 @@ static inline bool hf_is_frozen(const hf_arena_core *core) { return core->place 
 
 /* Fails with INVALID: notes it, tells on_failure, returns NULL. No second try could help. */
 void *hf_arena_fail(hf_arena *arena, const char *call, size_t size);
+
+/* The same for a failure that is noted already. */
+void *hf_arena_give_up(hf_arena *arena, size_t size);
+
+/* Frees the pages of formatted texts that on_failure left by longjmp, in text.c. */
+void hf_arena_free_text_pages(hf_arena_core *core);
+
+/* True if the bytes behind pos are those that hf_top showed last, and may be arguments of this
+ * call. */
+bool hf_arena_shows(const hf_arena *arena);
+
+/* Bytes to copy, which may lie in the arena; and the function that copies, for its errors. */
+typedef struct hf_arena_source {
+    const char *call;
+    const void *bytes;
+    size_t size;
+} hf_arena_source;
+
+/* Copies the source to a new block of `size` bytes. The source may be what hf_top has shown.
+ * HF_STATE: on_failure went back below the source's end, and the source is not read. */
+void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align);
 
 /* Moves pos, and limit with it where it has to lie at pos. */
 void hf_arena_set_pos(hf_arena *arena, size_t offset);

@@ -426,13 +426,6 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
 
 #define COPY_STEP HF_IMAGE_AREA
 
-HF_NOT_CHECKED static void copy_unchecked(char *to, const volatile char *from, size_t size) {
-    VALGRIND_DISABLE_ERROR_REPORTING;
-    for (size_t i = 0; i < size; i++) to[i] = from[i];
-    VALGRIND_ENABLE_ERROR_REPORTING;
-    VALGRIND_MAKE_MEM_DEFINED(to, size);
-}
-
 /* In a checked process the arena has bytes that nobody may read, and the system's checker of a
  * write would. */
 static hf_status write_copies(const hf_arena_core *core, intptr_t file, size_t from, size_t end,
@@ -443,7 +436,7 @@ static hf_status write_copies(const hf_arena_core *core, intptr_t file, size_t f
     if (status != HF_OK) return status;
     for (size_t size; status == HF_OK && from < end; from += size) {
         size = end - from < COPY_STEP ? end - from : COPY_STEP;
-        copy_unchecked(copy, core->shown.base + from, size);
+        hf_copy_unchecked(copy, core->shown.base + from, size);
         status = backend->file_write(backend, file, HF_IMAGE_AREA + from, copy, size, report);
     }
     backend->give_pages(backend, copy, COPY_STEP);
@@ -505,6 +498,7 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     size_t offset = (size_t)((uintptr_t)object - (uintptr_t)hf_arena_base(arena));
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
+    if (hf_is_frozen(hf_core_of(arena))) return hf_fail(HF_STATE, "hf_arena_set_root", offset, 0);
     hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
     return HF_OK;
 }

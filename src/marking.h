@@ -46,13 +46,6 @@ extern void __asan_unpoison_memory_region(const volatile void *, size_t) __attri
 
 static inline bool hf_is_checked_process(void) { return HF_HAS_ASAN || HF_HAS_VALGRIND; }
 
-/* A function that may touch what is marked; volatile, or it becomes a call of memcpy. */
-#if defined(__clang__) || defined(__GNUC__)
-#define HF_NOT_CHECKED __attribute__((no_sanitize_address, noinline))
-#else
-#define HF_NOT_CHECKED
-#endif
-
 /* Not to be touched. */
 static inline void hf_mark_free(const char *address, size_t size) {
     if (HF_HAS_ASAN) __asan_poison_memory_region(address, size);
@@ -70,5 +63,8 @@ static inline void hf_mark_defined(const char *address, size_t size) {
     if (HF_HAS_ASAN) __asan_unpoison_memory_region(address, size);
     VALGRIND_MAKE_MEM_DEFINED(address, size);
 }
+
+/* memmove for bytes that a checker may not let us read; the copy counts as written. */
+void hf_copy_unchecked(void *to, const void *from, size_t size);
 
 #endif

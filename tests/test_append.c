@@ -682,6 +682,90 @@ static void a_view_that_does_not_go_stays(void) {
     }
 }
 
+/* Nothing that stays is forbidden to a checker, and a scope that did not end can be ended. */
+static void a_failed_end_of_a_scope_changes_nothing(void) {
+    hf_backend clinging = *hf_backend_native();
+    clinging.unmap = refuse_unmap;
+    for (int by_reset = 0; by_reset < 2; by_reset++) {
+        make_file(1, FILE_SIZE);
+        hf_arena arena =
+            fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE, .backend = &clinging});
+        hf_scope outer = hf_scope_begin(&arena);
+        add(&arena, 1000, 7);
+        hf_scope scope = hf_scope_begin(&arena);
+        char *data = append(&arena, 1, HF_COPY_ON_WRITE, FILE_SIZE);
+        CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, data + 10));
+        hf_scope inner = hf_scope_begin(&arena);
+        unmaps_left = 0;
+        for (int i = 0; i < 3; i++) {
+            struct snapshot before = snapshot_of(&arena);
+            CHECK_STATUS(HF_NO_MEMORY, by_reset ? hf_reset(&arena) : hf_scope_end(scope));
+            check_unchanged(&arena, &before);
+            CHECK(holds(data, FILE_SIZE, 1));
+            CHECK(hf_arena_root(&arena) == data + 10);
+        }
+        CHECK_STATUS(HF_OK, hf_scope_end(inner));
+        unmaps_left = SIZE_MAX;
+        CHECK_STATUS(HF_OK, hf_scope_end(scope));
+        CHECK_EQUAL(scope.mark, hf_get_mark(&arena));
+        CHECK_STATUS(HF_STATE, hf_scope_end(scope));
+        CHECK_STATUS(HF_OK, hf_scope_end(outer));
+        works(&arena);
+        hf_arena_close(&arena);
+    }
+    remove_files();
+}
+
+static void a_failed_reset_of_a_frozen_arena_changes_nothing(void) {
+    image_make(image, 1000, 4, (hf_arena_options){0});
+    hf_arena arena = image_open(image, HF_READ_ONLY, (hf_arena_options){0});
+    hf_scope scope = hf_scope_begin(&arena);
+    struct snapshot before = snapshot_of(&arena);
+    CHECK_STATUS(HF_STATE, hf_reset(&arena));
+    CHECK_STATUS(HF_STATE, hf_arena_set_root(&arena, NULL));
+    CHECK_STATUS(HF_STATE, hf_arena_set_root(&arena, hf_arena_base(&arena)));
+    check_unchanged(&arena, &before);
+    CHECK(holds(hf_arena_root(&arena), 1000, 4));
+    CHECK_STATUS(HF_OK, hf_scope_end(scope));
+    CHECK_STATUS(HF_STATE, hf_scope_end(scope));
+    hf_arena_close(&arena);
+    disk_remove(image);
+}
+
+/* Regions that were looked at, through the lock that each look takes. */
+static size_t looks;
+
+static void count_lock(const hf_backend *self, hf_lock *lock) {
+    looks++;
+    hf_backend_native()->lock(self, lock);
+}
+
+static size_t looks_of_one_more(hf_arena *arena) {
+    looks = 0;
+    hf_mark mark = hf_get_mark(arena);
+    append(arena, 1, HF_READ_ONLY, 100);
+    CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
+    return looks;
+}
+
+static void going_back_costs_the_same_above_many_views(void) {
+    hf_backend counting = *hf_backend_native();
+    counting.lock = count_lock;
+    make_file(1, 100);
+    for (int faults = 0; faults < 2; faults++) {
+        hf_arena arena = fixture_open((hf_arena_options){
+            .reserve = IMAGE_RESERVE, .fault_after_rewind = faults, .backend = &counting});
+        append(&arena, 1, HF_READ_ONLY, 100);
+        size_t few = looks_of_one_more(&arena);
+        for (int i = 0; i < 500; i++) append(&arena, 1, HF_READ_ONLY, 100);
+        CHECK_EQUAL(few, looks_of_one_more(&arena));
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        check_views(&arena, 0);
+        hf_arena_close(&arena);
+    }
+    remove_files();
+}
+
 /* What the arena knows of its views is what there is. */
 static void a_view_that_does_not_fault_stays(void) {
     hf_backend clinging = *hf_backend_native();
@@ -713,4 +797,7 @@ CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
            TEST(the_root_may_be_a_file), TEST(to_a_snapshot), TEST(to_a_snapshot_without_its_view),
            TEST(arguments_are_looked_at), TEST(images_take_no_files), TEST(the_reservation_ends),
            TEST(a_file_of_more_than_all_addresses), TEST(a_system_without_views),
-           TEST(a_view_that_does_not_go_stays), TEST(a_view_that_does_not_fault_stays))
+           TEST(a_failed_end_of_a_scope_changes_nothing),
+           TEST(a_failed_reset_of_a_frozen_arena_changes_nothing),
+           TEST(going_back_costs_the_same_above_many_views), TEST(a_view_that_does_not_go_stays),
+           TEST(a_view_that_does_not_fault_stays))

@@ -168,6 +168,26 @@ static void the_last_block_shrinks_to_nothing_and_grows_again(void) {
     hf_arena_close(&arena);
 }
 
+/* Its red zone too, where it has one. */
+static void freeing_the_last_block_gives_back_all_of_it(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    hf_mark mark = hf_get_mark(&arena);
+    for (size_t size = 1; size < 20000; size += 1 + size / 7) {
+        AT("size %zu", size);
+        char *block = hf_alloc(&arena, size, 1);
+        CHECK(hf_extend(&arena, block, size, 0));
+        CHECK_EQUAL(mark, hf_get_mark(&arena));
+        CHECK(hf_extend(&arena, block, 0, size)); /* it lies at pos */
+        fill(block, size, 1);
+        CHECK(hf_extend(&arena, block, size, 2 * size) && holds(block, size, 1));
+        CHECK(hf_resize(&arena, block, 2 * size, 0, 1) == block);
+        CHECK(hf_extend(&arena, block, 0, 0));
+        CHECK_EQUAL(mark, hf_get_mark(&arena));
+    }
+    hf_arena_close(&arena);
+}
+
 static void shrinking_another_block_frees_nothing(void) {
     for (int i = 0; i < 2; i++) {
         hf_arena arena = open_small();
@@ -410,6 +430,7 @@ CHECK_MAIN(TEST(the_last_block_grows_in_place), TEST(a_block_of_no_bytes_grows),
            TEST(a_refusal_of_the_system_changes_nothing),
            TEST(shrinking_the_last_block_moves_pos_back),
            TEST(the_last_block_shrinks_to_nothing_and_grows_again),
+           TEST(freeing_the_last_block_gives_back_all_of_it),
            TEST(shrinking_another_block_frees_nothing), TEST(foreign_blocks_are_invalid),
            TEST(a_rewound_block_is_invalid), TEST(new_bytes_are_zero),
            TEST(plain_growth_clears_nothing),

@@ -257,6 +257,137 @@ static void it_may_close_the_arena(void) {
     }
 }
 
+/* ------------------------------------------- what it frees is not read -------------------- */
+
+/* A block to copy, in an arena with no room for the copy; what it is told to do frees the block. */
+static struct {
+    hf_arena arena;
+    char *block;
+} source;
+
+enum { BLOCK = 600000 };
+
+static void open_with_block(bool (*act)(hf_arena *)) {
+    source.arena = open_with(act);
+    CHECK(hf_alloc(&source.arena, 1000, 8) != NULL);
+    plan.mark = hf_get_mark(&source.arena);
+    source.block = hf_alloc(&source.arena, BLOCK, 8);
+    memset(source.block, 'x', BLOCK - 1);
+    source.block[BLOCK - 1] = '\0';
+    CHECK(hf_alloc(&source.arena, 16, 8) != NULL); /* it is not the last */
+}
+
+static bool reset_and_trim(hf_arena *arena) {
+    CHECK_STATUS(HF_OK, hf_reset(arena));
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+    return true;
+}
+
+static bool rewind_into_it(hf_arena *arena) {
+    CHECK_STATUS(HF_OK, hf_rewind(arena, plan.mark + BLOCK - 8));
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+    return true;
+}
+
+static bool rewind_to_it_and_allocate_again(hf_arena *arena) {
+    CHECK_STATUS(HF_OK, hf_rewind(arena, plan.mark));
+    CHECK(hf_alloc(arena, 500000, 8) != NULL);
+    return plan.calls < 2;
+}
+
+static bool shrink_it(hf_arena *arena) {
+    CHECK_STATUS(HF_OK, hf_rewind(arena, plan.mark));
+    CHECK(hf_alloc(arena, BLOCK, 8) == source.block);
+    CHECK(hf_extend(arena, source.block, BLOCK, 10));
+    CHECK_STATUS(HF_OK, hf_trim(arena, 0));
+    return true;
+}
+
+static bool open_it_again(hf_arena *arena) {
+    hf_arena_close(arena);
+    CHECK_STATUS(HF_OK, hf_arena_open(arena, &(hf_arena_options){.reserve = 4 * MIB}));
+    return true;
+}
+
+static bool free_it_within_another_copy(hf_arena *arena) {
+    if (plan.calls > 1) return reset_and_trim(arena) && plan.calls > 2;
+    CHECK(hf_memdup(arena, source.block, BLOCK) == NULL); /* asks again, from within */
+    return true;
+}
+
+static void *copy_by_resize(hf_arena *arena) {
+    return hf_resize(arena, source.block, BLOCK, BLOCK + 8, 8);
+}
+static void *copy_by_memdup(hf_arena *arena) { return hf_memdup(arena, source.block, BLOCK); }
+static void *copy_by_strdup(hf_arena *arena) { return hf_strdup(arena, source.block); }
+static void *copy_by_strndup(hf_arena *arena) { return hf_strndup(arena, source.block, BLOCK); }
+static void *copy_by_printf(hf_arena *arena) { return hf_printf(arena, "%s", source.block); }
+
+static void what_it_freed_is_not_copied(void) {
+    bool (*const acts[])(hf_arena *) = {
+        reset_and_trim, rewind_into_it, rewind_to_it_and_allocate_again,
+        shrink_it,      open_it_again,  free_it_within_another_copy};
+    void *(*const copies[])(hf_arena *) = {copy_by_resize, copy_by_memdup, copy_by_strdup,
+                                           copy_by_strndup};
+    for (size_t act = 0; act < sizeof acts / sizeof *acts; act++)
+        for (size_t copy = 0; copy < sizeof copies / sizeof *copies; copy++) {
+            AT("act %zu, copy %zu", act, copy);
+            open_with_block(acts[act]);
+            CHECK(copies[copy](&source.arena) == NULL);
+            CHECK_EQUAL(HF_STATE, hf_last_error().status);
+            CHECK(hf_alloc(&source.arena, 1000, 8) != NULL); /* and nothing else has happened */
+            hf_arena_close(&source.arena);
+        }
+}
+
+/* The arguments may be gone before the text is copied. */
+static void a_text_is_complete_before_it_is_asked(void) {
+    bool (*const acts[])(hf_arena *) = {reset_and_trim, rewind_into_it, shrink_it};
+    for (size_t act = 0; act < sizeof acts / sizeof *acts; act++) {
+        AT("act %zu", act);
+        open_with_block(acts[act]);
+        if (acts[act] != reset_and_trim) { /* only that makes room for all of it */
+            CHECK(hf_extend(&source.arena, hf_alloc(&source.arena, 0, 8), 0, 300000));
+            source.block[300000] = '\0';
+        }
+        char *text = copy_by_printf(&source.arena);
+        CHECK(text != NULL && strspn(text, "x") == strlen(text) && strlen(text) >= 300000);
+        CHECK_EQUAL(1, plan.calls);
+        hf_arena_close(&source.arena);
+    }
+    open_with_block(open_it_again);
+    CHECK(copy_by_printf(&source.arena) == NULL);
+    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    hf_arena_close(&source.arena);
+}
+
+static bool free_what_lies_above(hf_arena *arena) {
+    hf_mark above = (size_t)(source.block - hf_arena_base(arena)) + BLOCK;
+    if (plan.calls == 1) CHECK(hf_alloc(arena, 100000, 8) != NULL);
+    CHECK_STATUS(HF_OK, hf_rewind(arena, above));
+    return true;
+}
+
+static void what_it_leaves_is_copied(void) {
+    void *(*const copies[])(hf_arena *) = {copy_by_memdup, copy_by_strdup, copy_by_strndup,
+                                           copy_by_printf};
+    for (size_t copy = 0; copy < sizeof copies / sizeof *copies; copy++) {
+        AT("copy %zu", copy);
+        plan = (struct plan){.act = free_what_lies_above};
+        source.arena = fixture_open((hf_arena_options){
+            .reserve = 2 * BLOCK + 100000, .on_failure = on_failure, .user = &plan});
+        source.block = hf_alloc(&source.arena, BLOCK, 8);
+        memset(source.block, 'x', BLOCK - 1);
+        source.block[BLOCK - 1] = '\0';
+        CHECK(hf_alloc(&source.arena, 200000, 8) != NULL);
+        char *text = copies[copy](&source.arena);
+        CHECK(text != NULL && text != source.block && strlen(text) == BLOCK - 1);
+        CHECK(strspn(text, "x") == BLOCK - 1);
+        CHECK_EQUAL(1, plan.calls);
+        hf_arena_close(&source.arena);
+    }
+}
+
 /* ------------------------------------------------------------------- longjmp -------------- */
 
 static jmp_buf out;
@@ -292,6 +423,21 @@ static void it_may_leave_by_longjmp(void) {
     }
 }
 
+static void pages_of_a_text_that_was_left_are_freed(void) {
+    static const struct asking printing = {"hf_printf", ask_printf};
+    hf_backend *strict;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    plan = (struct plan){.act = jump_out};
+    hf_arena arena = fixture_open((hf_arena_options){
+        .reserve = small_reserve, .on_failure = on_failure, .user = &plan, .backend = strict});
+    size_t pages = hf_strict_get_stats(strict).pages;
+    for (int i = 0; i < 3; i++) CHECK(jumps(&printing, &arena));
+    CHECK(hf_strict_get_stats(strict).pages > pages);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).pages);
+    hf_strict_close(strict);
+}
+
 static void extend_and_ensure_never_ask(void) {
     hf_arena arena = open_with(jump_out);
     char *block = hf_alloc(&arena, 100, 8);
@@ -307,5 +453,7 @@ CHECK_MAIN(TEST(false_makes_it_null), TEST(without_one_it_is_null),
            TEST(it_is_not_asked_without_a_failure), TEST(true_tries_again),
            TEST(it_is_asked_until_it_gives_up_or_succeeds), TEST(a_limit_can_be_raised),
            TEST(after_invalid_there_is_no_second_try), TEST(it_may_use_the_arena),
-           TEST(it_may_close_the_arena), TEST(it_may_leave_by_longjmp),
+           TEST(it_may_close_the_arena), TEST(what_it_freed_is_not_copied),
+           TEST(a_text_is_complete_before_it_is_asked), TEST(what_it_leaves_is_copied),
+           TEST(pages_of_a_text_that_was_left_are_freed), TEST(it_may_leave_by_longjmp),
            TEST(extend_and_ensure_never_ask))

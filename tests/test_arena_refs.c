@@ -61,6 +61,17 @@ static void a_ref_to_what_was_rewound_is_null(void) {
     is_refused(&arena, second);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK(hf_from_ref(&arena, gone) == NULL);
+    CHECK(hf_from_ref(&arena, kept) == NULL); /* it lies at pos */
+    CHECK(hf_alloc(&arena, 1, 1) == first && hf_from_ref(&arena, kept) == first);
+    hf_arena_close(&arena);
+}
+
+static void a_ref_to_no_bytes_at_pos_is_null(void) {
+    hf_arena arena = open_arena();
+    char *block = hf_alloc(&arena, 0, 8), *pos = arena.pos;
+    CHECK(block != NULL && hf_to_ref(&arena, pos) != 0);
+    CHECK(hf_from_ref(&arena, hf_to_ref(&arena, pos)) == NULL);
+    CHECK(hf_alloc(&arena, 1, 1) == pos && hf_from_ref(&arena, hf_to_ref(&arena, pos)) == pos);
     hf_arena_close(&arena);
 }
 
@@ -120,11 +131,12 @@ static void the_reach_is_32_gib(void) {
     is_refused(&arena, hf_arena_base(&arena) + 33 * GIB - 8);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, reach - 24));
     CHECK(hf_from_ref(&arena, UINT32_MAX) == NULL);
-    CHECK(hf_from_ref(&arena, UINT32_MAX - 1) == last - 8);
+    CHECK(hf_from_ref(&arena, UINT32_MAX - 1) == NULL);
+    CHECK(hf_from_ref(&arena, UINT32_MAX - 2) == last - 16);
     hf_arena_close(&arena);
 }
 
 CHECK_MAIN(TEST(a_ref_is_one_and_an_eighth_of_the_offset), TEST(null_is_zero_and_zero_is_null),
            TEST(other_pointers_are_invalid), TEST(a_ref_to_what_was_rewound_is_null),
-           TEST(refs_that_were_never_made_are_null), TEST(refs_survive_a_move),
-           TEST(the_reach_is_32_gib))
+           TEST(a_ref_to_no_bytes_at_pos_is_null), TEST(refs_that_were_never_made_are_null),
+           TEST(refs_survive_a_move), TEST(the_reach_is_32_gib))

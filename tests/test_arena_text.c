@@ -193,6 +193,48 @@ static void formats_texts_of_the_same_arena(void) {
     hf_arena_close(&arena);
 }
 
+/* ------------------------------------------------- bytes that hf_top has shown ------------- */
+
+/* A text of `length` at `at` bytes behind pos, as read(2) would have written it. */
+static char *shown_text(hf_arena *arena, size_t at, size_t length) {
+    CHECK(hf_alloc(arena, 3, 1) != NULL);
+    char *top = hf_top(arena, at + length + 1, NULL);
+    CHECK(top != NULL);
+    for (size_t i = 0; i < length; i++) top[at + i] = (char)('a' + i % 23);
+    top[at + length] = '\0';
+    return top + at;
+}
+
+static void is_shown_text(const char *text, size_t length) {
+    CHECK(text != NULL && strlen(text) == length);
+    for (size_t i = 0; i < length; i++)
+        if (text[i] != (char)('a' + i % 23)) CHECK_EQUAL(SIZE_MAX, i);
+}
+
+static void takes_what_hf_top_has_shown(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    const size_t lengths[] = {0, 1, 10, 510, 511, 512, 3000, 300000},
+                 places[] = {0, 1, 8, 500, 9000};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (size_t j = 0; j < sizeof places / sizeof *places; j++) {
+            size_t length = lengths[i], at = places[j];
+            AT("%zu characters at %zu", length, at);
+            char *text = hf_printf(&arena, "x%s", shown_text(&arena, at, length));
+            CHECK(text != NULL && text[0] == 'x');
+            is_shown_text(text + 1, length);
+            text = through_vprintf(&arena, "%s", shown_text(&arena, at, length));
+            is_shown_text(text, length);
+            is_shown_text(hf_strdup(&arena, shown_text(&arena, at, length)), length);
+            char *shown = shown_text(&arena, at, length);
+            is_shown_text(hf_strndup(&arena, shown, SIZE_MAX), length);
+            shown = shown_text(&arena, at, length);
+            is_shown_text(hf_memdup(&arena, shown, length + 1), length);
+            if (length % 1000 == 0) CHECK_STATUS(HF_OK, hf_reset(&arena));
+        }
+    CHECK_EQUAL(0, refusals.count);
+    hf_arena_close(&arena);
+}
+
 /* The next block begins behind the text, and the text keeps no room that it does not need. */
 static void takes_what_the_text_needs(void) {
     hf_arena arena = open_arena(64 * MIB);
@@ -241,5 +283,5 @@ CHECK_MAIN(TEST(copies_texts), TEST(copies_parts_of_texts), TEST(copies_bytes),
            TEST(a_null_text_is_invalid), TEST(copies_that_do_not_fit_are_refused), TEST(formats),
            TEST(formats_from_a_list), TEST(formats_texts_of_every_length),
            TEST(formats_into_the_last_byte), TEST(formats_texts_of_the_same_arena),
-           TEST(takes_what_the_text_needs), TEST(a_format_that_printf_refuses_is_invalid),
-           TEST(leaves_no_dirt_behind))
+           TEST(takes_what_hf_top_has_shown), TEST(takes_what_the_text_needs),
+           TEST(a_format_that_printf_refuses_is_invalid), TEST(leaves_no_dirt_behind))

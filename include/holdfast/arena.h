@@ -143,9 +143,14 @@ typedef enum hf_huge_pages {
 
 /*
  * Called when an allocation of `size` bytes failed. True: try again (something was freed, say by
- * hf_rewind, or a limit was raised); false: the allocation returns NULL. After INVALID no second
- * try can help, so the answer counts for nothing. It may leave by longjmp or by a C++ exception:
- * the arena is whole and no lock is held.
+ * hf_rewind, or a limit was raised); false: the allocation returns NULL. After INVALID, and where
+ * the system has no pages to format a text in, there is no second try, so the answer counts for
+ * nothing. It may leave by longjmp or by a C++ exception: the arena is whole and no lock is held.
+ *
+ * A copy whose source it freed (hf_resize's old block, what hf_strdup, hf_strndup or hf_memdup
+ * read) is not made: HF_STATE, and nothing is read. The arguments of hf_printf may be freed: the
+ * text is complete by then. Where it closes the arena and opens it again, copies and long texts are
+ * HF_STATE.
  */
 typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void *user);
 
@@ -179,7 +184,7 @@ typedef struct hf_arena_options {
  */
 hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options);
 
-/* Gives everything back to the system and zeroes the arena. A zeroed arena is allowed. */
+/* Gives everything back to the system and zeroes the arena. A zeroed arena and NULL are allowed. */
 void hf_arena_close(hf_arena *arena);
 
 /* The first byte of the reservation; NULL for a closed arena. Constant while it is open. */
@@ -230,6 +235,8 @@ void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
 /*
  * Makes a block larger or smaller where it lies. Grows only the last block; shrinking the last
  * block moves pos back, shrinking another is true and frees nothing. New bytes are not cleared.
+ * A last block that shrinks to 0 bytes is freed, with its red zone under a sanitizer: it lies at
+ * pos then, and can grow again.
  * False: the block is not the last (STATE), is none of this arena's (INVALID), or growth was
  * refused; nothing has changed, and on_failure is not called.
  */
@@ -241,14 +248,16 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
 /*
  * Extends the block in place, or else copies old_size bytes to a new one; shrinking never copies.
  * A NULL block allocates. A block that grows is at a multiple of align then, one that shrinks stays
- * where it is. NULL when it fails: the old block is as it was.
+ * where it is. NULL when it fails: the old block is as it was, unless on_failure freed it
+ * (HF_STATE).
  */
 void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
 
 /*
  * A peek at the next free bytes: at least `least` of them, *room in all (room may be NULL). Fill
- * them, say with read(2), then hf_alloc(arena, used, 1) hands out the same bytes. NULL when it
- * fails.
+ * them, say with read(2), then hf_alloc(arena, used, 1) hands out the same bytes. Until the next
+ * call that allocates, extends or goes back they may also be arguments of hf_strdup, hf_strndup,
+ * hf_memdup, hf_printf and hf_vprintf, whose block overlaps them and is right. NULL when it fails.
  */
 char *hf_top(hf_arena *arena, size_t least, size_t *room);
 
@@ -265,7 +274,9 @@ char *hf_strdup(hf_arena *arena, const char *text);
 char *hf_strndup(hf_arena *arena, const char *text, size_t most);
 void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
 
-/* Formatted text, aligned to 8. INVALID: a format that printf refuses. */
+/* Formatted text, aligned to 8. INVALID: a format that printf refuses. A text of 512 bytes and more
+ * is formatted in pages of the system's first, and then copied, if hf_top has just shown bytes, or
+ * if the arena has no room for it and an on_failure: NO_MEMORY without these. */
 char *hf_printf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
 char *hf_vprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRINTF(2, 0);
 
@@ -290,7 +301,9 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *     keep = max(peak since the last reset, keep - keep / 8, retain)
  *     trims to keep when committed > keep + max(2 MiB, keep / 4)
  * so a loop in steady state makes no system call, and after a spike the memory goes back step by
- * step. A release that the system refuses is returned, and that memory stays usable.
+ * step. A release that fails is returned, and that memory stays usable: the next reset tries again.
+ * It ends every scope. Where it fails (going back below views of files, HF_STATE for a read-only
+ * image, or the release, with pos at 0) the scopes have not ended.
  */
 hf_status hf_reset(hf_arena *arena);
 
@@ -304,8 +317,9 @@ hf_status hf_trim(hf_arena *arena, size_t keep);
 /*
  * A mark that remembers its arena. Ending a scope rewinds to its beginning, and ends the scopes
  * begun within it that are still open (a longjmp may have left them). STATE: it is ended already,
- * by itself, by an outer one or by hf_reset; nothing has changed. (Scopes nested deeper than 64
- * are told apart by their depth alone.)
+ * by itself, by an outer one or by hf_reset; nothing has changed. Where the rewind fails its status
+ * is returned, and the scope has not ended: end it again. (Scopes nested deeper than 64 are told
+ * apart by their depth alone.)
  */
 typedef struct hf_scope {
     hf_arena *arena;
@@ -349,10 +363,11 @@ typedef uint32_t hf_ref;
  * out, or too far. */
 hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
 
-/* NULL for 0, and for a ref to bytes that are not handed out. */
+/* NULL for 0, and for a ref to bytes that are not allocated: at pos or above it. So a ref to a
+ * block of no bytes at pos is NULL too, until bytes are allocated there. */
 static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
     uint64_t offset = ((uint64_t)ref - 1) * 8; /* of ref 0: beyond every arena */
-    if (arena->state == NULL || offset > hf_get_mark(arena)) return NULL;
+    if (arena->state == NULL || offset >= hf_get_mark(arena)) return NULL;
     return arena->state->base + (size_t)offset;
 }
 
@@ -428,7 +443,8 @@ hf_status hf_arena_sync(hf_arena *arena);
 hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
 /* The object that a program finds the others from. The pointer must be handed out (INVALID); NULL
- * for none. Kept in images; NULL also where the arena went back below it. */
+ * for none. Kept in images; NULL also where the arena went back below it. STATE: a read-only image,
+ * whose root is that of its file. */
 hf_status hf_arena_set_root(hf_arena *arena, const void *object);
 void *hf_arena_root(const hf_arena *arena);
 
@@ -440,9 +456,9 @@ void *hf_arena_root(const hf_arena *arena);
  *      |  handed out |pos  ready |       ->      |  handed out |  |  the file   | |pos
  *                                                   to a page's end     to a page's end
  *
- * Going back below the view's end unmaps it, and every view above it; where that is refused, pos
- * stays above what is left, and going back again goes on. A mark within a view is INVALID: there
- * was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
+ * Going back below the view's end unmaps it, and every view above it, the highest first; where that
+ * fails, pos stays above what is left, and going back again goes on. A mark within a view is
+ * INVALID: there was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
  * or empty path; UNSUPPORTED: not a regular file, a persistent or frozen arena, or a system without
  * placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT: what was committed beyond pos may be gone
  * then, as after a trim. on_failure is not called.
