@@ -69,15 +69,22 @@ static void check_release(struct lane *lane, hf_status status, size_t expected) 
     }
 }
 
+/* A reset that fails ends no scope, and the next one trims as this one would have. */
 void run_reset(struct lane *lane) {
     struct arena_model *model = model_of(lane);
+    size_t keep = model->keep, peak = model->peak_since_reset;
     check_blocks(lane, lane->operation->arena, false);
     hf_status status = hf_reset(arena_of(lane));
     rewound(lane, 0);
     model->ensured = 0;
-    arena_model_scope_ended(model, 0);
     check_release(lane, status, arena_model_reset(model, lane->before.committed));
-    model->peak_since_reset = model->used;
+    if (status == HF_OK) {
+        arena_model_scope_ended(model, 0);
+        model->peak_since_reset = model->used;
+    } else {
+        model->keep = keep;
+        model->peak_since_reset = peak > model->used ? peak : model->used;
+    }
 }
 
 void run_trim(struct lane *lane, size_t keep) {
@@ -133,7 +140,7 @@ void run_scope_end(struct lane *lane) {
     }
     check_released_nothing(lane);
     rewound(lane, scope->scope.mark);
-    arena_model_scope_ended(model, index);
+    if (status == HF_OK) arena_model_scope_ended(model, index);
 }
 
 void run_scratch_begin(struct lane *lane) {
@@ -168,13 +175,14 @@ void run_ref(struct lane *lane) {
         check_error(lane, HF_INVALID);
     } else if (offset < model->used && ref != 1 + offset / 8)
         fail(lane, "a wrong ref");
-    if (ref != 0 && hf_from_ref(arena, ref) != pointer) fail(lane, "a ref leads elsewhere");
+    const char *expected = offset < model->used ? pointer : NULL;
+    if (ref != 0 && hf_from_ref(arena, ref) != expected) fail(lane, "a ref leads elsewhere");
     if (hf_to_ref(arena, NULL) != 0 || hf_from_ref(arena, 0)) fail(lane, "NULL is not ref 0");
     hf_ref any = operation->value * 977 + 1;
     char *there = hf_from_ref(arena, any);
     size_t place = (size_t)(any - 1) * 8;
     if (place < model->used && there != model->base + place) fail(lane, "a ref leads elsewhere");
-    if (place > model->used && there) fail(lane, "a ref to bytes not handed out");
+    if (place >= model->used && there) fail(lane, "a ref to bytes not handed out");
     if (hf_to_ref(arena, lane) != 0) fail(lane, "a ref to a stranger");
     check_unchanged(lane);
 }
