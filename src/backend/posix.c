@@ -48,7 +48,9 @@
 
 #if LINUX
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #endif
 
 /* The C library lacks a call that the kernel may have. */
@@ -848,22 +850,6 @@ static hf_status allocate_blocks(int descriptor, uint64_t size, hf_report *repor
     return code == 0 ? HF_OK : refuse_file(report, LINUX ? "fallocate" : "posix_fallocate", code);
 }
 
-static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
-                             intptr_t *file, hf_report *report) {
-    (void)self;
-    int descriptor = open_counted(path, O_RDWR | O_CREAT | O_EXCL, report);
-    if (descriptor < 0) return refuse_file(report, "open", errno);
-    hf_status status = allocate_blocks(descriptor, size, report);
-    if (status != HF_OK) {
-        close_counted(descriptor, report);
-        report->system_calls++;
-        unlink(path);
-        return status;
-    }
-    *file = descriptor;
-    return HF_OK;
-}
-
 static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
     int result;
     MAKE_CALL(result, report, ftruncate(descriptor, (off_t)size));
@@ -1101,220 +1087,452 @@ static void file_forget(const hf_backend *self, intptr_t file) {
 /* ------------------------------------------------------------------------ drafts --------- */
 
 /*
- * A draft lies beside the file that it will replace, in the same folder:
+ * A draft lies beside the file that it will become, in the same folder:
  *
  *      folder/image             the file, or nothing
- *      folder/image.saving00    the draft; locked while its process lives
+ *      folder/image.saving00    the draft
  *
- * All steps name files relative to the folder's descriptor, so no step can fail after the rename for
- * want of a path or a descriptor. A draft that is not locked belongs to a dead process and is
- * deleted by the next draft of the same name. The lock is taken after the file was created, so
- * another process can delete it in between: whoever has the lock looks whether the name still
- * leads to the file.
+ * All steps name files relative to the folder's descriptor. So no step can fail after the rename for
+ * want of a path or a descriptor, and the folder may be renamed meanwhile.
+ *
+ * A process holds a shared lock on its draft while it lives. A draft without a lock belongs to a
+ * dead process, and the next draft for the same path deletes it, under an exclusive lock. A draft is
+ * created first and locked then, so another process can delete it in between: after taking a lock,
+ * check that the name still leads to the file.
+ *
+ * The lock is a shared one because the draft has the path's name a moment before its process closes
+ * it: another process that replaces the file at this path takes a shared lock, too.
  */
 typedef struct draft {
     int folder;
     bool can_sync_folder; /* false where the folder may be searched, but not read */
     int file;
+    int replaced; /* what had the name when the draft was made, not locked; -1: nothing */
     bool is_published;
-    char *name, *temporary;    /* within the folder */
-    char path[PATH_MAX];       /* of the target, links followed; name points into it */
-    char link[PATH_MAX];       /* what a symbolic link leads to */
-    char beside[NAME_MAX + 1]; /* temporary points here */
+    uid_t user;                   /* leftovers of others stay */
+    size_t longest;               /* most bytes of a temporary name */
+    char name[NAME_MAX + 1];      /* of the target, within the folder */
+    char temporary[NAME_MAX + 1]; /* of the draft, within the folder */
+    char path[PATH_MAX];          /* what leads to the target; cut up while it is looked for */
 } draft;
 
 enum { MOST_DRAFTS = 100, MOST_LINKS = 40, MOST_RACES = 100 };
 
 static const char draft_suffix[] = ".saving00";
 
-/* Replaces what follows the last slash of path by the link, or all of it by an absolute one. */
-static int follow_link(draft *made) {
-    char *slash = strrchr(made->path, '/');
-    char *tail = made->link[0] == '/' || slash == NULL ? made->path : slash + 1;
-    size_t room = sizeof made->path - (size_t)(tail - made->path), length = strlen(made->link);
-    if (length >= room) return ENAMETOOLONG;
-    memcpy(tail, made->link, length + 1);
+/* ---- Calls. A child that another thread forks meanwhile has the open files, too: closing alone
+ * does not unlock them there. */
+
+static void unlock_and_close(int descriptor, hf_report *report) {
+    lock_counted(descriptor, LOCK_UN, report);
+    close_counted(descriptor, report);
+}
+
+static int unlink_counted(const draft *made, const char *name, hf_report *report) {
+    int result;
+    MAKE_CALL(result, report, unlinkat(made->folder, name, 0));
+    return result;
+}
+
+/* Opens a file that is there to lock it, without waiting and without following a link. */
+static int open_to_lock(const draft *made, const char *name, int mode, int other_mode,
+                        hf_report *report) {
+    int flags = O_NOFOLLOW | O_NONBLOCK;
+    int descriptor = open_at(made->folder, name, mode | flags, 0, report);
+    if (descriptor < 0 && errno == EACCES)
+        descriptor = open_at(made->folder, name, other_mode | flags, 0, report);
+    return descriptor;
+}
+
+/* 0: the name leads to the open file. EAGAIN: to another one, or to none. Else errno. */
+static int check_name(const draft *made, const char *name, int descriptor, struct stat *status,
+                      hf_report *report) {
+    struct stat named;
+    if (stat_open(descriptor, status, report) != 0) return errno;
+    if (stat_at(made->folder, name, AT_SYMLINK_NOFOLLOW, &named, report) != 0)
+        return errno == ENOENT ? EAGAIN : errno;
+    return is_same_file(status, &named) ? 0 : EAGAIN;
+}
+
+/* ---- The target: its folder, and its name there */
+
+/* A folder that may be searched but not read serves for all but a sync. 0, or errno. */
+static int open_folder(draft *made, int from, const char *folder, hf_report *report) {
+    made->folder = open_at(from, folder, O_RDONLY | O_DIRECTORY, 0, report);
+    made->can_sync_folder = made->folder >= 0;
+#ifdef O_PATH
+    if (made->folder < 0 && errno == EACCES)
+        made->folder = open_at(from, folder, O_DIRECTORY | O_PATH, 0, report);
+#endif
+    return made->folder >= 0 ? 0 : errno;
+}
+
+/* Splits the path: "a/b" is b in a, "/b" is b in /, "b" is b in ".". A relative path begins at the
+ * folder that is open. 0, or errno. */
+static int enter_folder(draft *made, hf_report *report) {
+    int before = made->folder;
+    char *slash = strrchr(made->path, '/'), *name = slash ? slash + 1 : made->path;
+    const char *folder = slash == NULL ? "." : slash == made->path ? "/" : made->path;
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return EISDIR;
+    if (strlen(name) > NAME_MAX) return ENAMETOOLONG;
+    memcpy(made->name, name, strlen(name) + 1);
+    if (slash) *slash = '\0';
+    int code = open_folder(made, before >= 0 ? before : AT_FDCWD, folder, report);
+    if (before >= 0) close_counted(before, report);
+    return code;
+}
+
+/* Reads a symbolic link into the path. 0, or errno; EINVAL: it is none. */
+static int read_link(draft *made, hf_report *report) {
+    ssize_t length;
+    MAKE_CALL(length, report,
+              readlinkat(made->folder, made->name, made->path, sizeof made->path - 1));
+    if (length < 0) return errno;
+    made->path[length] = '\0';
     return 0;
 }
 
-/* 0, or errno. A file that is missing is no failure: the draft becomes a new one. */
-static int follow_links(draft *made, hf_report *report) {
+/* Where the kernel would not follow a link we don't either: one that somebody else put into /tmp
+ * (fs.protected_symlinks), a loop. 0, or errno. */
+static int check_link(const draft *made, bool *leads_to_file, hf_report *report) {
+    struct stat target;
+    *leads_to_file = stat_at(made->folder, made->name, 0, &target, report) == 0;
+    return *leads_to_file || errno == ENOENT ? 0 : errno;
+}
+
+/* Follows links to the target, which may be missing. 0, or errno. ENXIO: the text of a link leads
+ * nowhere although the kernel follows it (one of /proc, to a file without a name). */
+static int find_target(draft *made, hf_report *report) {
+    bool leads_to_file = false;
     for (int links = 0; links < MOST_LINKS; links++) {
-        report->system_calls++;
-        ssize_t length = readlink(made->path, made->link, sizeof made->link - 1);
-        if (length < 0) return errno == EINVAL || errno == ENOENT ? 0 : errno;
-        made->link[length] = '\0';
-        int code = follow_link(made);
+        int code = enter_folder(made, report);
+        if (code != 0) return code;
+        code = read_link(made, report);
+        if (code == EINVAL) return 0;
+        if (code == ENOENT) return leads_to_file ? ENXIO : 0;
+        if (code == 0) code = check_link(made, &leads_to_file, report);
         if (code != 0) return code;
     }
     return ELOOP;
 }
 
-/* A folder that may be searched and not read serves for all but a sync. */
-static int open_folder(draft *made, const char *folder, hf_report *report) {
-    int flags = O_RDONLY | O_DIRECTORY;
-    made->folder = open_counted(folder, flags, report);
-    made->can_sync_folder = made->folder >= 0;
-#ifdef O_PATH
-    if (made->folder < 0 && errno == EACCES)
-        made->folder = open_counted(folder, flags | O_PATH, report);
-#endif
-    return made->folder >= 0 ? 0 : errno;
-}
-
-/* 0, or errno: "a/b" is b in a, "/b" is b in /, "b" is b in ".". */
-static int open_folder_of(draft *made, hf_report *report) {
-    char *slash = strrchr(made->path, '/');
-    made->name = slash ? slash + 1 : made->path;
-    if (made->name[0] == '\0' || strcmp(made->name, ".") == 0 || strcmp(made->name, "..") == 0)
-        return EISDIR;
-    if (strlen(made->name) > NAME_MAX) return ENAMETOOLONG;
-    if (slash == NULL) return open_folder(made, ".", report);
-    if (slash == made->path) return open_folder(made, "/", report);
-    *slash = '\0';
-    return open_folder(made, made->path, report);
-}
-
-static bool is_named(const draft *made, const char *name, int descriptor, struct stat *status) {
-    struct stat named;
-    return fstat(descriptor, status) == 0 &&
-           fstatat(made->folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           is_same_file(status, &named);
+static hf_status open_target(const draft *made, int *descriptor, struct stat *status,
+                             hf_report *report) {
+    *descriptor = -1;
+    if (stat_at(made->folder, made->name, AT_SYMLINK_NOFOLLOW, status, report) != 0)
+        return errno == ENOENT ? HF_OK : refuse_file(report, "fstatat", errno);
+    if (S_ISLNK(status->st_mode)) return refuse_file(report, "fstatat", ELOOP);
+    if (!S_ISREG(status->st_mode))
+        return refuse(report, HF_UNSUPPORTED, "fstatat", S_ISDIR(status->st_mode) ? EISDIR : 0);
+    *descriptor = open_to_lock(made, made->name, O_RDONLY, O_WRONLY, report);
+    return *descriptor >= 0 || errno == ENOENT ? HF_OK : refuse_file(report, "openat", errno);
 }
 
 /* Opens and locks what has the name in the folder. HF_OK with *descriptor -1: nothing has it. */
 static hf_status lock_target(const draft *made, int *descriptor, struct stat *status,
                              hf_report *report) {
-    for (int race = 0; race < MOST_RACES; race++) {
-        report->system_calls += 2;
-        *descriptor =
-            openat(made->folder, made->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (*descriptor < 0 && errno == ENOENT) return HF_OK;
-        if (*descriptor < 0) return refuse_file(report, "openat", errno);
-        if (fstat(*descriptor, status) == 0 && !S_ISREG(status->st_mode)) {
-            close(*descriptor);
-            return refuse(report, HF_UNSUPPORTED, "fstat", S_ISDIR(status->st_mode) ? EISDIR : 0);
-        }
-        bool is_busy = flock(*descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-        if (!is_busy && is_named(made, made->name, *descriptor, status)) return HF_OK;
-        close(*descriptor);
-        if (is_busy) return refuse(report, HF_BUSY, "flock", EWOULDBLOCK);
+    int code = EAGAIN;
+    for (int race = 0; race < MOST_RACES && code == EAGAIN; race++) {
+        hf_status found = open_target(made, descriptor, status, report);
+        if (found != HF_OK || *descriptor < 0) return found;
+        code = lock_counted(*descriptor, LOCK_SH, report) == 0 ? 0 : errno;
+        bool is_busy = code == EWOULDBLOCK;
+        if (code == 0 || has_no_locks(code))
+            code = check_name(made, made->name, *descriptor, status, report);
+        if (code == 0 && S_ISREG(status->st_mode)) return HF_OK;
+        unlock_and_close(*descriptor, report);
+        *descriptor = -1;
+        if (is_busy) break;
     }
-    return refuse(report, HF_BUSY, "openat", EAGAIN);
+    return code == EAGAIN ? refuse(report, HF_BUSY, "flock", code)
+                          : refuse_file(report, "flock", code);
 }
+
+/* ---- Drafts of dead processes */
 
 /* The suffix may make the name too long: then the name is cut, between two characters of UTF-8. */
 static void name_draft(draft *made, int number) {
     size_t suffix = sizeof draft_suffix - 1, length = strlen(made->name);
-    if (length > NAME_MAX - suffix) length = NAME_MAX - suffix;
+    size_t room = made->longest > suffix ? made->longest - suffix : 0;
+    if (length > room) length = room;
     while (length > 0 && ((unsigned char)made->name[length] & 0xc0) == 0x80) length--;
-    memcpy(made->beside, made->name, length);
-    memcpy(made->beside + length, draft_suffix, suffix + 1);
-    made->beside[length + suffix - 2] = (char)('0' + number / 10);
-    made->beside[length + suffix - 1] = (char)('0' + number % 10);
+    memcpy(made->temporary, made->name, length);
+    memcpy(made->temporary + length, draft_suffix, suffix + 1);
+    made->temporary[length + suffix - 2] = (char)('0' + number / 10);
+    made->temporary[length + suffix - 1] = (char)('0' + number % 10);
 }
 
-/* Deletes a draft whose process is dead. True: the name is free now. */
-static bool delete_leftover(const draft *made) {
+static bool is_leftover(const draft *made, const struct stat *status) {
+    return S_ISREG(status->st_mode) && status->st_uid == made->user;
+}
+
+/* Deletes a draft whose process is dead. True: nothing has the name now. */
+static bool delete_leftover(const draft *made, hf_report *report) {
     struct stat status;
-    int descriptor =
-        openat(made->folder, made->beside, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (stat_at(made->folder, made->temporary, AT_SYMLINK_NOFOLLOW, &status, report) != 0)
+        return errno == ENOENT;
+    if (!is_leftover(made, &status)) return false;
+    int descriptor = open_to_lock(made, made->temporary, O_RDWR, O_RDONLY, report);
     if (descriptor < 0) return errno == ENOENT;
-    bool is_gone = flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
-                   is_named(made, made->beside, descriptor, &status) && S_ISREG(status.st_mode) &&
-                   status.st_uid == geteuid() && unlinkat(made->folder, made->beside, 0) == 0;
-    close(descriptor);
+    bool is_gone = lock_counted(descriptor, LOCK_EX, report) == 0 &&
+                   check_name(made, made->temporary, descriptor, &status, report) == 0 &&
+                   is_leftover(made, &status) && unlink_counted(made, made->temporary, report) == 0;
+    unlock_and_close(descriptor, report);
     return is_gone;
 }
 
-/* Whoever replaces a file starts with what nobody else may read. */
-static int create_draft(draft *made, bool replaces, hf_report *report) {
-    struct stat status;
-    int code = EEXIST;
-    for (int number = 0, races = 0; number < MOST_DRAFTS && races < MOST_RACES;) {
-        name_draft(made, number);
-        report->system_calls++;
-        made->file = openat(made->folder, made->beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                            replaces ? 0600 : 0666);
-        code = made->file < 0 ? errno : 0;
-        if (code != 0 && code != EEXIST) return code;
-        if (code == 0) {
-            bool is_busy = flock(made->file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-            if (!is_busy && is_named(made, made->beside, made->file, &status)) return 0;
-            close(made->file);
-            made->file = -1;
-            races++;
-        } else if (!delete_leftover(made)) {
-            number++;
-        }
-    }
-    return code != 0 ? code : EEXIST;
-}
-
-/* Other numbers of dead processes. */
-static void delete_leftovers(draft *made) {
+/* The numbers that this draft does not have. */
+static void delete_leftovers(draft *made, hf_report *report) {
     char own[NAME_MAX + 1];
-    memcpy(own, made->beside, sizeof own);
+    memcpy(own, made->temporary, sizeof own);
     for (int number = 0; number < MOST_DRAFTS; number++) {
         name_draft(made, number);
-        if (strcmp(made->beside, own) != 0) delete_leftover(made);
+        if (strcmp(made->temporary, own) != 0) delete_leftover(made, report);
     }
-    memcpy(made->beside, own, sizeof own);
+    memcpy(made->temporary, own, sizeof own);
 }
 
-/* Where the group can't be kept, it is another group that the group's rights would go to. */
-static void keep_rights(int descriptor, const struct stat *replaced) {
-    mode_t mode = (mode_t)(replaced->st_mode & 0777);
-    bool keeps_group = fchown(descriptor, (uid_t)-1, replaced->st_gid) == 0;
-    if (fchown(descriptor, replaced->st_uid, (gid_t)-1) != 0) errno = 0;
-    if (!keeps_group) mode = (mode_t)((mode & 0707) | (mode & 07) << 3);
-    fchmod(descriptor, mode);
+/* ---- Making a draft */
+
+/* 0, or errno; EAGAIN: another process deleted it before it was locked. */
+static int lock_draft(draft *made, hf_report *report) {
+    struct stat status;
+    int code = lock_counted(made->file, LOCK_SH, report) == 0 ? 0 : errno;
+    if (code == EWOULDBLOCK) return EAGAIN;
+    if (code != 0 && !has_no_locks(code)) return code;
+    return check_name(made, made->temporary, made->file, &status, report);
 }
 
+static void drop_draft(draft *made, hf_report *report) {
+    struct stat status;
+    if (check_name(made, made->temporary, made->file, &status, report) == 0)
+        unlink_counted(made, made->temporary, report);
+    unlock_and_close(made->file, report);
+    made->file = -1;
+}
+
+/* 0, or errno; EAGAIN: try again. */
+static int create_numbered(draft *made, int number, mode_t mode, hf_report *report) {
+    name_draft(made, number);
+    made->file = open_at(made->folder, made->temporary, O_RDWR | O_CREAT | O_EXCL, mode, report);
+    if (made->file < 0 && errno == EEXIST) return delete_leftover(made, report) ? EAGAIN : EEXIST;
+    if (made->file < 0) return errno;
+    int code = lock_draft(made, report);
+    if (code != 0) drop_draft(made, report);
+    return code;
+}
+
+/* A file system may allow shorter names than NAME_MAX: then as long as the target's. */
+static int create_draft(draft *made, mode_t mode, hf_report *report) {
+    int code = EEXIST, number = 0;
+    made->longest = NAME_MAX;
+    made->user = geteuid();
+    report->system_calls++;
+    for (int races = 0; number < MOST_DRAFTS && races < MOST_RACES;) {
+        code = create_numbered(made, number, mode, report);
+        bool is_too_long = code == ENAMETOOLONG && made->longest > strlen(made->name);
+        if (is_too_long) made->longest = strlen(made->name);
+        if (code != EEXIST && code != EAGAIN && !is_too_long) break;
+        number += code == EEXIST;
+        races += code == EAGAIN;
+    }
+    if (code == 0) delete_leftovers(made, report);
+    return code;
+}
+
+/* What replaces a file is at first a file that nobody else may read. */
 static hf_status begin_draft(draft *made, uint64_t size, hf_report *report) {
-    struct stat replaced;
-    int old;
-    int code = follow_links(made, report);
-    if (code == 0) code = open_folder_of(made, report);
+    struct stat status;
+    int code = find_target(made, report);
     if (code != 0) return refuse_file(report, "open", code);
-    hf_status status = lock_target(made, &old, &replaced, report);
-    if (status != HF_OK) return status;
-    code = create_draft(made, old >= 0, report);
-    if (old >= 0) {
-        if (code == 0) keep_rights(made->file, &replaced);
-        close(old);
-    }
+    hf_status found = lock_target(made, &made->replaced, &status, report);
+    if (found != HF_OK) return found;
+    if (made->replaced >= 0) lock_counted(made->replaced, LOCK_UN, report);
+    code = create_draft(made, made->replaced >= 0 ? 0600 : 0666, report);
     if (code != 0) return refuse_file(report, "openat", code);
-    delete_leftovers(made);
     return allocate_blocks(made->file, size, report);
 }
 
-static void draft_close(const hf_backend *self, void *opened) {
-    draft *made = opened;
-    if (made->file >= 0 && !made->is_published) unlinkat(made->folder, made->beside, 0);
-    if (made->file >= 0) close(made->file);
-    if (made->folder >= 0) close(made->folder);
-    give_pages(self, made, hf_pages_for(self, sizeof *made));
+static size_t draft_bytes(void) {
+    size_t page = granule(NULL);
+    return (sizeof(draft) + page - 1) / page * page;
+}
+
+static hf_status take_draft(const char *path, draft **made, hf_report *report) {
+    void *memory;
+    size_t length = strlen(path);
+    if (length >= PATH_MAX) return refuse_file(report, "open", ENAMETOOLONG);
+    hf_status status = take_pages(NULL, draft_bytes(), &memory, report);
+    if (status != HF_OK) return status;
+    *made = memory;
+    (*made)->folder = (*made)->file = (*made)->replaced = -1;
+    memcpy((*made)->path, path, length + 1);
+    return HF_OK;
+}
+
+static void give_draft(draft *made, hf_report *report) {
+    if (made->file >= 0 && !made->is_published) drop_draft(made, report);
+    if (made->file >= 0) unlock_and_close(made->file, report);
+    if (made->replaced >= 0) close_counted(made->replaced, report);
+    if (made->folder >= 0) close_counted(made->folder, report);
+    unmap_memory(made, draft_bytes(), report);
 }
 
 static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **opened,
                             intptr_t *file, hf_report *report) {
-    void *memory;
-    size_t length = strlen(path);
-    if (length >= PATH_MAX) return refuse_file(report, "open", ENAMETOOLONG);
-    hf_status status = take_pages(self, hf_pages_for(self, sizeof(draft)), &memory, report);
+    (void)self;
+    draft *made;
+    hf_status status = take_draft(path, &made, report);
     if (status != HF_OK) return status;
-    draft *made = memory;
-    made->folder = made->file = -1;
-    memcpy(made->path, path, length + 1);
     status = begin_draft(made, size, report);
     if (status != HF_OK) {
-        draft_close(self, made);
+        give_draft(made, report);
         return status;
     }
     *file = made->file;
     *opened = made;
     return HF_OK;
+}
+
+static void draft_close(const hf_backend *self, void *opened) {
+    (void)self;
+    hf_report report = {0};
+    give_draft(opened, &report);
+}
+
+/* ---- Rights of what is replaced */
+
+#if LINUX
+
+/*
+ * Where a file has an access control list, the group's bits of its mode are the most that the list
+ * gives anybody. A list that is inherited from the folder would come to life with these bits.
+ */
+static bool copy_access_list(int from, int to, hf_report *report) {
+    static const char list_name[] = "system.posix_acl_access";
+    char list[1024];
+    ssize_t size;
+    int result;
+    MAKE_CALL(size, report, fgetxattr(from, list_name, list, sizeof list));
+    if (size < 0 && errno == EOPNOTSUPP) return true;
+    if (size < 0 && errno != ENODATA) return false;
+    if (size >= 0)
+        MAKE_CALL(result, report, fsetxattr(to, list_name, list, (size_t)size, 0));
+    else
+        MAKE_CALL(result, report, fremovexattr(to, list_name));
+    return result == 0 || (size < 0 && errno == ENODATA);
+}
+
+#else
+
+static bool copy_access_list(int from, int to, hf_report *report) {
+    (void)from, (void)to, (void)report;
+    return true;
+}
+
+#endif
+
+static bool give_to(int descriptor, uid_t user, gid_t group, hf_report *report) {
+    int result;
+    MAKE_CALL(result, report, fchown(descriptor, user, group));
+    return result == 0;
+}
+
+/* If the group can't be kept, the members of both groups get what everybody and the group had. */
+static mode_t without_group(mode_t mode) {
+    mode_t both = mode & (mode >> 3) & 07;
+    return (mode_t)((mode & 0700) | both << 3 | both);
+}
+
+/* Nobody gets more rights than before: the owner changes last, because the mode is the owner's to
+ * change, and what fails leaves the draft's mode of 0600. */
+static void keep_rights(int descriptor, int replaced, const struct stat *status,
+                        hf_report *report) {
+    int result;
+    mode_t mode = (mode_t)(status->st_mode & 0777);
+    if (!give_to(descriptor, (uid_t)-1, status->st_gid, report)) mode = without_group(mode);
+    if (!copy_access_list(replaced, descriptor, report)) mode &= 0700;
+    MAKE_CALL(result, report, fchmod(descriptor, mode));
+    if (result == 0) give_to(descriptor, status->st_uid, (gid_t)-1, report);
+}
+
+/* ---- Giving a draft its name */
+
+static bool cannot_link(int code) {
+    return code == EPERM || code == EOPNOTSUPP || code == ENOSYS || code == EINVAL ||
+           code == EMLINK || code == ENOTSUP;
+}
+
+#if LINUX && defined(SYS_renameat2)
+
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+static int rename_to_new(const draft *made, hf_report *report) {
+    long result;
+    MAKE_CALL(result, report,
+              syscall(SYS_renameat2, made->folder, made->temporary, made->folder, made->name,
+                      RENAME_NOREPLACE));
+    return result == 0 ? 0 : errno;
+}
+
+#else
+
+static int rename_to_new(const draft *made, hf_report *report) {
+    (void)made, (void)report;
+    return ENOSYS;
+}
+
+#endif
+
+/* An interrupted call may have been done before it is made again, and fail then. */
+static bool has_its_name(const draft *made, hf_report *report) {
+    struct stat status;
+    return check_name(made, made->name, made->file, &status, report) == 0;
+}
+
+/* Gives the draft a name that nothing has. 0, or errno; EEXIST: something has it; ENOSYS: the file
+ * system can't do that in one step. */
+static int name_new(draft *made, hf_report *report) {
+    int result, code;
+    MAKE_CALL(result, report, linkat(made->folder, made->temporary, made->folder, made->name, 0));
+    code = result == 0 ? 0 : errno;
+    made->is_published = code == 0 || (code == EEXIST && has_its_name(made, report));
+    if (made->is_published) {
+        unlink_counted(made, made->temporary, report);
+        return 0;
+    }
+    if (!cannot_link(code)) return code;
+    code = rename_to_new(made, report);
+    made->is_published = code == 0;
+    return cannot_link(code) ? ENOSYS : code;
+}
+
+static int name_over(draft *made, hf_report *report) {
+    int result;
+    MAKE_CALL(result, report, renameat(made->folder, made->temporary, made->folder, made->name));
+    int code = result == 0 ? 0 : errno;
+    made->is_published = code == 0 || has_its_name(made, report);
+    return made->is_published ? 0 : code;
+}
+
+/* What it replaces stays locked until the draft has its name: no writer opens it in between. */
+static hf_status replace(draft *made, hf_report *report) {
+    struct stat status;
+    int old, code = EEXIST;
+    for (int race = 0; race < MOST_RACES && code == EEXIST; race++) {
+        hf_status found = lock_target(made, &old, &status, report);
+        if (found != HF_OK) return found;
+        if (old >= 0)
+            keep_rights(made->file, old, &status, report);
+        else if (made->replaced >= 0 && stat_open(made->replaced, &status, report) == 0)
+            keep_rights(made->file, made->replaced, &status, report);
+        code = old >= 0 ? name_over(made, report) : name_new(made, report);
+        if (code == ENOSYS && old < 0) code = name_over(made, report);
+        if (old >= 0) unlock_and_close(old, report);
+    }
+    return code == 0 ? HF_OK : refuse_file(report, "renameat", code);
 }
 
 static hf_status sync_open_folder(const draft *made, hf_report *report) {
@@ -1325,19 +1543,58 @@ static hf_status sync_open_folder(const draft *made, hf_report *report) {
                : refuse_file(report, "fsync", errno);
 }
 
-/* The old file stays locked until the new one has its name: no writer opens it in between. */
 static hf_status draft_publish(const hf_backend *self, void *opened, hf_report *report) {
     (void)self;
     draft *made = opened;
-    struct stat replaced;
-    int old;
-    hf_status status = lock_target(made, &old, &replaced, report);
+    hf_status status = replace(made, report);
     if (status != HF_OK) return status;
-    report->system_calls++;
-    made->is_published = renameat(made->folder, made->beside, made->folder, made->name) == 0;
-    if (!made->is_published) status = refuse_file(report, "renameat", errno);
-    if (old >= 0) close(old);
-    return made->is_published ? sync_open_folder(made, report) : status;
+    lock_counted(made->file, LOCK_UN, report);
+    return sync_open_folder(made, report);
+}
+
+/* ---- A new file is a draft, too: nobody sees it before it has its size and its blocks. */
+
+/* Where the file system can't give a name in one step, others can see the file as it grows. */
+static hf_status create_in_place(draft *made, uint64_t size, hf_report *report) {
+    drop_draft(made, report);
+    made->file = open_at(made->folder, made->name, O_RDWR | O_CREAT | O_EXCL, 0666, report);
+    if (made->file < 0) return refuse_file(report, "open", errno);
+    hf_status status = allocate_blocks(made->file, size, report);
+    made->is_published = status == HF_OK;
+    memcpy(made->temporary, made->name, sizeof made->name); /* what goes if it failed */
+    return status;
+}
+
+static hf_status create_whole(draft *made, uint64_t size, hf_report *report) {
+    struct stat status;
+    int code = enter_folder(made, report);
+    if (code != 0) return refuse_file(report, "open", code);
+    if (stat_at(made->folder, made->name, AT_SYMLINK_NOFOLLOW, &status, report) == 0)
+        return refuse_file(report, "open", EEXIST);
+    if (errno != ENOENT) return refuse_file(report, "fstatat", errno);
+    code = create_draft(made, 0666, report);
+    if (code != 0) return refuse_file(report, "open", code);
+    hf_status allocated = allocate_blocks(made->file, size, report);
+    if (allocated != HF_OK) return allocated;
+    code = name_new(made, report);
+    if (code == ENOSYS) return create_in_place(made, size, report);
+    return code == 0 ? HF_OK : refuse_file(report, "linkat", code);
+}
+
+static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
+                             intptr_t *file, hf_report *report) {
+    (void)self;
+    draft *made;
+    hf_status status = take_draft(path, &made, report);
+    if (status != HF_OK) return status;
+    status = create_whole(made, size, report);
+    if (status == HF_OK) {
+        *file = made->file;
+        lock_counted(made->file, LOCK_UN, report);
+        made->file = -1;
+    }
+    give_draft(made, report);
+    return status;
 }
 
 /* ---------------------------------------------------------------------- process ---------- */
