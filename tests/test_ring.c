@@ -44,9 +44,10 @@ static hf_status crowd_map(const hf_backend *self, void *address, size_t size, i
     return HF_UNSUPPORTED;
 }
 
-/* As if another thread had been quicker: of the released addresses those of one view, 64 KiB in a ring
- * of that capacity, are taken. They are never free for a moment, where the system can release a part:
- * a thread of the process (a sanitizer's) would take them now and then, and give them back too early. */
+/* As if another thread had been quicker: of the released addresses those of one view are taken,
+ * 64 KiB in a ring of that capacity. Where the system can release a part, they are never free, not
+ * for a moment: a thread of the process (a sanitizer's) would take them now and then, and give them
+ * back too early. */
 static void release_all_but_one_view(struct crowd *crowd, char *address, size_t size) {
     const hf_backend *native = hf_backend_native();
     hf_report report = {0};

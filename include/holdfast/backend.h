@@ -227,7 +227,7 @@ struct hf_backend {
 
     /* A number of this process; that of a forked child is another one. */
     uint64_t (*process)(const hf_backend *);
-    /* Optional: waits so long before a call that failed with report->is_transient is tried again. */
+    /* Optional: waits before a call that failed with report->is_transient is tried again. */
     void (*pause)(const hf_backend *, unsigned milliseconds);
 
     /* --- The lock of a space: not recursive, usable where it lies. No lock is held by another
