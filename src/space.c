@@ -149,11 +149,15 @@ static void set_view(hf_space *space, hf_node *node, const span *wanted) {
     set_kind(space, node, HF_VIEW);
 }
 
-static void set_placeholder(hf_space *space, hf_node *node) {
-    name_range(space, node->offset, size_of(space, node));
+static void set_unnamed_placeholder(hf_space *space, hf_node *node) {
     node->file_offset = 0;
     node->access = HF_READ_WRITE;
     set_kind(space, node, HF_PLACEHOLDER);
+}
+
+static void set_placeholder(hf_space *space, hf_node *node) {
+    name_range(space, node->offset, size_of(space, node));
+    set_unnamed_placeholder(space, node);
 }
 
 /* -------------------------------------------------------- what regions allow ------------- */
@@ -423,12 +427,117 @@ static hf_status gather(hf_space *space, const span *wanted) {
     return first == last ? HF_OK : join(space, first, hf_node_end(&space->map, last));
 }
 
-static hf_status clear(hf_space *space, const span *wanted) {
-    if (!can_clear(space, wanted)) return refuse(HF_STATE, wanted);
-    hf_status status = ask_for_records(space, wanted, 2);
+/*
+ * A run: what a range holds, from its first region that is no placeholder to its last such one.
+ *      |  p  | p |    c    | p |  v  |   c   | p |
+ *          <--------------------------->             the range
+ *                |    c    | p |  v  | c |           its run
+ */
+static bool find_run(const hf_space *space, const span *wanted, span *run) {
+    const hf_node *first = find(space, wanted);
+    const hf_node *last = hf_region_map_find(&space->map, end_of(wanted) - 1);
+    while (first != last && first->kind == HF_PLACEHOLDER) first = first->next;
+    while (first != last && last->kind == HF_PLACEHOLDER) last = last->previous;
+    if (first == last) return false;
+    size_t last_end = hf_node_end(&space->map, last);
+    size_t end = last_end < end_of(wanted) ? last_end : end_of(wanted);
+    *run = *wanted;
+    if (first->offset > run->offset) run->offset = first->offset;
+    run->size = end - run->offset;
+    return true;
+}
+
+/* After the system made one placeholder of the run: so does the map. Two records are there. */
+static void note_released_run(hf_space *space, const span *run) {
+    hf_region_map *map = &space->map;
+    hf_node *first = find(space, run);
+    if (run->offset > first->offset) first = hf_region_map_cut(map, first, run->offset);
+    hf_node *last = hf_region_map_find(map, end_of(run) - 1);
+    if (hf_node_end(map, last) > end_of(run)) hf_region_map_cut(map, last, end_of(run));
+    for (hf_node *node = first; node && node->offset < end_of(run); node = node->next) {
+        space->stats.steps[HF_STEP_DECOMMIT] += node->kind == HF_COMMITTED;
+        space->stats.steps[HF_STEP_UNMAP] += node->kind == HF_VIEW;
+        set_unnamed_placeholder(space, node);
+    }
+    while (hf_node_end(map, first) < end_of(run)) hf_region_map_absorb_next(map, first);
+    name_range(space, run->offset, run->size);
+}
+
+/* The regions are counted as steps one by one. UNSUPPORTED: nothing happened, and nothing is noted. */
+static hf_status ask_for_run(hf_space *space, const span *run) {
+    const hf_backend *backend = space->backend;
+    hf_report report = {0};
+    size_t steps = space->stats.steps[HF_STEP_DECOMMIT];
+    hf_status status = backend->release_run(backend, space->base + run->offset, run->size, &report);
+    if (status == HF_UNSUPPORTED) return status;
+    settle(space, HF_STEP_DECOMMIT, status, &report, run->offset, run->size);
+    space->stats.steps[HF_STEP_DECOMMIT] = steps;
+    return status;
+}
+
+static bool is_committed(const hf_node *node) { return node && node->kind == HF_COMMITTED; }
+
+/* The smallest placeholder of a run that lies between two committed regions; NULL: there is none. */
+static hf_node *find_bridge(const hf_space *space, const span *run) {
+    hf_node *found = NULL;
+    for (hf_node *node = find(space, run); node->offset < end_of(run); node = node->next) {
+        bool is_bridge = node->kind == HF_PLACEHOLDER && is_committed(node->previous) &&
+                         is_committed(node->next);
+        if (is_bridge && (found == NULL || size_of(space, node) < size_of(space, found)))
+            found = node;
+        if (node->next == NULL) break;
+    }
+    return found;
+}
+
+/*
+ * Beyond the limit on mappings Linux releases nothing, but it still commits: a placeholder between
+ * two committed regions becomes one mapping with them. One mapping less, and the run can go.
+ */
+static hf_status release_run_at_limit(hf_space *space, const span *run) {
+    hf_error first = hf_last_error();
+    hf_node *bridge = find_bridge(space, run);
+    if (bridge == NULL) return first.status;
+    size_t offset = bridge->offset, size = size_of(space, bridge);
+    if (ask(space, HF_STEP_COMMIT, space->backend->commit, offset, size) != HF_OK)
+        return hf_fail_again(first);
+    if (ask_for_run(space, run) == HF_OK) return HF_OK;
+    if (ask(space, HF_STEP_DECOMMIT, space->backend->decommit, offset, size) != HF_OK) {
+        set_kind(space, bridge, HF_COMMITTED);
+        first.undo_failed = true;
+    }
+    return hf_fail_again(first);
+}
+
+static hf_status release_run(hf_space *space, const span *wanted, const span *run) {
+    hf_error before = hf_last_error();
+    hf_status status = ask_for_run(space, run);
+    if (status == HF_MAP_LIMIT) status = release_run_at_limit(space, run);
+    if (status != HF_OK) return status;
+    hf_fail_again(before); /* a failure on the way to success is not the caller's */
+    note_released_run(space, run);
+    size_t joins = space->stats.steps[HF_STEP_COALESCE];
+    status = gather(space, wanted);
+    if (status == HF_OK) space->stats.steps[HF_STEP_COALESCE] = joins + 1;
+    return status;
+}
+
+static hf_status clear_by_regions(hf_space *space, const span *wanted) {
+    hf_status status = HF_OK;
     for (size_t offset = wanted->offset; status == HF_OK && offset < end_of(wanted);)
         status = clear_region(space, offset, end_of(wanted), &offset);
     return status == HF_OK ? gather(space, wanted) : status;
+}
+
+static hf_status clear(hf_space *space, const span *wanted) {
+    span run;
+    if (!can_clear(space, wanted)) return refuse(HF_STATE, wanted);
+    hf_status status = ask_for_records(space, wanted, 2);
+    if (status != HF_OK) return status;
+    status = HF_UNSUPPORTED;
+    if (space->backend->release_run && find_run(space, wanted, &run))
+        status = release_run(space, wanted, &run);
+    return status == HF_UNSUPPORTED ? clear_by_regions(space, wanted) : status;
 }
 
 hf_status hf_space_clear(hf_space *space, size_t offset, size_t size) {

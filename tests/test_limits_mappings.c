@@ -8,6 +8,11 @@
  * more. It is MAP_LIMIT, the region stays committed, its pages are given back where the system
  * knows how to; a release that joins mappings works, and then everything works again.
  */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "check.h"
 #include "holdfast/space.h"
 #include "process.h"
@@ -171,4 +176,113 @@ static void reserve_at_the_limit(void *unused) {
 
 static void reserving_at_the_limit(void) { CHECK(process_runs(reserve_at_the_limit, NULL)); }
 
-CHECK_MAIN(TEST(the_limit_on_mappings), TEST(closing_at_the_limit), TEST(reserving_at_the_limit))
+/* ---------------------------------------------------------- one beyond the limit ------------ */
+
+enum { MOST_TAKEN = 64 };
+
+static void *taken[MOST_TAKEN];
+static size_t taken_count;
+
+/* Mappings of the test's own, no two of which the kernel joins, until there are no more: mmap lets a
+ * process have one more than the limit, and then fails whatever it is asked. */
+static void go_beyond_the_limit(void) {
+    for (;;) {
+        int protection = taken_count % 2 ? PROT_READ : PROT_WRITE;
+        void *got = mmap(NULL, granule, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (got == MAP_FAILED) break;
+        CHECK(taken_count < MOST_TAKEN);
+        taken[taken_count++] = got;
+    }
+    CHECK_EQUAL(ENOMEM, errno);
+}
+
+static void come_back_below_the_limit(void) {
+    while (taken_count > 0) CHECK(munmap(taken[--taken_count], granule) == 0);
+}
+
+/* Three regions side by side, then |p|c| until nothing more is possible. */
+static void fill_beyond_the_limit(void) {
+    granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * granule, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_STATUS(HF_OK, hf_space_place(space, i * granule, granule));
+        hf_space_base(space)[i * granule] = 'x';
+    }
+    filled = 4;
+    while (place_next() == HF_OK) continue;
+    go_beyond_the_limit();
+}
+
+/* Bytes in memory of the first `size` bytes of the space. */
+static size_t resident(size_t size) {
+    static unsigned char pages[1 << 20];
+    size_t count = size / granule, sum = 0;
+    CHECK(count <= sizeof pages && mincore(hf_space_base(space), size, pages) == 0);
+    for (size_t i = 0; i < count; i++) sum += pages[i] & 1;
+    return sum * granule;
+}
+
+/* Nothing that could be joined: the regions stay, their memory goes. */
+static void release_what_stays(void) {
+    char *base = hf_space_base(space);
+    size_t regions = hf_space_get_stats(space).regions;
+    CHECK_EQUAL(3 * granule, resident(3 * granule));
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_clear(space, 0, 3 * granule));
+    CHECK_EQUAL(0, hf_last_error().offset);
+    CHECK_EQUAL(3 * granule, hf_last_error().size);
+    CHECK(!hf_last_error().undo_failed);
+    CHECK_EQUAL(0, resident(3 * granule));
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, 4 * granule, granule));
+    CHECK_EQUAL(0, resident(5 * granule));
+    CHECK_EQUAL(regions, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    for (size_t i = 0; i < 3; i++) CHECK_EQUAL(0, base[i * granule]);
+    memset(base, 'y', 3 * granule);
+}
+
+static void release_beyond_the_limit(void *unused) {
+    (void)unused;
+    fill_beyond_the_limit();
+    release_what_stays();
+    come_back_below_the_limit();
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 4 * granule, 8 * granule));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 3 * granule));
+    CHECK_EQUAL(0, resident(12 * granule));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void memory_goes_beyond_the_limit(void) {
+    if (!is_linux) {
+        check_skip("only Linux tells this limit from others");
+        return;
+    }
+    CHECK(process_runs(release_beyond_the_limit, NULL));
+}
+
+static void release_all_beyond_the_limit(void *unused) {
+    (void)unused;
+    fill_beyond_the_limit();
+    CHECK(resident(hf_space_size(space)) >= (filled - 4) / 2 * granule);
+    hf_error before = hf_last_error();
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_EQUAL(before.size, hf_last_error().size); /* success leaves the last error alone */
+    CHECK_EQUAL(0, resident(hf_space_size(space)));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_place(space, granule, granule));
+    CHECK_EQUAL(0, hf_space_base(space)[granule]);
+    come_back_below_the_limit();
+    hf_space_close(space);
+}
+
+static void a_clear_over_all_succeeds_beyond_the_limit(void) {
+    if (!is_linux) {
+        check_skip("only Linux tells this limit from others");
+        return;
+    }
+    CHECK(process_runs(release_all_beyond_the_limit, NULL));
+}
+
+CHECK_MAIN(TEST(the_limit_on_mappings), TEST(closing_at_the_limit), TEST(reserving_at_the_limit),
+           TEST(memory_goes_beyond_the_limit), TEST(a_clear_over_all_succeeds_beyond_the_limit))

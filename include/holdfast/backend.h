@@ -126,9 +126,13 @@ struct hf_backend {
                      uint64_t file_offset, hf_access, hf_report *);
     /* Makes a placeholder of exactly one view. */
     hf_status (*unmap)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Optional: makes one placeholder of all that lies in the range in one step: placeholders and
-     * committed memory in whole or part, whole views. NULL: the space releases region by region.
-     * MAP_LIMIT: the pages of committed memory may have been given back and read as zero. */
+    /* Optional: makes one placeholder of all that lies in the range in one step: committed memory in
+     * whole or part, whole views and whole placeholders. Called for two regions or more that
+     * decommit and unmap would release one by one. NULL, or UNSUPPORTED before anything was done:
+     * the space releases region by region. (The native one does so in a copy that replaces
+     * decommit or unmap.)
+     * MAP_LIMIT: the pages of committed memory may have been given back and read as zero; private
+     * pages of copy-on-write views too, which read as their file. */
     hf_status (*release_run)(const hf_backend *, void *address, size_t size, hf_report *);
 
     /* --- Optional: NULL where the system has nothing like it. --- */

@@ -143,9 +143,13 @@ hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_fi
  * part, and whole views.
  *      |  p  |  c  |  v  |    c    | p |  ->  |         p         |  c  | p |
  *             <-------------->
- * STATE: a part of a view; nothing has changed. Where the system refuses a step half-way, the
- * regions from hf_last_error().offset on are untouched, those before it are placeholder, and
- * calling it again finishes. Where only the last coalesce is refused, clear returns that status
+ * Where the backend can (POSIX), one system call releases all of the range.
+ * STATE: a part of a view; nothing has changed. Where the system fails a step half-way, the
+ * regions from hf_last_error().offset on are as they were, those before it are placeholder, and
+ * calling it again finishes. MAP_LIMIT: the regions from that offset on stay, but the system took
+ * their pages where it could: committed memory reads as zero, a copy-on-write view as its file; so
+ * the memory is free although the regions are not. With hf_last_error().undo_failed a placeholder
+ * of the range is committed now. Where only the last coalesce is refused, clear returns that status
  * with the memory given back and the placeholder in pieces; calling it again coalesces them.
  */
 hf_status hf_space_clear(hf_space *space, size_t offset, size_t size);
@@ -187,7 +191,7 @@ typedef struct hf_space_stats {
     size_t placeholder_bytes, committed_bytes, view_bytes; /* together the space's size */
     size_t regions;
     size_t peak_committed_bytes, peak_view_bytes, peak_regions;
-    size_t steps[HF_STEPS];        /* steps that succeeded */
+    size_t steps[HF_STEPS];        /* steps that succeeded; clear: one for each region released */
     size_t system_calls[HF_STEPS]; /* what they cost, refused ones included */
     size_t refusals;               /* steps that the system refused */
     size_t record_bytes;           /* pages in use for the space's own records */

@@ -422,6 +422,15 @@ static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_re
     return cover(address, size, report) ? HF_OK : refuse_release(report, errno);
 }
 
+/* One call for all regions of the run. A copy of this backend with a decommit or unmap of its own
+ * is called for each region instead. */
+static hf_status release_run(const hf_backend *self, void *address, size_t size,
+                             hf_report *report) {
+    if (self->decommit != decommit || self->unmap != unmap)
+        return refuse(report, HF_UNSUPPORTED, "release_run", 0);
+    return decommit(self, address, size, report);
+}
+
 /* An mmap that fails late can leave a gap where the placeholder was: cover it again. */
 static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
                      uint64_t file_offset, hf_access access, hf_report *report) {
@@ -1721,6 +1730,7 @@ const hf_backend *hf_backend_native(void) {
         .decommit = decommit,
         .map = map,
         .unmap = unmap,
+        .release_run = release_run,
         .advise = advise,
 #if LINUX
         .name = name_memory,
