@@ -29,11 +29,16 @@ void expect(struct lane *lane, struct request *request) {
     }
 }
 
+/* A long text may be formatted in pages of the system's before its block is allocated. */
+static bool may_take_pages(const struct lane *lane, const struct request *request) {
+    return lane->operation->kind == ARENA_PRINTF && request->size > 512;
+}
+
 /* What hf_ensure promised, or is committed already, takes no call and cannot be refused. */
 static bool is_ready(struct lane *lane, struct request *request) {
     struct arena_model *model = model_of(lane);
     const char *pos = lane->struct_before.pos;
-    if (model->faulting || model->checked) return false;
+    if (model->faulting || model->checked || may_take_pages(lane, request)) return false;
     return arena_model_fits(model, pos, model->ensured, request->size, request->align) ||
            arena_model_fits(model, pos, lane->before.committed - lane->before.used, request->size,
                             request->align);

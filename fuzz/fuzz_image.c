@@ -539,7 +539,10 @@ static void run_set_root(struct lane *lane) {
     if (lane->operation->size_class % 4 == 1) offset += value;
     if (lane->operation->size_class % 4 == 2) offset = model->used + value;
     bool is_null = lane->operation->size_class % 4 == 3;
-    status_set expected = is_null || offset < model->used ? STATUS(OK) : STATUS(INVALID);
+    bool is_ours = is_null || offset < model->used;
+    status_set expected = !is_ours                   ? STATUS(INVALID)
+                          : model->way == WAY_FROZEN ? STATUS(STATE)
+                                                     : STATUS(OK);
     hf_status status = hf_arena_set_root(arena_of(lane), is_null ? NULL : model->base + offset);
     check_status(lane, status, expected);
     if (status == HF_OK) model->root = is_null ? 0 : offset + 1;
