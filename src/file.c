@@ -15,6 +15,7 @@ struct hf_file {
     intptr_t handle;
     uint64_t size;
     hf_access access;
+    bool is_memory;
 };
 
 /* What distinguishes the five ways to get a file. */
@@ -96,6 +97,7 @@ hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
 }
 
 static hf_status obtain_shared(const request *wanted, hf_file *file, hf_report *report) {
+    file->is_memory = true;
     return file->backend->file_create_shared(file->backend, wanted->size, &file->handle, report);
 }
 
@@ -146,6 +148,8 @@ bool hf_file_is_on(const hf_file *file, const hf_backend *backend) {
 bool hf_file_permits(const hf_file *file, hf_access access) {
     return is_access(access) && (access != HF_READ_WRITE || file->access == HF_READ_WRITE);
 }
+
+bool hf_file_is_memory(const hf_file *file) { return file->is_memory; }
 
 void hf_file_close(hf_file *file) {
     if (file == NULL) return;

@@ -18,6 +18,8 @@ hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report);
 const hf_backend *hf_file_backend(const hf_file *file);
 intptr_t hf_file_handle(const hf_file *file);
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);
+/* Made by hf_file_create_shared. */
+bool hf_file_is_memory(const hf_file *file);
 bool hf_file_permits(const hf_file *file, hf_access access);
 
 #endif

@@ -20,11 +20,17 @@
 
 #include <string.h>
 
-typedef struct description {
-    char magic[8];
-    uint32_t byte_order, pointer_size;
-    uint64_t capacity;
+/* The first bytes of a ring's file; they never change once they are whole. */
+typedef union description {
+    struct {
+        char magic[8];
+        uint32_t byte_order, pointer_size;
+        uint64_t capacity;
+    } is;
+    size_t words[sizeof((hf_ring_shared *)0)->description / sizeof(size_t)];
 } description;
+
+#define WORDS (sizeof(description) / sizeof(size_t))
 
 /* Not at a page's beginning, where loads wait for any store across the end of a page: copies into
  * the ring are full of those. */
@@ -162,31 +168,69 @@ size_t hf_ring_capacity(const hf_ring *ring) { return ring ? ring->capacity : 0;
 
 /* --------------------------------------------------------------- opening and closing ----- */
 
-static description describe(const ring_core *ring) {
+static description describe(size_t capacity) {
     description what = {
-        .byte_order = 0x01020304, .pointer_size = sizeof(void *), .capacity = ring->shown.capacity};
-    memcpy(what.magic, "hf ring", sizeof what.magic);
+        .is = {.byte_order = 0x01020304, .pointer_size = sizeof(void *), .capacity = capacity}};
+    memcpy(what.is.magic, "hf ring", sizeof what.is.magic);
     return what;
 }
 
-/* Two processes that find the file new write the same. */
-static hf_status recognize(ring_core *ring) {
-    static const description blank;
-    hf_ring_shared *shared = ring->shown.shared;
-    description expected = describe(ring), *found = (description *)(void *)shared->description;
-    if (memcmp(found, &blank, sizeof blank) == 0) memcpy(found, &expected, sizeof expected);
+/* Each byte is there, or not written yet. */
+static bool is_part_of(size_t found, size_t expected) {
+    for (size_t byte = 0; byte < sizeof found; byte++, found >>= 8, expected >>= 8)
+        if ((found & 0xff) != 0 && (found & 0xff) != (expected & 0xff)) return false;
+    return true;
+}
+
+/* A file of zeros becomes a ring, and so does one whose maker died before it had written the whole
+ * description. */
+static bool is_ring(hf_ring_shared *shared, size_t capacity) {
+    description expected = describe(capacity);
+    const size_t *found = (size_t *)(void *)shared->description;
+    for (size_t i = 0; i < WORDS; i++)
+        if (!is_part_of(hf_load_acquire(&found[i]), expected.words[i])) return false;
     size_t ready =
         hf_load_acquire(&shared->producer.position) - hf_load_acquire(&shared->consumer.position);
-    bool is_ring = memcmp(found, &expected, sizeof expected) == 0 && ready <= ring->shown.capacity;
-    return is_ring ? HF_OK : hf_fail(HF_CORRUPT, "hf_ring_open_file", 0, ring->shown.capacity);
+    return ready <= capacity;
+}
+
+/* Processes that find the file new store the same words, the magic last. */
+static void complete(hf_ring_shared *shared, size_t capacity) {
+    description expected = describe(capacity);
+    size_t *found = (size_t *)(void *)shared->description;
+    for (size_t i = WORDS; i-- > 0;)
+        if (hf_load_acquire(&found[i]) != expected.words[i])
+            hf_store_release(&found[i], expected.words[i]);
+}
+
+static hf_status no_ring(size_t capacity) {
+    return hf_fail_because(HF_CORRUPT, "hf_ring_open_file", "the file holds no ring of this size",
+                           0, capacity);
+}
+
+/* Before anything is mapped: a store into a hole would fault if the disk were full. */
+static hf_status prepare_file(hf_file *file, size_t capacity) {
+    const hf_backend *backend = hf_file_backend(file);
+    intptr_t handle = hf_file_handle(file);
+    hf_ring_shared head;
+    hf_report report = {0};
+    if (hf_file_is_memory(file)) return HF_OK;
+    hf_status status = backend->file_read(backend, handle, 0, &head, sizeof head, &report);
+    if (status == HF_OK && !is_ring(&head, capacity)) return no_ring(capacity);
+    if (status == HF_OK)
+        status = backend->file_fill(backend, handle, POSITIONS + capacity, &report);
+    return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, POSITIONS + capacity);
 }
 
 static hf_status map_ring(ring_core *ring, hf_file *file) {
     hf_status status = mirror(ring, file);
     if (status != HF_OK) return status;
-    status = recognize(ring);
-    if (status != HF_OK) unmap(ring);
-    return status;
+    if (!is_ring(ring->shown.shared, ring->shown.capacity)) {
+        unmap(ring);
+        return no_ring(ring->shown.capacity);
+    }
+    complete(ring->shown.shared, ring->shown.capacity);
+    return HF_OK;
 }
 
 static size_t record_bytes(const hf_backend *backend) {
@@ -232,7 +276,9 @@ hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
     if (ring == NULL || size < POSITIONS + HF_BASE_ALIGNMENT || size - POSITIONS > MOST ||
         !hf_file_permits(file, HF_READ_WRITE))
         return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
-    return open_on(ring, file, round_to_power((size_t)(size - POSITIONS)));
+    size_t capacity = round_to_power((size_t)(size - POSITIONS));
+    hf_status status = prepare_file(file, capacity);
+    return status == HF_OK ? open_on(ring, file, capacity) : status;
 }
 
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend) {

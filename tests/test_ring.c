@@ -438,6 +438,26 @@ static void a_refused_reservation_is_not_tried_again(void) {
     CHECK(strcmp("no_reservation", hf_last_error().call) == 0);
 }
 
+/* In a space, on new memory and on a file: the status, the system's call, and how much was asked. */
+static void a_refused_reservation_is_told(void) {
+    struct crowd crowd = make_crowd(0, 0);
+    hf_ring *ring = NULL;
+    hf_file *file;
+    crowd.backend.reserve = no_reservation;
+    crowd.backend.map_free = NULL;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 128 * KIB, &crowd.backend));
+    for (int is_file = 0; is_file < 2; is_file++) {
+        hf_status status =
+            is_file ? hf_ring_open_file(&ring, file) : hf_ring_open(&ring, 1, &crowd.backend);
+        CHECK_STATUS(HF_NO_ADDRESS, status);
+        CHECK_STATUS(HF_NO_ADDRESS, hf_last_error().status);
+        CHECK(strcmp("no_reservation", hf_last_error().call) == 0);
+        CHECK_EQUAL(192 * KIB, hf_last_error().size);
+        CHECK(ring == NULL);
+    }
+    hf_file_close(file);
+}
+
 /* ---------------------------------------------------------------- with threads for real ----- */
 
 struct racer {
@@ -552,6 +572,6 @@ CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_w
            TEST(more_than_there_is_changes_nothing), TEST(what_has_come_meanwhile_may_be_ended),
            TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
            TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
-           TEST(a_refused_reservation_is_not_tried_again),
+           TEST(a_refused_reservation_is_not_tried_again), TEST(a_refused_reservation_is_told),
            TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing),
            TEST(a_refusal_leaves_nothing_at_free_addresses))

@@ -198,6 +198,165 @@ static void what_is_no_ring_is_corrupt(void) {
     remove(path);
 }
 
+/* -------------------------------------------------------------- half-made descriptions ------ */
+
+enum { DESCRIBED = 24, HEAD = 384 };
+
+/* The bytes of a ring's file are a format that other versions read: they stay. */
+static void expected_head(unsigned char head[HEAD]) {
+    uint32_t byte_order = 0x01020304, pointer_size = sizeof(void *);
+    uint64_t capacity = CAPACITY;
+    memset(head, 0, HEAD);
+    memcpy(head, "hf ring", 8);
+    memcpy(head + 8, &byte_order, 4);
+    memcpy(head + 12, &pointer_size, 4);
+    memcpy(head + 16, &capacity, 8);
+}
+
+static void expect_head_of_empty_ring(void) {
+    unsigned char expected[HEAD], found[HEAD];
+    expected_head(expected);
+    intptr_t file = disk_open(path, DISK_LOADS);
+    CHECK_EQUAL(HEAD, disk_load(file, 0, found, HEAD));
+    disk_close(file);
+    for (size_t i = 0; i < HEAD; i++) CHECK_EQUAL(expected[i], found[i]);
+}
+
+static void the_bytes_of_a_description_stay(void) {
+    static const unsigned char golden[DESCRIBED] = {'h', 'f', ' ', 'r', 'i', 'n', 'g', 0, 4, 3, 2,
+                                                    1,   8,   0,   0,   0,   0,   0,   2, 0, 0, 0};
+    unsigned char head[HEAD];
+    uint16_t one = 1;
+    hf_file_close(make_file());
+    hf_ring_close(open_ring());
+    expect_head_of_empty_ring();
+    expected_head(head);
+    if (*(unsigned char *)&one == 1 && sizeof(void *) == 8)
+        CHECK(memcmp(golden, head, DESCRIBED) == 0);
+    remove(path);
+}
+
+static void open_half_made(const unsigned char head[HEAD]) {
+    hf_file_close(make_file());
+    scribble(0, head, DESCRIBED);
+    hf_ring *ring = open_ring();
+    CHECK_EQUAL(0, ready_in(ring));
+    CHECK_EQUAL(CAPACITY, room_in(ring));
+    hf_ring_close(ring);
+    expect_head_of_empty_ring();
+}
+
+/* Killed after any byte, from either end, or between any two stores of words. */
+static void a_half_made_ring_is_completed(void) {
+    unsigned char whole[HEAD], head[HEAD];
+    expected_head(whole);
+    for (size_t cut = 0; cut <= DESCRIBED; cut++) {
+        memset(head, 0, HEAD);
+        memcpy(head, whole, cut);
+        open_half_made(head);
+        memcpy(head, whole, HEAD);
+        memset(head, 0, cut);
+        open_half_made(head);
+    }
+    for (unsigned written = 0; written < 64; written++) {
+        memset(head, 0, HEAD);
+        for (size_t word = 0; word < 6; word++)
+            if (written >> word & 1) memcpy(head + 4 * word, whole + 4 * word, 4);
+        open_half_made(head);
+    }
+    remove(path);
+}
+
+/* Behind the description nothing is written: what is there is another file's. */
+static void what_lies_behind_a_description_is_zero(void) {
+    for (long offset = DESCRIBED; offset < 128; offset += 7) {
+        hf_file_close(make_file());
+        scribble(offset, "x", 1);
+        no_ring_in(open_again(HF_READ_WRITE), HF_CORRUPT);
+    }
+    remove(path);
+}
+
+/* Blocks for all that the ring can store to; a file that is no ring stays as it is. */
+static void a_sparse_file_gets_its_blocks(void) {
+    static const unsigned char nonsense = '?';
+    for (int is_ring = 0; is_ring < 2; is_ring++) {
+        intptr_t sparse = disk_create(path, 0);
+        disk_resize(sparse, POSITIONS + CAPACITY);
+        if (!is_ring) disk_store(sparse, 0, &nonsense, 1);
+        disk_close(sparse);
+        uint64_t before = disk_allocated(path);
+        if (before >= POSITIONS + CAPACITY) {
+            check_skip("the file system makes no holes");
+            break;
+        }
+        if (is_ring)
+            hf_ring_close(open_ring());
+        else
+            no_ring_in(open_again(HF_READ_WRITE), HF_CORRUPT);
+        CHECK(is_ring ? disk_allocated(path) >= POSITIONS + CAPACITY
+                      : disk_allocated(path) == before);
+    }
+    remove(path);
+}
+
+/* --------------------------------------------------------- two that make one ring's file ---- */
+
+/* What a program does that does not know whether it is the first. */
+static hf_ring *make_or_open_ring(void) {
+    hf_file *file;
+    hf_ring *ring;
+    hf_status status = hf_file_create(&file, path, POSITIONS + CAPACITY, NULL);
+    if (status != HF_OK) {
+        CHECK_STATUS(HF_IO, status);
+        CHECK_EQUAL(disk_answers.exists, hf_last_error().os_code);
+        file = open_again(HF_READ_WRITE);
+    }
+    CHECK_EQUAL(POSITIONS + CAPACITY, hf_file_size(file));
+    CHECK_STATUS(HF_OK, hf_ring_open_file(&ring, file));
+    hf_file_close(file);
+    return ring;
+}
+
+enum { RACES = 200 };
+
+/* The other process: a byte through the ring of each file that it finds. */
+static void another_process_makes_rings(void) {
+    for (int race = 0; race < RACES; race++) {
+        hf_ring *ring = make_or_open_ring();
+        CHECK_EQUAL(CAPACITY, hf_ring_capacity(ring));
+        while (!hf_ring_write(ring, "x", 1)) {
+        }
+        while (ready_in(ring) > 0) {
+        }
+        hf_ring_close(ring);
+        CHECK(fgetc(process_input()) == 'n');
+    }
+}
+
+static void processes_that_make_one_ring_get_one(void) {
+    if (!disk_answers.cuts_under_views) {
+        check_skip("this system removes no file that is mapped, and shows files half-made");
+        return;
+    }
+    remove(path);
+    FILE *other = process_start("another_process_makes_rings");
+    CHECK(other != NULL);
+    for (int race = 0; race < RACES; race++) {
+        char byte;
+        hf_ring *ring = make_or_open_ring();
+        CHECK_EQUAL(CAPACITY, hf_ring_capacity(ring));
+        while (!hf_ring_read(ring, &byte, 1)) {
+        }
+        CHECK(byte == 'x');
+        hf_ring_close(ring);
+        remove(path);
+        CHECK(fputc('n', other) == 'n' && fflush(other) == 0);
+    }
+    CHECK(process_ended_well(other));
+    remove(path);
+}
+
 /* A view of the positions, as another process has one. */
 static size_t *look_at_positions(hf_space **space) {
     hf_file *file = open_again(HF_READ_WRITE);
@@ -267,4 +426,7 @@ CHECK_MAIN(TEST(the_capacity_is_what_the_file_has_beyond_the_positions),
            TEST(what_one_writes_the_other_reads), TEST(the_next_one_goes_on_from_there),
            TEST(what_a_process_writes_another_reads), TEST_BY_NAME(another_process_reads),
            TEST(a_file_without_room_or_rights_is_invalid), TEST(what_is_no_ring_is_corrupt),
+           TEST(the_bytes_of_a_description_stay), TEST(a_half_made_ring_is_completed),
+           TEST(what_lies_behind_a_description_is_zero), TEST(a_sparse_file_gets_its_blocks),
+           TEST_BY_NAME(another_process_makes_rings), TEST(processes_that_make_one_ring_get_one),
            TEST(nonsense_is_no_room_and_nothing_to_read), TEST(a_refusal_leaves_nothing))

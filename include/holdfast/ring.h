@@ -37,7 +37,8 @@
  *
  * Between processes the other side is not trusted with more than its bytes: positions that make no
  * sense are no room, and nothing to read. A process that dies leaves what it had ended; the next
- * one to open the file goes on from there.
+ * one to open the file goes on from there. One that dies while it makes the ring leaves a file that
+ * the next one makes a ring of.
  *
  * Caveats: the memory of hf_ring_open is shared memory: a child of fork() shares it, and some
  * systems keep it within a limit of its own (containers: the size of /dev/shm, the memory of the
@@ -103,8 +104,16 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
  *      file     | positions |         capacity         |
  *               0           64 KiB
  *
+ * Blocks that the file lacks (a sparse copy) are allocated first, so that no store finds the disk
+ * full; not those of hf_file_create_shared, whose memory the system takes page by page.
+ *
+ * Processes that make one ring's file at the same time get one ring: hf_file_create succeeds in one
+ * of them and makes the file whole before it has its name; in the others it fails with HF_IO (EEXIST,
+ * ERROR_FILE_EXISTS), and they open the file.
+ *
  * INVALID: a file that may not be written, or of less than 128 KiB; CORRUPT: neither a ring nor
- * zeros, or of another capacity, byte order or pointer size; else as hf_ring_open.
+ * zeros, or of another capacity, byte order or pointer size; NO_SPACE: the disk has no room for
+ * what the file lacks; else as hf_ring_open.
  */
 hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
 
