@@ -57,7 +57,8 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
     hf_file *file;
     hf_status status = hf_file_open(&file, path, access, core->backend);
     if (status != HF_OK) return status;
-    status = append(arena, file, access, data, size);
+    status = hf_file_has_huge_pages(file) ? refuse(HF_UNSUPPORTED, 0, 0)
+                                          : append(arena, file, access, data, size);
     hf_file_close(file);
     return status;
 }

@@ -14,6 +14,7 @@ struct hf_file {
     const hf_backend *backend;
     intptr_t handle;
     uint64_t size;
+    size_t granularity; /* of the addresses, sizes and file offsets of views, in bytes */
     hf_access access;
     bool is_memory;
 };
@@ -33,6 +34,13 @@ static hf_status fail_request(hf_status status, const request *wanted, const hf_
     return hf_fail_reported(status, report, 0, size);
 }
 
+static size_t measure_granularity(const hf_backend *backend, intptr_t handle) {
+    size_t granule = backend->granule(backend);
+    if (backend->file_granularity == NULL) return granule;
+    size_t own = backend->file_granularity(backend, handle);
+    return own > granule ? own : granule;
+}
+
 static hf_status open_file(hf_file **result, const request *wanted) {
     const hf_backend *backend = wanted->backend ? wanted->backend : hf_backend_native();
     hf_report report = {0};
@@ -47,6 +55,7 @@ static hf_status open_file(hf_file **result, const request *wanted) {
         backend->give_pages(backend, memory, pages);
         return fail_request(status, wanted, &report);
     }
+    file->granularity = measure_granularity(backend, file->handle);
     *result = file;
     return HF_OK;
 }
@@ -140,6 +149,12 @@ uint64_t hf_file_size(const hf_file *file) { return file ? file->size : 0; }
 const hf_backend *hf_file_backend(const hf_file *file) { return file->backend; }
 
 intptr_t hf_file_handle(const hf_file *file) { return file->handle; }
+
+size_t hf_file_granularity(const hf_file *file) { return file->granularity; }
+
+bool hf_file_has_huge_pages(const hf_file *file) {
+    return file->granularity > file->backend->granule(file->backend);
+}
 
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend) {
     return file->backend == backend;

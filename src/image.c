@@ -125,7 +125,9 @@ static hf_status open_image(image *opened, const char *path) {
                            ? hf_file_open_or_create(&opened->file, path, opened->backend)
                            : hf_file_open(&opened->file, path, opened->access, opened->backend);
     if (status != HF_OK) return status;
-    status = lock_and_look(opened);
+    status = hf_file_has_huge_pages(opened->file)
+                 ? hf_fail(HF_UNSUPPORTED, "hf_arena_open_file", 0, 0)
+                 : lock_and_look(opened);
     if (status != HF_OK) hf_file_close(opened->file);
     return status;
 }

@@ -276,6 +276,7 @@ hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
     if (ring == NULL || size < POSITIONS + HF_BASE_ALIGNMENT || size - POSITIONS > MOST ||
         !hf_file_permits(file, HF_READ_WRITE))
         return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
+    if (hf_file_has_huge_pages(file)) return hf_fail(HF_UNSUPPORTED, "hf_ring_open_file", 0, 0);
     size_t capacity = round_to_power((size_t)(size - POSITIONS));
     hf_status status = prepare_file(file, capacity);
     return status == HF_OK ? open_on(ring, file, capacity) : status;

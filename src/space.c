@@ -290,9 +290,17 @@ static bool is_within_file(const hf_space *space, const span *wanted) {
            wanted->size <= room - wanted->file_offset;
 }
 
+/* A view of huge pages is rounded up to them by the system, over what lies behind it. */
+static bool suits_file(const hf_space *space, const span *wanted) {
+    uint64_t place = (uintptr_t)space->base + wanted->offset;
+    uint64_t mask = hf_file_granularity(wanted->file) - 1;
+    return ((place | wanted->size | wanted->file_offset) & mask) == 0;
+}
+
 static bool is_view(const hf_space *space, const span *wanted) {
     return space != NULL && wanted->file != NULL && hf_file_is_on(wanted->file, space->backend) &&
-           hf_file_permits(wanted->file, wanted->access) && is_within_file(space, wanted);
+           hf_file_permits(wanted->file, wanted->access) && is_within_file(space, wanted) &&
+           suits_file(space, wanted);
 }
 
 static hf_status map(hf_space *space, const span *wanted) {

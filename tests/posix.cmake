@@ -14,6 +14,10 @@ holdfast_test(test_fork test_fork.c LABELS space)
 if(NOT HOLDFAST_GENERIC_POSIX)
     holdfast_test(test_space_check_linux
                   test_space_check_linux.c scene.c probe.c process.c LABELS space)
+
+    # Sets vm.nr_hugepages, which is the whole machine's, for a moment.
+    holdfast_test(test_hugetlb test_hugetlb.c LABELS space)
+    set_tests_properties(test_hugetlb PROPERTIES RUN_SERIAL ON RESOURCE_LOCK hugepages)
 endif()
 
 # The library is position-independent: it links into a shared object.

@@ -406,8 +406,8 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  *
  * Everything is checked before anything is mapped. INVALID: a NULL or empty path. CORRUPT: no
  * image, damaged, cut off, of another byte order or pointer size, changed while it was opened;
- * hf_last_error().call says which. UNSUPPORTED: written by a later version, not a regular file, or
- * a system without placeholders.
+ * hf_last_error().call says which. UNSUPPORTED: written by a later version, not a regular file, one
+ * of huge pages (hugetlbfs), or a system without placeholders.
  * BUSY, IO, NO_SPACE, NO_ADDRESS, NO_MEMORY, MAP_LIMIT. On failure the arena is zeroed, and the
  * image is as it was, and so is its file, but for what a crash left in it behind the last sync,
  * which HF_READ_WRITE cuts off; one that was made is empty.
@@ -459,8 +459,8 @@ void *hf_arena_root(const hf_arena *arena);
  * Going back below the view's end unmaps it, and every view above it, the highest first; where that
  * fails, pos stays above what is left, and going back again goes on. A mark within a view is
  * INVALID: there was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
- * or empty path; UNSUPPORTED: not a regular file, a persistent or frozen arena, or a system without
- * placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT: what was committed beyond pos may be gone
+ * or empty path; UNSUPPORTED: not a regular file, one of huge pages (hugetlbfs), a persistent or
+ * frozen arena, or a system without placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT: what was committed beyond pos may be gone
  * then, as after a trim. on_failure is not called.
  */
 hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access, void **data,

@@ -113,7 +113,7 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
  *
  * INVALID: a file that may not be written, or of less than 128 KiB; CORRUPT: neither a ring nor
  * zeros, or of another capacity, byte order or pointer size; NO_SPACE: the disk has no room for
- * what the file lacks; else as hf_ring_open.
+ * what the file lacks; UNSUPPORTED: a file of huge pages (hugetlbfs); else as hf_ring_open.
  */
 hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
 

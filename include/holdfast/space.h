@@ -115,8 +115,9 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
 /*
  * Makes a view of `file` from file_offset on out of exactly one placeholder.
  * INVALID: file_offset no multiple of the granule, the view reaching past the file's end rounded
- * up to the granule, a file that cannot give that access, or a file of another backend. STATE: not
- * exactly one whole placeholder.
+ * up to the granule, a file that cannot give that access, or a file of another backend; for a file
+ * of huge pages (Linux, hugetlbfs), an address, size or file_offset that is no multiple of them.
+ * STATE: not exactly one whole placeholder. UNSUPPORTED: a file that cannot be mapped.
  */
 hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                        uint64_t file_offset, hf_access access);

@@ -50,6 +50,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #endif
 
@@ -947,6 +948,20 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 #define IS_A_NAME_ONLY 0
 #endif
 
+#if LINUX
+
+#ifndef HUGETLBFS_MAGIC
+#define HUGETLBFS_MAGIC 0x958458f6u
+#endif
+
+static size_t file_granularity(const hf_backend *self, intptr_t file) {
+    struct statfs system;
+    bool is_huge = fstatfs((int)file, &system) == 0 && (uint32_t)system.f_type == HUGETLBFS_MAGIC;
+    return is_huge ? (size_t)system.f_bsize : granule(self);
+}
+
+#endif
+
 static bool has_access(int flags, hf_access access) {
     int mode = flags & O_ACCMODE;
     if (flags & IS_A_NAME_ONLY) return false;
@@ -1756,6 +1771,7 @@ const hf_backend *hf_backend_native(void) {
         .file_unlock = file_unlock,
 #if LINUX
         .file_forget = file_forget,
+        .file_granularity = file_granularity,
 #endif
         .file_fill = file_fill,
         .file_is_at = file_is_at,

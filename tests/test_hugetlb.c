@@ -1,0 +1,153 @@
+/*
+ * Files of huge pages. Linux.
+ *
+ * The kernel rounds a view of such a file up to whole huge pages, over what lies behind it. So the
+ * huge page is the unit of its views, and what cannot keep to that fails before the system is asked.
+ */
+#define _GNU_SOURCE /* memfd_create */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "holdfast/arena.h"
+#include "holdfast/ring.h"
+#include "holdfast/space.h"
+
+#ifndef MFD_HUGETLB
+#define MFD_HUGETLB 0x0004U
+#endif
+
+enum { PAGES = 4 };
+
+static const char setting[] = "/proc/sys/vm/nr_hugepages";
+
+static unsigned long before; /* the setting */
+static size_t huge;          /* bytes of a huge page */
+static int descriptor;
+
+static bool set_pages(unsigned long count) {
+    FILE *file = fopen(setting, "w");
+    return file != NULL && (fprintf(file, "%lu", count) > 0) & (fclose(file) == 0);
+}
+
+static bool read_settings(void) {
+    char line[128];
+    FILE *file = fopen(setting, "r");
+    bool succeeded = file && fscanf(file, "%lu", &before) == 1;
+    if (file) fclose(file);
+    file = fopen("/proc/meminfo", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "Hugepagesize: %zu kB", &huge) == 1) break;
+    if (file) fclose(file);
+    huge *= 1024;
+    return succeeded && huge > 0;
+}
+
+/* False, and the test is skipped: the system gives no huge pages. */
+static bool open_huge_file(void) {
+    descriptor = -1;
+    if (!read_settings() || !set_pages(before + PAGES)) {
+        check_skip("vm.nr_hugepages cannot be set: it takes root");
+        return false;
+    }
+    descriptor = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+    void *page = MAP_FAILED;
+    if (descriptor >= 0 && ftruncate(descriptor, (off_t)(2 * huge)) == 0)
+        page = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (page != MAP_FAILED) {
+        munmap(page, 2 * huge);
+        return true;
+    }
+    if (descriptor >= 0) close(descriptor);
+    set_pages(before);
+    check_skip("the system has no huge pages to give");
+    return false;
+}
+
+static void close_huge_file(void) {
+    close(descriptor);
+    set_pages(before);
+}
+
+/* Restores the setting also where a check fails. */
+static void with_huge_file(void (*body)(void)) {
+    if (!open_huge_file()) return;
+    jmp_buf end, *outer = check_state.end_of_test;
+    check_state.end_of_test = &end;
+    bool failed = setjmp(end) != 0;
+    if (!failed) body();
+    check_state.end_of_test = outer;
+    close_huge_file();
+    CHECK(!failed);
+}
+
+/* ---------------------------------------------------------------------- views ------------- */
+
+static void map_in_space(void) {
+    hf_space *space;
+    hf_file *file;
+    enum { SMALL = 65536 };
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * huge, NULL));
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, descriptor, HF_READ_WRITE, NULL));
+    char *base = hf_space_base(space);
+    CHECK_EQUAL(0, (uintptr_t)base % huge);
+    CHECK_STATUS(HF_OK, hf_space_place(space, SMALL, SMALL));
+    memset(base + SMALL, 42, SMALL);
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, 0, SMALL, file, 0, HF_READ_WRITE));
+    CHECK_EQUAL(0, hf_last_error().os_code);
+    CHECK_STATUS(HF_INVALID,
+                 hf_space_place_file(space, huge + SMALL, huge, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, huge, huge, file, SMALL, HF_READ_ONLY));
+    CHECK_STATUS(HF_INVALID,
+                 hf_space_place_file(space, huge, huge + SMALL, file, 0, HF_COPY_ON_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, huge, 3 * huge, file, 0, HF_READ_WRITE));
+    CHECK_EQUAL(stats.refusals, hf_space_get_stats(space).refusals);
+    for (size_t at = 0; at < SMALL; at++) CHECK_EQUAL(42, base[SMALL + at]);
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 2 * huge, huge, file, huge, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 4 * huge, huge, file, huge, HF_READ_WRITE));
+    base[2 * huge + 7] = 'x';
+    CHECK_EQUAL('x', base[4 * huge + 7]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 4 * huge, huge));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 8 * huge));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void views_of_huge_pages_are_whole_huge_pages(void) { with_huge_file(map_in_space); }
+
+/* ------------------------------------------------------- what maps a file by itself ------- */
+
+static void use_whole_files(void) {
+    char path[64];
+    hf_arena arena, image;
+    hf_ring *ring = NULL;
+    hf_file *file;
+    void *data;
+    size_t size;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
+    char *text = hf_strdup(&arena, "kept");
+    hf_mark mark = hf_get_mark(&arena);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
+    CHECK_EQUAL(mark, hf_get_mark(&arena));
+    CHECK(strcmp(text, "kept") == 0);
+    hf_arena_close(&arena);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_arena_open_file(&image, path, HF_READ_ONLY, NULL));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_arena_open_file(&image, path, HF_READ_WRITE, NULL));
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, descriptor, HF_READ_WRITE, NULL));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_ring_open_file(&ring, file));
+    CHECK(ring == NULL);
+    hf_file_close(file);
+}
+
+static void arenas_images_and_rings_take_no_huge_pages(void) { with_huge_file(use_whole_files); }
+
+CHECK_MAIN(TEST(views_of_huge_pages_are_whole_huge_pages),
+           TEST(arenas_images_and_rings_take_no_huge_pages))
