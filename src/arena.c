@@ -308,6 +308,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
         hf_fail(HF_INVALID, "hf_extend", used(arena), new_size);
         return false;
     }
+    if (hf_image_check_owner(hf_core_of(arena), "hf_extend") != HF_OK) return false;
     size_t offset = (size_t)((char *)block - arena->state->base);
     bool last = is_last(arena, offset, old_size);
     if (last && new_size > old_size) return grow_last(arena, offset, old_size, new_size);
@@ -463,6 +464,8 @@ static hf_status fault_back(hf_arena *arena, size_t offset) {
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
     if (arena->state == NULL || mark > used(arena))
         return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_rewind");
+    if (status != HF_OK) return status;
     if (mark < hf_core_of(arena)->fixed) return hf_arena_rewind_views(arena, mark);
     if (hf_core_of(arena)->options.fault_after_rewind) return fault_back(arena, mark);
     hf_arena_go_back(arena, mark);
@@ -523,6 +526,8 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
 hf_status hf_trim(hf_arena *arena, size_t keep) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_trim", 0, keep);
     hf_arena_core *core = hf_core_of(arena);
+    hf_status status = hf_image_check_owner(core, "hf_trim");
+    if (status != HF_OK) return status;
     size_t kept = smaller(larger(used(arena), keep), core->limit);
     return hf_arena_release_beyond(arena, hf_round_up(kept, core->granule));
 }

@@ -49,7 +49,8 @@ struct hf_arena_core {
     hf_file *image; /* NULL: no image. A frozen one has no place for anything: place is NULL */
     bool is_persistent;
     hf_image_header record; /* of a persistent one: what the last sync that succeeded wrote */
-    bool in_doubt;          /* a sync was refused since: the file may have a newer one */
+    hf_error sync_failure;  /* of the first sync that failed; HF_OK: none did */
+    uint64_t process;       /* of an image: the one that opened it, and may write it */
     bool checked;
 };
 
@@ -104,6 +105,9 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
 
 /* Going back below core->fixed, in append.c: unmaps the views there, then moves pos. */
 hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
+
+/* HF_STATE: a persistent arena in a child of the process that opened it. */
+hf_status hf_image_check_owner(const hf_arena_core *core, const char *call);
 
 /* Cuts the image to what is used, if the last sync told it so, and closes it, in image.c; the views
  * are gone by then. */

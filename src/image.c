@@ -30,8 +30,9 @@ typedef struct image {
     hf_file *file;
     hf_image_header record;
     bool is_new;
-    bool is_made;  /* what was of no size, or zeros, is more now */
-    size_t mapped; /* bytes of the arena that are in the file: used, padded */
+    bool is_made;      /* the file was empty, or zeros, and is not any more */
+    bool has_any_size; /* the program named no reservation */
+    size_t mapped;     /* bytes of the arena that are in the file: used, padded */
 } image;
 
 static uint64_t pad(uint64_t size) { return (size + HF_IMAGE_AREA - 1) & ~(HF_IMAGE_AREA - 1); }
@@ -113,22 +114,48 @@ static hf_status look_again(image *opened) {
     return corrupt("image: changed while it was opened");
 }
 
-static hf_status lock_and_look(image *opened) {
+/* The lock is released by name: a child that was forked meanwhile has the open file, too. */
+static void close_locked(hf_file *file) {
+    const hf_backend *backend = hf_file_backend(file);
+    backend->file_unlock(backend, hf_file_handle(file));
+    hf_file_close(file);
+}
+
+/* Until it was locked, another process could give the path to another file. */
+static hf_status open_and_lock(image *opened, const char *path, bool *is_there) {
+    const hf_backend *backend = opened->backend;
     hf_report report = {0};
-    hf_status status = opened->backend->file_lock(opened->backend, hf_file_handle(opened->file),
-                                                  opened->access == HF_READ_WRITE, &report);
-    return status == HF_OK ? look(opened) : hf_fail_reported(status, &report, 0, 0);
+    hf_status status = opened->access == HF_READ_WRITE
+                           ? hf_file_open_or_create(&opened->file, path, backend)
+                           : hf_file_open(&opened->file, path, opened->access, backend);
+    if (status != HF_OK) return status;
+    intptr_t handle = hf_file_handle(opened->file);
+    status = backend->file_lock(backend, handle, opened->access == HF_READ_WRITE, &report);
+    if (status == HF_OK) status = backend->file_is_at(backend, handle, path, is_there, &report);
+    if (status == HF_OK && *is_there) return HF_OK;
+    close_locked(opened->file);
+    return settle(status, &report, 0, 0);
+}
+
+/* A path that another process replaces so often is busy. */
+#define MOST_RACES 100
+
+static hf_status lock_what_is_there(image *opened, const char *path) {
+    for (int race = 0; race < MOST_RACES; race++) {
+        bool is_there = false;
+        hf_status status = open_and_lock(opened, path, &is_there);
+        if (status != HF_OK || is_there) return status;
+    }
+    return hf_fail(HF_BUSY, "hf_arena_open_file", 0, 0);
 }
 
 static hf_status open_image(image *opened, const char *path) {
-    hf_status status = opened->access == HF_READ_WRITE
-                           ? hf_file_open_or_create(&opened->file, path, opened->backend)
-                           : hf_file_open(&opened->file, path, opened->access, opened->backend);
+    hf_status status = lock_what_is_there(opened, path);
     if (status != HF_OK) return status;
     status = hf_file_has_huge_pages(opened->file)
                  ? hf_fail(HF_UNSUPPORTED, "hf_arena_open_file", 0, 0)
-                 : lock_and_look(opened);
-    if (status != HF_OK) hf_file_close(opened->file);
+                 : look(opened);
+    if (status != HF_OK) close_locked(opened->file);
     return status;
 }
 
@@ -143,6 +170,7 @@ static hf_status choose_sizes(image *opened) {
         wanted->reserve = wanted->least_reserve = larger(opened->mapped, HF_IMAGE_AREA);
         return HF_OK;
     }
+    opened->has_any_size = wanted->reserve == 0;
     if (wanted->reserve == 0) wanted->reserve = larger(HF_DEFAULT_RESERVE, 2 * opened->mapped);
     if (wanted->reserve <= SIZE_MAX / 2) wanted->reserve = (size_t)pad(wanted->reserve);
     if (wanted->reserve < opened->mapped)
@@ -161,25 +189,66 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
     return hf_arena_open(arena, &wanted);
 }
 
-/* A byte then lies as far from a huge page's beginning in memory as in the file, which lets the
- * system map the file's cache in large pieces. */
-#ifdef HF_BASE_FIXED
-#define FIRST_BASE ((uintptr_t)HF_BASE_FIXED + HF_IMAGE_AREA)
-#define PLACES 64
-#else
-#define FIRST_BASE ((uintptr_t)0)
-#define PLACES 0
-#endif
+/*
+ * Where new images lie: at addresses where no system puts anything by itself, and which AddressSanitizer
+ * leaves alone. They are far below the stacks, libraries and mappings at the top of 47 bits of
+ * addresses, below position-independent programs (at two thirds of the addresses and above), and
+ * above the mappings of a Linux process with an unlimited stack (from a third of them on).
+ *
+ *      0x410000000000  20 TiB: any process
+ *      0x551000000000  the part of it that ThreadSanitizer leaves alone too; below it lies
+ *                      HF_BASE_FIXED
+ *      0x1000000000    for systems with 38 or 39 bits of addresses
+ *
+ * The bases are a multiple of 2 MiB and 64 KiB: a byte then lies as far from a huge page's beginning
+ * in memory as in the file, so the system can map the file's cache in large pieces.
+ */
+typedef struct base_range {
+    uint64_t first, step;
+    unsigned count;
+    bool is_small; /* a default reservation is cut to one step */
+} base_range;
 
-/* A new image goes where it has a good chance to lie again: at fixed places, one for each that is
- * open at a time. */
-static hf_status reserve_new(hf_arena *arena, const image *opened) {
+static const base_range base_ranges[] = {
+    {0x410000000000, (uint64_t)64 << 30, 320, false},
+    {0x551000000000, (uint64_t)64 << 30, 4, false},
+    {0x1000000000, (uint64_t)4 << 30, 24, true},
+};
+
+/* Images that are made by different runs should be able to be open together: so each begins to look
+ * at another place. FNV-1a over the path, the process and an address on its stack. */
+static unsigned choose_place(const image *opened, const char *path) {
+    uint64_t seed[2] = {opened->backend->process(opened->backend), (uintptr_t)&seed};
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const char *at = path; *at; at++) hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
+    for (size_t i = 0; i < sizeof seed; i++)
+        hash = (hash ^ ((const unsigned char *)seed)[i]) * 0x100000001b3;
+    return (unsigned)(hash >> 32);
+}
+
+static hf_status reserve_in(hf_arena *arena, const image *opened, const base_range *range,
+                            unsigned place) {
+    image fitted = *opened;
+    size_t *reserve = &fitted.options.reserve;
+    if (range->is_small && opened->has_any_size && *reserve > range->step) {
+        *reserve = larger((size_t)range->step, opened->mapped);
+        fitted.options.least_reserve = *reserve;
+    }
+    for (unsigned tries = 0; tries < range->count; tries++) {
+        uint64_t base = range->first + (place + tries) % range->count * range->step + HF_IMAGE_AREA;
+        if (base > UINTPTR_MAX || *reserve >= 0 - (uintptr_t)base) break; /* beyond all addresses */
+        hf_status status = open_at(arena, &fitted, (uintptr_t)base, true);
+        if (status != HF_NO_ADDRESS) return status;
+    }
+    return HF_NO_ADDRESS;
+}
+
+static hf_status reserve_new(hf_arena *arena, const image *opened, const char *path) {
     if (opened->options.base) return open_at(arena, opened, (uintptr_t)opened->options.base, false);
     hf_error before = hf_last_error();
-    for (int place = 0; place < PLACES; place++) {
-        uintptr_t base = FIRST_BASE + (uintptr_t)place * (uintptr_t)HF_DEFAULT_RESERVE;
-        if (opened->options.reserve >= 0 - base) break; /* nowhere whole */
-        hf_status status = open_at(arena, opened, base, true);
+    unsigned place = choose_place(opened, path);
+    for (size_t i = 0; i < sizeof base_ranges / sizeof *base_ranges; i++) {
+        hf_status status = reserve_in(arena, opened, &base_ranges[i], place);
         if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }
     return settle_last(open_at(arena, opened, 0, false), before);
@@ -230,15 +299,12 @@ static hf_status write_record(const hf_backend *backend, intptr_t file,
 /* The older slot is overwritten: until the sync is through, the newer one holds. */
 static hf_status put_record(hf_arena_core *core, const hf_image_header *record) {
     hf_report report = {0};
-    core->in_doubt = true;
     hf_status status = write_record(core->backend, hf_file_handle(core->image), record, &report);
     core->own_calls += report.system_calls;
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_SLOT);
     status = sync_file(core);
-    if (status != HF_OK) return status;
-    core->record = *record;
-    core->in_doubt = false;
-    return HF_OK;
+    if (status == HF_OK) core->record = *record;
+    return status;
 }
 
 static hf_status flush_views(hf_arena_core *core) {
@@ -255,19 +321,49 @@ static hf_status flush_views(hf_arena_core *core) {
     return status;
 }
 
-hf_status hf_arena_sync(hf_arena *arena) {
-    if (arena->state == NULL || !hf_core_of(arena)->is_persistent)
-        return hf_fail(HF_STATE, "hf_arena_sync", 0, 0);
+/* Bytes first, then the record that counts them. */
+static hf_status write_all(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     hf_image_header record = core->record;
     record.used = hf_get_mark(arena);
     record.root = core->root;
     hf_status status = flush_views(core);
     if (status == HF_OK) status = sync_file(core);
-    bool is_new = core->in_doubt || memcmp(&record, &core->record, sizeof record) != 0;
+    bool is_new = memcmp(&record, &core->record, sizeof record) != 0;
     if (status != HF_OK || !is_new) return status;
     record.sequence++;
     return put_record(core, &record);
+}
+
+/* A file that was deleted, or replaced by another, is nobody's any more when it closes. */
+static hf_status check_name(const hf_arena_core *core) {
+    hf_report report = {0};
+    bool has_name = false;
+    hf_status status = core->backend->file_is_at(core->backend, hf_file_handle(core->image), NULL,
+                                                 &has_name, &report);
+    if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
+    return has_name ? HF_OK : hf_fail(HF_IO, "image: its file was deleted or replaced", 0, 0);
+}
+
+hf_status hf_image_check_owner(const hf_arena_core *core, const char *call) {
+    if (!core->is_persistent || core->process == core->backend->process(core->backend))
+        return HF_OK;
+    return hf_fail(HF_STATE, call, 0, 0);
+}
+
+/* After a write to the disk failed, the system may take pages for clean that are not on it: a later
+ * sync that succeeds would prove nothing. So the failure stays. */
+hf_status hf_arena_sync(hf_arena *arena) {
+    if (arena->state == NULL || !hf_core_of(arena)->is_persistent)
+        return hf_fail(HF_STATE, "hf_arena_sync", 0, 0);
+    hf_arena_core *core = hf_core_of(arena);
+    if (core->sync_failure.status != HF_OK) return hf_fail_again(core->sync_failure);
+    hf_status status = hf_image_check_owner(core, "hf_arena_sync");
+    if (status == HF_OK) status = check_name(core);
+    if (status != HF_OK) return status;
+    status = write_all(arena);
+    if (status != HF_OK) core->sync_failure = hf_last_error();
+    return status;
 }
 
 /* ------------------------------------------------------------------- growing ------------- */
@@ -296,14 +392,26 @@ static hf_status place_view(hf_arena_core *core, size_t size) {
 }
 
 static hf_status place(hf_arena_core *core, size_t size) {
-    return hf_arena_place_tidily(core, size, place_view);
+    hf_status status = hf_image_check_owner(core, "hf_alloc");
+    return status == HF_OK ? hf_arena_place_tidily(core, size, place_view) : status;
 }
 
-/* Of a sync that was refused nobody knows what it wrote: the record in the file may need it all. */
-void hf_arena_close_image(hf_arena_core *core, bool is_synced) {
+/* After a sync that failed nobody knows what it wrote: the record in the file may need all of it.
+ * What the system has cached of it may never reach the disk: the next opening reads the disk. */
+static void finish_file(hf_arena_core *core, bool is_synced) {
     uint64_t kept = HF_IMAGE_AREA + pad(core->record.used);
     if (is_synced && hf_file_size(core->image) > kept) resize(core, kept);
-    hf_file_close(core->image);
+    if (core->sync_failure.status != HF_OK && core->backend->file_forget)
+        core->backend->file_forget(core->backend, hf_file_handle(core->image));
+}
+
+void hf_arena_close_image(hf_arena_core *core, bool is_synced) {
+    bool is_owner = core->process == core->backend->process(core->backend);
+    if (is_owner && core->is_persistent) finish_file(core, is_synced);
+    if (is_owner)
+        close_locked(core->image);
+    else
+        hf_file_close(core->image);
 }
 
 /* ------------------------------------------------------------------- opening ------------- */
@@ -375,11 +483,28 @@ static void thaw(hf_arena_core *core, const image *opened) {
     core->options.fault_after_rewind = false;
 }
 
+/* An old file can have holes: a copy can be sparse. A store into one would meet a full disk. */
+static hf_status fill(hf_arena_core *core, const image *opened) {
+    hf_report report = {0};
+    uint64_t size = HF_IMAGE_AREA + (uint64_t)opened->mapped;
+    hf_status status =
+        core->backend->file_fill(core->backend, hf_file_handle(opened->file), size, &report);
+    core->own_calls += report.system_calls;
+    return settle(status, &report, 0, opened->mapped);
+}
+
+static hf_status prepare_file(hf_arena_core *core, image *opened) {
+    if (opened->access != HF_READ_WRITE) return HF_OK;
+    hf_status status = make_whole(core, opened);
+    return status != HF_OK || opened->is_new ? status : fill(core, opened);
+}
+
 static hf_status start(hf_arena *arena, image *opened) {
     hf_arena_core *core = hf_core_of(arena);
     core->image = opened->file;
     core->record = opened->record;
-    hf_status status = opened->access == HF_READ_WRITE ? make_whole(core, opened) : HF_OK;
+    core->process = core->backend->process(core->backend);
+    hf_status status = prepare_file(core, opened);
     if (status == HF_OK) status = map_looked_at(arena, opened);
     if (status == HF_OK && opened->is_new) status = write_first_record(core, opened);
     if (status != HF_OK) return status;
@@ -391,10 +516,10 @@ static hf_status start(hf_arena *arena, image *opened) {
     return HF_OK;
 }
 
-static hf_status open_arena(hf_arena *arena, image *opened) {
+static hf_status open_arena(hf_arena *arena, image *opened, const char *path) {
     hf_status status = choose_sizes(opened);
     if (status != HF_OK) return status;
-    status = opened->is_new ? reserve_new(arena, opened) : reserve_again(arena, opened);
+    status = opened->is_new ? reserve_new(arena, opened, path) : reserve_again(arena, opened);
     if (status != HF_OK) return status;
     status = start(arena, opened);
     if (status == HF_OK) return HF_OK;
@@ -419,8 +544,8 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
     if (!is_path(path) || !is_access) return hf_fail(HF_INVALID, "hf_arena_open_file", 0, 0);
     hf_status status = open_image(&opened, path);
     if (status != HF_OK) return status;
-    status = open_arena(arena, &opened);
-    if (status != HF_OK) hf_file_close(opened.file);
+    status = open_arena(arena, &opened, path);
+    if (status != HF_OK) close_locked(opened.file);
     return status;
 }
 

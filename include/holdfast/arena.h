@@ -118,9 +118,11 @@ extern "C" {
 #define HF_PREFETCH_AHEAD 4096
 
 #if UINTPTR_MAX > UINT32_MAX
-/* 64-bit: an address that stays free, also under sanitizers; for arenas that are to lie at the
- * same place in every run. */
-#define HF_BASE_FIXED ((void *)0x7e8000000000)
+/* 64-bit: an address at which no system puts anything by itself, for an arena of up to 64 GiB that
+ * is to lie at the same place in every run, also under AddressSanitizer, ThreadSanitizer,
+ * MemorySanitizer and Valgrind. A system with fewer than 47 bits of addresses has no such place:
+ * HF_NO_ADDRESS. */
+#define HF_BASE_FIXED ((void *)0x550000000000)
 #endif
 
 /* Three words, and the fast path needs no more. pos and limit may be read by anyone. */

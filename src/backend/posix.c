@@ -31,6 +31,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,8 @@
 #endif
 
 #if LINUX
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -326,8 +329,42 @@ static hf_status refuse_reserve(hf_report *report, int code) {
 #define RESERVE_EXACTLY 0
 #endif
 
+/*
+ * In a process under ThreadSanitizer or MemorySanitizer only some addresses are the program's. An
+ * mmap of others ends the process under the first, and returns nonsense under the second.
+ */
+#if LINUX && defined(__x86_64__)
+
+extern void __tsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+
+static bool lies_in(uintptr_t base, size_t size, uintptr_t from, uintptr_t to) {
+    return base >= from && base < to && size <= to - base;
+}
+
+static bool is_of_sanitizer(const void *address, size_t size) {
+    uintptr_t base = (uintptr_t)address;
+    if (__tsan_init != NULL)
+        return !lies_in(base, size, 0x550000000000, 0x568000000000) &&
+               !lies_in(base, size, 0x7e8000000000, 0x800000000000);
+    if (__msan_init != NULL)
+        return !lies_in(base, size, 0x510000000000, 0x600000000000) &&
+               !lies_in(base, size, 0x700000000000, 0x800000000000);
+    return false;
+}
+
+#else
+
+static bool is_of_sanitizer(const void *address, size_t size) {
+    (void)address, (void)size;
+    return false;
+}
+
+#endif
+
 /* Without such a flag, or on a kernel that does not know it, the base is a hint only: compare. */
 static hf_status reserve_at(void *base, size_t size, void **address, hf_report *report) {
+    if (is_of_sanitizer(base, size)) return refuse_reserve(report, EEXIST);
     void *got = map_memory(base, size, PROT_NONE, RESERVE_EXACTLY, report);
     if (got == MAP_FAILED) return refuse_reserve(report, errno);
     if (got != base) {
@@ -713,12 +750,36 @@ static hf_status sync_folder(const char *path, hf_report *report) {
     return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
 }
 
+#if LINUX
+
+#define BTRFS_MAGIC 0x9123683e
+
+/* btrfs allocates new blocks at each store into an old one, unless a file is told otherwise while it
+ * is empty. Where that fails the file is as any other there. */
+static void store_in_place(int descriptor, hf_report *report) {
+    struct statfs system;
+    int flags = 0;
+    report->system_calls++;
+    if (fstatfs(descriptor, &system) != 0 || (unsigned long)system.f_type != BTRFS_MAGIC) return;
+    report->system_calls += 2;
+    if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0) return;
+    flags |= FS_NOCOW_FL;
+    ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
+}
+
+#else
+
+static void store_in_place(int descriptor, hf_report *report) { (void)descriptor, (void)report; }
+
+#endif
+
 /* An empty one may have been made just now. */
 static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
                                      uint64_t *size, hf_report *report) {
     (void)self;
     hf_status status = open_path(path, O_RDWR | O_CREAT, file, size, report);
     if (status != HF_OK || *size > 0) return status;
+    store_in_place((int)*file, report);
     status = sync_folder(path, report);
     if (status != HF_OK) close_counted((int)*file, report);
     return status;
@@ -1002,11 +1063,99 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
     return refuse_file(report, "pwrite", code);
 }
 
-/* Stands until holes are looked for: allocates the whole range. */
+/* ---- Blocks that a file lacks: holes, and blocks that it shares with another file */
+
+/* Writes the zeros of a range again, page by page: nothing else writes the file meanwhile, and a page
+ * that holds anything has a block already. 0, or errno. */
+static int rewrite_zeros(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
+    char page[4096];
+    for (; offset < end; offset += sizeof page) {
+        size_t size = end - offset < sizeof page ? (size_t)(end - offset) : sizeof page;
+        report->system_calls++;
+        if (pread(descriptor, page, size, (off_t)offset) != (ssize_t)size) return EIO;
+        int code =
+            memcmp(page, zeros, size) == 0 ? write_all(descriptor, offset, page, size, report) : 0;
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+#if LINUX
+
+#ifndef FALLOC_FL_UNSHARE_RANGE
+#define FALLOC_FL_UNSHARE_RANGE 0x40
+#endif
+
+/* The next hole at or behind `offset`; false: there is none before `end`. A file system that does
+ * not know its holes shows none. */
+static bool next_hole(int descriptor, uint64_t offset, uint64_t end, uint64_t hole[2],
+                      hf_report *report) {
+    report->system_calls += 2;
+    off_t from = lseek(descriptor, (off_t)offset, SEEK_HOLE);
+    if (from < 0 || (uint64_t)from >= end) return false;
+    off_t to = lseek(descriptor, from, SEEK_DATA);
+    hole[0] = (uint64_t)from;
+    hole[1] = to < 0 || (uint64_t)to > end ? end : (uint64_t)to;
+    return true;
+}
+
+static uint64_t count_holes(int descriptor, uint64_t size, hf_report *report) {
+    uint64_t hole[2], bytes = 0;
+    for (uint64_t at = 0; next_hole(descriptor, at, size, hole, report); at = hole[1])
+        bytes += hole[1] - hole[0];
+    return bytes;
+}
+
+/* Fails before anything is allocated where the disk has not so much. */
+static bool has_room(int descriptor, uint64_t bytes, hf_report *report) {
+    struct statvfs disk;
+    report->system_calls++;
+    return fstatvfs(descriptor, &disk) != 0 || disk.f_frsize == 0 ||
+           bytes / disk.f_frsize <= disk.f_bfree;
+}
+
+/* 0, or errno. A file system without fallocate has its holes written, and where it does not know
+ * them every page of zeros. */
+static int fill_holes(int descriptor, uint64_t size, hf_report *report) {
+    uint64_t hole[2], holes = count_holes(descriptor, size, report);
+    if (!has_room(descriptor, holes, report)) return ENOSPC;
+    report->system_calls++;
+    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0) return 0;
+    if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+    if (holes == 0) return rewrite_zeros(descriptor, 0, size, report);
+    for (uint64_t at = 0; next_hole(descriptor, at, size, hole, report); at = hole[1]) {
+        int code = write_zeros(descriptor, hole[0], hole[1], report);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+/* After a reflink XFS allocates a block at its first store. */
+static int unshare_blocks(int descriptor, uint64_t size, hf_report *report) {
+    report->system_calls++;
+    if (fallocate(descriptor, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
+        return 0;
+    return errno == ENOSPC || errno == EDQUOT || errno == EIO ? errno : 0;
+}
+
+static int fill_file(int descriptor, uint64_t size, hf_report *report) {
+    int code = fill_holes(descriptor, size, report);
+    return code == 0 ? unshare_blocks(descriptor, size, report) : code;
+}
+
+#else
+
+static int fill_file(int descriptor, uint64_t size, hf_report *report) {
+    return rewrite_zeros(descriptor, 0, size, report);
+}
+
+#endif
+
 static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
                            hf_report *report) {
     (void)self;
-    return size > 0 ? allocate_blocks((int)file, size, report) : HF_OK;
+    int code = size > 0 ? fill_file((int)file, size, report) : 0;
+    return code == 0 ? HF_OK : refuse_file(report, "fallocate", code);
 }
 
 static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
@@ -1374,6 +1523,7 @@ static hf_status begin_draft(draft *made, uint64_t size, hf_report *report) {
     if (made->replaced >= 0) lock_counted(made->replaced, LOCK_UN, report);
     code = create_draft(made, made->replaced >= 0 ? 0600 : 0666, report);
     if (code != 0) return refuse_file(report, "openat", code);
+    store_in_place(made->file, report);
     return allocate_blocks(made->file, size, report);
 }
 
