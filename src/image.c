@@ -52,7 +52,11 @@ static hf_status undone(hf_error error) { return hf_fail_again(error); }
 
 /* ------------------------------------------------------------------ looking at it -------- */
 
-static hf_status corrupt(const char *why) { return hf_fail(HF_CORRUPT, why, 0, 0); }
+static const char opening[] = "hf_arena_open_file";
+
+static hf_status corrupt(const char *why) {
+    return hf_fail_because(HF_CORRUPT, opening, why, 0, 0);
+}
 
 static hf_status read_area(const image *opened, void *area, size_t size) {
     hf_report report = {0};
@@ -65,12 +69,12 @@ static hf_status read_area(const image *opened, void *area, size_t size) {
 static hf_status check_record(const image *opened) {
     const hf_image_header *record = &opened->record;
     uint64_t room = hf_file_size(opened->file) - HF_IMAGE_AREA;
-    if (record->used > room || pad(record->used) > room) return corrupt("image: cut off");
+    if (record->used > room || pad(record->used) > room) return corrupt("the image is cut off");
     if (record->root > record->used || record->base == 0 || record->base % HF_BASE_ALIGNMENT != 0 ||
         record->base > UINTPTR_MAX || pad(record->used) > UINTPTR_MAX - record->base)
-        return corrupt("image: its header is damaged");
-    if (record->tag != opened->options.tag) return corrupt("image: of another tag");
-    if (pad(record->used) > SIZE_MAX / 2) return hf_fail(HF_RESERVE_FULL, "image", 0, SIZE_MAX);
+        return corrupt("the image's header is damaged");
+    if (record->tag != opened->options.tag) return corrupt("the image has another tag");
+    if (pad(record->used) > SIZE_MAX / 2) return hf_fail(HF_RESERVE_FULL, opening, 0, SIZE_MAX);
     return HF_OK;
 }
 
@@ -79,10 +83,10 @@ static hf_status look_into(image *opened, const unsigned char *area, size_t size
     bool blank = hf_file_size(opened->file) <= HF_IMAGE_AREA && hf_image_is_blank(area, size);
     opened->is_new = blank && opened->access == HF_READ_WRITE;
     if (opened->is_new) return HF_OK;
-    if (size < HF_IMAGE_AREA) return corrupt("image: cut off");
+    if (size < HF_IMAGE_AREA) return corrupt("the image is cut off");
     const char *reason = NULL;
     hf_status status = hf_image_decode(area, &opened->record, &reason);
-    return status == HF_OK ? check_record(opened) : hf_fail(status, reason, 0, 0);
+    return status == HF_OK ? check_record(opened) : hf_fail_because(status, opening, reason, 0, 0);
 }
 
 static hf_status look(image *opened) {
@@ -111,7 +115,7 @@ static hf_status look_again(image *opened) {
                 memcmp(&now.record, &opened->record, sizeof now.record) == 0;
     if (same) return HF_OK;
     opened->is_made = false;
-    return corrupt("image: changed while it was opened");
+    return corrupt("the image changed while it was opened");
 }
 
 /* The lock is released by name: a child that was forked meanwhile has the open file, too. */
@@ -146,7 +150,8 @@ static hf_status lock_what_is_there(image *opened, const char *path) {
         hf_status status = open_and_lock(opened, path, &is_there);
         if (status != HF_OK || is_there) return status;
     }
-    return hf_fail(HF_BUSY, "hf_arena_open_file", 0, 0);
+    return hf_fail_because(HF_BUSY, opening, "another process replaces the file again and again", 0,
+                           0);
 }
 
 static hf_status open_image(image *opened, const char *path) {
@@ -174,7 +179,7 @@ static hf_status choose_sizes(image *opened) {
     if (wanted->reserve == 0) wanted->reserve = larger(HF_DEFAULT_RESERVE, 2 * opened->mapped);
     if (wanted->reserve <= SIZE_MAX / 2) wanted->reserve = (size_t)pad(wanted->reserve);
     if (wanted->reserve < opened->mapped)
-        return hf_fail(HF_RESERVE_FULL, "hf_arena_open_file", 0, opened->mapped);
+        return hf_fail(HF_RESERVE_FULL, opening, 0, opened->mapped);
     if (wanted->least_reserve == 0 && wanted->reserve > HF_DEFAULT_LEAST)
         wanted->least_reserve = HF_DEFAULT_LEAST;
     if (wanted->least_reserve <= wanted->reserve)
@@ -262,20 +267,30 @@ static hf_status open_where_it_lay(hf_arena *arena, const image *opened) {
     uintptr_t base = (uintptr_t)opened->record.base;
     size_t above = 0 - base;
     if (wanted->least_reserve > above && wanted->least_reserve <= wanted->reserve)
-        return hf_fail(HF_NO_ADDRESS, "hf_arena_open_file", 0, wanted->least_reserve);
+        return hf_fail(HF_NO_ADDRESS, opening, 0, wanted->least_reserve);
     if (wanted->reserve > above) wanted->reserve = above;
     return open_at(arena, &fitted, base, false);
+}
+
+static hf_status explain_collision(void) {
+    hf_error error = hf_last_error();
+    error.reason = "something else lies at the address that the image was made at: open the image "
+                   "before that, or with any_base if it holds refs and no pointers, or make it "
+                   "again with another base";
+    return hf_fail_again(error);
 }
 
 static hf_status reserve_again(hf_arena *arena, const image *opened) {
     uintptr_t base = (uintptr_t)opened->record.base, named = (uintptr_t)opened->options.base;
     bool any = opened->options.any_base, elsewhere = named != 0 && named != base;
-    if (elsewhere && !any) return hf_fail(HF_INVALID, "hf_arena_open_file", 0, opened->mapped);
+    if (elsewhere && !any)
+        return hf_fail_because(HF_INVALID, opening, "the image lies at another base", 0,
+                               opened->mapped);
     hf_error before = hf_last_error();
     hf_status status =
         elsewhere ? open_at(arena, opened, named, false) : open_where_it_lay(arena, opened);
-    if (status != HF_NO_ADDRESS || !any) return status;
-    return settle_last(open_at(arena, opened, 0, false), before);
+    if (status != HF_NO_ADDRESS) return status;
+    return any ? settle_last(open_at(arena, opened, 0, false), before) : explain_collision();
 }
 
 /* ------------------------------------------------------------------ writing it ----------- */
@@ -342,13 +357,15 @@ static hf_status check_name(const hf_arena_core *core) {
     hf_status status = core->backend->file_is_at(core->backend, hf_file_handle(core->image), NULL,
                                                  &has_name, &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
-    return has_name ? HF_OK : hf_fail(HF_IO, "image: its file was deleted or replaced", 0, 0);
+    return has_name ? HF_OK
+                    : hf_fail_because(HF_IO, "hf_arena_sync",
+                                      "the image's file was deleted or replaced", 0, 0);
 }
 
 hf_status hf_image_check_owner(const hf_arena_core *core, const char *call) {
     if (!core->is_persistent || core->process == core->backend->process(core->backend))
         return HF_OK;
-    return hf_fail(HF_STATE, call, 0, 0);
+    return hf_fail_because(HF_STATE, call, "a forked child can only read the image", 0, 0);
 }
 
 /* After a write to the disk failed, the system may take pages for clean that are not on it: a later
@@ -541,7 +558,7 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
     opened.backend = opened.options.backend ? opened.options.backend : hf_backend_native();
     bool is_access =
         access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
-    if (!is_path(path) || !is_access) return hf_fail(HF_INVALID, "hf_arena_open_file", 0, 0);
+    if (!is_path(path) || !is_access) return hf_fail(HF_INVALID, opening, 0, 0);
     hf_status status = open_image(&opened, path);
     if (status != HF_OK) return status;
     status = open_arena(arena, &opened, path);

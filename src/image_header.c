@@ -54,14 +54,16 @@ bool hf_image_is_blank(const unsigned char *bytes, size_t size) {
 
 /* NULL: nothing. A later version's record may be of another form: it is asked for first. */
 static const char *what_is_wrong(const record *found, size_t slot) {
-    if (memcmp(found->magic, magic, sizeof magic) != 0) return "image: this file is none";
-    if (found->byte_order != BYTE_ORDER_MARK) return "image: of another byte order, or damaged";
-    if (found->version > VERSION) return "image: written by a later version of holdfast";
-    if (found->checksum != checksum_of(found)) return "image: its header is damaged";
-    if (found->pointer_size != sizeof(void *)) return "image: of another pointer size";
+    if (memcmp(found->magic, magic, sizeof magic) != 0) return "the file is no image";
+    if (found->byte_order != BYTE_ORDER_MARK)
+        return "the image has another byte order, or is damaged";
+    if (found->version > VERSION) return "a later version of holdfast wrote the image";
+    if (found->checksum != checksum_of(found)) return "the image's header is damaged";
+    if (found->pointer_size != sizeof(void *))
+        return "the image is of programs with another pointer size";
     bool sound = found->version == VERSION && found->slot_size == HF_IMAGE_SLOT &&
                  hf_image_slot_offset(&found->header) == slot;
-    return sound ? NULL : "image: its header is damaged";
+    return sound ? NULL : "the image's header is damaged";
 }
 
 static hf_status refuse(const record *found, const char *why, const char **reason) {
@@ -80,7 +82,7 @@ static hf_status decode_slot(const unsigned char *area, size_t slot, hf_image_he
     memcpy(&found, area + slot, sizeof found);
     const char *why = what_is_wrong(&found, slot);
     if (!why && !hf_image_is_blank(area + slot + sizeof found, HF_IMAGE_SLOT - sizeof found))
-        why = "image: its header is damaged";
+        why = "the image's header is damaged";
     if (why) return refuse(&found, why, reason);
     *header = found.header;
     return HF_OK;
@@ -93,11 +95,11 @@ static hf_status corrupt(const char *why, const char **reason) {
 
 static hf_status choose(const hf_image_header records[2], const bool written[2],
                         hf_image_header *header, const char **reason) {
-    if (!written[0] && !written[1]) return corrupt("image: this file is none", reason);
+    if (!written[0] && !written[1]) return corrupt("the file is no image", reason);
     bool follows = written[1] && records[1].sequence == records[0].sequence + 1;
     size_t newer = !written[0] || follows;
     if (written[!newer] && records[!newer].sequence + 1 != records[newer].sequence)
-        return corrupt("image: its header is damaged", reason);
+        return corrupt("the image's header is damaged", reason);
     *header = records[newer];
     return HF_OK;
 }
@@ -110,6 +112,6 @@ hf_status hf_image_decode(const unsigned char *area, hf_image_header *header, co
         if (status != HF_OK) return status;
     }
     if (!hf_image_is_blank(area + 2 * HF_IMAGE_SLOT, HF_IMAGE_AREA - 2 * HF_IMAGE_SLOT))
-        return corrupt("image: its header is damaged", reason);
+        return corrupt("the image's header is damaged", reason);
     return choose(records, written, header, reason);
 }

@@ -23,6 +23,7 @@ holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c sce
               LABELS image)
 
 if(UNIX)
+    holdfast_test(test_image_fork test_image_fork.c disk.c process.c LABELS image valgrind)
     holdfast_test(test_image_posix test_image_posix.c disk.c process.c LABELS image valgrind)
 
     # Real disks, and limits; what takes root says so where it may not run.

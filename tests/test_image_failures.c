@@ -395,23 +395,35 @@ static void a_refused_sync_loses_nothing(void) {
     for (size_t i = 0; i < 2; i++) CHECK(each_failure(sync_and_close, &ways[i]) >= 8);
 }
 
-static void sync_until_it_succeeds(struct failure *failure) {
+/* After a sync that failed the system may call pages clean that are not on the disk. */
+static void sync_after_a_failure(struct failure *failure) {
     image_make(path, kept_size, 1, (hf_arena_options){0});
     hf_arena arena = image_open(path, HF_READ_WRITE, options_of(failure));
+    size_t synced = hf_get_mark(&arena);
     add(&arena, 2 * MIB, 2);
     size_t used = hf_get_mark(&arena);
     failure_on(failure);
     hf_status status = hf_arena_sync(&arena);
     failure_off(failure);
-    if (status != HF_OK) CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
-    expect_one_of_two(used, used);
+    hf_error error = hf_last_error();
+    for (int i = 0; status != HF_OK && i < 2; i++) {
+        CHECK_STATUS(status, hf_arena_sync(&arena));
+        CHECK(hf_last_error().call == error.call);
+        CHECK_EQUAL(error.os_code, hf_last_error().os_code);
+    }
+    expect_one_of_two(status == HF_OK ? used : synced, used);
     works(&arena);
+    struct content before = content_of(path);
     hf_arena_close(&arena);
+    if (status != HF_OK) check_content(path, &before);
+    free(before.bytes);
     check_image(path, kept_size, 1);
     disk_remove(path);
 }
 
-static void a_second_sync_succeeds(void) { CHECK(each_failure(sync_until_it_succeeds, NULL) >= 8); }
+static void a_failed_sync_stays_failed(void) {
+    CHECK(each_failure(sync_after_a_failure, NULL) >= 8);
+}
 
 /* The record that a refused sync wrote counts more than is used when it closes. */
 static void nothing_is_cut_that_a_record_counts(void) {
@@ -589,6 +601,6 @@ CHECK_MAIN(TEST(opening_an_image), TEST(opening_an_image_that_was_left_longer),
            TEST(nothing_is_cut_before_the_header_is_on_the_disk),
            TEST(a_system_may_map_for_reading_only), TEST(opening_a_new_image),
            TEST(what_is_refused_changes_nothing), TEST(a_refused_sync_loses_nothing),
-           TEST(a_second_sync_succeeds), TEST(nothing_is_cut_that_a_record_counts),
+           TEST(a_failed_sync_stays_failed), TEST(nothing_is_cut_that_a_record_counts),
            TEST(a_tight_disk_is_used_to_its_end), TEST(a_save_is_whole_or_not_at_all),
            TEST(going_back_below_views), TEST(trimming_an_image))

@@ -60,7 +60,7 @@ static void a_program_is_no_image(void) {
     CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
     for (size_t i = 1; i < 3; i++) {
         CHECK_STATUS(HF_CORRUPT, hf_arena_open_file(&arena, program, accesses[i], NULL));
-        CHECK(strcmp(hf_last_error().call, "image: this file is none") == 0);
+        CHECK(strcmp(hf_last_error().reason, "the file is no image") == 0);
     }
     hf_status status = hf_arena_open_file(&arena, program, HF_READ_WRITE, NULL);
     CHECK(status == HF_CORRUPT || (status == HF_IO && hf_last_error().os_code == ETXTBSY));
@@ -129,6 +129,30 @@ static void a_fork_shares_it(void) {
     disk_remove(path);
 }
 
+/* Bytes that are on the disk under no name are lost when the file closes. */
+static void a_file_without_a_name_cannot_be_synced(void) {
+    image_make(path, 1000, 1, (hf_arena_options){0});
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    CHECK(unlink(path) == 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(HF_IO, hf_arena_sync(&arena));
+        CHECK(strcmp(hf_last_error().reason, "the image's file was deleted or replaced") == 0);
+    }
+    hf_arena_close(&arena);
+    CHECK(!disk_exists(path));
+    image_make(path, 1000, 1, (hf_arena_options){0});
+    arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+    image_make(target, 2000, 2, (hf_arena_options){0});
+    CHECK(rename(target, path) == 0);
+    CHECK_STATUS(HF_IO, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+    arena = image_open(path, HF_READ_ONLY, (hf_arena_options){.any_base = true});
+    CHECK(holds(hf_arena_root(&arena), 2000, 2));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
 /* A folder that everybody can reach, wherever the test runs; and a user who is not root. */
 static void open_as_nobody(void *argument) {
     const char *name = argument;
@@ -161,4 +185,4 @@ static void readers_need_no_right_to_write(void) {
 CHECK_MAIN(TEST(only_regular_files_are_images), TEST(a_program_is_no_image),
            TEST(links_are_followed), TEST(a_folder_is_not_replaced),
            TEST(descriptors_are_not_inherited), TEST(a_fork_shares_it),
-           TEST(readers_need_no_right_to_write))
+           TEST(a_file_without_a_name_cannot_be_synced), TEST(readers_need_no_right_to_write))

@@ -1,0 +1,158 @@
+/*
+ * Images in the children of a fork: the process that opened an image is the only one that writes it.
+ * POSIX.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image_fixture.h"
+#include "process.h"
+
+static const char path[] = "test_image_fork.tmp", other[] = "test_image_fork.other.tmp";
+
+static hf_arena open_kept(hf_access access) {
+    image_make(path, 100000, 1, (hf_arena_options){0});
+    return image_open(path, access, (hf_arena_options){0});
+}
+
+static void just_close(void *arena) { hf_arena_close(arena); }
+
+/* As a destructor or an atexit function does. */
+static void a_child_that_closes_changes_nothing(void) {
+    hf_arena arena = open_kept(HF_READ_WRITE);
+    char *block = hf_alloc(&arena, 3 * MIB, 8);
+    CHECK(block != NULL);
+    fill(block, 3 * MIB, 2);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    hf_mark synced = hf_get_mark(&arena);
+    CHECK(hf_alloc(&arena, 2 * MIB, 8) != NULL);
+    struct content before = content_of(path);
+    CHECK(process_runs(just_close, &arena));
+    check_content(path, &before);
+    free(before.bytes);
+    CHECK(holds(block, 3 * MIB, 2));
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, synced));
+    fill(hf_alloc(&arena, 5 * MIB, 8), 5 * MIB, 3);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+    arena = image_open(path, HF_READ_ONLY, (hf_arena_options){0});
+    CHECK(holds(hf_arena_base(&arena) + synced - 3 * MIB, 3 * MIB, 2));
+    CHECK(holds(hf_arena_base(&arena) + synced, 5 * MIB, 3));
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
+static void check_is_state(hf_status status) {
+    CHECK_STATUS(HF_STATE, status);
+    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK(hf_last_error().reason != NULL);
+}
+
+static void read_and_try_to_write(void *argument) {
+    hf_arena *arena = argument;
+    size_t mark = hf_get_mark(arena);
+    char *root = hf_arena_root(arena);
+    CHECK(holds(root, 100000, 1));
+    check_is_state(hf_arena_sync(arena));
+    check_is_state(hf_rewind(arena, 0));
+    check_is_state(hf_reset(arena));
+    check_is_state(hf_trim(arena, 0));
+    CHECK(hf_alloc(arena, 40 * MIB, 8) == NULL);
+    check_is_state(hf_last_error().status);
+    CHECK(!hf_extend(arena, root, 100000, 200000));
+    check_is_state(hf_last_error().status);
+    CHECK(!hf_extend(arena, root, 100000, 100));
+    check_is_state(hf_last_error().status);
+    CHECK_STATUS(HF_BUSY, hf_arena_save(arena, path));
+    CHECK_EQUAL(mark, hf_get_mark(arena));
+    CHECK(holds(root, 100000, 1));
+    CHECK_STATUS(HF_OK, hf_arena_save(arena, other));
+    hf_arena_close(arena);
+    hf_arena copy = image_open(other, HF_READ_ONLY, (hf_arena_options){.any_base = true});
+    CHECK(holds(hf_arena_root(&copy), 100000, 1));
+    hf_arena_close(&copy);
+}
+
+static void a_child_reads_and_does_not_write(void) {
+    hf_arena arena = open_kept(HF_READ_WRITE);
+    struct content before = content_of(path);
+    struct snapshot now = snapshot_of(&arena);
+    CHECK(process_runs(read_and_try_to_write, &arena));
+    check_unchanged(&arena, &now);
+    check_content(path, &before);
+    free(before.bytes);
+    hf_arena_close(&arena);
+    disk_remove(path);
+    disk_remove(other);
+}
+
+/* A snapshot is private to each process: the child's is its own. */
+static void grow_and_save(void *argument) {
+    hf_arena *arena = argument;
+    fill(hf_alloc(arena, 5 * MIB, 8), 5 * MIB, 4);
+    fill(hf_arena_root(arena), 1000, 5);
+    CHECK_STATUS(HF_OK, hf_arena_save(arena, other));
+    CHECK_STATUS(HF_OK, hf_rewind(arena, 0));
+    hf_arena_close(arena);
+}
+
+static void a_child_has_a_snapshot_of_its_own(void) {
+    hf_arena arena = open_kept(HF_COPY_ON_WRITE);
+    CHECK(process_runs(grow_and_save, &arena));
+    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    hf_arena_close(&arena);
+    disk_remove(path);
+    disk_remove(other);
+}
+
+static pid_t start_sleeper(void) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    return child;
+}
+
+static void end(pid_t child) {
+    kill(child, SIGKILL);
+    CHECK(waitpid(child, NULL, 0) == child);
+}
+
+static void closing_unlocks_while_a_child_lives(void) {
+    static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+    for (size_t i = 0; i < 3; i++) {
+        AT("access %d", (int)accesses[i]);
+        hf_arena arena = open_kept(accesses[i]);
+        pid_t child = start_sleeper();
+        hf_arena_close(&arena);
+        arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
+        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        hf_arena_close(&arena);
+        end(child);
+    }
+    disk_remove(path);
+}
+
+static void close_and_look(void *argument) {
+    hf_arena second;
+    hf_arena_close(argument);
+    CHECK_STATUS(HF_BUSY, hf_arena_open_file(&second, path, HF_READ_WRITE, NULL));
+}
+
+static void a_child_that_closes_leaves_the_lock(void) {
+    for (int access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
+        AT("access %d", access);
+        hf_arena second, arena = open_kept((hf_access)access);
+        CHECK(process_runs(close_and_look, &arena));
+        CHECK_STATUS(HF_BUSY, hf_arena_open_file(&second, path, HF_READ_WRITE, NULL));
+        hf_arena_close(&arena);
+    }
+    disk_remove(path);
+}
+
+CHECK_MAIN(TEST(a_child_that_closes_changes_nothing), TEST(a_child_reads_and_does_not_write),
+           TEST(a_child_has_a_snapshot_of_its_own), TEST(closing_unlocks_while_a_child_lives),
+           TEST(a_child_that_closes_leaves_the_lock))
