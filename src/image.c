@@ -376,9 +376,9 @@ hf_status hf_arena_sync(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     if (core->sync_failure.status != HF_OK) return hf_fail_again(core->sync_failure);
     hf_status status = hf_image_check_owner(core, "hf_arena_sync");
-    if (status == HF_OK) status = check_name(core);
     if (status != HF_OK) return status;
-    status = write_all(arena);
+    status = check_name(core);
+    if (status == HF_OK) status = write_all(arena);
     if (status != HF_OK) core->sync_failure = hf_last_error();
     return status;
 }

@@ -2,6 +2,8 @@
  * Images in the children of a fork: the process that opened an image is the only one that writes it.
  * POSIX.
  */
+#define _GNU_SOURCE /* kill */
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
