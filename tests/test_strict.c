@@ -693,8 +693,14 @@ static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {
     hf_backend bare = *hf_backend_native();
     bare.advise = NULL;
     bare.name = NULL;
+    bare.map_free = NULL;
+    bare.pause = NULL;
+    bare.file_forget = NULL;
+    bare.file_granularity = NULL;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &bare));
-    CHECK(strict->advise == NULL && strict->name == NULL);
+    CHECK(strict->advise == NULL && strict->name == NULL && strict->map_free == NULL);
+    CHECK(strict->pause == NULL && strict->file_forget == NULL);
+    CHECK(strict->file_granularity == NULL);
     hf_strict_close(strict);
 }
 
@@ -712,6 +718,62 @@ static void names_pass_through(void) {
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &naming));
     strict->name(strict, &naming, 0, "a name", &report);
     CHECK(named && strcmp("a name", named) == 0);
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
+    hf_strict_close(strict);
+}
+
+/* What a backend below was asked, each once. */
+static struct asked {
+    intptr_t unlocked, forgotten, granular;
+    unsigned paused;
+    size_t processes;
+} asked;
+
+static void note_unlock(const hf_backend *self, intptr_t unlocked) {
+    (void)self;
+    asked.unlocked = unlocked;
+}
+
+static void note_forget(const hf_backend *self, intptr_t forgotten) {
+    (void)self;
+    asked.forgotten = forgotten;
+}
+
+static size_t note_granularity(const hf_backend *self, intptr_t granular) {
+    (void)self;
+    asked.granular = granular;
+    return 1 << 21;
+}
+
+static void note_pause(const hf_backend *self, unsigned milliseconds) {
+    (void)self;
+    asked.paused = milliseconds;
+}
+
+static uint64_t note_process(const hf_backend *self) {
+    (void)self;
+    return 4711 + asked.processes++;
+}
+
+static void what_cannot_fail_passes_through(void) {
+    hf_backend noting = *hf_backend_native();
+    noting.file_unlock = note_unlock;
+    noting.file_forget = note_forget;
+    noting.file_granularity = note_granularity;
+    noting.pause = note_pause;
+    noting.process = note_process;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &noting));
+    hf_strict_fail(strict, 1, true);
+    strict->file_unlock(strict, 11);
+    strict->file_forget(strict, 12);
+    CHECK_EQUAL(1 << 21, strict->file_granularity(strict, 13));
+    strict->pause(strict, 14);
+    CHECK_EQUAL(4711, strict->process(strict));
+    CHECK_EQUAL(11, asked.unlocked);
+    CHECK_EQUAL(12, asked.forgotten);
+    CHECK_EQUAL(13, asked.granular);
+    CHECK_EQUAL(14, asked.paused);
+    CHECK_EQUAL(1, asked.processes);
     CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
     hf_strict_close(strict);
 }
@@ -795,4 +857,5 @@ CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce)
            TEST(opening_and_closing), TEST(opens_whole_or_not_at_all),
            TEST(a_table_that_cannot_grow_refuses_the_step),
            TEST(lacks_the_optional_functions_that_the_backend_below_lacks),
-           TEST(names_pass_through), TEST(checks_its_own_table))
+           TEST(names_pass_through), TEST(what_cannot_fail_passes_through),
+           TEST(checks_its_own_table))
