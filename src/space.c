@@ -353,6 +353,7 @@ static void undo_split(hf_space *space, hf_node *node, const span *wanted) {
             size_of(space, node)) != HF_OK) {
         carve(space, node, wanted->offset, wanted->size);
         first.undo_failed = true;
+        space->is_transient = false; /* the caller shall learn of the pieces */
         hf_fail_again(first);
     }
 }

@@ -149,6 +149,23 @@ static void a_backend_without_pause_is_asked_once(void) {
     hf_space_close(space);
 }
 
+static hf_status coalesce_fails(const hf_backend *self, void *address, size_t size,
+                                hf_report *report) {
+    (void)address, (void)size;
+    return fails(self, report) ? HF_NO_MEMORY : HF_OK;
+}
+
+/* More pieces than before: that is for the caller to know, and not to be hidden by another try. */
+static void a_failed_undo_is_told_at_once(void) {
+    struct moment moment = moment_without_memory(2);
+    moment.backend.coalesce = coalesce_fails;
+    hf_space *space = open_space(&moment);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 0, 4 * g));
+    CHECK(hf_last_error().undo_failed);
+    expect_pauses(&moment, 0);
+    hf_space_close(space);
+}
+
 /* The range is looked up anew after each pause. */
 static void another_thread_may_take_the_range_meanwhile(void) {
     struct moment moment = moment_without_memory(2);
@@ -208,5 +225,5 @@ static void opening_waits_for_memory_too(void) {
 
 CHECK_MAIN(TEST(a_commit_that_fails_for_a_moment_succeeds), TEST(what_does_not_pass_is_told),
            TEST(other_errors_are_told_at_once), TEST(a_backend_without_pause_is_asked_once),
-           TEST(another_thread_may_take_the_range_meanwhile),
+           TEST(a_failed_undo_is_told_at_once), TEST(another_thread_may_take_the_range_meanwhile),
            TEST(a_step_without_records_is_made_again), TEST(opening_waits_for_memory_too))
