@@ -33,6 +33,9 @@ static struct faults {
     size_t stay_uncompressed;
 } faults;
 
+static size_t waited;
+static SIZE_T view_size; /* what the last view was asked to have */
+
 static bool fails(const char *function) {
     if (faults.nth == 0 || (faults.only && strcmp(faults.only, function) != 0)) return false;
     faults.calls++;
@@ -52,6 +55,9 @@ static BOOL free_or_fail(void *address, SIZE_T size, DWORD how);
 static BOOL set_or_fail(HANDLE file, FILE_INFO_BY_HANDLE_CLASS what, void *value, DWORD size);
 static BOOL control(HANDLE file, DWORD what, const void *argument, DWORD *length);
 static HMODULE find_library(const wchar_t *name);
+static void *map_or_fail(HANDLE section, DWORD access, DWORD high, DWORD low, SIZE_T size,
+                         void *address);
+static void wait_not(DWORD milliseconds);
 static FARPROC look_up_wrapped(HMODULE library, const char *name);
 
 #define VirtualAlloc(...) (fails("VirtualAlloc") ? NULL : VirtualAlloc(__VA_ARGS__))
@@ -59,7 +65,8 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 #define CreateFileMappingW(...) \
     (fails("CreateFileMapping") ? NULL : CreateFileMappingW(__VA_ARGS__))
 #define CreateFileW(...) (fails("CreateFile") ? INVALID_HANDLE_VALUE : CreateFileW(__VA_ARGS__))
-#define MapViewOfFileEx(...) (fails("MapViewOfFileEx") ? NULL : MapViewOfFileEx(__VA_ARGS__))
+#define MapViewOfFileEx map_or_fail
+#define Sleep wait_not
 #define GetFileInformationByHandleEx(...) \
     (!fails("GetFileInformationByHandleEx") && GetFileInformationByHandleEx(__VA_ARGS__))
 #define SetFileInformationByHandle set_or_fail
@@ -78,6 +85,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 #undef CreateFileMappingW
 #undef CreateFileW
 #undef MapViewOfFileEx
+#undef Sleep
 #undef GetFileInformationByHandleEx
 #undef SetFileInformationByHandle
 #undef DuplicateHandle
@@ -85,6 +93,18 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 #undef DeviceIoControl
 #undef GetModuleHandleW
 #undef GetProcAddress
+
+static void *map_or_fail(HANDLE section, DWORD access, DWORD high, DWORD low, SIZE_T size,
+                         void *address) {
+    view_size = size;
+    if (fails("MapViewOfFileEx")) return NULL;
+    return MapViewOfFileEx(section, access, high, low, size, address);
+}
+
+static void wait_not(DWORD milliseconds) {
+    CHECK(milliseconds <= 100);
+    waited++;
+}
 
 static MEMORY_BASIC_INFORMATION query(const void *address) {
     MEMORY_BASIC_INFORMATION found;
@@ -146,6 +166,7 @@ static PVOID WINAPI alloc2_or_fail(HANDLE process, PVOID base, SIZE_T size, ULON
 static PVOID WINAPI map3_or_fail(HANDLE section, HANDLE process, PVOID base, ULONG64 offset,
                                  SIZE_T size, ULONG type, ULONG protection, void *parameters,
                                  ULONG count) {
+    view_size = size;
     if (fails("MapViewOfFile3")) return NULL;
     return ((map_view3_function *)real[MAP3])(section, process, base, offset, size, type,
                                               protection, parameters, count);
@@ -184,7 +205,7 @@ static const struct {
 static FARPROC look_up_wrapped(HMODULE library, const char *name) {
     size_t which = 0;
     while (which < LOOKED_UP && strcmp(wrapped[which].name, name) != 0) which++;
-    CHECK(which < LOOKED_UP);
+    if (which == LOOKED_UP) return GetProcAddress(library, name);
     if (faults.missing && strcmp(faults.missing, name) == 0) return NULL;
     real[which] = (any_function *)GetProcAddress(library, name);
     return real[which] ? (FARPROC)wrapped[which].wrapper : NULL;
@@ -289,9 +310,17 @@ static const hf_backend *stepping; /* NULL: the native one */
 
 static bool failed_in(const char *function) { return strcmp(faults.failed, function) == 0; }
 
+/* Memory that was wanting once was wanting for a moment: the step is made again. (The kernel's own
+ * functions have other codes.) */
+static bool passes(bool from_then_on) {
+    return refusal->code == ERROR_COMMITMENT_LIMIT && !from_then_on &&
+           strncmp(faults.failed, "Nt", 2) != 0;
+}
+
 static void expect_refusal(hf_status status) {
-    CHECK_STATUS(status_in(faults.failed, refusal), status);
-    CHECK_EQUAL(code_in(faults.failed, refusal), hf_last_error().os_code);
+    const char *call = hf_last_error().call;
+    CHECK_STATUS(status_in(call, refusal), status);
+    CHECK_EQUAL(code_in(call, refusal), hf_last_error().os_code);
 }
 
 /* As it was, or in the pieces of an undo that was refused as well. */
@@ -302,7 +331,8 @@ static void expect_undone(const struct drawn *drawn, struct scene *scene) {
         scene_expect(scene, &drawn->refused);
         rest.step = drawn->step == &step_place ? &step_commit : &step_map;
     } else {
-        CHECK(strcmp(hf_last_error().call, faults.failed) == 0);
+        /* A step that is made again can meet its failure in another call. */
+        CHECK(refusal->code == ERROR_COMMITMENT_LIMIT || failed_in(hf_last_error().call));
         scene_expect(scene, &drawn->before);
     }
     CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
@@ -317,7 +347,7 @@ static bool meets_failure(const struct drawn *drawn, size_t nth) {
     fail_nth(NULL, nth, step_from_then_on, refusal->code);
     hf_status status = drawn_run(drawn, &scene);
     fail_no_more();
-    CHECK((status == HF_OK) == (faults.failures == 0));
+    CHECK((status == HF_OK) == (faults.failures == 0 || passes(step_from_then_on)));
     if (status != HF_OK) {
         expect_refusal(status);
         expect_undone(drawn, &scene);
@@ -472,6 +502,7 @@ static bool view_meets_failure(hf_space *space, hf_file *file, hf_access access,
     CHECK_STATUS(HF_OK, hf_space_check(space));
     if (status == HF_OK) {
         CHECK(hf_space_base(space)[file_size - page() - 1] == 'x');
+        CHECK_EQUAL(file_size - page(), view_size);
         CHECK_STATUS(HF_OK, hf_space_unmap(space, 0, 2 * page()));
     } else {
         expect_refusal(status);
@@ -511,6 +542,7 @@ static bool free_view_meets_failure(char *base, intptr_t file, size_t nth) {
     fail_no_more();
     if (status == HF_OK) {
         CHECK(base[file_size - 1] == 'x');
+        CHECK_EQUAL(file_size, view_size);
         release(NULL, base, 3 * page(), HF_VIEW);
     } else {
         bool taken = nth == 3 && refusal->code == ERROR_INVALID_ADDRESS;
@@ -713,7 +745,8 @@ static bool scenario_meets_failure(hf_status (*scenario)(void), size_t nth, bool
     fail_nth(NULL, nth, from_then_on, refusal->code);
     hf_status status = scenario();
     bool forgives = scenario == arena_scenario; /* a large step that is refused is made smaller */
-    CHECK(faults.failures == 0 ? status == HF_OK : forgives || status != HF_OK);
+    CHECK(faults.failures == 0 ? status == HF_OK
+                               : forgives || passes(from_then_on) || status != HF_OK);
     if (status != HF_OK) {
         if (status == HF_NO_ADDRESS) /* of a reservation; else a commit */
             CHECK(failed_in("VirtualAlloc2") || failed_in("VirtualAlloc"));

@@ -37,6 +37,7 @@
 
 #include "../fail.h"
 #include "../pages.h"
+#include "wide_path.h"
 
 /* Younger than some headers. */
 #ifndef MEM_RESERVE_PLACEHOLDER
@@ -54,12 +55,32 @@
 #ifndef ERROR_DISK_QUOTA_EXCEEDED
 #define ERROR_DISK_QUOTA_EXCEEDED 1295
 #endif
+#define FILE_ID_INFO_CLASS ((FILE_INFO_BY_HANDLE_CLASS)18)   /* FileIdInfo, Windows 8 */
+#define RENAME_INFO_EX_CLASS ((FILE_INFO_BY_HANDLE_CLASS)22) /* FileRenameInfoEx, 10 1607 */
 
+/* ERROR_COMMITMENT_LIMIT (1455) also comes while the system makes the paging file longer. */
 static hf_status refuse(hf_report *report, hf_status status, const char *call, DWORD code) {
     report->call = call;
     report->reason = NULL;
     report->os_code = (long)code;
+    report->is_transient = code == ERROR_COMMITMENT_LIMIT;
     return status;
+}
+
+/* ---------------------------------------------------------------- passing errors --------- */
+
+/* Scanners and indexers open a file that was just closed, for a moment and without sharing it. */
+static bool is_passing(DWORD code) {
+    return code == ERROR_ACCESS_DENIED || code == ERROR_SHARING_VIOLATION ||
+           code == ERROR_LOCK_VIOLATION;
+}
+
+/* Waits before a call is tried again. False: it was tried often enough, for 193 ms in all. */
+static bool wait_again(size_t *waits) {
+    static const unsigned char pauses[] = {1, 2, 5, 10, 25, 50, 100}; /* milliseconds */
+    if (*waits == sizeof pauses) return false;
+    Sleep(pauses[(*waits)++]);
+    return true;
 }
 
 static size_t granule(const hf_backend *self) {
@@ -95,6 +116,9 @@ typedef PVOID WINAPI map_view3_function(HANDLE, HANDLE, PVOID, ULONG64, SIZE_T, 
 typedef BOOL WINAPI unmap_view2_function(HANDLE, PVOID, ULONG);
 typedef LONG WINAPI query_object_function(HANDLE, int, void *, ULONG, ULONG *);
 typedef LONG WINAPI query_section_function(HANDLE, int, void *, SIZE_T, SIZE_T *);
+typedef LONG WINAPI query_security_function(HANDLE, SECURITY_INFORMATION, void *, ULONG, ULONG *);
+typedef LONG WINAPI set_security_function(HANDLE, SECURITY_INFORMATION, void *);
+typedef LONG WINAPI get_version_function(OSVERSIONINFOW *);
 
 static struct {
     virtual_alloc2_function *virtual_alloc2;
@@ -102,6 +126,9 @@ static struct {
     unmap_view2_function *unmap_view2;
     query_object_function *query_object;
     query_section_function *query_section;
+    query_security_function *query_security;
+    set_security_function *set_security;
+    get_version_function *get_version;
     bool placeholders_work;
 } late;
 
@@ -162,6 +189,9 @@ static BOOL CALLBACK look_all_up(INIT_ONCE *once, void *parameter, void **contex
     late.unmap_view2 = (unmap_view2_function *)look_up(L"kernelbase.dll", "UnmapViewOfFile2");
     late.query_object = (query_object_function *)look_up(L"ntdll.dll", "NtQueryObject");
     late.query_section = (query_section_function *)look_up(L"ntdll.dll", "NtQuerySection");
+    late.query_security = (query_security_function *)look_up(L"ntdll.dll", "NtQuerySecurityObject");
+    late.set_security = (set_security_function *)look_up(L"ntdll.dll", "NtSetSecurityObject");
+    late.get_version = (get_version_function *)look_up(L"ntdll.dll", "RtlGetVersion");
     late.placeholders_work = do_placeholders_work();
     return TRUE;
 }
@@ -291,7 +321,7 @@ static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size, hf_repo
 typedef struct window {
     HANDLE section;
     bool is_ours;     /* made for this view, to be closed after it */
-    SIZE_T view_size; /* 0: to the section's end, for a view that ends behind the file's */
+    SIZE_T view_size; /* bytes; ends with the file where its last page is not full */
 } window;
 
 static uint64_t page_mask(void) { return granule(NULL) - 1; }
@@ -306,10 +336,9 @@ static hf_status open_window(window *opened, intptr_t file, uint64_t file_offset
     if (status != HF_OK) return status;
     if (end > ((file_end + page_mask()) & ~page_mask())) /* it was longer once */
         return refuse_file(report, "CreateFileMapping", ERROR_HANDLE_EOF);
-    *opened = (window){handle, !is_section(file), end > file_end ? 0 : size};
-    if (opened->is_ours)
-        opened->section =
-            make_section(handle, protection_of(access), end > file_end ? file_end : end, report);
+    if (end > file_end) end = file_end;
+    *opened = (window){handle, !is_section(file), (SIZE_T)(end - file_offset)};
+    if (opened->is_ours) opened->section = make_section(handle, protection_of(access), end, report);
     return opened->section ? HF_OK : refuse_file(report, "CreateFileMapping", GetLastError());
 }
 
@@ -539,9 +568,6 @@ static hf_status check_range(const hf_backend *self, const void *base,
 
 /* ---------------------------------------------------------------------- files ------------ */
 
-/* What a UNICODE_STRING can hold, in characters, with its end. */
-#define LONGEST_PATH 32768
-
 #define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 
 typedef struct opening {
@@ -557,25 +583,35 @@ static bool is_folder(const wchar_t *path) {
     return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
-/* Paths are UTF-8. Their wide twins are too large for a thread's stack. */
+/* A path and the names beside it. They are too large for a thread's stack. */
 typedef struct wide_paths {
-    wchar_t path[LONGEST_PATH], other[LONGEST_PATH], aside[LONGEST_PATH], over[LONGEST_PATH];
+    wchar_t path[HF_LONGEST_PATH];
+    wchar_t draft[HF_LONGEST_PATH], aside[HF_LONGEST_PATH], over[HF_LONGEST_PATH];
 } wide_paths;
 
-static bool widen(const char *path, wchar_t *wide) {
-    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, LONGEST_PATH) != 0;
+static hf_status widen(const char *path, wide_paths *wide, hf_report *report) {
+    return hf_widen(path, wide->path, wide->over)
+               ? HF_OK
+               : refuse(report, HF_IO, "MultiByteToWideChar", GetLastError());
 }
 
-/* `other` may be NULL. */
-static hf_status take_wide(const char *path, const char *other, wide_paths **wide,
-                           hf_report *report) {
+/* No lock of a space is held here, so waiting for the paging file keeps nobody else waiting. */
+static hf_status take_room(size_t size, void **memory, hf_report *report) {
+    enum { PAUSE = 50, MOST_PAUSES = 5 };
+    for (int pauses = 0;; pauses++) {
+        hf_status status = take_pages(NULL, size, memory, report);
+        if (status == HF_OK || !report->is_transient || pauses == MOST_PAUSES) return status;
+        Sleep(PAUSE);
+    }
+}
+
+static hf_status take_wide(const char *path, wide_paths **wide, hf_report *report) {
     void *memory;
-    hf_status status = take_pages(NULL, sizeof(wide_paths), &memory, report);
+    hf_status status = take_room(sizeof(wide_paths), &memory, report);
     if (status != HF_OK) return status;
     *wide = memory;
-    if (widen(path, (*wide)->path) && (other == NULL || widen(other, (*wide)->other))) return HF_OK;
-    status = refuse(report, HF_IO, "MultiByteToWideChar", GetLastError());
-    give_pages(NULL, memory, sizeof(wide_paths));
+    status = widen(path, *wide, report);
+    if (status != HF_OK) give_pages(NULL, memory, sizeof(wide_paths));
     return status;
 }
 
@@ -584,20 +620,52 @@ static void give_wide(wide_paths *wide) { give_pages(NULL, wide, sizeof *wide); 
 /*
  * A file that somebody maps can't be replaced, but it can get another name. So it is moved aside:
  *
- *     image.saving00   image                        a new one was saved beside the old
+ *     image.saving00   image                        a draft lies beside the old file
  *     image.saving00   image.hf-aside
- *     image            image.hf-aside               the new one has the name
- *     image            image.hf-over00              until nobody has the old one open any more
+ *     image            image.hf-aside               the draft has the name
+ *     image            image.hf-over00              until nobody has the old file open any more
  *
- * After a crash in the second line there is no image, and whoever opens it brings the old one back.
- * In the fourth it has a name that nobody brings back from: an image that the user deletes does not
- * return as an older one.
+ * After a crash in the second line there is no image, and the next opening brings the old file
+ * back. In the fourth line the old file has a name that no opening looks for: an image that the
+ * user deletes does not return as an older one.
  */
+
+enum { LONGEST_NAME = 255 }; /* of a file in its folder */
+
+/* Distinguishes the files whose names are too long to be kept whole. */
+static uint64_t hash_of(const wchar_t *text) {
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    for (; *text; text++) hash = (hash ^ *text) * 0x100000001b3;
+    return hash;
+}
+
+static size_t name_start(const wchar_t *path) {
+    size_t start = 0;
+    for (size_t i = 0; path[i]; i++)
+        if (path[i] == L'\\' || path[i] == L'/' || path[i] == L':') start = i + 1;
+    return start;
+}
+
+static bool is_high_surrogate(wchar_t unit) { return unit >= 0xd800 && unit < 0xdc00; }
+
+/* The end of the name gives way to "~" and a hash of the whole name. */
+static size_t cut_name(wchar_t *path, size_t start, size_t room) {
+    enum { DIGITS = 16 };
+    uint64_t hash = hash_of(path + start);
+    size_t at = start + room - DIGITS - 1;
+    if (is_high_surrogate(path[at - 1])) at--;
+    path[at++] = L'~';
+    for (int i = 0; i < DIGITS; i++, hash <<= 4) path[at++] = L"0123456789abcdef"[hash >> 60];
+    return at;
+}
+
+/* The path with a suffix behind its name. False: too long. */
 static bool add_suffix(const wchar_t *path, const wchar_t *suffix, wchar_t *name) {
-    size_t length = wcslen(path), more = wcslen(suffix) + 1;
-    if (length + more > LONGEST_PATH) return false;
-    memcpy(name, path, length * sizeof *path);
-    memcpy(name + length, suffix, more * sizeof *suffix);
+    size_t length = wcslen(path), start = name_start(path), more = wcslen(suffix);
+    if (length + more + 1 > HF_LONGEST_PATH) return false;
+    memcpy(name, path, (length + 1) * sizeof *path);
+    if (length - start + more > LONGEST_NAME) length = cut_name(name, start, LONGEST_NAME - more);
+    memcpy(name + length, suffix, (more + 1) * sizeof *suffix);
     return true;
 }
 
@@ -605,19 +673,53 @@ static bool name_aside(const wchar_t *path, wchar_t *aside) {
     return add_suffix(path, L".hf-aside", aside);
 }
 
-static bool move(const wchar_t *from, const wchar_t *to, DWORD flags, hf_report *report) {
+/* The path with a suffix whose last two characters are the number. */
+static bool add_number(const wchar_t *path, const wchar_t *suffix, int number, wchar_t *name) {
+    if (!add_suffix(path, suffix, name)) return false;
+    wchar_t *digits = name + wcslen(name) - 2;
+    digits[0] = (wchar_t)(L'0' + number / 10);
+    digits[1] = (wchar_t)(L'0' + number % 10);
+    return true;
+}
+
+static bool move(const wchar_t *from, const wchar_t *to, hf_report *report) {
     report->system_calls++;
-    return MoveFileExW(from, to, flags | MOVEFILE_WRITE_THROUGH);
+    return MoveFileExW(from, to, MOVEFILE_WRITE_THROUGH);
 }
 
 static bool bring_back(wide_paths *wide, hf_report *report) {
     return name_aside(wide->path, wide->aside) && exists(wide->aside) &&
-           move(wide->aside, wide->path, 0, report);
+           move(wide->aside, wide->path, report);
+}
+
+/* A new file is no link's target: CREATE_NEW follows a link to nothing. */
+static HANDLE open_once(const wchar_t *path, DWORD rights, DWORD creation, hf_report *report) {
+    DWORD flags = creation == CREATE_NEW ? FILE_FLAG_OPEN_REPARSE_POINT : 0;
+    report->system_calls++;
+    return CreateFileW(path, rights, SHARE_ALL, NULL, creation, FILE_ATTRIBUTE_NORMAL | flags,
+                       NULL);
+}
+
+/* ERROR_ACCESS_DENIED (5) that no waiting changes. Where the attributes cannot be read either, the
+ * file may be one that a scanner keeps from being deleted. */
+static bool is_denied_for_good(const wchar_t *path, DWORD rights, DWORD code) {
+    if (code != ERROR_ACCESS_DENIED) return false;
+    DWORD attributes = GetFileAttributesW(path);
+    if (attributes == INVALID_FILE_ATTRIBUTES) return GetLastError() == ERROR_FILE_NOT_FOUND;
+    return (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 ||
+           ((attributes & FILE_ATTRIBUTE_READONLY) != 0 && (rights & GENERIC_WRITE) != 0);
 }
 
 static HANDLE open_wide(const wchar_t *path, DWORD rights, DWORD creation, hf_report *report) {
-    report->system_calls++;
-    return CreateFileW(path, rights, SHARE_ALL, NULL, creation, FILE_ATTRIBUTE_NORMAL, NULL);
+    for (size_t waits = 0;;) {
+        HANDLE handle = open_once(path, rights, creation, report);
+        DWORD code = GetLastError();
+        if (handle != INVALID_HANDLE_VALUE || !is_passing(code) ||
+            is_denied_for_good(path, rights, code) || !wait_again(&waits)) {
+            SetLastError(code);
+            return handle;
+        }
+    }
 }
 
 /* Before a file counts as not there, or is made, one that is aside comes back. */
@@ -637,7 +739,7 @@ static HANDLE open_or_bring_back(wide_paths *wide, const opening *wanted, hf_rep
 static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
                            hf_report *report) {
     wide_paths *wide;
-    hf_status status = take_wide(path, NULL, &wide, report);
+    hf_status status = take_wide(path, &wide, report);
     if (status != HF_OK) return status;
     *handle = open_or_bring_back(wide, wanted, report);
     if (*handle == INVALID_HANDLE_VALUE) {
@@ -679,10 +781,12 @@ static hf_status file_open(const hf_backend *self, const char *path, hf_access a
 
 /* A folder can be set to compress what is made in it, and the blocks of such a file are allocated
  * as it is written. A file system that cannot be asked this compresses nothing. */
-static void compress_not(HANDLE handle) {
+static bool decompress(HANDLE handle, hf_report *report) {
     USHORT format = COMPRESSION_FORMAT_NONE;
     DWORD length;
-    DeviceIoControl(handle, FSCTL_SET_COMPRESSION, &format, sizeof format, NULL, 0, &length, NULL);
+    report->system_calls++;
+    return DeviceIoControl(handle, FSCTL_SET_COMPRESSION, &format, sizeof format, NULL, 0, &length,
+                           NULL);
 }
 
 /* How a file system calls a length past the largest that its files can have; Wine says 8. */
@@ -724,7 +828,7 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
         CloseHandle(handle);
         return refuse_file(report, "GetFileType", ERROR_FILE_EXISTS);
     }
-    compress_not(handle);
+    decompress(handle, report);
     status = allocate(handle, size, report);
     if (status == HF_OK)
         *file = (intptr_t)handle;
@@ -838,14 +942,6 @@ static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *s
     return measure_file(handle_of(file), size, report);
 }
 
-/* A file that becomes longer is allocated; what a view shows can't be cut off (1224). */
-static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
-                             uint64_t new_size, hf_report *report) {
-    (void)self;
-    if (new_size > old_size) compress_not(handle_of(file));
-    return allocate(handle_of(file), new_size, report);
-}
-
 /* Some shares refuse large ones for want of the system's memory (1450). */
 #define LONGEST_TRANSFER ((size_t)1 << 24)
 
@@ -892,6 +988,110 @@ static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offs
     return HF_OK;
 }
 
+/* Blocks that a sparse file lacks between two offsets: zeros are written there. */
+static hf_status write_zeros(intptr_t file, uint64_t from, uint64_t end, hf_report *report) {
+    static char zeros[65536];
+    hf_status status = HF_OK;
+    for (uint64_t size; status == HF_OK && from < end; from += size) {
+        size = end - from < sizeof zeros ? end - from : sizeof zeros;
+        status = file_write(NULL, file, from, zeros, (size_t)size, report);
+    }
+    return status;
+}
+
+/* *found is the first allocated range at or behind `from`, or an empty one at the end. */
+static hf_status find_allocated(intptr_t file, uint64_t from, uint64_t end,
+                                FILE_ALLOCATED_RANGE_BUFFER *found, hf_report *report) {
+    FILE_ALLOCATED_RANGE_BUFFER wanted = {.FileOffset.QuadPart = (LONGLONG)from,
+                                          .Length.QuadPart = (LONGLONG)(end - from)};
+    DWORD length = 0;
+    report->system_calls++;
+    if (!DeviceIoControl(handle_of(file), FSCTL_QUERY_ALLOCATED_RANGES, &wanted, sizeof wanted,
+                         found, sizeof *found, &length, NULL)) {
+        DWORD code = GetLastError(); /* ERROR_MORE_DATA: there are more ranges than one */
+        if (code != ERROR_MORE_DATA)
+            return code == ERROR_INVALID_FUNCTION || code == ERROR_NOT_SUPPORTED
+                       ? refuse(report, HF_UNSUPPORTED, "FSCTL_QUERY_ALLOCATED_RANGES", code)
+                       : refuse_file(report, "FSCTL_QUERY_ALLOCATED_RANGES", code);
+    }
+    if (length < sizeof *found) {
+        found->FileOffset.QuadPart = (LONGLONG)end;
+        found->Length.QuadPart = 0;
+    }
+    return HF_OK;
+}
+
+static hf_status fill_holes(intptr_t file, uint64_t from, uint64_t end, hf_report *report) {
+    while (from < end) {
+        FILE_ALLOCATED_RANGE_BUFFER found;
+        hf_status status = find_allocated(file, from, end, &found, report);
+        if (status != HF_OK) return status;
+        uint64_t hole_end = (uint64_t)found.FileOffset.QuadPart;
+        status = write_zeros(file, from, hole_end < end ? hole_end : end, report);
+        if (status != HF_OK) return status;
+        uint64_t next = hole_end + (uint64_t)found.Length.QuadPart;
+        from = next > from ? next : end;
+    }
+    return HF_OK;
+}
+
+static hf_status read_attributes(HANDLE handle, DWORD *attributes, hf_report *report) {
+    FILE_BASIC_INFO information;
+    report->system_calls++;
+    if (!GetFileInformationByHandleEx(handle, FileBasicInfo, &information, sizeof information))
+        return refuse_file(report, "GetFileInformationByHandleEx", GetLastError());
+    *attributes = information.FileAttributes;
+    return HF_OK;
+}
+
+/* Windows allocates what lies below a file's end, except in sparse and compressed files. */
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+                           hf_report *report) {
+    (void)self;
+    DWORD attributes = 0, length;
+    hf_status status = read_attributes(handle_of(file), &attributes, report);
+    if (status != HF_OK) return status;
+    if ((attributes & FILE_ATTRIBUTE_COMPRESSED) != 0 && !decompress(handle_of(file), report))
+        return refuse_file(report, "FSCTL_SET_COMPRESSION", GetLastError());
+    if ((attributes & FILE_ATTRIBUTE_SPARSE_FILE) == 0) return HF_OK;
+    status = fill_holes(file, 0, size, report);
+    if (status != HF_OK) return status;
+    FILE_SET_SPARSE_BUFFER sparse = {FALSE}; /* where that fails, file_resize goes on filling */
+    report->system_calls++;
+    DeviceIoControl(handle_of(file), FSCTL_SET_SPARSE, &sparse, sizeof sparse, NULL, 0, &length,
+                    NULL);
+    return HF_OK;
+}
+
+/* ERROR_USER_MAPPED_FILE (1224) is told of what a view shows, also of a scanner's view. */
+static hf_status set_length(HANDLE handle, uint64_t size, hf_report *report) {
+    for (size_t waits = 0;;) {
+        hf_status status = allocate(handle, size, report);
+        DWORD code = (DWORD)report->os_code;
+        bool passes = is_passing(code) || code == ERROR_USER_MAPPED_FILE;
+        if (status == HF_OK || !passes || !wait_again(&waits)) return status;
+    }
+}
+
+static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
+                             uint64_t new_size, hf_report *report) {
+    (void)self;
+    DWORD attributes = 0;
+    HANDLE handle = handle_of(file);
+    if (new_size <= old_size) return set_length(handle, new_size, report);
+    decompress(handle, report);
+    hf_status status = set_length(handle, new_size, report);
+    if (status != HF_OK) return status;
+    status = read_attributes(handle, &attributes, report);
+    if (status == HF_OK && (attributes & FILE_ATTRIBUTE_SPARSE_FILE) != 0)
+        status = fill_holes(file, old_size, new_size, report);
+    if (status == HF_OK) return HF_OK;
+    hf_report ignored = {0};
+    set_length(handle, old_size, &ignored);
+    report->system_calls += ignored.system_calls;
+    return status;
+}
+
 static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
     (void)self;
     report->system_calls++;
@@ -900,184 +1100,457 @@ static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *rep
                : refuse_file(report, "FlushFileBuffers", GetLastError());
 }
 
+/* On NTFS FlushViewOfFile fails with ERROR_LOCK_VIOLATION (33) now and then, and succeeds when it
+ * is called again: pauses of 1, 2, 4 ... 2048 ms, for 4 s in all. */
 static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    enum { LONGEST_PAUSE = 2048 };
     (void)self;
-    report->system_calls++;
-    return FlushViewOfFile(address, size) ? HF_OK
-                                          : refuse_file(report, "FlushViewOfFile", GetLastError());
+    for (DWORD pause = 1;; pause *= 2) {
+        report->system_calls++;
+        if (FlushViewOfFile(address, size)) return HF_OK;
+        DWORD code = GetLastError();
+        if (code != ERROR_LOCK_VIOLATION || pause > LONGEST_PAUSE)
+            return refuse_file(report, "FlushViewOfFile", code);
+        Sleep(pause);
+    }
 }
 
 /* A lock keeps others from the bytes that it is on: it is on one where no file has any. */
-static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
-                           hf_report *report) {
-    (void)self;
-    OVERLAPPED position = position_of((uint64_t)INT64_MAX - 1);
+#define LOCKED_BYTE ((uint64_t)INT64_MAX - 1)
+
+static hf_status lock_handle(HANDLE handle, bool exclusive, hf_report *report) {
+    OVERLAPPED position = position_of(LOCKED_BYTE);
     DWORD how = exclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0;
     report->system_calls++;
-    if (LockFileEx(handle_of(file), LOCKFILE_FAIL_IMMEDIATELY | how, 0, 1, 0, &position))
-        return HF_OK;
+    if (LockFileEx(handle, LOCKFILE_FAIL_IMMEDIATELY | how, 0, 1, 0, &position)) return HF_OK;
     DWORD code = GetLastError();
-    return code == ERROR_LOCK_VIOLATION || code == ERROR_IO_PENDING
-               ? refuse(report, HF_BUSY, "LockFileEx", code)
+    if (code == ERROR_LOCK_VIOLATION || code == ERROR_IO_PENDING)
+        return refuse(report, HF_BUSY, "LockFileEx", code);
+    return code == ERROR_INVALID_FUNCTION || code == ERROR_NOT_SUPPORTED
+               ? refuse(report, HF_UNSUPPORTED, "LockFileEx", code)
                : refuse_file(report, "LockFileEx", code);
 }
 
-static bool is_in_use(DWORD code) {
-    return code == ERROR_ACCESS_DENIED || code == ERROR_SHARING_VIOLATION ||
-           code == ERROR_USER_MAPPED_FILE;
-}
-
-static void delete_any(const wchar_t *path) {
-    SetFileAttributesW(path, FILE_ATTRIBUTE_NORMAL); /* a read-only one would stay */
-    DeleteFileW(path);
-}
-
-/* A file that is deleted keeps its name while it is open; one that is mapped may not be deleted,
- * but by a later one of these. */
-#define MOST_OVER 100
-
-static void discard_aside(wide_paths *wide, hf_report *report) {
-    wchar_t suffix[] = L".hf-over00";
-    wchar_t *digits = suffix + wcslen(suffix) - 2;
-    for (int number = 0; number < MOST_OVER; number++) {
-        digits[0] = (wchar_t)(L'0' + number / 10);
-        digits[1] = (wchar_t)(L'0' + number % 10);
-        if (!add_suffix(wide->other, suffix, wide->over)) return;
-        bool is_aside = exists(wide->aside);
-        if (!is_aside && !exists(wide->over)) return;
-        delete_any(wide->over);
-        if (is_aside && move(wide->aside, wide->over, 0, report)) delete_any(wide->over);
-    }
-}
-
-/* 0, or the code, and all is as it was. */
-static DWORD replace_mapped(wide_paths *wide, hf_report *report) {
-    if (!name_aside(wide->other, wide->aside)) return ERROR_FILENAME_EXCED_RANGE;
-    if (exists(wide->other)) discard_aside(wide, report); /* left by a crash */
-    if (!move(wide->other, wide->aside, 0, report)) return GetLastError();
-    DWORD code = move(wide->path, wide->other, 0, report) ? 0 : GetLastError();
-    if (code != 0) move(wide->aside, wide->other, 0, report);
-    if (exists(wide->other)) discard_aside(wide, report);
-    return code;
-}
-
-/* In between others may bring the old one back, or put one of theirs there: then once more. */
-#define MOST_REPLACINGS 10
-
-static DWORD replace(wide_paths *wide, hf_report *report) {
-    DWORD code = 0;
-    for (int tries = 0; tries < MOST_REPLACINGS; tries++) {
-        if (move(wide->path, wide->other, MOVEFILE_REPLACE_EXISTING, report)) return 0;
-        code = GetLastError();
-        if (!is_in_use(code) || is_folder(wide->other)) return code;
-        code = replace_mapped(wide, report);
-        if (code != ERROR_ALREADY_EXISTS && code != ERROR_FILE_NOT_FOUND) return code;
-    }
-    return code;
-}
-
-static hf_status file_replace(const hf_backend *self, const char *from, const char *to,
-                              hf_report *report) {
-    (void)self;
-    wide_paths *wide;
-    hf_status status = take_wide(from, to, &wide, report);
-    if (status != HF_OK) return status;
-    DWORD code = replace(wide, report);
-    if (code != 0) status = refuse_file(report, "MoveFileEx", code);
-    give_wide(wide);
-    return status;
-}
-
-static void file_delete(const hf_backend *self, const char *path) {
-    (void)self;
-    wide_paths *wide;
-    hf_report ignored = {0};
-    if (take_wide(path, NULL, &wide, &ignored) != HF_OK) return;
-    DeleteFileW(wide->path);
-    give_wide(wide);
-}
-
-/* ---------------------------------------------------------------------- drafts ----------- */
-
-typedef struct draft {
-    intptr_t file;
-    bool is_closed;
-    char *path, *name; /* behind the struct */
-    size_t bytes;
-} draft;
-
-/* As many saves that a crash cut short may have left their files there. */
-#define MOST_DRAFTS 100
-
-static hf_status create_draft(draft *made, uint64_t size, hf_report *report) {
-    hf_status status = HF_IO;
-    size_t length = strlen(made->path);
-    memcpy(made->name, made->path, length);
-    for (int number = 0; number < MOST_DRAFTS && status == HF_IO; number++) {
-        memcpy(made->name + length, ".saving00", sizeof ".saving00");
-        made->name[length + 7] = (char)('0' + number / 10);
-        made->name[length + 8] = (char)('0' + number % 10);
-        status = file_create(NULL, made->name, size, &made->file, report);
-    }
-    return status;
-}
-
-static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **opened,
-                            intptr_t *file, hf_report *report) {
-    size_t length = strlen(path) + 1, name_length = length + sizeof ".saving00";
-    size_t bytes = sizeof(draft) + length + name_length;
-    void *memory;
-    hf_status status = take_pages(self, bytes, &memory, report);
-    if (status != HF_OK) return status;
-    draft *made = memory;
-    *made = (draft){.path = (char *)(made + 1), .bytes = bytes};
-    made->name = made->path + length;
-    memcpy(made->path, path, length);
-    status = create_draft(made, size, report);
-    if (status != HF_OK) {
-        give_pages(self, memory, bytes);
-        return status;
-    }
-    *file = made->file;
-    *opened = made;
-    return HF_OK;
-}
-
-static hf_status draft_publish(const hf_backend *self, void *opened, hf_report *report) {
-    draft *made = opened;
-    file_close(self, made->file);
-    made->is_closed = true;
-    hf_status status = file_replace(self, made->name, made->path, report);
-    if (status == HF_OK) made->name[0] = '\0';
-    return status;
-}
-
-static void draft_close(const hf_backend *self, void *opened) {
-    draft *made = opened;
-    if (!made->is_closed) file_close(self, made->file);
-    if (made->name[0]) file_delete(self, made->name);
-    give_pages(self, made, made->bytes);
-}
-
-/* Windows allocates what lies below a file's end, but for sparse and compressed files. */
-static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
                            hf_report *report) {
-    (void)self, (void)file, (void)size, (void)report;
-    return HF_OK;
+    (void)self;
+    return lock_handle(handle_of(file), exclusive, report);
 }
 
 static void file_unlock(const hf_backend *self, intptr_t file) {
     (void)self;
-    OVERLAPPED position = position_of((uint64_t)INT64_MAX - 1);
+    OVERLAPPED position = position_of(LOCKED_BYTE);
     UnlockFileEx(handle_of(file), 0, 1, 0, &position);
+}
+
+/* --------------------------------------------------------------- files and their names --- */
+
+/* What FileIdInfo tells: ReFS counts files in 128 bits. */
+typedef struct file_identity {
+    uint64_t volume, file[2];
+} file_identity;
+
+static bool identify(HANDLE handle, file_identity *identity, hf_report *report) {
+    BY_HANDLE_FILE_INFORMATION found;
+    report->system_calls++;
+    if (GetFileInformationByHandleEx(handle, FILE_ID_INFO_CLASS, identity, sizeof *identity))
+        return true;
+    report->system_calls++; /* before Windows 8, and file systems without such numbers */
+    if (!GetFileInformationByHandle(handle, &found)) return false;
+    *identity = (file_identity){found.dwVolumeSerialNumber,
+                                {(uint64_t)found.nFileIndexHigh << 32 | found.nFileIndexLow, 0}};
+    return true;
+}
+
+/* A file that is deleted keeps its name, at which nothing opens, until its last handle closes. */
+static hf_status has_name(HANDLE handle, bool *has, hf_report *report) {
+    FILE_STANDARD_INFO information;
+    report->system_calls++;
+    if (!GetFileInformationByHandleEx(handle, FileStandardInfo, &information, sizeof information))
+        return refuse_file(report, "GetFileInformationByHandleEx", GetLastError());
+    *has = !information.DeletePending && information.NumberOfLinks > 0;
+    return HF_OK;
+}
+
+static bool is_same(const file_identity *one, const file_identity *other) {
+    return memcmp(one, other, sizeof *one) == 0;
+}
+
+static hf_status compare_with_path(HANDLE handle, const wchar_t *path, bool *is_there,
+                                   hf_report *report) {
+    file_identity own, named;
+    *is_there = false;
+    HANDLE other = open_wide(path, 0, OPEN_EXISTING, report);
+    if (other == INVALID_HANDLE_VALUE) {
+        DWORD code = GetLastError();
+        bool is_missing = code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND ||
+                          (code == ERROR_ACCESS_DENIED && is_folder(path));
+        return is_missing ? HF_OK : refuse_file(report, "CreateFile", code);
+    }
+    bool found = identify(handle, &own, report) && identify(other, &named, report);
+    DWORD code = GetLastError();
+    CloseHandle(other);
+    if (!found) return refuse_file(report, "GetFileInformationByHandle", code);
+    *is_there = is_same(&own, &named);
+    return HF_OK;
 }
 
 static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,
                             hf_report *report) {
-    (void)self, (void)file, (void)path, (void)report;
-    *is_there = true;
+    (void)self;
+    wide_paths *wide;
+    hf_status status = has_name(handle_of(file), is_there, report);
+    if (status != HF_OK || !*is_there || path == NULL) return status;
+    status = take_wide(path, &wide, report);
+    if (status != HF_OK) return status;
+    status = compare_with_path(handle_of(file), wide->path, is_there, report);
+    give_wide(wide);
+    return status;
+}
+
+/* ---------------------------------------------------------------------- drafts ----------- */
+
+/*
+ * A draft lies beside the file that it will replace:
+ *
+ *      folder\image             the file, or nothing
+ *      folder\image.saving00    the draft
+ *
+ * It is open without sharing from its creation to its end: so what opens under such a name was
+ * left by a dead process, and is deleted. All that is done to the draft is done through that one
+ * handle. MoveFileEx would open it once more, so the handle is renamed; FlushFileBuffers then makes
+ * the new name durable, as MOVEFILE_WRITE_THROUGH would.
+ */
+typedef struct draft {
+    HANDLE handle;
+    bool is_published;
+    DWORD attributes; /* of the file that it replaces */
+    wide_paths wide;
+    union {
+        FILE_RENAME_INFO information; /* behind it the name goes on */
+        char room[sizeof(FILE_RENAME_INFO) + HF_LONGEST_PATH * sizeof(wchar_t)];
+    } rename;
+} draft;
+
+static const wchar_t draft_suffix[] = L".saving00", over_suffix[] = L".hf-over00";
+
+/* Numbers of drafts, and of files that were replaced while they were mapped. */
+enum { MOST_BESIDE = 100 };
+
+static void delete_any(const wchar_t *path) {
+    size_t waits = 0;
+    SetFileAttributesW(path, FILE_ATTRIBUTE_NORMAL); /* a read-only file would stay */
+    while (!DeleteFileW(path)) {
+        DWORD code = GetLastError();
+        if (code == ERROR_ACCESS_DENIED || !is_passing(code) || !wait_again(&waits)) return;
+    }
+}
+
+/* A file that is deleted keeps its name while it is open; a mapped one may not be deleted at all,
+ * and goes with a later save. */
+static void discard_aside(wide_paths *wide, hf_report *report) {
+    for (int number = 0; number < MOST_BESIDE; number++) {
+        if (!name_aside(wide->path, wide->aside)) return;
+        if (!add_number(wide->path, over_suffix, number, wide->over)) return;
+        bool is_aside = exists(wide->aside);
+        if (!is_aside && !exists(wide->over)) return;
+        delete_any(wide->over);
+        if (is_aside && move(wide->aside, wide->over, report)) delete_any(wide->over);
+    }
+}
+
+/* ------ the file that a draft replaces */
+
+static DWORD read_final_path(HANDLE handle, wide_paths *wide) {
+    DWORD length = GetFinalPathNameByHandleW(handle, wide->over, HF_LONGEST_PATH, 0);
+    DWORD code = length == 0 ? GetLastError() : ERROR_FILENAME_EXCED_RANGE;
+    if (length == 0 || length >= HF_LONGEST_PATH) return code;
+    memcpy(wide->path, wide->over, (length + 1) * sizeof *wide->path);
+    return 0;
+}
+
+/* A link's path becomes the path that the link leads to: 0, or a code. Where nothing is there, a
+ * file is made for as long as it takes to learn its path. */
+static DWORD follow_link(wide_paths *wide, hf_report *report) {
+    DWORD attributes = GetFileAttributesW(wide->path);
+    if (attributes == INVALID_FILE_ATTRIBUTES || !(attributes & FILE_ATTRIBUTE_REPARSE_POINT))
+        return 0;
+    HANDLE handle = open_wide(wide->path, 0, OPEN_EXISTING, report);
+    if (handle == INVALID_HANDLE_VALUE && GetLastError() == ERROR_FILE_NOT_FOUND) {
+        report->system_calls++;
+        handle = CreateFileW(wide->path, DELETE, SHARE_ALL, NULL, CREATE_NEW,
+                             FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    }
+    if (handle == INVALID_HANDLE_VALUE) return is_folder(wide->path) ? 0 : GetLastError();
+    report->system_calls++;
+    DWORD code = read_final_path(handle, wide);
+    CloseHandle(handle);
+    return code;
+}
+
+/* Opens what has the path and locks it as a reader does. HF_OK with INVALID_HANDLE_VALUE: nothing
+ * is there. A file system without locks has no writers that hold one. */
+static hf_status hold_target(wide_paths *wide, HANDLE *target, hf_report *report) {
+    static const opening wanted = {GENERIC_READ, OPEN_EXISTING};
+    *target = open_or_bring_back(wide, &wanted, report);
+    if (*target == INVALID_HANDLE_VALUE) {
+        DWORD code = GetLastError();
+        if (code == ERROR_FILE_NOT_FOUND) return HF_OK;
+        return code == ERROR_ACCESS_DENIED && is_folder(wide->path)
+                   ? refuse(report, HF_UNSUPPORTED, "CreateFile", code)
+                   : refuse_file(report, "CreateFile", code);
+    }
+    hf_status status = GetFileType(*target) == FILE_TYPE_DISK
+                           ? lock_handle(*target, false, report)
+                           : refuse(report, HF_UNSUPPORTED, "GetFileType", 0);
+    bool is_held = status == HF_OK || strcmp(report->call, "LockFileEx") == 0;
+    if (is_held && status != HF_BUSY) return HF_OK;
+    CloseHandle(*target);
+    return status;
+}
+
+static void let_go(HANDLE target) {
+    if (target != INVALID_HANDLE_VALUE) CloseHandle(target);
+}
+
+/* ------ making a draft */
+
+/* A draft of a file that Windows encrypts is encrypted from its first byte. */
+static HANDLE create_unshared(draft *made, hf_report *report) {
+    DWORD attributes = FILE_ATTRIBUTE_NORMAL | (made->attributes & FILE_ATTRIBUTE_ENCRYPTED);
+    report->system_calls++;
+    return CreateFileW(made->wide.draft, GENERIC_READ | GENERIC_WRITE | DELETE, 0, NULL, CREATE_NEW,
+                       attributes | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+}
+
+static bool mark_deleted(HANDLE handle) {
+    FILE_DISPOSITION_INFO disposition = {TRUE};
+    return SetFileInformationByHandle(handle, FileDispositionInfo, &disposition,
+                                      sizeof disposition);
+}
+
+/* True: a dead process's draft had the name, and it is free now. */
+static bool delete_leftover(const wchar_t *name, hf_report *report) {
+    report->system_calls++;
+    HANDLE handle =
+        CreateFileW(name, DELETE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (handle == INVALID_HANDLE_VALUE) return false;
+    bool is_deleted = mark_deleted(handle);
+    CloseHandle(handle);
+    return is_deleted;
+}
+
+/* 0, or a code. Each name is tried once more after it was freed. */
+static DWORD create_draft(draft *made, hf_report *report) {
+    DWORD code = ERROR_FILE_EXISTS;
+    for (int number = 0; number < MOST_BESIDE; number++) {
+        if (!add_number(made->wide.path, draft_suffix, number, made->wide.draft))
+            return ERROR_FILENAME_EXCED_RANGE;
+        made->handle = create_unshared(made, report);
+        code = made->handle == INVALID_HANDLE_VALUE ? GetLastError() : 0;
+        if (code == ERROR_FILE_EXISTS && delete_leftover(made->wide.draft, report)) {
+            made->handle = create_unshared(made, report);
+            code = made->handle == INVALID_HANDLE_VALUE ? GetLastError() : 0;
+        }
+        if (code != ERROR_FILE_EXISTS && code != ERROR_ACCESS_DENIED) return code;
+        if (code == ERROR_ACCESS_DENIED && !exists(made->wide.draft)) return code;
+    }
+    return code;
+}
+
+/* The number at the end of a draft's name; -1: the name has none. */
+static int number_of(const wchar_t *name) {
+    size_t length = wcslen(name);
+    if (length < 2) return -1;
+    unsigned tens = (unsigned)name[length - 2] - L'0', ones = (unsigned)name[length - 1] - L'0';
+    return tens < 10 && ones < 10 ? (int)(10 * tens + ones) : -1;
+}
+
+/* Drafts of dead processes; the own one and those of living processes do not open. */
+static void delete_leftovers(wide_paths *wide, hf_report *report) {
+    WIN32_FIND_DATAW found;
+    if (!add_number(wide->path, draft_suffix, 0, wide->over)) return;
+    memcpy(wide->over + wcslen(wide->over) - 2, L"??", 2 * sizeof *wide->over);
+    report->system_calls++;
+    HANDLE search = FindFirstFileW(wide->over, &found);
+    if (search == INVALID_HANDLE_VALUE) return;
+    do {
+        int number = number_of(found.cFileName);
+        if (number >= 0 && add_number(wide->path, draft_suffix, number, wide->over))
+            delete_leftover(wide->over, report);
+    } while (FindNextFileW(search, &found));
+    FindClose(search);
+}
+
+/* Opened by itself: a draft that asked for the right at once might not be made for want of it. */
+static void set_security(HANDLE handle, DWORD right, SECURITY_INFORMATION what, void *descriptor) {
+    HANDLE setting = ReOpenFile(handle, right, SHARE_ALL, 0);
+    if (setting == INVALID_HANDLE_VALUE) return;
+    late.set_security(setting, what, descriptor);
+    CloseHandle(setting);
+}
+
+/* Owner and group where the system allows it; then who may do what with the file. */
+static void keep_rights(draft *made, HANDLE replaced) {
+    enum { OWNER = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION };
+    void *descriptor = made->wide.over;
+    ULONG length, room = sizeof made->wide.over;
+    if (!late.query_security || !late.set_security) return;
+    HANDLE setting = ReOpenFile(made->handle, WRITE_DAC, SHARE_ALL, 0);
+    if (late.query_security(replaced, OWNER, descriptor, room, &length) >= 0)
+        set_security(made->handle, WRITE_OWNER, OWNER, descriptor);
+    if (setting == INVALID_HANDLE_VALUE) return;
+    if (late.query_security(replaced, DACL_SECURITY_INFORMATION, descriptor, room, &length) >= 0)
+        late.set_security(setting, DACL_SECURITY_INFORMATION, descriptor);
+    CloseHandle(setting);
+}
+
+static hf_status begin_draft(draft *made, HANDLE target, uint64_t size, hf_report *report) {
+    hf_status status = HF_OK;
+    if (target != INVALID_HANDLE_VALUE) {
+        discard_aside(&made->wide, report); /* of a process that died behind the second rename */
+        status = read_attributes(target, &made->attributes, report);
+    }
+    if (status != HF_OK) return status;
+    DWORD code = create_draft(made, report);
+    if (code != 0) return refuse_file(report, "CreateFile", code);
+    if (target != INVALID_HANDLE_VALUE) keep_rights(made, target);
+    delete_leftovers(&made->wide, report);
+    decompress(made->handle, report);
+    return allocate(made->handle, size, report);
+}
+
+static hf_status prepare_draft(draft *made, const char *path, uint64_t size, hf_report *report) {
+    HANDLE target;
+    hf_status status = widen(path, &made->wide, report);
+    if (status != HF_OK) return status;
+    DWORD code = follow_link(&made->wide, report);
+    if (code != 0) return refuse_file(report, "CreateFile", code);
+    status = hold_target(&made->wide, &target, report);
+    if (status != HF_OK) return status;
+    status = begin_draft(made, target, size, report);
+    let_go(target);
+    return status;
+}
+
+static void close_draft(draft *made) {
+    if (made->handle == INVALID_HANDLE_VALUE) return;
+    if (!made->is_published) mark_deleted(made->handle);
+    CloseHandle(made->handle);
+    made->handle = INVALID_HANDLE_VALUE;
+}
+
+static void draft_close(const hf_backend *self, void *opened) {
+    close_draft(opened);
+    give_pages(self, opened, sizeof(draft));
+}
+
+static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **opened,
+                            intptr_t *file, hf_report *report) {
+    void *memory;
+    hf_status status = take_room(sizeof(draft), &memory, report);
+    if (status != HF_OK) return status;
+    draft *made = memory;
+    made->handle = INVALID_HANDLE_VALUE;
+    status = prepare_draft(made, path, size, report);
+    if (status != HF_OK) {
+        draft_close(self, made);
+        return status;
+    }
+    *file = (intptr_t)made->handle;
+    *opened = made;
     return HF_OK;
 }
+
+/* ------ giving it the name */
+
+#define RENAME_REPLACES 0x1
+#define RENAME_POSIX 0x2 /* the file that is replaced may be open, if all who have it share that */
+#define RENAME_READ_ONLY 0x40 /* and read-only */
+
+/* 0, or a code. `flags` 0: the name must be free. Before Windows 10 the flags' first byte alone was
+ * there. */
+static DWORD rename_draft(draft *made, FILE_INFO_BY_HANDLE_CLASS what, DWORD flags,
+                          hf_report *report) {
+    FILE_RENAME_INFO *wanted = &made->rename.information;
+    size_t length = wcslen(made->wide.path) * sizeof *made->wide.path;
+    memset(wanted, 0, sizeof *wanted);
+    memcpy(wanted, &flags, sizeof flags);
+    wanted->FileNameLength = (DWORD)length;
+    memcpy(wanted->FileName, made->wide.path, length + sizeof *made->wide.path);
+    report->system_calls++;
+    return SetFileInformationByHandle(made->handle, what, wanted, (DWORD)(sizeof *wanted + length))
+               ? 0
+               : GetLastError();
+}
+
+/* 0, or the code, and all is as it was. */
+static DWORD replace_mapped(draft *made, hf_report *report) {
+    wide_paths *wide = &made->wide;
+    if (!name_aside(wide->path, wide->aside)) return ERROR_FILENAME_EXCED_RANGE;
+    if (exists(wide->path)) discard_aside(wide, report); /* left by a crash */
+    if (!move(wide->path, wide->aside, report)) return GetLastError();
+    DWORD code = rename_draft(made, FileRenameInfo, 0, report);
+    if (code != 0) move(wide->aside, wide->path, report);
+    if (exists(wide->path)) discard_aside(wide, report);
+    return code;
+}
+
+static bool is_in_use(DWORD code) { return is_passing(code) || code == ERROR_USER_MAPPED_FILE; }
+
+/* 0, or a code. */
+static DWORD replace(draft *made, HANDLE target, hf_report *report) {
+    DWORD code = rename_draft(made, RENAME_INFO_EX_CLASS,
+                              RENAME_REPLACES | RENAME_POSIX | RENAME_READ_ONLY, report);
+    let_go(target); /* an ordinary rename replaces no file that is open */
+    if (code == 0) return 0;
+    code = rename_draft(made, FileRenameInfo, RENAME_REPLACES, report);
+    return is_in_use(code) ? replace_mapped(made, report) : code;
+}
+
+/* In between others may have brought the old file back, or put theirs there: then once more. */
+static bool was_overtaken(DWORD code) {
+    return code == ERROR_ALREADY_EXISTS || code == ERROR_FILE_EXISTS ||
+           code == ERROR_FILE_NOT_FOUND;
+}
+
+/* The target is held until the draft has its name, where the system has POSIX' renames: no writer
+ * opens it in between. */
+static hf_status replace_target(draft *made, hf_report *report) {
+    for (size_t waits = 0;;) {
+        HANDLE target;
+        hf_status status = hold_target(&made->wide, &target, report);
+        if (status != HF_OK) return status;
+        DWORD code = replace(made, target, report);
+        if (code == 0) return HF_OK;
+        bool again = is_in_use(code) || was_overtaken(code);
+        if (!again || !wait_again(&waits)) return refuse_file(report, "FileRenameInfo", code);
+    }
+}
+
+/* As the replaced file's: what is read-only could not be written before. */
+static void keep_attributes(const draft *made) {
+    DWORD kept = made->attributes &
+                 (FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM |
+                  FILE_ATTRIBUTE_ARCHIVE | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED);
+    FILE_BASIC_INFO information = {.FileAttributes = kept}; /* times of 0 stay as they are */
+    if (kept == 0) return;
+    SetFileInformationByHandle(made->handle, FileBasicInfo, &information, sizeof information);
+}
+
+/* Closes the draft too: until then nobody else can open the file under its new name. */
+static hf_status draft_publish(const hf_backend *self, void *opened, hf_report *report) {
+    draft *made = opened;
+    hf_status status = replace_target(made, report);
+    if (status != HF_OK) return status;
+    made->is_published = true;
+    keep_attributes(made);
+    status = file_sync(self, (intptr_t)made->handle, report);
+    close_draft(made);
+    return status;
+}
+
+/* --------------------------------------------------------------------- process ----------- */
 
 static uint64_t process(const hf_backend *self) {
     (void)self;

@@ -18,11 +18,13 @@
 #include <psapi.h>
 #include <shellapi.h>
 
+#include "../backend/wide_path.h"
+
 #ifndef ENABLE_VIRTUAL_TERMINAL_PROCESSING
 #define ENABLE_VIRTUAL_TERMINAL_PROCESSING 4
 #endif
 
-enum { LONGEST_PATH = 32768, NAME_BYTES = 3 * MAX_PATH + 1 };
+enum { LONGEST_PATH = HF_LONGEST_PATH, NAME_BYTES = 3 * MAX_PATH + 1 };
 
 static DWORD failure;
 
@@ -42,22 +44,11 @@ static char *to_text(const wchar_t *wide, char *text, size_t room) {
     return WideCharToMultiByte(CP_UTF8, 0, wide, -1, text, (int)room, NULL, NULL) ? text : NULL;
 }
 
-/*
- * A path for the system; NULL: it cannot be one. What is longer than the old limit, which leaves
- * room for a name of 8.3 in a folder, goes whole and behind a prefix that lifts it. In place of the
- * last one.
- */
+/* A path for the system, in place of the last one; NULL: it cannot be one. */
 static const wchar_t *wide_path(const char *path) {
-    static const wchar_t prefix[] = L"\\\\?\\";
-    enum { PREFIX = 4, OLD_LIMIT = MAX_PATH - 12 };
-    static wchar_t given[LONGEST_PATH], whole[PREFIX + LONGEST_PATH];
-    if (!to_wide(path, given, LONGEST_PATH)) return note_failure(), NULL;
-    bool is_prefixed = given[0] == '\\' && given[1] == '\\';
-    if (is_prefixed || wcslen(given) < OLD_LIMIT) return given;
-    DWORD length = GetFullPathNameW(given, LONGEST_PATH, whole + PREFIX, NULL);
-    if (length == 0 || length >= LONGEST_PATH) return given;
-    memcpy(whole, prefix, PREFIX * sizeof *prefix);
-    return whole;
+    static wchar_t wide[HF_LONGEST_PATH], scratch[HF_LONGEST_PATH];
+    if (!hf_widen(path, wide, scratch)) return note_failure(), NULL;
+    return wide;
 }
 
 /* Without the end of line and the full stop. */
@@ -234,8 +225,8 @@ const char *host_c_library(void) {
 }
 
 host_function host_load(const char *library, const char *name) {
-    const wchar_t *wide = wide_path(library);
-    HMODULE module = wide ? LoadLibraryW(wide) : NULL;
+    static wchar_t wide[HF_LONGEST_PATH]; /* a bare name is looked for, and must stay bare */
+    HMODULE module = to_wide(library, wide, HF_LONGEST_PATH) ? LoadLibraryW(wide) : NULL;
     FARPROC found = module ? GetProcAddress(module, name) : NULL;
     return (host_function)found;
 }
