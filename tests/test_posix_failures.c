@@ -16,12 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -37,6 +40,7 @@ static struct faults {
     int code;
     size_t calls, failures;
     size_t made;                        /* system calls of any kind, failing or not */
+    const char *last;                   /* the function that failed last */
     bool leaves_gap;                    /* an mmap that fails late, when the old mapping is gone */
     bool ignores_exactly;               /* a kernel from before MAP_FIXED_NOREPLACE */
     char *hint;                         /* where the next mapping is to lie */
@@ -45,13 +49,27 @@ static struct faults {
     size_t most; /* bytes that one call reads or writes; 0: all */
 } faults;
 
+static bool is_one_of(const char *name, const char *const *names) {
+    while (*names && strcmp(name, *names) != 0) names++;
+    return *names != NULL;
+}
+
+/* A signal never interrupts these. */
+static bool is_never_interrupted(const char *function) {
+    static const char *const names[] = {"mmap",  "munmap", "mprotect",  "madvise",
+                                        "prctl", "close",  "getrlimit", "mutex",
+                                        "lseek", "ioctl",  NULL};
+    return is_one_of(function, names);
+}
+
 static bool fails(const char *function) {
     faults.made++;
+    if (faults.code == EINTR && is_never_interrupted(function)) return false;
     if (faults.nth == 0 || (faults.only && strcmp(faults.only, function) != 0)) return false;
     faults.calls++;
     bool now = faults.calls == faults.nth || (faults.from_then_on && faults.calls > faults.nth);
     faults.failures += now;
-    if (now) errno = faults.code;
+    if (now) errno = faults.code, faults.last = function;
     return now;
 }
 
@@ -130,6 +148,10 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define msync(...) (fails("msync") ? -1 : msync(__VA_ARGS__))
 #define flock(...) (fails("flock") ? -1 : flock(__VA_ARGS__))
 #define renameat(...) (fails("renameat") ? -1 : renameat(__VA_ARGS__))
+#define lseek(...) (fails("lseek") ? -1 : lseek(__VA_ARGS__))
+#define ioctl(...) (fails("ioctl") ? -1 : ioctl(__VA_ARGS__))
+#define fstatfs(...) (fails("fstatfs") ? -1 : fstatfs(__VA_ARGS__))
+#define fstatvfs(...) (fails("fstatvfs") ? -1 : fstatvfs(__VA_ARGS__))
 #define linkat(...) (fails("linkat") ? -1 : linkat(__VA_ARGS__))
 #define syscall(...) (fails("syscall") ? -1 : syscall(__VA_ARGS__))
 #define geteuid() (faults.made++, geteuid())
@@ -144,6 +166,8 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define posix_fallocate(...) (fails("posix_fallocate") ? faults.code : posix_fallocate(__VA_ARGS__))
 #define pthread_mutex_init(...) (fails("mutex") ? faults.code : pthread_mutex_init(__VA_ARGS__))
 #define pthread_atfork(...) (fails("pthread_atfork") ? faults.code : pthread_atfork(__VA_ARGS__))
+
+#define MOST_DRAFTS 3 /* each call fails in turn: so many are enough */
 
 #include "../src/backend/posix.c"
 
@@ -171,6 +195,10 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef msync
 #undef flock
 #undef renameat
+#undef lseek
+#undef ioctl
+#undef fstatfs
+#undef fstatvfs
 #undef linkat
 #undef syscall
 #undef geteuid
@@ -838,6 +866,330 @@ static void a_name_is_durable_or_refused(void) {
     }
 }
 
+/* ------------------------------------------------------ every function, every call ---------- */
+
+/*
+ * One file and one piece of memory, and each function of the backend once on them:
+ *
+ *      block     | committed | committed | placeholder | placeholder | view |
+ *      path      CHANGED_SIZE bytes, open as `changed`
+ *      other     OLD_SIZE bytes, which a draft replaces
+ */
+enum { OLD_SIZE = 5, DRAFT_SIZE = 70000, MOST_BESIDE = 100 };
+
+static struct subject {
+    char *block;
+    void *address;   /* that a function took */
+    size_t taken;    /* bytes there */
+    intptr_t opened; /* a file that a function opened; -1 */
+    void *draft;
+    size_t made, told; /* calls before the function: of the system's, and as the report counts */
+} subject;
+
+static const char new_path[] = "test_posix_failures.new.tmp";
+
+static size_t count_descriptors(void) {
+    size_t count = 0;
+    for (int i = 0; i < 256; i++) count += fcntl(i, F_GETFD) >= 0;
+    return count;
+}
+
+static void prepare_subject(void) {
+    const hf_backend *native = hf_backend_native();
+    fail_no_more();
+    subject = (struct subject){.opened = -1};
+    write_pattern();
+    int other = open(other_path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    CHECK(other >= 0 && write(other, "old..", OLD_SIZE) == OLD_SIZE && close(other) == 0);
+    subject.block = reserve_somewhere(HF_BASE_ALIGNMENT);
+    CHECK_STATUS(HF_OK, native->commit(native, subject.block, 2 * page(), &report));
+    CHECK_STATUS(HF_OK, native->map(native, subject.block + 4 * page(), page(), changed, 0,
+                                    HF_READ_WRITE, &report));
+}
+
+static void drop_subject(void) {
+    const hf_backend *native = hf_backend_native();
+    fail_no_more();
+    if (subject.draft) native->draft_close(native, subject.draft);
+    if (subject.opened >= 0 && !subject.draft) native->file_close(native, subject.opened);
+    if (subject.taken > 0) native->release(native, subject.address, subject.taken, HF_PLACEHOLDER);
+    native->release(native, subject.block, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    close(changed);
+    unlink(path);
+    unlink(other_path);
+    unlink(new_path);
+}
+
+static void begin_counting(void) {
+    subject.made = faults.made;
+    subject.told = report.system_calls;
+}
+
+static hf_status counted(hf_status status) {
+    CHECK_EQUAL(faults.made - subject.made, report.system_calls - subject.told);
+    return status;
+}
+
+/* The functions that report; a comma apart from their names, as the table of the backend has them. */
+#define CALL(name, ...) \
+    (begin_counting(),  \
+     counted(hf_backend_native()->name(hf_backend_native(), __VA_ARGS__, &report)))
+
+static hf_status call_reserve(void) {
+    hf_status status = CALL(reserve, NULL, 2 * HF_BASE_ALIGNMENT, &subject.address);
+    if (status == HF_OK) subject.taken = 2 * HF_BASE_ALIGNMENT;
+    return status;
+}
+static hf_status call_reserve_unaligned(void) {
+    faults.hint = subject.block + 16 * HF_BASE_ALIGNMENT + page();
+    return call_reserve();
+}
+static hf_status call_reserve_taken(void) {
+    void *address;
+    CHECK_STATUS(HF_NO_ADDRESS, CALL(reserve, subject.block, HF_BASE_ALIGNMENT, &address));
+    return HF_OK;
+}
+static hf_status call_split(void) { return CALL(split, subject.block + 2 * page(), page()); }
+static hf_status call_coalesce(void) {
+    return CALL(coalesce, subject.block + 2 * page(), 2 * page());
+}
+static hf_status call_commit(void) { return CALL(commit, subject.block + 2 * page(), page()); }
+static hf_status call_decommit(void) { return CALL(decommit, subject.block, page()); }
+static hf_status call_map(void) {
+    return CALL(map, subject.block + 3 * page(), page(), changed, 0, HF_READ_ONLY);
+}
+static hf_status call_unmap(void) { return CALL(unmap, subject.block + 4 * page(), page()); }
+static hf_status call_release_run(void) {
+    return hf_backend_native()->release_run ? CALL(release_run, subject.block, 5 * page()) : HF_OK;
+}
+static hf_status call_advise_huge(void) {
+    return CALL(advise, subject.block, page(), HF_ADVISE_HUGE);
+}
+static hf_status call_advise_no_huge(void) {
+    return CALL(advise, subject.block, page(), HF_ADVISE_NO_HUGE);
+}
+static hf_status call_populate(void) {
+    return CALL(advise, subject.block, page(), HF_ADVISE_POPULATE);
+}
+static hf_status call_name(void) {
+    const hf_backend *native = hf_backend_native();
+    if (native->name == NULL) return HF_OK;
+    begin_counting();
+    native->name(native, subject.block, HF_BASE_ALIGNMENT, "subject", &report);
+    return counted(HF_OK);
+}
+static bool next_region(void *cursor, hf_region *region) {
+    size_t *count = cursor;
+    *region = (hf_region){.offset = 2 * page(), .size = 2 * page()};
+    return (*count)++ == 0;
+}
+static hf_status call_check(void) {
+    size_t count = 0, offset;
+    return hf_backend_native()->check ? CALL(check, subject.block, next_region, &count, &offset)
+                                      : HF_OK;
+}
+static hf_status call_take_pages(void) {
+    hf_status status = CALL(take_pages, page(), &subject.address);
+    if (status == HF_OK) subject.taken = page();
+    return status;
+}
+static hf_status call_file_open(void) {
+    uint64_t size;
+    return CALL(file_open, path, HF_READ_WRITE, &subject.opened, &size);
+}
+static hf_status call_file_create(void) {
+    return CALL(file_create, new_path, DRAFT_SIZE, &subject.opened);
+}
+static hf_status call_create_shared(void) {
+    return CALL(file_create_shared, DRAFT_SIZE, &subject.opened);
+}
+static hf_status call_duplicate(void) {
+    uint64_t size;
+    return CALL(file_duplicate, changed, HF_READ_WRITE, &subject.opened, &size);
+}
+static hf_status call_open_or_create(void) {
+    uint64_t size;
+    return CALL(file_open_or_create, path, &subject.opened, &size);
+}
+static hf_status call_open_or_create_new(void) {
+    uint64_t size;
+    return CALL(file_open_or_create, new_path, &subject.opened, &size);
+}
+static hf_status call_measure(void) {
+    uint64_t size;
+    return CALL(file_measure, changed, &size);
+}
+static hf_status call_grow(void) { return CALL(file_resize, changed, CHANGED_SIZE, GROWN_SIZE); }
+static hf_status call_shrink(void) { return CALL(file_resize, changed, CHANGED_SIZE, 8192); }
+static hf_status call_fill(void) {
+    CHECK(ftruncate(changed, GROWN_SIZE) == 0);
+    return CALL(file_fill, changed, GROWN_SIZE);
+}
+static hf_status call_read(void) {
+    char bytes[100];
+    return CALL(file_read, changed, 1000, bytes, sizeof bytes);
+}
+static hf_status call_write(void) { return CALL(file_write, changed, 0, pattern, sizeof pattern); }
+static hf_status call_sync(void) { return CALL(file_sync, changed); }
+static hf_status call_flush(void) {
+    return hf_backend_native()->file_flush ? CALL(file_flush, subject.block + 4 * page(), page())
+                                           : HF_OK;
+}
+static hf_status call_lock(void) { return CALL(file_lock, changed, true); }
+static hf_status call_is_at(void) {
+    bool is_there;
+    return CALL(file_is_at, changed, path, &is_there);
+}
+static hf_status open_draft(const char *name) {
+    return CALL(draft_open, name, DRAFT_SIZE, &subject.draft, &subject.opened);
+}
+static hf_status call_draft_open(void) { return open_draft(other_path); }
+static hf_status call_draft_open_new(void) { return open_draft(new_path); }
+static hf_status publish_draft(const char *name) {
+    size_t nth = faults.nth;
+    faults.nth = 0;
+    CHECK_STATUS(HF_OK, open_draft(name));
+    faults.nth = nth;
+    begin_counting();
+    return counted(hf_backend_native()->draft_publish(NULL, subject.draft, &report));
+}
+static hf_status call_draft_publish(void) { return publish_draft(other_path); }
+static hf_status call_draft_publish_new(void) { return publish_draft(new_path); }
+
+static const struct function {
+    const char *name;
+    hf_status (*call)(void);
+    bool is_of_files;
+} functions[] = {
+    {"reserve", call_reserve, false},
+    {"reserve, not aligned at first", call_reserve_unaligned, false},
+    {"reserve, taken", call_reserve_taken, false},
+    {"split", call_split, false},
+    {"coalesce", call_coalesce, false},
+    {"commit", call_commit, false},
+    {"decommit", call_decommit, false},
+    {"map", call_map, false},
+    {"unmap", call_unmap, false},
+    {"release_run", call_release_run, false},
+    {"advise, huge", call_advise_huge, false},
+    {"advise, no huge", call_advise_no_huge, false},
+    {"advise, populate", call_populate, false},
+    {"name", call_name, false},
+    {"check", call_check, false},
+    {"take_pages", call_take_pages, false},
+    {"file_open", call_file_open, true},
+    {"file_create", call_file_create, true},
+    {"file_create_shared", call_create_shared, true},
+    {"file_duplicate", call_duplicate, true},
+    {"file_open_or_create", call_open_or_create, true},
+    {"file_open_or_create, new", call_open_or_create_new, true},
+    {"file_measure", call_measure, true},
+    {"file_resize, longer", call_grow, true},
+    {"file_resize, shorter", call_shrink, true},
+    {"file_fill", call_fill, true},
+    {"file_read", call_read, true},
+    {"file_write", call_write, true},
+    {"file_sync", call_sync, true},
+    {"file_flush", call_flush, true},
+    {"file_lock", call_lock, true},
+    {"file_is_at", call_is_at, true},
+    {"draft_open", call_draft_open, true},
+    {"draft_open, new", call_draft_open_new, true},
+    {"draft_publish", call_draft_publish, true},
+    {"draft_publish, new", call_draft_publish_new, true},
+};
+
+enum { FUNCTIONS = sizeof functions / sizeof *functions };
+
+static size_t count_beside(const char *name) {
+    size_t count = 0;
+    char beside[100];
+    for (int i = 0; i < MOST_BESIDE; i++) {
+        snprintf(beside, sizeof beside, "%s.saving%02d", name, i);
+        count += access(beside, F_OK) == 0;
+    }
+    return count;
+}
+
+/* A draft is in place, or what it was to replace; what a call left that failed the next one clears. */
+static void expect_drafts_settled(hf_status status, bool from_then_on) {
+    struct stat now;
+    bool is_old = stat(other_path, &now) == 0 && now.st_size == OLD_SIZE;
+    bool may_be_new = status == HF_OK || strcmp(report.call, "fsync") == 0;
+    CHECK(is_old || may_be_new);
+    if (!from_then_on) {
+        size_t most = faults.last && strcmp(faults.last, "unlinkat") == 0;
+        CHECK(count_beside(other_path) + count_beside(new_path) <= most);
+    }
+    if (count_beside(other_path) + count_beside(new_path) == 0) return;
+    prepare_subject();
+    CHECK_STATUS(HF_OK, call_draft_publish());
+    drop_subject();
+    prepare_subject();
+    CHECK_STATUS(HF_OK, call_draft_publish_new());
+    drop_subject();
+    CHECK_EQUAL(0, count_beside(other_path) + count_beside(new_path));
+}
+
+static bool function_meets_failure(const struct function *function, size_t nth, int code,
+                                   bool from_then_on) {
+    sigset_t before, after;
+    size_t descriptors = count_descriptors();
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &before) == 0);
+    prepare_subject();
+    report = (hf_report){0};
+    fail_nth(NULL, nth, from_then_on, code);
+    hf_status status = function->call();
+    bool met = faults.failures > 0;
+    fail_no_more();
+    CHECK(status == HF_OK || met);
+    if (code == EINTR && !from_then_on) CHECK_STATUS(HF_OK, status);
+    if (status != HF_OK) CHECK(report.call != NULL && code == report.os_code);
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &after) == 0);
+    for (int i = 1; i < 32; i++) CHECK_EQUAL(sigismember(&before, i), sigismember(&after, i));
+    bool is_draft = strncmp(function->name, "draft", 5) == 0;
+    if (is_draft && subject.draft) {
+        hf_backend_native()->draft_close(NULL, subject.draft);
+        subject.draft = NULL, subject.opened = -1;
+    }
+    if (is_draft) {
+        struct subject kept = subject;
+        int kept_changed = changed;
+        expect_drafts_settled(status, from_then_on);
+        subject = kept, changed = kept_changed;
+    }
+    drop_subject();
+    CHECK_EQUAL(descriptors, count_descriptors());
+    return met;
+}
+
+static void fail_each_call_of(const struct function *function, int code, bool from_then_on) {
+    size_t nth = 1,
+           outer = check_enter("%s, code %d, from then on: %d", function->name, code, from_then_on);
+    while (function_meets_failure(function, nth, code, from_then_on)) {
+        nth++;
+        check_leave(outer);
+        outer = check_enter("%s, call %zu, code %d, from then on: %d", function->name, nth, code,
+                            from_then_on);
+    }
+    check_leave(outer);
+}
+
+/* What the report counts is what was called, whether it fails or not; no descriptor stays open. */
+static void every_call_is_counted(void) {
+    static const int codes[] = {EIO, ENOMEM, ENOSPC};
+    for (size_t i = 0; i < FUNCTIONS; i++)
+        for (size_t way = 0; way < 6; way++)
+            fail_each_call_of(&functions[i], codes[way % 3], way / 3);
+}
+
+/* A call that a signal interrupts is made again; if that never ends, it fails. */
+static void an_interrupted_call_is_made_again(void) {
+    for (size_t i = 0; i < FUNCTIONS; i++)
+        for (int from_then_on = 0; from_then_on < 2; from_then_on++)
+            fail_each_call_of(&functions[i], EINTR, from_then_on);
+}
+
 /* Its folder is found by the path alone. */
 static void the_folder_of_a_path(void) {
     static char deep[PATH_MAX + 100];
@@ -980,5 +1332,6 @@ CHECK_MAIN(TEST(a_refused_commit_leaves_a_placeholder),
            TEST(a_refused_change_leaves_the_file), TEST(parts_are_made_whole),
            TEST(a_part_that_was_taken_goes_back), TEST(a_file_that_ends_before_is_told),
            TEST(a_lock_that_somebody_has_is_busy), TEST(a_name_is_durable_or_refused),
+           TEST(every_call_is_counted), TEST(an_interrupted_call_is_made_again),
            TEST(the_folder_of_a_path), TEST(an_unknown_size_limit_is_none), PECULIAR_TEST,
            TEST(a_lock_can_be_refused))
