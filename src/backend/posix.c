@@ -765,9 +765,10 @@ static void store_in_place(int descriptor, hf_report *report) {
     int flags = 0;
     report->system_calls++;
     if (fstatfs(descriptor, &system) != 0 || (unsigned long)system.f_type != BTRFS_MAGIC) return;
-    report->system_calls += 2;
+    report->system_calls++;
     if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0) return;
     flags |= FS_NOCOW_FL;
+    report->system_calls++;
     ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
 }
 
@@ -816,6 +817,20 @@ static int write_all(int descriptor, uint64_t offset, const char *bytes, size_t 
                   pwrite(descriptor, bytes + done, size - done, (off_t)(offset + done)));
         if (written < 0) return errno;
         done += (size_t)written;
+    }
+    return 0;
+}
+
+enum { END_OF_FILE = -1 };
+
+/* 0, or errno, or END_OF_FILE. */
+static int read_all(int descriptor, uint64_t offset, char *bytes, size_t size, hf_report *report) {
+    for (size_t done = 0; done < size;) {
+        ssize_t got;
+        MAKE_CALL(got, report,
+                  pread(descriptor, bytes + done, size - done, (off_t)(offset + done)));
+        if (got <= 0) return got == 0 ? END_OF_FILE : errno;
+        done += (size_t)got;
     }
     return 0;
 }
@@ -1075,10 +1090,10 @@ static int rewrite_zeros(int descriptor, uint64_t offset, uint64_t end, hf_repor
     char page[4096];
     for (; offset < end; offset += sizeof page) {
         size_t size = end - offset < sizeof page ? (size_t)(end - offset) : sizeof page;
-        report->system_calls++;
-        if (pread(descriptor, page, size, (off_t)offset) != (ssize_t)size) return EIO;
-        int code =
-            memcmp(page, zeros, size) == 0 ? write_all(descriptor, offset, page, size, report) : 0;
+        int code = read_all(descriptor, offset, page, size, report);
+        if (code == 0 && memcmp(page, zeros, size) == 0)
+            code = write_all(descriptor, offset, page, size, report);
+        if (code == END_OF_FILE) return EIO;
         if (code != 0) return code;
     }
     return 0;
@@ -1094,9 +1109,10 @@ static int rewrite_zeros(int descriptor, uint64_t offset, uint64_t end, hf_repor
  * not know its holes shows none. */
 static bool next_hole(int descriptor, uint64_t offset, uint64_t end, uint64_t hole[2],
                       hf_report *report) {
-    report->system_calls += 2;
+    report->system_calls++;
     off_t from = lseek(descriptor, (off_t)offset, SEEK_HOLE);
     if (from < 0 || (uint64_t)from >= end) return false;
+    report->system_calls++;
     off_t to = lseek(descriptor, from, SEEK_DATA);
     hole[0] = (uint64_t)from;
     hole[1] = to < 0 || (uint64_t)to > end ? end : (uint64_t)to;
@@ -1123,9 +1139,10 @@ static bool has_room(int descriptor, uint64_t bytes, hf_report *report) {
 static int fill_holes(int descriptor, uint64_t size, hf_report *report) {
     uint64_t hole[2], holes = count_holes(descriptor, size, report);
     if (!has_room(descriptor, holes, report)) return ENOSPC;
-    report->system_calls++;
-    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0) return 0;
-    if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+    int result;
+    MAKE_CALL(result, report, fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)size));
+    if (result == 0) return 0;
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) return errno;
     if (holes == 0) return rewrite_zeros(descriptor, 0, size, report);
     for (uint64_t at = 0; next_hole(descriptor, at, size, hole, report); at = hole[1]) {
         int code = write_zeros(descriptor, hole[0], hole[1], report);
@@ -1136,10 +1153,10 @@ static int fill_holes(int descriptor, uint64_t size, hf_report *report) {
 
 /* After a reflink XFS allocates a block at its first store. */
 static int unshare_blocks(int descriptor, uint64_t size, hf_report *report) {
-    report->system_calls++;
-    if (fallocate(descriptor, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
-        return 0;
-    return errno == ENOSPC || errno == EDQUOT || errno == EIO ? errno : 0;
+    int result;
+    MAKE_CALL(result, report,
+              fallocate(descriptor, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size));
+    return result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO) ? errno : 0;
 }
 
 static int fill_file(int descriptor, uint64_t size, hf_report *report) {
@@ -1165,15 +1182,9 @@ static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
 static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
                            size_t size, hf_report *report) {
     (void)self;
-    for (size_t done = 0; done < size;) {
-        ssize_t got;
-        MAKE_CALL(got, report,
-                  pread((int)file, (char *)bytes + done, size - done, (off_t)(offset + done)));
-        if (got == 0) return refuse(report, HF_IO, "pread", 0);
-        if (got < 0) return refuse_file(report, "pread", errno);
-        done += (size_t)got;
-    }
-    return HF_OK;
+    int code = read_all((int)file, offset, bytes, size, report);
+    if (code == END_OF_FILE) return refuse(report, HF_IO, "pread", 0);
+    return code == 0 ? HF_OK : refuse_file(report, "pread", code);
 }
 
 static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
