@@ -26,6 +26,9 @@ if(UNIX)
     holdfast_test(test_image_fork test_image_fork.c disk.c process.c LABELS image valgrind)
     holdfast_test(test_image_posix test_image_posix.c disk.c process.c LABELS image valgrind)
 
+    # Saving: rights, links, folders, names, and what dead processes left.
+    holdfast_test(test_image_drafts_posix test_image_drafts_posix.c disk.c process.c LABELS image)
+
     # Real disks, and limits; what takes root says so where it may not run.
     holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
 endif()

@@ -1,0 +1,515 @@
+/*
+ * hf_arena_save on POSIX: rights, links, folders and names of what it replaces; what dead processes
+ * left, and what is not theirs.
+ *
+ * Each test works in a folder of its own, which has to be empty but for the image in the end.
+ */
+#define _GNU_SOURCE /* the system's own files */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image_fixture.h"
+#include "process.h"
+
+enum { NOBODY = 65534, SIZE = 1000 };
+
+/* ------------------------------------------------------------------ a folder of its own ----- */
+
+static char folder[64], before[PATH_MAX];
+
+/* Everybody can reach it, wherever the test runs; the test's process is in it. */
+static void enter(void) {
+    snprintf(folder, sizeof folder, "/tmp/holdfast-test-XXXXXX");
+    CHECK(getcwd(before, sizeof before) != NULL);
+    CHECK(mkdtemp(folder) != NULL && chmod(folder, 0777) == 0 && chdir(folder) == 0);
+}
+
+static size_t count_entries(const char *where) {
+    size_t count = 0;
+    DIR *entries = opendir(where);
+    CHECK(entries != NULL);
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(entries);
+    return count;
+}
+
+static void leave(void) {
+    char command[100];
+    CHECK(chdir(before) == 0);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CHECK(system(command) == 0);
+}
+
+static hf_arena arena_of(unsigned seed) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
+    char *block = hf_alloc(&arena, SIZE, 8);
+    fill(block, SIZE, seed);
+    CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
+    return arena;
+}
+
+static hf_status save_seed(unsigned seed, const char *name) {
+    size_t handles = disk_handles();
+    hf_arena arena = arena_of(seed);
+    hf_status status = hf_arena_save(&arena, name);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(handles, disk_handles());
+    return status;
+}
+
+static void expect_seed(unsigned seed, const char *name) {
+    hf_arena arena = image_open(name, HF_READ_ONLY, (hf_arena_options){.any_base = true});
+    CHECK(holds(hf_arena_root(&arena), SIZE, seed));
+    hf_arena_close(&arena);
+}
+
+static void save_over(const char *name) {
+    CHECK_STATUS(HF_OK, save_seed(2, name));
+    expect_seed(2, name);
+}
+
+static struct stat status_of(const char *name) {
+    struct stat status;
+    CHECK(lstat(name, &status) == 0);
+    return status;
+}
+
+static void become(uid_t user) { CHECK(setgid(user) == 0 && setuid(user) == 0); }
+
+/* ---------------------------------------------------------------------- rights -------------- */
+
+static void the_mode_stays(void) {
+    static const mode_t modes[] = {0600, 0640, 0644, 0660, 0666, 0400, 0755, 0604};
+    mode_t umask_before = umask(022);
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK_EQUAL(0644, status_of("image").st_mode & 0777); /* as any new file */
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        CHECK(chmod("image", modes[i]) == 0);
+        save_over("image");
+        CHECK_EQUAL(modes[i], status_of("image").st_mode & 07777);
+    }
+    CHECK(chmod("image", 04755) == 0);
+    save_over("image");
+    CHECK_EQUAL(0755, status_of("image").st_mode & 07777);
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+    umask(umask_before);
+}
+
+/* An image that appears while another is saved keeps its mode, too: read just before the rename. */
+static void a_draft_of_a_private_image_is_private(void *argument) {
+    (void)argument;
+    const hf_backend *native = hf_backend_native();
+    hf_report report = {0};
+    void *draft;
+    intptr_t file;
+    struct stat status;
+    CHECK_STATUS(HF_OK, native->draft_open(native, "image", AREA, &draft, &file, &report));
+    CHECK(fstat((int)file, &status) == 0);
+    CHECK_EQUAL(0600, status.st_mode & 0777);
+    CHECK(chmod("image", 0640) == 0);
+    CHECK_STATUS(HF_OK, native->draft_publish(native, draft, &report));
+    native->draft_close(native, draft);
+    CHECK_EQUAL(0640, status_of("image").st_mode & 0777);
+}
+
+static void rights_are_those_at_the_end(void) {
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK(chmod("image", 0666) == 0);
+    a_draft_of_a_private_image_is_private(NULL);
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+}
+
+static void the_owner_stays(void) {
+    if (geteuid() != 0) {
+        check_skip("only root gives files away");
+        return;
+    }
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK(chown("image", NOBODY, NOBODY - 1) == 0 && chmod("image", 0640) == 0);
+    save_over("image");
+    struct stat now = status_of("image");
+    CHECK(now.st_uid == NOBODY && now.st_gid == NOBODY - 1);
+    CHECK_EQUAL(0640, now.st_mode & 07777);
+    leave();
+}
+
+static void save_as_nobody(void *name) {
+    become(NOBODY);
+    CHECK_STATUS(HF_OK, save_seed(3, name));
+}
+
+/* Whose group and owner can't stay: nobody gets more rights than before. */
+static void a_lost_group_gets_nothing(void) {
+    static const struct {
+        mode_t before, after;
+    } modes[] = {{0660, 0600}, {0664, 0644}, {0646, 0644}, {0604, 0600}, {0666, 0666}};
+    if (geteuid() != 0) {
+        check_skip("only root makes files of others");
+        return;
+    }
+    enter();
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        AT("mode %o", (unsigned)modes[i].before);
+        CHECK_STATUS(HF_OK, save_seed(1, "image"));
+        CHECK(chown("image", 0, 0) == 0 && chmod("image", modes[i].before) == 0);
+        bool can_read = (modes[i].before & 06) != 0;
+        if (!can_read) continue;
+        CHECK(process_runs(save_as_nobody, "image"));
+        struct stat now = status_of("image");
+        CHECK(now.st_uid == NOBODY && now.st_gid == NOBODY);
+        CHECK_EQUAL(modes[i].after, now.st_mode & 07777);
+        CHECK(unlink("image") == 0);
+    }
+    leave();
+}
+
+static void cannot_save_as_nobody(void *name) {
+    become(NOBODY);
+    CHECK_STATUS(HF_IO, save_seed(3, name));
+    CHECK_EQUAL(EACCES, hf_last_error().os_code);
+}
+
+/* Whether a writer has it open can't be seen. */
+static void what_may_not_be_read_is_not_replaced(void) {
+    if (geteuid() != 0) {
+        check_skip("only root makes files of others");
+        return;
+    }
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK(chmod("image", 0600) == 0);
+    CHECK(process_runs(cannot_save_as_nobody, "image"));
+    expect_seed(1, "image");
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+}
+
+/* -------------------------------------------------------------------- folders --------------- */
+
+/* A folder that may be searched and written, but not read: not synced either. */
+static void a_folder_that_cannot_be_read(void) {
+    if (geteuid() != 0) {
+        check_skip("only root becomes another user");
+        return;
+    }
+    enter();
+    CHECK(mkdir("closed", 0733) == 0 && chmod("closed", 0733) == 0);
+    CHECK(process_runs(save_as_nobody, "closed/image"));
+    CHECK(process_runs(save_as_nobody, "closed/image"));
+    expect_seed(3, "closed/image");
+    CHECK_EQUAL(1, count_entries("closed"));
+    leave();
+}
+
+static void a_folder_that_is_renamed_meanwhile(void) {
+    const hf_backend *native = hf_backend_native();
+    hf_report report = {0};
+    void *draft;
+    intptr_t file;
+    enter();
+    CHECK(mkdir("old", 0777) == 0);
+    CHECK_STATUS(HF_OK, native->draft_open(native, "old/image", AREA, &draft, &file, &report));
+    CHECK(rename("old", "new") == 0);
+    CHECK_STATUS(HF_OK, native->draft_publish(native, draft, &report));
+    native->draft_close(native, draft);
+    CHECK_EQUAL(AREA, disk_size("new/image"));
+    CHECK_EQUAL(1, count_entries("new"));
+    leave();
+}
+
+/* ---------------------------------------------------------------------- links --------------- */
+
+static void links_stay_and_their_targets_change(void) {
+    char absolute[PATH_MAX];
+    enter();
+    snprintf(absolute, sizeof absolute, "%s/a/target", folder);
+    CHECK(mkdir("a", 0777) == 0 && mkdir("b", 0777) == 0);
+    CHECK(symlink("../a/target", "b/relative") == 0);
+    CHECK(symlink(absolute, "b/absolute") == 0);
+    CHECK(symlink("b/relative", "chain") == 0);
+    static const char *const names[] = {"b/relative", "b/absolute", "chain"};
+    for (int exists = 0; exists < 2; exists++)
+        for (size_t i = 0; i < 3; i++) {
+            AT("%s, exists: %d", names[i], exists);
+            CHECK(exists ? chmod("a/target", 0600) == 0 : unlink("a/target") == 0 || i == 0);
+            CHECK_STATUS(HF_OK, save_seed(4, names[i]));
+            expect_seed(4, "a/target");
+            CHECK(S_ISLNK(status_of(names[i]).st_mode));
+            if (exists) CHECK_EQUAL(0600, status_of("a/target").st_mode & 0777);
+            CHECK_EQUAL(1, count_entries("a"));
+            CHECK_EQUAL(2, count_entries("b"));
+        }
+    leave();
+}
+
+static void expect_refusal(const char *name, hf_status expected, long code) {
+    AT("%s", name);
+    CHECK_STATUS(expected, save_seed(1, name));
+    CHECK_EQUAL(code, hf_last_error().os_code);
+}
+
+static void links_that_lead_nowhere(void) {
+    enter();
+    CHECK(symlink("round", "round") == 0);
+    CHECK(symlink("missing/image", "lost") == 0);
+    CHECK(symlink("/proc/self/fd/0", "magic") == 0);
+    expect_refusal("round", HF_IO, ELOOP);
+    expect_refusal("lost", HF_IO, ENOENT);
+    CHECK_EQUAL(3, count_entries("."));
+    leave();
+}
+
+/* The kernel would not follow such a link, lest somebody lets root overwrite any file. */
+static void links_of_others_in_a_common_folder(void) {
+    char on = '0';
+    int setting = open("/proc/sys/fs/protected_symlinks", O_RDONLY);
+    bool is_known = setting >= 0 && read(setting, &on, 1) == 1;
+    if (setting >= 0) close(setting);
+    if (geteuid() != 0 || !is_known || on != '1') {
+        check_skip("takes root, and fs.protected_symlinks");
+        return;
+    }
+    enter();
+    CHECK(chmod(".", 01777) == 0);
+    CHECK_STATUS(HF_OK, save_seed(1, "precious"));
+    CHECK(symlink("precious", "link") == 0 && lchown("link", NOBODY, NOBODY) == 0);
+    CHECK(symlink("nothing", "dangling") == 0 && lchown("dangling", NOBODY, NOBODY) == 0);
+    expect_refusal("link", HF_IO, EACCES);
+    expect_refusal("dangling", HF_IO, EACCES);
+    expect_seed(1, "precious");
+    CHECK_EQUAL(3, count_entries("."));
+    leave();
+}
+
+static void what_is_no_file_stays(void) {
+    enter();
+    CHECK(mkfifo("pipe", 0666) == 0 && mkdir("folder", 0777) == 0);
+    expect_refusal("pipe", HF_UNSUPPORTED, 0);
+    expect_refusal("/dev/null", HF_UNSUPPORTED, 0);
+    expect_refusal("folder", HF_UNSUPPORTED, EISDIR);
+    expect_refusal("folder/", HF_UNSUPPORTED, EISDIR);
+    expect_refusal("folder/..", HF_UNSUPPORTED, EISDIR);
+    expect_refusal("pipe/image", HF_IO, ENOTDIR);
+    CHECK_EQUAL(2, count_entries("."));
+    CHECK(S_ISFIFO(status_of("pipe").st_mode));
+    leave();
+}
+
+/* ------------------------------------------------------------------ names and paths --------- */
+
+static void expect_saved_alone(const char *name) {
+    CHECK_STATUS(HF_OK, save_seed(1, name));
+    save_over(name);
+    CHECK_EQUAL(1, count_entries("."));
+    CHECK(unlink(name) == 0);
+}
+
+static void names_as_long_as_can_be(void) {
+    char name[NAME_MAX + 2];
+    enter();
+    for (size_t length = NAME_MAX - 12; length <= NAME_MAX; length++) {
+        memset(name, 'n', sizeof name);
+        name[length] = '\0';
+        expect_saved_alone(name);
+        for (size_t i = length % 2; i < length; i += 2) memcpy(name + i, "\xc3\xa9", 2); /* é */
+        expect_saved_alone(name);
+    }
+    memset(name, 'n', sizeof name);
+    name[NAME_MAX + 1] = '\0';
+    expect_refusal(name, HF_IO, ENAMETOOLONG);
+    CHECK_EQUAL(0, count_entries("."));
+    leave();
+}
+
+/* A folder below the other, until a path from the root has so many bytes. */
+static void descend(char *path, size_t wanted) {
+    while (strlen(path) + 202 < wanted) {
+        char name[201];
+        memset(name, 'd', 200);
+        name[200] = '\0';
+        CHECK(mkdir(name, 0777) == 0 && chdir(name) == 0);
+        strcat(strcat(path, "/"), name);
+    }
+}
+
+static void paths_as_long_as_can_be(void) {
+    static char path[2 * PATH_MAX];
+    for (size_t length = PATH_MAX - 12; length <= PATH_MAX; length++) {
+        AT("length %zu", length);
+        enter();
+        CHECK(getcwd(path, sizeof path) != NULL);
+        descend(path, length);
+        size_t left = length - strlen(path) - 1;
+        strcat(path, "/");
+        memset(path + length - left, 'p', left);
+        path[length] = '\0';
+        CHECK(chdir("/") == 0);
+        CHECK_STATUS(length < PATH_MAX ? HF_OK : HF_IO, save_seed(1, path));
+        if (length < PATH_MAX) expect_seed(1, path);
+        leave();
+    }
+}
+
+/* -------------------------------------------------------------------- leftovers ------------- */
+
+static void name_beside(char name[static 32], int number) {
+    snprintf(name, 32, "image.saving%02d", number);
+}
+
+static void make_beside(int number, mode_t mode) {
+    char name[32];
+    name_beside(name, number);
+    int file = open(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    CHECK(file >= 0 && write(file, "left", 4) == 4 && fchmod(file, mode) == 0 && close(file) == 0);
+}
+
+static void a_hundred_leftovers_go(void) {
+    enter();
+    for (int i = 0; i < 100; i++) make_beside(i, i % 2 ? 0600 : 0400);
+    save_over("image");
+    CHECK_EQUAL(1, count_entries("."));
+    make_beside(57, 0600);
+    save_over("image");
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+}
+
+static void save_for_ever(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 4 * MIB});
+    CHECK(hf_alloc(&arena, MIB, 8) != NULL);
+    for (;;) hf_arena_save(&arena, "image");
+}
+
+/* Killed wherever they are: the image is whole, and the next save clears up. */
+static void what_killed_processes_left_goes(void) {
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    for (int i = 0; i < 60; i++) {
+        fflush(NULL);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) save_for_ever();
+        usleep((useconds_t)(1000 + i * 7919 % 20000));
+        CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+        hf_arena found = image_open("image", HF_READ_ONLY, (hf_arena_options){.any_base = true});
+        hf_arena_close(&found);
+    }
+    save_over("image");
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+}
+
+/* A folder, a pipe, a link, another user's file, a draft of a process that lives. */
+static void what_is_no_leftover_stays(void) {
+    char name[32];
+    enter();
+    CHECK(mkdir("image.saving00", 0777) == 0 && mkfifo("image.saving01", 0666) == 0);
+    write_content("theirs", "theirs", 6);
+    CHECK(symlink("theirs", "image.saving02") == 0);
+    for (int i = 3; i < 5; i++) make_beside(i, 0600);
+    int living = open("image.saving03", O_RDONLY);
+    CHECK(living >= 0 && flock(living, LOCK_SH | LOCK_NB) == 0);
+    bool is_root = geteuid() == 0;
+    if (is_root) make_beside(6, 0666);
+    if (is_root) CHECK(chown("image.saving06", NOBODY, NOBODY) == 0);
+    save_over("image");
+    for (int i = 0; i < 7; i++) {
+        name_beside(name, i);
+        AT("%s", name);
+        CHECK_EQUAL(i < 4 || (i == 6 && is_root), disk_exists(name));
+    }
+    struct content theirs = {(unsigned char[]){"theirs"}, 6};
+    check_content("theirs", &theirs);
+    CHECK(S_ISLNK(status_of("image.saving02").st_mode));
+    close(living);
+    save_over("image");
+    CHECK(!disk_exists("image.saving03"));
+    leave();
+}
+
+static void a_hundred_names_of_others(void) {
+    char name[32];
+    enter();
+    for (int i = 0; i < 100; i++) {
+        name_beside(name, i);
+        CHECK(mkdir(name, 0777) == 0);
+    }
+    expect_refusal("image", HF_IO, EEXIST);
+    CHECK_EQUAL(100, count_entries("."));
+    leave();
+}
+
+/* ------------------------------------------------------------------ at the same time -------- */
+
+enum { SAVERS = 4, SAVES = 100 };
+
+static void save_often(void *argument) {
+    (void)argument;
+    for (int i = 0; i < SAVES; i++) CHECK_STATUS(HF_OK, save_seed((unsigned)i, "image"));
+}
+
+static void processes_that_save_at_once_succeed(void) {
+    pid_t children[SAVERS];
+    bool passed = true;
+    enter();
+    fflush(NULL);
+    for (int i = 0; i < SAVERS; i++) {
+        children[i] = fork();
+        CHECK(children[i] >= 0);
+        if (children[i] == 0) {
+            check_stands_alone();
+            save_often(NULL);
+            _exit(EXIT_SUCCESS);
+        }
+    }
+    for (int i = 0; i < SAVERS; i++) {
+        int status;
+        CHECK(waitpid(children[i], &status, 0) == children[i]);
+        passed &= WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+    }
+    CHECK(passed);
+    expect_seed(SAVES - 1, "image");
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+}
+
+/* A file that came to the path meanwhile is replaced, not its writer's. */
+static void a_writer_that_came_meanwhile_is_told_of(void) {
+    const hf_backend *native = hf_backend_native();
+    hf_report report = {0};
+    void *draft;
+    intptr_t file;
+    enter();
+    CHECK_STATUS(HF_OK, native->draft_open(native, "image", AREA, &draft, &file, &report));
+    hf_arena writer = image_open("image", HF_READ_WRITE, (hf_arena_options){0});
+    CHECK_STATUS(HF_BUSY, native->draft_publish(native, draft, &report));
+    native->draft_close(native, draft);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&writer));
+    hf_arena_close(&writer);
+    CHECK_EQUAL(1, count_entries("."));
+    leave();
+}
+
+CHECK_MAIN(TEST(the_mode_stays), TEST(rights_are_those_at_the_end), TEST(the_owner_stays),
+           TEST(a_lost_group_gets_nothing), TEST(what_may_not_be_read_is_not_replaced),
+           TEST(a_folder_that_cannot_be_read), TEST(a_folder_that_is_renamed_meanwhile),
+           TEST(links_stay_and_their_targets_change), TEST(links_that_lead_nowhere),
+           TEST(links_of_others_in_a_common_folder), TEST(what_is_no_file_stays),
+           TEST(names_as_long_as_can_be), TEST(paths_as_long_as_can_be),
+           TEST(a_hundred_leftovers_go), TEST(what_killed_processes_left_goes),
+           TEST(what_is_no_leftover_stays), TEST(a_hundred_names_of_others),
+           TEST(processes_that_save_at_once_succeed), TEST(a_writer_that_came_meanwhile_is_told_of))
