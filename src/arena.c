@@ -627,17 +627,52 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
 
 /* ---------------------------------------------------------- opening and closing ---------- */
 
-static size_t or_default(size_t value, size_t otherwise) { return value ? value : otherwise; }
+hf_status hf_arena_check_options(const hf_arena_options *options, const char *call) {
+    size_t reserve = options->reserve;
+    bool is_reserve = reserve == 0 || options->least_reserve <= reserve;
+    bool is_base = (uintptr_t)options->base % HF_BASE_ALIGNMENT == 0;
+    bool is_mode = options->huge_pages == HF_HUGE_AUTO || options->huge_pages == HF_HUGE_NEVER ||
+                   options->huge_pages == HF_HUGE_ALWAYS;
+    return is_reserve && is_base && is_mode ? HF_OK : hf_fail(HF_INVALID, call, 0, reserve);
+}
 
-static hf_status open_space(hf_arena_core *core) {
+static hf_status open_space(hf_arena_core *core, size_t reserve, size_t least) {
     const hf_arena_options *options = &core->options;
     size_t most = SIZE_MAX & ~(core->granule - 1);
-    size_t reserve = or_default(options->reserve, HF_DEFAULT_RESERVE);
-    size_t least = or_default(options->least_reserve, smaller(reserve, HF_DEFAULT_LEAST));
     reserve = reserve < most ? hf_round_up(reserve, core->granule) : most;
     least = least < most ? hf_round_up(least, core->granule) : most;
     hf_space_options wanted = {options->base, least, options->name, core->backend};
     return hf_space_open(&core->space, reserve, &wanted);
+}
+
+/* A backend of the program's own, or a base, says nothing of the addresses that the process has. */
+static void note_exhaustion(const hf_arena_core *core, const hf_default_reserve *size,
+                            size_t reserved) {
+    bool is_native = core->backend == hf_backend_native();
+    if (is_native && core->options.base == NULL && reserved < size->reserve)
+        hf_budget_exhaust(size);
+}
+
+/* A least_reserve that is larger than the default raises it. */
+static hf_status open_default_space(hf_arena_core *core) {
+    size_t named = core->options.least_reserve;
+    const hf_default_reserve *size = hf_budget_first(core->backend);
+    for (;;) {
+        size_t reserve = larger(size->reserve, named);
+        hf_status status = open_space(core, reserve, named ? named : size->least);
+        note_exhaustion(core, size, status == HF_OK ? hf_space_size(core->space) : 0);
+        const hf_default_reserve *next = hf_budget_next(size);
+        if (status != HF_NO_ADDRESS || next == NULL || named > next->reserve) return status;
+        size = next;
+    }
+}
+
+static hf_status open_any_space(hf_arena_core *core) {
+    const hf_arena_options *options = &core->options;
+    size_t least = options->least_reserve;
+    if (options->reserve == 0) return open_default_space(core);
+    return open_space(core, options->reserve,
+                      least ? least : smaller(options->reserve, HF_DEFAULT_LEAST));
 }
 
 static void start(hf_arena_core *core) {
@@ -665,20 +700,25 @@ static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
     core->options = *options;
     core->granule = backend->granule(backend);
     core->place = place;
-    status = open_space(core);
+    hf_error before = hf_last_error();
+    status = settle(open_any_space(core), before);
     if (status != HF_OK) {
         backend->give_pages(backend, memory, pages);
         return status;
     }
     start(core);
+    if (options->reserve == 0) hf_budget_spend(core);
     arena->state = &core->shown;
     hf_arena_set_pos(arena, 0);
     return HF_OK;
 }
 
 hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
+    static const hf_arena_options defaults;
+    if (options == NULL) options = &defaults;
     *arena = (hf_arena){0};
-    return open_core(arena, options ? options : &(hf_arena_options){0});
+    hf_status status = hf_arena_check_options(options, "hf_arena_open");
+    return status == HF_OK ? open_core(arena, options) : status;
 }
 
 void hf_arena_close(hf_arena *arena) {
@@ -688,6 +728,7 @@ void hf_arena_close(hf_arena *arena) {
     hf_arena_free_text_pages(core);
     bool is_synced = core->is_persistent && hf_arena_sync(arena) == HF_OK;
     hf_space_close(core->space);
+    hf_budget_return(core);
     if (core->image) hf_arena_close_image(core, is_synced);
     core->backend->give_pages(core->backend, core, hf_pages_for(core->backend, sizeof *core));
     *arena = (hf_arena){0};

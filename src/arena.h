@@ -51,6 +51,7 @@ struct hf_arena_core {
     hf_image_header record; /* of a persistent one: what the last sync that succeeded wrote */
     hf_error sync_failure;  /* of the first sync that failed; HF_OK: none did */
     uint64_t process;       /* of an image: the one that opened it, and may write it */
+    size_t budgeted;        /* bytes of the address budget; 0: the program named `reserve` */
     bool checked;
 };
 
@@ -108,6 +109,29 @@ hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
 
 /* HF_STATE: a persistent arena in a child of the process that opened it. */
 hf_status hf_image_check_owner(const hf_arena_core *core, const char *call);
+
+/* ---- The address budget, in budget.c. */
+
+/* What an arena reserves that names no size: `reserve`, halved down to `least` where the system has
+ * not so many addresses. In bytes. */
+typedef struct hf_default_reserve {
+    size_t reserve, least;
+    size_t limit; /* on all default reservations of the process together */
+} hf_default_reserve;
+
+/* The size for the next arena, and the next smaller one; NULL after the last. */
+const hf_default_reserve *hf_budget_first(const hf_backend *backend);
+const hf_default_reserve *hf_budget_next(const hf_default_reserve *size);
+
+/* Counts what the arena has reserved; hf_arena_close returns it. */
+void hf_budget_spend(hf_arena_core *core);
+void hf_budget_return(hf_arena_core *core);
+
+/* The system has no more addresses for that size. */
+void hf_budget_exhaust(const hf_default_reserve *size);
+
+/* HF_INVALID for options that no arena can have, noted as an error of `call`. */
+hf_status hf_arena_check_options(const hf_arena_options *options, const char *call);
 
 /* Cuts the image to what is used, if the last sync told it so, and closes it, in image.c; the views
  * are gone by then. */

@@ -176,7 +176,8 @@ static hf_status choose_sizes(image *opened) {
         return HF_OK;
     }
     opened->has_any_size = wanted->reserve == 0;
-    if (wanted->reserve == 0) wanted->reserve = larger(HF_DEFAULT_RESERVE, 2 * opened->mapped);
+    if (wanted->reserve == 0)
+        wanted->reserve = larger(hf_budget_first(opened->backend)->reserve, 2 * opened->mapped);
     if (wanted->reserve <= SIZE_MAX / 2) wanted->reserve = (size_t)pad(wanted->reserve);
     if (wanted->reserve < opened->mapped)
         return hf_fail(HF_RESERVE_FULL, opening, 0, opened->mapped);
@@ -521,6 +522,7 @@ static hf_status start(hf_arena *arena, image *opened) {
     core->image = opened->file;
     core->record = opened->record;
     core->process = core->backend->process(core->backend);
+    if (opened->has_any_size) hf_budget_spend(core);
     hf_status status = prepare_file(core, opened);
     if (status == HF_OK) status = map_looked_at(arena, opened);
     if (status == HF_OK && opened->is_new) status = write_first_record(core, opened);
@@ -559,7 +561,8 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
     bool is_access =
         access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
     if (!is_path(path) || !is_access) return hf_fail(HF_INVALID, opening, 0, 0);
-    hf_status status = open_image(&opened, path);
+    hf_status status = hf_arena_check_options(&opened.options, opening);
+    if (status == HF_OK) status = open_image(&opened, path);
     if (status != HF_OK) return status;
     status = open_arena(arena, &opened, path);
     if (status != HF_OK) close_locked(opened.file);

@@ -1,7 +1,8 @@
 /*
  * status.c -- the names and sentences of the statuses, each thread's last error, and its text.
  *
- * The last error is the library's only state outside of spaces, arenas and files.
+ * The last error and the address budget (budget.c) are the library's only state outside of spaces,
+ * arenas and files.
  */
 #include <holdfast/status.h>
 

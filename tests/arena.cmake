@@ -7,6 +7,7 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 # ---- Every function's contract, with the header's words
 
 holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind)
+holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
 holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena valgrind)

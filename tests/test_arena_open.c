@@ -141,7 +141,25 @@ static void the_largest_size_falls_back_too(void) {
 static void least_above_reserve_is_invalid(void) {
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .least_reserve = 2 * MIB});
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .least_reserve = SIZE_MAX});
-    open_fails(HF_INVALID, (hf_arena_options){.least_reserve = default_reserve * 2});
+    open_fails(HF_INVALID, (hf_arena_options){.reserve = 100, .least_reserve = 101});
+}
+
+/* Without a reserve it is what the default is raised to. */
+static void least_above_the_default_raises_it(void) {
+    static struct spy spy;
+    spy_init(&spy, NULL);
+    size_t least = default_reserve + 64 * MIB;
+    spy.largest[SPY_RESERVE] = least - 1;
+    open_fails(HF_NO_ADDRESS, (hf_arena_options){.least_reserve = least, .backend = &spy.backend});
+    CHECK_EQUAL(1, spy_count(&spy, SPY_RESERVE));
+    CHECK_EQUAL(least, spy_nth(&spy, SPY_RESERVE, 0)->size);
+}
+
+static void other_modes_of_huge_pages_are_invalid(void) {
+    int modes[] = {-1, 3, 77, 1 << 20};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        open_fails(HF_INVALID,
+                   (hf_arena_options){.reserve = MIB, .huge_pages = (hf_huge_pages)modes[i]});
 }
 
 /* --------------------------------------------------------------------- bases --------------- */
@@ -341,6 +359,7 @@ static void a_closed_arena_answers_every_call(void) {
     does_nothing_when_closed(&zeroed);
     hf_arena_close(&closed);
     hf_arena_close(&zeroed);
+    hf_arena_close(NULL);
     is_all_zero(&closed);
     is_all_zero(&zeroed);
 }
@@ -361,7 +380,8 @@ static void many_arenas_are_independent(void) {
 CHECK_MAIN(TEST(needs_no_options), TEST(zero_reserves_the_default), TEST(commits_nothing),
            TEST(a_reservation_is_rounded_up_to_the_granule), TEST(a_refused_reservation_is_halved),
            TEST(halving_ends_at_the_least), TEST(the_largest_size_falls_back_too),
-           TEST(least_above_reserve_is_invalid), TEST(an_unaligned_base_is_invalid),
+           TEST(least_above_reserve_is_invalid), TEST(least_above_the_default_raises_it),
+           TEST(other_modes_of_huge_pages_are_invalid), TEST(an_unaligned_base_is_invalid),
            TEST(a_base_that_wraps_is_invalid), TEST(opens_at_an_exact_base),
            TEST(a_taken_base_is_no_address), TEST(no_pages_for_records_is_no_memory),
            TEST(refused_hints_and_names_are_harmless), TEST(a_backend_needs_no_hints_and_no_names),

@@ -47,7 +47,8 @@
  *                 can be killed at the first touch of a page, long after OK. With 2, growth is
  *                 refused in time (NO_MEMORY).
  *   ulimit -v     counts reservations: opening falls back by halving down to least_reserve. The
- *                 first of several arenas then takes most of it: give each a fair `reserve`.
+ *                 first of several arenas then takes half of it or more, and later default ones 1
+ *                 GiB or less: give each a fair `reserve`.
  *   mlockall      with MCL_FUTURE a reservation counts as locked memory: the same fallback.
  *   fork          the child has a copy of everything, at the same addresses.
  *   cgroups       a memory limit kills at the touch, it does not refuse.
@@ -158,8 +159,9 @@ typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void 
 
 /* Zero is a good default for every field. Fields are only ever appended. */
 typedef struct hf_arena_options {
-    /* Bytes of address space, rounded up to the granule; 0: 64 GiB, or 256 MiB on 32-bit. Where
-     * the system refuses, it is halved down to least_reserve (0: 1 MiB, or reserve if less). */
+    /* Bytes of address space, rounded up to the granule; 0: the default, see below. Where the
+     * system has not so many addresses, it is halved down to least_reserve (0: 1 MiB, or reserve if
+     * less). A least_reserve that is larger than the default raises it. */
     size_t reserve;
     size_t least_reserve;
     void *base;    /* exact address (a multiple of HF_BASE_ALIGNMENT), or NO_ADDRESS */
@@ -178,9 +180,21 @@ typedef struct hf_arena_options {
 } hf_arena_options;
 
 /*
+ * The default reservation, where `reserve` is 0, keeps addresses for malloc, threads and rings, also
+ * in a process with thousands of arenas. It is
+ *     64 GiB, halved down to 1 GiB      while all default reservations together are below 8 TiB
+ *      1 GiB, halved down to 64 MiB     below 16 TiB
+ *     64 MiB, halved down to 1 MiB      from then on
+ * (32 bits: 256 MiB below 1 GiB, 32 MiB below 1.5 GiB, then 4 MiB.) Closing an arena gives its part
+ * back. Where the system has not all of a size, the later arenas begin with the next one. Images
+ * count; a `reserve` that is named neither counts nor is made smaller by others.
+ */
+
+/*
  * Opens an arena: reserves addresses, commits nothing. options may be NULL. On failure the arena
  * is zeroed: allocations from it return NULL and closing it does nothing.
- * INVALID: a base that is not aligned or wraps, least_reserve above reserve. NO_ADDRESS: the base
+ * INVALID: a base that is not aligned or wraps, least_reserve above a reserve that is named, a
+ * huge_pages that is none of the three. NO_ADDRESS: the base
  * is taken, or the system has not least_reserve bytes of addresses. NO_MEMORY: none for the
  * arena's own records.
  */

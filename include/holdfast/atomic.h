@@ -1,6 +1,6 @@
 /*
  * holdfast/atomic.h -- what one thread publishes and another sees: a load with acquire, a store
- * with release. For the inline functions of ring.h.
+ * with release, for the inline functions of ring.h; and a counter that several threads change.
  *
  * On plain size_t, not C11's _Atomic: such a word may lie in memory that processes share, and older
  * compilers of Microsoft's have no <stdatomic.h>. There a volatile access is a plain one to the
@@ -9,6 +9,7 @@
 #ifndef HOLDFAST_ATOMIC_H
 #define HOLDFAST_ATOMIC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(_MSC_VER)
@@ -33,6 +34,29 @@ static inline void hf_store_release(size_t *word, size_t value) {
     *(volatile size_t *)word = value;
 }
 
+#if defined(_WIN64)
+#define HF_EXCHANGE_ADD(word, value) \
+    ((size_t)_InterlockedExchangeAdd64((volatile long long *)(word), (long long)(value)))
+#define HF_COMPARE_EXCHANGE(word, value, expected)                                           \
+    ((size_t)_InterlockedCompareExchange64((volatile long long *)(word), (long long)(value), \
+                                           (long long)(expected)))
+#else
+#define HF_EXCHANGE_ADD(word, value) \
+    ((size_t)_InterlockedExchangeAdd((volatile long *)(word), (long)(value)))
+#define HF_COMPARE_EXCHANGE(word, value, expected) \
+    ((size_t)_InterlockedCompareExchange((volatile long *)(word), (long)(value), (long)(expected)))
+#endif
+
+/* Adds to the word; returns what it was before. */
+static inline size_t hf_fetch_add(size_t *word, size_t value) {
+    return HF_EXCHANGE_ADD(word, value);
+}
+
+/* Stores the value if the word is still `expected`; true if it did. */
+static inline bool hf_compare_exchange(size_t *word, size_t expected, size_t value) {
+    return HF_COMPARE_EXCHANGE(word, value, expected) == expected;
+}
+
 #else
 
 static inline size_t hf_load_acquire(const size_t *word) {
@@ -41,6 +65,17 @@ static inline size_t hf_load_acquire(const size_t *word) {
 
 static inline void hf_store_release(size_t *word, size_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* Adds to the word; returns what it was before. */
+static inline size_t hf_fetch_add(size_t *word, size_t value) {
+    return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+}
+
+/* Stores the value if the word is still `expected`; true if it did. */
+static inline bool hf_compare_exchange(size_t *word, size_t expected, size_t value) {
+    return __atomic_compare_exchange_n(word, &expected, value, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
 }
 
 #endif

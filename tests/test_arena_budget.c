@@ -1,0 +1,228 @@
+/*
+ * The address budget: what arenas reserve that name no size, and what is left for everybody else.
+ *
+ * Reservations here are numbers: the backend gives out addresses that nothing maps, so that
+ * tebibytes cost nothing, also under a sanitizer. No test commits any. The last tests open real
+ * ones.
+ */
+#include "arena_fixture.h"
+#include "image_fixture.h"
+
+#if IS_64_BIT
+
+#define TIB ((size_t)1 << 40)
+
+enum { ASKED = 64 };
+
+static struct {
+    hf_backend backend;
+    size_t largest; /* more is refused */
+    uintptr_t next;
+    size_t asked[ASKED], count; /* sizes that were asked for since open_fake */
+} fake;
+
+static hf_status give_numbers(const hf_backend *self, void *base, size_t size, void **address,
+                              hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    if (fake.count < ASKED) fake.asked[fake.count] = size;
+    fake.count++;
+    report->call = "give_numbers";
+    if (size > fake.largest) return HF_NO_ADDRESS;
+    *address = base ? base : (void *)fake.next;
+    fake.next += size;
+    return HF_OK;
+}
+
+static void take_numbers_back(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    (void)self, (void)address, (void)size, (void)kind;
+}
+
+static void open_fake(void) {
+    memset(&fake, 0, sizeof fake);
+    fake.backend = *hf_backend_native();
+    fake.backend.reserve = give_numbers;
+    fake.backend.release = take_numbers_back;
+    fake.backend.advise = NULL;
+    fake.backend.name = NULL;
+    fake.largest = SIZE_MAX;
+    fake.next = (uintptr_t)1 << 62;
+}
+
+/* Takes so much of the budget in one arena. */
+static hf_arena take_budget(size_t size) {
+    hf_arena arena =
+        fixture_open((hf_arena_options){.least_reserve = size, .backend = &fake.backend});
+    CHECK_EQUAL(size, hf_arena_get_stats(&arena).reserved);
+    return arena;
+}
+
+static size_t reserved_by_default(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.backend = &fake.backend});
+    size_t reserved = hf_arena_get_stats(&arena).reserved;
+    hf_arena_close(&arena);
+    return reserved;
+}
+
+static void defaults_shrink_as_the_budget_is_spent(void) {
+    struct {
+        size_t spent, expected;
+    } rows[] = {
+        {128 * GIB, 64 * GIB},
+        {8 * TIB - 64 * GIB, 64 * GIB},
+        {8 * TIB - 63 * GIB, GIB},
+        {8 * TIB, GIB},
+        {9 * TIB, GIB},
+        {16 * TIB - GIB, GIB},
+        {16 * TIB - GIB + 64 * KIB, 64 * MIB},
+        {16 * TIB, 64 * MIB},
+        {1000 * TIB, 64 * MIB},
+    };
+    open_fake();
+    CHECK_EQUAL(64 * GIB, reserved_by_default());
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AT("%zu spent", rows[i].spent);
+        hf_arena most = take_budget(rows[i].spent);
+        CHECK_EQUAL(rows[i].expected, reserved_by_default());
+        CHECK_EQUAL(rows[i].expected, reserved_by_default()); /* closing gave it back */
+        hf_arena_close(&most);
+        CHECK_EQUAL(64 * GIB, reserved_by_default());
+    }
+}
+
+static void many_arenas_share_it(void) {
+    enum { MANY = 300 };
+    static hf_arena arenas[MANY];
+    open_fake();
+    for (size_t i = 0; i < MANY; i++) {
+        arenas[i] = fixture_open((hf_arena_options){.backend = &fake.backend});
+        CHECK_EQUAL(i < 128 ? 64 * GIB : GIB, hf_arena_get_stats(&arenas[i]).reserved);
+    }
+    for (size_t i = 0; i < MANY; i += 2) hf_arena_close(&arenas[i]);
+    for (size_t i = 0; i < MANY; i += 2) {
+        arenas[i] = fixture_open((hf_arena_options){.backend = &fake.backend});
+        CHECK_EQUAL(i < 124 ? 64 * GIB : GIB, hf_arena_get_stats(&arenas[i]).reserved);
+    }
+    for (size_t i = 0; i < MANY; i++) hf_arena_close(&arenas[i]);
+    CHECK_EQUAL(64 * GIB, reserved_by_default());
+}
+
+static void a_named_reserve_is_not_counted(void) {
+    open_fake();
+    hf_arena named =
+        fixture_open((hf_arena_options){.reserve = 100 * TIB, .backend = &fake.backend});
+    CHECK_EQUAL(100 * TIB, hf_arena_get_stats(&named).reserved);
+    CHECK_EQUAL(64 * GIB, reserved_by_default());
+    hf_arena most = take_budget(16 * TIB);
+    hf_arena again =
+        fixture_open((hf_arena_options){.reserve = 64 * GIB, .backend = &fake.backend});
+    CHECK_EQUAL(64 * GIB, hf_arena_get_stats(&again).reserved);
+    hf_arena_close(&again);
+    CHECK_EQUAL(64 * MIB, reserved_by_default());
+    hf_arena_close(&most);
+    hf_arena_close(&named);
+}
+
+static void a_larger_least_raises_the_default(void) {
+    size_t leasts[] = {MIB, 2 * GIB, 64 * GIB, 64 * GIB + 64 * KIB, 128 * GIB, 3 * TIB};
+    for (int spent = 0; spent < 2; spent++) {
+        open_fake();
+        hf_arena most = take_budget(spent ? 16 * TIB : 100 * GIB);
+        size_t usual = reserved_by_default();
+        for (size_t i = 0; i < sizeof leasts / sizeof *leasts; i++) {
+            AT("least %zu", leasts[i]);
+            hf_arena arena = fixture_open(
+                (hf_arena_options){.least_reserve = leasts[i], .backend = &fake.backend});
+            CHECK_EQUAL(leasts[i] > usual ? leasts[i] : usual, hf_arena_get_stats(&arena).reserved);
+            hf_arena_close(&arena);
+        }
+        hf_arena_close(&most);
+    }
+}
+
+static void check_asked(const size_t *expected, size_t count) {
+    CHECK_EQUAL(count, fake.count);
+    for (size_t i = 0; i < count; i++) {
+        AT("size %zu", i);
+        CHECK_EQUAL(expected[i], fake.asked[i]);
+    }
+}
+
+static void where_the_system_has_less_it_falls_back_size_by_size(void) {
+    const size_t all[] = {64 * GIB, 32 * GIB,  16 * GIB,  8 * GIB,   4 * GIB,  2 * GIB,  GIB,
+                          GIB,      512 * MIB, 256 * MIB, 128 * MIB, 64 * MIB, 64 * MIB, 32 * MIB,
+                          16 * MIB, 8 * MIB,   4 * MIB,   2 * MIB,   MIB};
+    size_t count = sizeof all / sizeof *all;
+    hf_arena arena;
+    CHECK_STATUS(HF_INVALID, hf_arena_open(&arena, &(hf_arena_options){.base = (void *)1}));
+    for (size_t i = 0; i < count; i++) {
+        AT("no more than %zu", all[i]);
+        open_fake();
+        fake.largest = all[i];
+        CHECK_EQUAL(all[i], reserved_by_default());
+        size_t tries = 0;
+        while (all[tries] > all[i]) tries++;
+        check_asked(all, tries + 1);
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* the fallback is no failure */
+    }
+    open_fake();
+    fake.largest = MIB - 1;
+    CHECK_STATUS(HF_NO_ADDRESS,
+                 hf_arena_open(&arena, &(hf_arena_options){.backend = &fake.backend}));
+    check_asked(all, count);
+    CHECK_EQUAL(MIB, hf_last_error().size);
+    open_fake(); /* such a backend says nothing of the process's addresses */
+    CHECK_EQUAL(64 * GIB, reserved_by_default());
+}
+
+static void a_named_least_is_the_end_of_it(void) {
+    const size_t all[] = {64 * GIB, 32 * GIB, 16 * GIB, 10 * GIB};
+    hf_arena arena;
+    hf_arena_options options = {.least_reserve = 10 * GIB, .backend = &fake.backend};
+    open_fake();
+    fake.largest = 10 * GIB - 1;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&arena, &options));
+    check_asked(all, 4);
+    fake.largest = SIZE_MAX;
+    hf_arena most = take_budget(16 * TIB);
+    fake.count = 0;
+    fake.largest = 10 * GIB - 1;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&arena, &options));
+    check_asked(all + 3, 1);
+    hf_arena_close(&most);
+}
+
+/* Real ones: images take of the same budget. */
+static void images_share_it(void) {
+    static const char path[] = "test_arena_budget.tmp";
+    open_fake();
+    hf_arena image;
+    disk_remove(path);
+    CHECK_STATUS(HF_OK, hf_arena_open_file(&image, path, HF_READ_WRITE, NULL));
+    size_t usual = hf_arena_get_stats(&image).reserved;
+    CHECK(usual <= 64 * GIB);
+    hf_arena most = take_budget(8 * TIB - 64 * GIB);
+    CHECK_EQUAL(GIB, reserved_by_default()); /* for the image has its part */
+    hf_arena_close(&image);
+    CHECK_EQUAL(64 * GIB, reserved_by_default());
+    hf_arena_close(&most);
+    most = take_budget(16 * TIB);
+    CHECK_STATUS(HF_OK, hf_arena_open_file(&image, path, HF_READ_WRITE, NULL));
+    CHECK(hf_arena_get_stats(&image).reserved <= 64 * MIB);
+    hf_arena_close(&image);
+    hf_arena_close(&most);
+    disk_remove(path);
+}
+
+CHECK_MAIN(TEST(defaults_shrink_as_the_budget_is_spent), TEST(many_arenas_share_it),
+           TEST(a_named_reserve_is_not_counted), TEST(a_larger_least_raises_the_default),
+           TEST(where_the_system_has_less_it_falls_back_size_by_size),
+           TEST(a_named_least_is_the_end_of_it), TEST(images_share_it))
+
+#else
+
+static void none_of_it_is_for_32_bits(void) { check_skip("the sizes are those of 64 bits"); }
+
+CHECK_MAIN(TEST(none_of_it_is_for_32_bits))
+
+#endif
