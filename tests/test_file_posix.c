@@ -7,14 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "disk.h"
-#include "holdfast/file.h"
+#include "holdfast.h"
 #include "process.h"
 
 static const char path[] = "test_file_posix.tmp";
@@ -151,7 +153,156 @@ static void a_handle_of_no_regular_file(void) {
     close(device);
 }
 
+/* Files whose size is not their bytes': a view of them would have none. */
+static void files_with_bytes_and_no_size(void) {
+    static const char *const names[] = {"/proc/self/maps", "/proc/self/mem", "/proc/version"};
+    for (size_t i = 0; i < 3; i++) {
+        if (!disk_exists(names[i])) continue;
+        hf_file *file = NULL;
+        hf_arena arena;
+        CHECK_STATUS(HF_UNSUPPORTED, hf_file_open(&file, names[i], HF_READ_ONLY, NULL));
+        CHECK_STATUS(HF_UNSUPPORTED, hf_arena_open_file(&arena, names[i], HF_READ_ONLY, NULL));
+        CHECK(file == NULL);
+    }
+    hf_file *file;
+    disk_close(disk_create(path, 0));
+    CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_ONLY, NULL));
+    CHECK_EQUAL(0, hf_file_size(file));
+    hf_file_close(file);
+    disk_remove(path);
+}
+
+/* A descriptor that only names a file. */
+static void a_handle_without_access(void) {
+#ifdef O_PATH
+    static const char *const names[] = {"/", "/dev/null"};
+    disk_close(disk_create(path, 100));
+    int name = open(path, O_PATH);
+    CHECK(name >= 0);
+    for (size_t i = 0; i < 3; i++) refuse_handle(name, accesses[i], HF_INVALID);
+    close(name);
+    for (size_t i = 0; i < 2; i++) {
+        name = open(names[i], O_PATH);
+        refuse_handle(name, HF_READ_ONLY, HF_UNSUPPORTED);
+        close(name);
+    }
+    disk_remove(path);
+#else
+    check_skip("no descriptor without access here");
+#endif
+}
+
+/* -------------------------------------------------------------- standard streams ------------ */
+
+static void expect_streams_closed(void) {
+    for (int i = 0; i < 3; i++)
+        if (fcntl(i, F_GETFD) >= 0) _exit(EXIT_FAILURE);
+}
+
+static void expect(bool condition) {
+    if (!condition) _exit(EXIT_FAILURE);
+    expect_streams_closed();
+}
+
+/* In a child whose streams are closed: a failed check could not print. */
+static void open_everything(void *argument) {
+    const hf_backend *native = hf_backend_native();
+    hf_report report = {0};
+    hf_arena arena, other;
+    hf_file *files[4];
+    hf_ring *ring;
+    intptr_t opened;
+    void *draft, *data;
+    size_t size;
+    int kept = *(int *)argument;
+    for (int i = 0; i < 3; i++) close(i);
+    disk_remove(path);
+    expect(hf_file_create(&files[0], path, 200000, NULL) == HF_OK);
+    expect(hf_file_open(&files[1], path, HF_READ_WRITE, NULL) == HF_OK);
+    expect(hf_file_create_shared(&files[2], 200000, NULL) == HF_OK);
+    expect(hf_file_from_handle(&files[3], kept, HF_READ_WRITE, NULL) == HF_OK);
+    expect(hf_ring_open(&ring, 1, NULL) == HF_OK);
+    expect(hf_arena_open(&other, NULL) == HF_OK);
+    expect(hf_arena_append_file(&other, path, HF_READ_ONLY, &data, &size) == HF_OK);
+    for (int i = 0; i < 4; i++) hf_file_close(files[i]);
+    disk_remove(path);
+    expect(hf_arena_open_file(&arena, path, HF_READ_WRITE, NULL) == HF_OK);
+    expect(hf_arena_sync(&arena) == HF_OK);
+    hf_arena_close(&arena);
+    expect(native->draft_open(native, path, 1, &draft, &opened, &report) == HF_OK);
+    expect(native->draft_publish(native, draft, &report) == HF_OK);
+    native->draft_close(native, draft);
+    expect(native->file_open_or_create(native, path, &opened, &(uint64_t){0}, &report) == HF_OK);
+    disk_remove(path);
+    _exit(EXIT_SUCCESS);
+}
+
+/* What is printed to stderr where it is closed must not end in a file of ours. */
+static void no_file_takes_the_number_of_a_stream(void) {
+    intptr_t file = disk_create("test_file_posix.kept.tmp", 200000);
+    int kept = fcntl((int)file, F_DUPFD, 10);
+    CHECK(kept >= 10);
+    CHECK(process_runs(open_everything, &kept));
+    close(kept);
+    disk_close(file);
+    disk_remove("test_file_posix.kept.tmp");
+}
+
+/* -------------------------------------------------------------------- signals --------------- */
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number) {
+    (void)number;
+    signals = signals + 1;
+}
+
+static void ring_every(suseconds_t microseconds) {
+    struct itimerval timer = {{0, microseconds}, {0, microseconds}};
+    struct sigaction action = {.sa_handler = count_signal}; /* no SA_RESTART */
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+}
+
+/* On a disk, and in memory where an interrupted allocation starts over. */
+static void use_files_under_signals(void *argument) {
+    const char *name = argument;
+    static char bytes[100000];
+    ring_every(500);
+    for (int i = 0; i < 20 || signals < 20; i++) {
+        hf_file *file;
+        hf_arena arena;
+        disk_remove(name);
+        CHECK_STATUS(HF_OK, hf_file_create(&file, name, 16 << 20, NULL));
+        hf_file_close(file);
+        disk_remove(name);
+        hf_arena_options options = {.reserve = 64 << 20, .any_base = true};
+        CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, name, HF_READ_WRITE, &options));
+        CHECK(hf_memdup(&arena, bytes, sizeof bytes) != NULL);
+        CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+        CHECK(hf_alloc(&arena, 8 << 20, 8) != NULL);
+        hf_arena_close(&arena);
+        CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
+        CHECK(hf_memdup(&arena, bytes, sizeof bytes) != NULL);
+        CHECK_STATUS(HF_OK, hf_arena_save(&arena, name));
+        hf_arena_close(&arena);
+    }
+    ring_every(0);
+    disk_remove(name);
+}
+
+static void a_timer_makes_nothing_fail(void) {
+    char memory[] = "/dev/shm/test_file_posix.tmp", disk[] = "test_file_posix.signals.tmp";
+    CHECK(process_runs(use_files_under_signals, disk));
+    if (access("/dev/shm", W_OK) == 0)
+        CHECK(process_runs(use_files_under_signals, memory));
+    else
+        check_leave_out("no /dev/shm");
+}
+
 CHECK_MAIN(TEST(asks_for_no_more_than_it_needs), TEST(paths_that_lead_nowhere),
            TEST(only_regular_files_are_supported), TEST(never_follows_a_link_to_create),
            TEST(permissions_are_asked), TEST(what_is_no_descriptor),
-           TEST(a_handle_of_no_regular_file))
+           TEST(a_handle_of_no_regular_file), TEST(files_with_bytes_and_no_size),
+           TEST(a_handle_without_access), TEST(no_file_takes_the_number_of_a_stream),
+           TEST(a_timer_makes_nothing_fail))

@@ -1190,6 +1190,73 @@ static void an_interrupted_call_is_made_again(void) {
             fail_each_call_of(&functions[i], EINTR, from_then_on);
 }
 
+/* A system that has no locks there, and one that has; what a draft does without is not a failure. */
+static void a_file_system_without_locks_is_told(void) {
+    static const int codes[] = {ENOSYS, EOPNOTSUPP, ENOLCK, EIO};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        hf_status expected = codes[i] == EIO ? HF_IO : HF_UNSUPPORTED;
+        write_pattern();
+        fail_nth("flock", 1, true, codes[i]);
+        CHECK_STATUS(expected, file_lock(NULL, changed, true, &report));
+        CHECK_EQUAL(codes[i], report.os_code);
+        hf_status status = replace_name();
+        CHECK_STATUS(codes[i] == EIO ? HF_IO : HF_OK, status);
+        fail_no_more();
+        CHECK_STATUS(HF_OK, replace_name());
+        close(changed);
+        unlink(path);
+        unlink(other_path);
+    }
+}
+
+/* What open may say, and what it is to holdfast. */
+static void each_code_has_its_status(void) {
+    static const struct {
+        int code;
+        hf_status status;
+    } codes[] = {{ENOENT, HF_IO},          {ENOTDIR, HF_IO},
+                 {ELOOP, HF_IO},           {ENAMETOOLONG, HF_IO},
+                 {EACCES, HF_IO},          {EPERM, HF_IO},
+                 {EROFS, HF_IO},           {EMFILE, HF_IO},
+                 {ENFILE, HF_IO},          {EIO, HF_IO},
+                 {ETXTBSY, HF_IO},         {ENOMEM, HF_NO_MEMORY},
+                 {ENOSPC, HF_NO_SPACE},    {EDQUOT, HF_NO_SPACE},
+                 {EFBIG, HF_NO_SPACE},     {EISDIR, HF_UNSUPPORTED},
+                 {ENXIO, HF_UNSUPPORTED},  {ENODEV, HF_UNSUPPORTED},
+                 {ENOSYS, HF_UNSUPPORTED}, {EOPNOTSUPP, HF_UNSUPPORTED}};
+    intptr_t file;
+    uint64_t size;
+    write_pattern();
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        size_t outer = check_enter("code %d", codes[i].code);
+        fail_nth("open", 1, false, codes[i].code);
+        CHECK_STATUS(codes[i].status, file_open(NULL, path, HF_READ_WRITE, &file, &size, &report));
+        CHECK_EQUAL(codes[i].code, report.os_code);
+        check_leave(outer);
+    }
+    fail_no_more();
+    close(changed);
+    unlink(path);
+}
+
+/* tmpfs gives back all that an interrupted call allocated, so each may be interrupted for ever. */
+static void blocks_are_written_where_allocation_is_always_interrupted(void) {
+    intptr_t file;
+    for (size_t nth = 1; nth < 12; nth++) {
+        unlink(new_path);
+        fail_nth(ALLOCATE, nth, true, EINTR);
+        CHECK_STATUS(HF_OK, file_create(NULL, new_path, 40 << 20, &file, &report));
+        CHECK(nth > 1 || (faults.failures > 0 && faults.failures < 20));
+        fail_no_more();
+        struct stat status;
+        CHECK(fstat((int)file, &status) == 0);
+        CHECK_EQUAL(40 << 20, status.st_size);
+        CHECK(status.st_blocks * 512 >= 40 << 20);
+        file_close(NULL, file);
+    }
+    unlink(new_path);
+}
+
 /* Its folder is found by the path alone. */
 static void the_folder_of_a_path(void) {
     static char deep[PATH_MAX + 100];
@@ -1332,6 +1399,8 @@ CHECK_MAIN(TEST(a_refused_commit_leaves_a_placeholder),
            TEST(a_refused_change_leaves_the_file), TEST(parts_are_made_whole),
            TEST(a_part_that_was_taken_goes_back), TEST(a_file_that_ends_before_is_told),
            TEST(a_lock_that_somebody_has_is_busy), TEST(a_name_is_durable_or_refused),
+           TEST(a_file_system_without_locks_is_told), TEST(each_code_has_its_status),
+           TEST(blocks_are_written_where_allocation_is_always_interrupted),
            TEST(every_call_is_counted), TEST(an_interrupted_call_is_made_again),
            TEST(the_folder_of_a_path), TEST(an_unknown_size_limit_is_none), PECULIAR_TEST,
            TEST(a_lock_can_be_refused))
