@@ -695,11 +695,13 @@ static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {
     bare.name = NULL;
     bare.map_free = NULL;
     bare.pause = NULL;
+    bare.cheap_reserve = NULL;
     bare.file_forget = NULL;
     bare.file_granularity = NULL;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &bare));
     CHECK(strict->advise == NULL && strict->name == NULL && strict->map_free == NULL);
     CHECK(strict->pause == NULL && strict->file_forget == NULL);
+    CHECK(strict->cheap_reserve == NULL);
     CHECK(strict->file_granularity == NULL);
     hf_strict_close(strict);
 }
@@ -750,6 +752,11 @@ static void note_pause(const hf_backend *self, unsigned milliseconds) {
     asked.paused = milliseconds;
 }
 
+static size_t note_cheap_reserve(const hf_backend *self) {
+    (void)self;
+    return 15;
+}
+
 static uint64_t note_process(const hf_backend *self) {
     (void)self;
     return 4711 + asked.processes++;
@@ -762,6 +769,7 @@ static void what_cannot_fail_passes_through(void) {
     noting.file_granularity = note_granularity;
     noting.pause = note_pause;
     noting.process = note_process;
+    noting.cheap_reserve = note_cheap_reserve;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &noting));
     hf_strict_fail(strict, 1, true);
     strict->file_unlock(strict, 11);
@@ -773,6 +781,7 @@ static void what_cannot_fail_passes_through(void) {
     CHECK_EQUAL(12, asked.forgotten);
     CHECK_EQUAL(13, asked.granular);
     CHECK_EQUAL(14, asked.paused);
+    CHECK_EQUAL(15, strict->cheap_reserve(strict));
     CHECK_EQUAL(1, asked.processes);
     CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
     hf_strict_close(strict);

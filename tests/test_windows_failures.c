@@ -31,6 +31,7 @@ static struct faults {
     bool refuses_limits; /* on addresses */
     const char *missing; /* a library or function that this Windows does not have */
     size_t stay_uncompressed;
+    DWORD major, minor; /* the version of this Windows; 0: the real one */
 } faults;
 
 static size_t waited;
@@ -149,7 +150,7 @@ static BOOL control(HANDLE file, DWORD what, const void *argument, DWORD *length
 
 /* --------------------------------------------------- functions looked up -------------------- */
 
-enum { ALLOC2, MAP3, UNMAP2, QUERY_OBJECT, QUERY_SECTION, LOOKED_UP };
+enum { ALLOC2, MAP3, UNMAP2, QUERY_OBJECT, QUERY_SECTION, GET_VERSION, LOOKED_UP };
 
 static any_function *real[LOOKED_UP];
 
@@ -191,6 +192,15 @@ static LONG WINAPI query_section_or_fail(HANDLE handle, int what, void *result, 
     return ((query_section_function *)real[QUERY_SECTION])(handle, what, result, size, length);
 }
 
+static LONG WINAPI get_version(OSVERSIONINFOW *version) {
+    LONG answer = ((get_version_function *)real[GET_VERSION])(version);
+    if (faults.major != 0) {
+        version->dwMajorVersion = faults.major;
+        version->dwMinorVersion = faults.minor;
+    }
+    return answer;
+}
+
 static const struct {
     const char *name;
     any_function *wrapper;
@@ -200,6 +210,7 @@ static const struct {
     [UNMAP2] = {"UnmapViewOfFile2", (any_function *)unmap2_or_fail},
     [QUERY_OBJECT] = {"NtQueryObject", (any_function *)query_object_or_fail},
     [QUERY_SECTION] = {"NtQuerySection", (any_function *)query_section_or_fail},
+    [GET_VERSION] = {"RtlGetVersion", (any_function *)get_version},
 };
 
 static FARPROC look_up_wrapped(HMODULE library, const char *name) {
@@ -929,6 +940,27 @@ static void a_limit_on_addresses_is_a_wish(void) {
     hf_space_close(space);
 }
 
+static size_t cheap_reserve_of(DWORD major, DWORD minor) {
+    const hf_backend *native = hf_backend_native();
+    faults = (struct faults){.major = major, .minor = minor};
+    size_t size = native->cheap_reserve(native);
+    faults = (struct faults){0};
+    return size;
+}
+
+/* Vista, 7 and 8.0 charge page tables for them. */
+static void before_windows_8_1_addresses_cost_memory(void) {
+    CHECK_EQUAL((size_t)1 << 30, cheap_reserve_of(6, 0));
+    CHECK_EQUAL((size_t)1 << 30, cheap_reserve_of(6, 1));
+    CHECK_EQUAL((size_t)1 << 30, cheap_reserve_of(6, 2));
+    CHECK_EQUAL(SIZE_MAX, cheap_reserve_of(6, 3));
+    CHECK_EQUAL(SIZE_MAX, cheap_reserve_of(10, 0));
+    faults = (struct faults){.missing = "RtlGetVersion"};
+    look_all_up(NULL, NULL, NULL);
+    CHECK_EQUAL(SIZE_MAX, cheap_reserve_of(6, 1));
+    look_all_up(NULL, NULL, NULL);
+}
+
 CHECK_MAIN(TEST(a_refused_split_leaves_one_placeholder), TEST(a_refused_coalesce_leaves_the_pieces),
            TEST(a_refused_commit_leaves_a_placeholder),
            TEST(a_refused_decommit_leaves_it_committed), TEST(a_refused_map_leaves_a_placeholder),
@@ -941,4 +973,4 @@ CHECK_MAIN(TEST(a_refused_split_leaves_one_placeholder), TEST(a_refused_coalesce
            TEST(a_space_leaves_nothing_behind), TEST(an_arena_leaves_nothing_behind),
            TEST(parts_that_cannot_go_stay), TEST(an_arena_needs_tails_alone),
            TEST(faults_after_rewind_need_middles), TEST(placeholders_are_tried),
-           TEST(a_limit_on_addresses_is_a_wish))
+           TEST(a_limit_on_addresses_is_a_wish), TEST(before_windows_8_1_addresses_cost_memory))

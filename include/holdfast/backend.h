@@ -105,6 +105,9 @@ struct hf_backend {
     /* Takes `size` bytes of addresses as one placeholder: exactly at `base`, or anywhere at a
      * multiple of HF_BASE_ALIGNMENT when base is NULL. NO_ADDRESS, MAP_LIMIT. */
     hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
+    /* Optional: the most bytes that should be reserved where the program names no size, because
+     * more addresses cost much memory by themselves. NULL: any number of them costs next to none. */
+    size_t (*cheap_reserve)(const hf_backend *);
     /* Gives one whole region back to the system, whatever its kind. Called for every region of a
      * space, from the highest to the lowest, and only when the whole space goes. */
     void (*release)(const hf_backend *, void *address, size_t size, hf_kind kind);

@@ -874,6 +874,11 @@ static void draft_close(const hf_backend *self, void *draft) {
     drop_count(strict, &strict->stats.files, 1);
 }
 
+static size_t cheap_reserve(const hf_backend *self) {
+    const hf_backend *under = strict_of(self)->under;
+    return under->cheap_reserve(under);
+}
+
 static uint64_t process(const hf_backend *self) {
     const hf_backend *under = strict_of(self)->under;
     return under->process(under);
@@ -915,6 +920,7 @@ static void unlock_below(const hf_backend *self, hf_lock *lock) {
 static const hf_backend strict_calls = {
     .granule = granule,
     .reserve = reserve,
+    .cheap_reserve = cheap_reserve,
     .release = release,
     .split = split,
     .coalesce = coalesce,
@@ -969,6 +975,7 @@ static hf_status build(hf_strict *strict, const hf_backend *under, void *table, 
     if (under->map_free == NULL) strict->calls.map_free = NULL;
     if (under->advise == NULL) strict->calls.advise = NULL;
     if (under->name == NULL) strict->calls.name = NULL;
+    if (under->cheap_reserve == NULL) strict->calls.cheap_reserve = NULL;
     if (under->pause == NULL) strict->calls.pause = NULL;
     if (under->file_forget == NULL) strict->calls.file_forget = NULL;
     if (under->file_granularity == NULL) strict->calls.file_granularity = NULL;

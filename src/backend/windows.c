@@ -358,6 +358,18 @@ static hf_status reserve(const hf_backend *self, void *base, size_t size, void *
     return HF_OK;
 }
 
+/* Before Windows 8.1 (6.3) the page tables of reserved addresses are charged against the commit
+ * limit: 2 GiB for each TiB. */
+static size_t cheap_reserve(const hf_backend *self) {
+    (void)self;
+    OSVERSIONINFOW version = {.dwOSVersionInfoSize = sizeof version};
+    has_placeholders(); /* looks the function up */
+    bool is_known = late.get_version && late.get_version(&version) >= 0;
+    bool is_charged = is_known && (version.dwMajorVersion < 6 ||
+                                   (version.dwMajorVersion == 6 && version.dwMinorVersion < 3));
+    return is_charged ? (size_t)1 << 30 : SIZE_MAX;
+}
+
 /* Each region is an allocation or a view of its own. Before placeholders the whole reservation goes
  * with the region at its base, the last to come: anywhere else in it the system refuses. */
 static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
@@ -1591,6 +1603,7 @@ static void unlock(const hf_backend *self, hf_lock *storage) {
 static const hf_backend with_placeholders = {
     .granule = granule,
     .reserve = reserve,
+    .cheap_reserve = cheap_reserve,
     .release = release,
     .split = split,
     .coalesce = coalesce,
@@ -1633,6 +1646,7 @@ static const hf_backend with_placeholders = {
 static const hf_backend before_placeholders = {
     .granule = granule,
     .reserve = reserve_range,
+    .cheap_reserve = cheap_reserve,
     .release = release,
     .split = keep_books_only,
     .coalesce = keep_books_only,
