@@ -20,7 +20,10 @@
  * one; place, place_file and clear put them together, and are what programs use.
  *
  * Regions never merge, except placeholders by coalesce: each commit is a region of its own until it
- * is decommitted, on every system (on Windows a release cannot span two allocations).
+ * is decommitted, on every system (on Windows a release cannot span two allocations). So there the
+ * system's own calls on a space's memory (VirtualProtect, VirtualAlloc with MEM_RESET,
+ * DiscardVirtualMemory) fail with ERROR_INVALID_ADDRESS (487) over more than one region, such as two
+ * growth steps of an arena: make them region by region.
  *
  * Units: offsets and sizes are bytes, multiples of the granule (the page), within the space.
  *
@@ -42,7 +45,9 @@
  *
  * Costs: finding a region is O(log n) of the regions; a step is one system call at most, and a
  * second where the space has a name or the system refuses; to map a file is three on Windows (its
- * size, a section, the view). Records come from pages of the backend's, never from malloc.
+ * size, a section, the view). Records come from pages of the backend's, never from malloc. Where
+ * Windows has no memory while it makes its paging file longer (ERROR_COMMITMENT_LIMIT, 1455), a step
+ * is tried again, five times after 50 ms each; other threads' calls on the space go on meanwhile.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H
