@@ -266,21 +266,50 @@ static void no_ring_of_such_a_capacity(size_t capacity, hf_status expected) {
     CHECK_EQUAL(expected, hf_last_error().status);
 }
 
-static void bad_arguments_are_refused(void) {
-    no_ring_of_such_a_capacity(0, HF_INVALID);
-    no_ring_of_such_a_capacity(SIZE_MAX, HF_INVALID);
-    no_ring_of_such_a_capacity(SIZE_MAX / 2, HF_INVALID);
-    CHECK_STATUS(HF_INVALID, hf_ring_open(NULL, 1, NULL));
-    hf_ring_close(NULL);
-    CHECK_EQUAL(0, hf_ring_capacity(NULL));
-}
-
 static void is_the_last_error(const char *call, size_t offset, size_t size) {
     hf_error error = hf_last_error();
     CHECK_EQUAL(HF_INVALID, error.status);
     CHECK(strcmp(call, error.call) == 0);
     CHECK_EQUAL(offset, error.offset);
     CHECK_EQUAL(size, error.size);
+}
+
+static void bad_arguments_are_refused(void) {
+    no_ring_of_such_a_capacity(0, HF_INVALID);
+    no_ring_of_such_a_capacity(SIZE_MAX, HF_INVALID);
+    no_ring_of_such_a_capacity(SIZE_MAX / 2, HF_INVALID);
+    is_the_last_error("hf_ring_open", 0, SIZE_MAX / 2);
+    CHECK_STATUS(HF_INVALID, hf_ring_open(NULL, 1, NULL));
+    is_the_last_error("hf_ring_open", 0, 1);
+    hf_ring_close(NULL);
+    CHECK_EQUAL(0, hf_ring_capacity(NULL));
+}
+
+/* A file of any size, of which there is little. */
+static hf_status create_vast(const hf_backend *self, uint64_t size, intptr_t *file,
+                             hf_report *report) {
+    (void)size;
+    return hf_backend_native()->file_create_shared(self, 64 * KIB, file, report);
+}
+
+static hf_status open_vast(uint64_t size) {
+    hf_backend vast = *hf_backend_native();
+    hf_file *file;
+    hf_ring *ring = NULL;
+    vast.file_create_shared = create_vast;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, size, &vast));
+    hf_status status = hf_ring_open_file(&ring, file);
+    CHECK(ring == NULL && status != HF_OK);
+    hf_file_close(file);
+    return status;
+}
+
+/* Twice the capacity has to be addressed: the largest fails for want of something else. */
+static void the_largest_capacity_is_a_quarter_of_all_addresses(void) {
+    uint64_t most = (uint64_t)SIZE_MAX / 4 + 1 + 64 * KIB;
+    CHECK(open_vast(most) != HF_INVALID);
+    CHECK_STATUS(HF_INVALID, open_vast(most + 1));
+    is_the_last_error("hf_ring_open_file", 0, 0);
 }
 
 static void more_than_there_is_changes_nothing(void) {
@@ -569,6 +598,7 @@ static void a_refusal_leaves_nothing_at_free_addresses(void) {
 CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
            TEST(a_message_has_room_or_waits), TEST(a_message_is_copied_whole_or_not),
            TEST(messages_go_from_thread_to_thread), TEST(bad_arguments_are_refused),
+           TEST(the_largest_capacity_is_a_quarter_of_all_addresses),
            TEST(more_than_there_is_changes_nothing), TEST(what_has_come_meanwhile_may_be_ended),
            TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
            TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
