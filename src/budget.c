@@ -13,6 +13,9 @@
  * the counter is raised to that size's limit: the next arenas ask for the next smaller size and
  * leave the last holes alone. Closing an arena gives its bytes back, and with them the size.
  *
+ * Where addresses cost memory (hf_backend's cheap_reserve: Windows before 8.1) the sizes begin below
+ * that.
+ *
  * A thread that opens an arena at the same time as another may see the counter without the other's
  * bytes: then a size is given once more than its limit says.
  */
@@ -43,10 +46,12 @@ static const hf_default_reserve sizes[] = {
 static size_t budget_spent;
 
 const hf_default_reserve *hf_budget_first(const hf_backend *backend) {
-    (void)backend; /* one that knows of fewer addresses can begin at a smaller size */
+    size_t cheap = backend->cheap_reserve ? backend->cheap_reserve(backend) : SIZE_MAX;
     size_t spent = hf_load_acquire(&budget_spent);
     const hf_default_reserve *size = sizes;
-    while (size < SMALLEST && (spent > size->limit || size->reserve > size->limit - spent)) size++;
+    while (size < SMALLEST &&
+           (size->reserve > cheap || spent > size->limit || size->reserve > size->limit - spent))
+        size++;
     return size;
 }
 

@@ -64,6 +64,27 @@ static size_t reserved_by_default(void) {
     return reserved;
 }
 
+static size_t cheap; /* addresses beyond cost memory */
+
+static size_t tell_cheap(const hf_backend *self) {
+    (void)self;
+    return cheap;
+}
+
+static void defaults_are_small_where_addresses_cost_memory(void) {
+    static const size_t rows[][2] = {
+        {SIZE_MAX, 64 * GIB}, {64 * GIB, 64 * GIB}, {64 * GIB - 1, GIB}, {GIB, GIB}, {1, 64 * MIB}};
+    open_fake();
+    fake.backend.cheap_reserve = tell_cheap;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AT("cheap %zu", rows[i][0]);
+        cheap = rows[i][0];
+        CHECK_EQUAL(rows[i][1], reserved_by_default());
+    }
+    hf_arena arena = take_budget(64 * GIB); /* what the program names is its own business */
+    hf_arena_close(&arena);
+}
+
 static void defaults_shrink_as_the_budget_is_spent(void) {
     struct {
         size_t spent, expected;
@@ -214,7 +235,8 @@ static void images_share_it(void) {
     disk_remove(path);
 }
 
-CHECK_MAIN(TEST(defaults_shrink_as_the_budget_is_spent), TEST(many_arenas_share_it),
+CHECK_MAIN(TEST(defaults_are_small_where_addresses_cost_memory),
+           TEST(defaults_shrink_as_the_budget_is_spent), TEST(many_arenas_share_it),
            TEST(a_named_reserve_is_not_counted), TEST(a_larger_least_raises_the_default),
            TEST(where_the_system_has_less_it_falls_back_size_by_size),
            TEST(a_named_least_is_the_end_of_it), TEST(images_share_it))
