@@ -506,7 +506,7 @@ static hf_status fill(hf_arena_core *core, const image *opened) {
     hf_report report = {0};
     uint64_t size = HF_IMAGE_AREA + (uint64_t)opened->mapped;
     hf_status status =
-        core->backend->file_fill(core->backend, hf_file_handle(opened->file), size, &report);
+        core->backend->file_fill(core->backend, hf_file_handle(opened->file), size, false, &report);
     core->own_calls += report.system_calls;
     return settle(status, &report, 0, opened->mapped);
 }

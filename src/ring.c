@@ -218,7 +218,7 @@ static hf_status prepare_file(hf_file *file, size_t capacity) {
     hf_status status = backend->file_read(backend, handle, 0, &head, sizeof head, &report);
     if (status == HF_OK && !is_ring(&head, capacity)) return no_ring(capacity);
     if (status == HF_OK)
-        status = backend->file_fill(backend, handle, POSITIONS + capacity, &report);
+        status = backend->file_fill(backend, handle, POSITIONS + capacity, true, &report);
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, POSITIONS + capacity);
 }
 

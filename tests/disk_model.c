@@ -217,11 +217,11 @@ static hf_status file_lock(const hf_backend *self, intptr_t handle, bool exclusi
     return ends(disk, disk->under->file_lock(disk->under, handle, exclusive, report), report);
 }
 
-static hf_status file_fill(const hf_backend *self, intptr_t handle, uint64_t size,
+static hf_status file_fill(const hf_backend *self, intptr_t handle, uint64_t size, bool is_shared,
                            hf_report *report) {
     struct disk *disk = disk_of(self);
     if (!begins(disk)) return refuse(report);
-    return ends(disk, disk->under->file_fill(disk->under, handle, size, report), report);
+    return ends(disk, disk->under->file_fill(disk->under, handle, size, is_shared, report), report);
 }
 
 static hf_status file_is_at(const hf_backend *self, intptr_t handle, const char *path,

@@ -1023,7 +1023,11 @@ static hf_status call_grow(void) { return CALL(file_resize, changed, CHANGED_SIZ
 static hf_status call_shrink(void) { return CALL(file_resize, changed, CHANGED_SIZE, 8192); }
 static hf_status call_fill(void) {
     CHECK(ftruncate(changed, GROWN_SIZE) == 0);
-    return CALL(file_fill, changed, GROWN_SIZE);
+    return CALL(file_fill, changed, GROWN_SIZE, false);
+}
+static hf_status call_fill_shared(void) {
+    CHECK(ftruncate(changed, GROWN_SIZE) == 0);
+    return CALL(file_fill, changed, GROWN_SIZE, true);
 }
 static hf_status call_read(void) {
     char bytes[100];
@@ -1087,6 +1091,7 @@ static const struct function {
     {"file_resize, longer", call_grow, true},
     {"file_resize, shorter", call_shrink, true},
     {"file_fill", call_fill, true},
+    {"file_fill, shared", call_fill_shared, true},
     {"file_read", call_read, true},
     {"file_write", call_write, true},
     {"file_sync", call_sync, true},

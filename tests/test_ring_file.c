@@ -277,6 +277,22 @@ static void what_lies_behind_a_description_is_zero(void) {
     remove(path);
 }
 
+/* A sparse copy of a ring that was used before. */
+static void a_sparse_copy_gets_its_blocks(void) {
+    unsigned char head[HEAD];
+    expected_head(head);
+    intptr_t sparse = disk_create(path, 0);
+    disk_store(sparse, 0, head, HEAD);
+    disk_resize(sparse, POSITIONS + CAPACITY);
+    disk_close(sparse);
+    if (disk_allocated(path) >= POSITIONS + CAPACITY)
+        check_skip("the file system makes no holes");
+    else
+        hf_ring_close(open_ring());
+    CHECK(disk_allocated(path) >= POSITIONS + CAPACITY);
+    remove(path);
+}
+
 /* Blocks for all that the ring can store to; a file that is no ring stays as it is. */
 static void a_sparse_file_gets_its_blocks(void) {
     static const unsigned char nonsense = '?';
@@ -428,5 +444,6 @@ CHECK_MAIN(TEST(the_capacity_is_what_the_file_has_beyond_the_positions),
            TEST(a_file_without_room_or_rights_is_invalid), TEST(what_is_no_ring_is_corrupt),
            TEST(the_bytes_of_a_description_stay), TEST(a_half_made_ring_is_completed),
            TEST(what_lies_behind_a_description_is_zero), TEST(a_sparse_file_gets_its_blocks),
-           TEST_BY_NAME(another_process_makes_rings), TEST(processes_that_make_one_ring_get_one),
+           TEST(a_sparse_copy_gets_its_blocks), TEST_BY_NAME(another_process_makes_rings),
+           TEST(processes_that_make_one_ring_get_one),
            TEST(nonsense_is_no_room_and_nothing_to_read), TEST(a_refusal_leaves_nothing))

@@ -370,7 +370,7 @@ static hf_status call_file_measure(void) {
     return strict->file_measure(strict, file, &size, &report);
 }
 static hf_status call_file_resize(void) { return strict->file_resize(strict, file, 0, 0, &report); }
-static hf_status call_file_fill(void) { return strict->file_fill(strict, file, 0, &report); }
+static hf_status call_file_fill(void) { return strict->file_fill(strict, file, 0, false, &report); }
 static hf_status call_file_read(void) {
     char byte;
     return strict->file_read(strict, file, 0, &byte, 1, &report);

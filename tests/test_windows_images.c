@@ -711,7 +711,7 @@ static void expect_filled(const FILE_ALLOCATED_RANGE_BUFFER *ranges, size_t coun
     seen = (struct seen){0};
     faults = (struct faults){
         .ranges = ranges, .range_count = count, .attributes = FILE_ATTRIBUTE_SPARSE_FILE};
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, &report));
+    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report));
     faults = (struct faults){0};
     CHECK_EQUAL(1, seen.whole);
     CHECK_STATUS(HF_OK, file_read(NULL, file, 0, bytes, WHOLE, &report));
@@ -752,12 +752,12 @@ static void a_sparse_file_is_filled(void) {
                                  .passing = failing[i].function,
                                  .times = 1,
                                  .code = failing[i].code};
-        CHECK_STATUS(failing[i].status, file_fill(NULL, file, WHOLE, &report));
+        CHECK_STATUS(failing[i].status, file_fill(NULL, file, WHOLE, false, &report));
         CHECK_EQUAL(failing[i].code, report.os_code);
     }
     faults = (struct faults){0};
     seen = (struct seen){0};
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, &report)); /* any other file is whole */
+    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report)); /* any other file is whole */
     CHECK_EQUAL(0, seen.whole);
     file_close(NULL, file);
     remove_all();
@@ -794,13 +794,13 @@ static void a_compressed_file_is_decompressed(void) {
     intptr_t file = open_writable(image);
     seen = (struct seen){0};
     faults = (struct faults){.attributes = FILE_ATTRIBUTE_COMPRESSED};
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, &report));
+    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report));
     CHECK_EQUAL(1, seen.decompressions);
     faults = (struct faults){.attributes = FILE_ATTRIBUTE_COMPRESSED,
                              .passing = "DeviceIoControl",
                              .times = 1,
                              .code = ERROR_DISK_FULL};
-    CHECK_STATUS(HF_NO_SPACE, file_fill(NULL, file, WHOLE, &report));
+    CHECK_STATUS(HF_NO_SPACE, file_fill(NULL, file, WHOLE, false, &report));
     faults = (struct faults){0};
     file_close(NULL, file);
     remove_all();

@@ -190,8 +190,11 @@ struct hf_backend {
                              uint64_t new_size, hf_report *);
     /* Allocates every block that the first `size` bytes of a file lack (holes of a sparse copy,
      * blocks shared with another file), so that no store into a view finds the disk full. The
-     * contents stay as they are. NO_SPACE: some blocks may have been allocated. */
-    hf_status (*file_fill)(const hf_backend *, intptr_t file, uint64_t size, hf_report *);
+     * contents stay as they are. is_shared: others may store into the file meanwhile (a ring's); then
+     * where only writing zeros would allocate a block, it is left out. NO_SPACE: some blocks may have
+     * been allocated. */
+    hf_status (*file_fill)(const hf_backend *, intptr_t file, uint64_t size, bool is_shared,
+                           hf_report *);
     /* All of the bytes or a failure: IO where the file ends before. */
     hf_status (*file_read)(const hf_backend *, intptr_t file, uint64_t offset, void *bytes,
                            size_t size, hf_report *);

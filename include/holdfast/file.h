@@ -9,6 +9,9 @@
  * Sizes and offsets are bytes. backend NULL is the native one; a file serves only spaces of the
  * backend it was opened with. On failure *file is untouched and nothing is left on disk.
  *
+ * On POSIX no file of holdfast's has descriptor 0, 1 or 2, where a program that closed its standard
+ * streams would print into it.
+ *
  * Threads: one hf_file may be used by several threads and several spaces at once; hf_file_close
  * must be the last use of it.
  *
@@ -32,8 +35,10 @@ typedef struct hf_file hf_file;
  * Opens an existing regular file. HF_READ_WRITE permits every view; HF_READ_ONLY and
  * HF_COPY_ON_WRITE ask the system for reading only and permit read-only and copy-on-write views,
  * for neither changes the file. A file of size 0 opens, and has no room for a view.
- * INVALID: a NULL or empty path; IO: missing, or no permission; UNSUPPORTED: not a regular file;
- * NO_MEMORY.
+ * INVALID: a NULL or empty path; UNSUPPORTED: not a regular file, or one of /proc, which has bytes but
+ * no size; NO_MEMORY. IO, with the system's code: the path leads nowhere or too far (ENOENT, ENOTDIR,
+ * ELOOP, ENAMETOOLONG), a right is missing (EACCES, EPERM, EROFS), too many files are open (EMFILE,
+ * ENFILE), the device fails (EIO). A call that a signal interrupts is made again.
  */
 hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
                        const hf_backend *backend);
@@ -42,6 +47,9 @@ hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
  * Makes a new file of `size` zero bytes, read-write, all blocks allocated, so that no store into
  * it can run out of disk later. INVALID: size 0, a NULL or empty path; IO: the path exists (it is
  * never overwritten) or cannot be made; NO_SPACE: disk, quota or file-size limit; NO_MEMORY.
+ * On POSIX it is made beside the path, as PATH.saving00 or another number up to 99, and then linked
+ * to it whole, so that no other process sees it before it has its size. What a crash left under these
+ * names is deleted. On file systems without links (and on Windows) others can see it as it grows.
  * Costs the writing of `size` bytes where the file system cannot allocate blocks by itself.
  */
 hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
@@ -56,8 +64,8 @@ hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend 
 
 /*
  * A file from a descriptor or HANDLE. The handle is duplicated: the caller keeps his and may close
- * it at once. INVALID: not a handle, or opened with less than `access` needs; UNSUPPORTED: not a
- * regular file; NO_MEMORY; IO.
+ * it at once. INVALID: not a handle, or opened with less than `access` needs (O_PATH); UNSUPPORTED:
+ * not a regular file; NO_MEMORY; IO.
  */
 hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
                               const hf_backend *backend);

@@ -1136,13 +1136,14 @@ static bool has_room(int descriptor, uint64_t bytes, hf_report *report) {
 
 /* 0, or errno. A file system without fallocate has its holes written, and where it does not know
  * them every page of zeros. */
-static int fill_holes(int descriptor, uint64_t size, hf_report *report) {
+static int fill_holes(int descriptor, uint64_t size, bool is_shared, hf_report *report) {
     uint64_t hole[2], holes = count_holes(descriptor, size, report);
     if (!has_room(descriptor, holes, report)) return ENOSPC;
     int result;
     MAKE_CALL(result, report, fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)size));
     if (result == 0) return 0;
     if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) return errno;
+    if (is_shared) return errno == EINTR ? EINTR : 0;
     if (holes == 0) return rewrite_zeros(descriptor, 0, size, report);
     for (uint64_t at = 0; next_hole(descriptor, at, size, hole, report); at = hole[1]) {
         int code = write_zeros(descriptor, hole[0], hole[1], report);
@@ -1159,23 +1160,27 @@ static int unshare_blocks(int descriptor, uint64_t size, hf_report *report) {
     return result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO) ? errno : 0;
 }
 
-static int fill_file(int descriptor, uint64_t size, hf_report *report) {
-    int code = fill_holes(descriptor, size, report);
+static int fill_file(int descriptor, uint64_t size, bool is_shared, hf_report *report) {
+    int code = fill_holes(descriptor, size, is_shared, report);
     return code == 0 ? unshare_blocks(descriptor, size, report) : code;
 }
 
 #else
 
-static int fill_file(int descriptor, uint64_t size, hf_report *report) {
-    return rewrite_zeros(descriptor, 0, size, report);
+static int fill_file(int descriptor, uint64_t size, bool is_shared, hf_report *report) {
+    if (!is_shared) return rewrite_zeros(descriptor, 0, size, report);
+    int code = EINTR;
+    for (int tries = 0; code == EINTR && tries < MOST_ATTEMPTS; tries++)
+        code = allocate_range(descriptor, 0, size, report);
+    return code == EINTR || !cannot_allocate(code) ? code : 0;
 }
 
 #endif
 
-static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
                            hf_report *report) {
     (void)self;
-    int code = size > 0 ? fill_file((int)file, size, report) : 0;
+    int code = size > 0 ? fill_file((int)file, size, is_shared, report) : 0;
     return code == 0 ? HF_OK : refuse_file(report, "fallocate", code);
 }
 

@@ -826,11 +826,12 @@ static size_t file_granularity(const hf_backend *self, intptr_t file) {
     return under->file_granularity(under, file);
 }
 
-static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
                            hf_report *report) {
     hf_strict *strict = strict_of(self);
     hf_status status = count_call(strict, report, ways_to_fill, "SetEndOfFile");
-    return status == HF_OK ? strict->under->file_fill(strict->under, file, size, report) : status;
+    return status == HF_OK ? strict->under->file_fill(strict->under, file, size, is_shared, report)
+                           : status;
 }
 
 static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,

@@ -1057,7 +1057,7 @@ static hf_status read_attributes(HANDLE handle, DWORD *attributes, hf_report *re
 }
 
 /* Windows allocates what lies below a file's end, except in sparse and compressed files. */
-static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
                            hf_report *report) {
     (void)self;
     DWORD attributes = 0, length;
@@ -1065,7 +1065,7 @@ static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size,
     if (status != HF_OK) return status;
     if ((attributes & FILE_ATTRIBUTE_COMPRESSED) != 0 && !decompress(handle_of(file), report))
         return refuse_file(report, "FSCTL_SET_COMPRESSION", GetLastError());
-    if ((attributes & FILE_ATTRIBUTE_SPARSE_FILE) == 0) return HF_OK;
+    if ((attributes & FILE_ATTRIBUTE_SPARSE_FILE) == 0 || is_shared) return HF_OK;
     status = fill_holes(file, 0, size, report);
     if (status != HF_OK) return status;
     FILE_SET_SPARSE_BUFFER sparse = {FALSE}; /* where that fails, file_resize goes on filling */
