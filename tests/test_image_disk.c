@@ -3,8 +3,9 @@
  * mounted where no other process sees them.
  *
  * It takes root, or a system that lets everybody have a namespace with mounts of its own, and for
- * ext4 and ext2 a loop device and mke2fs; what cannot be had is said and left out. ext2 is here for
- * what it cannot do: it allocates no blocks but by writing them.
+ * the file systems of disks a loop device and the tools that make them; what cannot be had is said
+ * and left out. ext2 is here for what it cannot do: it allocates no blocks but by writing them. XFS
+ * and btrfs can store into a copy of a block instead of the block.
  */
 #define _GNU_SOURCE /* unshare */
 
@@ -60,19 +61,21 @@ static bool mount_memory(void) {
 }
 
 /* The disk's own file goes at once; while it is mounted the loop device keeps it. */
-static bool mount_loop(const char *type) {
+static bool mount_loop(const char *size, const char *make) {
     char command[600];
     snprintf(command, sizeof command,
-             "folder=%s type=%s; PATH=$PATH:/usr/sbin:/sbin\n"
-             "(truncate -s 16M $folder.disk && mke2fs -q -t $type $folder.disk &&\n"
+             "folder=%s; PATH=$PATH:/usr/sbin:/sbin\n"
+             "(truncate -s %s $folder.disk && %s $folder.disk &&\n"
              " mount -o loop $folder.disk $folder) >$folder.log 2>&1\n"
              "result=$?; rm -f $folder.disk $folder.log; exit $result",
-             folder, type);
+             folder, size, make);
     return enter_namespace() && system(command) == 0;
 }
 
-static bool mount_ext4(void) { return mount_loop("ext4"); }
-static bool mount_ext2(void) { return mount_loop("ext2"); }
+static bool mount_ext4(void) { return mount_loop("16M", "mke2fs -q -t ext4"); }
+static bool mount_ext2(void) { return mount_loop("16M", "mke2fs -q -t ext2"); }
+static bool mount_xfs(void) { return mount_loop("320M", "mkfs.xfs -q -m reflink=1"); }
+static bool mount_btrfs(void) { return mount_loop("120M", "mkfs.btrfs -q"); }
 
 static const struct small_disk {
     const char *name;
@@ -348,6 +351,150 @@ static void the_limit_on_sizes_is_no_space(void) {
     CHECK(passed);
 }
 
+/* ----------------------------------------------------------------------- holes ------------ */
+
+static void run_command(const char *format) {
+    char command[400];
+    snprintf(command, sizeof command, format, folder, folder);
+    CHECK(system(command) == 0);
+}
+
+/* As a backup brings it back. */
+static void make_sparse_copy(size_t size) {
+    hf_arena arena = image_open(path_of("whole"), HF_READ_WRITE, (hf_arena_options){0});
+    CHECK(hf_alloc_zeroed(&arena, size, 8) != NULL);
+    fill(hf_arena_base(&arena) + size / 2, 1000, 7);
+    hf_arena_close(&arena);
+    run_command("cp --sparse=always %s/whole %s/image");
+    CHECK(disk_allocated(path_of("image")) < size / 2);
+    disk_remove(path_of("whole"));
+}
+
+static void store_everywhere(hf_arena *arena) {
+    fill(hf_arena_base(arena), hf_get_mark(arena), 3);
+    CHECK_STATUS(HF_OK, hf_arena_sync(arena));
+    CHECK(holds(hf_arena_base(arena), hf_get_mark(arena), 3));
+}
+
+/* A store into a hole of a full disk would be a fault. */
+static void open_a_sparse_copy(void) {
+    size_t size = 4 * MIB;
+    make_sparse_copy(size);
+    struct content before = content_of(path_of("image"));
+    uint64_t allocated = disk_allocated(path_of("image"));
+    fill_the_rest();
+    hf_arena arena;
+    CHECK_STATUS(HF_NO_SPACE, hf_arena_open_file(&arena, path_of("image"), HF_READ_WRITE, NULL));
+    CHECK_EQUAL(ENOSPC, hf_last_error().os_code);
+    check_content(path_of("image"), &before);
+    CHECK(disk_allocated(path_of("image")) < allocated + 2 * MIB);
+    disk_remove(path_of("rest"));
+    arena = open_image();
+    CHECK(disk_allocated(path_of("image")) >= size);
+    check_content(path_of("image"), &before);
+    free(before.bytes);
+    fill_the_rest();
+    store_everywhere(&arena);
+    hf_arena_close(&arena);
+}
+
+static void a_sparse_copy_is_filled_when_it_opens(void) { run_on_all(open_a_sparse_copy); }
+
+/* ------------------------------------------------------------ blocks that are copied ------- */
+
+static void open_a_copy_that_shares_blocks(void) {
+    hf_arena arena = open_image();
+    CHECK(hf_alloc_zeroed(&arena, 8 * MIB, 8) != NULL);
+    hf_arena_close(&arena);
+    run_command("cp --reflink=always %s/image %s/copy");
+    arena = image_open(path_of("copy"), HF_READ_WRITE, (hf_arena_options){.any_base = true});
+    fill_the_rest();
+    store_everywhere(&arena);
+    hf_arena_close(&arena);
+    arena = open_image();
+    CHECK(is_zero(hf_arena_base(&arena), 8 * MIB));
+    hf_arena_close(&arena);
+}
+
+static void shared_blocks_are_parted_when_an_image_opens(void) {
+    run_on(&(struct small_disk){"xfs", mount_xfs}, open_a_copy_that_shares_blocks,
+           "XFS cannot be mounted here");
+}
+
+/* btrfs is told to store in place while the file is empty. */
+static void store_again_and_again(void) {
+    hf_arena arena = open_image();
+    CHECK(hf_alloc_zeroed(&arena, 8 * MIB, 8) != NULL);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    fill_the_rest();
+    for (int i = 0; i < 3; i++) store_everywhere(&arena);
+    hf_arena_close(&arena);
+}
+
+static void btrfs_stores_in_place(void) {
+    run_on(&(struct small_disk){"btrfs", mount_btrfs}, store_again_and_again,
+           "btrfs cannot be mounted here");
+}
+
+/* ------------------------------------------------------------- a disk that fails ----------- */
+
+/* A disk that has more blocks than what lies under it, as a volume of a pool: ext4 finds room for
+ * the file, and the pages do not reach the disk. */
+static bool mount_pool(void) {
+    char command[600];
+    snprintf(command, sizeof command,
+             "folder=%s; PATH=$PATH:/usr/sbin:/sbin; mkdir $folder/pool $folder/disk &&\n"
+             "mount -t tmpfs -o size=24m none $folder/pool &&\n"
+             "truncate -s 64M $folder/pool/disk && mke2fs -q -t ext4 $folder/pool/disk &&\n"
+             "mount -o loop,errors=continue $folder/pool/disk $folder/disk",
+             folder);
+    return mount_memory() && system(command) == 0;
+}
+
+static size_t length_of_folder;
+
+static void enter(const char *below) { strcpy(folder + length_of_folder, below); }
+
+/* What a failed sync may have lost stays lost to every later one, and what was durable is there. */
+static void sync_into_a_full_pool(void) {
+    length_of_folder = strlen(folder);
+    enter("/disk");
+    hf_arena arena = open_image();
+    fill(hf_alloc(&arena, 2 * MIB, 8), 2 * MIB, 1);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    size_t synced = hf_get_mark(&arena);
+    enter("/pool");
+    fill_the_rest();
+    enter("/disk");
+    char *lost = hf_alloc(&arena, 8 * MIB, 8);
+    CHECK(lost != NULL);
+    fill(lost, 8 * MIB, 2);
+    hf_status first = hf_arena_sync(&arena);
+    CHECK(first == HF_IO || first == HF_NO_SPACE);
+    for (int i = 0; i < 3; i++) CHECK_STATUS(first, hf_arena_sync(&arena));
+    enter("/pool");
+    disk_remove(path_of("rest"));
+    enter("/disk");
+    CHECK_STATUS(first, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+    enter("");
+    run_command("cd %s && umount disk && mount -o loop %s/pool/disk disk");
+    enter("/disk");
+    arena = open_image();
+    CHECK_EQUAL(synced, hf_get_mark(&arena));
+    CHECK(holds(hf_arena_base(&arena), 2 * MIB, 1));
+    fill(hf_alloc(&arena, 2 * MIB, 8), 2 * MIB, 3);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    hf_arena_close(&arena);
+}
+
+static void a_failed_sync_stays_failed(void) {
+    run_on(&(struct small_disk){"pool", mount_pool}, sync_into_a_full_pool,
+           "no ext4 can be mounted in a tmpfs here");
+}
+
 CHECK_MAIN(TEST(a_full_disk_is_no_space), TEST(a_new_image_on_a_full_disk),
            TEST(a_save_on_a_full_disk), TEST(a_read_only_disk_can_be_read),
-           TEST(the_limit_on_sizes_is_no_space))
+           TEST(the_limit_on_sizes_is_no_space), TEST(a_sparse_copy_is_filled_when_it_opens),
+           TEST(shared_blocks_are_parted_when_an_image_opens), TEST(btrfs_stores_in_place),
+           TEST(a_failed_sync_stays_failed))

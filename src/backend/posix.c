@@ -48,8 +48,14 @@
 #endif
 
 #if LINUX
+#if defined(__has_include)
+#if __has_include(<linux/fiemap.h>) && __has_include(<linux/fs.h>)
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#define HAS_LINUX_HEADERS 1 /* not with every C library */
+#endif
+#endif
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -63,6 +69,10 @@
 #include <linux/memfd.h>
 #include <sys/syscall.h>
 #define memfd_create(name, flags) (int)syscall(SYS_memfd_create, (name), (flags))
+#endif
+
+#ifndef HAS_LINUX_HEADERS
+#define HAS_LINUX_HEADERS 0
 #endif
 
 #define HUGE_PAGE ((size_t)1 << 21)
@@ -754,7 +764,7 @@ static hf_status sync_folder(const char *path, hf_report *report) {
     return code == 0 || code == EINVAL ? HF_OK : refuse_file(report, "fsync", code);
 }
 
-#if LINUX
+#if HAS_LINUX_HEADERS
 
 #define BTRFS_MAGIC 0x9123683e
 
@@ -1105,64 +1115,128 @@ static int rewrite_zeros(int descriptor, uint64_t offset, uint64_t end, hf_repor
 #define FALLOC_FL_UNSHARE_RANGE 0x40
 #endif
 
-/* The next hole at or behind `offset`; false: there is none before `end`. A file system that does
- * not know its holes shows none. */
-static bool next_hole(int descriptor, uint64_t offset, uint64_t end, uint64_t hole[2],
-                      hf_report *report) {
+/* A range of a file that has no blocks of its own. */
+typedef struct lack {
+    uint64_t from, to;
+    bool is_shared; /* blocks of another file too: a store allocates new ones; else a hole */
+} lack;
+
+#if HAS_LINUX_HEADERS
+
+enum { MOST_EXTENTS = 32 }; /* of one call */
+
+/* What the file system says of the extents at or behind `from`. 0, or errno. */
+static int read_extents(int descriptor, uint64_t from, uint64_t end, struct fiemap *map,
+                        hf_report *report) {
+    *map =
+        (struct fiemap){.fm_start = from, .fm_length = end - from, .fm_extent_count = MOST_EXTENTS};
     report->system_calls++;
-    off_t from = lseek(descriptor, (off_t)offset, SEEK_HOLE);
-    if (from < 0 || (uint64_t)from >= end) return false;
-    report->system_calls++;
-    off_t to = lseek(descriptor, from, SEEK_DATA);
-    hole[0] = (uint64_t)from;
-    hole[1] = to < 0 || (uint64_t)to > end ? end : (uint64_t)to;
-    return true;
+    return ioctl(descriptor, FS_IOC_FIEMAP, map) == 0 ? 0 : errno;
 }
 
-static uint64_t count_holes(int descriptor, uint64_t size, hf_report *report) {
-    uint64_t hole[2], bytes = 0;
-    for (uint64_t at = 0; next_hole(descriptor, at, size, hole, report); at = hole[1])
-        bytes += hole[1] - hole[0];
+/* 1: *found is the next range at or behind `from`; 0: there is none; -1: the file system can't
+ * tell. A range that is allocated and not written is no lack. */
+static int next_lack_of_extents(int descriptor, uint64_t from, uint64_t end, lack *found,
+                                hf_report *report) {
+    union {
+        uint64_t aligned;
+        char bytes[sizeof(struct fiemap) + MOST_EXTENTS * sizeof(struct fiemap_extent)];
+    } room;
+    struct fiemap *map = (struct fiemap *)(void *)&room;
+    while (from < end) {
+        if (read_extents(descriptor, from, end, map, report) != 0) return -1;
+        *found = (lack){from, end, false};
+        if (map->fm_mapped_extents == 0) return 1;
+        for (uint32_t i = 0; i < map->fm_mapped_extents && from < end; i++) {
+            const struct fiemap_extent *extent = &map->fm_extents[i];
+            uint64_t behind = extent->fe_logical + extent->fe_length;
+            bool is_shared = (extent->fe_flags & FIEMAP_EXTENT_SHARED) != 0;
+            *found = (lack){from, extent->fe_logical < end ? extent->fe_logical : end, false};
+            if (extent->fe_logical > from) return 1;
+            *found = (lack){from, behind < end ? behind : end, true};
+            if (is_shared) return 1;
+            from = behind;
+        }
+    }
+    return 0;
+}
+
+#else
+
+static int next_lack_of_extents(int descriptor, uint64_t from, uint64_t end, lack *found,
+                                hf_report *report) {
+    (void)descriptor, (void)from, (void)end, (void)found, (void)report;
+    return -1;
+}
+
+#endif
+
+/* The same for a file system that tells holes alone, such as tmpfs. */
+static int next_hole(int descriptor, uint64_t from, uint64_t end, lack *found, hf_report *report) {
+    report->system_calls++;
+    off_t hole = lseek(descriptor, (off_t)from, SEEK_HOLE);
+    if (hole < 0) return errno == ENXIO ? 0 : -1;
+    if ((uint64_t)hole >= end) return 0;
+    report->system_calls++;
+    off_t data = lseek(descriptor, hole, SEEK_DATA);
+    *found = (lack){(uint64_t)hole, data < 0 || (uint64_t)data > end ? end : (uint64_t)data, false};
+    return 1;
+}
+
+static int next_lack(int descriptor, uint64_t from, uint64_t end, lack *found, hf_report *report) {
+    int answer = next_lack_of_extents(descriptor, from, end, found, report);
+    return answer < 0 ? next_hole(descriptor, from, end, found, report) : answer;
+}
+
+static uint64_t count_lacking(int descriptor, uint64_t size, hf_report *report) {
+    uint64_t bytes = 0;
+    lack found;
+    for (uint64_t at = 0; next_lack(descriptor, at, size, &found, report) == 1; at = found.to)
+        bytes += found.to - found.from;
     return bytes;
 }
 
 /* Fails before anything is allocated where the disk has not so much. */
 static bool has_room(int descriptor, uint64_t bytes, hf_report *report) {
     struct statvfs disk;
+    if (bytes == 0) return true;
     report->system_calls++;
     return fstatvfs(descriptor, &disk) != 0 || disk.f_frsize == 0 ||
            bytes / disk.f_frsize <= disk.f_bfree;
 }
 
-/* 0, or errno. A file system without fallocate has its holes written, and where it does not know
- * them every page of zeros. */
-static int fill_holes(int descriptor, uint64_t size, bool is_shared, hf_report *report) {
-    uint64_t hole[2], holes = count_holes(descriptor, size, report);
-    if (!has_room(descriptor, holes, report)) return ENOSPC;
-    int result;
-    MAKE_CALL(result, report, fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)size));
+/* 0, or errno. A file system without fallocate has zeros written into its holes. What btrfs shares
+ * between files stays shared. */
+static int fill_lack(int descriptor, const lack *wanted, bool others_store, hf_report *report) {
+    int how = FALLOC_FL_KEEP_SIZE | (wanted->is_shared ? FALLOC_FL_UNSHARE_RANGE : 0), result;
+    MAKE_CALL(result, report,
+              fallocate(descriptor, how, (off_t)wanted->from, (off_t)(wanted->to - wanted->from)));
     if (result == 0) return 0;
-    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) return errno;
-    if (is_shared) return errno == EINTR ? EINTR : 0;
-    if (holes == 0) return rewrite_zeros(descriptor, 0, size, report);
-    for (uint64_t at = 0; next_hole(descriptor, at, size, hole, report); at = hole[1]) {
-        int code = write_zeros(descriptor, hole[0], hole[1], report);
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != EINTR) return errno;
+    if (others_store) return errno == EINTR ? EINTR : 0;
+    return wanted->is_shared ? 0 : write_zeros(descriptor, wanted->from, wanted->to, report);
+}
+
+/* A file system that shows neither extents nor holes: its sparse files show one piece of data. */
+static bool has_fewer_blocks(int descriptor, uint64_t size, hf_report *report) {
+    struct stat status;
+    report->system_calls++;
+    return fstat(descriptor, &status) == 0 && (uint64_t)status.st_blocks < size / 512;
+}
+
+static int fill_file(int descriptor, uint64_t size, bool others_store, hf_report *report) {
+    lack found;
+    int answer = next_lack(descriptor, 0, size, &found, report);
+    if (answer < 0 || (answer == 0 && has_fewer_blocks(descriptor, size, report)))
+        return others_store ? 0 : rewrite_zeros(descriptor, 0, size, report);
+    if (answer > 0 && !has_room(descriptor, count_lacking(descriptor, size, report), report))
+        return ENOSPC;
+    while (answer > 0) {
+        int code = fill_lack(descriptor, &found, others_store, report);
         if (code != 0) return code;
+        answer = next_lack(descriptor, found.to, size, &found, report);
     }
     return 0;
-}
-
-/* After a reflink XFS allocates a block at its first store. */
-static int unshare_blocks(int descriptor, uint64_t size, hf_report *report) {
-    int result;
-    MAKE_CALL(result, report,
-              fallocate(descriptor, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size));
-    return result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO) ? errno : 0;
-}
-
-static int fill_file(int descriptor, uint64_t size, bool is_shared, hf_report *report) {
-    int code = fill_holes(descriptor, size, is_shared, report);
-    return code == 0 ? unshare_blocks(descriptor, size, report) : code;
 }
 
 #else
