@@ -413,26 +413,45 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  *   HF_READ_ONLY      frozen: stores fault; allocating is RESERVE_FULL, going back is STATE.
  *
  * Readers share an image; a file with a writer is BUSY to readers, one with a reader to writers.
+ * The file is the one that the path names once it is locked.
+ *
  * options as for hf_arena_open, with these additions. base NULL: where the arena lay, else
- * NO_ADDRESS; a base that is named must be that one (INVALID); any_base: there if it is free,
- * anywhere else if not, and the image goes on saying where it was written. A new image lies at
- * HF_BASE_FIXED or above where it can, so that it can lie there again. tag: CORRUPT where the image
- * has another. reserve: less than the image takes is RESERVE_FULL; least_reserve is raised to what
- * it takes.
+ * NO_ADDRESS, and hf_last_error().reason says what to do; a base that is named must be that one
+ * (INVALID); any_base: there if it is free, anywhere else if not, and the image goes on saying where
+ * it was written. A new image lies where no system puts anything by itself (0x410000000000 and
+ * above, 0x1000000000 and above with 39 bits of addresses), at one of some 300 places chosen by
+ * chance: so two images rarely need the same place, and one opens again whatever else the program
+ * has mapped. ThreadSanitizer and MemorySanitizer forbid most addresses: there new images lie at
+ * 0x551000000000 and above, and one from elsewhere is NO_ADDRESS. tag: CORRUPT where the image has
+ * another. reserve: less than the image takes is RESERVE_FULL; least_reserve is raised to what it
+ * takes.
  *
  * Everything is checked before anything is mapped. INVALID: a NULL or empty path. CORRUPT: no
  * image, damaged, cut off, of another byte order or pointer size, changed while it was opened;
- * hf_last_error().call says which. UNSUPPORTED: written by a later version, not a regular file, one
- * of huge pages (hugetlbfs), or a system without placeholders.
+ * hf_last_error().reason says which. UNSUPPORTED: written by a later version, not a regular file,
+ * one of huge pages (hugetlbfs), a file system without locks, or a system without placeholders.
  * BUSY, IO, NO_SPACE, NO_ADDRESS, NO_MEMORY, MAP_LIMIT. On failure the arena is zeroed, and the
  * image is as it was, and so is its file, but for what a crash left in it behind the last sync,
- * which HF_READ_WRITE cuts off; one that was made is empty.
+ * which HF_READ_WRITE cuts off, and holes, some of which may have blocks now; one that was made is
+ * empty.
  *
  * A persistent arena grows by its file, block by block on the disk before memory shows it: a full
  * disk, a quota or a file-size limit is NO_SPACE from the call that grows, which gives back what it
- * got, and the arena goes on with what it has. populate, huge pages and
- * fault_after_rewind are for private memory. What a trim gives back is addresses; the file is cut
- * when it closes.
+ * got, and the arena goes on with what it has. Opening with HF_READ_WRITE allocates the blocks that
+ * the file lacks: the holes of a sparse copy, on XFS the blocks of a reflinked one. So no store
+ * meets a full disk, with these exceptions: btrfs, where a file that holdfast made stores in place
+ * (NOCOW), but a copy of it, or one that a snapshot of the file system shares, does not; other file
+ * systems that write each block to a new place (ZFS, bcachefs, btrfs with compression); and a
+ * network's. There a store to a full disk can end the process (SIGBUS), as can any access after
+ * another program cut the file, or reading a hole of a file on a full tmpfs.
+ *
+ * Fork: only the process that opened an image writes it. In a child a persistent arena can be read
+ * and saved elsewhere; growing, syncing and going back fail with STATE, and closing only unmaps. (An
+ * allocation in a child that needs no growth succeeds, and its stores reach the file: do not.)
+ * Closing in the parent releases the lock although a child lives.
+ *
+ * populate, huge pages and fault_after_rewind are for private memory. What a trim gives back is
+ * addresses; the file is cut when it closes.
  */
 hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
                              const hf_arena_options *options);
@@ -442,19 +461,32 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
  * there are and of the root. After a crash the image opens as it was at the last sync, if bytes
  * below that mark were not changed since; what was allocated later is gone. After going back, sync
  * before the space is used again. hf_arena_close syncs too, and cannot say how it went.
- * STATE: not a persistent arena. IO, NO_SPACE: the last sync still holds.
+ *
+ * A sync that failed is never followed by one that succeeds: the system may have dropped the bytes
+ * that it could not write and call them written. Every later sync returns the same error, closing
+ * writes nothing more, and the image opens as it was at the last sync that succeeded. To go on,
+ * close it and open it again, or save the arena under another path.
+ * STATE: not a persistent arena, or a child of the process that opened it (this alone does not
+ * last). IO: also where the file was deleted, or another file was renamed over it. NO_SPACE.
  */
 hf_status hf_arena_sync(hf_arena *arena);
 
 /*
  * Writes an image of any arena, to lie where the arena does: whole and durable under its path, or
- * not at all. An image that was there stays whole until then, and whoever has it open keeps it. (It
- * is written beside it, with .saving and a number behind the path; where the process dies
- * meanwhile, that stays. On Windows one that is mapped is moved away first, to .hf-aside behind its
- * path, from where it comes back when it is opened after a crash; while it cannot be deleted, its
- * name ends in .hf-over and a number, and a later save deletes it.)
- * INVALID: a closed arena, a NULL or empty path. UNSUPPORTED: the name is a folder's. NO_SPACE, IO,
- * NO_MEMORY.
+ * not at all. An image that was there stays whole until then; readers keep what they have open. The
+ * new file has the mode of the one that it replaces and, where the system allows it, its owner and
+ * group; where the group can't be kept, it gets no rights. A symbolic link is followed: what it leads
+ * to is replaced.
+ *
+ * The image is written beside its path, with .saving and a number behind the name (a long name is
+ * cut). What a process that died left there, the next save of the path deletes. (On Windows an image
+ * that is mapped is moved away first, to .hf-aside behind its path, from where it comes back when it
+ * is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a number, and a
+ * later save deletes it.)
+ * INVALID: a closed arena, a NULL or empty path. BUSY: an arena has the image at the path open with
+ * HF_READ_WRITE, this one or another. UNSUPPORTED: the path names a folder, a device or a pipe.
+ * NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder, the last step (hf_last_error().call is
+ * "fsync"): the new image is in place, and may not be after a crash of the system; save again.
  */
 hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
