@@ -180,8 +180,8 @@ typedef struct hf_arena_options {
 } hf_arena_options;
 
 /*
- * The default reservation, where `reserve` is 0, keeps addresses for malloc, threads and rings, also
- * in a process with thousands of arenas. It is
+ * The default reservation, where `reserve` is 0, keeps addresses for malloc, threads and rings,
+ * also in a process with thousands of arenas. It is
  *     64 GiB, halved down to 1 GiB      while all default reservations together are below 8 TiB
  *      1 GiB, halved down to 64 MiB     below 16 TiB
  *     64 MiB, halved down to 1 MiB      from then on
@@ -417,9 +417,9 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  *
  * options as for hf_arena_open, with these additions. base NULL: where the arena lay, else
  * NO_ADDRESS, and hf_last_error().reason says what to do; a base that is named must be that one
- * (INVALID); any_base: there if it is free, anywhere else if not, and the image goes on saying where
- * it was written. A new image lies where no system puts anything by itself (0x410000000000 and
- * above, 0x1000000000 and above with 39 bits of addresses), at one of some 300 places chosen by
+ * (INVALID); any_base: there if it is free, anywhere else if not, and the image goes on saying
+ * where it was written. A new image lies where no system puts anything by itself (0x410000000000
+ * and above, 0x1000000000 and above with 39 bits of addresses), at one of some 300 places chosen by
  * chance: so two images rarely need the same place, and one opens again whatever else the program
  * has mapped. ThreadSanitizer and MemorySanitizer forbid most addresses: there new images lie at
  * 0x551000000000 and above, and one from elsewhere is NO_ADDRESS. tag: CORRUPT where the image has
@@ -446,8 +446,8 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * another program cut the file, or reading a hole of a file on a full tmpfs.
  *
  * Fork: only the process that opened an image writes it. In a child a persistent arena can be read
- * and saved elsewhere; growing, syncing and going back fail with STATE, and closing only unmaps. (An
- * allocation in a child that needs no growth succeeds, and its stores reach the file: do not.)
+ * and saved elsewhere; growing, syncing and going back fail with STATE, and closing only unmaps.
+ * (An allocation in a child that needs no growth succeeds, and its stores reach the file: do not.)
  * Closing in the parent releases the lock although a child lives.
  *
  * populate, huge pages and fault_after_rewind are for private memory. What a trim gives back is
@@ -475,18 +475,18 @@ hf_status hf_arena_sync(hf_arena *arena);
  * Writes an image of any arena, to lie where the arena does: whole and durable under its path, or
  * not at all. An image that was there stays whole until then; readers keep what they have open. The
  * new file has the mode of the one that it replaces and, where the system allows it, its owner and
- * group; where the group can't be kept, it gets no rights. A symbolic link is followed: what it leads
- * to is replaced.
+ * group; where the group can't be kept, it gets no rights. A symbolic link is followed: what it
+ * leads to is replaced.
  *
  * The image is written beside its path, with .saving and a number behind the name (a long name is
- * cut). What a process that died left there, the next save of the path deletes. (On Windows an image
- * that is mapped is moved away first, to .hf-aside behind its path, from where it comes back when it
- * is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a number, and a
- * later save deletes it.)
- * INVALID: a closed arena, a NULL or empty path. BUSY: an arena has the image at the path open with
- * HF_READ_WRITE, this one or another. UNSUPPORTED: the path names a folder, a device or a pipe.
- * NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder, the last step (hf_last_error().call is
- * "fsync"): the new image is in place, and may not be after a crash of the system; save again.
+ * cut). What a process that died left there, the next save of the path deletes. (On Windows an
+ * image that is mapped is moved away first, to .hf-aside behind its path, from where it comes back
+ * when it is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a
+ * number, and a later save deletes it.) INVALID: a closed arena, a NULL or empty path. BUSY: an
+ * arena has the image at the path open with HF_READ_WRITE, this one or another. UNSUPPORTED: the
+ * path names a folder, a device or a pipe. NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder,
+ * the last step (hf_last_error().call is "fsync"): the new image is in place, and may not be after
+ * a crash of the system; save again.
  */
 hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
@@ -508,8 +508,8 @@ void *hf_arena_root(const hf_arena *arena);
  * fails, pos stays above what is left, and going back again goes on. A mark within a view is
  * INVALID: there was none. A file of size 0 gives size 0 and no view. INVALID: READ_WRITE, a NULL
  * or empty path; UNSUPPORTED: not a regular file, one of huge pages (hugetlbfs), a persistent or
- * frozen arena, or a system without placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT: what was committed beyond pos may be gone
- * then, as after a trim. on_failure is not called.
+ * frozen arena, or a system without placeholders; RESERVE_FULL; IO; NO_MEMORY; MAP_LIMIT: what was
+ * committed beyond pos may be gone then, as after a trim. on_failure is not called.
  */
 hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access, void **data,
                                size_t *size);
