@@ -1019,6 +1019,26 @@ static void what_is_aside_comes_back(void) {
     remove_all();
 }
 
+/* An empty one in its place would be the end of it. */
+static void what_cannot_come_back_is_not_made_anew(void) {
+    intptr_t file;
+    uint64_t size;
+    remove_all();
+    write_named(image, ".hf-aside", 'a');
+    fail_for_a_while("MoveFileEx", SIZE_MAX, ERROR_SHARING_VIOLATION);
+    CHECK_STATUS(HF_IO, file_open_or_create(NULL, image, &file, &size, &report));
+    CHECK_EQUAL(ERROR_SHARING_VIOLATION, report.os_code);
+    CHECK_STATUS(HF_IO, save('b'));
+    CHECK(!is_there(image, "") && is_there(image, ".hf-aside"));
+    fail_for_a_while("MoveFileEx", 3, ERROR_SHARING_VIOLATION);
+    CHECK_STATUS(HF_OK, file_open_or_create(NULL, image, &file, &size, &report));
+    CHECK_EQUAL(3, seen.waits);
+    faults = (struct faults){0};
+    file_close(NULL, file);
+    CHECK(content(image) == 'a');
+    remove_all();
+}
+
 /* A crash left one there: it is in nobody's way, and goes. */
 static void an_older_one_aside_gives_way(void) {
     for (int is_mapped = 0; is_mapped < 2; is_mapped++) {
@@ -1373,11 +1393,11 @@ CHECK_MAIN(TEST(calls_on_an_open_file_tell_their_codes), TEST(a_failed_opening_l
            TEST(a_file_that_is_mapped_is_replaced_or_not), TEST(a_posix_rename_comes_first),
            TEST(a_file_that_is_open_is_replaced), TEST(generations_stay_as_they_are),
            TEST(a_deleted_image_does_not_return), TEST(what_is_aside_comes_back),
-           TEST(an_older_one_aside_gives_way), TEST(a_folder_stays_where_it_is),
-           TEST(a_device_is_not_replaced), TEST(a_read_only_file_is_replaced),
-           TEST(a_file_that_is_not_shared_stays), TEST(a_writer_keeps_its_file_from_being_replaced),
-           TEST(two_drafts_do_not_meet), TEST(drafts_of_dead_processes_are_deleted),
-           TEST(a_hundred_leftovers_are_in_nobodys_way),
+           TEST(what_cannot_come_back_is_not_made_anew), TEST(an_older_one_aside_gives_way),
+           TEST(a_folder_stays_where_it_is), TEST(a_device_is_not_replaced),
+           TEST(a_read_only_file_is_replaced), TEST(a_file_that_is_not_shared_stays),
+           TEST(a_writer_keeps_its_file_from_being_replaced), TEST(two_drafts_do_not_meet),
+           TEST(drafts_of_dead_processes_are_deleted), TEST(a_hundred_leftovers_are_in_nobodys_way),
            TEST(a_link_stays_and_its_target_is_replaced), TEST(a_link_to_nothing_gets_its_target),
            TEST(who_may_do_what_stays), TEST(names_near_the_limit_are_cut),
            TEST(a_long_name_is_replaced_while_it_is_mapped), TEST(a_long_path_gets_its_prefix),

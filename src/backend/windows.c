@@ -699,9 +699,14 @@ static bool move(const wchar_t *from, const wchar_t *to, hf_report *report) {
     return MoveFileExW(from, to, MOVEFILE_WRITE_THROUGH);
 }
 
-static bool bring_back(wide_paths *wide, hf_report *report) {
-    return name_aside(wide->path, wide->aside) && exists(wide->aside) &&
-           move(wide->aside, wide->path, report);
+/* 0: the file that was aside is back. ERROR_FILE_NOT_FOUND: none is aside. */
+static DWORD bring_back(wide_paths *wide, hf_report *report) {
+    if (!name_aside(wide->path, wide->aside) || !exists(wide->aside)) return ERROR_FILE_NOT_FOUND;
+    for (size_t waits = 0;;) {
+        if (move(wide->aside, wide->path, report)) return 0;
+        DWORD code = GetLastError();
+        if (!is_passing(code) || !wait_again(&waits)) return code;
+    }
 }
 
 /* A new file is no link's target: CREATE_NEW follows a link to nothing. */
@@ -734,18 +739,26 @@ static HANDLE open_wide(const wchar_t *path, DWORD rights, DWORD creation, hf_re
     }
 }
 
-/* Before a file counts as not there, or is made, one that is aside comes back. */
+/* In between others may have brought the old file back, or put theirs there. */
+static bool was_overtaken(DWORD code) {
+    return code == ERROR_ALREADY_EXISTS || code == ERROR_FILE_EXISTS ||
+           code == ERROR_FILE_NOT_FOUND;
+}
+
+/* Before a file counts as not there, or is made, one that is aside comes back. Where it can't, none
+ * is made: it would take its place. */
 static HANDLE open_or_bring_back(wide_paths *wide, const opening *wanted, hf_report *report) {
     bool makes = wanted->creation == CREATE_NEW;
     HANDLE handle =
         open_wide(wide->path, wanted->rights, makes ? CREATE_NEW : OPEN_EXISTING, report);
     DWORD code = GetLastError();
     if (handle != INVALID_HANDLE_VALUE || makes || code != ERROR_FILE_NOT_FOUND) return handle;
-    bool is_back = bring_back(wide, report);
-    SetLastError(code);
-    return is_back || wanted->creation != OPEN_EXISTING
-               ? open_wide(wide->path, wanted->rights, wanted->creation, report)
-               : handle;
+    DWORD back = bring_back(wide, report);
+    bool is_none = back == ERROR_FILE_NOT_FOUND && wanted->creation == OPEN_EXISTING;
+    SetLastError(is_none ? code : back);
+    return is_none || (back != 0 && !was_overtaken(back))
+               ? handle
+               : open_wide(wide->path, wanted->rights, wanted->creation, report);
 }
 
 static hf_status open_path(const char *path, const opening *wanted, HANDLE *handle,
@@ -1518,12 +1531,6 @@ static DWORD replace(draft *made, HANDLE target, hf_report *report) {
     if (code == 0) return 0;
     code = rename_draft(made, FileRenameInfo, RENAME_REPLACES, report);
     return is_in_use(code) ? replace_mapped(made, report) : code;
-}
-
-/* In between others may have brought the old file back, or put theirs there: then once more. */
-static bool was_overtaken(DWORD code) {
-    return code == ERROR_ALREADY_EXISTS || code == ERROR_FILE_EXISTS ||
-           code == ERROR_FILE_NOT_FOUND;
 }
 
 /* The target is held until the draft has its name, where the system has POSIX' renames: no writer
