@@ -19,7 +19,9 @@ holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c disk.c scene.c pro
 holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
 holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
 holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_exception test_arena_exception.cc LABELS arena valgrind)
+if(CMAKE_CXX_COMPILER)
+    holdfast_test(test_arena_exception test_arena_exception.cc LABELS arena valgrind)
+endif()
 holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
@@ -60,8 +62,10 @@ endif()
 
 # ---- Headers: a C++11 program, and each alone with every compiler there is
 
-holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
-set_target_properties(test_headers_cxx PROPERTIES CXX_STANDARD 11)
+if(CMAKE_CXX_COMPILER)
+    holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
+    set_target_properties(test_headers_cxx PROPERTIES CXX_STANDARD 11)
+endif()
 
 file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include
      ${PROJECT_SOURCE_DIR}/include/*.h ${PROJECT_SOURCE_DIR}/include/*/*.h)

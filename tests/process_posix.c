@@ -59,10 +59,15 @@ bool process_faults_at(void (*function)(void *), void *argument, const void *add
     return exit_status_of(child) == EXIT_FAULT_EXPECTED;
 }
 
+/* Where an emulator runs this program, the command that it takes to run another one. */
+#ifndef PROCESS_EMULATOR
+#define PROCESS_EMULATOR ""
+#endif
+
 FILE *process_start(const char *test) {
     char program[4096] = {0}, command[sizeof program + 100];
     CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
-    snprintf(command, sizeof command, "exec '%s' %s", program, test);
+    snprintf(command, sizeof command, "exec " PROCESS_EMULATOR " '%s' %s", program, test);
     fflush(NULL);
     return popen(command, "w");
 }

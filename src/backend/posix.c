@@ -75,6 +75,13 @@
 #define HAS_LINUX_HEADERS 0
 #endif
 
+/* POSIX says int; glibc says unsigned long. */
+#ifdef __GLIBC__
+typedef unsigned long ioctl_request;
+#else
+typedef int ioctl_request;
+#endif
+
 #define HUGE_PAGE ((size_t)1 << 21)
 
 static size_t granule(const hf_backend *self) {
@@ -776,10 +783,10 @@ static void store_in_place(int descriptor, hf_report *report) {
     report->system_calls++;
     if (fstatfs(descriptor, &system) != 0 || (unsigned long)system.f_type != BTRFS_MAGIC) return;
     report->system_calls++;
-    if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0) return;
+    if (ioctl(descriptor, (ioctl_request)FS_IOC_GETFLAGS, &flags) != 0) return;
     flags |= FS_NOCOW_FL;
     report->system_calls++;
-    ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
+    ioctl(descriptor, (ioctl_request)FS_IOC_SETFLAGS, &flags);
 }
 
 #else
@@ -1131,7 +1138,7 @@ static int read_extents(int descriptor, uint64_t from, uint64_t end, struct fiem
     *map =
         (struct fiemap){.fm_start = from, .fm_length = end - from, .fm_extent_count = MOST_EXTENTS};
     report->system_calls++;
-    return ioctl(descriptor, FS_IOC_FIEMAP, map) == 0 ? 0 : errno;
+    return ioctl(descriptor, (ioctl_request)FS_IOC_FIEMAP, map) == 0 ? 0 : errno;
 }
 
 /* 1: *found is the next range at or behind `from`; 0: there is none; -1: the file system can't
