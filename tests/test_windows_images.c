@@ -759,6 +759,14 @@ static void a_sparse_file_is_filled(void) {
     seen = (struct seen){0};
     CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report)); /* any other file is whole */
     CHECK_EQUAL(0, seen.whole);
+    /* One that others store into is not written to. */
+    faults =
+        (struct faults){.ranges = none, .range_count = 1, .attributes = FILE_ATTRIBUTE_SPARSE_FILE};
+    char byte;
+    CHECK_STATUS(HF_OK, file_write(NULL, file, 0, "s", 1, &report));
+    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, true, &report));
+    CHECK(file_read(NULL, file, 0, &byte, 1, &report) == HF_OK && byte == 's');
+    faults = (struct faults){0};
     file_close(NULL, file);
     remove_all();
 }

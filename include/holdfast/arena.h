@@ -442,8 +442,8 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * the file lacks: the holes of a sparse copy, on XFS the blocks of a reflinked one. So no store
  * meets a full disk, with these exceptions: btrfs, where a file that holdfast made stores in place
  * (NOCOW), but a copy of it, or one that a snapshot of the file system shares, does not; other file
- * systems that write each block to a new place (ZFS, bcachefs, btrfs with compression); and a
- * network's. There a store to a full disk can end the process (SIGBUS), as can any access after
+ * systems that write each block to a new place (ZFS, bcachefs, btrfs with compression); on Windows
+ * a copy on ReFS, such as a Dev Drive, whose blocks are shared; and a network's. There a store to a full disk can end the process (SIGBUS), as can any access after
  * another program cut the file, or reading a hole of a file on a full tmpfs.
  *
  * Fork: only the process that opened an image writes it. In a child a persistent arena can be read
@@ -468,7 +468,8 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
  * writes nothing more, and the image opens as it was at the last sync that succeeded. To go on,
  * close it and open it again, or save the arena under another path.
  * STATE: not a persistent arena, or a child of the process that opened it (this alone does not
- * last). IO: also where the file was deleted, or another file was renamed over it. NO_SPACE.
+ * last). IO: also where the file was deleted, or another file was renamed over it. NO_SPACE. On
+ * Windows a flush that meets a lock (33) is tried again first, for 4 s at most.
  */
 hf_status hf_arena_sync(hf_arena *arena);
 
@@ -476,7 +477,8 @@ hf_status hf_arena_sync(hf_arena *arena);
  * Writes an image of any arena, to lie where the arena does: whole and durable under its path, or
  * not at all. An image that was there stays whole until then; readers keep what they have open. The
  * new file has the mode of the one that it replaces and, where the system allows it, its owner and
- * group; where the group can't be kept, it gets no rights. A symbolic link is followed: what it
+ * group; where the group can't be kept, it gets no rights. (On Windows: its access list, its owner
+ * where that is allowed, and its attributes.) A symbolic link is followed: what it
  * leads to is replaced.
  *
  * The image is written beside its path, with .saving and a number behind the name (a long name is

@@ -12,6 +12,10 @@
  * On POSIX no file of holdfast's has descriptor 0, 1 or 2, where a program that closed its standard
  * streams would print into it.
  *
+ * On Windows paths are UTF-8 of any length: from 260 characters on the system gets them whole and
+ * behind its prefix. While a scanner or an indexer holds a file (codes 5, 32, 33), opening and resizing
+ * it is tried again, for 0.2 s at most.
+ *
  * Threads: one hf_file may be used by several threads and several spaces at once; hf_file_close
  * must be the last use of it.
  *

@@ -1069,7 +1069,8 @@ static hf_status read_attributes(HANDLE handle, DWORD *attributes, hf_report *re
     return HF_OK;
 }
 
-/* Windows allocates what lies below a file's end, except in sparse and compressed files. */
+/* Windows allocates what lies below a file's end, except in sparse and compressed files. Only zeros
+ * fill a sparse one, so one that others store into stays as it is. */
 static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
                            hf_report *report) {
     (void)self;
