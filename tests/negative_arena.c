@@ -128,6 +128,14 @@ static void use_after_trimming(void) {
 }
 
 /* Valgrind alone knows which bytes were never written. */
+/* Saving reads what nobody may read, with the reports switched off. */
+static void overflow_after_saving(void) {
+    static const char path[] = "negative_arena.tmp";
+    CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
+    remove(path);
+    store(block + SIZE);
+}
+
 static void use_of_a_value_never_written(void) {
     memset(hf_alloc(&arena, SIZE, 1), 1, SIZE);
     hf_reset(&arena);
@@ -176,6 +184,7 @@ static const struct check_test errors[] = {
     TEST(overflow_of_a_text),
     TEST(overflow_of_an_array),
     TEST(use_after_trimming),
+    TEST(overflow_after_saving),
     TEST(use_of_a_value_never_written),
     TEST(none),
 };

@@ -435,15 +435,16 @@ static void expect_statuses(const char *limit, hf_status memory, hf_status addre
     void *address;
     write_file(limit ? limit : "");
     char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         fail_nth(NULL, 1, false, ENOMEM);
         faults.replaced = "/proc/sys/vm/max_map_count";
         faults.replacement = path;
         faults.hides_proc = limit == NULL;
         hf_status status = i == 0   ? commit(NULL, base, page(), &report)
                            : i == 1 ? map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report)
-                           : i == 2 ? take_pages(NULL, page(), &address, &report)
-                                    : reserve(NULL, NULL, page(), &address, &report);
+                           : i == 2
+                               ? take_pages(NULL, page(), &address, &report)
+                               : reserve(NULL, i == 3 ? NULL : base, page(), &address, &report);
         size_t outer = check_enter("limit %s, call %d", limit ? limit : "unknown", i);
         CHECK_STATUS(i < 3 ? memory : addresses, status);
         CHECK_EQUAL(ENOMEM, report.os_code);
