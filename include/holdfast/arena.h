@@ -481,15 +481,17 @@ hf_status hf_arena_sync(hf_arena *arena);
  * where that is allowed, and its attributes.) A symbolic link is followed: what it
  * leads to is replaced.
  *
- * The image is written beside its path, with .saving and a number behind the name (a long name is
- * cut). What a process that died left there, the next save of the path deletes. (On Windows an
- * image that is mapped is moved away first, to .hf-aside behind its path, from where it comes back
- * when it is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a
- * number, and a later save deletes it.) INVALID: a closed arena, a NULL or empty path. BUSY: an
- * arena has the image at the path open with HF_READ_WRITE, this one or another. UNSUPPORTED: the
- * path names a folder, a device or a pipe. NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder,
- * the last step (hf_last_error().call is "fsync"): the new image is in place, and may not be after
- * a crash of the system; save again.
+ * The image is written beside its path, as PATH.saving00 or another number up to 99 (a long name is
+ * cut). What a process that died left under these names, the next save of the same user to the path
+ * deletes; drafts of living processes, files of other users and what is no regular file stay. An image
+ * that may not be read is not replaced (IO), because it may be open for writing. (On Windows an image
+ * that is mapped is moved away first, to .hf-aside behind its path, from where it comes back when it
+ * is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a number, and a
+ * later save deletes it.)
+ * INVALID: a closed arena, a NULL or empty path. BUSY: an arena has the image at the path open with
+ * HF_READ_WRITE, this one or another. UNSUPPORTED: the path names a folder, a device or a pipe.
+ * NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder, the last step (hf_last_error().call is
+ * "fsync"): the new image is in place, and may not be after a crash of the system; save again.
  */
 hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
