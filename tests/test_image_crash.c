@@ -18,7 +18,7 @@
 
 /* Where the build is not the thorough one, see CMakeLists.txt. */
 #ifndef CRASH_OUTCOMES
-#define CRASH_OUTCOMES 50
+#define CRASH_OUTCOMES 25
 #endif
 
 enum { SECTOR = 512, PAGE = 4096, STATES = 4, LARGE_RECORD = 70000, SMALL_RECORD = 3000, TAG = 7 };
@@ -356,7 +356,7 @@ static bool die_and_crash(size_t death, const char *first, const char *second) {
         run_script(&program, second);
         is_over = !program.disk.is_down;
         if (is_over) disk_go_down(&program.disk);
-        const char *loss = find_loss(&program, CRASH_OUTCOMES / 50);
+        const char *loss = find_loss(&program, (CRASH_OUTCOMES + 49) / 50);
         if (loss) check_fail(__FILE__, __LINE__, loss);
         end(&program);
         check_leave(outer);

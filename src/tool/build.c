@@ -157,7 +157,9 @@ static struct growth get_growth(struct build *build) {
 static bool build_once(struct build *build, struct built *built,
                        const char *const moments[QUARTERS]) {
     uint64_t start = host_now(), faults = host_get_usage().page_faults;
-    struct growth before = get_growth(build);
+    /* To the first build belongs what opening the arenas took. */
+    bool is_first = built == &build->first;
+    struct growth before = is_first ? (struct growth){0} : get_growth(build);
     bool taken = take_all(build, built, moments);
     struct growth after = get_growth(build);
     built->time = host_now() - start;

@@ -27,7 +27,7 @@ struct built {
     uint64_t viewed_bytes;
     const char *no_views; /* what this system lacks for views; NULL: nothing */
     hf_arena_stats arenas[ARENAS];
-    size_t growths, system_calls; /* of the arenas, for this build */
+    size_t growths, system_calls; /* of all arenas, for this build; the first: since they opened */
     size_t list_peak;
     uint64_t page_faults;
 };

@@ -12,7 +12,7 @@
 #include "tour.h"
 
 static void print_usage(FILE *stream) {
-    fprintf(stream, "usage: holdfast tour [--svg FILE] [FILES...]\n"
+    fprintf(stream, "usage: holdfast tour [FILES...] [--svg [FILE]]\n"
                     "       holdfast replay [--backend native|strict] [--trace] FILES...\n"
                     "       holdfast --help | --version\n");
 }

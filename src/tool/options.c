@@ -28,8 +28,10 @@ static bool take_value(const struct options *options, const struct option *optio
     const char *value = strchr(arguments[*at], '=');
     if (value)
         value++;
-    else if (*at + 1 < count)
+    else if (*at + 1 < count && (!option->otherwise || arguments[*at + 1][0] != '-'))
         value = arguments[++*at];
+    else
+        value = option->otherwise;
     *option->value = value;
     if (value && *value) return true;
     char needs[100];

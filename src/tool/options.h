@@ -12,12 +12,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Either a switch, or an option with a value: "--name VALUE" or "--name=VALUE". */
+/* Either a switch, or an option with a value: "--name VALUE" or "--name=VALUE";
+ * one with a default may stand without a value at the end or before another option. */
 struct option {
     const char *name;
-    bool *given;        /* of a switch */
-    const char **value; /* of an option with a value; else NULL */
-    const char *what;   /* the value in words: "the name of a file" */
+    bool *given;           /* of a switch */
+    const char **value;    /* of an option with a value; else NULL */
+    const char *what;      /* the value in words: "the name of a file" */
+    const char *otherwise; /* the value if none is given; NULL: one has to be */
 };
 
 struct options {

@@ -96,3 +96,5 @@ const char *format_count(char *buffer, uint64_t count) {
     buffer[at] = '\0';
     return buffer;
 }
+
+const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }

@@ -42,6 +42,8 @@ void screen_heading(const struct screen *screen, const char *text);
 enum { QUANTITY_SIZE = 32 };
 const char *format_size(char *buffer, uint64_t bytes);
 const char *format_time(char *buffer, uint64_t nanoseconds);
+/* The ending of a word that is counted: "" for 1, else "s". */
+const char *plural(uint64_t count);
 /* A count with its thousands apart. */
 const char *format_count(char *buffer, uint64_t count);
 

@@ -275,16 +275,16 @@ static bool is_release(const struct event *event, const struct panel *panel) {
     return released && event->status == HF_OK && event->space == panel->space;
 }
 
-static const char *plural(size_t count) { return count == 1 ? "" : "s"; }
-
-/* Right of where it happened, in what is placeholder now, if there is room. */
+/* Right of where it happened, in what is placeholder now, if there is room; from *taken on. */
 static void draw_release_text(const struct plot *plot, const struct axis *axis,
-                              const struct panel *panel, const struct release *release) {
+                              const struct panel *panel, const struct release *release,
+                              double *taken) {
     enum { TEXT_WIDTH = 150 };
     size_t count = release->unmaps ? release->unmaps : release->decommits;
     double x = x_of(axis, release->last) + 9;
     double y = (y_of(panel, release->lowest) + 3 * y_of(panel, release->highest)) / 4 + 4;
-    if (count == 0 || x + TEXT_WIDTH > axis->right) return;
+    if (count == 0 || x < *taken || x + TEXT_WIDTH > axis->right) return;
+    *taken = x + TEXT_WIDTH;
     put(plot,
         "<text class=\"small halo coalesced\" x=\"%.1f\" y=\"%.1f\">%zu %s%s, %zu "
         "coalesce%s</text>\n",
@@ -298,12 +298,12 @@ static void draw_releases(const struct plot *plot, const struct axis *axis,
     static const struct release none = {.lowest = SIZE_MAX};
     const struct record *record = plot->history->record;
     struct release release = none;
-    double last_x = -LEAST_DISTANCE, end = panel->top - (panel->torn ? TEAR - 6 : 0);
+    double last_x = -LEAST_DISTANCE, taken = 0, end = panel->top - (panel->torn ? TEAR - 6 : 0);
     for (size_t i = 0; i < record->events.count; i++) {
         const struct event *event = record_event(record, i);
         double x = x_of(axis, event->time);
         if (event->kind == EVENT_PHASE) {
-            draw_release_text(plot, axis, panel, &release);
+            draw_release_text(plot, axis, panel, &release, &taken);
             release = none;
         }
         if (!is_release(event, panel) || !is_within(axis, event->time)) continue;
@@ -358,6 +358,7 @@ static uint64_t choose_time_step(const struct axis *axis) {
 }
 
 static void draw_time_axis(const struct plot *plot, const struct axis *axis, const char *title) {
+    enum { LAST_DISTANCE = 24 };
     uint64_t step = choose_time_step(axis), count = (axis->end - axis->begin) / step;
     double y = plot->bottom + 8;
     bool seconds = step >= 100000000, milliseconds = step >= 100000;
@@ -365,6 +366,7 @@ static void draw_time_axis(const struct plot *plot, const struct axis *axis, con
     put(plot, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>\n", axis->left, y, axis->right);
     for (uint64_t i = 0; i <= count; i++) {
         double x = x_of(axis, axis->begin + i * step);
+        if (i > 0 && x > axis->right - LAST_DISTANCE) break; /* another axis begins there */
         put(plot, "<path class=\"axis\" d=\"M%.1f %.1fv5\"/>", x, y);
         put(plot,
             "<text class=\"small faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g "
@@ -378,26 +380,49 @@ static void draw_time_axis(const struct plot *plot, const struct axis *axis, con
         (axis->left + axis->right) / 2, y + 36, title);
 }
 
-/* A phase's name over its time, or beside a phase too short for that. */
-static void draw_phase(const struct plot *plot, const struct axis *axis, uint64_t begin,
-                       const struct event *phase) {
-    enum { LETTER = 8, LEAST_WIDTH = 1, Y = TOP - 34, SHORT_Y = TOP - 50 };
+/* Rows over the panels for the phases' names, the lowest first; up to where each is taken. */
+enum { PHASE_ROWS = 3, PHASE_ROW_HEIGHT = 16 };
+
+struct phase_rows {
+    double taken[PHASE_ROWS];
+};
+
+/* The row for a name of this width around x, which moves into the picture; PHASE_ROWS: none has room
+ * for it. */
+static size_t find_row(const struct phase_rows *rows, double *x, double width) {
+    size_t row = 0;
+    if (*x < LEFT + width / 2) *x = LEFT + width / 2;
+    if (*x > RIGHT - width / 2) *x = RIGHT - width / 2;
+    while (row < PHASE_ROWS && *x - width / 2 < rows->taken[row]) row++;
+    return row;
+}
+
+/* A phase's name over its time, or higher over its end where others are in the way. */
+static void draw_phase(const struct plot *plot, struct phase_rows *rows, const struct axis *axis,
+                       uint64_t begin, const struct event *phase) {
+    enum { LETTER = 8, GAP = 8, LEAST_WIDTH = 1, Y = TOP - 34 };
     double left = x_of(axis, begin), right = x_of(axis, phase->time);
-    bool fits = right - left >= (double)strlen(phase->label) * LETTER;
+    double width = (double)strlen(phase->label) * LETTER;
+    double x = right - left >= width ? (left + right) / 2 : right;
     if (right - left < LEAST_WIDTH) return;
-    put(plot, "<path class=\"phase\" d=\"M%.1f %dV%.1f\"/>\n", right, fits ? Y - 6 : SHORT_Y + 4,
+    size_t row = find_row(rows, &x, width);
+    int y = Y - PHASE_ROW_HEIGHT * (int)(row < PHASE_ROWS ? row : 0);
+    put(plot, "<path class=\"phase\" d=\"M%.1f %dV%.1f\"/>\n", right, y + (x < right ? -6 : 4),
         plot->bottom + 8);
-    put(plot, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
-        fits ? (left + right) / 2 : right, fits ? Y : SHORT_Y, phase->label);
+    if (row == PHASE_ROWS) return;
+    rows->taken[row] = x + width / 2 + GAP;
+    put(plot, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x, y, phase->label);
 }
 
 static void draw_phases(const struct plot *plot) {
     const struct record *record = plot->history->record;
+    struct phase_rows rows = {{0}};
     uint64_t begin = 0;
     for (size_t i = 0; i < record->events.count; i++) {
         const struct event *event = record_event(record, i);
         if (event->kind != EVENT_PHASE) continue;
-        draw_phase(plot, begin < plot->tail.begin ? &plot->builds : &plot->tail, begin, event);
+        const struct axis *axis = begin < plot->tail.begin ? &plot->builds : &plot->tail;
+        draw_phase(plot, &rows, axis, begin, event);
         begin = event->time;
     }
 }
@@ -428,10 +453,7 @@ static void draw_legend(const struct plot *plot) {
 
 static void draw_frame(const struct plot *plot, const char *subtitle) {
     int height = (int)plot->bottom + BOTTOM_HEIGHT;
-    put(plot,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
-        "aria-label=\"Addresses of a program's arenas against time\">\n%s",
-        WIDTH, height, svg_style);
+    put(plot, "%s viewBox=\"0 0 %d %d\">\n%s", svg_signature, WIDTH, height, svg_style);
     put(plot, "<rect class=\"paper\" x=\".5\" y=\".5\" width=\"%d\" height=\"%d\" rx=\"10\"/>\n",
         WIDTH - 1, height - 1);
     put(plot,

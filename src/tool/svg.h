@@ -7,6 +7,10 @@
 #include "history.h"
 
 /* False: it could not be written. */
+/* What each of these pictures begins with, and no other. */
+static const char svg_signature[] = "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" "
+                                    "aria-label=\"Addresses of a program's arenas against time\"";
+
 bool svg_write(const struct history *history, const char *subtitle, FILE *file);
 
 #endif

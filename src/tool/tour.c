@@ -21,20 +21,22 @@
 /* The comparison is repeated until then, in nanoseconds from the start. */
 static const uint64_t time_for_all = 12000000000;
 
-static const char usage[] = "usage: holdfast tour [--svg FILE] [FILES...]";
+static const char usage[] = "usage: holdfast tour [FILES...] [--svg [FILE]]";
 
 static int print_help(void) {
-    printf("%s\n\n"
-           "Does a compiler front end's work on C sources: reads each file, splits it into\n"
-           "tokens, keeps every identifier once in a contiguous arena, and a list of tokens for\n"
-           "one file at a time in a scratch arena. Shows what became of the memory, and does the\n"
-           "same work on malloc and on mimalloc.\n\n"
-           "  FILES       files, or folders with C and C++ sources in them; by default\n"
-           "              %s\n"
-           "  --svg FILE  writes a picture of address against time\n\n"
-           "Colour is for terminals, and NO_COLOR switches it off. The exit status is 1 when an\n"
-           "input could not be read, and 2 for wrong usage.\n",
-           usage, host_headers());
+    printf(
+        "%s\n\n"
+        "Does a compiler front end's work on C sources: reads each file, splits it into\n"
+        "tokens, keeps every identifier once in a contiguous arena, and a list of tokens for\n"
+        "one file at a time in a scratch arena. Shows what became of the memory, and does the\n"
+        "same work on malloc and on mimalloc.\n\n"
+        "  FILES       files, or folders with C and C++ sources in them; by default\n"
+        "              %s\n"
+        "  --svg FILE  writes a picture of address against time; by default to tour.svg. Only a\n"
+        "              picture that the tour wrote is overwritten\n\n"
+        "Colour is for terminals, and NO_COLOR switches it off. The exit status is 1 when an\n"
+        "input could not be read, and 2 for wrong usage.\n",
+        usage, host_headers());
     return EXIT_SUCCESS;
 }
 
@@ -47,7 +49,7 @@ static bool write_svg(const struct history *history, const struct totals *totals
         subtitle, sizeof subtitle,
         "%s file%s of C, %s, read and mapped, lexed, every identifier interned; twice, and then "
         "all of the memory is given back.",
-        format_count(files, totals->files), totals->files == 1 ? "" : "s",
+        format_count(files, totals->files), plural(totals->files),
         format_size(bytes, totals->bytes));
     FILE *file = host_create(path);
     bool written = file && svg_write(history, subtitle, file);
@@ -55,8 +57,38 @@ static bool write_svg(const struct history *history, const struct totals *totals
     if (written)
         printf("\n  The same as a picture: %s\n", path);
     else
-        fprintf(stderr, "holdfast: %s: cannot be written\n", path);
+        fprintf(stderr, "holdfast: %s: cannot be written: %s\n", path, host_error_text());
     return written;
+}
+
+static bool ends_in_svg(const char *path) {
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, ".svg") == 0;
+}
+
+static bool is_picture_of_ours(const char *path) {
+    char begin[sizeof svg_signature];
+    size_t got = 0, size = strlen(svg_signature);
+    intptr_t file = host_open(path, false);
+    if (file < 0) return false;
+    for (int64_t more = 1; got < size && more > 0; got += more > 0 ? (size_t)more : 0)
+        more = host_read(file, begin + got, size - got);
+    host_close(file);
+    return got == 0 || (got == size && memcmp(begin, svg_signature, size) == 0);
+}
+
+/* False, as stderr was told: something there is not to be lost, a source that was meant as input. */
+static bool may_write_svg(const char *path) {
+    struct host_entry entry;
+    const char *reason = NULL;
+    if (!ends_in_svg(path))
+        reason = "a picture's name ends in .svg";
+    else if (!host_look(path, &entry))
+        reason = entry.kind == HOST_NOTHING ? NULL : host_error_text();
+    else if (entry.kind != HOST_FILE || !is_picture_of_ours(path))
+        reason = "is there, and no picture that the tour wrote: it is left as it is";
+    if (reason) fprintf(stderr, "holdfast: --svg %s: %s\n", path, reason);
+    return reason == NULL;
 }
 
 static bool show_history(const struct build *build, const struct screen *screen, const char *svg) {
@@ -114,12 +146,14 @@ static bool show_all(struct sources *sources, const char *svg) {
 
 int tour(int count, char **arguments) {
     const char *svg = NULL;
-    const struct option known[] = {{"--svg", .value = &svg, .what = "the name of a file"}};
+    const struct option known[] = {
+        {"--svg", .value = &svg, .what = "the name of a file", .otherwise = "tour.svg"}};
     struct options options = {.usage = usage, .known = known, .known_count = 1};
     struct sources sources;
     bool whole = false;
     if (!options_take(&options, count, arguments)) return WRONG_USAGE;
     if (options.help) return print_help();
+    if (svg && !may_write_svg(svg)) return WRONG_USAGE;
     if (sources_open(&sources, sources_is_c))
         whole = add_sources(&sources, &options) && show_all(&sources, svg) && sources.failures == 0;
     else

@@ -28,9 +28,9 @@ has out ' 25,020 tokens'
 has out ' 12,508 identifiers'
 has out ' 10,006 punctuators'
 has out ' 0 numbers'
-has out ' 1 header names'
+has out ' 1 header name '
 has out ' 2,501 comments'
-has out ' 3 stray'
+has out ' 3 stray characters'
 has out '2,504 distinct identifiers, used 5,005 times'
 has out ' 2,502 value'
 has out 'nesting of brackets: 1, in tree/'
@@ -38,8 +38,22 @@ $views && viewed=' +v+[.]*' cleared=' +[.]+' || viewed='' cleared=''
 has_pattern out "^  reserved .* [.c]+ +[.c]+ +[.c]+ +[.]+$cleared\$"
 has_pattern out "^  first build  .* c+[.]* +c+[.]* +c+[.]* +c+[.]*$viewed\$"
 has_pattern out "^  trimmed  .* [.]+ +[.]+ +[.]+ +[.]+$cleared\$"
-has_pattern out '^  system calls +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+$'
+has_pattern out '^  system calls +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+$'
 has out 'instead of'
+
+# The figures add up: the columns, and the sentence about the second build.
+awk '!growths && ($1 == "growths" || $1 == "system") {
+         first = $1 == "system" ? 3 : 2
+         for (i = first; i < first + 4; i++) sum[$1] += $i
+         if (sum[$1] != $(first + 4)) print $0 ": that is not the sum"
+     }
+     /The second build found/ { growths = $12; sub(/,/, "", growths) }
+     /^  instead of/ { calls = $3; sub(/,/, "", calls) }
+     END {
+         if (sum["growths"] == 0 || growths != sum["growths"]) print growths " growths are told"
+         if (sum["system"] == 0 || calls != sum["system"]) print calls " system calls are told"
+     }' out >sums
+[ ! -s sums ] || wrong "$(cat sums)"
 has_pattern out '^  holdfast +[0-9.]+ (us|ms|s) '
 has_pattern out '^  malloc, .* x  '
 has_pattern out '^  mimalloc .* (x |found)'
@@ -127,13 +141,68 @@ run 0 tour tree/a.c --svg=other.svg
 run 1 tour --svg no/such/folder.svg tree
 has err 'holdfast: no/such/folder.svg: cannot be written'
 
+# By itself it has a name of its own; and what is no picture of ours is not overwritten.
+run 0 tour tree/a.c --svg
+[ -s tour.svg ] || wrong 'there is no tour.svg'
+run 0 tour --svg -- tree/a.c
+cp tree/a.c mine.c
+printf '<svg xmlns="http://www.w3.org/2000/svg"/>\n' >drawn.svg
+: >empty.svg
+mkdir folder.svg
+run 2 tour --svg mine.c tree
+has err "holdfast: --svg mine.c: a picture's name ends in .svg"
+is_empty out
+for other in drawn.svg folder.svg; do
+    run 2 tour --svg $other tree
+    has err "holdfast: --svg $other: is there, and no picture that the tour wrote"
+done
+cmp -s tree/a.c mine.c || wrong 'a source was overwritten'
+[ "$(cat drawn.svg)" = '<svg xmlns="http://www.w3.org/2000/svg"/>' ] || wrong 'a picture is lost'
+run 0 tour --svg empty.svg tree/a.c
+grep -q '^<svg ' empty.svg || wrong 'an empty file was not written'
+
+# Of one tiny file: words for one thing, and no label lies on another. A letter is 6 to 8 wide.
+printf 'int x;\n' >tiny.c
+run 0 tour tiny.c --svg=tiny.svg
+has out '  1 file, 7 B, built'
+has out ' 1 distinct identifier, used 1 time, keywords apart'
+has out 'was rewound 1 time.'
+if grep -E '(^|[^0-9,.])1 [a-z ]*[a-z]s([ .,]|$)' out | grep -v 'views\|process' >plurals; then
+    wrong "of one: $(cat plurals)"
+fi
+for picture in picture.svg tiny.svg; do
+    sed -n 's/.*<text\(.*\)<\/text>/\1/p' $picture | grep -v 'class="title"' | awk '
+        function value(name) {
+            return match($0, " " name "=\"[^\"]*") ? substr($0, RSTART + length(name) + 3,
+                                                           RLENGTH - length(name) - 3) : ""
+        }
+        {
+            x = value("x") + 0; y = value("y") + 0; anchor = value("text-anchor")
+            small = index($0, "small") > 0
+            text = $0
+            gsub(/<[^>]*>/, "", text)
+            sub(/^[^>]*>/, "", text)
+            width = length(text) * (small ? 5.5 : 6.5)
+            left[NR] = anchor == "end" ? x - width : anchor == "middle" ? x - width / 2 : x
+            right[NR] = left[NR] + width
+            base[NR] = y
+            words[NR] = text
+            for (i = 1; i < NR; i++) {
+                apart = base[i] - y
+                if (apart < 9 && apart > -9 && left[i] < right[NR] && left[NR] < right[i])
+                    print words[i] " lies on " text
+            }
+        }' >overlaps
+    [ ! -s overlaps ] || wrong "$picture: $(cat overlaps)"
+done
+
 # ---- usage
 
-for wrong_usage in '' 'nonsense' 'tour --svg' 'tour --svg=' 'tour --nonsense' 'tour -'; do
+for wrong_usage in '' 'nonsense' 'tour --svg=' 'tour --nonsense' 'tour -'; do
     # shellcheck disable=SC2086 # several arguments each
     run 2 $wrong_usage
     is_empty out
-    has err 'usage: holdfast tour [--svg FILE] [FILES...]'
+    has err 'usage: holdfast tour [FILES...] [--svg [FILE]]'
 done
 run 0 tour tree/a.c --
 run 2 tour --nonsense
@@ -142,7 +211,7 @@ for help in --help -h 'tour --help' 'tour -h'; do
     # shellcheck disable=SC2086
     run 0 $help
     is_empty err
-    has out 'usage: holdfast tour [--svg FILE] [FILES...]'
+    has out 'usage: holdfast tour [FILES...] [--svg [FILE]]'
 done
 run 0 --version
 has_pattern out '^holdfast [0-9]+\.[0-9]+\.[0-9]+$'
