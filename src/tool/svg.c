@@ -387,8 +387,8 @@ struct phase_rows {
     double taken[PHASE_ROWS];
 };
 
-/* The row for a name of this width around x, which moves into the picture; PHASE_ROWS: none has room
- * for it. */
+/* The row for a name of this width around x, which moves into the picture; PHASE_ROWS: no row has
+ * room for it. */
 static size_t find_row(const struct phase_rows *rows, double *x, double width) {
     size_t row = 0;
     if (*x < LEFT + width / 2) *x = LEFT + width / 2;

@@ -77,7 +77,7 @@ static bool is_picture_of_ours(const char *path) {
     return got == 0 || (got == size && memcmp(begin, svg_signature, size) == 0);
 }
 
-/* False, as stderr was told: something there is not to be lost, a source that was meant as input. */
+/* False, as stderr was told: what is there is not to be lost, such as a source meant as input. */
 static bool may_write_svg(const char *path) {
     struct host_entry entry;
     const char *reason = NULL;
