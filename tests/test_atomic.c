@@ -17,8 +17,18 @@ static void arm64ec_has_fences(void) {
     hf_store_release(&word, 6);
     CHECK(word == 6 && fences == 2 && barriers == 0);
 }
+
+/* Without _WIN64 the word is a long, which it is here too. */
+static void words_are_changed_at_once(void) {
+    size_t word = 6;
+    CHECK_EQUAL(6, hf_fetch_add(&word, 5));
+    CHECK_EQUAL(11, word);
+    CHECK(!hf_compare_exchange(&word, 10, 1) && word == 11);
+    CHECK(hf_compare_exchange(&word, 11, 1) && word == 1);
+}
 #else
+static void words_are_changed_at_once(void) { check_skip("the compiler is the real one"); }
 static void arm64ec_has_fences(void) { check_skip("the compiler is the real one"); }
 #endif
 
-CHECK_MAIN(TEST(arm64ec_has_fences))
+CHECK_MAIN(TEST(arm64ec_has_fences), TEST(words_are_changed_at_once))

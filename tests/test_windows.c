@@ -549,7 +549,7 @@ static void shared_memory_is_seen_everywhere(void) {
     base[2 * g + 5] = 'y';
     for (size_t i = 0; i < 4; i++) CHECK_EQUAL(i == 2 ? 'y' : 'x', base[i * g + 5]);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_EQUAL(handles + 1, handles_open());
+    CHECK_EQUAL(handles, handles_open()); /* the views keep the section alive by themselves */
     hf_space_close(space);
     CHECK_EQUAL(handles, handles_open());
 }
