@@ -28,6 +28,8 @@ if(UNIX)
 
     # Saving: rights, links, folders, names, and what dead processes left.
     holdfast_test(test_image_drafts_posix test_image_drafts_posix.c disk.c process.c LABELS image)
+    target_compile_definitions(test_image_drafts_posix PRIVATE
+        HOLDFAST_GENERIC_POSIX=$<BOOL:${HOLDFAST_GENERIC_POSIX}>)
 
     # Real disks, and limits; what takes root says so where it may not run.
     holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)

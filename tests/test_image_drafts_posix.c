@@ -14,6 +14,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#if defined(__linux__)
+#include <sys/xattr.h>
+#endif
 #include <unistd.h>
 
 #include "image_fixture.h"
@@ -197,6 +200,69 @@ static void what_may_not_be_read_is_not_replaced(void) {
     CHECK_EQUAL(1, count_entries("."));
     leave();
 }
+
+#if defined(__linux__) && !HOLDFAST_GENERIC_POSIX
+
+/* user::rw-, user:NOBODY:<rights>, group::---, mask::<rights>, other::---, as the kernel has it. */
+static bool set_list(const char *name, const char *list_name, unsigned short rights) {
+    const struct {
+        uint32_t version;
+        struct {
+            uint16_t tag, rights;
+            uint32_t user;
+        } entries[5];
+    } list = {2,
+              {{0x01, 6, UINT32_MAX},
+               {0x02, rights, NOBODY},
+               {0x04, 0, UINT32_MAX},
+               {0x10, rights, UINT32_MAX},
+               {0x20, 0, UINT32_MAX}}};
+    return setxattr(name, list_name, &list, sizeof list, 0) == 0;
+}
+
+/* The bits of the group are what the list gives at most: without the list the group would get them. */
+static void an_access_list_stays(void) {
+    char list[100], now[100];
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    if (!set_list("image", "system.posix_acl_access", 4)) {
+        leave();
+        check_skip("the file system has no access control lists");
+        return;
+    }
+    ssize_t size = getxattr("image", "system.posix_acl_access", list, sizeof list);
+    CHECK_EQUAL(0640, status_of("image").st_mode & 0777);
+    save_over("image");
+    CHECK_EQUAL(0640, status_of("image").st_mode & 0777);
+    CHECK_EQUAL(size, getxattr("image", "system.posix_acl_access", now, sizeof now));
+    CHECK(memcmp(list, now, (size_t)size) == 0);
+    leave();
+}
+
+/* A new file inherits its folder's list, which the mode of the file that it replaces would bring to
+ * life. */
+static void a_list_that_was_not_there_does_not_come(void) {
+    char list[100];
+    enter();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK(chmod("image", 0660) == 0);
+    if (!set_list(".", "system.posix_acl_default", 6)) {
+        leave();
+        check_skip("the file system has no access control lists");
+        return;
+    }
+    save_over("image");
+    CHECK_EQUAL(0660, status_of("image").st_mode & 0777);
+    CHECK(getxattr("image", "system.posix_acl_access", list, sizeof list) < 0);
+    CHECK_EQUAL(ENODATA, errno);
+    leave();
+}
+
+#define LIST_TESTS TEST(an_access_list_stays), TEST(a_list_that_was_not_there_does_not_come),
+
+#else
+#define LIST_TESTS
+#endif
 
 /* -------------------------------------------------------------------- folders --------------- */
 
@@ -505,7 +571,7 @@ static void a_writer_that_came_meanwhile_is_told_of(void) {
 }
 
 CHECK_MAIN(TEST(the_mode_stays), TEST(rights_are_those_at_the_end), TEST(the_owner_stays),
-           TEST(a_lost_group_gets_nothing), TEST(what_may_not_be_read_is_not_replaced),
+           TEST(a_lost_group_gets_nothing), LIST_TESTS TEST(what_may_not_be_read_is_not_replaced),
            TEST(a_folder_that_cannot_be_read), TEST(a_folder_that_is_renamed_meanwhile),
            TEST(links_stay_and_their_targets_change), TEST(links_that_lead_nowhere),
            TEST(links_of_others_in_a_common_folder), TEST(what_is_no_file_stays),
