@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -300,9 +301,94 @@ static void a_timer_makes_nothing_fail(void) {
         check_leave_out("no /dev/shm");
 }
 
+/* ---------------------------------------------------------------------- views --------------- */
+
+#if defined(__linux__) && SIZE_MAX > UINT32_MAX
+
+static hf_status view(hf_file *file, size_t size, hf_access access) {
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
+    hf_status status = hf_space_map(space, 0, size, file, 0, access);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    if (status == HF_OK && access != HF_READ_ONLY) hf_space_base(space)[size / 2] = 'x';
+    hf_space_close(space);
+    return status;
+}
+
+static size_t memory_of_machine(void) {
+    return (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool charges_in_full(void) {
+    FILE *file = fopen("/proc/sys/vm/overcommit_memory", "r");
+    int mode = file ? fgetc(file) : '0';
+    if (file) fclose(file);
+    return mode == '2';
+}
+
+/* Only the pages that are stored into are copied; they are few. */
+static void a_copy_on_write_view_can_be_larger_than_memory(void) {
+    size_t size = (2 * memory_of_machine() + ((size_t)16 << 30)) & ~(((size_t)1 << 30) - 1);
+    if (charges_in_full()) {
+        check_skip("vm.overcommit_memory is 2: private views are charged in full");
+        return;
+    }
+    hf_file *file;
+    intptr_t handle = disk_create(path, 0);
+    if (ftruncate((int)handle, (off_t)size) != 0) {
+        check_skip("no file is so large here");
+    } else {
+        CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL));
+        CHECK_STATUS(HF_OK, view(file, size, HF_COPY_ON_WRITE));
+        hf_file_close(file);
+    }
+    disk_close(handle);
+    disk_remove(path);
+}
+
+/* Attributes of the kernel have a size and bytes, and no mapping. */
+static void a_file_that_cannot_be_mapped_is_unsupported(void) {
+    static const char attribute[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+    hf_file *file;
+    if (access(attribute, R_OK) != 0) {
+        check_skip("no "
+                   "/sys/kernel/mm");
+        return;
+    }
+    CHECK_STATUS(HF_OK, hf_file_open(&file, attribute, HF_READ_ONLY, NULL));
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    CHECK_STATUS(HF_UNSUPPORTED, view(file, page, HF_READ_ONLY));
+    CHECK_EQUAL(ENODEV, hf_last_error().os_code);
+    hf_file_close(file);
+}
+
+/* A descriptor that may write, of memory that is sealed against it. */
+static void a_sealed_file_cannot_be_stored_into(void) {
+    hf_file *file;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    CHECK(sealed >= 0 && ftruncate(sealed, (off_t)page) == 0);
+    CHECK(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, sealed, HF_READ_WRITE, NULL));
+    close(sealed);
+    CHECK_STATUS(HF_IO, view(file, page, HF_READ_WRITE));
+    CHECK_EQUAL(EPERM, hf_last_error().os_code);
+    CHECK_STATUS(HF_OK, view(file, page, HF_COPY_ON_WRITE));
+    hf_file_close(file);
+}
+
+#define LINUX_TESTS                                         \
+    , TEST(a_copy_on_write_view_can_be_larger_than_memory), \
+        TEST(a_file_that_cannot_be_mapped_is_unsupported),  \
+        TEST(a_sealed_file_cannot_be_stored_into)
+
+#else
+#define LINUX_TESTS
+#endif
+
 CHECK_MAIN(TEST(asks_for_no_more_than_it_needs), TEST(paths_that_lead_nowhere),
            TEST(only_regular_files_are_supported), TEST(never_follows_a_link_to_create),
            TEST(permissions_are_asked), TEST(what_is_no_descriptor),
            TEST(a_handle_of_no_regular_file), TEST(files_with_bytes_and_no_size),
            TEST(a_handle_without_access), TEST(no_file_takes_the_number_of_a_stream),
-           TEST(a_timer_makes_nothing_fail))
+           TEST(a_timer_makes_nothing_fail) LINUX_TESTS)

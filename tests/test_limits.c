@@ -105,6 +105,29 @@ static void fall_back_under_mlockall(void *unused) {
 
 static void mlockall_falls_back(void) { in_a_child(fall_back_under_mlockall); }
 
+/* The new placeholder would count beside the memory that it replaces: more than the limit. */
+static void release_under_mlockall(void *unused) {
+    (void)unused;
+    hf_space *space;
+    set_limit(RLIMIT_MEMLOCK, 2 * MIB);
+    if (geteuid() == 0) CHECK(setgid(65534) == 0 && setuid(65534) == 0); /* root has no limit */
+    CHECK(mlockall(MCL_FUTURE) == 0);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, MIB + 512 * KIB, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, MIB));
+    CHECK_STATUS(HF_OK, hf_space_place(space, MIB, 256 * KIB));
+    memset(hf_space_base(space), 'x', MIB + 256 * KIB);
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, 0, MIB));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 0, MIB));
+    CHECK_EQUAL(0, hf_space_base(space)[MIB - 1]);
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_EQUAL(1, hf_space_get_stats(space).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void memory_goes_under_mlockall(void) { in_a_child(release_under_mlockall); }
+
 /* ----------------------------------------------------------------- RLIMIT_DATA -------------- */
 
 static void expect_as_before(const hf_space *space) {
@@ -158,5 +181,5 @@ static void commit_and_release_under_limit(void *unused) {
 static void a_release_gives_the_charge_back(void) { in_a_child(commit_and_release_under_limit); }
 
 CHECK_MAIN(TEST(ulimit_v_falls_back), TEST(no_address_at_all), TEST(addresses_that_nobody_gets),
-           TEST(mlockall_falls_back), TEST(a_refused_commit_changes_nothing),
-           TEST(a_release_gives_the_charge_back))
+           TEST(mlockall_falls_back), TEST(memory_goes_under_mlockall),
+           TEST(a_refused_commit_changes_nothing), TEST(a_release_gives_the_charge_back))

@@ -176,6 +176,29 @@ static void reserve_at_the_limit(void *unused) {
 
 static void reserving_at_the_limit(void) { CHECK(process_runs(reserve_at_the_limit, NULL)); }
 
+/* Memory that grows from its end into the placeholder behind it needs no mapping more. */
+static void grow_at_the_limit(void *unused) {
+    (void)unused;
+    open_and_fill();
+    char *base = hf_space_base(space);
+    for (size_t i = 0; i < 5; i++) {
+        size_t at = (filled - 1 + i) * granule;
+        CHECK_STATUS(HF_OK, hf_space_place(space, at, granule));
+        memset(base + at, 'y', granule);
+    }
+    expect_refused(hf_space_place(space, (filled + 10) * granule, granule), filled + 10, 1);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void growing_at_the_limit(void) {
+    if (!is_linux) {
+        check_skip("only Linux tells this limit from others");
+        return;
+    }
+    CHECK(process_runs(grow_at_the_limit, NULL));
+}
+
 /* ---------------------------------------------------------- one beyond the limit ------------ */
 
 enum { MOST_TAKEN = 64 };
@@ -285,4 +308,5 @@ static void a_clear_over_all_succeeds_beyond_the_limit(void) {
 }
 
 CHECK_MAIN(TEST(the_limit_on_mappings), TEST(closing_at_the_limit), TEST(reserving_at_the_limit),
-           TEST(memory_goes_beyond_the_limit), TEST(a_clear_over_all_succeeds_beyond_the_limit))
+           TEST(growing_at_the_limit), TEST(memory_goes_beyond_the_limit),
+           TEST(a_clear_over_all_succeeds_beyond_the_limit))

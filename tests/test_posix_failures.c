@@ -56,9 +56,9 @@ static bool is_one_of(const char *name, const char *const *names) {
 
 /* A signal never interrupts these. */
 static bool is_never_interrupted(const char *function) {
-    static const char *const names[] = {"mmap",  "munmap", "mprotect",  "madvise",
-                                        "prctl", "close",  "getrlimit", "mutex",
-                                        "lseek", "ioctl",  NULL};
+    static const char *const names[] = {"mmap",  "munmap",    "mprotect", "madvise", "prctl",
+                                        "close", "getrlimit", "mutex",    "mlock",   "munlock",
+                                        "lseek", "ioctl",     NULL};
     return is_one_of(function, names);
 }
 
@@ -105,14 +105,14 @@ static int close_or_fail(int descriptor) {
     return fails("close") ? -1 : result;
 }
 
-#ifdef HF_GENERIC_POSIX
 static size_t longest_name; /* of shared memory */
 
 static const char *note_name(const char *name) {
     if (strlen(name) > longest_name) longest_name = strlen(name);
     return name;
 }
-#else
+
+#ifndef HF_GENERIC_POSIX
 /* Cut short within the first part. */
 static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int count, off_t offset) {
     if (fails("pwritev")) return -1;
@@ -134,6 +134,9 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define fstatat(...) (fails("fstatat") ? -1 : fstatat(__VA_ARGS__))
 #define fcntl(...) (fails("fcntl") ? -1 : fcntl(__VA_ARGS__))
 #define getrlimit(...) (fails("getrlimit") ? -1 : getrlimit(__VA_ARGS__))
+#define munlock(...) (fails("munlock") ? -1 : munlock(__VA_ARGS__))
+#define mlock(...) (fails("mlock") ? -1 : mlock(__VA_ARGS__))
+#define fstatfs(...) (fails("fstatfs") ? -1 : fstatfs(__VA_ARGS__))
 #define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
 #define shm_open(name, ...) (fails("shm_open") ? -1 : shm_open(note_name(name), __VA_ARGS__))
 #define shm_unlink(...) (faults.made++, shm_unlink(__VA_ARGS__))
@@ -183,6 +186,9 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef fstatat
 #undef fcntl
 #undef getrlimit
+#undef munlock
+#undef mlock
+#undef fstatfs
 #undef memfd_create
 #undef shm_open
 #undef shm_unlink
@@ -248,7 +254,8 @@ static bool meets_failure(const struct drawn *drawn, size_t nth) {
     fail_no_more();
     if (status != HF_OK) {
         CHECK(faults.failures > 0);
-        CHECK(status == HF_NO_MEMORY || (status == HF_MAP_LIMIT && step_code == ENOMEM));
+        CHECK(step_code == EAGAIN ? status == HF_NO_ADDRESS
+                                  : status == HF_NO_MEMORY || status == HF_MAP_LIMIT);
         CHECK_EQUAL(step_code, hf_last_error().os_code);
         if (status == HF_MAP_LIMIT) forget_pages_given_back(&scene, drawn);
         scene_expect(&scene, &drawn->before);
@@ -436,7 +443,7 @@ static void expect_statuses(const char *limit, hf_status memory, hf_status addre
     write_file(limit ? limit : "");
     char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
     for (int i = 0; i < 5; i++) {
-        fail_nth(NULL, 1, false, ENOMEM);
+        fail_nth(i == 0 ? "mprotect" : NULL, 1, i == 0, ENOMEM); /* a commit is tried twice */
         faults.replaced = "/proc/sys/vm/max_map_count";
         faults.replacement = path;
         faults.hides_proc = limit == NULL;
@@ -461,6 +468,72 @@ static void the_limit_on_mappings_is_told_from_that_on_memory(void) {
     expect_statuses("10", at_limit, LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
     expect_statuses("1000000\n", HF_NO_MEMORY, HF_NO_ADDRESS);
     expect_statuses(NULL, HF_NO_MEMORY, HF_NO_ADDRESS);
+}
+
+/* At the limit a commit is tried once more, where it needs no mapping more than before. */
+static void a_commit_at_the_limit_is_tried_again(void) {
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    write_file("10\n");
+    fail_nth("mprotect", 1, false, ENOMEM);
+    faults.replaced = "/proc/sys/vm/max_map_count";
+    faults.replacement = path;
+    CHECK_STATUS(LINUX ? HF_OK : HF_NO_MEMORY, commit(NULL, base, page(), &report));
+    faults = (struct faults){0};
+    if (LINUX) base[0] = 'x';
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    unlink(path);
+}
+
+/* What mmap may say of a file, and what it is to holdfast. */
+static void each_code_of_a_view_has_its_status(void) {
+    static const struct {
+        int code;
+        hf_status status;
+    } codes[] = {{ENODEV, HF_UNSUPPORTED}, {EPERM, HF_IO},          {EACCES, HF_IO},
+                 {ENFILE, HF_IO},          {EAGAIN, HF_NO_ADDRESS}, {ENOMEM, HF_NO_MEMORY}};
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    intptr_t file;
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_BASE_ALIGNMENT, &file, &report));
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        size_t outer = check_enter("code %d", codes[i].code);
+        fail_nth("mmap", 1, false, codes[i].code);
+        CHECK_STATUS(codes[i].status,
+                     map(NULL, base, HF_BASE_ALIGNMENT, file, 0, HF_READ_WRITE, &report));
+        CHECK_EQUAL(codes[i].code, report.os_code);
+        check_leave(outer);
+    }
+    fail_no_more();
+    file_close(NULL, file);
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+}
+
+/* A private view that cannot be charged in full is mapped without the charge. */
+static void a_copy_on_write_view_is_tried_without_its_charge(void) {
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    intptr_t file;
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_BASE_ALIGNMENT, &file, &report));
+    fail_nth("mmap", 1, false, ENOMEM);
+    CHECK_STATUS(HF_OK, map(NULL, base, HF_BASE_ALIGNMENT, file, 0, HF_COPY_ON_WRITE, &report));
+    fail_no_more();
+    base[7] = 'x';
+    CHECK_STATUS(HF_OK, unmap(NULL, base, HF_BASE_ALIGNMENT, &report));
+    file_close(NULL, file);
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+}
+
+/* EAGAIN is the limit on locked memory: what is replaced is unlocked, and the call made again. */
+static void locked_memory_is_unlocked_to_be_released(void) {
+    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    CHECK_STATUS(HF_OK, commit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    base[0] = 'x';
+    fail_nth("mmap", 1, true, EAGAIN);
+    CHECK_STATUS(HF_NO_ADDRESS, decommit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    CHECK_EQUAL(EAGAIN, report.os_code);
+    CHECK_EQUAL('x', base[0]);
+    fail_nth("mmap", 1, false, EAGAIN);
+    CHECK_STATUS(HF_OK, decommit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    fail_no_more();
+    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
 }
 
 /* ----------------------------------------------------------------------- hints -------------- */
@@ -489,6 +562,9 @@ static void hints_are_refused_in_words(void) {
         expect_advice(EINVAL, HF_ADVISE_HUGE, HF_UNSUPPORTED);
         expect_advice(EINVAL, HF_ADVISE_NO_HUGE, HF_UNSUPPORTED);
         expect_advice(ENOMEM, HF_ADVISE_HUGE, HF_NO_MEMORY);
+        expect_advice(EPERM, HF_ADVISE_POPULATE, HF_OK); /* a filter of system calls */
+        expect_advice(ENOSYS, HF_ADVISE_POPULATE, HF_OK);
+        expect_advice(EPERM, HF_ADVISE_HUGE, HF_UNSUPPORTED);
     } else {
         expect_advice(0, HF_ADVISE_HUGE, HF_UNSUPPORTED);
         expect_advice(0, HF_ADVISE_NO_HUGE, HF_UNSUPPORTED);
@@ -1359,7 +1435,29 @@ static void a_list_cut_short_is_a_difference(void) {
     unlink(path);
 }
 
-#define PECULIAR_TEST TEST(without_proc_nothing_is_proved), TEST(a_list_cut_short_is_a_difference)
+/* An old kernel, or a container's filter of system calls. */
+static void shared_memory_does_without_memfd(void) {
+    static const int codes[] = {ENOSYS, EPERM, EACCES};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        intptr_t file;
+        uint64_t size;
+        fail_nth("memfd_create", 1, true, codes[i]);
+        CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
+        fail_no_more();
+        CHECK_STATUS(HF_OK, file_measure(NULL, file, &size, &report));
+        CHECK_EQUAL(10000, size);
+        file_close(NULL, file);
+    }
+    intptr_t file;
+    fail_nth("memfd_create", 1, true, EMFILE);
+    CHECK_STATUS(HF_IO, file_create_shared(NULL, 10000, &file, &report));
+    CHECK_EQUAL(EMFILE, report.os_code);
+    fail_no_more();
+}
+
+#define PECULIAR_TEST                                                             \
+    TEST(without_proc_nothing_is_proved), TEST(a_list_cut_short_is_a_difference), \
+        TEST(shared_memory_does_without_memfd)
 
 #else
 
@@ -1400,7 +1498,10 @@ CHECK_MAIN(TEST(a_refused_commit_leaves_a_placeholder),
            TEST(the_slack_goes_back), TEST(an_old_kernel_is_not_believed),
            TEST(a_refused_release_gives_the_pages_back),
            TEST(the_limit_on_mappings_is_told_from_that_on_memory),
-           TEST(hints_are_refused_in_words), TEST(a_refused_file_leaves_nothing_behind),
+           TEST(a_commit_at_the_limit_is_tried_again), TEST(each_code_of_a_view_has_its_status),
+           TEST(a_copy_on_write_view_is_tried_without_its_charge),
+           TEST(locked_memory_is_unlocked_to_be_released), TEST(hints_are_refused_in_words),
+           TEST(a_refused_file_leaves_nothing_behind),
            TEST(blocks_are_written_where_they_cannot_be_allocated), TEST(writing_blocks_can_fail),
            TEST(a_refused_change_leaves_the_file), TEST(parts_are_made_whole),
            TEST(a_part_that_was_taken_goes_back), TEST(a_file_that_ends_before_is_told),

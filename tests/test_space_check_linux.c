@@ -125,7 +125,60 @@ static void a_list_that_cannot_be_read_is_no_proof(void) {
     hf_space_close(space);
 }
 
-CHECK_MAIN(TEST(a_hole_is_found), TEST(a_placeholder_that_is_none_is_found),
-           TEST(committed_memory_that_is_none_is_found), TEST(a_view_that_is_none_is_found),
-           TEST(a_view_of_another_access_is_found), TEST(a_view_of_another_page_is_found),
-           TEST(a_list_that_cannot_be_read_is_no_proof))
+/* ---------------------------------------------------------------------- dumps --------------- */
+
+/* Whether the kernel keeps the mapping of an address out of dumps (madvise's MADV_DONTDUMP). */
+static bool is_kept_out(const char *address) {
+    char line[512];
+    unsigned long from, to;
+    bool inside = false, found = false;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    CHECK(smaps != NULL);
+    while (fgets(line, sizeof line, smaps)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            inside = from <= (unsigned long)address && (unsigned long)address < to;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, " dd") != NULL;
+    }
+    fclose(smaps);
+    return found;
+}
+
+static void expect_dumped(const hf_space *space) {
+    for (hf_region region = {0}; hf_space_next(space, &region);) {
+        size_t outer = check_enter("offset %#zx", region.offset);
+        const char *first = hf_space_base(space) + region.offset;
+        CHECK_EQUAL(region.kind == HF_PLACEHOLDER, is_kept_out(first));
+        CHECK_EQUAL(region.kind == HF_PLACEHOLDER, is_kept_out(first + region.size - 1));
+        check_leave(outer);
+    }
+}
+
+/* gdb's gcore would write every page of them. */
+static void placeholders_are_kept_out_of_dumps(void) {
+    hf_space *space;
+    hf_file *file;
+    size_t g = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 16 * g, NULL));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 2 * g, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(space, g, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 8 * g, 2 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 12 * g, 2 * g));
+    hf_file_close(file);
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, 2 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, 8 * g, 2 * g));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 2 * g, g));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 13 * g));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(placeholders_are_kept_out_of_dumps), TEST(a_hole_is_found),
+           TEST(a_placeholder_that_is_none_is_found), TEST(committed_memory_that_is_none_is_found),
+           TEST(a_view_that_is_none_is_found), TEST(a_view_of_another_access_is_found),
+           TEST(a_view_of_another_page_is_found), TEST(a_list_that_cannot_be_read_is_no_proof))

@@ -34,8 +34,8 @@
  * are independent. Don't copy an hf_arena: move it by a pointer.
  *
  * Costs: hf_alloc is inlined: an add, a mask, two compares and a prefetch; no counter, no lock, no
- * header before the block. Growth takes one system call for each step, and a step is at least
- * half of what is committed (2 to 64 MiB), so a frame loop in steady state makes none.
+ * header before the block. Growth takes one or two system calls for each step, and a step is at
+ * least half of what is committed (2 to 64 MiB), so a frame loop in steady state makes none.
  *
  * Sanitizers: in a process under AddressSanitizer or Valgrind what is not handed out is poisoned,
  * blocks are parted by red zones, going back poisons, closing unpoisons. No build flag is
@@ -326,7 +326,7 @@ hf_status hf_reset(hf_arena *arena);
 
 /*
  * Decommits and coalesces all beyond max(used, keep), rounded up to the granule. A refusal is
- * returned; what was not released stays usable. Costs one to three system calls for each growth
+ * returned; what was not released stays usable. Costs one to four system calls for each growth
  * step released.
  */
 hf_status hf_trim(hf_arena *arena, size_t keep);

@@ -43,11 +43,13 @@
  * call, so a child can use every space; its regions are those of the parent at that moment. The
  * steps of a child, closing too, do not reach the parent; its stores into read-write views do.
  *
- * Costs: finding a region is O(log n) of the regions; a step is one system call at most, and a
- * second where the space has a name or the system refuses; to map a file is three on Windows (its
- * size, a section, the view). Records come from pages of the backend's, never from malloc. Where
- * Windows has no memory while it makes its paging file longer (ERROR_COMMITMENT_LIMIT, 1455), a step
- * is tried again, five times after 50 ms each; other threads' calls on the space go on meanwhile.
+ * Costs: finding a region is O(log n) of the regions; a step is one system call at most; on Linux
+ * commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's gcore),
+ * and where the space has a name a third; a step that fails makes more. To map a file is three on
+ * Windows (its size, a section, the view). Records come from pages of the backend's, never from
+ * malloc. Where Windows has no memory while it makes its paging file longer (ERROR_COMMITMENT_LIMIT,
+ * 1455), a step is tried again, five times after 50 ms each; other threads' calls on the space go on
+ * meanwhile.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H
@@ -122,7 +124,10 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
  * INVALID: file_offset no multiple of the granule, the view reaching past the file's end rounded
  * up to the granule, a file that cannot give that access, or a file of another backend; for a file
  * of huge pages (Linux, hugetlbfs), an address, size or file_offset that is no multiple of them.
- * STATE: not exactly one whole placeholder. UNSUPPORTED: a file that cannot be mapped.
+ * STATE: not exactly one whole placeholder. UNSUPPORTED: a file that cannot be mapped (ENODEV). IO:
+ * the system does not permit it (EACCES, EPERM: a file that is only appended to, or sealed). A
+ * copy-on-write view may be larger than memory: only the pages that are stored into take memory,
+ * when they are.
  */
 hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                        uint64_t file_offset, hf_access access);

@@ -2,7 +2,7 @@
  * posix.c -- the native backend of Linux and of any POSIX system.
  *
  *     placeholder   a private mapping without access (PROT_NONE): reserved, not charged
- *     commit        one mprotect to read-write: charged, zero at the first touch
+ *     commit        mprotect to read-write: charged, zero at the first touch
  *     decommit      a new PROT_NONE mapping over the old one: pages and charge go
  *     view          a shared or private mapping of the file over the placeholder
  *     split, coalesce   nothing: the kernel splits and joins its mappings by itself
@@ -300,9 +300,66 @@ static bool is_at_map_limit(hf_report *report) {
            read_number("/proc/sys/vm/max_map_count", report);
 }
 
+/* One line of /proc/self/maps: "7f0000000000-7f0000001000 rw-p 00000000 fd:01 4711  /name". */
+typedef struct mapping {
+    uintptr_t begin, end;
+    char access[5]; /* "rw-p" */
+    unsigned long long file_offset, inode;
+} mapping;
+
+static bool next_mapping(line_reader *reader, mapping *found) {
+    char line[128], *at = line;
+    if (!next_line(reader, line, sizeof line)) return false;
+    found->begin = (uintptr_t)strtoull(at, &at, 16);
+    found->end = (uintptr_t)strtoull(at + 1, &at, 16);
+    memcpy(found->access, at + 1, 4);
+    found->file_offset = strtoull(at + 5, &at, 16);
+    at = strchr(at + 1, ' ');
+    found->inode = at ? strtoull(at, NULL, 10) : 0;
+    return at != NULL;
+}
+
 static void drop_pages(void *address, size_t size, hf_report *report) {
     report->system_calls++;
+    if (madvise(address, size, MADV_DONTNEED) == 0 || errno != EINVAL) return;
+    report->system_calls += 2; /* locked memory keeps its pages */
+    munlock(address, size);
     madvise(address, size, MADV_DONTNEED);
+}
+
+/* gdb's gcore writes every page of a placeholder unless it is marked. A failure does no harm. */
+static void keep_out_of_dumps(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    madvise(address, size, MADV_DONTDUMP);
+}
+
+static void show_in_dumps(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    madvise(address, size, MADV_DODUMP);
+}
+
+/*
+ * Commits at the limit on mappings: a commit needs a mapping more between its mprotect and its
+ * madvise, unless the placeholder that it grows into is in dumps already.
+ *      | committed | placeholder, not in dumps |    a mapping more for a moment
+ *      | committed |  placeholder, in dumps    |    mprotect moves the border
+ */
+static bool commit_at_limit(void *address, size_t size, hf_report *report) {
+    line_reader reader;
+    mapping found = {0};
+    uintptr_t start = (uintptr_t)address;
+    if (!open_lines(&reader, "/proc/self/maps", report)) return false;
+    while (found.end <= start && next_mapping(&reader, &found)) continue;
+    close_counted(reader.file, report);
+    if (found.begin > start || found.end <= start || found.access[0] != '-') return false;
+    void *begin = (char *)address - (start - found.begin);
+    show_in_dumps(begin, found.end - found.begin, report);
+    report->system_calls++;
+    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return true;
+    report->system_calls++;
+    mprotect(address, size, PROT_NONE);
+    keep_out_of_dumps(begin, found.end - found.begin, report);
+    return false;
 }
 
 #else
@@ -316,12 +373,35 @@ static void drop_pages(void *address, size_t size, hf_report *report) {
     (void)address, (void)size, (void)report;
 }
 
+static void keep_out_of_dumps(void *address, size_t size, hf_report *report) {
+    (void)address, (void)size, (void)report;
+}
+
+static void show_in_dumps(void *address, size_t size, hf_report *report) {
+    (void)address, (void)size, (void)report;
+}
+
+static bool commit_at_limit(void *address, size_t size, hf_report *report) {
+    (void)address, (void)size, (void)report;
+    return false;
+}
+
 #endif
 
 /* --------------------------------------------------------------------- memory ------------ */
 
+/* EAGAIN: after mlockall(MCL_FUTURE) the process may lock no more addresses (RLIMIT_MEMLOCK). */
 static hf_status memory_status(int code, hf_report *report) {
+    if (code == EAGAIN) return HF_NO_ADDRESS;
     return code == ENOMEM && is_at_map_limit(report) ? HF_MAP_LIMIT : HF_NO_MEMORY;
+}
+
+/* Of a file. ENODEV: its file system maps no files. EPERM, EACCES: a seal, or a file that is only
+ * appended to. */
+static hf_status view_status(int code, hf_report *report) {
+    return code == ENOMEM || code == EAGAIN ? memory_status(code, report)
+           : code == ENODEV                 ? HF_UNSUPPORTED
+                                            : HF_IO;
 }
 
 static void *map_memory(void *address, size_t size, int protection, int flags, hf_report *report) {
@@ -429,7 +509,10 @@ static hf_status reserve_anywhere(size_t size, void **address, hf_report *report
 static hf_status reserve(const hf_backend *self, void *base, size_t size, void **address,
                          hf_report *report) {
     (void)self;
-    return base ? reserve_at(base, size, address, report) : reserve_anywhere(size, address, report);
+    hf_status status =
+        base ? reserve_at(base, size, address, report) : reserve_anywhere(size, address, report);
+    if (status == HF_OK) keep_out_of_dumps(*address, size, report);
+    return status;
 }
 
 /* A neighbour that the kernel joined with us, at the limit on mappings, can keep the addresses
@@ -451,20 +534,46 @@ static hf_status keep_books_only(const hf_backend *self, void *address, size_t s
 static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self;
     report->system_calls++;
-    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return HF_OK;
+    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) {
+        show_in_dumps(address, size, report);
+        return HF_OK;
+    }
     int code = errno;
     report->system_calls++;
     mprotect(address, size, PROT_NONE);
-    return refuse(report, memory_status(code, report), "mprotect", code);
+    hf_status status = memory_status(code, report);
+    if (status == HF_MAP_LIMIT && commit_at_limit(address, size, report)) return HF_OK;
+    return refuse(report, status, "mprotect", code);
 }
 
-static bool cover(void *address, size_t size, hf_report *report) {
+static bool map_over(void *address, size_t size, hf_report *report) {
     return map_memory(address, size, PROT_NONE, MAP_FIXED, report) != MAP_FAILED;
 }
 
-/* To give memory back takes none: ENOMEM is the limit on mappings. */
+/* After mlockall(MCL_FUTURE) the new mapping counts as locked beside the one that it replaces. */
+static bool map_over_locked(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    munlock(address, size);
+    if (map_over(address, size, report)) return true;
+    int code = errno;
+    report->system_calls++;
+    mlock(address, size);
+    errno = code;
+    return false;
+}
+
+/* Makes a placeholder of all that lies there. */
+static bool cover(void *address, size_t size, hf_report *report) {
+    if (!map_over(address, size, report) &&
+        !(errno == EAGAIN && map_over_locked(address, size, report)))
+        return false;
+    keep_out_of_dumps(address, size, report);
+    return true;
+}
+
+/* PROT_NONE needs no memory, so ENOMEM means vm.max_map_count. */
 static hf_status refuse_release(hf_report *report, int code) {
-    return refuse(report, code == ENOMEM ? HF_MAP_LIMIT : HF_NO_MEMORY, "mmap", code);
+    return refuse(report, code == ENOMEM ? HF_MAP_LIMIT : HF_NO_ADDRESS, "mmap", code);
 }
 
 static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
@@ -489,19 +598,60 @@ static hf_status release_run(const hf_backend *self, void *address, size_t size,
     return decommit(self, address, size, report);
 }
 
-/* An mmap that fails late can leave a gap where the placeholder was: cover it again. */
-static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
-                     uint64_t file_offset, hf_access access, hf_report *report) {
-    (void)self;
-    int protection = access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
-    int sharing = access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
+#if LINUX
+
+#ifndef HUGETLBFS_MAGIC
+#define HUGETLBFS_MAGIC 0x958458f6u
+#endif
+
+static size_t file_granularity(const hf_backend *self, intptr_t file) {
+    struct statfs system;
+    bool is_huge = fstatfs((int)file, &system) == 0 && (uint32_t)system.f_type == HUGETLBFS_MAGIC;
+    return is_huge ? (size_t)system.f_bsize : granule(self);
+}
+
+static bool has_huge_pages(const hf_backend *self, intptr_t file, hf_report *report) {
     report->system_calls++;
-    if (mmap(address, size, protection, sharing | MAP_FIXED, (int)file, (off_t)file_offset) !=
-        MAP_FAILED)
-        return HF_OK;
+    return file_granularity(self, file) > granule(self);
+}
+
+#else
+
+static bool has_huge_pages(const hf_backend *self, intptr_t file, hf_report *report) {
+    (void)self, (void)file, (void)report;
+    return false;
+}
+
+#endif
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+/* 0, or errno. An mmap that fails late can leave a gap where the placeholder was: cover it again. */
+static int map_file(void *address, size_t size, int protection, int flags, int file, off_t offset,
+                    hf_report *report) {
+    report->system_calls++;
+    if (mmap(address, size, protection, flags | MAP_FIXED, file, offset) != MAP_FAILED) return 0;
     int code = errno;
     cover(address, size, report);
-    return refuse(report, memory_status(code, report), "mmap", code);
+    return code;
+}
+
+/*
+ * A private view is charged as if all of it will be copied, so one larger than memory fails:
+ * MAP_NORESERVE leaves the charge out. Huge pages are charged always, because a store that finds
+ * none ends in SIGBUS.
+ */
+static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                     uint64_t file_offset, hf_access access, hf_report *report) {
+    int protection = access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+    int sharing = access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
+    int code = map_file(address, size, protection, sharing, (int)file, (off_t)file_offset, report);
+    if (code == ENOMEM && access == HF_COPY_ON_WRITE && !has_huge_pages(self, file, report))
+        code = map_file(address, size, protection, sharing | MAP_NORESERVE, (int)file,
+                        (off_t)file_offset, report);
+    return code == 0 ? HF_OK : refuse(report, view_status(code, report), "mmap", code);
 }
 
 static hf_status take_pages(const hf_backend *self, size_t size, void **address,
@@ -537,8 +687,11 @@ static hf_status touch_pages(char *address, size_t size) {
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* EPERM: a filter of system calls, as containers have them. */
+static bool is_unknown(int code) { return code == EINVAL || code == ENOSYS || code == EPERM; }
+
 static hf_status refuse_advice(hf_report *report, int code) {
-    hf_status status = code == EINVAL   ? HF_UNSUPPORTED
+    hf_status status = is_unknown(code) ? HF_UNSUPPORTED
                        : code == ENOMEM ? memory_status(code, report)
                                         : HF_NO_MEMORY;
     return refuse(report, status, "madvise", code);
@@ -553,7 +706,7 @@ static hf_status advise(const hf_backend *self, void *address, size_t size, hf_a
     report->system_calls++;
     if (madvise(address, size, hint) == 0) return HF_OK;
     int code = errno;
-    if (advice == HF_ADVISE_POPULATE && code == EINVAL) return touch_pages(address, size);
+    if (advice == HF_ADVISE_POPULATE && is_unknown(code)) return touch_pages(address, size);
     return refuse_advice(report, code);
 }
 
@@ -585,25 +738,6 @@ static hf_status advise(const hf_backend *self, void *address, size_t size, hf_a
 /* ---------------------------------------------------------------------- check ------------ */
 
 #if LINUX
-
-/* One line of /proc/self/maps: "7f0000000000-7f0000001000 rw-p 00000000 fd:01 4711  /name". */
-typedef struct mapping {
-    uintptr_t begin, end;
-    char access[5]; /* "rw-p" */
-    unsigned long long file_offset, inode;
-} mapping;
-
-static bool next_mapping(line_reader *reader, mapping *found) {
-    char line[128], *at = line;
-    if (!next_line(reader, line, sizeof line)) return false;
-    found->begin = (uintptr_t)strtoull(at, &at, 16);
-    found->end = (uintptr_t)strtoull(at + 1, &at, 16);
-    memcpy(found->access, at + 1, 4);
-    found->file_offset = strtoull(at + 5, &at, 16);
-    at = strchr(at + 1, ' ');
-    found->inode = at ? strtoull(at, NULL, 10) : 0;
-    return at != NULL;
-}
 
 static bool is_view(const mapping *found, const hf_region *region, uint64_t into_region,
                     uint64_t into_mapping) {
@@ -965,9 +1099,7 @@ static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
 
 #if LINUX
 
-static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
-                                    hf_report *report) {
-    (void)self;
+static hf_status create_memfd(uint64_t size, intptr_t *file, hf_report *report) {
     if (!is_within_size_limit(size, report)) return refuse_file(report, "getrlimit", EFBIG);
     int descriptor;
     MAKE_CALL(descriptor, report, memfd_create("holdfast", MFD_CLOEXEC));
@@ -979,6 +1111,22 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
     else
         *file = descriptor;
     return status;
+}
+
+/* A kernel without memfd_create, or a filter of system calls that does not know it. */
+static bool lacks_memfd(const hf_report *report) {
+    return strcmp(report->call, "memfd_create") == 0 &&
+           (report->os_code == ENOSYS || report->os_code == EPERM || report->os_code == EACCES);
+}
+
+#endif
+
+#if LINUX && defined(__ANDROID__) /* has no shm_open */
+
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    (void)self;
+    return create_memfd(size, file, report);
 }
 
 #else
@@ -1007,8 +1155,6 @@ static int open_nameless(hf_report *report) {
         report->system_calls += descriptor >= 0;
         if (descriptor >= 0) shm_unlink(name);
         return above_streams(descriptor, report);
-        if (descriptor >= 0) shm_unlink(name);
-        return above_streams(descriptor, report);
     }
     return -1;
 }
@@ -1023,9 +1169,7 @@ static int open_nameless(hf_report *report) {
 #define make_shared_size allocate_blocks
 #endif
 
-static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
-                                    hf_report *report) {
-    (void)self;
+static hf_status create_nameless(uint64_t size, intptr_t *file, hf_report *report) {
     int descriptor = open_nameless(report);
     if (descriptor < 0) return refuse_file(report, "shm_open", errno);
     hf_status status = make_shared_size(descriptor, size, report);
@@ -1037,26 +1181,22 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
     return HF_OK;
 }
 
+static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                    hf_report *report) {
+    (void)self;
+#if LINUX
+    hf_status status = create_memfd(size, file, report);
+    if (status == HF_OK || !lacks_memfd(report)) return status;
+#endif
+    return create_nameless(size, file, report);
+}
+
 #endif
 
 #ifdef O_PATH
 #define IS_A_NAME_ONLY O_PATH
 #else
 #define IS_A_NAME_ONLY 0
-#endif
-
-#if LINUX
-
-#ifndef HUGETLBFS_MAGIC
-#define HUGETLBFS_MAGIC 0x958458f6u
-#endif
-
-static size_t file_granularity(const hf_backend *self, intptr_t file) {
-    struct statfs system;
-    bool is_huge = fstatfs((int)file, &system) == 0 && (uint32_t)system.f_type == HUGETLBFS_MAGIC;
-    return is_huge ? (size_t)system.f_bsize : granule(self);
-}
-
 #endif
 
 static bool has_access(int flags, hf_access access) {
