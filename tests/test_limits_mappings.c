@@ -44,8 +44,20 @@ static hf_status place_next(void) {
     return status;
 }
 
+static char *reserved_by_hand(void) {
+    void *got = mmap(NULL, 3 * granule, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(got != MAP_FAILED);
+    return got;
+}
+
+/* Where one mapping is left, a step that needs two takes it and fails. */
+static void take_the_last_mapping(char *by_hand) {
+    CHECK(mprotect(by_hand + granule, granule, PROT_READ) != 0 && errno == ENOMEM);
+}
+
 static void open_and_fill(void) {
     granule = hf_backend_native()->granule(hf_backend_native());
+    char *by_hand = reserved_by_hand();
     CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * granule, NULL));
     CHECK_STATUS(HF_OK, hf_space_place(space, 0, 3 * granule));
     memset(hf_space_base(space), 'x', 3 * granule);
@@ -54,6 +66,7 @@ static void open_and_fill(void) {
     while (status == HF_OK) status = place_next();
     CHECK_STATUS(is_linux ? HF_MAP_LIMIT : HF_NO_MEMORY, status);
     CHECK(filled > limit_on_mappings() / 2);
+    take_the_last_mapping(by_hand);
 }
 
 /* The kinds of the regions, the statistics and the system's list: all as they should be. */

@@ -136,7 +136,6 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define getrlimit(...) (fails("getrlimit") ? -1 : getrlimit(__VA_ARGS__))
 #define munlock(...) (fails("munlock") ? -1 : munlock(__VA_ARGS__))
 #define mlock(...) (fails("mlock") ? -1 : mlock(__VA_ARGS__))
-#define fstatfs(...) (fails("fstatfs") ? -1 : fstatfs(__VA_ARGS__))
 #define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
 #define shm_open(name, ...) (fails("shm_open") ? -1 : shm_open(note_name(name), __VA_ARGS__))
 #define shm_unlink(...) (faults.made++, shm_unlink(__VA_ARGS__))
@@ -188,7 +187,6 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef getrlimit
 #undef munlock
 #undef mlock
-#undef fstatfs
 #undef memfd_create
 #undef shm_open
 #undef shm_unlink
