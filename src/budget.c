@@ -13,8 +13,8 @@
  * the counter is raised to that size's limit: the next arenas ask for the next smaller size and
  * leave the last holes alone. Closing an arena gives its bytes back, and with them the size.
  *
- * Where addresses cost memory (hf_backend's cheap_reserve: Windows before 8.1) the sizes begin below
- * that.
+ * Where addresses cost memory (hf_backend's cheap_reserve: Windows before 8.1) the sizes begin
+ * below that.
  *
  * A thread that opens an arena at the same time as another may see the counter without the other's
  * bytes: then a size is given once more than its limit says.

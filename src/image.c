@@ -196,18 +196,19 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
 }
 
 /*
- * Where new images lie: at addresses where no system puts anything by itself, and which AddressSanitizer
- * leaves alone. They are far below the stacks, libraries and mappings at the top of 47 bits of
- * addresses, below position-independent programs (at two thirds of the addresses and above), and
- * above the mappings of a Linux process with an unlimited stack (from a third of them on).
+ * Where new images lie: at addresses where no system puts anything by itself, and which
+ * AddressSanitizer leaves alone. They are far below the stacks, libraries and mappings at the top
+ * of 47 bits of addresses, below position-independent programs (at two thirds of the addresses and
+ * above), and above the mappings of a Linux process with an unlimited stack (from a third of them
+ * on).
  *
  *      0x410000000000  20 TiB: any process
  *      0x551000000000  the part of it that ThreadSanitizer leaves alone too; below it lies
  *                      HF_BASE_FIXED
  *      0x1000000000    for systems with 38 or 39 bits of addresses
  *
- * The bases are a multiple of 2 MiB and 64 KiB: a byte then lies as far from a huge page's beginning
- * in memory as in the file, so the system can map the file's cache in large pieces.
+ * The bases are a multiple of 2 MiB and 64 KiB: a byte then lies as far from a huge page's
+ * beginning in memory as in the file, so the system can map the file's cache in large pieces.
  */
 typedef struct base_range {
     uint64_t first, step;

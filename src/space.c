@@ -472,7 +472,8 @@ static void note_released_run(hf_space *space, const span *run) {
     name_range(space, run->offset, run->size);
 }
 
-/* The regions are counted as steps one by one. UNSUPPORTED: nothing happened, and nothing is noted. */
+/* The regions are counted as steps one by one. UNSUPPORTED: nothing happened, and nothing is noted.
+ * */
 static hf_status ask_for_run(hf_space *space, const span *run) {
     const hf_backend *backend = space->backend;
     hf_report report = {0};
@@ -486,7 +487,8 @@ static hf_status ask_for_run(hf_space *space, const span *run) {
 
 static bool is_committed(const hf_node *node) { return node && node->kind == HF_COMMITTED; }
 
-/* The smallest placeholder of a run that lies between two committed regions; NULL: there is none. */
+/* The smallest placeholder of a run that lies between two committed regions; NULL: there is none.
+ * */
 static hf_node *find_bridge(const hf_space *space, const span *run) {
     hf_node *found = NULL;
     for (hf_node *node = find(space, run); node->offset < end_of(run); node = node->next) {

@@ -2,7 +2,8 @@
  * Files of huge pages. Linux.
  *
  * The kernel rounds a view of such a file up to whole huge pages, over what lies behind it. So the
- * huge page is the unit of its views, and what cannot keep to that fails before the system is asked.
+ * huge page is the unit of its views, and what cannot keep to that fails before the system is
+ * asked.
  */
 #define _GNU_SOURCE /* memfd_create */
 

@@ -220,7 +220,8 @@ static bool set_list(const char *name, const char *list_name, unsigned short rig
     return setxattr(name, list_name, &list, sizeof list, 0) == 0;
 }
 
-/* The bits of the group are what the list gives at most: without the list the group would get them. */
+/* The bits of the group are what the list gives at most: without the list the group would get them.
+ * */
 static void an_access_list_stays(void) {
     char list[100], now[100];
     enter();

@@ -1,6 +1,6 @@
 /*
- * Images in the children of a fork: the process that opened an image is the only one that writes it.
- * POSIX.
+ * Images in the children of a fork: the process that opened an image is the only one that writes
+ * it. POSIX.
  */
 #define _GNU_SOURCE /* kill */
 

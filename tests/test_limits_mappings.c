@@ -219,8 +219,8 @@ enum { MOST_TAKEN = 64 };
 static void *taken[MOST_TAKEN];
 static size_t taken_count;
 
-/* Mappings of the test's own, no two of which the kernel joins, until there are no more: mmap lets a
- * process have one more than the limit, and then fails whatever it is asked. */
+/* Mappings of the test's own, no two of which the kernel joins, until there are no more: mmap lets
+ * a process have one more than the limit, and then fails whatever it is asked. */
 static void go_beyond_the_limit(void) {
     for (;;) {
         int protection = taken_count % 2 ? PROT_READ : PROT_WRITE;

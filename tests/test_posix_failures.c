@@ -1005,7 +1005,8 @@ static hf_status counted(hf_status status) {
     return status;
 }
 
-/* The functions that report; a comma apart from their names, as the table of the backend has them. */
+/* The functions that report; a comma apart from their names, as the table of the backend has them.
+ * */
 #define CALL(name, ...) \
     (begin_counting(),  \
      counted(hf_backend_native()->name(hf_backend_native(), __VA_ARGS__, &report)))
@@ -1191,7 +1192,8 @@ static size_t count_beside(const char *name) {
     return count;
 }
 
-/* A draft is in place, or what it was to replace; what a call left that failed the next one clears. */
+/* A draft is in place, or what it was to replace; what a call left that failed the next one clears.
+ * */
 static void expect_drafts_settled(hf_status status, bool from_then_on) {
     struct stat now;
     bool is_old = stat(other_path, &now) == 0 && now.st_size == OLD_SIZE;
@@ -1270,7 +1272,8 @@ static void an_interrupted_call_is_made_again(void) {
             fail_each_call_of(&functions[i], EINTR, from_then_on);
 }
 
-/* A system that has no locks there, and one that has; what a draft does without is not a failure. */
+/* A system that has no locks there, and one that has; what a draft does without is not a failure.
+ * */
 static void a_file_system_without_locks_is_told(void) {
     static const int codes[] = {ENOSYS, EOPNOTSUPP, ENOLCK, EIO};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {

@@ -467,7 +467,8 @@ static void a_refused_reservation_is_not_tried_again(void) {
     CHECK(strcmp("no_reservation", hf_last_error().call) == 0);
 }
 
-/* In a space, on new memory and on a file: the status, the system's call, and how much was asked. */
+/* In a space, on new memory and on a file: the status, the system's call, and how much was asked.
+ * */
 static void a_refused_reservation_is_told(void) {
     struct crowd crowd = make_crowd(0, 0);
     hf_ring *ring = NULL;

@@ -29,6 +29,6 @@ same few.expected few
 [ -z "$(example look empty.image)" ] || wrong "nothing has identifiers"
 head -c 100000 /dev/zero | tr '\0' x >none.image
 if example look none.image int 2>complaint; then wrong "took a text for an image"; fi
-grep -q 'image: this file is none' complaint || wrong "said: $(cat complaint)"
+grep -q 'the file is no image' complaint || wrong "said: $(cat complaint)"
 
 tells_missing nowhere look nowhere int

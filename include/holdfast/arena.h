@@ -443,8 +443,9 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * meets a full disk, with these exceptions: btrfs, where a file that holdfast made stores in place
  * (NOCOW), but a copy of it, or one that a snapshot of the file system shares, does not; other file
  * systems that write each block to a new place (ZFS, bcachefs, btrfs with compression); on Windows
- * a copy on ReFS, such as a Dev Drive, whose blocks are shared; and a network's. There a store to a full disk can end the process (SIGBUS), as can any access after
- * another program cut the file, or reading a hole of a file on a full tmpfs.
+ * a copy on ReFS, such as a Dev Drive, whose blocks are shared; and a network's. There a store to a
+ * full disk can end the process (SIGBUS), as can any access after another program cut the file, or
+ * reading a hole of a file on a full tmpfs.
  *
  * Fork: only the process that opened an image writes it. In a child a persistent arena can be read
  * and saved elsewhere; growing, syncing and going back fail with STATE, and closing only unmaps.
@@ -483,15 +484,15 @@ hf_status hf_arena_sync(hf_arena *arena);
  *
  * The image is written beside its path, as PATH.saving00 or another number up to 99 (a long name is
  * cut). What a process that died left under these names, the next save of the same user to the path
- * deletes; drafts of living processes, files of other users and what is no regular file stay. An image
- * that may not be read is not replaced (IO), because it may be open for writing. (On Windows an image
- * that is mapped is moved away first, to .hf-aside behind its path, from where it comes back when it
- * is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a number, and a
- * later save deletes it.)
- * INVALID: a closed arena, a NULL or empty path. BUSY: an arena has the image at the path open with
- * HF_READ_WRITE, this one or another. UNSUPPORTED: the path names a folder, a device or a pipe.
- * NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder, the last step (hf_last_error().call is
- * "fsync"): the new image is in place, and may not be after a crash of the system; save again.
+ * deletes; drafts of living processes, files of other users and what is no regular file stay. An
+ * image that may not be read is not replaced (IO), because it may be open for writing. (On Windows
+ * an image that is mapped is moved away first, to .hf-aside behind its path, from where it comes
+ * back when it is opened after a crash; while it cannot be deleted, its name ends in .hf-over and a
+ * number, and a later save deletes it.) INVALID: a closed arena, a NULL or empty path. BUSY: an
+ * arena has the image at the path open with HF_READ_WRITE, this one or another. UNSUPPORTED: the
+ * path names a folder, a device or a pipe. NO_SPACE, IO, NO_MEMORY. IO from a sync of the folder,
+ * the last step (hf_last_error().call is "fsync"): the new image is in place, and may not be after
+ * a crash of the system; save again.
  */
 hf_status hf_arena_save(const hf_arena *arena, const char *path);
 

@@ -106,7 +106,8 @@ struct hf_backend {
      * multiple of HF_BASE_ALIGNMENT when base is NULL. NO_ADDRESS, MAP_LIMIT. */
     hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
     /* Optional: the most bytes that should be reserved where the program names no size, because
-     * more addresses cost much memory by themselves. NULL: any number of them costs next to none. */
+     * more addresses cost much memory by themselves. NULL: any number of them costs next to none.
+     * */
     size_t (*cheap_reserve)(const hf_backend *);
     /* Gives one whole region back to the system, whatever its kind. Called for every region of a
      * space, from the highest to the lowest, and only when the whole space goes. */
@@ -129,13 +130,12 @@ struct hf_backend {
                      uint64_t file_offset, hf_access, hf_report *);
     /* Makes a placeholder of exactly one view. */
     hf_status (*unmap)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Optional: makes one placeholder of all that lies in the range in one step: committed memory in
-     * whole or part, whole views and whole placeholders. Called for two regions or more that
+    /* Optional: makes one placeholder of all that lies in the range in one step: committed memory
+     * in whole or part, whole views and whole placeholders. Called for two regions or more that
      * decommit and unmap would release one by one. NULL, or UNSUPPORTED before anything was done:
-     * the space releases region by region. (The native one does so in a copy that replaces
-     * decommit or unmap.)
-     * MAP_LIMIT: the pages of committed memory may have been given back and read as zero; private
-     * pages of copy-on-write views too, which read as their file. */
+     * the space releases region by region. (The native one does so in a copy that replaces decommit
+     * or unmap.) MAP_LIMIT: the pages of committed memory may have been given back and read as
+     * zero; private pages of copy-on-write views too, which read as their file. */
     hf_status (*release_run)(const hf_backend *, void *address, size_t size, hf_report *);
 
     /* --- Optional: NULL where the system has nothing like it. --- */
@@ -190,9 +190,9 @@ struct hf_backend {
                              uint64_t new_size, hf_report *);
     /* Allocates every block that the first `size` bytes of a file lack (holes of a sparse copy,
      * blocks shared with another file), so that no store into a view finds the disk full. The
-     * contents stay as they are. is_shared: others may store into the file meanwhile (a ring's); then
-     * where only writing zeros would allocate a block, it is left out. NO_SPACE: some blocks may have
-     * been allocated. */
+     * contents stay as they are. is_shared: others may store into the file meanwhile (a ring's);
+     * then where only writing zeros would allocate a block, it is left out. NO_SPACE: some blocks
+     * may have been allocated. */
     hf_status (*file_fill)(const hf_backend *, intptr_t file, uint64_t size, bool is_shared,
                            hf_report *);
     /* All of the bytes or a failure: IO where the file ends before. */
@@ -264,7 +264,8 @@ const hf_backend *hf_backend_before_placeholders(void);
  *
  * A call that Windows would refuse is refused with Windows' code (8, 87, 487, 1132, 1455) and
  * counted as a violation: a space may never cause one. hf_strict_fail makes calls fail that would
- * have succeeded, hf_strict_fail_as says with which of the statuses that the call's contract allows.
+ * have succeeded, hf_strict_fail_as says with which of the statuses that the call's contract
+ * allows.
  *
  *     hf_backend *strict;
  *     hf_strict_open(&strict, NULL);

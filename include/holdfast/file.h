@@ -13,8 +13,8 @@
  * streams would print into it.
  *
  * On Windows paths are UTF-8 of any length: from 260 characters on the system gets them whole and
- * behind its prefix. While a scanner or an indexer holds a file (codes 5, 32, 33), opening and resizing
- * it is tried again, for 0.2 s at most.
+ * behind its prefix. While a scanner or an indexer holds a file (codes 5, 32, 33), opening and
+ * resizing it is tried again, for 0.2 s at most.
  *
  * Threads: one hf_file may be used by several threads and several spaces at once; hf_file_close
  * must be the last use of it.
@@ -38,21 +38,21 @@ typedef struct hf_file hf_file;
 /*
  * Opens an existing regular file. HF_READ_WRITE permits every view; HF_READ_ONLY and
  * HF_COPY_ON_WRITE ask the system for reading only and permit read-only and copy-on-write views,
- * for neither changes the file. A file of size 0 opens, and has no room for a view.
- * INVALID: a NULL or empty path; UNSUPPORTED: not a regular file, or one of /proc, which has bytes but
- * no size; NO_MEMORY. IO, with the system's code: the path leads nowhere or too far (ENOENT, ENOTDIR,
- * ELOOP, ENAMETOOLONG), a right is missing (EACCES, EPERM, EROFS), too many files are open (EMFILE,
+ * for neither changes the file. A file of size 0 opens, and has no room for a view. INVALID: a NULL
+ * or empty path; UNSUPPORTED: not a regular file, or one of /proc, which has bytes but no size;
+ * NO_MEMORY. IO, with the system's code: the path leads nowhere or too far (ENOENT, ENOTDIR, ELOOP,
+ * ENAMETOOLONG), a right is missing (EACCES, EPERM, EROFS), too many files are open (EMFILE,
  * ENFILE), the device fails (EIO). A call that a signal interrupts is made again.
  */
 hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
                        const hf_backend *backend);
 
 /*
- * Makes a new file of `size` zero bytes, read-write, all blocks allocated, so that no store into
- * it can run out of disk later. INVALID: size 0, a NULL or empty path; IO: the path exists (it is
- * never overwritten) or cannot be made; NO_SPACE: disk, quota or file-size limit; NO_MEMORY.
- * On POSIX it is made beside the path, as PATH.saving00 or another number up to 99, and then linked
- * to it whole, so that no other process sees it before it has its size. What a crash left under these
+ * Makes a new file of `size` zero bytes, read-write, all blocks allocated, so that no store into it
+ * can run out of disk later. INVALID: size 0, a NULL or empty path; IO: the path exists (it is
+ * never overwritten) or cannot be made; NO_SPACE: disk, quota or file-size limit; NO_MEMORY. On
+ * POSIX it is made beside the path, as PATH.saving00 or another number up to 99, and then linked to
+ * it whole, so that no other process sees it before it has its size. What a crash left under these
  * names is deleted. On file systems without links (and on Windows) others can see it as it grows.
  * Costs the writing of `size` bytes where the file system cannot allocate blocks by itself.
  */

@@ -108,8 +108,8 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
  * full; not those of hf_file_create_shared, whose memory the system takes page by page.
  *
  * Processes that make one ring's file at the same time get one ring: hf_file_create succeeds in one
- * of them and makes the file whole before it has its name; in the others it fails with HF_IO (EEXIST,
- * ERROR_FILE_EXISTS), and they open the file.
+ * of them and makes the file whole before it has its name; in the others it fails with HF_IO
+ * (EEXIST, ERROR_FILE_EXISTS), and they open the file.
  *
  * INVALID: a file that may not be written, or of less than 128 KiB; CORRUPT: neither a ring nor
  * zeros, or of another capacity, byte order or pointer size; NO_SPACE: the disk has no room for

@@ -22,8 +22,8 @@
  * Regions never merge, except placeholders by coalesce: each commit is a region of its own until it
  * is decommitted, on every system (on Windows a release cannot span two allocations). So there the
  * system's own calls on a space's memory (VirtualProtect, VirtualAlloc with MEM_RESET,
- * DiscardVirtualMemory) fail with ERROR_INVALID_ADDRESS (487) over more than one region, such as two
- * growth steps of an arena: make them region by region.
+ * DiscardVirtualMemory) fail with ERROR_INVALID_ADDRESS (487) over more than one region, such as
+ * two growth steps of an arena: make them region by region.
  *
  * Units: offsets and sizes are bytes, multiples of the granule (the page), within the space.
  *
@@ -44,12 +44,12 @@
  * steps of a child, closing too, do not reach the parent; its stores into read-write views do.
  *
  * Costs: finding a region is O(log n) of the regions; a step is one system call at most; on Linux
- * commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's gcore),
- * and where the space has a name a third; a step that fails makes more. To map a file is three on
- * Windows (its size, a section, the view). Records come from pages of the backend's, never from
- * malloc. Where Windows has no memory while it makes its paging file longer (ERROR_COMMITMENT_LIMIT,
- * 1455), a step is tried again, five times after 50 ms each; other threads' calls on the space go on
- * meanwhile.
+ * commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's
+ * gcore), and where the space has a name a third; a step that fails makes more. To map a file is
+ * three on Windows (its size, a section, the view). Records come from pages of the backend's, never
+ * from malloc. Where Windows has no memory while it makes its paging file longer
+ * (ERROR_COMMITMENT_LIMIT, 1455), a step is tried again, five times after 50 ms each; other
+ * threads' calls on the space go on meanwhile.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H

@@ -628,7 +628,8 @@ static bool has_huge_pages(const hf_backend *self, intptr_t file, hf_report *rep
 #define MAP_NORESERVE 0
 #endif
 
-/* 0, or errno. An mmap that fails late can leave a gap where the placeholder was: cover it again. */
+/* 0, or errno. An mmap that fails late can leave a gap where the placeholder was: cover it again.
+ * */
 static int map_file(void *address, size_t size, int protection, int flags, int file, off_t offset,
                     hf_report *report) {
     report->system_calls++;
@@ -909,8 +910,8 @@ static hf_status sync_folder(const char *path, hf_report *report) {
 
 #define BTRFS_MAGIC 0x9123683e
 
-/* btrfs allocates new blocks at each store into an old one, unless a file is told otherwise while it
- * is empty. Where that fails the file is as any other there. */
+/* btrfs allocates new blocks at each store into an old one, unless a file is told otherwise while
+ * it is empty. Where that fails the file is as any other there. */
 static void store_in_place(int descriptor, hf_report *report) {
     struct statfs system;
     int flags = 0;
@@ -1241,8 +1242,8 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
 
 /* ---- Blocks that a file lacks: holes, and blocks that it shares with another file */
 
-/* Writes the zeros of a range again, page by page: nothing else writes the file meanwhile, and a page
- * that holds anything has a block already. 0, or errno. */
+/* Writes the zeros of a range again, page by page: nothing else writes the file meanwhile, and a
+ * page that holds anything has a block already. 0, or errno. */
 static int rewrite_zeros(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
     char page[4096];
     for (; offset < end; offset += sizeof page) {
@@ -1506,13 +1507,13 @@ static void file_forget(const hf_backend *self, intptr_t file) {
  *      folder/image             the file, or nothing
  *      folder/image.saving00    the draft
  *
- * All steps name files relative to the folder's descriptor. So no step can fail after the rename for
- * want of a path or a descriptor, and the folder may be renamed meanwhile.
+ * All steps name files relative to the folder's descriptor. So no step can fail after the rename
+ * for want of a path or a descriptor, and the folder may be renamed meanwhile.
  *
  * A process holds a shared lock on its draft while it lives. A draft without a lock belongs to a
- * dead process, and the next draft for the same path deletes it, under an exclusive lock. A draft is
- * created first and locked then, so another process can delete it in between: after taking a lock,
- * check that the name still leads to the file.
+ * dead process, and the next draft for the same path deletes it, under an exclusive lock. A draft
+ * is created first and locked then, so another process can delete it in between: after taking a
+ * lock, check that the name still leads to the file.
  *
  * The lock is a shared one because the draft has the path's name a moment before its process closes
  * it: another process that replaces the file at this path takes a shared lock, too.
