@@ -707,6 +707,7 @@ static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
         return status;
     }
     start(core);
+    hf_mark_root(core, pages); /* on_failure's user may be known to it alone */
     if (options->reserve == 0) hf_budget_spend(core);
     arena->state = &core->shown;
     hf_arena_set_pos(arena, 0);
@@ -730,6 +731,8 @@ void hf_arena_close(hf_arena *arena) {
     hf_space_close(core->space);
     hf_budget_return(core);
     if (core->image) hf_arena_close_image(core, is_synced);
-    core->backend->give_pages(core->backend, core, hf_pages_for(core->backend, sizeof *core));
+    size_t pages = hf_pages_for(core->backend, sizeof *core);
+    hf_unmark_root(core, pages);
+    core->backend->give_pages(core->backend, core, pages);
     *arena = (hf_arena){0};
 }

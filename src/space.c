@@ -16,6 +16,7 @@
 #include "again.h"
 #include "fail.h"
 #include "file.h"
+#include "marking.h"
 #include "pages.h"
 #include "region_map.h"
 
@@ -634,6 +635,7 @@ static hf_status build(hf_space *space, size_t size, const hf_space_options *opt
     space->stats.placeholder_bytes = space->size;
     note_peaks(space);
     name_range(space, 0, space->size);
+    hf_mark_root(space->base, space->size);
     return HF_OK;
 }
 
@@ -675,6 +677,7 @@ hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *o
 void hf_space_close(hf_space *space) {
     if (space == NULL) return;
     const hf_backend *backend = space->backend;
+    hf_unmark_root(space->base, space->size);
     for (hf_node *node = hf_region_map_find(&space->map, space->size - 1); node;
          node = node->previous)
         backend->release(backend, space->base + node->offset, size_of(space, node), node->kind);

@@ -113,7 +113,7 @@ set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rew
     touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
     overflow_after_resizing use_of_the_top_that_was_not_taken
     use_of_a_top_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
-    overflow_after_saving)
+    overflow_after_saving overflow_after_copying_the_top)
 
 # test_errors(PREFIX REPORT command...): the command with each error makes that report, with none it
 # succeeds.
@@ -148,10 +148,40 @@ if(sanitizer MATCHES "address")
     negative_program(negative_arena_plain holdfast_plain)
     test_errors(negative_plain "use-after-poison.*of size 1" $<TARGET_FILE:negative_arena_plain>)
 
+    # LeakSanitizer comes with it.
+    holdfast_test(test_arena_leaks test_arena_leaks.c LABELS arena)
+
     # Objects with it and without it in one program.
     holdfast_test(test_arena_mixed test_arena_mixed.c test_arena_mixed_plain.c LABELS arena)
     set_source_files_properties(test_arena_mixed_plain.c PROPERTIES COMPILE_OPTIONS
                                 -fno-sanitize=all)
+endif()
+
+# MemorySanitizer wants all of a program, so the library is built once more. Once is enough.
+if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND is_64_bit
+   AND CMAKE_BUILD_TYPE STREQUAL "Debug" AND CMAKE_C_FLAGS STREQUAL "")
+    get_target_property(sources holdfast SOURCES)
+    list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/ REGEX "^src/")
+    add_library(holdfast_msan STATIC ${sources})
+    target_compile_options(holdfast_msan PUBLIC -O1 -fsanitize=memory)
+    target_link_options(holdfast_msan PUBLIC -fsanitize=memory)
+    target_include_directories(holdfast_msan PRIVATE ${PROJECT_SOURCE_DIR}/src
+                               PUBLIC ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(holdfast_msan PUBLIC Threads::Threads)
+    negative_program(negative_arena_msan holdfast_msan)
+    foreach(error use_of_a_value_never_written use_of_a_rewound_value)
+        add_test(NAME negative_msan_${error} COMMAND negative_arena_msan ${error})
+        set_tests_properties(negative_msan_${error} PROPERTIES LABELS arena
+                             PASS_REGULAR_EXPRESSION "use-of-uninitialized-value")
+    endforeach()
+    add_test(NAME negative_msan_none COMMAND negative_arena_msan none)
+    set_tests_properties(negative_msan_none PROPERTIES LABELS arena)
+    add_executable(test_arena_msan test_arena_msan.c disk_posix.c)
+    target_link_libraries(test_arena_msan PRIVATE holdfast_msan holdfast_warnings)
+    set_target_properties(test_arena_msan PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+    add_test(NAME test_arena_msan COMMAND test_arena_msan)
+    set_tests_properties(test_arena_msan PROPERTIES LABELS arena TIMEOUT 300)
 endif()
 
 # Valgrind runs no program with a sanitizer in it; and once, with debugging information, is enough.

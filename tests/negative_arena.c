@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -127,20 +128,37 @@ static void use_after_trimming(void) {
     store(block);
 }
 
-/* Valgrind alone knows which bytes were never written. */
 /* Saving reads what nobody may read, with the reports switched off. */
 static void overflow_after_saving(void) {
-    static const char path[] = "negative_arena.tmp";
+    char path[64];
+    snprintf(path, sizeof path, "negative_arena.%ld.tmp", (long)getpid());
     CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
     remove(path);
     store(block + SIZE);
 }
 
+/* So does a copy of what hf_top has shown. */
+static void overflow_after_copying_the_top(void) {
+    char *top = hf_top(&arena, SIZE * 2, NULL);
+    memset(top, 'x', SIZE);
+    top[SIZE] = '\0';
+    char *text = hf_strdup(&arena, top);
+    CHECK(strlen(text) == SIZE);
+    store(text + SIZE + 1);
+}
+
+/* Valgrind and MemorySanitizer know which bytes were never written. */
 static void use_of_a_value_never_written(void) {
     memset(hf_alloc(&arena, SIZE, 1), 1, SIZE);
     hf_reset(&arena);
     char *fresh = hf_alloc(&arena, SIZE, 1);
     if (load(fresh + SIZE / 2)) printf("was 1\n");
+}
+
+/* MemorySanitizer: the load is allowed, its value is not. */
+static void use_of_a_rewound_value(void) {
+    hf_rewind(&arena, 0);
+    if (load(before)) printf("was 1\n");
 }
 
 /* -------------------------------------------------------------------- right ---------------- */
@@ -185,7 +203,9 @@ static const struct check_test errors[] = {
     TEST(overflow_of_an_array),
     TEST(use_after_trimming),
     TEST(overflow_after_saving),
+    TEST(overflow_after_copying_the_top),
     TEST(use_of_a_value_never_written),
+    TEST(use_of_a_rewound_value),
     TEST(none),
 };
 

@@ -7,6 +7,9 @@
  *
  * Not in a build with the sanitizer, which has these symbols itself.
  */
+#include <holdfast/ring.h>
+#include <holdfast/space.h>
+
 #include "arena_fixture.h"
 
 enum { RESERVED = 16 * 1024 * 1024, MOST_BLOCKS = 64 };
@@ -32,6 +35,12 @@ static void mark(const volatile void *address, size_t size, bool forbidden) {
 
 void __asan_poison_memory_region(const volatile void *address, size_t size);
 void __asan_unpoison_memory_region(const volatile void *address, size_t size);
+int __asan_address_is_poisoned(const volatile void *address);
+
+/* AFL++ brings the first function alone: by this one the library tells the sanitizer. */
+int __asan_address_is_poisoned(const volatile void *address) {
+    return shadow.forbidden[(const volatile char *)address - shadow.base];
+}
 
 void __asan_poison_memory_region(const volatile void *address, size_t size) {
     mark(address, size, true);
@@ -39,6 +48,54 @@ void __asan_poison_memory_region(const volatile void *address, size_t size) {
 
 void __asan_unpoison_memory_region(const volatile void *address, size_t size) {
     mark(address, size, false);
+}
+
+/* LeakSanitizer's root regions. */
+static struct {
+    const void *address;
+    size_t size;
+} roots[16];
+
+void __lsan_register_root_region(const void *address, size_t size);
+void __lsan_unregister_root_region(const void *address, size_t size);
+
+static void replace_root(const void *old, size_t old_size, const void *address, size_t size) {
+    size_t i = 0;
+    while (i < 16 && (roots[i].address != old || roots[i].size != old_size)) i++;
+    CHECK(i < 16);
+    roots[i].address = address;
+    roots[i].size = size;
+}
+
+void __lsan_register_root_region(const void *address, size_t size) {
+    CHECK(address != NULL && size > 0);
+    replace_root(NULL, 0, address, size);
+}
+
+void __lsan_unregister_root_region(const void *address, size_t size) {
+    replace_root(address, size, NULL, 0);
+}
+
+static size_t count_roots(const void *address, size_t size) {
+    size_t count = 0;
+    for (size_t i = 0; i < 16; i++)
+        count += roots[i].address == address && (size == 0 || roots[i].size == size);
+    return count;
+}
+
+static void reservations_are_root_regions(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = RESERVED});
+    CHECK_EQUAL(1, count_roots(hf_arena_base(&arena), RESERVED));
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, MIB, NULL));
+    CHECK_EQUAL(1, count_roots(hf_space_base(space), MIB));
+    hf_ring *ring;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, MIB, NULL));
+    CHECK(count_roots(NULL, 0) < 13);
+    hf_ring_close(ring);
+    hf_space_close(space);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(16, count_roots(NULL, 0));
 }
 
 static void open_watched(void) {
@@ -77,6 +134,9 @@ static void agrees(void) {
         check_flags(shadow.blocks[i].offset, end, false);
     }
     check_flags(end, offset_of_block(shadow.count), true);
+    size_t committed = hf_arena_get_stats(&shadow.arena).committed;
+    if (memchr(shadow.forbidden + committed, true, RESERVED - committed))
+        check_flags(committed, RESERVED, false);   /* placeholder is nobody's */
     CHECK(shadow.arena.limit == shadow.arena.pos); /* no allocation may go unnoticed */
 }
 
@@ -261,8 +321,8 @@ static void it_stands_in_for_the_sanitizer(void) {
     hf_arena_close(&shadow.arena);
 }
 
-CHECK_MAIN(TEST(it_stands_in_for_the_sanitizer), TEST(blocks_are_parted_by_forbidden_bytes),
-           TEST(every_kind_of_block_is_marked), TEST(going_back_forbids),
-           TEST(extending_moves_the_border), TEST(a_peek_allows_what_it_shows),
-           TEST(pages_that_fault_are_not_marked_anew), TEST(any_mark_will_do),
-           TEST(no_size_wraps_with_a_red_zone))
+CHECK_MAIN(TEST(it_stands_in_for_the_sanitizer), TEST(reservations_are_root_regions),
+           TEST(blocks_are_parted_by_forbidden_bytes), TEST(every_kind_of_block_is_marked),
+           TEST(going_back_forbids), TEST(extending_moves_the_border),
+           TEST(a_peek_allows_what_it_shows), TEST(pages_that_fault_are_not_marked_anew),
+           TEST(any_mark_will_do), TEST(no_size_wraps_with_a_red_zone))

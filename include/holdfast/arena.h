@@ -40,7 +40,9 @@
  * Sanitizers: in a process under AddressSanitizer or Valgrind what is not handed out is poisoned,
  * blocks are parted by red zones, going back poisons, closing unpoisons. No build flag is
  * needed, and objects built with and without the sanitizer mix: in such a process limit is kept at
- * pos, so that every allocation takes the slow path, which marks.
+ * pos, so that every allocation takes the slow path, which marks. To MemorySanitizer, as to
+ * Valgrind, allocated and rewound bytes are not written, and zeroed ones are; it needs the library
+ * built with -fsanitize=memory too. To LeakSanitizer a block that an arena points to is no leak.
  *
  * Caveats
  *   overcommit    Linux promises more memory than it has (vm.overcommit_memory 0): the process

@@ -822,8 +822,10 @@ static hf_status refuse_file(hf_report *report, const char *call, int code) {
 /* macOS' shared memory has no type of file. */
 static bool can_be_mapped(mode_t mode) { return S_ISREG(mode) || (mode & S_IFMT) == 0; }
 
+/* Cleared first: not every MemorySanitizer knows that fstat writes it. */
 static int stat_open(int descriptor, struct stat *status, hf_report *report) {
     int result;
+    memset(status, 0, sizeof *status);
     MAKE_CALL(result, report, fstat(descriptor, status));
     return result;
 }
@@ -1291,6 +1293,7 @@ static int next_lack_of_extents(int descriptor, uint64_t from, uint64_t end, lac
         char bytes[sizeof(struct fiemap) + MOST_EXTENTS * sizeof(struct fiemap_extent)];
     } room;
     struct fiemap *map = (struct fiemap *)(void *)&room;
+    memset(&room, 0, sizeof room); /* MemorySanitizer does not see that ioctl writes it */
     while (from < end) {
         if (read_extents(descriptor, from, end, map, report) != 0) return -1;
         *found = (lack){from, end, false};
@@ -1368,8 +1371,7 @@ static int fill_lack(int descriptor, const lack *wanted, bool others_store, hf_r
 /* A file system that shows neither extents nor holes: its sparse files show one piece of data. */
 static bool has_fewer_blocks(int descriptor, uint64_t size, hf_report *report) {
     struct stat status;
-    report->system_calls++;
-    return fstat(descriptor, &status) == 0 && (uint64_t)status.st_blocks < size / 512;
+    return stat_open(descriptor, &status, report) == 0 && (uint64_t)status.st_blocks < size / 512;
 }
 
 static int fill_file(int descriptor, uint64_t size, bool others_store, hf_report *report) {
@@ -1465,9 +1467,11 @@ static void file_unlock(const hf_backend *self, intptr_t file) {
     lock_counted((int)file, LOCK_UN, &report);
 }
 
+/* Cleared as in stat_open. */
 static int stat_at(int folder, const char *path, int flags, struct stat *status,
                    hf_report *report) {
     int result;
+    memset(status, 0, sizeof *status);
     MAKE_CALL(result, report, fstatat(folder, path, status, flags));
     return result;
 }

@@ -1,0 +1,106 @@
+/*
+ * Blocks of malloc that only an arena, a space or a ring points to are no leaks to LeakSanitizer;
+ * and those that nothing points to any more are.
+ */
+#include <sanitizer/lsan_interface.h>
+
+#include <holdfast/ring.h>
+#include <holdfast/space.h>
+
+#include "arena_fixture.h"
+
+/* A call of its own, whose frame is gone when leaks are looked for. */
+__attribute__((noinline)) static void put_block(void *place) {
+    void *block = malloc(100);
+    memcpy(place, &block, sizeof block);
+}
+
+__attribute__((noinline)) static void wipe_stack(void) {
+    volatile char frame[8192];
+    for (size_t i = 0; i < sizeof frame; i++) frame[i] = 0;
+}
+
+static bool leaks(void) {
+    wipe_stack();
+    return __lsan_do_recoverable_leak_check() != 0;
+}
+
+static void free_block(void *place) {
+    void *block;
+    memcpy(&block, place, sizeof block);
+    free(block);
+}
+
+static void blocks_of_an_arena_are_reachable(void) {
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    void **far = NULL, **near = hf_new(&arena, void *);
+    put_block(near);
+    CHECK(!leaks());
+    far = hf_alloc(&arena, 20 * MIB, 8);
+    far += 2 * MIB;
+    put_block(far);
+    CHECK(!leaks());
+    free_block(far);
+    free_block(near);
+    hf_arena_close(&arena);
+}
+
+static void what_was_rewound_holds_nothing(void) {
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    void **block = hf_new(&arena, void *);
+    put_block(block);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    CHECK(leaks());
+    CHECK(hf_alloc(&arena, sizeof *block, 8) == block);
+    CHECK(!leaks());
+    free_block(block);
+    hf_arena_close(&arena);
+}
+
+static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+    (void)arena, (void)status, (void)size, (void)user;
+    return false;
+}
+
+static uintptr_t hidden; /* where LeakSanitizer finds no pointer */
+
+__attribute__((noinline)) static void open_with_user(hf_arena *arena) {
+    hf_arena_options options = {.reserve = MIB, .on_failure = give_up, .user = malloc(100)};
+    hidden = ~(uintptr_t)options.user;
+    *arena = fixture_open(options);
+}
+
+static void the_user_of_on_failure_is_reachable(void) {
+    static hf_arena arena;
+    open_with_user(&arena);
+    CHECK(!leaks());
+    hf_arena_close(&arena);
+    CHECK(leaks());
+    free((void *)~hidden);
+}
+
+static void blocks_of_a_space_are_reachable(void) {
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * MIB, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place(space, 32 * MIB, 64 * KIB));
+    put_block(hf_space_base(space) + 32 * MIB);
+    CHECK(!leaks());
+    free_block(hf_space_base(space) + 32 * MIB);
+    hf_space_close(space);
+}
+
+static void blocks_of_a_ring_are_reachable(void) {
+    hf_ring *ring;
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 64 * KIB, NULL));
+    size_t room;
+    char *bytes = hf_ring_write_begin(ring, &room);
+    put_block(bytes);
+    hf_ring_write_end(ring, sizeof(void *));
+    CHECK(!leaks());
+    free_block(bytes);
+    hf_ring_close(ring);
+}
+
+CHECK_MAIN(TEST(blocks_of_an_arena_are_reachable), TEST(what_was_rewound_holds_nothing),
+           TEST(blocks_of_a_space_are_reachable), TEST(blocks_of_a_ring_are_reachable),
+           TEST(the_user_of_on_failure_is_reachable))
