@@ -4,6 +4,8 @@
 #include <holdfast.h>
 
 #include <cstring>
+#include <new>
+#include <string>
 
 #include "check.h"
 
@@ -112,6 +114,76 @@ static void the_arena_works() {
     hf_arena_close(&arena);
 }
 
+/* Types that C cannot have: no macro of ours may need more of them than their size. Built with the
+ * casts and uses that C++ programs warn of as errors, so that a program with those can use them. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wold-style-cast"
+#if !defined(__clang__) && __GNUC__ >= 8
+#pragma GCC diagnostic error "-Wclass-memaccess"
+#endif
+#endif
+
+class base {
+  public:
+    base() : value(7) {}
+    explicit base(int given) : value(given) {}
+    base(const base &) = delete;
+    base &operator=(const base &) = delete;
+    virtual ~base() {}
+    virtual int get() const { return value; }
+
+  private:
+    int value;
+};
+
+class derived : public base {
+  public:
+    derived() : base(8), at(nullptr) {}
+    int get() const override { return at ? *at : base::get(); }
+
+  private:
+    const int *at;
+};
+
+class abstract {
+  public:
+    virtual ~abstract() {}
+    virtual void act() = 0;
+};
+
+template <typename T> static bool is_zero_object(const T *object) {
+    const unsigned char *bytes = reinterpret_cast<const unsigned char *>(object);
+    for (size_t i = 0; i < sizeof(T); i++)
+        if (bytes[i] != 0) return false;
+    return object != nullptr && reinterpret_cast<uintptr_t>(object) % alignof(T) == 0;
+}
+
+template <typename T> static bool takes(hf_arena *arena) {
+    T *one = hf_new(arena, T), *many = hf_new_array(arena, T, 3);
+    return is_zero_object(one) && is_zero_object(many) && is_zero_object(many + 2);
+}
+
+static void types_with_constructors_are_allocated() {
+    hf_arena arena;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, nullptr));
+    CHECK(takes<base>(&arena) && takes<derived>(&arena) && takes<std::string>(&arena));
+    CHECK(takes<const base>(&arena) && takes<base *>(&arena) && takes<const char *>(&arena));
+    CHECK(hf_new(&arena, abstract) != nullptr);
+    base *made = new (hf_new(&arena, derived)) derived();
+    CHECK(made->get() == 8);
+    made->~base();
+    made = new (hf_alloc(&arena, sizeof(base), alignof(base))) base(9);
+    CHECK(made->get() == 9);
+    made->~base();
+    hf_arena_close(&arena);
+    hf_arena_close(nullptr);
+}
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
 static void the_space_works() {
     hf_space *space;
     hf_region region = hf_region();
@@ -123,4 +195,5 @@ static void the_space_works() {
     hf_space_close(space);
 }
 
-CHECK_MAIN(TEST(every_function_links), TEST(the_arena_works), TEST(the_space_works))
+CHECK_MAIN(TEST(every_function_links), TEST(the_arena_works),
+           TEST(types_with_constructors_are_allocated), TEST(the_space_works))

@@ -71,6 +71,13 @@
 
 /* ------------------------------------------------- what compilers spell differently ------ */
 
+/* A pointer to T from a void pointer, without a warning of -Wold-style-cast. */
+#if defined(__cplusplus)
+#define HF_AS(T, pointer) (static_cast<T *>(pointer))
+#else
+#define HF_AS(T, pointer) ((T *)(pointer))
+#endif
+
 #if defined(__cplusplus)
 #define HF_ALIGNOF(T) alignof(T)
 #elif defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L)
@@ -247,9 +254,11 @@ void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
 /* `count` zeroed elements; a product that wraps is RESERVE_FULL. */
 void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
 
-/* One zeroed T; n zeroed T. */
-#define hf_new(arena, T) ((T *)hf_alloc_zeroed((arena), sizeof(T), HF_ALIGNOF(T)))
-#define hf_new_array(arena, T, n) ((T *)hf_alloc_array((arena), (n), sizeof(T), HF_ALIGNOF(T)))
+/* One zeroed T; n zeroed T. In C++ any T will do, but no constructor runs: construct it in place,
+ * by new (hf_alloc(arena, sizeof(T), alignof(T))) T(...). No destructor runs when the arena goes
+ * back. */
+#define hf_new(arena, T) HF_AS(T, hf_alloc_zeroed((arena), sizeof(T), HF_ALIGNOF(T)))
+#define hf_new_array(arena, T, n) HF_AS(T, hf_alloc_array((arena), (n), sizeof(T), HF_ALIGNOF(T)))
 
 /*
  * Makes a block larger or smaller where it lies. Grows only the last block; shrinking the last

@@ -42,7 +42,9 @@
  *
  * Caveats: the memory of hf_ring_open is shared memory: a child of fork() shares it, and some
  * systems keep it within a limit of its own (containers: the size of /dev/shm, the memory of the
- * cgroup). A file that is cut off under a ring faults where its bytes were.
+ * cgroup). A file that is cut off under a ring faults where its bytes were. To the compiler the two
+ * addresses of a byte are two objects: a side that stores through one and loads through the other,
+ * with no call of the ring between, needs volatile or a compiler barrier.
  */
 #ifndef HOLDFAST_RING_H
 #define HOLDFAST_RING_H
