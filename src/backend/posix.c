@@ -200,6 +200,14 @@ static void close_counted(int descriptor, hf_report *report) {
     errno = code;
 }
 
+/* EINVAL: RLIMIT_NOFILE allows no descriptor above the standard streams. */
+static int duplicate_above_streams(int descriptor, hf_report *report) {
+    int copy;
+    MAKE_CALL(copy, report, fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    if (copy < 0 && errno == EINVAL) errno = EMFILE;
+    return copy;
+}
+
 /*
  * Descriptors 0, 1 and 2 are the standard streams: in a process that has closed one of them, the
  * next file gets its number, and what anybody prints to stderr would be written into that file. So
@@ -207,9 +215,8 @@ static void close_counted(int descriptor, hf_report *report) {
  * is no other descriptor.
  */
 static int above_streams(int descriptor, hf_report *report) {
-    int moved;
     if (descriptor < 0 || descriptor > STDERR_FILENO) return descriptor;
-    MAKE_CALL(moved, report, fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    int moved = duplicate_above_streams(descriptor, report);
     close_counted(descriptor, report);
     return moved;
 }
@@ -1212,10 +1219,10 @@ static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_acce
                                 intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self;
     if (handle < 0 || handle > INT_MAX) return refuse(report, HF_INVALID, "fcntl", EBADF);
-    int flags, descriptor;
+    int flags;
     MAKE_CALL(flags, report, fcntl((int)handle, F_GETFL));
     if (flags < 0) return refuse(report, HF_INVALID, "fcntl", errno);
-    MAKE_CALL(descriptor, report, fcntl((int)handle, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    int descriptor = duplicate_above_streams((int)handle, report);
     if (descriptor < 0) return refuse_file(report, "fcntl", errno);
     hf_status status = adopt(descriptor, file, size, report);
     if (status != HF_OK || has_access(flags, access)) return status;
