@@ -353,11 +353,12 @@ static hf_status write_all(hf_arena *arena) {
 }
 
 /* A file that was deleted, or replaced by another, is nobody's any more when it closes. */
-static hf_status check_name(const hf_arena_core *core) {
+static hf_status check_name(hf_arena_core *core) {
     hf_report report = {0};
     bool has_name = false;
     hf_status status = core->backend->file_is_at(core->backend, hf_file_handle(core->image), NULL,
                                                  &has_name, &report);
+    core->own_calls += report.system_calls;
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
     return has_name ? HF_OK
                     : hf_fail_because(HF_IO, "hf_arena_sync",

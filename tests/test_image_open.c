@@ -320,6 +320,86 @@ static void where_all_places_are_taken_any_will_do(void) {
     disk_remove(path);
 }
 
+/* Every place that is tried before any address will do. */
+enum { MOST_PLACES = 400 };
+static struct place {
+    uintptr_t base;
+    size_t size;
+} places[MOST_PLACES];
+static size_t place_count;
+
+static hf_status note_place(const hf_backend *self, void *base, size_t size, void **address,
+                            hf_report *report) {
+    CHECK(place_count < MOST_PLACES);
+    if (base != NULL) places[place_count++] = (struct place){(uintptr_t)base, size};
+    return reserve_nothing_named(self, base, size, address, report);
+}
+
+static void try_all_places(size_t reserve) {
+    hf_backend crowded = *hf_backend_native();
+    hf_arena arena;
+    crowded.reserve = note_place;
+    disk_remove(path);
+    place_count = 0;
+    hf_arena_options options = {.backend = &crowded, .reserve = reserve};
+    CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, HF_READ_WRITE, &options));
+    hf_arena_close(&arena);
+}
+
+/* Places first to end - 1 are all those of one range, each once; from any of them on. */
+static void expect_places(size_t first, size_t end, uint64_t begin, uint64_t step, size_t size) {
+    static bool is_tried[MOST_PLACES];
+    memset(is_tried, 0, sizeof is_tried);
+    CHECK(end <= place_count);
+    for (size_t i = first; i < end; i++) {
+        uint64_t index = (places[i].base - AREA - begin) / step;
+        CHECK(places[i].base == begin + index * step + AREA);
+        CHECK(index < end - first && !is_tried[index]);
+        CHECK_EQUAL(size, places[i].size);
+        is_tried[index] = true;
+    }
+}
+
+/* 20 TiB, the part that ThreadSanitizer leaves alone, and 39 bits of addresses: there a reservation
+ * that nobody named is no larger than a place. */
+static void new_images_try_every_place(void) {
+    const uint64_t gib = (uint64_t)1 << 30;
+    if (has_few_addresses()) return;
+    try_all_places((size_t)(8 * gib));
+    CHECK_EQUAL(320 + 4 + 24, place_count);
+    expect_places(0, 320, 0x410000000000, 64 * gib, (size_t)(8 * gib));
+    expect_places(320, 324, 0x551000000000, 64 * gib, (size_t)(8 * gib));
+    expect_places(324, 348, 0x1000000000, 4 * gib, (size_t)(8 * gib));
+    try_all_places(0);
+    CHECK_EQUAL(320 + 4 + 24, place_count);
+    expect_places(324, 348, 0x1000000000, 4 * gib, (size_t)(4 * gib));
+    disk_remove(path);
+}
+
+/* All addresses above its base are enough, if no more are wanted. */
+static void as_many_addresses_as_lie_above_it_are_asked_for(void) {
+    hf_backend crowded = *hf_backend_native();
+    size_t above = 64 * MIB;
+    hf_arena arena;
+    make(1000);
+    struct content image = content_of(path);
+    size_t used = (size_t)get_64(image.bytes + SLOT, AT_USED);
+    memset(image.bytes, 0, 2 * SLOT);
+    write_slot(image.bytes, 0, 0 - above, used, 1, 0);
+    write_content(path, image.bytes, image.size);
+    free(image.bytes);
+    crowded.reserve = note_place;
+    for (size_t more = 0; more <= AREA; more += AREA) {
+        hf_arena_options options = {
+            .backend = &crowded, .reserve = 2 * above, .least_reserve = above + more};
+        place_count = 0;
+        CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, &options));
+        CHECK_EQUAL(more == 0, place_count > 0);
+        if (more == 0) CHECK(places[0].base == 0 - above && places[0].size == above);
+    }
+    disk_remove(path);
+}
+
 /* Somewhere that is free, to be named. */
 static void *free_address(void) {
     hf_space *space;
@@ -688,7 +768,8 @@ CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_
            TEST(an_image_opens_again_beside_many_arenas),
            TEST(images_of_different_times_rarely_meet), TEST(a_collision_says_what_to_do),
            TEST(the_file_at_the_path_is_opened), TEST(images_have_places_beside_one_another),
-           TEST(where_all_places_are_taken_any_will_do),
+           TEST(where_all_places_are_taken_any_will_do), TEST(new_images_try_every_place),
+           TEST(as_many_addresses_as_lie_above_it_are_asked_for),
            TEST(a_base_that_is_named_is_where_it_lies), TEST(where_it_lay_something_else_lies),
            TEST(it_lay_near_the_end_of_all_addresses), TEST(any_base_can_be_named_too),
            TEST(refs_are_good_anywhere), TEST(it_owns_what_it_reserved),

@@ -396,6 +396,85 @@ static void a_killed_process_leaves_the_last_sync(void) {
     disk_remove(path);
 }
 
+/* What the backend reports of the calls that an image makes beside those of its space. */
+static size_t reported;
+
+static hf_status note(hf_status status, const hf_report *report, size_t before) {
+    reported += report->system_calls - before;
+    return status;
+}
+
+static hf_status sync_noted(const hf_backend *self, intptr_t file, hf_report *report) {
+    size_t before = report->system_calls;
+    return note(hf_backend_native()->file_sync(self, file, report), report, before);
+}
+
+static hf_status write_noted(const hf_backend *self, intptr_t file, uint64_t offset,
+                             const void *bytes, size_t size, hf_report *report) {
+    size_t before = report->system_calls;
+    return note(hf_backend_native()->file_write(self, file, offset, bytes, size, report), report,
+                before);
+}
+
+static hf_status resize_noted(const hf_backend *self, intptr_t file, uint64_t old_size,
+                              uint64_t new_size, hf_report *report) {
+    size_t before = report->system_calls;
+    return note(hf_backend_native()->file_resize(self, file, old_size, new_size, report), report,
+                before);
+}
+
+static hf_status is_at_noted(const hf_backend *self, intptr_t file, const char *name,
+                             bool *is_there, hf_report *report) {
+    size_t before = report->system_calls;
+    return note(hf_backend_native()->file_is_at(self, file, name, is_there, report), report,
+                before);
+}
+
+static hf_status map_noted(const hf_backend *self, void *address, size_t size, intptr_t file,
+                           uint64_t file_offset, hf_access access, hf_report *report) {
+    size_t before = report->system_calls;
+    return note(hf_backend_native()->map(self, address, size, file, file_offset, access, report),
+                report, before);
+}
+
+static hf_status flush_noted(const hf_backend *self, void *address, size_t size,
+                             hf_report *report) {
+    size_t before = report->system_calls;
+    return note(hf_backend_native()->file_flush(self, address, size, report), report, before);
+}
+
+static void expect_counted(const hf_arena *arena, size_t *counted) {
+    size_t now = hf_arena_get_stats(arena).system_calls;
+    CHECK(reported > 0);
+    CHECK_EQUAL(*counted + reported, now);
+    *counted = now;
+    reported = 0;
+}
+
+/* Growing takes the file and a view, a sync the file, its name and its record. */
+static void every_call_of_an_image_is_counted(void) {
+    hf_backend noting = *hf_backend_native();
+    noting.file_sync = sync_noted;
+    noting.file_write = write_noted;
+    noting.file_resize = resize_noted;
+    noting.file_is_at = is_at_noted;
+    noting.map = map_noted;
+    if (noting.file_flush) noting.file_flush = flush_noted;
+    disk_remove(path);
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.backend = &noting});
+    size_t counted = hf_arena_get_stats(&arena).system_calls;
+    reported = 0;
+    add(&arena, 1000, 1);
+    if (noting.file_flush == NULL) expect_counted(&arena, &counted); /* a split counts there */
+    counted = hf_arena_get_stats(&arena).system_calls, reported = 0;
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
+    expect_counted(&arena, &counted);
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* no new record */
+    expect_counted(&arena, &counted);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
 static void closing_syncs(void) {
     hf_arena arena = open_new();
     char *block = add(&arena, 200000, 1);
@@ -455,6 +534,6 @@ CHECK_MAIN(TEST(a_new_image_is_a_header), TEST(records_are_written_in_turn),
            TEST(frames_need_no_system_call), TEST(options_of_private_memory_change_nothing),
            TEST(bytes_behind_the_record_are_cleared),
            TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_top_showed_is_cleared),
-           TEST(a_killed_process_leaves_the_last_sync), TEST(closing_syncs),
-           TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
+           TEST(a_killed_process_leaves_the_last_sync), TEST(every_call_of_an_image_is_counted),
+           TEST(closing_syncs), TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
            TEST(only_persistent_arenas_sync))
