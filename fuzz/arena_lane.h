@@ -41,6 +41,7 @@ struct lane {
     size_t sizes[MOST_OPERATIONS], used[MOST_OPERATIONS];
     hf_arena_stats before; /* of the operation's arena */
     hf_arena struct_before;
+    size_t forks; /* so far */
     size_t failures_before;
     hf_error error_before;
 };

@@ -14,10 +14,16 @@
 #endif
 #define SMALL_RESERVE MIB(16)
 
+enum { FIRST_KINDS = 27 }; /* what the bytes above ARENA_KINDS stand for: old inputs keep theirs */
+
+static arena_kind decode_kind(uint8_t byte) {
+    return (arena_kind)(byte < ARENA_KINDS ? byte : byte % FIRST_KINDS);
+}
+
 arena_operation arena_decode(const uint8_t bytes[OPERATION_BYTES], size_t index) {
     arena_operation operation = {
         .index = index,
-        .kind = (arena_kind)(bytes[0] % ARENA_KINDS),
+        .kind = decode_kind(bytes[0]),
         .arena = bytes[1] % ARENAS,
         .flags = bytes[1] / ARENAS,
         .size_class = bytes[2],
@@ -35,7 +41,7 @@ const char *arena_kind_name(arena_kind kind) {
         "extend",  "extend_zeroed", "resize",    "top",          "ensure",        "strdup",
         "strndup", "memdup",        "printf",    "mark",         "rewind",        "reset",
         "trim",    "scope_begin",   "scope_end", "scratch_open", "scratch_close", "scratch_begin",
-        "ref",     "handler",       "fail",
+        "ref",     "handler",       "fail",      "fork",
     };
     return names[kind];
 }

@@ -49,6 +49,7 @@ typedef enum arena_kind {
     ARENA_REF,
     ARENA_HANDLER, /* what on_failure does from now on */
     ARENA_FAIL,    /* hf_strict_fail */
+    ARENA_FORK,    /* a child uses and closes the arenas */
     ARENA_KINDS
 } arena_kind;
 

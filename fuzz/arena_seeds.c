@@ -11,6 +11,7 @@
  *   options.HUGE-HOW-RETAIN    frames with a spike, with these options
  *   scopes.COUNT-ORDER         begun, and ended in several orders
  *   scratch                    with every conflict
+ *   fork.HOW                   children of all arenas, with these options, also at a failure
  */
 #include "arena_program.h"
 
@@ -230,6 +231,35 @@ static void write_scratch(struct seed *seed) {
     write_seed(seed, "scratch");
 }
 
+static void write_forking(struct seed *seed, unsigned how) {
+    static const unsigned hows[] = {0, FAULTING, POPULATING, WITH_HANDLER};
+    char name[64];
+    for (unsigned arena = 0; arena < ARENA_PAIR; arena++)
+        put(seed, (struct fields){.kind = ARENA_OPEN,
+                                  .arena = arena,
+                                  .size_class = arena ? RESERVE_1_MIB : RESERVE_8_MIB,
+                                  .alignment = 4,
+                                  .number = hows[how]});
+    put(seed,
+        (struct fields){.kind = ARENA_SCRATCH_OPEN, .size_class = RESERVE_1_MIB, .alignment = 4});
+    for (unsigned arena = 0; arena < ARENAS; arena++)
+        put(seed, (struct fields){
+                      .kind = ARENA_ALLOC, .arena = arena, .size_class = SMALL, .value = 3000});
+    put_sized(seed, ARENA_ALLOC, BY_64, 20000);
+    put_sized(seed, ARENA_TOP, SMALL, 100);
+    put_plain(seed, ARENA_SCOPE_BEGIN, 0);
+    put_sized(seed, ARENA_FORK, 0, how * 20000);
+    put_sized(seed, ARENA_ALLOC_ZEROED, SMALL, 3000);
+    put(seed, (struct fields){.kind = ARENA_REWIND, .selector = TO_THE_START + 2});
+    put_plain(seed, ARENA_FAIL, 3);
+    put_sized(seed, ARENA_FORK, 0, 65535);
+    put_sized(seed, ARENA_ALLOC, BY_64, 60000);
+    put_plain(seed, ARENA_RESET, 0);
+    put_plain(seed, ARENA_SCOPE_END, 0);
+    snprintf(name, sizeof name, "fork.%u", how);
+    write_seed(seed, name);
+}
+
 static void write_kinds(struct seed *seed) {
     for (size_t i = 0; i < ALLOCATING; i++) {
         for (unsigned handler = 0; handler < 5; handler++) {
@@ -260,5 +290,6 @@ int main(int count, char **arguments) {
     write_scopes(&seed, 60, "9540");
     write_scopes(&seed, 70, "9540");
     write_scratch(&seed);
+    for (unsigned how = 0; how < 4; how++) write_forking(&seed, how);
     return 0;
 }

@@ -8,6 +8,7 @@
  * by longjmp, as the program wants it.
  */
 #include "arena_lane.h"
+#include "host.h"
 #include "system.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CALLS_BETWEEN_LOOKS = 8 };
+enum { CALLS_BETWEEN_LOOKS = 8, MOST_FORKS = 2, FEW_BYTES = 4096 };
 
 /* ------------------------------------------------------------------ opening --------------- */
 
@@ -143,12 +144,67 @@ static void run_scratch_open(struct lane *lane) {
     }
 }
 
-/* ------------------------------------------------------------------ running --------------- */
-
 static void run_fail(struct lane *lane) {
     unsigned number = lane->operation->number;
     if (lane->strict) hf_strict_fail(lane->strict, number / 2, number & 1);
 }
+
+/* ------------------------------------------------------------------ forking --------------- */
+
+static void check_nothing_left(struct lane *lane, hf_backend *strict) {
+    hf_strict_stats stats = hf_strict_get_stats(strict);
+    if (stats.pieces != 0 || stats.pages != 0 || stats.locks != 0) {
+        fail(lane, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
+             stats.locks);
+    }
+}
+
+static void overwrite_blocks(struct arena_model *model) {
+    for (size_t i = 0; i < model->block_count; i++)
+        memset(model->base + model->blocks[i].offset, 0xee, model->blocks[i].size);
+}
+
+/* The operation is that of one arena after the other: on_failure wants to know whose it is. */
+static void use_in_child(struct lane *lane, arena_operation operation) {
+    hf_arena *arena = arena_at(lane, operation.arena);
+    struct arena_model *model = &lane->models[operation.arena];
+    size_t size = operation.value;
+    if (!model->open) return;
+    begin(lane, &operation);
+    check_arena(lane, operation.arena, true);
+    overwrite_blocks(model);
+    char *block = hf_alloc(arena, size, 1);
+    if (block) memset(block, 0xee, size);
+    if (hf_reset(arena) != HF_OK) fail(lane, "a child can't reset");
+    if (!model->faulting && hf_get_mark(arena) != 0) fail(lane, "a reset arena is not empty");
+    block = hf_alloc_zeroed(arena, FEW_BYTES, 8);
+    if (block && !arena_bytes_are_zero(model, block, FEW_BYTES))
+        fail(lane, "a block that is not zero");
+}
+
+static void run_child(void *data) {
+    struct lane *lane = data;
+    arena_operation operation = *lane->operation;
+    lane->handling = HANDLE_GIVE_UP;
+    if (lane->strict) hf_strict_fail(lane->strict, 0, false);
+    for (operation.arena = 0; operation.arena < ARENAS; operation.arena++)
+        use_in_child(lane, operation);
+    begin(lane, &lane->program[operation.index]);
+    for (unsigned index = 0; index < ARENA_PAIR; index++) hf_arena_close(arena_at(lane, index));
+    hf_scratch_close(&lane->scratch);
+    for (unsigned index = 0; index < ARENAS; index++) check_closed(lane, index);
+    check_strict(lane);
+    if (lane->strict) check_nothing_left(lane, lane->strict);
+}
+
+static void run_fork(struct lane *lane) {
+    if (lane->forks == MOST_FORKS) return;
+    lane->forks++;
+    if (host_fork(run_child, NULL, lane) == HOST_CHILD_FAILED) fail(lane, "the child has failed");
+    for (unsigned index = 0; index < ARENAS; index++) check_arena(lane, index, true);
+}
+
+/* ------------------------------------------------------------------ running --------------- */
 
 /* Kinds that need no open arena. */
 static bool run_any(struct lane *lane) {
@@ -164,6 +220,7 @@ static bool run_any(struct lane *lane) {
         lane->handling = (handling)(lane->operation->number % HANDLINGS);
         return true;
     case ARENA_FAIL: run_fail(lane); return true;
+    case ARENA_FORK: run_fork(lane); return true;
     default: return false;
     }
 }
@@ -212,14 +269,6 @@ static void run_operation(struct lane *lane, const arena_operation *operation) {
         check_arena(lane, index, operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
     }
     check_strict(lane);
-}
-
-static void check_nothing_left(struct lane *lane, hf_backend *strict) {
-    hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (stats.pieces != 0 || stats.pages != 0 || stats.locks != 0) {
-        fail(lane, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
-             stats.locks);
-    }
 }
 
 static void run(struct lane *lane, const uint8_t *data, size_t size) {

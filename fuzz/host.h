@@ -21,6 +21,23 @@ bool host_visit(const char *folder, void (*visit)(const char *path));
  * are. */
 void host_begin(const char *label, const char *text);
 
+typedef enum host_fork_result {
+    HOST_NO_FORK,      /* this system has none, or it failed: neither function was called */
+    HOST_CHILD_FAILED, /* the child ended otherwise than by returning */
+    HOST_CHILD_RETURNED
+} host_fork_result;
+
+/* Forks. The parent calls `meanwhile` (NULL: nothing), then the child calls `child`; the parent
+ * waits until the child has ended. */
+host_fork_result host_fork(void (*child)(void *data), void (*meanwhile)(void *data), void *data);
+
+/* Bytes of disk blocks that a file has; SIZE_MAX where that cannot be told. */
+size_t host_allocated_bytes(const char *path);
+
+/* Gives the path `to` to the file at the path `from`, also where `to` names an open file. False: the
+ * system cannot do that. */
+bool host_replace(const char *from, const char *to);
+
 /* Whether reserved addresses take memory, as they do under Wine: a byte for each page. */
 bool host_pays_for_addresses(void);
 

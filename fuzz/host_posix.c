@@ -5,18 +5,26 @@
 #include "host.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* In the sanitizers' runtime, where there is one. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
 
-enum { FOLDER_BYTES = 256, PATH_BYTES = 4096, LARGEST_FILE = 1 << 28 };
+enum {
+    FOLDER_BYTES = 256,
+    PATH_BYTES = 4096,
+    LARGEST_FILE = 1 << 28,
+    BLOCK = 512,
+    BLOCKS_TRIED = 1 << 16
+};
 
 static char folder[FOLDER_BYTES];
 
@@ -89,7 +97,56 @@ bool host_visit(const char *path, void (*visit)(const char *path)) {
     return true;
 }
 
+/* A file system that compresses has no blocks for zeros. */
+static bool counts_blocks(void) {
+    static const char zeros[BLOCKS_TRIED];
+    static int counts = -1;
+    char path[FOLDER_BYTES + 16];
+    struct stat status;
+    if (counts >= 0) return counts > 0;
+    snprintf(path, sizeof path, "%s/blocks", folder);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bool is_known = file >= 0 && write(file, zeros, sizeof zeros) == sizeof zeros &&
+                    fsync(file) == 0 && fstat(file, &status) == 0;
+    counts = is_known && status.st_blocks * BLOCK >= BLOCKS_TRIED;
+    if (file >= 0) close(file);
+    remove(path);
+    return counts > 0;
+}
+
+size_t host_allocated_bytes(const char *path) {
+    struct stat status;
+    if (!counts_blocks() || stat(path, &status) != 0) return SIZE_MAX;
+    return (size_t)status.st_blocks * BLOCK;
+}
+
+bool host_replace(const char *from, const char *to) { return rename(from, to) == 0; }
+
 /* ------------------------------------------------------------------ the process ----------- */
+
+/* The pipe's other end closes, also if the parent dies. */
+_Noreturn static void be_child(const int ends[2], void (*child)(void *), void *data) {
+    char nothing;
+    close(ends[1]);
+    while (read(ends[0], &nothing, 1) < 0 && errno == EINTR) {
+    }
+    child(data);
+    _exit(0); /* without the functions of atexit: the folder is the parent's */
+}
+
+host_fork_result host_fork(void (*child)(void *), void (*meanwhile)(void *), void *data) {
+    int ends[2], status = -1;
+    if (pipe(ends) != 0) return HOST_NO_FORK;
+    pid_t process = fork();
+    if (process == 0) be_child(ends, child, data);
+    close(ends[0]);
+    if (process > 0 && meanwhile) meanwhile(data);
+    close(ends[1]);
+    if (process < 0) return HOST_NO_FORK;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status == 0 ? HOST_CHILD_RETURNED : HOST_CHILD_FAILED;
+}
 
 static const char *watch_label, *watch_text;
 

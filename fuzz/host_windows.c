@@ -127,6 +127,22 @@ void host_begin(const char *label, const char *text) {
     SetUnhandledExceptionFilter(on_fault);
 }
 
+host_fork_result host_fork(void (*child)(void *), void (*meanwhile)(void *), void *data) {
+    (void)child, (void)meanwhile, (void)data;
+    return HOST_NO_FORK;
+}
+
+size_t host_allocated_bytes(const char *path) {
+    (void)path;
+    return SIZE_MAX;
+}
+
+/* What an open file of the library's allows is another matter. */
+bool host_replace(const char *from, const char *to) {
+    (void)from, (void)to;
+    return false;
+}
+
 /* Wine says what it is by a function of its own. */
 bool host_pays_for_addresses(void) {
     return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
