@@ -22,6 +22,10 @@ enum {
     RECORD = 72
 };
 
+static bool is_zero(const unsigned char *bytes, size_t size) {
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
 /* ----------------------------------------------------------------- the file --------------- */
 
 bool image_load(const char *path, struct image_bytes *file) {
@@ -40,6 +44,22 @@ bool image_store(const char *path, const struct image_bytes *file) {
     FILE *stream = fopen(path, "wb");
     if (!stream) return false;
     bool whole = fwrite(file->bytes, 1, file->size, stream) == file->size;
+    return fclose(stream) == 0 && whole;
+}
+
+static bool write_data(FILE *stream, const unsigned char *bytes, size_t size) {
+    if (is_zero(bytes, size)) return fseek(stream, (long)size, SEEK_CUR) == 0;
+    return fwrite(bytes, 1, size, stream) == size;
+}
+
+bool image_store_sparse(const char *path, const struct image_bytes *file) {
+    FILE *stream = fopen(path, "wb");
+    if (!stream) return false;
+    bool whole = true;
+    size_t last = file->size > SLOT ? (file->size - 1) / SLOT * SLOT : 0;
+    for (size_t at = 0; whole && at < last; at += SLOT)
+        whole = write_data(stream, file->bytes + at, SLOT);
+    whole = whole && fwrite(file->bytes + last, 1, file->size - last, stream) == file->size - last;
     return fclose(stream) == 0 && whole;
 }
 
@@ -71,10 +91,6 @@ static uint64_t checksum_of(const unsigned char *record) {
     uint64_t sum = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < CHECKSUM; i++) sum = (sum ^ record[i]) * UINT64_C(1099511628211);
     return sum;
-}
-
-static bool is_zero(const unsigned char *bytes, size_t size) {
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 bool image_is_blank(const struct image_bytes *file) {

@@ -20,7 +20,7 @@ enum {
     IMAGE_FILE_BYTES = 3 << 20 /* of a file, at most */
 };
 
-/* Addresses that nothing else takes, where new images lie. */
+/* Addresses that nothing else takes, for exact bases. */
 #if UINTPTR_MAX > UINT32_MAX
 #define IMAGE_BASES ((uintptr_t)HF_BASE_FIXED)
 #else
@@ -42,6 +42,9 @@ bool image_load(const char *path, struct image_bytes *);
 
 /* Keeps the file and changes its bytes. False: the system would not have it. */
 bool image_store(const char *path, const struct image_bytes *);
+
+/* The same with a hole wherever a page is zero, but the last. */
+bool image_store_sparse(const char *path, const struct image_bytes *);
 
 void image_copy(struct image_bytes *to, const struct image_bytes *from);
 bool image_is_alike(const struct image_bytes *, const struct image_bytes *);

@@ -104,6 +104,15 @@ static hf_status resize_ambushed(const hf_backend *self, intptr_t file, uint64_t
     return ambush->under->file_resize(ambush->under, file, old_size, new_size, report);
 }
 
+static hf_status sync_ambushed(const hf_backend *self, intptr_t file, hf_report *report) {
+    struct ambush *ambush = ambush_of(self);
+    if (ambush->sync_countdown == 0 || --ambush->sync_countdown > 0)
+        return ambush->under->file_sync(ambush->under, file, report);
+    ambush->failed_syncs++;
+    report->call = "sync_ambushed";
+    return ambush->sync_status;
+}
+
 /* The native backend's functions make do with any backend for themselves. */
 void ambush_init(struct ambush *ambush) {
     ambush->under = system_backend(MODEST_RESERVE);
@@ -111,13 +120,20 @@ void ambush_init(struct ambush *ambush) {
     ambush->backend.file_measure = measure_ambushed;
     ambush->backend.file_read = read_ambushed;
     ambush->backend.file_resize = resize_ambushed;
+    ambush->backend.file_sync = sync_ambushed;
     ambush->backend.map = map_ambushed;
 }
 
 /* ------------------------------------------------------------------ statuses -------------- */
 
 static size_t failures(const struct lane *lane) {
-    return lane->strict ? hf_strict_get_stats(lane->strict).failures : 0;
+    size_t injected = lane->strict ? hf_strict_get_stats(lane->strict).failures : 0;
+    return injected + lane->ambush.failed_syncs;
+}
+
+void end_failures(struct lane *lane) {
+    if (lane->strict) hf_strict_fail(lane->strict, 0, false);
+    lane->ambush.sync_countdown = 0;
 }
 
 void begin(struct lane *lane, const image_operation *operation) {
@@ -182,10 +198,29 @@ bool is_appended_by_some(const struct lane *lane, size_t file) {
     return false;
 }
 
+bool is_written(const struct lane *lane, image_path path) {
+    bool exclusively = false;
+    return path < PATHS_OF_FILES && is_image_of_some(lane, lane->files[path], &exclusively) &&
+           exclusively;
+}
+
 void load(struct lane *lane, const char *path, struct image_bytes *file) {
     file->exists = false;
     file->size = 0;
     if (path && !image_load(path, file)) fail(lane, "%s can't be read", path);
+}
+
+bool is_found(const struct lane *lane, const struct image_model *model) {
+    return model->file != 0 && lane->files[model->path] == model->file;
+}
+
+bool has_own_file(const struct lane *lane, const struct image_model *model) {
+    return model->way == WAY_PERSISTENT && is_found(lane, model) && !model->is_ambushed;
+}
+
+void load_own_file(struct lane *lane, const struct image_model *model) {
+    char text[512];
+    load(lane, image_path_text(lane->folder, model->path, text, sizeof text), &lane->after);
 }
 
 /* ------------------------------------------------------------------ blocks ---------------- */
@@ -302,6 +337,7 @@ static bool is_as_expected(const struct image_model *model, const struct image_r
                            bool may_be_older) {
     bool is_newest = record->used == model->used && record->root == model->root;
     bool is_older = record->used == model->synced_used && record->root == model->synced_root;
+    if (model->failed_sync != HF_OK) return is_older;
     return is_newest || (may_be_older && is_older);
 }
 
@@ -330,4 +366,58 @@ void check_image(struct lane *lane, const struct image_bytes *file, bool may_be_
     check_file_blocks(lane, file, record.used);
     model->synced_used = (size_t)record.used;
     model->synced_root = (size_t)record.root;
+}
+
+/* As long as the header takes and what is used. */
+void check_length(struct lane *lane) {
+    if (lane->after.size != HF_IMAGE_BEGIN + image_padded(model_of(lane)->used))
+        fail(lane, "the image has %zu bytes", lane->after.size);
+}
+
+void check_saved(struct lane *lane) {
+    struct image_model *model = model_of(lane);
+    size_t used = model->synced_used, root = model->synced_root;
+    uint64_t home = model->home;
+    hf_status failed_sync = model->failed_sync;
+    model->home = (uintptr_t)model->base;
+    model->failed_sync = HF_OK;
+    renew_file(lane, lane->operation->path);
+    check_image(lane, &lane->after, false);
+    check_length(lane);
+    model->synced_used = used;
+    model->synced_root = root;
+    model->home = home;
+    model->failed_sync = failed_sync;
+}
+
+/* ------------------------------------------------------------------ closing --------------- */
+
+/* A persistent arena writes its file, unless a sync has failed; no other arena writes anything. */
+static bool writes_at_end(const struct lane *lane, const struct image_model *model) {
+    return model->way == WAY_PERSISTENT && is_found(lane, model) && model->failed_sync == HF_OK;
+}
+
+static void check_own_file(struct lane *lane, const struct image_model *model) {
+    load_own_file(lane, model);
+    if (!writes_at_end(lane, model) && !image_is_alike(&lane->before, &lane->after))
+        fail(lane, "closing has changed the file");
+    if (!is_found(lane, model) || model->is_ambushed) return;
+    if (model->way == WAY_PERSISTENT) {
+        check_image(lane, &lane->after, refused(lane));
+        if (writes_at_end(lane, model) && !refused(lane)) check_length(lane);
+    } else if (!image_is_alike(&lane->after, &model->as_opened))
+        fail(lane, "who only read the image has changed it");
+}
+
+void close_arena(struct lane *lane) {
+    struct image_model *model = model_of(lane);
+    bool has_file = model->open && model->file != 0;
+    check_arena(lane, true);
+    if (has_file) load_own_file(lane, model);
+    if (has_file) image_copy(&lane->before, &lane->after);
+    hf_arena_close(arena_of(lane));
+    check_closed(lane, arena_of(lane));
+    if (has_file) check_own_file(lane, model);
+    model->open = false;
+    begin(lane, lane->operation); /* what comes now is another call */
 }

@@ -41,13 +41,14 @@ struct image_model {
     size_t shown;                    /* of a snapshot: by its own view, which stays */
     size_t synced_used, synced_root; /* what the file says */
     bool is_faulting, is_ambushed;
+    hf_status failed_sync; /* of a persistent arena: what the first sync that failed said */
     struct block blocks[IMAGE_BLOCKS];
     size_t count;
     unsigned char bytes[IMAGE_FILE_BYTES]; /* of the arena, where blocks are */
     struct image_bytes as_opened;          /* for one that must not change it */
 };
 
-/* A backend that does harm to a file while it is being opened. */
+/* A backend that does harm to a file while it is being opened, and fails to sync. */
 struct ambush {
     hf_backend backend; /* first */
     const hf_backend *under;
@@ -58,6 +59,9 @@ struct ambush {
     bool is_measured, is_read, is_mapped; /* since it has struck */
     bool is_unseen; /* it has struck between the last look and a change of the file's length */
     struct image_bytes file; /* as it was left */
+    size_t sync_countdown;   /* of calls of file_sync, the one that fails; 0: none */
+    hf_status sync_status;
+    size_t failed_syncs;
 };
 
 struct lane {
@@ -75,6 +79,7 @@ struct lane {
     const image_operation *operation; /* the one being run, in `program` */
     image_operation program[MOST_OPERATIONS];
     int results[MOST_OPERATIONS];
+    size_t forks; /* so far */
     size_t failures_before;
     hf_error error_before;
     char path_text[512];
@@ -90,6 +95,9 @@ _Noreturn void fail(struct lane *, const char *format, ...) HF_PRINTF(2, 3);
 void ambush_init(struct ambush *);
 void begin(struct lane *, const image_operation *);
 
+/* No call is made to fail from now on. */
+void end_failures(struct lane *);
+
 /* How many failures were injected in this operation; whether a status may come of one. */
 size_t failures_met(const struct lane *);
 bool refused(const struct lane *);
@@ -103,7 +111,14 @@ void check_status(struct lane *, hf_status, status_set expected);
 void renew_file(struct lane *, image_path);
 bool is_image_of_some(const struct lane *, size_t file, bool *exclusively);
 bool is_appended_by_some(const struct lane *, size_t file);
+bool is_written(const struct lane *, image_path); /* a persistent arena has the file */
 void load(struct lane *, const char *path, struct image_bytes *);
+
+/* Whether the model's file can still be found under its path; whether it is that of a persistent
+ * arena, and as that left it. */
+bool is_found(const struct lane *, const struct image_model *);
+bool has_own_file(const struct lane *, const struct image_model *);
+void load_own_file(struct lane *, const struct image_model *); /* into `after` */
 
 /* Blocks of the operation's model. */
 struct block *add_block(struct lane *, size_t offset, size_t size);
@@ -117,5 +132,15 @@ void check_closed(struct lane *, const hf_arena *);
 
 /* The file is an image of the model; or perhaps of its last sync. */
 void check_image(struct lane *, const struct image_bytes *, bool may_be_older);
+void check_length(struct lane *);
+
+/* `after` is what saving the operation's arena to its path has made. */
+void check_saved(struct lane *);
+
+/* Closes the operation's arena, if it is open, and checks what is left. */
+void close_arena(struct lane *);
+
+/* In image_fork.c. */
+void run_fork(struct lane *);
 
 #endif

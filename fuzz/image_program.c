@@ -8,11 +8,17 @@
 #define KIB(n) ((size_t)(n) << 10)
 #define MIB(n) ((size_t)(n) << 20)
 
+enum { FIRST_KINDS = 16 }; /* what the bytes above IMAGE_KINDS stand for: old inputs keep theirs */
+
+static image_kind decode_kind(uint8_t byte) {
+    return (image_kind)(byte < IMAGE_KINDS ? byte : byte % FIRST_KINDS);
+}
+
 image_operation image_decode(const uint8_t bytes[OPERATION_BYTES], size_t index) {
     unsigned rest = bytes[1] / IMAGE_ARENAS;
     image_operation operation = {
         .index = index,
-        .kind = (image_kind)(bytes[0] % IMAGE_KINDS),
+        .kind = decode_kind(bytes[0]),
         .arena = bytes[1] % IMAGE_ARENAS,
         .path = (image_path)(rest % PATHS_OF_FILES),
         .access = (hf_access)(rest / PATHS_OF_FILES % 3),
@@ -30,8 +36,9 @@ image_operation image_decode(const uint8_t bytes[OPERATION_BYTES], size_t index)
 
 const char *image_kind_name(image_kind kind) {
     static const char *const names[IMAGE_KINDS] = {
-        "open_file", "open", "close",    "alloc", "extend", "store",  "rewind", "reset",
-        "trim",      "sync", "set_root", "save",  "append", "damage", "ambush", "fail",
+        "open_file", "open", "close", "alloc",    "extend",  "store",     "rewind",
+        "reset",     "trim", "sync",  "set_root", "save",    "append",    "damage",
+        "ambush",    "fail", "holes", "fork",     "replace", "fail_sync",
     };
     return names[kind];
 }

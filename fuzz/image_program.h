@@ -15,6 +15,17 @@
 
 enum { IMAGE_ARENAS = 3 };
 
+/* What the child of IMAGE_FORK does: bits of choices. */
+enum {
+    CHILD_GROWS = 1,
+    CHILD_SYNCS = 2,
+    CHILD_GOES_BACK = 4,
+    CHILD_SAVES = 8,
+    CHILD_CLOSES = 16,
+    CHILD_USES_ALL = 32, /* its arenas; else the operation's */
+    CHILD_LIVES_ON = 64  /* the parent closes the arena before the child does anything */
+};
+
 typedef enum image_kind {
     IMAGE_OPEN_FILE,
     IMAGE_OPEN,
@@ -32,6 +43,10 @@ typedef enum image_kind {
     IMAGE_DAMAGE, /* to a file that no arena has */
     IMAGE_AMBUSH, /* the same, in the middle of the next IMAGE_OPEN_FILE */
     IMAGE_FAIL,   /* hf_strict_fail */
+    IMAGE_HOLES,  /* makes a file that no arena has sparse where it is zero */
+    IMAGE_FORK,
+    IMAGE_REPLACE,   /* gives the path to another file, also where an arena has the old one */
+    IMAGE_FAIL_SYNC, /* the nth file_sync from now on */
     IMAGE_KINDS
 } image_kind;
 

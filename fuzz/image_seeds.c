@@ -8,6 +8,10 @@
  *   ambush.*    the same in the middle of the opening
  *   append.*    a file appended first, in the middle, twice; then back to each mark there is
  *   failing.*   a life of an arena in each of whose parts one call after the other fails
+ *   fork.*      a child that does this and that with an arena of each kind, or all of them
+ *   holes.*     a sparse image, opened in each way
+ *   sync.*      the nth sync fails, with each status, before everything else that writes
+ *   replace.*   the file of an arena of each kind is replaced, or deleted
  */
 #include "image_program.h"
 
@@ -232,6 +236,94 @@ static void write_failing(const char *folder, unsigned part, unsigned nth) {
     write_seed(folder, "failing", part, nth, &seed);
 }
 
+/* A second arena, with private memory and a file appended; a third one has the image. */
+static void write_forking(const char *folder, hf_access access, unsigned choices) {
+    struct seed seed = {.size = 0};
+    put_image(&seed);
+    put(&seed, IMAGE_OPEN, (struct fields){.arena = 1});
+    put(&seed, IMAGE_SAVE, (struct fields){.arena = 1, .path = 1});
+    put(&seed, IMAGE_APPEND, (struct fields){.arena = 1, .path = 1, .access = HF_COPY_ON_WRITE});
+    put(&seed, IMAGE_ALLOC, (struct fields){.arena = 1, .size_class = 3, .value = 900});
+    put(&seed, IMAGE_OPEN_FILE, (struct fields){.arena = 2, .access = access, .choices = 1});
+    put(&seed, IMAGE_ALLOC, (struct fields){.arena = 2, .size_class = 3, .value = 5000});
+    for (unsigned path = 0; path < 2; path++)
+        put(&seed, IMAGE_FORK, (struct fields){.arena = 2, .path = 2 * path, .choices = choices});
+    put(&seed, IMAGE_ALLOC, (struct fields){.arena = 2, .size_class = 3, .value = 65000});
+    put(&seed, IMAGE_SYNC, (struct fields){.arena = 2});
+    put(&seed, IMAGE_CLOSE, (struct fields){.arena = 2});
+    put_openings(&seed);
+    write_seed(folder, "fork", (unsigned)access, choices, &seed);
+}
+
+static void write_holes(const char *folder, hf_access access, unsigned size) {
+    struct seed seed = {.size = 0};
+    struct fields longer = {.size_class = DAMAGE_SIZE, .value = size, .number = 4};
+    put_image(&seed);
+    put_plain(&seed, IMAGE_HOLES);
+    put_open(&seed, access, 0);
+    put_plain(&seed, IMAGE_HOLES);
+    put_use(&seed);
+    put(&seed, IMAGE_DAMAGE, longer); /* which nobody counts yet */
+    put_plain(&seed, IMAGE_HOLES);
+    put_openings(&seed);
+    write_seed(folder, "holes", (unsigned)access, size, &seed);
+}
+
+/* Then everything that could write goes on, and the image is opened as it is. */
+static void write_failing_sync(const char *folder, unsigned nth, unsigned status) {
+    struct seed seed = {.size = 0};
+    for (unsigned part = 0; part < 2; part++) {
+        put_fail(&seed, 0, false);
+        if (part == 1) put_open(&seed, HF_READ_WRITE, 0);
+        put(&seed, IMAGE_FAIL_SYNC, (struct fields){.choices = status, .number = nth});
+        if (part == 0) put_open(&seed, HF_READ_WRITE, 0);
+        for (unsigned again = 0; again < 3; again++) {
+            put_alloc(&seed, 30000);
+            put(&seed, IMAGE_SET_ROOT, (struct fields){.number = again});
+            put_plain(&seed, IMAGE_SYNC);
+        }
+        put(&seed, IMAGE_SAVE, (struct fields){.path = 1});
+        put(&seed, IMAGE_FORK, (struct fields){.choices = 31 + 64 * part});
+        put(&seed, IMAGE_REWIND, (struct fields){.size_class = 4, .value = 20});
+        put_plain(&seed, IMAGE_SYNC);
+        put_plain(&seed, IMAGE_CLOSE);
+        put_open(&seed, HF_READ_ONLY, 0);
+        put_plain(&seed, IMAGE_CLOSE);
+    }
+    write_seed(folder, "sync", nth, status, &seed);
+}
+
+static void write_replacing(const char *folder, hf_access access, unsigned number) {
+    struct seed seed = {.size = 0};
+    put_image(&seed);
+    put_open(&seed, access, 0);
+    put(&seed, IMAGE_OPEN, (struct fields){.arena = 1});
+    put(&seed, IMAGE_SAVE, (struct fields){.arena = 1}); /* over the file of a writer */
+    put_plain(&seed, IMAGE_SAVE);
+    put(&seed, IMAGE_REPLACE, (struct fields){.number = number});
+    put_alloc(&seed, 70000);
+    put_plain(&seed, IMAGE_SYNC);
+    put(&seed, IMAGE_OPEN_FILE, (struct fields){.arena = 2, .choices = 1});
+    put_plain(&seed, IMAGE_SYNC);
+    put(&seed, IMAGE_FORK, (struct fields){.choices = 31 + 32});
+    put_plain(&seed, IMAGE_CLOSE);
+    put(&seed, IMAGE_CLOSE, (struct fields){.arena = 2});
+    put_openings(&seed);
+    write_seed(folder, "replace", (unsigned)access, number, &seed);
+}
+
+static void write_neighbours(const char *folder) {
+    static const unsigned choices[] = {0, 1, 2, 4, 8, 16, 31, 63, 80, 127};
+    for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
+        for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+            write_forking(folder, access, choices[i]);
+        for (unsigned size = 0; size < 3; size++) write_holes(folder, access, size);
+        for (unsigned number = 0; number < 2; number++) write_replacing(folder, access, number);
+    }
+    for (unsigned nth = 1; nth < 8; nth++)
+        for (unsigned status = 0; status < 2; status++) write_failing_sync(folder, nth, status);
+}
+
 int main(int count, char **arguments) {
     if (count != 2) {
         fprintf(stderr, "usage: %s FOLDER\n", arguments[0]);
@@ -252,5 +344,6 @@ int main(int count, char **arguments) {
     }
     for (unsigned part = 0; part < PARTS; part++)
         for (unsigned nth = 1; nth <= FAILING_CALLS; nth++) write_failing(folder, part, nth);
+    write_neighbours(folder);
     return 0;
 }
