@@ -75,20 +75,17 @@ static size_t reserve_of(const hf_arena_options *options, uint64_t mapped) {
     return mapped > 1 << 28 ? (size_t)mapped * 2 : DEFAULT_RESERVE;
 }
 
-/* More than the reservation as it was given, and not more than it as rounded up: either will do. */
-static status_set judge_least(const hf_arena_options *options, size_t reserve) {
-    if (options->least_reserve <= reserve) return 0;
-    bool may_fit = options->least_reserve - reserve < HF_IMAGE_BEGIN;
-    return may_fit ? STATUS(INVALID) | STATUS(OK) : STATUS(INVALID);
+/* Whatever is at the path. */
+static bool is_sound(const hf_arena_options *options) {
+    bool is_least = options->reserve == 0 || options->least_reserve <= options->reserve;
+    return is_least && (uintptr_t)options->base % HF_BASE_ALIGNMENT == 0;
 }
 
 static status_set expect_new(const struct lane *lane, const hf_arena_options *options) {
     uintptr_t base = (uintptr_t)options->base;
     size_t reserve = reserve_of(options, 0);
-    if (base % HF_BASE_ALIGNMENT != 0) return STATUS(INVALID);
-    status_set refusals = judge_least(options, reserve);
-    if (base > UINTPTR_MAX - reserve) refusals |= STATUS(INVALID) | STATUS(NO_ADDRESS);
-    if (refusals & ~STATUS(OK)) return refusals;
+    if (!is_sound(options)) return STATUS(INVALID);
+    if (base > UINTPTR_MAX - reserve) return STATUS(INVALID) | STATUS(NO_ADDRESS);
     return base ? expect_base(lane, base, reserve) : STATUS(OK);
 }
 
@@ -102,21 +99,18 @@ static status_set expect_known(const struct lane *lane, const hf_arena_options *
     bool grows = lane->operation->access != HF_READ_ONLY;
     if (grows && reserve < mapped && image_padded(reserve) < mapped)
         refusals |= STATUS(RESERVE_FULL);
-    if (grows) refusals |= judge_least(options, reserve);
-    if (base && base != lay && (!options->any_base || base % HF_BASE_ALIGNMENT != 0))
-        refusals |= STATUS(INVALID);
-    if (refusals == (STATUS(INVALID) | STATUS(OK))) return refusals | STATUS(NO_ADDRESS);
+    if (base && base != lay && !options->any_base) refusals |= STATUS(INVALID);
     if (refusals || options->any_base) return refusals ? refusals : STATUS(OK);
     return expect_base(lane, lay, grows ? reserve : (size_t)mapped + HF_IMAGE_BEGIN);
 }
 
-static status_set expect_path(const struct lane *lane) {
+static status_set expect_path(const struct lane *lane, const hf_arena_options *options) {
     const image_operation *operation = lane->operation;
     bool is_access =
         operation->access <= HF_COPY_ON_WRITE && operation->twist != IMAGE_TWIST_ACCESS;
     if (operation->path == IMAGE_PATH_NULL || operation->path == IMAGE_PATH_BLANK)
         return STATUS(INVALID);
-    if (!is_access) return STATUS(INVALID);
+    if (!is_access || !is_sound(options)) return STATUS(INVALID);
     if (operation->path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
     if (operation->path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
     bool makes_it = operation->access == HF_READ_WRITE;
@@ -136,7 +130,7 @@ static bool makes_new(const struct lane *lane) {
 /* More addresses than there are, or so near their end, may be refused or fall back. */
 static status_set expect_open_file(const struct lane *lane, const hf_arena_options *options) {
     struct image_record record;
-    status_set refusals = expect_path(lane);
+    status_set refusals = expect_path(lane, options);
     if (refusals) return refusals;
     if (is_locked(lane)) return STATUS(BUSY);
     if (makes_new(lane)) return expect_new(lane, options);
