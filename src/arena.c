@@ -177,8 +177,8 @@ static hf_status grow(hf_arena_core *core, size_t needed) {
 }
 
 /* Makes sure of `size` bytes behind `from`, an offset of at most what is reserved. */
-static hf_status make_room(hf_arena_core *core, size_t from, size_t size) {
-    if (size > core->reserved - from) return hf_fail(HF_RESERVE_FULL, "hf_alloc", from, size);
+static hf_status make_room(hf_arena_core *core, size_t from, size_t size, const char *call) {
+    if (size > core->reserved - from) return hf_fail(HF_RESERVE_FULL, call, from, size);
     return grow(core, from + size);
 }
 
@@ -294,7 +294,7 @@ static void shrink_last(hf_arena *arena, size_t block, size_t new_size) {
 
 static bool grow_last(hf_arena *arena, size_t block, size_t old_size, size_t new_size) {
     hf_arena_core *core = hf_core_of(arena);
-    if (make_room(core, block, footprint(core, new_size)) != HF_OK) return false;
+    if (make_room(core, block, footprint(core, new_size), "hf_extend") != HF_OK) return false;
     size_t from = block + old_size, end = block + new_size;
     size_t red_zone_end = smaller(end, used(arena));
     if (core->checked) hf_mark_used(at(core, from), red_zone_end - from);
@@ -412,7 +412,7 @@ char *hf_top(hf_arena *arena, size_t least, size_t *room) {
     hf_status status;
     do {
         hf_arena_core *core = hf_core_of(arena);
-        status = make_room(core, peek_begin(arena), footprint(core, least));
+        status = make_room(core, peek_begin(arena), footprint(core, least), "hf_top");
     } while (status != HF_OK && ask_program(arena, least));
     if (settle(status, before) != HF_OK) return NULL;
     hf_arena_set_pos(arena, peek_begin(arena));
@@ -421,7 +421,7 @@ char *hf_top(hf_arena *arena, size_t least, size_t *room) {
 
 hf_status hf_ensure(hf_arena *arena, size_t size) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_ensure", 0, size);
-    return make_room(hf_core_of(arena), used(arena), size);
+    return make_room(hf_core_of(arena), used(arena), size, "hf_ensure");
 }
 
 /* -------------------------------------------------------------- going back --------------- */

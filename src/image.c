@@ -177,7 +177,8 @@ static hf_status choose_sizes(image *opened) {
     }
     opened->has_any_size = wanted->reserve == 0;
     if (wanted->reserve == 0)
-        wanted->reserve = larger(hf_budget_first(opened->backend)->reserve, 2 * opened->mapped);
+        wanted->reserve = larger(hf_budget_first(opened->backend)->reserve,
+                                 larger(2 * opened->mapped, wanted->least_reserve));
     if (wanted->reserve <= SIZE_MAX / 2) wanted->reserve = (size_t)pad(wanted->reserve);
     if (wanted->reserve < opened->mapped)
         return hf_fail(HF_RESERVE_FULL, opening, 0, opened->mapped);

@@ -8,6 +8,7 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 
 holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
+holdfast_test(test_arena_errors test_arena_errors.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
 holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena valgrind)

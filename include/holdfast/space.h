@@ -127,9 +127,9 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
  * STATE: not exactly one whole placeholder. UNSUPPORTED: a file that cannot be mapped (ENODEV). IO:
  * the system does not permit it (EACCES, EPERM: a file that is only appended to, or sealed). A
  * copy-on-write view may be larger than memory: only the pages that are stored into take memory,
- * when they are. Where two views show the same bytes of a file, the compiler takes the two addresses
- * for two objects: a store through one and a load through the other need volatile, or a compiler
- * barrier between them.
+ * when they are. Where two views show the same bytes of a file, the compiler takes the two
+ * addresses for two objects: a store through one and a load through the other need volatile, or a
+ * compiler barrier between them.
  */
 hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                        uint64_t file_offset, hf_access access);
