@@ -451,6 +451,23 @@ static void expect_counted(const hf_arena *arena, size_t *counted) {
     reported = 0;
 }
 
+static hf_status fill_noted(const hf_backend *self, intptr_t file, uint64_t size,
+                            hf_report *report) {
+    report->system_calls += 1000;
+    return hf_backend_native()->file_fill(self, file, size, report);
+}
+
+/* Filling what the file lacks, too, which opening does. */
+static void every_call_of_filling_is_counted(void) {
+    hf_backend noting = *hf_backend_native();
+    noting.file_fill = fill_noted;
+    image_make(path, 100000, 1, (hf_arena_options){0});
+    hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.backend = &noting});
+    CHECK(hf_arena_get_stats(&arena).system_calls >= 1000);
+    hf_arena_close(&arena);
+    disk_remove(path);
+}
+
 /* Growing takes the file and a view, a sync the file, its name and its record. */
 static void every_call_of_an_image_is_counted(void) {
     hf_backend noting = *hf_backend_native();
@@ -535,5 +552,6 @@ CHECK_MAIN(TEST(a_new_image_is_a_header), TEST(records_are_written_in_turn),
            TEST(bytes_behind_the_record_are_cleared),
            TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_top_showed_is_cleared),
            TEST(a_killed_process_leaves_the_last_sync), TEST(every_call_of_an_image_is_counted),
-           TEST(closing_syncs), TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
+           TEST(every_call_of_filling_is_counted), TEST(closing_syncs),
+           TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
            TEST(only_persistent_arenas_sync))
