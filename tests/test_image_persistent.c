@@ -451,10 +451,10 @@ static void expect_counted(const hf_arena *arena, size_t *counted) {
     reported = 0;
 }
 
-static hf_status fill_noted(const hf_backend *self, intptr_t file, uint64_t size,
+static hf_status fill_noted(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
                             hf_report *report) {
     report->system_calls += 1000;
-    return hf_backend_native()->file_fill(self, file, size, report);
+    return hf_backend_native()->file_fill(self, file, size, is_shared, report);
 }
 
 /* Filling what the file lacks, too, which opening does. */
