@@ -56,6 +56,34 @@ static void steps_follow_the_policy(void) {
             grows_by_the_policy(sizes[i], (hf_huge_pages)huge);
 }
 
+/* The steps themselves, where one byte more than is committed is needed each time: in KiB, from a
+ * base at a multiple of 2 MiB. */
+static void the_steps_are_these(void) {
+    static const size_t steps[] = {64,    128,    192,    288,    432,    648,   972,   1460,
+                                   2048,  4096,   6144,   10240,  16384,  24576, 36864, 55296,
+                                   83968, 126976, 190464, 256000, 321536, 387072};
+    size_t count = sizeof steps / sizeof *steps;
+    if (fixture_granule() != 4096) {
+        check_skip("the steps are those of pages of 4 KiB");
+        return;
+    }
+    for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
+        hf_arena arena = open_on_spy(1024 * MIB, (hf_huge_pages)huge);
+        if (!is_aligned(hf_arena_base(&arena), 2 * MIB)) {
+            check_skip("the system reserves at no multiple of 2 MiB");
+            hf_arena_close(&arena);
+            return;
+        }
+        for (size_t i = huge == HF_HUGE_ALWAYS ? 8 : 0, committed = 0; i < count; i++) {
+            AT("mode %d, step %zu", huge, i);
+            CHECK_STATUS(HF_OK, hf_ensure(&arena, committed + 1));
+            committed = hf_arena_get_stats(&arena).committed;
+            CHECK_EQUAL(steps[i] * KIB, committed);
+        }
+        hf_arena_close(&arena);
+    }
+}
+
 static void a_small_arena_stays_small(void) {
     hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
     for (size_t i = 0; i < 100; i++) CHECK(hf_alloc(&arena, KIB, 1) != NULL);
@@ -321,9 +349,9 @@ static void refused_hints_are_no_failures(void) {
     }
 }
 
-CHECK_MAIN(TEST(steps_follow_the_policy), TEST(a_small_arena_stays_small),
-           TEST(steps_are_contiguous), TEST(a_step_costs_no_more_than_it_must),
-           TEST(the_last_step_ends_with_the_reservation),
+CHECK_MAIN(TEST(steps_follow_the_policy), TEST(the_steps_are_these),
+           TEST(a_small_arena_stays_small), TEST(steps_are_contiguous),
+           TEST(a_step_costs_no_more_than_it_must), TEST(the_last_step_ends_with_the_reservation),
            TEST(a_refused_step_shrinks_to_what_is_needed),
            TEST(a_step_that_shrank_leaves_the_last_error_alone),
            TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_granules_where_it_must),

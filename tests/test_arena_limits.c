@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE /* setrlimit, mlockall beside ISO C */
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -73,6 +74,34 @@ static void less_than_the_least_is_no_address(void) {
     CHECK(process_runs(open_with_too_little, NULL));
 }
 
+/* ENOMEM, and not EEXIST: the base is free. */
+static void open_at_a_base_with_little_address_space(void *unused) {
+    (void)unused;
+    size_t half = address_limit / 2;
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = address_limit});
+    void *base = hf_arena_base(&arena);
+    hf_arena_close(&arena);
+    set_limit(RLIMIT_AS, address_limit);
+    hf_arena_options options = {
+        .reserve = address_limit, .base = base, .least_reserve = address_limit};
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&arena, &options));
+    CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
+    CHECK(strcmp(hf_last_error().call, "mmap") == 0);
+    CHECK_EQUAL(address_limit, hf_last_error().size);
+    options.least_reserve = MIB;
+    hf_error before = hf_last_error();
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
+    CHECK_EQUAL(before.os_code, hf_last_error().os_code);
+    CHECK((void *)hf_arena_base(&arena) == base);
+    CHECK_EQUAL(half / fixture_granule() * fixture_granule(), hf_arena_get_stats(&arena).reserved);
+    fills_up(&arena);
+    hf_arena_close(&arena);
+}
+
+static void no_memory_at_a_base_makes_it_fall_back_there(void) {
+    CHECK(process_runs(open_at_a_base_with_little_address_space, NULL));
+}
+
 /* ---------------------------------------------------------------- locked memory ------------ */
 
 /* At most what is allowed at all, which may be too little for any arena. */
@@ -138,5 +167,7 @@ static void grow_to_the_limit(void *unused) {
 
 static void a_limit_on_memory_is_no_memory(void) { CHECK(process_runs(grow_to_the_limit, NULL)); }
 
-CHECK_MAIN(TEST(a_limit_on_addresses_makes_it_fall_back), TEST(less_than_the_least_is_no_address),
+CHECK_MAIN(TEST(a_limit_on_addresses_makes_it_fall_back),
+           TEST(no_memory_at_a_base_makes_it_fall_back_there),
+           TEST(less_than_the_least_is_no_address),
            TEST(a_limit_on_locked_memory_makes_it_fall_back), TEST(a_limit_on_memory_is_no_memory))

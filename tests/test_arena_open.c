@@ -88,6 +88,23 @@ static void a_refused_reservation_is_halved(void) {
     hf_arena_close(&arena);
 }
 
+/* Half of an odd number of pages is a whole number of pages. */
+static void an_odd_number_of_pages_is_halved(void) {
+    static struct spy spy;
+    size_t page = fixture_granule(), expected[] = {4003, 2001, 1000, 500, 250, 125, 62, 31, 17};
+    size_t count = sizeof expected / sizeof *expected;
+    spy_init(&spy, NULL);
+    spy.largest[SPY_RESERVE] = 17 * page;
+    hf_arena arena = fixture_open((hf_arena_options){
+        .reserve = 4003 * page, .least_reserve = 17 * page, .backend = &spy.backend});
+    CHECK_EQUAL(count, spy_count(&spy, SPY_RESERVE));
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQUAL(expected[i] * page, spy_nth(&spy, SPY_RESERVE, i)->size);
+    CHECK_EQUAL(17 * page, hf_arena_get_stats(&arena).reserved);
+    CHECK(hf_alloc(&arena, 17 * page - 100, 1) != NULL);
+    hf_arena_close(&arena);
+}
+
 static void halving_ends_at_the_least(void) {
     static struct spy spy;
     struct {
@@ -379,12 +396,12 @@ static void many_arenas_are_independent(void) {
 
 CHECK_MAIN(TEST(needs_no_options), TEST(zero_reserves_the_default), TEST(commits_nothing),
            TEST(a_reservation_is_rounded_up_to_the_granule), TEST(a_refused_reservation_is_halved),
-           TEST(halving_ends_at_the_least), TEST(the_largest_size_falls_back_too),
-           TEST(least_above_reserve_is_invalid), TEST(least_above_the_default_raises_it),
-           TEST(other_modes_of_huge_pages_are_invalid), TEST(an_unaligned_base_is_invalid),
-           TEST(a_base_that_wraps_is_invalid), TEST(opens_at_an_exact_base),
-           TEST(a_taken_base_is_no_address), TEST(no_pages_for_records_is_no_memory),
-           TEST(refused_hints_and_names_are_harmless), TEST(a_backend_needs_no_hints_and_no_names),
-           TEST(the_name_reaches_the_system), TEST(owns_its_reservation_and_nothing_else),
-           TEST(closing_gives_everything_back), TEST(a_closed_arena_answers_every_call),
-           TEST(many_arenas_are_independent))
+           TEST(an_odd_number_of_pages_is_halved), TEST(halving_ends_at_the_least),
+           TEST(the_largest_size_falls_back_too), TEST(least_above_reserve_is_invalid),
+           TEST(least_above_the_default_raises_it), TEST(other_modes_of_huge_pages_are_invalid),
+           TEST(an_unaligned_base_is_invalid), TEST(a_base_that_wraps_is_invalid),
+           TEST(opens_at_an_exact_base), TEST(a_taken_base_is_no_address),
+           TEST(no_pages_for_records_is_no_memory), TEST(refused_hints_and_names_are_harmless),
+           TEST(a_backend_needs_no_hints_and_no_names), TEST(the_name_reaches_the_system),
+           TEST(owns_its_reservation_and_nothing_else), TEST(closing_gives_everything_back),
+           TEST(a_closed_arena_answers_every_call), TEST(many_arenas_are_independent))

@@ -502,6 +502,35 @@ static void any_base_can_be_named_too(void) {
     disk_remove(path);
 }
 
+/* Half of what was asked for at the base that was named is better than all of it elsewhere. */
+static void any_base_takes_part_of_a_reserve(void) {
+    make(100000);
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * IMAGE_RESERVE, NULL));
+    char *base = hf_space_base(space);
+    hf_space_close(space);
+    hf_space_options behind = {.base = base + IMAGE_RESERVE / 2};
+    CHECK_STATUS(HF_OK, hf_space_open(&space, MIB, &behind));
+    hf_arena_options options = {.base = base, .any_base = true, .least_reserve = MIB};
+    for (size_t i = 0; i < 3; i += 2) {
+        hf_error before = hf_last_error();
+        hf_arena arena = open_as(accesses[i], options);
+        CHECK((char *)hf_arena_base(&arena) == base);
+        CHECK_EQUAL(IMAGE_RESERVE / 2, hf_arena_get_stats(&arena).reserved);
+        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        check_error_is(&before);
+        hf_arena_close(&arena);
+    }
+    options.least_reserve = IMAGE_RESERVE / 2 + HF_BASE_ALIGNMENT; /* so it lies elsewhere */
+    hf_arena arena = open_as(HF_COPY_ON_WRITE, options);
+    CHECK((char *)hf_arena_base(&arena) != base);
+    CHECK_EQUAL(IMAGE_RESERVE, hf_arena_get_stats(&arena).reserved);
+    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    hf_arena_close(&arena);
+    hf_space_close(space);
+    disk_remove(path);
+}
+
 static void refs_are_good_anywhere(void) {
     enum { NODES = 5000 };
     struct node {
@@ -772,8 +801,8 @@ CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_
            TEST(as_many_addresses_as_lie_above_it_are_asked_for),
            TEST(a_base_that_is_named_is_where_it_lies), TEST(where_it_lay_something_else_lies),
            TEST(it_lay_near_the_end_of_all_addresses), TEST(any_base_can_be_named_too),
-           TEST(refs_are_good_anywhere), TEST(it_owns_what_it_reserved),
-           TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
+           TEST(any_base_takes_part_of_a_reserve), TEST(refs_are_good_anywhere),
+           TEST(it_owns_what_it_reserved), TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
            TEST(going_back_takes_the_root), TEST(every_way_back_takes_the_root),
            TEST(a_root_is_kept_in_images), TEST(a_writer_is_alone),
            TEST(a_new_image_has_its_writer), TEST_BY_NAME(finds_a_writer),

@@ -201,6 +201,31 @@ static void pointers_stay_good(void) {
 }
 
 /* Small steps first, larger ones later, over 64 KiB, megabytes and huge pages. */
+/* The steps themselves, in KiB, where one byte more is needed each time; the file is as long. */
+static void the_steps_are_these(void) {
+    static const size_t steps[] = {64,  128,  192,  256,  320,  448,  576,  704,
+                                   960, 1216, 1472, 1984, 2496, 3008, 3520, 4032};
+    hf_arena arena = open_new();
+    if ((uintptr_t)hf_arena_base(&arena) % (2 * MIB) != AREA) {
+        check_skip("32 bits have no addresses that are always free");
+        hf_arena_close(&arena);
+        disk_remove(path);
+        return;
+    }
+    for (size_t i = 0, viewed = 0; i < sizeof steps / sizeof *steps; i++) {
+        AT("step %zu", i);
+        CHECK_STATUS(HF_OK, hf_ensure(&arena, viewed + 1));
+        viewed = hf_arena_get_stats(&arena).viewed;
+        CHECK_EQUAL(steps[i] * KIB, viewed);
+        CHECK_EQUAL(AREA + viewed, disk_size(path));
+    }
+    CHECK_STATUS(HF_OK, hf_ensure(&arena, 20 * MIB + 1)); /* more than a step is one of its own */
+    CHECK_EQUAL(20 * MIB + 64 * KIB, hf_arena_get_stats(&arena).viewed);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(AREA, disk_size(path));
+    disk_remove(path);
+}
+
 static void it_grows_by_many_steps(void) {
     hf_arena arena = open_new();
     size_t count = 0, size = 12345;
@@ -546,9 +571,10 @@ static void only_persistent_arenas_sync(void) {
 CHECK_MAIN(TEST(a_new_image_is_a_header), TEST(records_are_written_in_turn),
            TEST(an_empty_file_is_a_new_image), TEST(what_is_stored_is_in_the_file),
            TEST(the_file_is_as_long_as_it_takes), TEST(a_trim_gives_addresses_back),
-           TEST(it_comes_back_as_it_was), TEST(pointers_stay_good), TEST(it_grows_by_many_steps),
-           TEST(the_reservation_ends), TEST(any_reservation_can_be_filled),
-           TEST(frames_need_no_system_call), TEST(options_of_private_memory_change_nothing),
+           TEST(it_comes_back_as_it_was), TEST(pointers_stay_good), TEST(the_steps_are_these),
+           TEST(it_grows_by_many_steps), TEST(the_reservation_ends),
+           TEST(any_reservation_can_be_filled), TEST(frames_need_no_system_call),
+           TEST(options_of_private_memory_change_nothing),
            TEST(bytes_behind_the_record_are_cleared),
            TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_top_showed_is_cleared),
            TEST(a_killed_process_leaves_the_last_sync), TEST(every_call_of_an_image_is_counted),
