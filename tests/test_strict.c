@@ -856,6 +856,27 @@ static void checks_its_own_table(void) {
     check_tells_lies_from_truth(&unable);
 }
 
+/* A part that was given back and committed again would be two allocations to the backend below. */
+static void a_part_that_fails_to_decommit_stays_one_allocation_below(void) {
+    hf_backend *under;
+    void *address;
+    CHECK_STATUS(HF_OK, hf_strict_open(&under, backend_with_views()));
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, under));
+    granule = strict->granule(strict);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * granule, &address, &report));
+    base = address;
+    CHECK_STATUS(HF_OK, commit(0, 4));
+    hf_strict_fail_as(strict, 2);
+    hf_strict_fail(strict, 1, false);
+    CHECK_STATUS(HF_MAP_LIMIT, decommit(2, 2));
+    CHECK_EQUAL(1, hf_strict_get_stats(under).pieces);
+    CHECK_STATUS(HF_OK, decommit(0, 4));
+    CHECK_EQUAL(0, hf_strict_get_stats(under).violations);
+    release(0, 4, HF_PLACEHOLDER);
+    hf_strict_close(strict);
+    hf_strict_close(under);
+}
+
 CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce),
            TEST(reservations_coalesce_but_not_over_a_hole), TEST(rules_of_commit),
            TEST(rules_of_decommit), TEST(rules_of_map), TEST(rules_of_unmap),
@@ -867,4 +888,5 @@ CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce)
            TEST(a_table_that_cannot_grow_refuses_the_step),
            TEST(lacks_the_optional_functions_that_the_backend_below_lacks),
            TEST(names_pass_through), TEST(what_cannot_fail_passes_through),
-           TEST(checks_its_own_table))
+           TEST(checks_its_own_table),
+           TEST(a_part_that_fails_to_decommit_stays_one_allocation_below))

@@ -285,12 +285,16 @@ static hf_status make_step(hf_strict *strict, const step *wanted, char *address,
     return status;
 }
 
-/* Where the system commits the memory no more, the decommit has succeeded. */
+/* Only a whole piece loses its pages: a part that is committed again is an allocation of its own to
+ * a backend below that counts them, as Windows does. Where the system commits the memory no more,
+ * the decommit has succeeded. */
 static hf_status fail_step(hf_strict *strict, const step *wanted, const way *failing, char *address,
                            size_t size) {
     const hf_backend *under = strict->under;
     hf_report below = {0};
-    if (failing->trace != PAGES_LOST || make_room(strict, &below) != HF_OK ||
+    bool loses_pages =
+        failing->trace == PAGES_LOST && is_exactly(piece_at(strict, address), address, size);
+    if (!loses_pages || make_room(strict, &below) != HF_OK ||
         under->decommit(under, address, size, &below) != HF_OK ||
         under->commit(under, address, size, &below) == HF_OK)
         return failing->status;
