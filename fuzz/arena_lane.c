@@ -66,7 +66,10 @@ static size_t failures(const struct lane *lane) {
 
 bool refused(const struct lane *lane) { return failures(lane) > lane->failures_before; }
 
-bool is_refusal(hf_status status) { return status == HF_NO_MEMORY || status == HF_MAP_LIMIT; }
+bool is_refusal(const struct lane *lane, hf_status status) {
+    bool is_other = lane->failing_way != 0 && status == HF_UNSUPPORTED;
+    return status == HF_NO_MEMORY || status == HF_MAP_LIMIT || is_other;
+}
 
 /* ------------------------------------------------------------------ on_failure ------------ */
 
@@ -223,7 +226,7 @@ void check_unchanged(struct lane *lane) {
 void check_error(struct lane *lane, hf_status expected) {
     hf_status status = hf_last_error().status;
     if (status == expected) return;
-    if (refused(lane) && is_refusal(status)) return;
+    if (refused(lane) && is_refusal(lane, status)) return;
     fail(lane, "the error is %d and not %d", (int)status, (int)expected);
 }
 

@@ -41,7 +41,8 @@ struct lane {
     size_t sizes[MOST_OPERATIONS], used[MOST_OPERATIONS];
     hf_arena_stats before; /* of the operation's arena */
     hf_arena struct_before;
-    size_t forks; /* so far */
+    size_t forks;       /* so far */
+    size_t failing_way; /* see hf_strict_fail_as */
     size_t failures_before;
     hf_error error_before;
 };
@@ -68,7 +69,7 @@ _Noreturn void fail(struct lane *, const char *format, ...) HF_PRINTF(2, 3);
 
 /* Whether a failure was injected in this operation; and whether a status may come of one. */
 bool refused(const struct lane *);
-bool is_refusal(hf_status);
+bool is_refusal(const struct lane *, hf_status);
 
 /* Notes the operation, and what is there before it. */
 void begin(struct lane *, const arena_operation *);

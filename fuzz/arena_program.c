@@ -41,7 +41,7 @@ const char *arena_kind_name(arena_kind kind) {
         "extend",  "extend_zeroed", "resize",    "top",          "ensure",        "strdup",
         "strndup", "memdup",        "printf",    "mark",         "rewind",        "reset",
         "trim",    "scope_begin",   "scope_end", "scratch_open", "scratch_close", "scratch_begin",
-        "ref",     "handler",       "fail",      "fork",
+        "ref",     "handler",       "fail",      "fork",         "fail_as",
     };
     return names[kind];
 }

@@ -50,6 +50,7 @@ typedef enum arena_kind {
     ARENA_HANDLER, /* what on_failure does from now on */
     ARENA_FAIL,    /* hf_strict_fail */
     ARENA_FORK,    /* a child uses and closes the arenas */
+    ARENA_FAIL_AS, /* hf_strict_fail_as */
     ARENA_KINDS
 } arena_kind;
 

@@ -46,7 +46,7 @@ void run_rewind(struct lane *lane) {
         check_unchanged(lane);
         return;
     }
-    if (status != HF_OK && !(model->faulting && refused(lane) && is_refusal(status))) {
+    if (status != HF_OK && !(model->faulting && refused(lane) && is_refusal(lane, status))) {
         fail(lane, "rewinding gave %d", (int)status);
     }
     if (status == HF_OK) check_success(lane);
@@ -61,7 +61,7 @@ static void check_release(struct lane *lane, hf_status status, size_t expected) 
     if (status == HF_OK && committed != expected) {
         fail(lane, "%zu bytes are committed and not %zu", committed, expected);
     }
-    if (status != HF_OK && !(refused(lane) && is_refusal(status))) {
+    if (status != HF_OK && !(refused(lane) && is_refusal(lane, status))) {
         fail(lane, "releasing gave %d", (int)status);
     }
     if (committed < expected || committed > lane->before.committed) {

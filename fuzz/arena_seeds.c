@@ -11,6 +11,7 @@
  *   options.HUGE-HOW-RETAIN    frames with a spike, with these options
  *   scopes.COUNT-ORDER         begun, and ended in several orders
  *   scratch                    with every conflict
+ *   failing_as.WAY-HOW         calls that fail in each other way that they have
  *   fork.HOW                   children of all arenas, with these options, also at a failure
  */
 #include "arena_program.h"
@@ -231,6 +232,26 @@ static void write_scratch(struct seed *seed) {
     write_seed(seed, "scratch");
 }
 
+static void write_failing_as(struct seed *seed, unsigned way, unsigned how) {
+    static const unsigned hows[] = {0, FAULTING, POPULATING};
+    char name[64];
+    put_plain(seed, ARENA_FAIL_AS, way);
+    for (unsigned call = 0; call < 2 * FAILING_CALLS; call++) {
+        put_plain(seed, ARENA_FAIL, call < FAILING_CALLS ? 2 + call : 0);
+        put_open(seed, RESERVE_8_MIB, hows[how]);
+        put_sized(seed, ARENA_ALLOC, BY_64, 40000);
+        put_sized(seed, ARENA_ALLOC, BY_64, 40000);
+        put_plain(seed, ARENA_FAIL, call < FAILING_CALLS ? 0 : 2 + call - FAILING_CALLS);
+        put(seed, (struct fields){.kind = ARENA_REWIND, .selector = TO_THE_START + 1});
+        put_sized(seed, ARENA_TRIM, 0, 0);
+        put_plain(seed, ARENA_FAIL, 0);
+        put_sized(seed, ARENA_ALLOC_ZEROED, BY_64, 30000);
+        put_plain(seed, ARENA_RESET, 0);
+    }
+    snprintf(name, sizeof name, "failing_as.%u-%u", way, how);
+    write_seed(seed, name);
+}
+
 static void write_forking(struct seed *seed, unsigned how) {
     static const unsigned hows[] = {0, FAULTING, POPULATING, WITH_HANDLER};
     char name[64];
@@ -291,5 +312,7 @@ int main(int count, char **arguments) {
     write_scopes(&seed, 70, "9540");
     write_scratch(&seed);
     for (unsigned how = 0; how < 4; how++) write_forking(&seed, how);
+    for (unsigned way = 1; way < 4; way++)
+        for (unsigned how = 0; how < 3; how++) write_failing_as(&seed, way, how);
     return 0;
 }

@@ -82,7 +82,7 @@ static void note_open(struct lane *lane, unsigned index, const hf_arena_options 
 static void judge_open(struct lane *lane, hf_status status, hf_status expected) {
     if (status == HF_OK) check_success(lane);
     if (status == expected) return;
-    if (refused(lane) && (is_refusal(status) || status == HF_NO_ADDRESS)) return;
+    if (refused(lane) && (is_refusal(lane, status) || status == HF_NO_ADDRESS)) return;
     fail(lane, "opening gave %d and not %d", (int)status, (int)expected);
 }
 
@@ -141,6 +141,11 @@ static void run_scratch_open(struct lane *lane) {
 static void run_fail(struct lane *lane) {
     unsigned number = lane->operation->number;
     if (lane->strict) hf_strict_fail(lane->strict, number / 2, number & 1);
+}
+
+static void run_fail_as(struct lane *lane) {
+    lane->failing_way = lane->operation->number % 4;
+    if (lane->strict) hf_strict_fail_as(lane->strict, lane->failing_way);
 }
 
 /* ------------------------------------------------------------------ forking --------------- */
@@ -215,6 +220,7 @@ static bool run_any(struct lane *lane) {
         return true;
     case ARENA_FAIL: run_fail(lane); return true;
     case ARENA_FORK: run_fork(lane); return true;
+    case ARENA_FAIL_AS: run_fail_as(lane); return true;
     default: return false;
     }
 }

@@ -146,9 +146,10 @@ size_t failures_met(const struct lane *lane) { return failures(lane) - lane->fai
 
 bool refused(const struct lane *lane) { return failures_met(lane) > 0; }
 
-bool is_refusal(hf_status status) {
+bool is_refusal(const struct lane *lane, hf_status status) {
     status_set refusals = STATUS(IO) | STATUS(NO_SPACE) | STATUS(NO_MEMORY) | STATUS(MAP_LIMIT) |
                           STATUS(NO_ADDRESS) | STATUS(BUSY);
+    if (lane->failing_way != 0) refusals |= STATUS(UNSUPPORTED);
     return (refusals & 1u << status) != 0;
 }
 
@@ -162,7 +163,7 @@ void check_status(struct lane *lane, hf_status status, status_set expected) {
     lane->results[lane->operation->index] = (int)status;
     if (!has_views() && expected & STATUS(OK)) expected |= STATUS(UNSUPPORTED);
     bool is_expected = (expected & 1u << status) != 0;
-    if (!is_expected && !(refused(lane) && is_refusal(status)))
+    if (!is_expected && !(refused(lane) && is_refusal(lane, status)))
         fail(lane, "status %d, and expected were %#x", (int)status, expected);
     if (status == HF_OK && !is_same_error(&error, &lane->error_before))
         fail(lane, "succeeded, and changed the last error");

@@ -79,7 +79,8 @@ struct lane {
     const image_operation *operation; /* the one being run, in `program` */
     image_operation program[MOST_OPERATIONS];
     int results[MOST_OPERATIONS];
-    size_t forks; /* so far */
+    size_t forks;       /* so far */
+    size_t failing_way; /* see hf_strict_fail_as */
     size_t failures_before;
     hf_error error_before;
     char path_text[512];
@@ -101,7 +102,7 @@ void end_failures(struct lane *);
 /* How many failures were injected in this operation; whether a status may come of one. */
 size_t failures_met(const struct lane *);
 bool refused(const struct lane *);
-bool is_refusal(hf_status);
+bool is_refusal(const struct lane *, hf_status);
 
 /* The status must be one of these, or come of a failure; the last error must be as promised. */
 void check_status(struct lane *, hf_status, status_set expected);

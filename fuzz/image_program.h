@@ -47,6 +47,7 @@ typedef enum image_kind {
     IMAGE_FORK,
     IMAGE_REPLACE,   /* gives the path to another file, also where an arena has the old one */
     IMAGE_FAIL_SYNC, /* the nth file_sync from now on */
+    IMAGE_FAIL_AS,   /* hf_strict_fail_as */
     IMAGE_KINDS
 } image_kind;
 

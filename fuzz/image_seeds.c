@@ -8,6 +8,7 @@
  *   ambush.*    the same in the middle of the opening
  *   append.*    a file appended first, in the middle, twice; then back to each mark there is
  *   failing.*   a life of an arena in each of whose parts one call after the other fails
+ *   failing_as.*  the same in each other way to fail that a call has
  *   fork.*      a child that does this and that with an arena of each kind, or all of them
  *   holes.*     a sparse image, opened in each way
  *   sync.*      the nth sync fails, with each status, before everything else that writes
@@ -312,6 +313,20 @@ static void write_replacing(const char *folder, hf_access access, unsigned numbe
     write_seed(folder, "replace", (unsigned)access, number, &seed);
 }
 
+/* Also as the status of no want of resources. */
+static void write_failing_as(const char *folder, unsigned part, unsigned way) {
+    struct seed seed = {.size = 0};
+    put(&seed, IMAGE_FAIL_AS, (struct fields){.number = way});
+    for (unsigned nth = 1; nth < 8; nth++) {
+        put_parts(&seed, 0, part);
+        put_fail(&seed, nth, false);
+        put_life(&seed, part);
+        put_fail(&seed, 0, false);
+        put_parts(&seed, part + 1, PARTS);
+    }
+    write_seed(folder, "failing_as", part, way, &seed);
+}
+
 static void write_neighbours(const char *folder) {
     static const unsigned choices[] = {0, 1, 2, 4, 8, 16, 31, 63, 80, 127};
     for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
@@ -320,6 +335,8 @@ static void write_neighbours(const char *folder) {
         for (unsigned size = 0; size < 3; size++) write_holes(folder, access, size);
         for (unsigned number = 0; number < 2; number++) write_replacing(folder, access, number);
     }
+    for (unsigned part = 0; part < PARTS; part++)
+        for (unsigned way = 1; way < 4; way++) write_failing_as(folder, part, way);
     for (unsigned nth = 1; nth < 8; nth++)
         for (unsigned status = 0; status < 2; status++) write_failing_sync(folder, nth, status);
 }
