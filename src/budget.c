@@ -10,8 +10,9 @@
  * rings. (32 bits: 256 MiB up to 1 GiB, 32 MiB up to 1.5 GiB, then 4 MiB.)
  *
  * One counter holds the bytes of all default reservations. Where the system has not all of a size,
- * the counter is raised to that size's limit: the next arenas ask for the next smaller size and
- * leave the last holes alone. Closing an arena gives its bytes back, and with them the size.
+ * that size's limit counts as reached: the next arenas ask for the next smaller size and leave the
+ * last holes alone. Closing an arena gives its bytes back, and the next one asks for all sizes
+ * again.
  *
  * Where addresses cost memory (hf_backend's cheap_reserve: Windows before 8.1) the sizes begin
  * below that.
@@ -42,13 +43,16 @@ static const hf_default_reserve sizes[] = {
 
 #define SMALLEST (&sizes[sizeof sizes / sizeof *sizes - 1])
 
-/* In bytes, of this process; changed by every thread that opens or closes an arena. */
-static size_t budget_spent;
+/* Of this process, in bytes; changed by every thread that opens or closes an arena. The second is
+ * the limit of the smallest size that the system had not all of, since an arena was closed; else 0.
+ * */
+static size_t budget_spent, budget_exhausted;
 
 const hf_default_reserve *hf_budget_first(const hf_backend *backend) {
     size_t cheap = backend->cheap_reserve ? backend->cheap_reserve(backend) : SIZE_MAX;
-    size_t spent = hf_load_acquire(&budget_spent);
+    size_t spent = hf_load_acquire(&budget_spent), exhausted = hf_load_acquire(&budget_exhausted);
     const hf_default_reserve *size = sizes;
+    if (spent < exhausted) spent = exhausted;
     while (size < SMALLEST &&
            (size->reserve > cheap || spent > size->limit || size->reserve > size->limit - spent))
         size++;
@@ -65,13 +69,13 @@ void hf_budget_spend(hf_arena_core *core) {
 }
 
 void hf_budget_return(hf_arena_core *core) {
+    if (core->budgeted == 0) return;
+    hf_store_release(&budget_exhausted, 0);
     hf_fetch_add(&budget_spent, 0 - core->budgeted);
     core->budgeted = 0;
 }
 
 void hf_budget_exhaust(const hf_default_reserve *size) {
-    size_t spent = hf_load_acquire(&budget_spent);
-    while (size < SMALLEST && spent < size->limit &&
-           !hf_compare_exchange(&budget_spent, spent, size->limit))
-        spent = hf_load_acquire(&budget_spent);
+    if (size < SMALLEST && hf_load_acquire(&budget_exhausted) < size->limit)
+        hf_store_release(&budget_exhausted, size->limit);
 }

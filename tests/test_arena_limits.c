@@ -54,6 +54,9 @@ static void open_with_little_address_space(void *unused) {
     fills_up(&second);
     hf_arena_close(&second);
     hf_arena_close(&arena);
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL)); /* as the first, for its addresses are back */
+    check_fallback(reserve, hf_arena_get_stats(&arena).reserved, address_limit);
+    hf_arena_close(&arena);
 }
 
 static void a_limit_on_addresses_makes_it_fall_back(void) {

@@ -194,10 +194,10 @@ typedef struct hf_arena_options {
  *     64 GiB, halved down to 1 GiB      while all default reservations together are below 8 TiB
  *      1 GiB, halved down to 64 MiB     below 16 TiB
  *     64 MiB, halved down to 1 MiB      from then on
- * Windows before 8.1, which charges memory for reserved addresses, begins with 1 GiB.
- * (32 bits: 256 MiB below 1 GiB, 32 MiB below 1.5 GiB, then 4 MiB.) Closing an arena gives its part
- * back. Where the system has not all of a size, the later arenas begin with the next one. Images
- * count; a `reserve` that is named neither counts nor is made smaller by others.
+ * Windows before 8.1, which charges memory for reserved addresses, begins with 1 GiB. (32 bits: 256
+ * MiB below 1 GiB, 32 MiB below 1.5 GiB, then 4 MiB.) Closing an arena gives its part back. Where
+ * the system has not all of a size, later arenas begin with the next one, until one is closed.
+ * Images count; a `reserve` that is named neither counts nor is made smaller by others.
  */
 
 /*
