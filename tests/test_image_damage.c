@@ -41,7 +41,7 @@ static const char *refuse(hf_access access, hf_status expected) {
     check_is_closed(&arena);
     CHECK_EQUAL(expected, error.status);
     CHECK(error.reason != NULL);
-    return error.call;
+    return error.reason;
 }
 
 /* Not a call of the system's was made that something could be left of. */
@@ -208,7 +208,7 @@ static void other_kinds_of_files(void) {
     open_strict();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         content.size = sizes[i];
-        const char *words = sizes[i] < AREA ? "cut off" : "none";
+        const char *words = sizes[i] < AREA ? "cut off" : "no image";
         for (size_t at = 0; at < MOST; at++)
             bytes[at] = (unsigned char)"A text of many lines.\n"[at % 22];
         refuse_content(&content, HF_CORRUPT, words);
@@ -230,9 +230,9 @@ static void zeros_are_an_image_up_to_its_header(void) {
     static unsigned char zeros[2 * AREA];
     struct content content = {zeros, AREA + 1};
     open_strict();
-    refuse_content(&content, HF_CORRUPT, "none");
+    refuse_content(&content, HF_CORRUPT, "no image");
     content.size = 2 * AREA;
-    refuse_content(&content, HF_CORRUPT, "none");
+    refuse_content(&content, HF_CORRUPT, "no image");
     for (content.size = 0; content.size <= AREA; content.size += 4681) {
         write_content(path, zeros, content.size);
         for (size_t i = 1; i < 3; i++) refuse(accesses[i], HF_CORRUPT);
@@ -324,7 +324,7 @@ static void records_that_do_not_belong_together(void) {
     open_strict();
     memcpy(changed.bytes, image.bytes, image.size);
     memset(changed.bytes, 0, 2 * SLOT); /* none at all */
-    refuse_content(&changed, HF_CORRUPT, "none");
+    refuse_content(&changed, HF_CORRUPT, "no image");
     memcpy(changed.bytes, image.bytes + SLOT, SLOT); /* each in the other's place */
     memcpy(changed.bytes + SLOT, image.bytes, SLOT);
     refuse_content(&changed, HF_CORRUPT, "damaged");
