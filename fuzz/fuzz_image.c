@@ -5,7 +5,9 @@
  * What must hold: a file that an image promises to be opens, as it is; any other is refused with a
  * status that the header names, nothing is left of the attempt, and the file is as it was. A
  * snapshot and a frozen arena leave the file as it is, whatever is done with them. What a sync, a
- * save or a close wrote is an image of the arena at that time. Over strict, calls fail on demand.
+ * save or a close wrote is an image of the arena at that time. After a sync that failed, every
+ * later one fails alike and the file stays as it is. A forked child reads what its parent has open
+ * and writes none of it. Over strict, calls fail on demand.
  */
 #include "host.h"
 #include "image_lane.h"

@@ -264,13 +264,13 @@ static void write_holes(const char *folder, hf_access access, unsigned size) {
     put_open(&seed, access, 0);
     put_plain(&seed, IMAGE_HOLES);
     put_use(&seed);
-    put(&seed, IMAGE_DAMAGE, longer); /* which nobody counts yet */
+    put(&seed, IMAGE_DAMAGE, longer); /* by bytes that no record counts */
     put_plain(&seed, IMAGE_HOLES);
     put_openings(&seed);
     write_seed(folder, "holes", (unsigned)access, size, &seed);
 }
 
-/* Then everything that could write goes on, and the image is opened as it is. */
+/* After the sync that failed come all calls that write; then the image is opened. */
 static void write_failing_sync(const char *folder, unsigned nth, unsigned status) {
     struct seed seed = {.size = 0};
     for (unsigned part = 0; part < 2; part++) {
@@ -313,7 +313,7 @@ static void write_replacing(const char *folder, hf_access access, unsigned numbe
     write_seed(folder, "replace", (unsigned)access, number, &seed);
 }
 
-/* Also as the status of no want of resources. */
+/* Each part of the life, with each other status that its calls can have. */
 static void write_failing_as(const char *folder, unsigned part, unsigned way) {
     struct seed seed = {.size = 0};
     put(&seed, IMAGE_FAIL_AS, (struct fields){.number = way});
