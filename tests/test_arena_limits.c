@@ -14,10 +14,9 @@
 #include "arena_fixture.h"
 #include "process.h"
 
-static void set_limit(int which, size_t bytes) {
-    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
-    CHECK(setrlimit((__rlimit_resource_t)which, &limit) == 0);
-}
+/* A macro, because the type of `which` differs between C libraries. */
+#define set_limit(which, bytes) \
+    CHECK(setrlimit(which, &(struct rlimit){.rlim_cur = (bytes), .rlim_max = (bytes)}) == 0)
 
 /* What `ulimit -v 8000000` sets; on 32 bits a limit that the default does not fit in either. */
 static const size_t address_limit = IS_64_BIT ? 8000000 * KIB : 100 * MIB;

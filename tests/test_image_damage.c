@@ -131,13 +131,23 @@ static void restore(intptr_t file, const struct content *image, size_t bit) {
     disk_store(file, bit / 8, image->bytes + bit / 8, 1);
 }
 
+/* The version of the record at `slot`, in the byte order of this machine, with one bit flipped. */
+static uint32_t flipped_version(const unsigned char *slot, size_t bit) {
+    unsigned char bytes[4];
+    uint32_t version;
+    memcpy(bytes, slot + AT_VERSION, sizeof bytes);
+    bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    memcpy(&version, bytes, sizeof version);
+    return version;
+}
+
 /* A version that is higher is not ours to judge. */
 static hf_status expected_for(const struct content *image, size_t bit) {
+    const unsigned char *slot = image->bytes + bit / 8 / SLOT * SLOT;
     size_t at = bit / 8 % SLOT;
-    bool is_record = bit / 8 < 2 * SLOT && image->bytes[bit / 8 / SLOT * SLOT] != 0;
-    bool is_version = is_record && at >= AT_VERSION && at < AT_VERSION + 4;
-    return is_version && bit != (bit / 8 / SLOT * SLOT + AT_VERSION) * 8 ? HF_UNSUPPORTED
-                                                                         : HF_CORRUPT;
+    if (bit / 8 >= 2 * SLOT || slot[0] == 0 || at < AT_VERSION || at >= AT_VERSION + 4)
+        return HF_CORRUPT;
+    return flipped_version(slot, (at - AT_VERSION) * 8 + bit % 8) > 1 ? HF_UNSUPPORTED : HF_CORRUPT;
 }
 
 static void refuse_flipped(intptr_t file, const struct content *image, size_t bit,
