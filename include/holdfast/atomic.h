@@ -9,7 +9,6 @@
 #ifndef HOLDFAST_ATOMIC_H
 #define HOLDFAST_ATOMIC_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(_MSC_VER)
@@ -37,24 +36,14 @@ static inline void hf_store_release(size_t *word, size_t value) {
 #if defined(_WIN64)
 #define HF_EXCHANGE_ADD(word, value) \
     ((size_t)_InterlockedExchangeAdd64((volatile long long *)(word), (long long)(value)))
-#define HF_COMPARE_EXCHANGE(word, value, expected)                                           \
-    ((size_t)_InterlockedCompareExchange64((volatile long long *)(word), (long long)(value), \
-                                           (long long)(expected)))
 #else
 #define HF_EXCHANGE_ADD(word, value) \
     ((size_t)_InterlockedExchangeAdd((volatile long *)(word), (long)(value)))
-#define HF_COMPARE_EXCHANGE(word, value, expected) \
-    ((size_t)_InterlockedCompareExchange((volatile long *)(word), (long)(value), (long)(expected)))
 #endif
 
 /* Adds to the word; returns what it was before. */
 static inline size_t hf_fetch_add(size_t *word, size_t value) {
     return HF_EXCHANGE_ADD(word, value);
-}
-
-/* Stores the value if the word is still `expected`; true if it did. */
-static inline bool hf_compare_exchange(size_t *word, size_t expected, size_t value) {
-    return HF_COMPARE_EXCHANGE(word, value, expected) == expected;
 }
 
 #else
@@ -70,12 +59,6 @@ static inline void hf_store_release(size_t *word, size_t value) {
 /* Adds to the word; returns what it was before. */
 static inline size_t hf_fetch_add(size_t *word, size_t value) {
     return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
-}
-
-/* Stores the value if the word is still `expected`; true if it did. */
-static inline bool hf_compare_exchange(size_t *word, size_t expected, size_t value) {
-    return __atomic_compare_exchange_n(word, &expected, value, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_ACQUIRE);
 }
 
 #endif
