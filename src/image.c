@@ -203,8 +203,8 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
  * above), and above the mappings of a Linux process with an unlimited stack (from a third of them
  * on).
  *
- *      0x410000000000  20 TiB: any process
- *      0x551000000000  the part of it that ThreadSanitizer leaves alone too; below it lies
+ *      0x410000000000  15 TiB: any process; above them newer AddressSanitizers have their heap
+ *      0x551000000000  what ThreadSanitizer and MemorySanitizer leave alone too; below it lies
  *                      HF_BASE_FIXED
  *      0x1000000000    for systems with 38 or 39 bits of addresses
  *
@@ -218,7 +218,7 @@ typedef struct base_range {
 } base_range;
 
 static const base_range base_ranges[] = {
-    {0x410000000000, (uint64_t)64 << 30, 320, false},
+    {0x410000000000, (uint64_t)64 << 30, 240, false},
     {0x551000000000, (uint64_t)64 << 30, 4, false},
     {0x1000000000, (uint64_t)4 << 30, 24, true},
 };

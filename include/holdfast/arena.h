@@ -431,7 +431,7 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * NO_ADDRESS, and hf_last_error().reason says what to do; a base that is named must be that one
  * (INVALID); any_base: there if it is free, anywhere else if not, and the image goes on saying
  * where it was written. A new image lies where no system puts anything by itself (0x410000000000
- * and above, 0x1000000000 and above with 39 bits of addresses), at one of some 300 places chosen by
+ * and above, 0x1000000000 and above with 39 bits of addresses), at one of 240 places chosen by
  * chance: so two images rarely need the same place, and one opens again whatever else the program
  * has mapped. ThreadSanitizer and MemorySanitizer forbid most addresses: there new images lie at
  * 0x551000000000 and above, and one from elsewhere is NO_ADDRESS. tag: CORRUPT where the image has
