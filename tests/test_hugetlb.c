@@ -31,7 +31,9 @@ static int descriptor;
 
 static bool set_pages(unsigned long count) {
     FILE *file = fopen(setting, "w");
-    return file != NULL && (fprintf(file, "%lu", count) > 0) & (fclose(file) == 0);
+    if (file == NULL) return false;
+    bool is_written = fprintf(file, "%lu", count) > 0;
+    return fclose(file) == 0 && is_written;
 }
 
 static bool read_settings(void) {
