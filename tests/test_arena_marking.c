@@ -39,7 +39,8 @@ int __asan_address_is_poisoned(const volatile void *address);
 
 /* AFL++ brings the first function alone: by this one the library tells the sanitizer. */
 int __asan_address_is_poisoned(const volatile void *address) {
-    return shadow.forbidden[(const volatile char *)address - shadow.base];
+    (void)address;
+    return 0;
 }
 
 void __asan_poison_memory_region(const volatile void *address, size_t size) {
