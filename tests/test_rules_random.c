@@ -204,7 +204,7 @@ int main(void) {
         return CHECK_SKIPPED;
     }
     page = windows.machine->page();
-    int status = check_run(tests, 1, NULL, 0, NULL);
+    int status = check_run(&(struct check_program){.tests = tests, .count = 1}, 0, NULL);
     machine_strict_close();
     return status;
 }
