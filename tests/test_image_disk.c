@@ -370,10 +370,10 @@ static void make_sparse_copy(size_t size) {
     disk_remove(path_of("whole"));
 }
 
-static void store_everywhere(hf_arena *arena) {
-    fill(hf_arena_base(arena), hf_get_mark(arena), 3);
+static void store_everywhere(hf_arena *arena, size_t size) {
+    fill(hf_arena_base(arena), size, 3);
     CHECK_STATUS(HF_OK, hf_arena_sync(arena));
-    CHECK(holds(hf_arena_base(arena), hf_get_mark(arena), 3));
+    CHECK(holds(hf_arena_base(arena), size, 3));
 }
 
 /* A store into a hole of a full disk would be a fault. */
@@ -394,7 +394,7 @@ static void open_a_sparse_copy(void) {
     check_content(path_of("image"), &before);
     free(before.bytes);
     fill_the_rest();
-    store_everywhere(&arena);
+    store_everywhere(&arena, size);
     hf_arena_close(&arena);
 }
 
@@ -409,7 +409,7 @@ static void open_a_copy_that_shares_blocks(void) {
     run_command("cp --reflink=always %s/image %s/copy");
     arena = image_open(path_of("copy"), HF_READ_WRITE, (hf_arena_options){.any_base = true});
     fill_the_rest();
-    store_everywhere(&arena);
+    store_everywhere(&arena, 8 * MIB);
     hf_arena_close(&arena);
     arena = open_image();
     CHECK(is_zero(hf_arena_base(&arena), 8 * MIB));
@@ -427,7 +427,7 @@ static void store_again_and_again(void) {
     CHECK(hf_alloc_zeroed(&arena, 8 * MIB, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     fill_the_rest();
-    for (int i = 0; i < 3; i++) store_everywhere(&arena);
+    for (int i = 0; i < 3; i++) store_everywhere(&arena, 8 * MIB);
     hf_arena_close(&arena);
 }
 

@@ -28,6 +28,7 @@ static void a_child_that_closes_changes_nothing(void) {
     fill(block, 3 * MIB, 2);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     hf_mark synced = hf_get_mark(&arena);
+    size_t at = (size_t)(block - hf_arena_base(&arena));
     CHECK(hf_alloc(&arena, 2 * MIB, 8) != NULL);
     struct content before = content_of(path);
     CHECK(process_runs(just_close, &arena));
@@ -39,7 +40,7 @@ static void a_child_that_closes_changes_nothing(void) {
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     hf_arena_close(&arena);
     arena = image_open(path, HF_READ_ONLY, (hf_arena_options){0});
-    CHECK(holds(hf_arena_base(&arena) + synced - 3 * MIB, 3 * MIB, 2));
+    CHECK(holds(hf_arena_base(&arena) + at, 3 * MIB, 2));
     CHECK(holds(hf_arena_base(&arena) + synced, 5 * MIB, 3));
     hf_arena_close(&arena);
     disk_remove(path);
