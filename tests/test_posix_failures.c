@@ -1441,7 +1441,7 @@ static void shared_memory_does_without_memfd(void) {
     static const int codes[] = {ENOSYS, EPERM, EACCES};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         intptr_t file;
-        uint64_t size;
+        uint64_t size = 0;
         fail_nth("memfd_create", 1, true, codes[i]);
         CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
         fail_no_more();
