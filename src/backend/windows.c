@@ -1015,7 +1015,7 @@ static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offs
 
 /* Blocks that a sparse file lacks between two offsets: zeros are written there. */
 static hf_status write_zeros(intptr_t file, uint64_t from, uint64_t end, hf_report *report) {
-    static char zeros[65536];
+    static const char zeros[16384];
     hf_status status = HF_OK;
     for (uint64_t size; status == HF_OK && from < end; from += size) {
         size = end - from < sizeof zeros ? end - from : sizeof zeros;
