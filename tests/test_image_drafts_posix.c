@@ -5,6 +5,7 @@
  * Each test works in a folder of its own, which has to be empty but for the image in the end.
  */
 #define _GNU_SOURCE /* the system's own files */
+#define _FILE_OFFSET_BITS 64
 
 #include <dirent.h>
 #include <errno.h>
