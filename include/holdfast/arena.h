@@ -302,7 +302,7 @@ char *hf_strdup(hf_arena *arena, const char *text);
 char *hf_strndup(hf_arena *arena, const char *text, size_t most);
 void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
 
-/* Formatted text, aligned to 8. INVALID: a format that printf refuses. A text of 512 bytes and more
+/* Formatted text, aligned to 8. INVALID: a format that printf fails on. A text of 512 bytes and more
  * is formatted in pages of the system's first, and then copied, if hf_top has just shown bytes, or
  * if the arena has no room for it and an on_failure: NO_MEMORY without these. */
 char *hf_printf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
@@ -392,7 +392,7 @@ typedef uint32_t hf_ref;
 hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
 
 /* NULL for 0, and for a ref to bytes that are not allocated: at pos or above it. So a ref to a
- * block of no bytes at pos is NULL too, until bytes are allocated there. */
+ * block of 0 bytes at pos is NULL too, until bytes are allocated there. */
 static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
     uint64_t offset = ((uint64_t)ref - 1) * 8; /* of ref 0: beyond every arena */
     if (arena->state == NULL || offset >= hf_get_mark(arena)) return NULL;
