@@ -34,8 +34,8 @@ host_fork_result host_fork(void (*child)(void *data), void (*meanwhile)(void *da
 /* Bytes of disk blocks that a file has; SIZE_MAX where that cannot be told. */
 size_t host_allocated_bytes(const char *path);
 
-/* Gives the path `to` to the file at the path `from`, also where `to` names an open file. False: the
- * system cannot do that. */
+/* Gives the path `to` to the file at the path `from`, also where `to` names an open file. False:
+ * the system cannot do that. */
 bool host_replace(const char *from, const char *to);
 
 /* Whether reserved addresses take memory, as they do under Wine: a byte for each page. */

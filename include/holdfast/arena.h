@@ -302,9 +302,9 @@ char *hf_strdup(hf_arena *arena, const char *text);
 char *hf_strndup(hf_arena *arena, const char *text, size_t most);
 void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
 
-/* Formatted text, aligned to 8. INVALID: a format that printf fails on. A text of 512 bytes and more
- * is formatted in pages of the system's first, and then copied, if hf_top has just shown bytes, or
- * if the arena has no room for it and an on_failure: NO_MEMORY without these. */
+/* Formatted text, aligned to 8. INVALID: a format that printf fails on. A text of 512 bytes and
+ * more is formatted in pages of the system's first, and then copied, if hf_top has just shown
+ * bytes, or if the arena has no room for it and an on_failure: NO_MEMORY without these. */
 char *hf_printf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
 char *hf_vprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRINTF(2, 0);
 

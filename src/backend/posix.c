@@ -1123,12 +1123,6 @@ static hf_status create_memfd(uint64_t size, intptr_t *file, hf_report *report) 
     return status;
 }
 
-/* A kernel without memfd_create, or a filter of system calls that does not know it. */
-static bool lacks_memfd(const hf_report *report) {
-    return strcmp(report->call, "memfd_create") == 0 &&
-           (report->os_code == ENOSYS || report->os_code == EPERM || report->os_code == EACCES);
-}
-
 #endif
 
 #if LINUX && defined(__ANDROID__) /* has no shm_open */
@@ -1189,6 +1183,12 @@ static hf_status create_nameless(uint64_t size, intptr_t *file, hf_report *repor
     }
     *file = descriptor;
     return HF_OK;
+}
+
+/* A kernel without memfd_create, or a filter of system calls that does not know it. */
+static bool lacks_memfd(const hf_report *report) {
+    return strcmp(report->call, "memfd_create") == 0 &&
+           (report->os_code == ENOSYS || report->os_code == EPERM || report->os_code == EACCES);
 }
 
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
