@@ -1185,11 +1185,15 @@ static hf_status create_nameless(uint64_t size, intptr_t *file, hf_report *repor
     return HF_OK;
 }
 
+#if LINUX
+
 /* A kernel without memfd_create, or a filter of system calls that does not know it. */
 static bool lacks_memfd(const hf_report *report) {
     return strcmp(report->call, "memfd_create") == 0 &&
            (report->os_code == ENOSYS || report->os_code == EPERM || report->os_code == EACCES);
 }
+
+#endif
 
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                     hf_report *report) {
