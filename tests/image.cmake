@@ -33,6 +33,8 @@ if(UNIX)
 
     # Real disks, and limits; what takes root says so where it may not run.
     holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
+    target_compile_definitions(test_image_disk PRIVATE
+        HOLDFAST_GENERIC_POSIX=$<BOOL:${HOLDFAST_GENERIC_POSIX}>)
 endif()
 
 # ---- What is marked for a checker

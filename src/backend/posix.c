@@ -1255,16 +1255,48 @@ static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old
 
 /* ---- Blocks that a file lacks: holes, and blocks that it shares with another file */
 
-/* Writes the zeros of a range again, page by page: nothing else writes the file meanwhile, and a
- * page that holds anything has a block already. 0, or errno. */
+/* What a file system allocates at once, at most a page. */
+static size_t block_size(int descriptor, hf_report *report) {
+    struct statvfs disk;
+    report->system_calls++;
+    if (fstatvfs(descriptor, &disk) != 0 || disk.f_frsize < 512) return 512;
+    return disk.f_frsize < 4096 ? (size_t)disk.f_frsize : 4096;
+}
+
+/* How many of these bytes are zeros from the first on, in whole blocks; so many are data. */
+static size_t count_blocks(const char *bytes, size_t size, size_t block, bool are_zeros) {
+    size_t count = 0;
+    while (count < size) {
+        size_t length = size - count < block ? size - count : block;
+        if ((memcmp(bytes + count, zeros, length) == 0) != are_zeros) break;
+        count += length;
+    }
+    return count;
+}
+
+/* 0, or errno. A block that holds anything is allocated. */
+static int rewrite_zeros_of_page(int descriptor, uint64_t offset, const char *page, size_t size,
+                                 size_t block, hf_report *report) {
+    for (size_t at = 0; at < size;) {
+        at += count_blocks(page + at, size - at, block, false);
+        size_t length = count_blocks(page + at, size - at, block, true);
+        int code = length ? write_all(descriptor, offset + at, page + at, length, report) : 0;
+        if (code != 0) return code;
+        at += length;
+    }
+    return 0;
+}
+
+/* Writes the zeros of a range again, so that each of its blocks is allocated: nothing else writes
+ * the file meanwhile. 0, or errno. Of a file that has become shorter the rest lacks nothing. */
 static int rewrite_zeros(int descriptor, uint64_t offset, uint64_t end, hf_report *report) {
     char page[4096];
+    size_t block = block_size(descriptor, report);
     for (; offset < end; offset += sizeof page) {
         size_t size = end - offset < sizeof page ? (size_t)(end - offset) : sizeof page;
         int code = read_all(descriptor, offset, page, size, report);
-        if (code == 0 && memcmp(page, zeros, size) == 0)
-            code = write_all(descriptor, offset, page, size, report);
-        if (code == END_OF_FILE) return EIO;
+        if (code == END_OF_FILE) return 0;
+        if (code == 0) code = rewrite_zeros_of_page(descriptor, offset, page, size, block, report);
         if (code != 0) return code;
     }
     return 0;
