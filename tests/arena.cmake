@@ -6,7 +6,7 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 
 # ---- Every function's contract, with the header's words
 
-holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind)
+holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_errors test_arena_errors.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
@@ -26,7 +26,7 @@ endif()
 holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind)
+holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan)
 
 # ---- With the n-th call failing
 

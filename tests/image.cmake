@@ -4,7 +4,7 @@
 
 holdfast_test(test_image_persistent test_image_persistent.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
-holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind)
+holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind tsan)
 holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_golden test_image_golden.c disk.c LABELS image valgrind)
 holdfast_test(test_append test_append.c disk.c process.c LABELS image valgrind)
@@ -47,6 +47,6 @@ endif()
 
 # A sample finds what there is to find; everything takes minutes, on a slow disk many. `dev haul`.
 if(HOLDFAST_THOROUGH)
-    target_compile_definitions(test_image_crash PRIVATE CRASH_OUTCOMES=1000)
+    target_compile_definitions(test_image_crash PRIVATE CRASH_OUTCOMES=1000 CRASH_STEP=1)
     target_compile_definitions(test_image_damage PRIVATE FLIP_STEP=1 CUT_STEP=1)
 endif()

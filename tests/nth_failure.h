@@ -1,11 +1,12 @@
 /*
- * nth_failure.h -- everything again with the n-th call of the system failing, for every n and in
- * every way that the call's contract allows.
+ * nth_failure.h -- everything again with the n-th call of the system failing, for every n, in
+ * the ways that the call's contract allows.
  *
  * As SQLite is tested: an attempt is made with its first call failing, then with its second, and
  * so on until it runs through without meeting a failure; once with a single failure, and once
- * more with every call failing from the n-th on. For each n it is made once for each status that
- * the failing call may return; where every call fails from then on, only with HOLDFAST_THOROUGH.
+ * more with every call failing from the n-th on. For each n it is made with the first status that
+ * the failing call may return, and, where only one call fails, with one of the others, in turn; with
+ * HOLDFAST_THOROUGH, as `dev haul` builds it, with each.
  *
  *     static void attempt(struct failure *failure) {
  *         ... prepare on failure->strict ...

@@ -8,7 +8,7 @@ target_compile_definitions(test_posix_failures PRIVATE
 # What is a file here, and what is not.
 holdfast_test(test_file_posix test_file_posix.c disk.c process.c LABELS space)
 
-holdfast_test(test_fork test_fork.c LABELS space)
+holdfast_test(test_fork test_fork.c LABELS space tsan)
 
 # Only Linux tells its mappings: on any POSIX system hf_space_check has no such list.
 if(NOT HOLDFAST_GENERIC_POSIX)

@@ -182,9 +182,24 @@ static void a_reservation_falls_back_to_what_the_image_takes(void) {
 
 /* ----------------------------------------------------------------------- address ----------- */
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_TSAN 1
+#endif
+#endif
+#ifndef IS_TSAN
+#define IS_TSAN 0
+#endif
+
 static bool has_few_addresses(void) {
     if (sizeof(void *) < 8) check_skip("32 bits have no addresses that are always free");
     return sizeof(void *) < 8;
+}
+
+/* Four places for images, and a hundred arenas reach down to them. */
+static bool has_addresses_of_tsan(void) {
+    if (IS_TSAN) check_skip("ThreadSanitizer leaves few addresses");
+    return IS_TSAN;
 }
 
 /* Where no system puts anything by itself; more arenas than those whose reservations would reach
@@ -192,7 +207,7 @@ static bool has_few_addresses(void) {
 static void an_image_opens_again_beside_many_arenas(void) {
     enum { ARENAS = 100 };
     static hf_arena arenas[ARENAS];
-    if (has_few_addresses()) return;
+    if (has_few_addresses() || has_addresses_of_tsan()) return;
     disk_remove(path);
     hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){0});
     uint64_t base = (uintptr_t)hf_arena_base(&arena);
@@ -215,7 +230,7 @@ static void images_of_different_times_rarely_meet(void) {
     uintptr_t bases[TIMES];
     size_t meetings = 0;
     char name[64];
-    if (has_few_addresses()) return;
+    if (has_few_addresses() || has_addresses_of_tsan()) return;
     for (int i = 0; i < TIMES; i++) {
         snprintf(name, sizeof name, "test_image_open.%d.tmp", i);
         disk_remove(name);
@@ -453,16 +468,6 @@ static void where_it_lay_something_else_lies(void) {
     disk_remove(path);
 }
 
-/* ThreadSanitizer takes such an address for a mere wish, and then dies of what it gets. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define IS_TSAN 1
-#endif
-#endif
-#ifndef IS_TSAN
-#define IS_TSAN 0
-#endif
-
 /* Where fewer addresses are left above it than are asked for. */
 static void it_lay_near_the_end_of_all_addresses(void) {
     make(1000);
@@ -475,7 +480,7 @@ static void it_lay_near_the_end_of_all_addresses(void) {
         write_content(path, image.bytes, image.size);
         hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
         refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
-        if (IS_TSAN) continue;
+        if (IS_TSAN) continue; /* takes such an address for a wish, and dies of what it gets */
         hf_status status = hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, NULL);
         CHECK(status == HF_OK || status == HF_NO_ADDRESS);
         if (status != HF_OK) continue;
