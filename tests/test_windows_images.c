@@ -226,7 +226,25 @@ static hf_status expected_status(const char *call, DWORD code) {
 
 /* ---------------------------------------------------------------------- files --------------- */
 
-static const char image[] = "test_windows_images gr\xc3\xbcn \xe6\xbc\xa2.tmp";
+static char image[80];
+
+/* Each test has an image of its own: one that fails and leaves its files open is in no other's way.
+ * A part of a test in another process takes the number of its test. */
+static int image_number;
+
+static void name_image(int number) {
+    image_number = number;
+    snprintf(image, sizeof image, "test_windows_images%02d gr\xc3\xbcn \xe6\xbc\xa2.tmp", number);
+}
+
+static bool begin_test(void) {
+    faults = (struct faults){0};
+    name_image(image_number + 1);
+    return true;
+}
+
+#undef CHECK_NEEDED
+#define CHECK_NEEDED begin_test
 
 static hf_report report;
 
@@ -791,7 +809,8 @@ static void a_sparse_file_that_grows_is_filled(void) {
     faults = sparse;
     report = (hf_report){0};
     CHECK_STATUS(HF_OK, file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
-    CHECK_EQUAL(6, report.system_calls); /* uncompressed, length, attributes, ranges, 2 writes */
+    /* It is decompressed, gets its length, is asked for attributes and ranges, and is filled. */
+    CHECK_EQUAL(4 + 2 * WHOLE / MOST_ZEROS, report.system_calls);
     faults = (struct faults){0};
     file_close(NULL, file);
     remove_all();
@@ -1349,8 +1368,9 @@ static void a_long_path_is_replaced(void) {
 /* The number of the call before which it dies. */
 static void dies_while_it_replaces(void) {
     faults = (struct faults){.dies = true};
+    name_image(fgetc(process_input()));
     int nth = fgetc(process_input());
-    CHECK(nth > 0);
+    CHECK(image_number > 0 && nth > 0);
     faults.nth = (size_t)nth;
     CHECK_STATUS(HF_OK, save('b'));
     faults.nth = 0;
@@ -1358,7 +1378,8 @@ static void dies_while_it_replaces(void) {
 
 static bool lives_through_replacing(int nth) {
     FILE *process = process_start("dies_while_it_replaces");
-    CHECK(process != NULL && fputc(nth, process) == nth);
+    CHECK(process != NULL && fputc(image_number, process) == image_number);
+    CHECK(fputc(nth, process) == nth);
     return process_ended_well(process);
 }
 
