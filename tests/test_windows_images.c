@@ -924,14 +924,22 @@ static bool replacing_meets_failure(bool is_mapped, size_t nth, bool from_then_o
     return faults.failures > 0;
 }
 
+static void fail_each_call_with(bool is_mapped, bool on, DWORD code, size_t least_calls) {
+    size_t outer = check_enter("code %lu, from then on: %d", code, on), nth = 1;
+    while (replacing_meets_failure(is_mapped, nth, on, code)) nth++;
+    CHECK(nth - 1 >= least_calls);
+    check_leave(outer);
+}
+
+/* Every code once; and from then on one of each kind, for the kind decides what is tried next. */
 static void fail_each_call_of_replacing(bool is_mapped, size_t least_calls) {
-    for (size_t i = 0; i < 2 * COUNT_OF(codes); i++) {
-        bool on = i % 2 == 1;
-        size_t outer = check_enter("code %lu, from then on: %d", codes[i / 2], on), nth = 1;
-        while (replacing_meets_failure(is_mapped, nth, on, codes[i / 2])) nth++;
-        CHECK(nth - 1 >= least_calls);
-        check_leave(outer);
-    }
+    static const DWORD lasting[] = {ERROR_COMMITMENT_LIMIT, ERROR_DISK_FULL,
+                                    ERROR_ACCESS_DENIED,    ERROR_SHARING_VIOLATION,
+                                    ERROR_USER_MAPPED_FILE, ERROR_CRC};
+    for (size_t i = 0; i < COUNT_OF(codes); i++)
+        fail_each_call_with(is_mapped, false, codes[i], least_calls);
+    for (size_t i = 0; i < COUNT_OF(lasting); i++)
+        fail_each_call_with(is_mapped, true, lasting[i], least_calls);
     remove_all();
 }
 
