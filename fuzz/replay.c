@@ -1,8 +1,9 @@
 /*
  * replay.c -- runs inputs of a fuzzer from files, for builds without a fuzzing engine.
  *
- *     fuzz_space_replay FILE|FOLDER...
+ *     fuzz_space_replay [--one-of N] FILE|FOLDER...
  *
+ * With --one-of N about every N-th input is run, chosen by its name: the same ones everywhere.
  * Ends by the fuzzer's own abort at the first finding, and names the input. AFL++ takes it for a
  * target, afl-fuzz ... -- fuzz_space_replay @@, or is many times faster with the same sources less
  * this one, compiled by afl-clang-fast -fsanitize=fuzzer.
@@ -23,6 +24,13 @@ enum {
 
 static char current[PATH_BYTES];
 static size_t inputs;
+static unsigned one_of = 1;
+
+static bool is_chosen(const char *path) {
+    unsigned sum = 0;
+    for (; *path; path++) sum = *path == '/' || *path == '\\' ? 0 : sum * 31 + (unsigned char)*path;
+    return sum % one_of == 0;
+}
 
 /* Each input gives back what it maps: no more is mapped after many than after a few. */
 static void check_mapped(void) {
@@ -54,16 +62,24 @@ static void replay_file(const char *path) {
 }
 
 static void replay(const char *path) {
-    if (!host_visit(path, replay)) replay_file(path);
+    if (!host_visit(path, replay) && is_chosen(path)) replay_file(path);
 }
 
-int main(int count, char **paths) {
-    if (count < 2) {
-        fprintf(stderr, "usage: %s FILE|FOLDER...\n", paths[0]);
+/* The place of the first path. */
+static int read_options(int count, char **arguments) {
+    if (count < 3 || strcmp(arguments[1], "--one-of") != 0) return 1;
+    one_of = (unsigned)strtoul(arguments[2], NULL, 10);
+    return one_of > 0 ? 3 : count;
+}
+
+int main(int count, char **arguments) {
+    int first = read_options(count, arguments);
+    if (first >= count) {
+        fprintf(stderr, "usage: %s [--one-of N] FILE|FOLDER...\n", arguments[0]);
         return 2;
     }
     host_begin("\ninput: ", current);
-    for (int i = 1; i < count; i++) replay(paths[i]);
+    for (int i = first; i < count; i++) replay(arguments[i]);
     printf("%zu inputs\n", inputs);
     return inputs > 0 ? 0 : 1;
 }

@@ -330,14 +330,25 @@ static hf_status draft_open(const hf_backend *self, const char *path, uint64_t s
     add_handle(disk, file, *handle);
     disk->draft.draft = *draft;
     disk->draft.handle = *handle;
+    disk->draft.is_closed = false;
     disk->draft.file = file;
     snprintf(disk->draft.path, sizeof disk->draft.path, "%s", path);
     return HF_OK;
 }
 
+/* The draft's file is closed: its bytes are those that it has now. */
+static void close_draft_file(struct disk *disk) {
+    struct disk_draft *made = &disk->draft;
+    if (!disk->is_down) read_cache(disk, made->handle, made->file->size, made->file->now);
+    find_handle(disk, made->handle)->file = NULL;
+    made->is_closed = true;
+}
+
+/* Windows closes the file with it: so no call may use it any more on any system. */
 static hf_status draft_publish(const hf_backend *self, void *draft, hf_report *report) {
     struct disk *disk = disk_of(self);
     if (!begins(disk)) return refuse(report);
+    close_draft_file(disk);
     hf_status status = disk->under->draft_publish(disk->under, draft, report);
     if (status != HF_OK) return ends(disk, status, report);
     struct disk_file *replaced = file_named(disk, disk->draft.path);
@@ -351,9 +362,7 @@ static void draft_close(const hf_backend *self, void *draft) {
     struct disk *disk = disk_of(self);
     struct disk_draft *made = &disk->draft;
     CHECK(made->draft == draft);
-    struct disk_handle *found = find_handle(disk, made->handle);
-    if (!disk->is_down) read_cache(disk, made->handle, made->file->size, made->file->now);
-    found->file = NULL;
+    if (!made->is_closed) close_draft_file(disk);
     disk->under->draft_close(disk->under, draft);
     if (strchr(made->file->name, '*')) made->file->name[0] = '\0';
     made->draft = NULL;

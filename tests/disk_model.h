@@ -68,6 +68,7 @@ struct disk {
     struct disk_draft {
         void *draft; /* NULL: none */
         intptr_t handle;
+        bool is_closed; /* the handle */
         struct disk_file *file;
         char path[DISK_NAME_BYTES];
     } draft;

@@ -9,6 +9,7 @@
 #include <winioctl.h>
 
 #include "check.h"
+#include "handles.h"
 
 const struct disk_answers disk_answers = {ERROR_PATH_NOT_FOUND, ERROR_FILE_EXISTS,
                                           ERROR_FILE_TOO_LARGE, HF_NO_MEMORY, false};
@@ -89,19 +90,6 @@ uint64_t disk_allocated(const char *path) {
     return promised ? 0 : disk_size(path);
 }
 
-/* Numbers that are handles: multiples of four, low ones first. */
-enum { MOST_HANDLES = 1024 };
+size_t disk_handles(void) { return handles_open(); }
 
-static size_t count_handles(DWORD wanted_flags) {
-    size_t count = 0;
-    for (uintptr_t i = 1; i < MOST_HANDLES; i++) {
-        DWORD flags;
-        if (GetHandleInformation((HANDLE)(i * 4), &flags))
-            count += (flags & wanted_flags) == wanted_flags;
-    }
-    return count;
-}
-
-size_t disk_handles(void) { return count_handles(0); }
-
-size_t disk_inherited_handles(void) { return count_handles(HANDLE_FLAG_INHERIT); }
+size_t disk_inherited_handles(void) { return handles_with(HANDLE_FLAG_INHERIT); }

@@ -1,5 +1,9 @@
 /*
  * handles.h -- how many handles this process has open: Windows alone.
+ *
+ * Those that the C library opens when it first needs them, and keeps, are left out: the handle of a
+ * thread that asked for itself, the event of a mutex for which one thread had to wait. Whether one
+ * waits is chance. The library opens none of these kinds.
  */
 #ifndef HOLDFAST_TESTS_HANDLES_H
 #define HOLDFAST_TESTS_HANDLES_H
@@ -9,21 +13,47 @@
 
 #include "check.h"
 
-/* Wine does not count them. It gives the lowest handle that is free, so they lie close together. */
-static inline DWORD handles_tried(void) {
-    DWORD count = 0, flags;
-    for (uintptr_t value = 4, misses = 0; misses < 100; value += 4, misses++)
-        if (GetHandleInformation((HANDLE)value, &flags)) {
-            count++;
-            misses = 0;
-        }
+/* What NtQueryObject tells of a handle's kind: its name, in UTF-16. */
+struct handles_kind {
+    USHORT bytes, room;
+    const wchar_t *name;
+    char more[1000];
+};
+
+typedef LONG WINAPI handles_query(HANDLE, int, void *, ULONG, ULONG *);
+
+static inline handles_query *handles_find_query(void) {
+    return (handles_query *)(void (*)(void))GetProcAddress(GetModuleHandleW(L"ntdll.dll"),
+                                                           "NtQueryObject");
+}
+
+/* Does the C library open and keep handles of this kind? */
+static inline bool handles_are_kept(const struct handles_kind *kind) {
+    static const wchar_t *const kept[] = {L"Event", L"Semaphore", L"Thread"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (kind->bytes == wcslen(kept[i]) * sizeof(wchar_t) &&
+            memcmp(kind->name, kept[i], kind->bytes) == 0)
+            return true;
+    return false;
+}
+
+/* Windows gives low multiples of four, Wine the lowest that is free: they lie close together. */
+static inline DWORD handles_with(DWORD wanted_flags) {
+    enum { OBJECT_TYPE_INFORMATION = 2, MOST_MISSES = 100 };
+    handles_query *query = handles_find_query();
+    struct handles_kind kind;
+    DWORD count = 0, flags = 0;
+    ULONG length;
+    for (uintptr_t value = 4, misses = 0; misses < MOST_MISSES; value += 4, misses++) {
+        HANDLE handle = (HANDLE)value;
+        if (query(handle, OBJECT_TYPE_INFORMATION, &kind, sizeof kind, &length) < 0) continue;
+        misses = 0;
+        if (wanted_flags != 0) CHECK(GetHandleInformation(handle, &flags));
+        count += !handles_are_kept(&kind) && (flags & wanted_flags) == wanted_flags;
+    }
     return count;
 }
 
-static inline DWORD handles_open(void) {
-    DWORD count;
-    CHECK(GetProcessHandleCount(GetCurrentProcess(), &count));
-    return count > 0 ? count : handles_tried();
-}
+static inline DWORD handles_open(void) { return handles_with(0); }
 
 #endif

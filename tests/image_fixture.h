@@ -142,7 +142,7 @@ static inline void check_is_closed(const hf_arena *arena) {
 
 static inline void image_is_refused(hf_status status) {
     CHECK_STATUS(HF_UNSUPPORTED, status);
-    CHECK(hf_last_error().call && strstr(hf_last_error().call, "1803"));
+    CHECK(hf_last_error().reason != NULL && strstr(hf_last_error().reason, "1803") != NULL);
 }
 
 /* Saving takes no view. */

@@ -228,7 +228,8 @@ struct hf_backend {
     /* Gives the draft the path's name, at once and durably; mode and owner are those of the file
      * that it replaces, where the system allows it. Others who have that open keep it. BUSY: a
      * writer has locked it meanwhile. IO from making the name durable: the new file is in place,
-     * whole, and may have the old one's name again after a crash of the system. */
+     * whole, and may have the old one's name again after a crash of the system. The draft's file
+     * may be closed afterwards, whatever the status: the next call is draft_close. */
     hf_status (*draft_publish)(const hf_backend *, void *draft, hf_report *);
     /* Always called last: closes the file, and deletes it unless it was published. */
     void (*draft_close)(const hf_backend *, void *draft);

@@ -1013,9 +1013,11 @@ static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offs
     return HF_OK;
 }
 
+enum { MOST_ZEROS = 16384 }; /* bytes of zeros that one WriteFile writes */
+
 /* Blocks that a sparse file lacks between two offsets: zeros are written there. */
 static hf_status write_zeros(intptr_t file, uint64_t from, uint64_t end, hf_report *report) {
-    static const char zeros[16384];
+    static const char zeros[MOST_ZEROS];
     hf_status status = HF_OK;
     for (uint64_t size; status == HF_OK && from < end; from += size) {
         size = end - from < sizeof zeros ? end - from : sizeof zeros;

@@ -1,7 +1,8 @@
 #!/bin/sh
-# test_traces.sh COMMAND CORPUS [REFERENCE] -- replays every input of the corpora and holds the
-# traces against each other: native and strict, and the reference, a holdfast that runs on this
-# system by itself, say one for Linux where the command is one for Windows. All is the same but the
+# test_traces.sh COMMAND CORPUS [REFERENCE] -- replays every input of the corpora, and holds the
+# traces of native and strict against each other, or where there is one, those of the reference: a
+# holdfast that runs on this system by itself, say one for Linux where the command is one for
+# Windows. The reference's own strict is held against it where it is tested. All is the same but the
 # system's own codes.
 #
 # Any bytes are a program: the arena's corpus serves as well as the space's. On a system without
@@ -46,23 +47,23 @@ backend=native
 without_codes holdfast >native
 if [ -n "$reference" ]; then
     [ -x "$reference" ] || wrong "there is no reference at $reference: build it first"
-    without_codes "$reference" >referred
+    other='the reference'
+    without_codes "$reference" >other
 else
-    ln -s native referred
+    backend=strict
+    other=strict
+    without_codes holdfast >other
 fi
-backend=strict
-without_codes holdfast >strict
 [ -s err ] && wrong 'something was wrong'
 
-compare strict native 'strict (<) and native (>) are not the same'
 $views || {
-    without_views referred >names
-    only names referred >some && mv some referred
+    without_views other >names
+    only names other >some && mv some other
     only names native >some && mv some native
 }
-compare native referred 'this (<) and the reference (>) are not the same'
+compare native other "native (<) and $other (>) are not the same"
 
 count=$(grep -c '^input ' native)
 [ "$count" -ge "$least" ] || wrong "only $count inputs"
-[ $failures -ne 0 ] || echo "$count traces are the same on native and strict${reference:+, here and on the reference}"
+[ $failures -ne 0 ] || echo "$count traces are the same on native and $other"
 end
