@@ -5,8 +5,8 @@
  * As SQLite is tested: an attempt is made with its first call failing, then with its second, and
  * so on until it runs through without meeting a failure; once with a single failure, and once
  * more with every call failing from the n-th on. For each n it is made with the first status that
- * the failing call may return, and, where only one call fails, with one of the others, in turn; with
- * HOLDFAST_THOROUGH, as `dev haul` builds it, with each.
+ * the failing call may return, and, where only one call fails, with one of the others, in turn;
+ * with HOLDFAST_THOROUGH, as `dev haul` builds it, with each.
  *
  *     static void attempt(struct failure *failure) {
  *         ... prepare on failure->strict ...
