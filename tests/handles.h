@@ -39,7 +39,7 @@ static inline bool handles_are_kept(const struct handles_kind *kind) {
 
 /* Windows gives low multiples of four, Wine the lowest that is free: they lie close together. */
 static inline DWORD handles_with(DWORD wanted_flags) {
-    enum { OBJECT_TYPE_INFORMATION = 2, MOST_MISSES = 100 };
+    enum { OBJECT_TYPE_INFORMATION = 2, MOST_MISSES = 12 };
     handles_query *query = handles_find_query();
     struct handles_kind kind;
     DWORD count = 0, flags = 0;

@@ -51,11 +51,14 @@ has out 'a: 0 calls, 0 refused'
 has out 'b: 7 calls, 2 refused'
 has out '3 inputs, 7 calls, 2 refused'
 
-# ---- strict, failing where the inputs say so: nothing is left behind
+# ---- strict, failing where the inputs say so: nothing is left behind. An emulator takes long, and
+# strict refuses alike everywhere.
 
-run 0 replay --backend strict --fail "$corpus/space"
-is_empty err
-has_pattern out '^[0-9]+ inputs, [0-9]+ calls, [0-9]+ refused$'
+if ! $foreign; then
+    run 0 replay --backend strict --fail "$corpus/space"
+    is_empty err
+    has_pattern out '^[0-9]+ inputs, [0-9]+ calls, [0-9]+ refused$'
+fi
 
 # ---- what it refuses
 
