@@ -42,7 +42,7 @@ void check_failure(const struct failure *failure, hf_status status) {
 
 /* The last of its ways. */
 bool failure_is_published(const struct failure *failure) {
-    return failure->failed > 0 && failure->choice == 3 &&
+    return failure->failed > 0 && failure->choice % failure->choices == 3 &&
            strcmp(failure->as.call, "MoveFileEx") == 0;
 }
 
@@ -71,10 +71,18 @@ enum { IS_THOROUGH = true };
 enum { IS_THOROUGH = false };
 #endif
 
+/* Where each attempt takes long: one way for each call, in turn. */
+#ifdef NTH_FAILURE_ONE_WAY
+enum { IS_ONE_WAY = true };
+#else
+enum { IS_ONE_WAY = false };
+#endif
+
 /* The first way, and of the others all, or one that is another for the next call. */
 static bool meets_failure(void (*attempt)(struct failure *), struct failure failure) {
+    if (IS_ONE_WAY && !failure.from_then_on) failure.choice = failure.nth - 1;
     size_t choices = choices_met(attempt, failure);
-    if (choices < 2 || (failure.from_then_on && !IS_THOROUGH)) return choices > 0;
+    if (IS_ONE_WAY || choices < 2 || (failure.from_then_on && !IS_THOROUGH)) return choices > 0;
     size_t first = IS_THOROUGH ? 1 : 1 + failure.nth % (choices - 1);
     size_t last = IS_THOROUGH ? choices - 1 : first;
     for (failure.choice = first; failure.choice <= last; failure.choice++)
