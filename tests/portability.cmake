@@ -95,7 +95,7 @@ target_link_options(holdfast_msvc INTERFACE -Wl,--defsym=__chkstk=___chkstk_ms)
 set_target_properties(holdfast_msvc PROPERTIES LINKER_LANGUAGE C)
 target_include_directories(holdfast_msvc INTERFACE ${PROJECT_SOURCE_DIR}/include)
 
-foreach(test test_status test_space_pictures test_file test_region_map test_strict test_threads
+foreach(test test_status test_space test_file test_region_map test_strict test_threads
         test_ring test_arena_alloc test_arena_extend test_arena_text test_arena_random
         test_arena_threads)
     get_target_property(sources ${test} SOURCES)

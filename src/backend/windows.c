@@ -223,14 +223,16 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
     VirtualFree(address, 0, MEM_RELEASE);
 }
 
-/* A store that changes nothing, whoever else stores there at the same time. Large pages are for
- * programs with a privilege, and can be had in whole allocations alone. */
+/* A store that changes nothing, whoever else stores there at the same time. clang makes a fence of
+ * an InterlockedOr with a zero that it knows, without a store: so it is volatile. Large pages are
+ * for programs with a privilege, and can be had in whole allocations alone. */
 static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
                         hf_report *report) {
     if (advice != HF_ADVISE_POPULATE)
         return refuse(report, HF_UNSUPPORTED, "VirtualAlloc2 (MEM_LARGE_PAGES)", 0);
+    volatile LONG zero = 0;
     for (size_t offset = 0, step = granule(self); offset < size; offset += step)
-        InterlockedOr((volatile LONG *)(void *)((char *)address + offset), 0);
+        InterlockedOr((volatile LONG *)(void *)((char *)address + offset), zero);
     return HF_OK;
 }
 
