@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* fork, alarm */
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 #include "holdfast/ring.h"
 #include "holdfast/space.h"
 
-enum { SPACES = 4, GRANULES = 64, FORKS = 200, PATIENCE = 120 /* seconds, before a child hangs */ };
+enum { SPACES = 4, GRANULES = 64, FORKS = 200, PATIENCE = 240 /* seconds, before a child hangs */ };
 
 static hf_space *spaces[SPACES];
 static size_t granule;
@@ -105,6 +106,72 @@ static void a_child_can_fork(void) {
     hf_strict_close(strict);
 }
 
+/* ------------------------------------------------------------- other fork handlers ---------- */
+
+static bool handlers_use_spaces;
+
+static void use_new_space(void) {
+    hf_space *space;
+    if (!handlers_use_spaces) return;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, GRANULES * granule, NULL));
+    use_space(space);
+    hf_space_close(space);
+}
+
+/* Before those of the library, which the linker takes from behind the program. */
+__attribute__((constructor(101))) static void register_before_the_library(void) {
+    if (pthread_atfork(use_new_space, use_new_space, use_new_space) != 0) abort();
+}
+
+static void handlers_can_use_spaces(void) {
+    granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, NULL));
+    handlers_use_spaces = true;
+    for (int i = 0; i < 10; i++) CHECK(child_runs(use_new_space));
+    handlers_use_spaces = false;
+    hf_space_close(spaces[0]);
+}
+
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_guard(void) { pthread_mutex_lock(&guard); }
+static void unlock_guard(void) { pthread_mutex_unlock(&guard); }
+
+static void *hammer_guarded(void *space) {
+    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
+        lock_guard();
+        CHECK_STATUS(HF_OK, hf_space_place(space, 0, granule));
+        CHECK_STATUS(HF_OK, hf_space_clear(space, 0, granule));
+        unlock_guard();
+    }
+    return NULL;
+}
+
+static void use_guarded_space(void) {
+    lock_guard();
+    use_space(spaces[0]);
+    unlock_guard();
+}
+
+/* The program guards a space by a lock, and the lock by fork handlers of its own, which it
+ * registers before it uses the library. */
+static void fork_with_a_guard(void) {
+    pthread_t thread;
+    CHECK(pthread_atfork(lock_guard, unlock_guard, unlock_guard) == 0);
+    granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, NULL));
+    is_over = false;
+    CHECK(pthread_create(&thread, NULL, hammer_guarded, spaces[0]) == 0);
+    for (size_t i = 0; i < FORKS; i++) CHECK(child_runs(use_guarded_space));
+    __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+    CHECK(pthread_join(thread, NULL) == 0);
+    hf_space_close(spaces[0]);
+}
+
+static void a_lock_of_the_program_can_be_held_at_a_fork(void) {
+    CHECK(child_runs(fork_with_a_guard));
+}
+
 /* ----------------------------------------------------------- a fork under a lock ------------ */
 
 static void use_second_space(void) { use_space(spaces[1]); }
@@ -167,5 +234,6 @@ static void a_child_that_closes_only_unmaps(void) {
     close_all();
 }
 
-CHECK_MAIN(TEST(a_child_of_busy_threads_can_use_every_space), TEST(a_child_can_fork),
+CHECK_MAIN(TEST(a_lock_of_the_program_can_be_held_at_a_fork), TEST(handlers_can_use_spaces),
+           TEST(a_child_of_busy_threads_can_use_every_space), TEST(a_child_can_fork),
            TEST(a_fork_does_not_wait_for_its_own_thread), TEST(a_child_that_closes_only_unmaps))

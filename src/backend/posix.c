@@ -2067,13 +2067,6 @@ static hf_status file_create(const hf_backend *self, const char *path, uint64_t 
     return status;
 }
 
-/* ---------------------------------------------------------------------- process ---------- */
-
-static uint64_t process(const hf_backend *self) {
-    (void)self;
-    return (uint64_t)getpid();
-}
-
 /* ---------------------------------------------------------------------- locks ------------ */
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(hf_lock), "hf_lock is too small for a mutex");
@@ -2092,6 +2085,11 @@ static pthread_mutex_t *mutex(hf_lock *storage) { return (pthread_mutex_t *)(voi
  * A thread that holds a lock already (a strict backend nests its own in a space's) passes without
  * looking at the gate: a fork would wait for it. depth counts the locks of this thread.
  *
+ * Other fork handlers may take locks that threads hold while they wait at the gate. So it has to be
+ * the last to close and the first to open: handlers run in the reverse order before a fork, so the
+ * gate's are registered first, when the library is loaded. The thread that forks passes the gate,
+ * for the handlers of what was loaded before that.
+ *
  * A signal handler may fork while its own thread is inside. Then nobody can wait for that thread:
  * the child is as it would be without a gate, and its own forks wait for nothing.
  */
@@ -2099,18 +2097,21 @@ static struct {
     int inside;         /* atomic: threads between their first lock and their last unlock */
     bool is_closed;     /* atomic */
     bool is_broken;     /* this process was forked by a thread inside: inside is wrong */
-    bool is_registered; /* the three functions below are called at a fork */
+    bool is_registered; /* atomic: the three functions below are called at a fork */
+    uint32_t forks;     /* between the first process and this one */
 } gate;
 
 static pthread_mutex_t forking = PTHREAD_MUTEX_INITIALIZER; /* from before a fork until after it */
 
 static HF_THREAD_LOCAL unsigned depth;
+static HF_THREAD_LOCAL bool is_forking;
 
 static bool can_close_gate(void) { return *HF_OF_THIS_THREAD(depth) == 0 && !gate.is_broken; }
 
 static void close_gate(void) {
     if (!can_close_gate()) return;
     pthread_mutex_lock(&forking);
+    *HF_OF_THIS_THREAD(is_forking) = true;
     __atomic_store_n(&gate.is_closed, true, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&gate.inside, __ATOMIC_SEQ_CST) != 0)
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -2118,11 +2119,13 @@ static void close_gate(void) {
 
 static void open_gate(void) {
     if (!can_close_gate()) return;
+    *HF_OF_THIS_THREAD(is_forking) = false;
     __atomic_store_n(&gate.is_closed, false, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&forking);
 }
 
 static void open_gate_in_child(void) {
+    gate.forks++;
     open_gate();
     if (can_close_gate() || gate.is_broken) return;
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
@@ -2131,25 +2134,35 @@ static void open_gate_in_child(void) {
     gate.is_broken = true;
 }
 
-/* 0, or errno. Registered at the first lock of the process. */
+/* 0, or errno: it is tried again at each new lock. */
 static int register_gate(void) {
+    if (__atomic_load_n(&gate.is_registered, __ATOMIC_ACQUIRE)) return 0;
     pthread_mutex_lock(&forking);
     int code = gate.is_registered ? 0 : pthread_atfork(close_gate, open_gate, open_gate_in_child);
-    gate.is_registered = code == 0;
+    __atomic_store_n(&gate.is_registered, code == 0, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&forking);
     return code;
 }
+
+/* Before constructors without a priority, which may register handlers of their own. */
+__attribute__((constructor(101))) static void register_first(void) { register_gate(); }
 
 static void leave_gate(void) { __atomic_fetch_sub(&gate.inside, 1, __ATOMIC_SEQ_CST); }
 
 static void enter_gate(void) {
     __atomic_fetch_add(&gate.inside, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&gate.is_closed, __ATOMIC_SEQ_CST)) {
+    while (__atomic_load_n(&gate.is_closed, __ATOMIC_SEQ_CST) && !*HF_OF_THIS_THREAD(is_forking)) {
         leave_gate();
         pthread_mutex_lock(&forking); /* until the fork is done */
         pthread_mutex_unlock(&forking);
         __atomic_fetch_add(&gate.inside, 1, __ATOMIC_SEQ_CST);
     }
+}
+
+/* A child can have its parent's number, in a namespace of its own. */
+static uint64_t process(const hf_backend *self) {
+    (void)self;
+    return (uint64_t)gate.forks << 32 | (uint32_t)getpid();
 }
 
 static hf_status lock_open(const hf_backend *self, hf_lock *storage, hf_report *report) {
