@@ -2,8 +2,9 @@
  * Images in the children of a fork: the process that opened an image is the only one that writes
  * it. POSIX.
  */
-#define _GNU_SOURCE /* kill */
+#define _GNU_SOURCE /* kill, unshare */
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,6 +91,51 @@ static void a_child_reads_and_does_not_write(void) {
     disk_remove(other);
 }
 
+#if defined(__linux__)
+
+/* In a container the first process has the number 1, and its child in a further one, too. */
+static void fork_with_the_same_number(void *unused) {
+    (void)unused;
+    CHECK_EQUAL(1, getpid());
+    hf_arena arena = open_kept(HF_READ_WRITE);
+    struct content before = content_of(path);
+    CHECK(unshare(CLONE_NEWPID) == 0);
+    CHECK(process_runs(read_and_try_to_write, &arena));
+    check_content(path, &before);
+    free(before.bytes);
+    hf_arena_close(&arena);
+}
+
+static void enter_a_namespace_of_processes(void *is_permitted) {
+    if (unshare(CLONE_NEWPID) != 0) return;
+    *(volatile bool *)is_permitted = true;
+    CHECK(process_runs(fork_with_the_same_number, NULL));
+}
+
+static void a_child_of_the_same_number_does_not_write(void) {
+    hf_file *file;
+    bool *is_permitted = NULL;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 65536, NULL));
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 65536, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, 65536, file, 0, HF_READ_WRITE));
+    is_permitted = (bool *)hf_space_base(space);
+    CHECK(process_runs(enter_a_namespace_of_processes, is_permitted));
+    if (!*is_permitted) check_skip("a namespace of processes takes root");
+    hf_space_close(space);
+    hf_file_close(file);
+    disk_remove(path);
+    disk_remove(other);
+}
+
+#else
+
+static void a_child_of_the_same_number_does_not_write(void) {
+    check_skip("only Linux has namespaces of processes");
+}
+
+#endif
+
 /* A snapshot is private to each process: the child's is its own. */
 static void grow_and_save(void *argument) {
     hf_arena *arena = argument;
@@ -157,5 +203,5 @@ static void a_child_that_closes_leaves_the_lock(void) {
 }
 
 CHECK_MAIN(TEST(a_child_that_closes_changes_nothing), TEST(a_child_reads_and_does_not_write),
-           TEST(a_child_has_a_snapshot_of_its_own), TEST(closing_unlocks_while_a_child_lives),
-           TEST(a_child_that_closes_leaves_the_lock))
+           TEST(a_child_of_the_same_number_does_not_write), TEST(a_child_has_a_snapshot_of_its_own),
+           TEST(closing_unlocks_while_a_child_lives), TEST(a_child_that_closes_leaves_the_lock))
