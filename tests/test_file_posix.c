@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -249,6 +250,39 @@ static void no_file_takes_the_number_of_a_stream(void) {
     disk_remove("test_file_posix.kept.tmp");
 }
 
+/* Prints for ever to a stream that is closed. */
+static void *print(void *is_over) {
+    while (!__atomic_load_n((bool *)is_over, __ATOMIC_RELAXED))
+        if (write(STDERR_FILENO, "printed", 7) < 0) continue;
+    return NULL;
+}
+
+static void open_while_a_thread_prints(void *unused) {
+    (void)unused;
+    bool is_over = false;
+    pthread_t thread;
+    char begin[7];
+    close(STDERR_FILENO);
+    if (pthread_create(&thread, NULL, print, &is_over) != 0) _exit(EXIT_FAILURE);
+    for (int i = 0; i < 2000; i++) {
+        hf_file *file;
+        if (hf_file_open(&file, path, HF_READ_WRITE, NULL) != HF_OK) _exit(EXIT_FAILURE);
+        hf_file_close(file);
+    }
+    __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    int file = open(path, O_RDONLY);
+    bool was_read = read(file, begin, sizeof begin) == sizeof begin;
+    _exit(was_read && memcmp(begin, "printed", 7) != 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* Not even for the moment between two calls. */
+static void what_is_printed_meets_no_file(void) {
+    disk_close(disk_create(path, 200000));
+    CHECK(process_runs(open_while_a_thread_prints, NULL));
+    disk_remove(path);
+}
+
 /* -------------------------------------------------------------------- signals --------------- */
 
 static volatile sig_atomic_t signals;
@@ -391,4 +425,4 @@ CHECK_MAIN(TEST(asks_for_no_more_than_it_needs), TEST(paths_that_lead_nowhere),
            TEST(permissions_are_asked), TEST(what_is_no_descriptor),
            TEST(a_handle_of_no_regular_file), TEST(files_with_bytes_and_no_size),
            TEST(a_handle_without_access), TEST(no_file_takes_the_number_of_a_stream),
-           TEST(a_timer_makes_nothing_fail) LINUX_TESTS)
+           TEST(what_is_printed_meets_no_file), TEST(a_timer_makes_nothing_fail) LINUX_TESTS)

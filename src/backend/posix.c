@@ -211,9 +211,33 @@ static int duplicate_above_streams(int descriptor, hf_report *report) {
 /*
  * Descriptors 0, 1 and 2 are the standard streams: in a process that has closed one of them, the
  * next file gets its number, and what anybody prints to stderr would be written into that file. So
- * every file of ours moves above them at once. Returns -1 and errno if descriptor is -1 or there
- * is no other descriptor.
+ * while a file of ours is opened, closed streams are occupied. One that a thread closes meanwhile,
+ * or all where there is no /dev/null, can get our file for a moment: it moves above them at once.
  */
+
+/* A bit for each stream that was closed and is open now. */
+static unsigned occupy_streams(hf_report *report) {
+    unsigned occupied = 0;
+    for (int stream = 0; stream <= STDERR_FILENO; stream++) {
+        int taken;
+        report->system_calls++;
+        if (fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
+        MAKE_CALL(taken, report, openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC));
+        if (taken >= 0 && taken <= STDERR_FILENO)
+            occupied |= 1U << taken;
+        else if (taken >= 0)
+            close_counted(taken, report);
+    }
+    return occupied;
+}
+
+/* Leaves errno as it was. */
+static void leave_streams(unsigned occupied, hf_report *report) {
+    for (int stream = 0; stream <= STDERR_FILENO; stream++)
+        if (occupied >> stream & 1) close_counted(stream, report);
+}
+
+/* Returns -1 and errno if descriptor is -1 or there is no other descriptor. */
 static int above_streams(int descriptor, hf_report *report) {
     if (descriptor < 0 || descriptor > STDERR_FILENO) return descriptor;
     int moved = duplicate_above_streams(descriptor, report);
@@ -224,7 +248,9 @@ static int above_streams(int descriptor, hf_report *report) {
 /* Every file is opened here. Returns a descriptor, or -1 and errno. */
 static int open_at(int folder, const char *path, int flags, mode_t mode, hf_report *report) {
     int descriptor;
+    unsigned occupied = occupy_streams(report);
     MAKE_CALL(descriptor, report, openat(folder, path, flags | O_CLOEXEC, mode));
+    leave_streams(occupied, report);
     return above_streams(descriptor, report);
 }
 
@@ -1114,7 +1140,9 @@ static hf_status set_size(int descriptor, uint64_t size, hf_report *report) {
 static hf_status create_memfd(uint64_t size, intptr_t *file, hf_report *report) {
     if (!is_within_size_limit(size, report)) return refuse_file(report, "getrlimit", EFBIG);
     int descriptor;
+    unsigned occupied = occupy_streams(report);
     MAKE_CALL(descriptor, report, memfd_create("holdfast", MFD_CLOEXEC));
+    leave_streams(occupied, report);
     descriptor = above_streams(descriptor, report);
     if (descriptor < 0) return refuse_file(report, "memfd_create", errno);
     hf_status status = set_size(descriptor, size, report);
@@ -1142,7 +1170,9 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 /* FreeBSD's shared memory can do without a name. */
 static int open_nameless(hf_report *report) {
     int descriptor;
+    unsigned occupied = occupy_streams(report);
     MAKE_CALL(descriptor, report, shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600));
+    leave_streams(occupied, report);
     return above_streams(descriptor, report);
 }
 
@@ -1156,7 +1186,9 @@ static int open_nameless(hf_report *report) {
         snprintf(name, sizeof name, "/hf-%lx-%lx-%x", (unsigned long)getpid(),
                  (unsigned long)((uintptr_t)name & 0xffffffff), attempt);
         int descriptor;
+        unsigned occupied = occupy_streams(report);
         MAKE_CALL(descriptor, report, shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600));
+        leave_streams(occupied, report);
         if (descriptor < 0 && errno == EEXIST) continue;
         report->system_calls += descriptor >= 0;
         if (descriptor >= 0) shm_unlink(name);
