@@ -402,6 +402,26 @@ static void open_a_sparse_copy(void) {
 
 static void a_sparse_copy_is_filled_when_it_opens(void) { run_on_all(open_a_sparse_copy); }
 
+/* Above the limit on sizes the kernel would kill who writes zeros into a hole. */
+static void open_a_sparse_copy_above_the_limit(void) {
+    struct rlimit limit;
+    make_sparse_copy(4 * MIB);
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){LIMIT, limit.rlim_max}) == 0);
+    hf_arena arena;
+    hf_arena_options anywhere = {.any_base = true};
+    hf_status status = hf_arena_open_file(&arena, path_of("image"), HF_READ_WRITE, &anywhere);
+    CHECK(status == HF_OK || (status == HF_NO_SPACE && hf_last_error().os_code == EFBIG));
+    if (status == HF_OK) hf_arena_close(&arena);
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    arena = image_open(path_of("image"), HF_READ_WRITE, anywhere);
+    hf_arena_close(&arena);
+}
+
+static void a_sparse_copy_above_the_limit_kills_nobody(void) {
+    run_on_all(open_a_sparse_copy_above_the_limit);
+}
+
 /* ------------------------------------------------------------ blocks that are copied ------- */
 
 static void open_a_copy_that_shares_blocks(void) {
@@ -502,5 +522,6 @@ static void a_failed_sync_stays_failed(void) {
 CHECK_MAIN(TEST(a_full_disk_is_no_space), TEST(a_new_image_on_a_full_disk),
            TEST(a_save_on_a_full_disk), TEST(a_read_only_disk_can_be_read),
            TEST(the_limit_on_sizes_is_no_space), TEST(a_sparse_copy_is_filled_when_it_opens),
+           TEST(a_sparse_copy_above_the_limit_kills_nobody),
            TEST(shared_blocks_are_parted_when_an_image_opens), TEST(btrfs_stores_in_place),
            TEST(a_failed_sync_stays_failed))

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "holdfast/space.h"
@@ -164,6 +165,27 @@ static void close_at_the_limit(void *unused) {
 
 static void closing_at_the_limit(void) { CHECK(process_runs(close_at_the_limit, NULL)); }
 
+/* The system's list of mappings can't be opened then. */
+static void refuse_without_descriptors(void *unused) {
+    (void)unused;
+    struct rlimit limit;
+    open_and_fill();
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}) == 0);
+    expect_refused(place_next(), filled, 1);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    expect_consistent();
+    release_some();
+    CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}) == 0);
+    CHECK_STATUS(HF_OK, place_next());
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    hf_space_close(space);
+}
+
+static void the_limit_without_descriptors(void) {
+    CHECK(process_runs(refuse_without_descriptors, NULL));
+}
+
 /* Reservations that touch nothing are a mapping each; the limit lets one more be made than there
  * may be, and says so at the next. */
 static void reserve_at_the_limit(void *unused) {
@@ -296,6 +318,36 @@ static void memory_goes_beyond_the_limit(void) {
     CHECK(process_runs(release_beyond_the_limit, NULL));
 }
 
+/* A view stays, but what was stored to it is given back. */
+static void clear_a_view_beyond_the_limit(void *unused) {
+    (void)unused;
+    hf_space *views;
+    hf_file *file;
+    granule = hf_backend_native()->granule(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 8 * granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&views, 10 * granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_place_file(views, 0, 8 * granule, file, 0, HF_COPY_ON_WRITE));
+    char *base = hf_space_base(views);
+    memset(base, 'x', 8 * granule);
+    fill_beyond_the_limit();
+    expect_refused(hf_space_clear(views, 0, 8 * granule), 0, 8);
+    for (size_t i = 0; i < 8; i++) CHECK_EQUAL(0, base[i * granule]);
+    CHECK_STATUS(HF_OK, hf_space_check(views));
+    come_back_below_the_limit();
+    CHECK_STATUS(HF_OK, hf_space_clear(views, 0, 8 * granule));
+    hf_space_close(views);
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+static void a_view_goes_back_to_its_file_beyond_the_limit(void) {
+    if (!is_linux) {
+        check_skip("only Linux tells this limit from others");
+        return;
+    }
+    CHECK(process_runs(clear_a_view_beyond_the_limit, NULL));
+}
+
 static void release_all_beyond_the_limit(void *unused) {
     (void)unused;
     fill_beyond_the_limit();
@@ -320,6 +372,7 @@ static void a_clear_over_all_succeeds_beyond_the_limit(void) {
     CHECK(process_runs(release_all_beyond_the_limit, NULL));
 }
 
-CHECK_MAIN(TEST(the_limit_on_mappings), TEST(closing_at_the_limit), TEST(reserving_at_the_limit),
-           TEST(growing_at_the_limit), TEST(memory_goes_beyond_the_limit),
-           TEST(a_clear_over_all_succeeds_beyond_the_limit))
+CHECK_MAIN(TEST(the_limit_on_mappings), TEST(the_limit_without_descriptors),
+           TEST(a_view_goes_back_to_its_file_beyond_the_limit), TEST(closing_at_the_limit),
+           TEST(reserving_at_the_limit), TEST(growing_at_the_limit),
+           TEST(memory_goes_beyond_the_limit), TEST(a_clear_over_all_succeeds_beyond_the_limit))

@@ -327,10 +327,25 @@ static size_t read_number(const char *path, hf_report *report) {
     return strtoul(line, NULL, 10);
 }
 
+/* Where /proc can't be read, for want of descriptors, say: by mappings that merge with no neighbour,
+ * and commit nothing. */
+static bool meets_map_limit(hf_report *report) {
+    size_t page = granule(NULL);
+    report->system_calls++;
+    char *probe =
+        mmap(NULL, 3 * page, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (probe == MAP_FAILED) return errno == ENOMEM;
+    report->system_calls += 2;
+    bool is_refused = munmap(probe + page, page) != 0 && errno == ENOMEM;
+    munmap(probe, 3 * page);
+    return is_refused;
+}
+
 /* A step in the middle of a mapping needs two more, and the list has a line that does not count. */
 static bool is_at_map_limit(hf_report *report) {
-    return count_lines("/proc/self/maps", report) + 3 >=
-           read_number("/proc/sys/vm/max_map_count", report);
+    size_t mappings = count_lines("/proc/self/maps", report);
+    size_t most = read_number("/proc/sys/vm/max_map_count", report);
+    return mappings > 0 && most < SIZE_MAX ? mappings + 3 >= most : meets_map_limit(report);
 }
 
 /* One line of /proc/self/maps: "7f0000000000-7f0000001000 rw-p 00000000 fd:01 4711  /name". */
@@ -619,7 +634,10 @@ static hf_status decommit(const hf_backend *self, void *address, size_t size, hf
 
 static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self;
-    return cover(address, size, report) ? HF_OK : refuse_release(report, errno);
+    if (cover(address, size, report)) return HF_OK;
+    hf_status status = refuse_release(report, errno);
+    if (status == HF_MAP_LIMIT) drop_pages(address, size, report); /* a private view has some */
+    return status;
 }
 
 /* One call for all regions of the run. A copy of this backend with a decommit or unmap of its own
@@ -841,9 +859,11 @@ static hf_status file_status(int code) {
     case EDQUOT:
     case EFBIG: return HF_NO_SPACE;
     case ENOMEM: return HF_NO_MEMORY;
-    case EISDIR: /* open finds a folder, */
-    case ENXIO:  /* a socket, */
-    case ENODEV: /* or a device without a driver */
+    case ETXTBSY:                /* a program that runs */
+    case EAGAIN: return HF_BUSY; /* open: another process has a lease */
+    case EISDIR:                 /* open finds a folder, */
+    case ENXIO:                  /* a socket, */
+    case ENODEV:                 /* or a device without a driver */
     case ENOSYS:
     case EOPNOTSUPP: return HF_UNSUPPORTED;
     default: return HF_IO;
@@ -1314,7 +1334,9 @@ static int rewrite_zeros_of_page(int descriptor, uint64_t offset, const char *pa
     for (size_t at = 0; at < size;) {
         at += count_blocks(page + at, size - at, block, false);
         size_t length = count_blocks(page + at, size - at, block, true);
-        int code = length ? write_all(descriptor, offset + at, page + at, length, report) : 0;
+        if (length == 0) break;
+        if (!is_within_size_limit(offset + at + length, report)) return EFBIG;
+        int code = write_all(descriptor, offset + at, page + at, length, report);
         if (code != 0) return code;
         at += length;
     }
@@ -1442,7 +1464,9 @@ static int fill_lack(int descriptor, const lack *wanted, bool others_store, hf_r
     if (result == 0) return 0;
     if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != EINTR) return errno;
     if (others_store) return errno == EINTR ? EINTR : 0;
-    return wanted->is_shared ? 0 : write_zeros(descriptor, wanted->from, wanted->to, report);
+    if (wanted->is_shared) return 0;
+    if (!is_within_size_limit(wanted->to, report)) return EFBIG;
+    return write_zeros(descriptor, wanted->from, wanted->to, report);
 }
 
 /* A file system that shows neither extents nor holes: its sparse files show one piece of data. */
