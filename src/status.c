@@ -38,7 +38,9 @@ static const struct status_words {
                                     "some, or raise it."},
     [HF_IO] = {"HF_IO", "A file operation failed: check the path, the permissions and the device."},
     [HF_CORRUPT] = {"HF_CORRUPT", "The contents are not what they should be: don't use them."},
-    [HF_BUSY] = {"HF_BUSY", "The file is open elsewhere for writing: try again when it is closed."},
+    [HF_BUSY] = {"HF_BUSY",
+                 "The file is open elsewhere, and only readers share it: try again when it is "
+                 "closed."},
     [HF_UNSUPPORTED] = {"HF_UNSUPPORTED",
                         "This system, or this kind of file, cannot do that: do without it."},
 };
