@@ -83,7 +83,9 @@ static hf_status look_into(image *opened, const unsigned char *area, size_t size
     bool blank = hf_file_size(opened->file) <= HF_IMAGE_AREA && hf_image_is_blank(area, size);
     opened->is_new = blank && opened->access == HF_READ_WRITE;
     if (opened->is_new) return HF_OK;
-    if (size < HF_IMAGE_AREA) return corrupt("the image is cut off");
+    if (size < HF_IMAGE_AREA)
+        return corrupt(hf_image_has_magic(area, size) ? "the image is cut off"
+                                                      : "the file is no image");
     const char *reason = NULL;
     hf_status status = hf_image_decode(area, &opened->record, &reason);
     return status == HF_OK ? check_record(opened) : hf_fail_because(status, opening, reason, 0, 0);
