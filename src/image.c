@@ -279,9 +279,9 @@ static hf_status open_where_it_lay(hf_arena *arena, const image *opened) {
 
 static hf_status explain_collision(void) {
     hf_error error = hf_last_error();
-    error.reason = "something else lies at the address that the image was made at: open the image "
-                   "before that, or with any_base if it holds refs and no pointers, or make it "
-                   "again with another base";
+    error.reason = "the address that the image was made at is taken, by another mapping or by this "
+                   "image, open already: open the image before that, or with any_base if it holds "
+                   "refs and no pointers, or make it again with another base";
     return hf_fail_again(error);
 }
 
