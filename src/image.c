@@ -651,8 +651,9 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
     if (hf_is_frozen(hf_core_of(arena))) return hf_fail(HF_STATE, "hf_arena_set_root", offset, 0);
-    hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
-    return HF_OK;
+    hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_arena_set_root");
+    if (status == HF_OK) hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
+    return status;
 }
 
 void *hf_arena_root(const hf_arena *arena) {

@@ -459,7 +459,8 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * reading a hole of a file on a full tmpfs.
  *
  * Fork: only the process that opened an image writes it. In a child a persistent arena can be read
- * and saved elsewhere; growing, syncing and going back fail with STATE, and closing only unmaps.
+ * and saved elsewhere; growing, syncing, going back and hf_arena_set_root fail with STATE, and
+ * closing only unmaps.
  * (An allocation in a child that needs no growth succeeds, and its stores reach the file: do not.)
  * Closing in the parent releases the lock although a child lives.
  *
@@ -509,7 +510,7 @@ hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
 /* The object that a program finds the others from. The pointer must be handed out (INVALID); NULL
  * for none. Kept in images; NULL also where the arena went back below it. STATE: a read-only image,
- * whose root is that of its file. */
+ * whose root is that of its file; a persistent arena in a child of the process that opened it. */
 hf_status hf_arena_set_root(hf_arena *arena, const void *object);
 void *hf_arena_root(const hf_arena *arena);
 
