@@ -27,8 +27,8 @@
  * Its global state: each thread's last error; how much address space the arenas that name no
  * `reserve` have taken; and what the native backend keeps. On POSIX that is a lock and a count of
  * the threads that are inside a call on a space, which serve three handlers that opening the first
- * space or arena registers with pthread_atfork. On Windows it is the addresses of the functions that
- * the library looks up at run time.
+ * space or arena registers with pthread_atfork. On Windows it is the addresses of the functions
+ * that the library looks up at run time.
  */
 #ifndef HOLDFAST_H
 #define HOLDFAST_H

@@ -1,9 +1,9 @@
 /*
  * status.c -- the names and sentences of the statuses, each thread's last error, and its text.
  *
- * The last error, the address budget (budget.c) and what the native backend keeps (the gate of forks
- * in posix.c, the functions looked up at run time in windows.c) are the library's only state outside
- * of spaces, arenas, files and rings.
+ * The last error, the address budget (budget.c) and what the native backend keeps (the gate of
+ * forks in posix.c, the functions looked up at run time in windows.c) are the library's only state
+ * outside of spaces, arenas, files and rings.
  */
 #include <holdfast/status.h>
 
