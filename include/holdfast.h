@@ -21,6 +21,11 @@
  *   ring.h     a ring buffer without a seam
  *   backend.h  the contract with the system; bring your own
  *
+ * Threads: no call may be cancelled. A thread that pthread_cancel ends inside a call can leave a
+ * lock held, a file open or a space half changed. Disable cancellation (pthread_setcancelstate)
+ * around the calls of a thread that others may cancel. On Windows do not use TerminateThread on a
+ * thread that may be inside a call.
+ *
  * The library never calls malloc, prints nothing, aborts never, installs no signal handler and
  * reads no environment variable.
  *
