@@ -355,7 +355,7 @@ static hf_status write_all(hf_arena *arena) {
     return put_record(core, &record);
 }
 
-/* A file that was deleted, or replaced by another, is nobody's any more when it closes. */
+/* A file without a name is gone when it closes. Only the number of its links is looked at. */
 static hf_status check_name(hf_arena_core *core) {
     hf_report report = {0};
     bool has_name = false;
