@@ -115,8 +115,16 @@ static void loop(struct game *game, const char *title, bounce *code) {
     for (size_t i = 0; i < game->length; i++) play(game, game->recorded[i], code);
 }
 
+/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
+static int usage(const char *word) {
+    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs("usage: frame SNAPSHOT KEYS\n", is_help ? stdout : stderr);
+    return is_help ? EXIT_SUCCESS : 2;
+}
+
 int main(int words, char **word) {
-    if (words != 3) return fputs("frame SNAPSHOT KEYS\n", stderr), EXIT_FAILURE;
+    bool is_sound = words == 3 && word[1][0] != '-' && word[2][0] != '-';
+    if (!is_sound) return usage(word[words - 1]);
     struct game game = {.snapshot = word[1]};
     open_game(&game);
     for (const char *key = word[2]; *key; key++) {

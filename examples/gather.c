@@ -19,6 +19,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct piece {
     void *data;
@@ -59,10 +60,20 @@ static void count(struct counts *total, const unsigned char *text, size_t size) 
     total->bytes += size;
 }
 
+/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
+static int usage(const char *word) {
+    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs("usage: gather FILE...\n", is_help ? stdout : stderr);
+    return is_help ? EXIT_SUCCESS : 2;
+}
+
 int main(int words, char **word) {
     hf_arena files, list;
     struct counts total = {0, 0, 0};
     size_t number = (size_t)words - 1;
+    if (number == 0) return usage("");
+    for (size_t i = 1; i <= number; i++)
+        if (word[i][0] == '-') return usage(word[i]);
     need(hf_arena_open(&files, NULL), "opening an arena");
     need(hf_arena_open(&list, NULL), "opening an arena");
     const struct piece *pieces = gather(&files, &list, word + 1, number);

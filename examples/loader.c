@@ -37,9 +37,11 @@ struct program {
     hf_space *space;
 };
 
+static const char *path; /* the file's */
+
 static void require(bool condition, const char *what) {
     if (condition) return;
-    fprintf(stderr, "loader: %s\n", what);
+    fprintf(stderr, "loader: %s: %s\n", path, what);
     exit(EXIT_FAILURE);
 }
 
@@ -47,7 +49,7 @@ static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
     char why[HF_ERROR_TEXT_SIZE];
     hf_error_text(NULL, why, sizeof why);
-    fprintf(stderr, "loader: %s: %s\n", what, why);
+    fprintf(stderr, "loader: %s: %s: %s\n", path, what, why);
     exit(EXIT_FAILURE);
 }
 
@@ -65,6 +67,7 @@ static void copy(const struct program *elf, void *to, uint64_t offset, size_t si
         copy(elf, &header, 0, sizeof header);                                       \
         elf->count = header.e_phnum;                                                \
         elf->segments = hf_new_array(arena, struct segment, elf->count);            \
+        if (elf->segments == NULL) need(hf_last_error().status, "the segments");    \
         for (size_t i = 0; i < elf->count; i++) {                                   \
             copy(elf, &part, header.e_phoff + i * sizeof part, sizeof part);        \
             elf->segments[i] = (struct segment){                                    \
@@ -135,9 +138,9 @@ static void place(const struct program *elf, const struct segment *part, hf_file
              "the bss");
 }
 
-static void place_all(const struct program *elf, const char *path) {
+static void place_all(const struct program *elf) {
     hf_file *file;
-    need(hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL), path);
+    need(hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL), "opening");
     for (size_t i = 0; i < elf->count; i++)
         if (elf->segments[i].is_loaded) place(elf, &elf->segments[i], file);
     hf_file_close(file); /* the views keep it */
@@ -175,17 +178,25 @@ static void print_regions(const hf_space *space) {
         printf("%s 0x%zx 0x%zx\n", kinds[region.kind], region.offset, region.size);
 }
 
+/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
+static int usage(const char *word) {
+    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs("usage: loader FILE\n", is_help ? stdout : stderr);
+    return is_help ? EXIT_SUCCESS : 2;
+}
+
 int main(int words, char **word) {
     hf_arena arena;
     void *bytes;
     struct program elf = {0};
-    require(words == 2, "which FILE?");
+    if (words != 2 || word[1][0] == '-') return usage(word[words - 1]);
+    path = word[1];
     need(hf_arena_open(&arena, NULL), "opening an arena");
-    need(hf_arena_append_file(&arena, word[1], HF_READ_ONLY, &bytes, &elf.size), word[1]);
+    need(hf_arena_append_file(&arena, path, HF_READ_ONLY, &bytes, &elf.size), "opening");
     elf.bytes = bytes;
     read_segments(&elf, &arena);
     reserve(&elf);
-    place_all(&elf, word[1]);
+    place_all(&elf);
     for (size_t i = 0; i < elf.count; i++) check(&elf, &elf.segments[i]);
     print_regions(elf.space);
     hf_space_close(elf.space);

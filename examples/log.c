@@ -31,11 +31,13 @@ struct record {
 
 enum { FORMAT = 1, LONGEST = 4096, SYNC_EVERY = 16 };
 
+static const char *path; /* the image's */
+
 static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
     char why[HF_ERROR_TEXT_SIZE];
     hf_error_text(NULL, why, sizeof why);
-    fprintf(stderr, "log: %s: %s\n", what, why);
+    fprintf(stderr, "log: %s: %s: %s\n", path, what, why);
     exit(EXIT_FAILURE);
 }
 
@@ -73,10 +75,10 @@ static void sync(hf_arena *log) {
     fflush(stdout);
 }
 
-static void append_input(const char *path) {
+static void append_input(void) {
     hf_arena log;
     char line[LONGEST];
-    need(hf_arena_open_file(&log, path, HF_READ_WRITE, &options), path);
+    need(hf_arena_open_file(&log, path, HF_READ_WRITE, &options), "opening");
     for (unsigned lines = 1; fgets(line, sizeof line, stdin); lines++) {
         append(&log, line, strlen(line));
         if (lines % SYNC_EVERY == 0) sync(&log);
@@ -87,7 +89,7 @@ static void append_input(const char *path) {
 
 static void need_whole(bool whole, uint64_t number) {
     if (whole) return;
-    fprintf(stderr, "log: record %" PRIu64 " is damaged\n", number);
+    fprintf(stderr, "log: %s: record %" PRIu64 " is damaged\n", path, number);
     exit(EXIT_FAILURE);
 }
 
@@ -108,9 +110,9 @@ static const struct record **in_order(const hf_arena *log, hf_arena *temporary, 
     return order;
 }
 
-static void read_log(const char *path, bool print) {
+static void read_log(bool print) {
     hf_arena log, temporary;
-    need(hf_arena_open_file(&log, path, HF_READ_ONLY, &options), path);
+    need(hf_arena_open_file(&log, path, HF_READ_ONLY, &options), "opening");
     need(hf_arena_open(&temporary, &options), "opening an arena");
     const struct record *newest = hf_arena_root(&log);
     uint64_t records = newest && is_inside(&log, newest) ? newest->number : 0;
@@ -124,14 +126,22 @@ static void read_log(const char *path, bool print) {
     hf_arena_close(&log);
 }
 
+/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
+static int usage(const char *word) {
+    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs("usage: log IMAGE [--verify | --print]\n", is_help ? stdout : stderr);
+    return is_help ? EXIT_SUCCESS : 2;
+}
+
 int main(int words, char **word) {
     bool verify = words == 3 && strcmp(word[2], "--verify") == 0;
     bool print = words == 3 && strcmp(word[2], "--print") == 0;
+    bool is_sound = (words == 2 || verify || print) && word[1][0] != '-';
+    if (!is_sound) return usage(word[words - 1]);
+    path = word[1];
     if (words == 2)
-        append_input(word[1]);
-    else if (verify || print)
-        read_log(word[1], print);
+        append_input();
     else
-        return fputs("log IMAGE [--verify | --print]\n", stderr), EXIT_FAILURE;
+        read_log(print);
     return EXIT_SUCCESS;
 }

@@ -127,14 +127,23 @@ static void look(const char *image, char **names) {
     hf_arena_close(&arena);
 }
 
+/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
+static int usage(const char *word) {
+    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs("usage: pch build IMAGE <LIST | pch look IMAGE [NAME...]\n", is_help ? stdout : stderr);
+    return is_help ? EXIT_SUCCESS : 2;
+}
+
 int main(int words, char **word) {
     clock_t start = clock();
+    for (int i = 1; i < words; i++)
+        if (word[i][0] == '-') return usage(word[i]);
     if (words == 3 && strcmp(word[1], "build") == 0)
         build(word[2]);
     else if (words >= 3 && strcmp(word[1], "look") == 0)
         look(word[2], word + 3);
     else
-        return fputs("pch build|look IMAGE [NAME...]\n", stderr), EXIT_FAILURE;
+        return usage("");
     fprintf(stderr, "%s took %.3f ms of processor time\n", word[1],
             (double)(clock() - start) * 1e3 / CLOCKS_PER_SEC);
     return EXIT_SUCCESS;

@@ -63,11 +63,12 @@ static void write_lines(const char *path) {
     hf_ring_close(ring);
 }
 
-/* A reader that died left the file, and in it what it had not printed. */
+/* A reader that died left the file, and in it what it had not printed: HF_IO, it is there. */
 static hf_file *make_or_open(const char *path) {
     hf_file *file;
-    if (hf_file_create(&file, path, HF_RING_POSITIONS + CAPACITY, NULL) != HF_OK)
-        need(hf_file_open(&file, path, HF_READ_WRITE, NULL), path);
+    hf_status status = hf_file_create(&file, path, HF_RING_POSITIONS + CAPACITY, NULL);
+    if (status == HF_IO) status = hf_file_open(&file, path, HF_READ_WRITE, NULL);
+    need(status, path);
     return file;
 }
 
@@ -89,12 +90,20 @@ static void print_lines(const char *path) {
     hf_ring_close(ring);
 }
 
+/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
+static int usage(const char *word) {
+    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs("usage: tail RING [--write]\n", is_help ? stdout : stderr);
+    return is_help ? EXIT_SUCCESS : 2;
+}
+
 int main(int words, char **word) {
-    if (words == 2)
-        print_lines(word[1]);
-    else if (words == 3 && strcmp(word[2], "--write") == 0)
+    bool writes = words == 3 && strcmp(word[2], "--write") == 0;
+    bool is_sound = (words == 2 || writes) && word[1][0] != '-';
+    if (!is_sound) return usage(word[words - 1]);
+    if (writes)
         write_lines(word[1]);
     else
-        return fputs("tail RING [--write]\n", stderr), EXIT_FAILURE;
+        print_lines(word[1]);
     return EXIT_SUCCESS;
 }

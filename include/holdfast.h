@@ -21,8 +21,19 @@
  *   ring.h     a ring buffer without a seam
  *   backend.h  the contract with the system; bring your own
  *
+ * Threads: no call may be cancelled. A thread that pthread_cancel ends inside a call can leave a
+ * lock held, a file open or a space half changed. Disable cancellation (pthread_setcancelstate)
+ * around the calls of a thread that others may cancel. On Windows do not use TerminateThread on a
+ * thread that may be inside a call.
+ *
  * The library never calls malloc, prints nothing, aborts never, installs no signal handler and
- * reads no environment variable. Its only global state is each thread's last error.
+ * reads no environment variable.
+ *
+ * Its global state: each thread's last error; how much address space the arenas that name no
+ * `reserve` have taken; and what the native backend keeps. On POSIX that is a lock and a count of
+ * the threads that are inside a call on a space, which serve three handlers that opening the first
+ * space or arena registers with pthread_atfork. On Windows it is the addresses of the functions
+ * that the library looks up at run time.
  */
 #ifndef HOLDFAST_H
 #define HOLDFAST_H

@@ -83,7 +83,9 @@ static hf_status look_into(image *opened, const unsigned char *area, size_t size
     bool blank = hf_file_size(opened->file) <= HF_IMAGE_AREA && hf_image_is_blank(area, size);
     opened->is_new = blank && opened->access == HF_READ_WRITE;
     if (opened->is_new) return HF_OK;
-    if (size < HF_IMAGE_AREA) return corrupt("the image is cut off");
+    if (size < HF_IMAGE_AREA)
+        return corrupt(hf_image_has_magic(area, size) ? "the image is cut off"
+                                                      : "the file is no image");
     const char *reason = NULL;
     hf_status status = hf_image_decode(area, &opened->record, &reason);
     return status == HF_OK ? check_record(opened) : hf_fail_because(status, opening, reason, 0, 0);
@@ -277,9 +279,9 @@ static hf_status open_where_it_lay(hf_arena *arena, const image *opened) {
 
 static hf_status explain_collision(void) {
     hf_error error = hf_last_error();
-    error.reason = "something else lies at the address that the image was made at: open the image "
-                   "before that, or with any_base if it holds refs and no pointers, or make it "
-                   "again with another base";
+    error.reason = "the address that the image was made at is taken, by another mapping or by this "
+                   "image, open already: open the image before that, or with any_base if it holds "
+                   "refs and no pointers, or make it again with another base";
     return hf_fail_again(error);
 }
 
@@ -353,7 +355,7 @@ static hf_status write_all(hf_arena *arena) {
     return put_record(core, &record);
 }
 
-/* A file that was deleted, or replaced by another, is nobody's any more when it closes. */
+/* A file without a name is gone when it closes. Only the number of its links is looked at. */
 static hf_status check_name(hf_arena_core *core) {
     hf_report report = {0};
     bool has_name = false;
@@ -649,8 +651,9 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
     if (hf_is_frozen(hf_core_of(arena))) return hf_fail(HF_STATE, "hf_arena_set_root", offset, 0);
-    hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
-    return HF_OK;
+    hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_arena_set_root");
+    if (status == HF_OK) hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
+    return status;
 }
 
 void *hf_arena_root(const hf_arena *arena) {

@@ -52,6 +52,10 @@ bool hf_image_is_blank(const unsigned char *bytes, size_t size) {
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
+bool hf_image_has_magic(const unsigned char *bytes, size_t size) {
+    return size > 0 && memcmp(bytes, magic, size < sizeof magic ? size : sizeof magic) == 0;
+}
+
 /* NULL: nothing. A later version's record may be of another form: it is asked for first. */
 static const char *what_is_wrong(const record *found, size_t slot) {
     if (memcmp(found->magic, magic, sizeof magic) != 0) return "the file is no image";

@@ -34,6 +34,10 @@ void hf_image_encode(unsigned char slot[HF_IMAGE_SLOT], const hf_image_header *h
 /* A file that is to become an image may hold zeros. */
 bool hf_image_is_blank(const unsigned char *bytes, size_t size);
 
+/* True if the bytes begin with the magic, or if there are fewer and they are its beginning; false
+ * for no bytes. */
+bool hf_image_has_magic(const unsigned char *bytes, size_t size);
+
 /*
  * The newer record of an area of HF_IMAGE_AREA bytes. CORRUPT: foreign, damaged, or of another byte
  * order or pointer size; UNSUPPORTED: of a later version. *reason is a static sentence then.

@@ -271,13 +271,20 @@ static size_t round_to_power(size_t size) {
     return power;
 }
 
+/* Why no ring can be opened on the file; NULL if one can. */
+static const char *ring_fault_of(const hf_file *file) {
+    uint64_t size = hf_file_size(file);
+    if (!hf_file_permits(file, HF_READ_WRITE)) return "the file is not open for writing";
+    if (size < POSITIONS + HF_BASE_ALIGNMENT) return "the file has less than a ring's 128 KiB";
+    return size - POSITIONS > MOST ? "the file is too large to be mapped twice" : NULL;
+}
+
 hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
-    uint64_t size = file ? hf_file_size(file) : 0;
-    if (ring == NULL || size < POSITIONS + HF_BASE_ALIGNMENT || size - POSITIONS > MOST ||
-        !hf_file_permits(file, HF_READ_WRITE))
-        return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
+    if (ring == NULL || file == NULL) return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
+    const char *why = ring_fault_of(file);
+    if (why) return hf_fail_because(HF_INVALID, "hf_ring_open_file", why, 0, 0);
     if (hf_file_has_huge_pages(file)) return hf_fail(HF_UNSUPPORTED, "hf_ring_open_file", 0, 0);
-    size_t capacity = round_to_power((size_t)(size - POSITIONS));
+    size_t capacity = round_to_power((size_t)(hf_file_size(file) - POSITIONS));
     hf_status status = prepare_file(file, capacity);
     return status == HF_OK ? open_on(ring, file, capacity) : status;
 }

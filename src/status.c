@@ -1,8 +1,9 @@
 /*
  * status.c -- the names and sentences of the statuses, each thread's last error, and its text.
  *
- * The last error and the address budget (budget.c) are the library's only state outside of spaces,
- * arenas and files.
+ * The last error, the address budget (budget.c) and what the native backend keeps (the gate of
+ * forks in posix.c, the functions looked up at run time in windows.c) are the library's only state
+ * outside of spaces, arenas, files and rings.
  */
 #include <holdfast/status.h>
 
@@ -38,7 +39,9 @@ static const struct status_words {
                                     "some, or raise it."},
     [HF_IO] = {"HF_IO", "A file operation failed: check the path, the permissions and the device."},
     [HF_CORRUPT] = {"HF_CORRUPT", "The contents are not what they should be: don't use them."},
-    [HF_BUSY] = {"HF_BUSY", "The file is open elsewhere for writing: try again when it is closed."},
+    [HF_BUSY] = {"HF_BUSY",
+                 "The file is open elsewhere, and only readers share it: try again when it is "
+                 "closed."},
     [HF_UNSUPPORTED] = {"HF_UNSUPPORTED",
                         "This system, or this kind of file, cannot do that: do without it."},
 };

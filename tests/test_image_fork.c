@@ -59,6 +59,9 @@ static void read_and_try_to_write(void *argument) {
     char *root = hf_arena_root(arena);
     CHECK(holds(root, 100000, 1));
     check_is_state(hf_arena_sync(arena));
+    check_is_state(hf_arena_set_root(arena, NULL));
+    check_is_state(hf_arena_set_root(arena, root + 8));
+    CHECK(hf_arena_root(arena) == root);
     check_is_state(hf_rewind(arena, 0));
     check_is_state(hf_reset(arena));
     check_is_state(hf_trim(arena, 0));

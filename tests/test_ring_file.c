@@ -161,15 +161,22 @@ static void no_ring_in(hf_file *file, hf_status expected) {
     hf_file_close(file);
 }
 
+static void last_reason_has(const char *words) {
+    const char *reason = hf_last_error().reason;
+    CHECK(reason != NULL && strstr(reason, words) != NULL);
+}
+
 static void a_file_without_room_or_rights_is_invalid(void) {
     hf_file *file;
     no_ring_in(NULL, HF_INVALID);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 128 * KIB - 1, NULL));
     no_ring_in(file, HF_INVALID);
+    last_reason_has("128 KiB");
     file = make_file();
     CHECK_STATUS(HF_INVALID, hf_ring_open_file(NULL, file));
     hf_file_close(file);
     no_ring_in(open_again(HF_READ_ONLY), HF_INVALID);
+    last_reason_has("not open for writing");
     no_ring_in(open_again(HF_COPY_ON_WRITE), HF_INVALID);
     remove(path);
 }

@@ -46,6 +46,27 @@ beginning() {
     seconds example "$@"
 }
 
+# has_usage WRONG...: --help and -h are answered, the WRONG arguments (words of one call each) are
+# refused with the same line, and neither makes a file.
+has_usage() {
+    for asked in --help -h; do
+        example "$asked" </dev/null >told 2>complaint || wrong "$asked ended with $?"
+        grep -q "^usage: ${name%.exe} [A-Za-z]" told || wrong "$asked said: $(cat told)"
+        [ "$(wc -l <told)" -eq 1 ] || wrong "$asked said: $(cat told)"
+        [ ! -e "./$asked" ] || wrong "$asked made a file"
+    done
+    for call in "" -x --nothing "$@"; do
+        # shellcheck disable=SC2086 # words
+        example $call </dev/null >said 2>complaint && status=0 || status=$?
+        [ "$status" -eq 2 ] || wrong "with '$call': exit status $status"
+        [ ! -s said ] || wrong "with '$call' to stdout: $(cat said)"
+        tr -d '\r' <complaint | grep -qxF "$(cat told)" || wrong "'$call': $(cat complaint)"
+    done
+    for file in *; do
+        case $file in example.out | told | said | complaint) ;; *) wrong "$file was made" ;; esac
+    done
+}
+
 # tells_missing PATH ARGUMENT...: the example with these fails, and says of the path that no file is
 # there, in the system's words as far as they are known: code 2 on Windows, too.
 tells_missing() {

@@ -2,6 +2,7 @@
 # frame.sh EXAMPLE -- awk plays the same game, without arenas, snapshots or pointers.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
+has_usage image "image a b" "-x a" "image -x"
 needs_views level.snapshot '[]'
 
 cat >game.awk <<'END'

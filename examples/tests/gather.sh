@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=example.sh
 sources=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/example.sh"
+has_usage "-x a" "a -x"
 
 # like_wc FILE...: with more than one file wc's last line is the total.
 like_wc() {

@@ -2,6 +2,7 @@
 # loader.sh EXAMPLE -- programs of both classes, against what readelf finds in them.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
+has_usage "-x a" "a b"
 command -v readelf >/dev/null || { echo "there is no readelf"; exit 77; }
 
 # loads FILE: the example compares bytes; here are the headers and the shape of the space.
@@ -68,7 +69,7 @@ head -c $((size / 20)) "$program" >beginning
 for file in text start beginning; do
     example $file >found 2>complaint && status=0 || status=$?
     [ "$status" -eq 1 ] || wrong "$file: exit status $status"
-    grep -qE 'not an ELF file|cut off' complaint || wrong "$file: $(cat complaint)"
+    grep -qE ": $file: (not an ELF file|.*cut off)" complaint || wrong "$file: $(cat complaint)"
 done
 
 tells_missing nowhere nowhere

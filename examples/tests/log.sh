@@ -2,6 +2,7 @@
 # log.sh EXAMPLE -- a log is its input; it goes on where it ended; damage is found.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
+has_usage "image --nothing" "image --print more" "--print image" "-x --print"
 needs_views new.image
 
 awk 'BEGIN { for (i = 1; i <= 5000; i++) { printf "%d", i
@@ -34,9 +35,12 @@ middle=$(grep -abo '2500 100 99' log.image | cut -d: -f1)
 for offset in 65536 65544 65552 65556 65560 "$middle"; do
     flip "$offset"
     if example log.image --verify >verified 2>complaint; then wrong "byte $offset goes unnoticed"; fi
-    grep -q 'record [0-9]* is damaged' complaint || wrong "said: $(cat complaint)"
+    grep -q ': log.image: record [0-9]* is damaged' complaint || wrong "said: $(cat complaint)"
     flip "$offset"
 done
 example log.image --verify >verified || wrong "does not verify again"
 
 tells_missing nowhere nowhere --verify
+echo 'a text' >text
+if example text --print >printed 2>complaint; then wrong "took a text for a log"; fi
+grep -q ': text: .* failed: the file is no image' complaint || wrong "said: $(cat complaint)"

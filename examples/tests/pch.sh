@@ -5,6 +5,7 @@
 # shellcheck source-path=SCRIPTDIR source=example.sh
 sources=$(cd "$(dirname "$0")/../../src" && pwd)
 . "$(dirname "$0")/example.sh"
+has_usage image build look "build image more" "look -x" "look image -x" "build -x"
 headers=${2:-${emulator:+$sources}}
 headers=${headers:-/usr/include}
 example build empty.image </dev/null

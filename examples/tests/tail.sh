@@ -3,6 +3,7 @@
 # where writers are killed and others go on.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
+has_usage "ring --nothing" "ring --write more" "--write ring" "-x --write"
 kills=${2:-20}
 reader=
 trap '[ -z "$reader" ] || kill -9 "$reader" 2>/dev/null; rm -rf "$folder"' EXIT
@@ -110,3 +111,9 @@ tr -d '\r' <arrived.raw >arrived
 same sent arrived
 
 tells_missing nowhere nowhere --write
+
+# ---- What is no ring
+
+echo 'a text' >text
+if example text </dev/null >said 2>complaint; then wrong "took a text for a ring"; fi
+grep -q ": text: .* failed: .*less than a ring's 128 KiB" complaint || wrong "$(cat complaint)"

@@ -459,9 +459,12 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  * reading a hole of a file on a full tmpfs.
  *
  * Fork: only the process that opened an image writes it. In a child a persistent arena can be read
- * and saved elsewhere; growing, syncing and going back fail with STATE, and closing only unmaps.
+ * and saved elsewhere; growing, syncing, going back and hf_arena_set_root fail with STATE, and
+ * closing only unmaps.
  * (An allocation in a child that needs no growth succeeds, and its stores reach the file: do not.)
- * Closing in the parent releases the lock although a child lives.
+ * Closing in the parent releases the lock although a child lives. A parent that ends without
+ * closing, because it is killed say, leaves the image BUSY until each child that it forked while
+ * the image was open has ended, closed the arena, or called exec.
  *
  * populate, huge pages and fault_after_rewind are for private memory. What a trim gives back is
  * addresses; the file is cut when it closes.
@@ -480,14 +483,23 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
  * writes nothing more, and the image opens as it was at the last sync that succeeded. To go on,
  * close it and open it again, or save the arena under another path.
  * STATE: not a persistent arena, or a child of the process that opened it (this alone does not
- * last). IO: also where the file was deleted, or another file was renamed over it. NO_SPACE. On
- * Windows a flush that meets a lock (33) is tried again first, for 4 s at most.
+ * last). IO: also where the file has no name any more, because each was deleted or another file was
+ * renamed over it. Only the number of its links is looked at: a file that has another hard link, or
+ * was moved to another path, is synced. NO_SPACE. On Windows a flush that meets a lock (33) is
+ * tried again first, for 4 s at most.
  */
 hf_status hf_arena_sync(hf_arena *arena);
 
 /*
  * Writes an image of any arena, to lie where the arena does: whole and durable under its path, or
- * not at all. An image that was there stays whole until then; readers keep what they have open. The
+ * not at all.
+ *
+ * An arena that was opened without a base lies where the system happened to put it. In a later run
+ * other arenas or libraries often lie there, and the image is NO_ADDRESS. So give an arena whose
+ * image is to be opened again a base (HF_BASE_FIXED or another); or, if it holds refs and no
+ * pointers, open the image with any_base.
+ *
+ * An image that was there stays whole until then; readers keep what they have open. The
  * new file has the mode of the one that it replaces and, where the system allows it, its owner and
  * group; where the group can't be kept, it gets no rights. (On Windows: its access list, its owner
  * where that is allowed, and its attributes.) A symbolic link is followed: what it
@@ -509,7 +521,7 @@ hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
 /* The object that a program finds the others from. The pointer must be handed out (INVALID); NULL
  * for none. Kept in images; NULL also where the arena went back below it. STATE: a read-only image,
- * whose root is that of its file. */
+ * whose root is that of its file; a persistent arena in a child of the process that opened it. */
 hf_status hf_arena_set_root(hf_arena *arena, const void *object);
 void *hf_arena_root(const hf_arena *arena);
 

@@ -159,8 +159,9 @@ static inline void *hf_ring_write_begin(hf_ring *ring, size_t *room) {
     return hf_ring_at(ring, at);
 }
 
-/* Where the next `least` bytes go; NULL: there is no room for them yet. For messages: costs a load
- * of the consumer's position only when the room seen before is used up. */
+/* Where the next `least` bytes go; NULL: there is no room for them yet, and never will be for more
+ * than hf_ring_capacity bytes: check that before waiting. For messages: costs a load of the
+ * consumer's position only when the room seen before is used up. */
 static inline void *hf_ring_write_least(hf_ring *ring, size_t least) {
     if (!hf_ring_has_room(ring, least) && !hf_ring_look_for_room(ring, least)) return NULL;
     return hf_ring_at(ring, hf_load_acquire(&ring->shared->producer.position));
@@ -177,7 +178,8 @@ static inline void hf_ring_write_end(hf_ring *ring, size_t written) {
 }
 
 /* Copies a message to where the next bytes go, whole; false: there is no room for it yet, and
- * nothing is changed. */
+ * nothing is changed. A message of more than hf_ring_capacity bytes never has room: check its size
+ * before waiting. */
 static inline bool hf_ring_write(hf_ring *ring, const void *message, size_t size) {
     size_t *position = &ring->shared->producer.position, at = hf_load_acquire(position);
     if (!hf_ring_has_room(ring, size) && !hf_ring_look_for_room(ring, size)) return false;
@@ -197,7 +199,8 @@ static inline void *hf_ring_read_begin(hf_ring *ring, size_t *ready) {
     return hf_ring_at(ring, at);
 }
 
-/* Where the oldest `least` bytes lie; NULL: they are not there yet. As hf_ring_write_least. */
+/* Where the oldest `least` bytes lie; NULL: they are not there yet, and more than hf_ring_capacity
+ * bytes never are. Costs as hf_ring_write_least. */
 static inline void *hf_ring_read_least(hf_ring *ring, size_t least) {
     if (!hf_ring_has_bytes(ring, least) && !hf_ring_look_for_bytes(ring, least)) return NULL;
     return hf_ring_at(ring, hf_load_acquire(&ring->shared->consumer.position));
@@ -214,7 +217,7 @@ static inline void hf_ring_read_end(hf_ring *ring, size_t consumed) {
 }
 
 /* Copies the oldest `size` bytes out and consumes them; false: they are not there yet, and nothing
- * is changed. */
+ * is changed. More than hf_ring_capacity bytes never are. */
 static inline bool hf_ring_read(hf_ring *ring, void *message, size_t size) {
     size_t *position = &ring->shared->consumer.position, at = hf_load_acquire(position);
     if (!hf_ring_has_bytes(ring, size) && !hf_ring_look_for_bytes(ring, size)) return false;

@@ -40,7 +40,8 @@ typedef enum hf_status {
     HF_NO_SPACE,     /* disk full, quota used up, or the file-size limit reached */
     HF_IO,           /* a file operation failed: os_code says why */
     HF_CORRUPT,      /* the file is not what it should be */
-    HF_BUSY,         /* the file is in use by a writer, in this process or another */
+    HF_BUSY,         /* the file is open, in this process or another: a writer shares it with
+                      * nobody, readers share it with readers only */
     HF_UNSUPPORTED   /* this system, or this kind of file, cannot do it */
 } hf_status;
 
