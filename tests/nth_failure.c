@@ -46,6 +46,11 @@ bool failure_is_published(const struct failure *failure) {
            strcmp(failure->as.call, "MoveFileEx") == 0;
 }
 
+bool failure_is_retried(const struct failure *failure) {
+    return failure->failed == 1 && failure->as.status == HF_NO_ADDRESS &&
+           strcmp(failure->as.call, "MapViewOfFileEx") == 0;
+}
+
 /* How many ways to fail the calls had that failed; 0: none did. A failure that was met is one that
  * the count of calls explains. */
 static size_t choices_met(void (*attempt)(struct failure *), struct failure failure) {

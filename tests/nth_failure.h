@@ -59,4 +59,7 @@ void check_failure(const struct failure *failure, hf_status status);
 /* After failure_off: a draft_publish failed that has put the draft in place. */
 bool failure_is_published(const struct failure *failure);
 
+/* After failure_off: a ring's view met taken addresses, once, and was tried elsewhere. */
+bool failure_is_retried(const struct failure *failure);
+
 #endif

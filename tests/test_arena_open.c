@@ -25,11 +25,18 @@ static void open_fails(hf_status expected, hf_arena_options options) {
     is_all_zero(&arena);
 }
 
+/* Valgrind has less than the default, and before Windows 8.1 addresses cost memory. */
+static size_t least_default(void) {
+    const hf_backend *native = hf_backend_native();
+    size_t cheap = native->cheap_reserve ? native->cheap_reserve(native) : SIZE_MAX;
+    return cheap < default_reserve / 4 ? cheap : default_reserve / 4;
+}
+
 static void needs_no_options(void) {
     hf_arena arena;
     memset(&arena, 0x5a, sizeof arena);
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
-    CHECK(hf_arena_get_stats(&arena).reserved >= default_reserve / 4); /* Valgrind has less */
+    CHECK(hf_arena_get_stats(&arena).reserved >= least_default());
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
     hf_arena_close(&arena);
 }

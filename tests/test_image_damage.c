@@ -17,6 +17,9 @@
 #ifndef CUT_STEP
 #define CUT_STEP 251
 #endif
+#ifndef BOUNDARY_STEP
+#define BOUNDARY_STEP 1
+#endif
 
 static const char path[] = "test_image_damage.tmp";
 
@@ -92,10 +95,12 @@ static void cut_to(intptr_t file, size_t size) {
     }
 }
 
-/* Around each boundary of a page and at the end of each record every length, else every so many. */
+/* Around each boundary of a page (behind the header, of BOUNDARY_STEP pages) and at the end of each
+ * record every length, else every so many. */
 static bool is_a_length_to_try(size_t size) {
     size_t into = size % SLOT, step = size > AREA ? 4999 : CUT_STEP;
-    bool is_near_a_boundary = into < 3 || into > SLOT - 3;
+    size_t boundary = (size + 3) / SLOT, boundaries = size > AREA + 3 ? BOUNDARY_STEP : 1;
+    bool is_near_a_boundary = (into < 3 || into > SLOT - 3) && boundary % boundaries == 0;
     bool is_near_a_record = size < 2 * SLOT && into < RECORD_END + 3;
     return is_near_a_boundary || is_near_a_record || size % step == 0;
 }

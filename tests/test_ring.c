@@ -552,18 +552,12 @@ static void rings_open_while_another_thread_takes_addresses(void) {
 
 /* ------------------------------------------------------------------ the n-th call fails ----- */
 
-/* A view that meets taken addresses is tried elsewhere. */
-static bool is_retried(const struct failure *failure) {
-    return failure->failed == 1 && failure->as.status == HF_NO_ADDRESS &&
-           strcmp(failure->as.call, "MapViewOfFileEx") == 0;
-}
-
 static void open_with_failures(struct failure *failure) {
     hf_ring *ring = NULL;
     failure_on(failure);
     hf_status status = hf_ring_open(&ring, 1, failure->strict);
     failure_off(failure);
-    CHECK((status == HF_OK) == (failure->failed == 0 || is_retried(failure)));
+    CHECK((status == HF_OK) == (failure->failed == 0 || failure_is_retried(failure)));
     CHECK((status == HF_OK) == (ring != NULL));
     if (status != HF_OK) check_failure(failure, status);
     if (status == HF_OK) is_mirrored(ring);

@@ -727,7 +727,7 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
 
 /* Stores into each page without changing it, also while other threads store there. In words: some
  * processors (riscv64) have no atomic operation on a byte. clang makes a load of an atomic OR with
- * a zero that it knows, and a load takes no page: so it is volatile. */
+ * a constant zero, and a load takes no page: so the zero is volatile. */
 static hf_status touch_pages(char *address, size_t size) {
     volatile unsigned zero = 0;
     for (size_t offset = 0, step = granule(NULL); offset < size; offset += step)

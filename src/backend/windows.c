@@ -224,7 +224,7 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
 }
 
 /* A store that changes nothing, whoever else stores there at the same time. clang makes a fence of
- * an InterlockedOr with a zero that it knows, without a store: so it is volatile. Large pages are
+ * an InterlockedOr with a constant zero, without a store: so the zero is volatile. Large pages are
  * for programs with a privilege, and can be had in whole allocations alone. */
 static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
                         hf_report *report) {
