@@ -1438,12 +1438,18 @@ static int next_lack(int descriptor, uint64_t from, uint64_t end, lack *found, h
     return answer < 0 ? next_hole(descriptor, from, end, found, report) : answer;
 }
 
+/* tmpfs shows blocks that are allocated and not yet written as holes, but counts them. */
 static uint64_t count_lacking(int descriptor, uint64_t size, hf_report *report) {
-    uint64_t bytes = 0;
+    struct stat status;
+    uint64_t holes = 0, shared = 0, most = size;
     lack found;
     for (uint64_t at = 0; next_lack(descriptor, at, size, &found, report) == 1; at = found.to)
-        bytes += found.to - found.from;
-    return bytes;
+        *(found.is_shared ? &shared : &holes) += found.to - found.from;
+    if (holes > 0 && stat_open(descriptor, &status, report) == 0) {
+        uint64_t allocated = (uint64_t)status.st_blocks * 512;
+        most = allocated < size ? size - allocated : 0;
+    }
+    return shared + (holes < most ? holes : most);
 }
 
 /* Fails before anything is allocated where the disk has not so much. */
