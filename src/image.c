@@ -202,10 +202,11 @@ static hf_status open_at(hf_arena *arena, const image *opened, uintptr_t base, b
  * Where new images lie: at addresses where no system puts anything by itself, and which
  * AddressSanitizer leaves alone. They are far below the stacks, libraries and mappings at the top
  * of 47 bits of addresses, below position-independent programs (at two thirds of the addresses and
- * above), and above the mappings of a Linux process with an unlimited stack (from a third of them
- * on).
+ * above), and beside the mappings of a Linux process with an unlimited stack (from a third of them
+ * on), which are few.
  *
  *      0x410000000000  15 TiB: any process; above them newer AddressSanitizers have their heap
+ *      0x110000000000  25 TiB: the same; below them older ones have their shadow
  *      0x551000000000  what ThreadSanitizer and MemorySanitizer leave alone too; below it lies
  *                      HF_BASE_FIXED
  *      0x1000000000    for systems with 38 or 39 bits of addresses
@@ -221,6 +222,7 @@ typedef struct base_range {
 
 static const base_range base_ranges[] = {
     {0x410000000000, (uint64_t)64 << 30, 240, false},
+    {0x110000000000, (uint64_t)64 << 30, 400, false},
     {0x551000000000, (uint64_t)64 << 30, 4, false},
     {0x1000000000, (uint64_t)4 << 30, 24, true},
 };
@@ -257,8 +259,10 @@ static hf_status reserve_new(hf_arena *arena, const image *opened, const char *p
     if (opened->options.base) return open_at(arena, opened, (uintptr_t)opened->options.base, false);
     hf_error before = hf_last_error();
     unsigned place = choose_place(opened, path);
+    size_t first = place % (base_ranges[0].count + base_ranges[1].count) < base_ranges[1].count;
     for (size_t i = 0; i < sizeof base_ranges / sizeof *base_ranges; i++) {
-        hf_status status = reserve_in(arena, opened, &base_ranges[i], place);
+        const base_range *range = &base_ranges[i < 2 ? i ^ first : i];
+        hf_status status = reserve_in(arena, opened, range, place);
         if (status != HF_NO_ADDRESS) return settle_last(status, before);
     }
     return settle_last(open_at(arena, opened, 0, false), before);
