@@ -154,9 +154,8 @@ static void a_code_that_the_system_does_not_know_is_a_number(void) {
 
 CHECK_MAIN(TEST(starts_without_an_error), TEST(every_status_has_a_text_of_its_own),
            TEST(no_text_is_about_what_the_caller_may_not_have),
-           TEST(a_busy_file_may_have_readers_only),
-           TEST(a_number_that_is_no_status_has_a_text), TEST(a_status_is_named_as_in_the_source),
-           TEST(an_error_is_told_in_one_line), TEST(a_failed_undo_is_told),
-           TEST(the_text_is_cut_like_that_of_snprintf),
+           TEST(a_busy_file_may_have_readers_only), TEST(a_number_that_is_no_status_has_a_text),
+           TEST(a_status_is_named_as_in_the_source), TEST(an_error_is_told_in_one_line),
+           TEST(a_failed_undo_is_told), TEST(the_text_is_cut_like_that_of_snprintf),
            TEST(a_missing_file_is_told_in_the_words_of_the_system),
            TEST(a_code_that_the_system_does_not_know_is_a_number))
