@@ -327,8 +327,8 @@ static size_t read_number(const char *path, hf_report *report) {
     return strtoul(line, NULL, 10);
 }
 
-/* Where /proc can't be read, for want of descriptors, say: by mappings that merge with no neighbour,
- * and commit nothing. */
+/* Where /proc can't be read, for want of descriptors, say: by mappings that merge with no
+ * neighbour, and commit nothing. */
 static bool meets_map_limit(hf_report *report) {
     size_t page = granule(NULL);
     report->system_calls++;
