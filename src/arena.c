@@ -539,8 +539,10 @@ static void update_keep(hf_arena_core *core) {
     core->recent_peak = 0;
 }
 
+/* With what a refused undo left committed behind limit. */
 static bool is_worth_trimming(const hf_arena_core *core) {
-    return core->limit > core->keep && core->limit - core->keep > larger(MIB(2), core->keep / 4);
+    size_t committed = larger(core->limit, hf_space_get_stats(core->space).committed_bytes);
+    return committed > core->keep && committed - core->keep > larger(MIB(2), core->keep / 4);
 }
 
 hf_status hf_reset(hf_arena *arena) {

@@ -285,6 +285,28 @@ static void reset_and_use(struct failure *failure) {
 
 static void resetting(void) { CHECK(each_failure(reset_and_use, NULL) >= 3); }
 
+/* Pages that could not be populated, and then not be given back, count like others. */
+static void resetting_after_a_refused_undo(void) {
+    size_t left_behind = 0;
+    for (size_t nth = 1; nth < 10; nth++) {
+        hf_backend *strict;
+        CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+        hf_arena arena = fixture_open(
+            (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = strict});
+        CHECK(hf_alloc(&arena, 1000, 8) != NULL);
+        size_t committed = hf_arena_get_stats(&arena).committed;
+        hf_strict_fail(strict, nth, true);
+        bool is_refused = hf_alloc(&arena, 6 * MIB, 8) == NULL;
+        hf_strict_fail(strict, 0, false);
+        left_behind += is_refused && hf_arena_get_stats(&arena).committed > committed;
+        CHECK_STATUS(HF_OK, hf_reset(&arena));
+        if (is_refused) CHECK(hf_arena_get_stats(&arena).committed <= 2 * MIB + 1000);
+        hf_arena_close(&arena);
+        hf_strict_close(strict);
+    }
+    CHECK(left_behind > 0);
+}
+
 /* The pages that a refused release leaves readable are none that are handed out again. */
 static void rewind_and_use(struct failure *failure) {
     hf_arena arena = fixture_open((hf_arena_options){
@@ -343,4 +365,5 @@ static void live(struct failure *failure) {
 static void a_whole_life(void) { CHECK(each_failure(live, NULL) >= 30); }
 
 CHECK_MAIN(TEST(opening), TEST(calls_that_are_refused_change_nothing), TEST(trimming),
-           TEST(resetting), TEST(rewinding_to_pages_that_fault), TEST(a_whole_life))
+           TEST(resetting), TEST(resetting_after_a_refused_undo),
+           TEST(rewinding_to_pages_that_fault), TEST(a_whole_life))
