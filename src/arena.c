@@ -504,13 +504,14 @@ static hf_status release_last(hf_arena_core *core, size_t keep) {
     return status;
 }
 
-/* From the top, region by region: a release that fails on the way leaves everything below it in
- * order. pos stays where it is, or goes down with limit. */
+/* From the top, region by region, beginning with what a refused undo left behind limit: a release
+ * that fails on the way leaves everything below it in order, with no placeholder in between. pos
+ * stays where it is, or goes down with limit. */
 hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     hf_arena_core *core = hf_core_of(arena);
     size_t old_limit = core->limit;
     note_highest(arena);
-    hf_status status = HF_OK;
+    hf_status status = tidy(core);
     keep = spare_view(core, keep);
     while (status == HF_OK && core->limit > keep) status = release_last(core, keep);
     if (status == HF_OK) status = tidy(core);

@@ -307,6 +307,33 @@ static void resetting_after_a_refused_undo(void) {
     CHECK(left_behind > 0);
 }
 
+/* What is committed is one run of pages from the base on, also where a trim after that fails. */
+static void trim_what_was_left_behind(size_t nth_growth, size_t nth_trim) {
+    hf_backend *strict;
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
+    hf_arena arena =
+        fixture_open((hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = strict});
+    for (int i = 0; i < 3; i++) CHECK(hf_alloc(&arena, 3 * MIB, 8) != NULL);
+    hf_strict_fail(strict, nth_growth, true);
+    hf_alloc(&arena, 6 * MIB, 8);
+    hf_strict_fail(strict, 0, false);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    hf_strict_fail(strict, nth_trim, true);
+    hf_trim(&arena, 0);
+    hf_strict_fail(strict, 0, false);
+    size_t committed = hf_arena_get_stats(&arena).committed;
+    CHECK(is_zero(hf_arena_base(&arena), committed)); /* or a fault */
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
+    hf_arena_close(&arena);
+    hf_strict_close(strict);
+}
+
+static void trimming_after_a_refused_undo(void) {
+    for (size_t nth_growth = 1; nth_growth < 6; nth_growth++)
+        for (size_t nth_trim = 1; nth_trim < 8; nth_trim++)
+            trim_what_was_left_behind(nth_growth, nth_trim);
+}
+
 /* The pages that a refused release leaves readable are none that are handed out again. */
 static void rewind_and_use(struct failure *failure) {
     hf_arena arena = fixture_open((hf_arena_options){
@@ -366,4 +393,5 @@ static void a_whole_life(void) { CHECK(each_failure(live, NULL) >= 30); }
 
 CHECK_MAIN(TEST(opening), TEST(calls_that_are_refused_change_nothing), TEST(trimming),
            TEST(resetting), TEST(resetting_after_a_refused_undo),
-           TEST(rewinding_to_pages_that_fault), TEST(a_whole_life))
+           TEST(trimming_after_a_refused_undo), TEST(rewinding_to_pages_that_fault),
+           TEST(a_whole_life))
