@@ -338,7 +338,7 @@ static void where_all_places_are_taken_any_will_do(void) {
 /* Every place that is tried before any address will do. */
 enum { MOST_PLACES = 700 };
 static struct place {
-    uintptr_t base;
+    uint64_t base;
     size_t size;
 } places[MOST_PLACES];
 static size_t place_count;
