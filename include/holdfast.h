@@ -30,10 +30,11 @@
  * reads no environment variable.
  *
  * Its global state: each thread's last error; how much address space the arenas that name no
- * `reserve` have taken; and what the native backend keeps. On POSIX that is a lock and a count of
- * the threads that are inside a call on a space, which serve three handlers that opening the first
- * space or arena registers with pthread_atfork. On Windows it is the addresses of the functions
- * that the library looks up at run time.
+ * `reserve` have taken; and what the native backend keeps. On Windows that is the addresses of
+ * functions that are looked up at run time; on POSIX a lock and counts for three handlers of
+ * pthread_atfork, which are registered when the library is loaded. A fork waits until no thread is
+ * inside a call on a space. It hangs in one case: a fork handler was registered before the library
+ * was loaded (with dlopen, say), and takes a lock that another thread holds while it makes a call.
  */
 #ifndef HOLDFAST_H
 #define HOLDFAST_H

@@ -504,9 +504,9 @@ static hf_status release_last(hf_arena_core *core, size_t keep) {
     return status;
 }
 
-/* From the top, region by region, beginning with what a refused undo left behind limit: a release
- * that fails on the way leaves everything below it in order, with no placeholder in between. pos
- * stays where it is, or goes down with limit. */
+/* From the top, region by region, so that a release that fails leaves no hole below committed
+ * memory. Behind limit there can be some that a failed growth could not give back: it goes first.
+ * pos stays where it is, or goes down with limit. */
 hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     hf_arena_core *core = hf_core_of(arena);
     size_t old_limit = core->limit;
@@ -540,7 +540,7 @@ static void update_keep(hf_arena_core *core) {
     core->recent_peak = 0;
 }
 
-/* With what a refused undo left committed behind limit. */
+/* Committed is also what a failed growth could not give back, behind limit. */
 static bool is_worth_trimming(const hf_arena_core *core) {
     size_t committed = larger(core->limit, hf_space_get_stats(core->space).committed_bytes);
     return committed > core->keep && committed - core->keep > larger(MIB(2), core->keep / 4);

@@ -28,6 +28,13 @@ static const bool is_linux = true;
 static hf_space *space;
 static size_t granule, filled; /* the next granule to place */
 
+static void run_on_linux(void (*part)(void *)) {
+    if (is_linux)
+        CHECK(process_runs(part, NULL));
+    else
+        check_skip("only Linux tells this limit from others");
+}
+
 static size_t limit_on_mappings(void) {
     unsigned long limit = 0;
     FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
@@ -226,13 +233,7 @@ static void grow_at_the_limit(void *unused) {
     hf_space_close(space);
 }
 
-static void growing_at_the_limit(void) {
-    if (!is_linux) {
-        check_skip("only Linux tells this limit from others");
-        return;
-    }
-    CHECK(process_runs(grow_at_the_limit, NULL));
-}
+static void growing_at_the_limit(void) { run_on_linux(grow_at_the_limit); }
 
 /* ---------------------------------------------------------- one beyond the limit ------------ */
 
@@ -310,13 +311,7 @@ static void release_beyond_the_limit(void *unused) {
     hf_space_close(space);
 }
 
-static void memory_goes_beyond_the_limit(void) {
-    if (!is_linux) {
-        check_skip("only Linux tells this limit from others");
-        return;
-    }
-    CHECK(process_runs(release_beyond_the_limit, NULL));
-}
+static void memory_goes_beyond_the_limit(void) { run_on_linux(release_beyond_the_limit); }
 
 /* A view stays, but what was stored to it is given back. */
 static void clear_a_view_beyond_the_limit(void *unused) {
@@ -341,11 +336,7 @@ static void clear_a_view_beyond_the_limit(void *unused) {
 }
 
 static void a_view_goes_back_to_its_file_beyond_the_limit(void) {
-    if (!is_linux) {
-        check_skip("only Linux tells this limit from others");
-        return;
-    }
-    CHECK(process_runs(clear_a_view_beyond_the_limit, NULL));
+    run_on_linux(clear_a_view_beyond_the_limit);
 }
 
 static void release_all_beyond_the_limit(void *unused) {
@@ -365,11 +356,7 @@ static void release_all_beyond_the_limit(void *unused) {
 }
 
 static void a_clear_over_all_succeeds_beyond_the_limit(void) {
-    if (!is_linux) {
-        check_skip("only Linux tells this limit from others");
-        return;
-    }
-    CHECK(process_runs(release_all_beyond_the_limit, NULL));
+    run_on_linux(release_all_beyond_the_limit);
 }
 
 CHECK_MAIN(TEST(the_limit_on_mappings), TEST(the_limit_without_descriptors),

@@ -223,9 +223,9 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
     VirtualFree(address, 0, MEM_RELEASE);
 }
 
-/* A store that changes nothing, whoever else stores there at the same time. clang makes a fence of
- * an InterlockedOr with a constant zero, without a store: so the zero is volatile. Large pages are
- * for programs with a privilege, and can be had in whole allocations alone. */
+/* Touches each page with an atomic OR of zero, which is safe while other threads store there. Of a
+ * constant zero clang would make a fence without a store: so the zero is volatile. Large pages take
+ * a privilege, and come in whole allocations alone. */
 static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
                         hf_report *report) {
     if (advice != HF_ADVISE_POPULATE)
