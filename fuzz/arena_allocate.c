@@ -34,14 +34,19 @@ static bool may_take_pages(const struct lane *lane, const struct request *reques
     return lane->operation->kind == ARENA_PRINTF && request->size > 512;
 }
 
+/* What may be behind limit, where a growth could not be undone, takes a call: see check_unchanged. */
+static size_t committed_room(struct lane *lane) {
+    if (!model_of(lane)->populating) return lane->before.committed - lane->before.used;
+    return (size_t)(lane->struct_before.limit - lane->struct_before.pos);
+}
+
 /* What hf_ensure promised, or is committed already, takes no call and cannot be refused. */
 static bool is_ready(struct lane *lane, struct request *request) {
     struct arena_model *model = model_of(lane);
     const char *pos = lane->struct_before.pos;
     if (model->faulting || model->checked || may_take_pages(lane, request)) return false;
     return arena_model_fits(model, pos, model->ensured, request->size, request->align) ||
-           arena_model_fits(model, pos, lane->before.committed - lane->before.used, request->size,
-                            request->align);
+           arena_model_fits(model, pos, committed_room(lane), request->size, request->align);
 }
 
 void check_place(struct lane *lane, struct request *request) {
