@@ -45,14 +45,5 @@ if(UNIX AND NOT sanitizer MATCHES "address")
                   test_image_marking.c disk.c nth_failure.c scene.c probe.c LABELS image)
 endif()
 
-# A sample finds what there is to find; everything takes minutes, on a slow disk many: `dev haul`. A
-# file call takes many times longer under Wine, so the sample is smaller there: a few outcomes show
-# which calls are made, and what is wrong with a header is found by the same code.
-if(HOLDFAST_THOROUGH)
-    target_compile_definitions(test_image_crash PRIVATE CRASH_OUTCOMES=1000 CRASH_STEP=1)
-    target_compile_definitions(test_image_damage PRIVATE FLIP_STEP=1 CUT_STEP=1)
-elseif(WIN32)
-    target_compile_definitions(test_image_crash PRIVATE CRASH_OUTCOMES=2 CRASH_STEP=17)
-    target_compile_definitions(test_image_damage PRIVATE FLIP_STEP=20011 CUT_STEP=2003
-                               BOUNDARY_STEP=8)
-endif()
+# What takes longest begins first.
+set_tests_properties(test_image_crash test_image_failures PROPERTIES COST 100)

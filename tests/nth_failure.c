@@ -70,14 +70,14 @@ static size_t choices_met(void (*attempt)(struct failure *), struct failure fail
     return failure.failed > 0 ? failure.choices : 0;
 }
 
-#ifdef NTH_FAILURE_EVERY_WAY
+#ifdef HOLDFAST_CASES_ALL
 enum { IS_THOROUGH = true };
 #else
 enum { IS_THOROUGH = false };
 #endif
 
-/* Where each attempt takes long: one way for each call, in turn. */
-#ifdef NTH_FAILURE_ONE_WAY
+/* One way for each call, in turn. */
+#ifdef HOLDFAST_CASES_FEW
 enum { IS_ONE_WAY = true };
 #else
 enum { IS_ONE_WAY = false };

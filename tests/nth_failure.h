@@ -6,7 +6,7 @@
  * so on until it runs through without meeting a failure; once with a single failure, and once
  * more with every call failing from the n-th on. For each n it is made with the first status that
  * the failing call may return, and, where only one call fails, with one of the others, in turn;
- * with HOLDFAST_THOROUGH, as `dev haul` builds it, with each.
+ * with HOLDFAST_CASES=ALL with each, with FEW with one in all, in turn.
  *
  *     static void attempt(struct failure *failure) {
  *         ... prepare on failure->strict ...

@@ -17,10 +17,13 @@
 #undef CHECK_NEEDED
 #define CHECK_NEEDED scene_needs_views
 
-/* Where the build is not the thorough one, see CMakeLists.txt. */
-#ifndef CRASH_OUTCOMES
-#define CRASH_OUTCOMES 8
-#define CRASH_STEP 3
+/* A few outcomes show which calls are made. */
+#if defined(HOLDFAST_CASES_ALL)
+enum { CRASH_OUTCOMES = 1000, CRASH_STEP = 1 };
+#elif defined(HOLDFAST_CASES_FEW)
+enum { CRASH_OUTCOMES = 2, CRASH_STEP = 17 };
+#else
+enum { CRASH_OUTCOMES = 8, CRASH_STEP = 3 };
 #endif
 
 enum { SECTOR = 512, PAGE = 4096, STATES = 4, LARGE_RECORD = 70000, SMALL_RECORD = 3000, TAG = 7 };
