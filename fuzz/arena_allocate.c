@@ -34,7 +34,7 @@ static bool may_take_pages(const struct lane *lane, const struct request *reques
     return lane->operation->kind == ARENA_PRINTF && request->size > 512;
 }
 
-/* What may be behind limit, where a growth could not be undone, takes a call: see check_unchanged. */
+/* What a growth that could not be undone left behind limit takes a call: see check_unchanged. */
 static size_t committed_room(struct lane *lane) {
     if (!model_of(lane)->populating) return lane->before.committed - lane->before.used;
     return (size_t)(lane->struct_before.limit - lane->struct_before.pos);
