@@ -15,7 +15,7 @@ static const size_t step = 8192; /* elements */
 BENCH_INLINE uint64_t *grow(const bench_contender *contender, bench_heap *heap, uint64_t *data,
                             size_t *capacity) {
     size_t old_size = *capacity * sizeof *data;
-    *capacity += contender->resizes_in_place || !data ? step : *capacity;
+    *capacity += contender->reallocs_in_place || !data ? step : *capacity;
     size_t new_size = *capacity * sizeof *data;
     if (!data) return contender->allocate(heap, new_size);
     return contender->resize(heap, data, old_size, new_size);

@@ -43,7 +43,7 @@ typedef struct bench_contender {
     bool (*open)(bench_heap *); /* nothing is handed out yet; false: it cannot be had */
     void *(*allocate)(bench_heap *, size_t size);
     void *(*resize)(bench_heap *, void *last_object, size_t old_size, size_t new_size);
-    bool resizes_in_place; /* so small steps are cheap; who copies does better to double */
+    bool reallocs_in_place; /* so small steps are cheap; who copies does better to double */
     void (*free_one)(void *object);
     void (*free_all)(bench_heap *);
     void (*close)(bench_heap *); /* gives the memory back to the system; every object is free */
@@ -89,7 +89,7 @@ static const bench_contender contender_floor = {
     .open = floor_open,
     .allocate = floor_allocate,
     .resize = floor_resize,
-    .resizes_in_place = true,
+    .reallocs_in_place = true,
     .free_all = floor_free_all,
     .close = floor_close,
 };
@@ -105,8 +105,8 @@ BENCH_INLINE void *holdfast_allocate(bench_heap *heap, size_t size) {
     return hf_alloc(&heap->holdfast, size, OBJECT_ALIGNMENT);
 }
 
-BENCH_INLINE void *holdfast_resize(bench_heap *heap, void *object, size_t old_size,
-                                   size_t new_size) {
+BENCH_INLINE void *holdfast_realloc(bench_heap *heap, void *object, size_t old_size,
+                                    size_t new_size) {
     return hf_extend(&heap->holdfast, object, old_size, new_size) ? object : NULL;
 }
 
@@ -115,8 +115,8 @@ BENCH_INLINE void holdfast_free_all(bench_heap *heap) { hf_reset(&heap->holdfast
 static const bench_contender contender_holdfast = {
     .open = holdfast_open,
     .allocate = holdfast_allocate,
-    .resize = holdfast_resize,
-    .resizes_in_place = true,
+    .resize = holdfast_realloc,
+    .reallocs_in_place = true,
     .free_all = holdfast_free_all,
     .close = holdfast_close,
 };
@@ -124,8 +124,8 @@ static const bench_contender contender_holdfast = {
 static const bench_contender contender_holdfast_small_pages = {
     .open = holdfast_small_pages_open,
     .allocate = holdfast_allocate,
-    .resize = holdfast_resize,
-    .resizes_in_place = true,
+    .resize = holdfast_realloc,
+    .reallocs_in_place = true,
     .free_all = holdfast_free_all,
     .close = holdfast_small_pages_close,
 };
@@ -140,7 +140,8 @@ BENCH_INLINE void *malloc_allocate(bench_heap *heap, size_t size) {
     return malloc(size);
 }
 
-BENCH_INLINE void *malloc_resize(bench_heap *heap, void *object, size_t old_size, size_t new_size) {
+BENCH_INLINE void *malloc_realloc(bench_heap *heap, void *object, size_t old_size,
+                                  size_t new_size) {
     (void)heap;
     (void)old_size;
     return realloc(object, new_size);
@@ -151,7 +152,7 @@ BENCH_INLINE void malloc_free_one(void *object) { free(object); }
 static const bench_contender contender_malloc = {
     .open = malloc_open,
     .allocate = malloc_allocate,
-    .resize = malloc_resize,
+    .resize = malloc_realloc,
     .free_one = malloc_free_one,
     .close = malloc_close,
 };

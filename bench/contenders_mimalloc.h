@@ -48,8 +48,8 @@ BENCH_INLINE void *mimalloc_allocate(bench_heap *heap, size_t size) {
     return mi.malloc(size);
 }
 
-BENCH_INLINE void *mimalloc_resize(bench_heap *heap, void *object, size_t old_size,
-                                   size_t new_size) {
+BENCH_INLINE void *mimalloc_realloc(bench_heap *heap, void *object, size_t old_size,
+                                    size_t new_size) {
     (void)heap;
     (void)old_size;
     return mi.realloc(object, new_size);
@@ -61,8 +61,8 @@ BENCH_INLINE void *mimalloc_heap_allocate(bench_heap *heap, size_t size) {
     return mi.heap_malloc(heap->mimalloc, size);
 }
 
-BENCH_INLINE void *mimalloc_heap_resize(bench_heap *heap, void *object, size_t old_size,
-                                        size_t new_size) {
+BENCH_INLINE void *mimalloc_heap_realloc(bench_heap *heap, void *object, size_t old_size,
+                                         size_t new_size) {
     (void)old_size;
     return mi.heap_realloc(heap->mimalloc, object, new_size);
 }
@@ -75,7 +75,7 @@ BENCH_INLINE void mimalloc_heap_free_all(bench_heap *heap) {
 static const bench_contender contender_mimalloc = {
     .open = mimalloc_open,
     .allocate = mimalloc_allocate,
-    .resize = mimalloc_resize,
+    .resize = mimalloc_realloc,
     .free_one = mimalloc_free_one,
     .close = mimalloc_close,
 };
@@ -83,7 +83,7 @@ static const bench_contender contender_mimalloc = {
 static const bench_contender contender_mimalloc_heap = {
     .open = mimalloc_heap_open,
     .allocate = mimalloc_heap_allocate,
-    .resize = mimalloc_heap_resize,
+    .resize = mimalloc_heap_realloc,
     .free_all = mimalloc_heap_free_all,
     .close = mimalloc_heap_close,
 };
@@ -91,7 +91,7 @@ static const bench_contender contender_mimalloc_heap = {
 static const bench_contender contender_mimalloc_tuned = {
     .open = mimalloc_tuned_open,
     .allocate = mimalloc_allocate,
-    .resize = mimalloc_resize,
+    .resize = mimalloc_realloc,
     .free_one = mimalloc_free_one,
     .close = mimalloc_tuned_close,
 };
@@ -99,7 +99,7 @@ static const bench_contender contender_mimalloc_tuned = {
 static const bench_contender contender_mimalloc_small_pages = {
     .open = mimalloc_small_pages_open,
     .allocate = mimalloc_allocate,
-    .resize = mimalloc_resize,
+    .resize = mimalloc_realloc,
     .free_one = mimalloc_free_one,
     .close = mimalloc_small_pages_close,
 };

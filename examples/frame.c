@@ -84,9 +84,9 @@ static void move(struct ball *ball, bounce *code) {
 }
 
 static const char *draw(hf_arena *frame, const struct level *level) {
-    const char *picture = hf_printf(frame, "%d:", level->frames);
+    const char *picture = hf_asprintf(frame, "%d:", level->frames);
     for (const struct ball *ball = level->balls; ball; ball = ball->next)
-        picture = hf_printf(frame, "%s %d", picture, ball->height);
+        picture = hf_asprintf(frame, "%s %d", picture, ball->height);
     return picture;
 }
 

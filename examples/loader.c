@@ -101,7 +101,7 @@ static uint64_t round_up(const struct program *elf, uint64_t address) {
 }
 
 static void reserve(struct program *elf) {
-    elf->page = hf_backend_native()->granule(hf_backend_native());
+    elf->page = hf_backend_native()->page_size(hf_backend_native());
     elf->low = UINT64_MAX;
     for (size_t i = 0; i < elf->count; i++) {
         const struct segment *part = &elf->segments[i];
@@ -128,13 +128,14 @@ static void place(const struct program *elf, const struct segment *part, hf_file
     if (part->file_size == 0) view_end = start;
     require(view_end == start || part->offset % elf->page == skew, "its pages are not the file's");
     if (start < view_end)
-        need(hf_space_place_file(elf->space, (size_t)(start - elf->low), (size_t)(view_end - start),
-                                 file, part->offset - skew, access),
+        need(hf_space_map_range(elf->space, (size_t)(start - elf->low), (size_t)(view_end - start),
+                                file, part->offset - skew, access),
              "mapping a segment");
     if (part->is_writable && data_end < view_end)
         memset(at(elf, data_end), 0, (size_t)(view_end - data_end));
     if (view_end < end)
-        need(hf_space_place(elf->space, (size_t)(view_end - elf->low), (size_t)(end - view_end)),
+        need(hf_space_commit_range(elf->space, (size_t)(view_end - elf->low),
+                                   (size_t)(end - view_end)),
              "the bss");
 }
 

@@ -30,8 +30,8 @@ void expect(struct lane *lane, struct request *request) {
 }
 
 /* A long text may be formatted in pages of the system's before its block is allocated. */
-static bool may_take_pages(const struct lane *lane, const struct request *request) {
-    return lane->operation->kind == ARENA_PRINTF && request->size > 512;
+static bool may_allocate_pages(const struct lane *lane, const struct request *request) {
+    return lane->operation->kind == ARENA_ASPRINTF && request->size > 512;
 }
 
 /* What a growth that could not be undone left behind limit takes a call: see check_unchanged. */
@@ -40,11 +40,11 @@ static size_t committed_room(struct lane *lane) {
     return (size_t)(lane->struct_before.limit - lane->struct_before.pos);
 }
 
-/* What hf_ensure promised, or is committed already, takes no call and cannot be refused. */
+/* What hf_precommit promised, or is committed already, takes no call and cannot be refused. */
 static bool is_ready(struct lane *lane, struct request *request) {
     struct arena_model *model = model_of(lane);
     const char *pos = lane->struct_before.pos;
-    if (model->faulting || model->checked || may_take_pages(lane, request)) return false;
+    if (model->faulting || model->checked || may_allocate_pages(lane, request)) return false;
     return arena_model_fits(model, pos, model->ensured, request->size, request->align) ||
            arena_model_fits(model, pos, committed_room(lane), request->size, request->align);
 }
@@ -191,8 +191,8 @@ void run_new(struct lane *lane) {
 
 /* ------------------------------------------------------------------ top and ensure -------- */
 
-static void *call_top(struct lane *lane, struct request *request) {
-    return hf_top(arena_of(lane), request->size, request->room);
+static void *call_peek(struct lane *lane, struct request *request) {
+    return hf_peek(arena_of(lane), request->size, request->room);
 }
 
 /* Fills what was shown: all of a little, else the ends. */
@@ -207,7 +207,7 @@ static void take_shown(struct lane *lane, char *shown, size_t size) {
     struct arena_model *model = model_of(lane);
     lane->struct_before = *arena;
     char *block = hf_alloc(arena, size, 1);
-    if (block != shown) fail(lane, "hf_alloc gave other bytes than hf_top showed");
+    if (block != shown) fail(lane, "hf_alloc gave other bytes than hf_peek showed");
     for (size_t i = 0; i < size && i < 4096; i++) {
         if (block[i] != (char)0xa5) fail(lane, "the bytes shown were lost");
     }
@@ -217,14 +217,14 @@ static void take_shown(struct lane *lane, char *shown, size_t size) {
     keep_block(lane, &request);
 }
 
-void run_top(struct lane *lane, size_t size) {
+void run_peek(struct lane *lane, size_t size) {
     hf_arena *arena = arena_of(lane);
     struct arena_model *model = model_of(lane);
     size_t room = size;
     struct request request = {.size = size, .align = 1};
     if (lane->operation->number & 1) request.room = &room;
     expect(lane, &request);
-    char *shown = guarded(lane, call_top, &request);
+    char *shown = guarded(lane, call_peek, &request);
     if (lane->asked && lane->handling == HANDLE_FREE) expect(lane, &request);
     if (!shown) {
         if (lane->asked && lane->handling == HANDLE_LEAVE) request.fate = FATE_EITHER;
@@ -246,13 +246,13 @@ void run_top(struct lane *lane, size_t size) {
         take_shown(lane, shown, size - size * (lane->operation->flags / 2 % 4) / 4);
 }
 
-void run_ensure(struct lane *lane, size_t size) {
+void run_precommit(struct lane *lane, size_t size) {
     hf_arena *arena = arena_of(lane);
     struct arena_model *model = model_of(lane);
     struct request request = {.size = size, .align = 1};
-    hf_status status = hf_ensure(arena, size);
+    hf_status status = hf_precommit(arena, size);
     expect(lane, &request);
-    if (lane->asked) fail(lane, "hf_ensure asked on_failure");
+    if (lane->asked) fail(lane, "hf_precommit asked on_failure");
     if (status == HF_OK) {
         check_success(lane);
         if (request.fate == FATE_FAILS) fail(lane, "more was ensured than there is");
@@ -294,7 +294,7 @@ HF_PRINTF(2, 3)
 static char *print_list(hf_arena *arena, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    char *printed = hf_vprintf(arena, format, arguments);
+    char *printed = hf_vasprintf(arena, format, arguments);
     va_end(arguments);
     return printed;
 }
@@ -302,14 +302,14 @@ static char *print_list(hf_arena *arena, const char *format, ...) {
 /* A wide character that no locale of one byte has. */
 static const wchar_t unprintable[] = {0x2603, 0};
 
-static void *call_printf(struct lane *lane, struct request *request) {
+static void *call_asprintf(struct lane *lane, struct request *request) {
     hf_arena *arena = arena_of(lane);
     int width = (int)(request->size - 1);
     switch (lane->operation->number % 4) {
-    case 0: return hf_printf(arena, "%s", text);
+    case 0: return hf_asprintf(arena, "%s", text);
     case 1: return print_list(arena, "%.*s", width, text);
-    case 2: return hf_printf(arena, "%*d", width, 7);
-    default: return hf_printf(arena, "%ls", unprintable);
+    case 2: return hf_asprintf(arena, "%*d", width, 7);
+    default: return hf_asprintf(arena, "%ls", unprintable);
     }
 }
 
@@ -326,7 +326,7 @@ static void write_text(size_t length) {
 
 static void check_text(struct lane *lane, struct request *request, size_t shown) {
     const char *copy = request->block;
-    bool number = lane->operation->kind == ARENA_PRINTF && lane->operation->number % 4 == 2;
+    bool number = lane->operation->kind == ARENA_ASPRINTF && lane->operation->number % 4 == 2;
     if (number) {
         if (copy[shown - 2] != '7' || copy[0] != (shown > 2 ? ' ' : '7')) fail(lane, "not printed");
     } else if (memcmp(copy, text, shown) != 0)
@@ -336,7 +336,7 @@ static void check_text(struct lane *lane, struct request *request, size_t shown)
 
 static void run_text(struct lane *lane, size_t size, allocator *allocate) {
     const arena_operation *operation = lane->operation;
-    bool bytes = operation->kind == ARENA_MEMDUP, print = operation->kind == ARENA_PRINTF;
+    bool bytes = operation->kind == ARENA_MEMDUP, print = operation->kind == ARENA_ASPRINTF;
     bool refuses = print && operation->number % 4 == 3 && snprintf(NULL, 0, "%ls", unprintable) < 0;
     size_t length = size % (operation->number < 224 ? SHORT_TEXT : TEXT_BYTES - 2);
     if (print && length == 0) length = 1;
@@ -365,4 +365,4 @@ void run_strndup(struct lane *lane, size_t size) { run_text(lane, size, call_str
 
 void run_memdup(struct lane *lane, size_t size) { run_text(lane, size, call_memdup); }
 
-void run_printf(struct lane *lane, size_t size) { run_text(lane, size, call_printf); }
+void run_asprintf(struct lane *lane, size_t size) { run_text(lane, size, call_asprintf); }

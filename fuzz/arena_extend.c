@@ -1,5 +1,5 @@
 /*
- * arena_extend.c -- hf_extend, hf_extend_zeroed, hf_resize.
+ * arena_extend.c -- hf_extend, hf_extend_zeroed, hf_realloc.
  */
 #include "arena_lane.h"
 
@@ -69,7 +69,7 @@ static void check_extended(struct lane *lane, arena_block *block, size_t old_siz
 static hf_status extension_error(struct lane *lane, const arena_block *block, size_t size) {
     const struct arena_model *model = model_of(lane);
     size_t more = size - block->size;
-    if (!is_last(model, block)) return HF_STATE;
+    if (!is_last(model, block)) return HF_WRONG_STATE;
     return more > lane->before.reserved - model->used ? HF_RESERVE_FULL : HF_OK;
 }
 
@@ -81,7 +81,7 @@ static void check_not_extended(struct lane *lane, const arena_block *block, size
                                    lane->before.reserved - model->used, size - block->size, 1);
     hf_status status = hf_last_error().status;
     check_unchanged(lane);
-    if (error == HF_STATE && may_be_last(model, block) && status == HF_RESERVE_FULL) return;
+    if (error == HF_WRONG_STATE && may_be_last(model, block) && status == HF_RESERVE_FULL) return;
     if (error != HF_OK)
         check_error(lane, error);
     else if (tight)
@@ -114,10 +114,11 @@ void run_extend(struct lane *lane, size_t size) {
     check_extended(lane, block, old_size, new_size, zeroed);
 }
 
-static void *call_resize(struct lane *lane, struct request *request) {
+static void *call_realloc(struct lane *lane, struct request *request) {
     arena_block *block = choose_block(lane);
     char *bytes = block ? model_of(lane)->base + block->offset : NULL;
-    return hf_resize(arena_of(lane), bytes, block ? block->size : 0, request->size, request->align);
+    return hf_realloc(arena_of(lane), bytes, block ? block->size : 0, request->size,
+                      request->align);
 }
 
 static void check_moved(struct lane *lane, arena_block *block, struct request *request) {
@@ -137,12 +138,12 @@ static void check_moved(struct lane *lane, arena_block *block, struct request *r
 }
 
 /* NULL in place of a block allocates. */
-void run_resize(struct lane *lane, size_t size) {
+void run_realloc(struct lane *lane, size_t size) {
     struct arena_model *model = model_of(lane);
     arena_block *block = choose_block(lane);
     struct request request = {.size = size, .align = arena_alignment(lane->operation)};
     if (!block) {
-        if (make(lane, call_resize, &request)) keep_block(lane, &request);
+        if (make(lane, call_realloc, &request)) keep_block(lane, &request);
         return;
     }
     size_t old_size = block->size;
@@ -150,7 +151,7 @@ void run_resize(struct lane *lane, size_t size) {
     expect(lane, &request);
     bool grows = size > old_size;
     hf_status extension = grows ? extension_error(lane, block, size) : HF_OK;
-    request.block = guarded(lane, call_resize, &request);
+    request.block = guarded(lane, call_realloc, &request);
     block = &model->blocks[block - model->blocks];
     if (!request.block) {
         bool may_fail = request.fate != FATE_SUCCEEDS || refused(lane) || lane->asked;

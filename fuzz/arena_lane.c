@@ -36,9 +36,10 @@ static void print_operation(const struct lane *lane, size_t index) {
 static void print_numbers(struct lane *lane) {
     hf_arena_stats now = hf_arena_get_stats(arena_of(lane));
     const hf_arena_stats *before = &lane->before;
-    fprintf(stderr, "  used %zu -> %zu, committed %zu -> %zu, dirty %zu -> %zu, peak %zu -> %zu\n",
-            before->used, now.used, before->committed, now.committed, before->dirty, now.dirty,
-            before->peak, now.peak);
+    fprintf(stderr,
+            "  used %zu -> %zu, committed %zu -> %zu, high water %zu -> %zu, peak %zu -> %zu\n",
+            before->used, now.used, before->committed, now.committed, before->high_water,
+            now.high_water, before->peak, now.peak);
 }
 
 /* The program so far, and what is wrong. */
@@ -127,22 +128,24 @@ static void check_numbers(struct lane *lane, unsigned index) {
     if (stats.used != hf_get_mark(arena)) fail(lane, "the mark is not what is used");
     if (stats.used != model->used) fail(lane, "used is not %zu", model->used);
     if (stats.peak != model->peak) fail(lane, "the peak is not %zu", model->peak);
-    if (stats.committed > stats.reserved || stats.committed % lane->granule != 0) {
+    if (stats.committed > stats.reserved || stats.committed % lane->page_size != 0) {
         fail(lane, "committed is no number of pages that are reserved");
     }
     if (model->faulting) return;
     if (stats.used > stats.committed) fail(lane, "more is used than committed");
     if (limit < stats.used || limit > stats.committed) fail(lane, "limit is out of bounds");
     if (model->checked && limit != stats.used) fail(lane, "limit is not at pos");
-    if (stats.dirty > stats.committed) fail(lane, "the dirty line is above what is committed");
+    if (stats.high_water > stats.committed)
+        fail(lane, "the high-water mark is above what is committed");
 }
 
 static void check_fresh(struct lane *lane, unsigned index) {
     struct arena_model *model = &lane->models[index];
     hf_arena_stats stats = hf_arena_get_stats(arena_at(lane, index));
     if (model->faulting) return;
-    if (!arena_raw_bytes_are_zero(model->base + stats.dirty, stats.committed - stats.dirty)) {
-        fail(lane, "arena %u has bytes above the dirty line that are not zero", index);
+    if (!arena_raw_bytes_are_zero(model->base + stats.high_water,
+                                  stats.committed - stats.high_water)) {
+        fail(lane, "arena %u has bytes above the high-water mark that are not zero", index);
     }
 }
 
@@ -212,7 +215,7 @@ void check_unchanged(struct lane *lane) {
     if (arena->pos != lane->struct_before.pos || arena->limit != lane->struct_before.limit ||
         arena->state != lane->struct_before.state || now.used != before->used ||
         now.reserved != before->reserved || now.peak != before->peak ||
-        now.dirty != before->dirty || now.growths != before->growths) {
+        now.high_water != before->high_water || now.growths != before->growths) {
         fail(lane, "failed, and changed the arena");
     }
     /* Memory that could not be populated stays behind limit when giving it back is refused too, and

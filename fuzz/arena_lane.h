@@ -28,7 +28,7 @@ struct lane {
     const char *name;
     const hf_backend *backend;
     hf_backend *strict, *under; /* NULL on native */
-    size_t granule;
+    size_t page_size;
     hf_arena single[ARENA_PAIR];
     hf_scratch scratch;
     struct arena_model models[ARENAS];
@@ -54,7 +54,7 @@ struct request {
     arena_fate fate;
     hf_status error; /* when it fails though the system refuses nothing */
     size_t total;    /* hf_alloc_array: the size that the program has */
-    size_t *room;    /* hf_top */
+    size_t *room;    /* hf_peek */
     char *copy;      /* hf_strndup: of the text */
     void *block;
 };
@@ -114,13 +114,13 @@ void run_alloc(struct lane *, size_t size);
 void run_alloc_array(struct lane *, size_t total);
 void run_new(struct lane *);
 void run_extend(struct lane *, size_t size);
-void run_resize(struct lane *, size_t size);
-void run_top(struct lane *, size_t size);
-void run_ensure(struct lane *, size_t size);
+void run_realloc(struct lane *, size_t size);
+void run_peek(struct lane *, size_t size);
+void run_precommit(struct lane *, size_t size);
 void run_strdup(struct lane *, size_t size);
 void run_strndup(struct lane *, size_t size);
 void run_memdup(struct lane *, size_t size);
-void run_printf(struct lane *, size_t size);
+void run_asprintf(struct lane *, size_t size);
 void run_mark(struct lane *);
 void run_rewind(struct lane *);
 void run_reset(struct lane *);

@@ -112,14 +112,14 @@ NOT_CHECKED bool arena_raw_bytes_are_zero(const char *bytes, size_t size) {
 /* ------------------------------------------------------------------ the numbers ----------- */
 
 void arena_model_open(struct arena_model *model, const hf_arena *arena,
-                      const hf_arena_options *options, size_t granule, bool checked) {
+                      const hf_arena_options *options, size_t page_size, bool checked) {
     memset(model, 0, sizeof *model);
     model->open = true;
     model->faulting = options->fault_after_rewind;
     model->populating = options->populate;
     model->checked = checked;
     model->base = hf_arena_base(arena);
-    model->granule = granule;
+    model->page_size = page_size;
     model->retain = options->retain;
 }
 
@@ -149,7 +149,7 @@ void arena_model_use(struct arena_model *model, size_t used) {
 size_t arena_model_trimmed(const struct arena_model *model, size_t committed, size_t keep) {
     keep = larger(keep, model->used);
     if (keep >= committed) return committed;
-    return smaller(committed, (keep + model->granule - 1) / model->granule * model->granule);
+    return smaller(committed, (keep + model->page_size - 1) / model->page_size * model->page_size);
 }
 
 size_t arena_model_reset(struct arena_model *model, size_t committed) {

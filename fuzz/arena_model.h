@@ -40,7 +40,7 @@ struct arena_model {
     bool populating;
     bool checked; /* a sanitizer's red zones */
     char *base;
-    size_t granule, retain;
+    size_t page_size, retain;
     size_t used, peak;
     size_t faulting_end;           /* below it pages may fault */
     size_t peak_since_reset, keep; /* for hf_reset's rule */
@@ -56,7 +56,7 @@ struct arena_model {
 typedef enum arena_fate { FATE_FAILS, FATE_SUCCEEDS, FATE_EITHER } arena_fate;
 
 void arena_model_open(struct arena_model *, const hf_arena *, const hf_arena_options *,
-                      size_t granule, bool checked);
+                      size_t page_size, bool checked);
 
 /* What must become of a request for `size` bytes at `pos` when the system refuses nothing. */
 arena_fate arena_model_fate(const struct arena_model *, const char *pos, size_t reserved,

@@ -107,9 +107,9 @@ static void choose_base(const arena_operation *operation, unsigned slot,
         if (options->reserve != 0 && options->reserve <= SMALL_RESERVE)
             options->base = (void *)fixed;
         break;
-    case 2: options->base = (void *)(fixed + HF_BASE_ALIGNMENT / 2); break;
+    case 2: options->base = (void *)(fixed + HF_ALLOCATION_GRANULARITY / 2); break;
     case 3:
-        options->base = (void *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+        options->base = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
         options->reserve = MIB(1);
         options->least_reserve = 0;
         break;

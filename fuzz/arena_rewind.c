@@ -9,7 +9,7 @@
 
 /* With fault_after_rewind pos stays behind the pages that fault now, and never goes back there. */
 static size_t expected_used(struct arena_model *model, hf_mark mark) {
-    size_t mask = model->granule - 1;
+    size_t mask = model->page_size - 1;
     size_t from = (mark + mask) & ~mask, to = (model->used + mask) & ~mask;
     if (!model->faulting) return mark;
     if (from >= to) return mark > model->faulting_end ? mark : model->faulting_end;
@@ -131,7 +131,7 @@ void run_scope_end(struct lane *lane) {
     }
     hf_status status = hf_scope_end(scope->scope);
     if (scope->ended) {
-        if (status != HF_STATE) fail(lane, "ending an ended scope gave %d", (int)status);
+        if (status != HF_WRONG_STATE) fail(lane, "ending an ended scope gave %d", (int)status);
         check_unchanged(lane);
         return;
     }

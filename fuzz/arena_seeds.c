@@ -40,9 +40,9 @@ enum {
 };
 
 static const arena_kind allocating[] = {
-    ARENA_ALLOC,         ARENA_ALLOC_ZEROED, ARENA_ALLOC_ARRAY, ARENA_NEW,    ARENA_EXTEND,
-    ARENA_EXTEND_ZEROED, ARENA_RESIZE,       ARENA_TOP,         ARENA_ENSURE, ARENA_STRDUP,
-    ARENA_STRNDUP,       ARENA_MEMDUP,       ARENA_PRINTF};
+    ARENA_ALLOC,         ARENA_ALLOC_ZEROED, ARENA_ALLOC_ARRAY, ARENA_NEW,       ARENA_EXTEND,
+    ARENA_EXTEND_ZEROED, ARENA_REALLOC,      ARENA_PEEK,        ARENA_PRECOMMIT, ARENA_STRDUP,
+    ARENA_STRNDUP,       ARENA_MEMDUP,       ARENA_ASPRINTF};
 
 enum { ALLOCATING = sizeof allocating / sizeof allocating[0] };
 
@@ -162,7 +162,7 @@ static void write_zeroed(struct seed *seed, arena_kind kind) {
         put(seed, (struct fields){.kind = ARENA_REWIND, .selector = TO_THE_START + step});
         put_sized(seed, kind, BY_64, step * 4000);
         put(seed, (struct fields){.kind = ARENA_REWIND, .selector = TO_THE_START});
-        put_sized(seed, ARENA_TOP, BY_64, step * 5000);
+        put_sized(seed, ARENA_PEEK, BY_64, step * 5000);
         put_sized(seed, kind, BY_64, step * 5500);
         put(seed, (struct fields){.kind = ARENA_REWIND, .selector = TO_THE_START});
         put_sized(seed, ARENA_TRIM, SMALL, step * 1000);
@@ -224,7 +224,7 @@ static void write_scratch(struct seed *seed) {
             put(seed, (struct fields){
                           .kind = ARENA_ALLOC, .arena = arena, .size_class = SMALL, .value = 3000});
             put(seed, (struct fields){
-                          .kind = ARENA_PRINTF, .arena = 0, .size_class = SMALL, .value = 300});
+                          .kind = ARENA_ASPRINTF, .arena = 0, .size_class = SMALL, .value = 300});
             put(seed, (struct fields){.kind = ARENA_SCOPE_END, .arena = arena});
         }
     }
@@ -267,7 +267,7 @@ static void write_forking(struct seed *seed, unsigned how) {
         put(seed, (struct fields){
                       .kind = ARENA_ALLOC, .arena = arena, .size_class = SMALL, .value = 3000});
     put_sized(seed, ARENA_ALLOC, BY_64, 20000);
-    put_sized(seed, ARENA_TOP, SMALL, 100);
+    put_sized(seed, ARENA_PEEK, SMALL, 100);
     put_plain(seed, ARENA_SCOPE_BEGIN, 0);
     put_sized(seed, ARENA_FORK, 0, how * 20000);
     put_sized(seed, ARENA_ALLOC_ZEROED, SMALL, 3000);

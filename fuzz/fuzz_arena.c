@@ -37,7 +37,7 @@ static hf_status expected_open(struct lane *lane, const hf_arena_options *option
     if (options->reserve == 0 && options->least_reserve > reserve) reserve = options->least_reserve;
     uintptr_t base = (uintptr_t)options->base;
     bool is_least = options->reserve == 0 || options->least_reserve <= options->reserve;
-    if (base % HF_BASE_ALIGNMENT != 0 || !is_least) return HF_INVALID;
+    if (base % HF_ALLOCATION_GRANULARITY != 0 || !is_least) return HF_INVALID;
     if (base > UINTPTR_MAX - reserve) return HF_INVALID;
     if (options->least_reserve > SIZE_MAX / 4) return HF_NO_ADDRESS;
     return base && is_taken(lane, base, reserve) ? HF_NO_ADDRESS : HF_OK;
@@ -50,16 +50,18 @@ static void check_opened(struct lane *lane, const hf_arena *arena,
     bool huge = options->reserve > SIZE_MAX / 4;
     if (least == 0)
         least = options->reserve && options->reserve < 1 << 20 ? options->reserve : 1 << 20;
-    if (stats.used || stats.committed || stats.peak || stats.dirty || stats.growths) {
+    if (stats.used || stats.committed || stats.peak || stats.high_water || stats.growths) {
         fail(lane, "a new arena is not empty");
     }
     if (stats.reserved < least) fail(lane, "less is reserved than the least");
     if (!huge && !refused(lane) && options->reserve &&
-        (stats.reserved < options->reserve || stats.reserved - options->reserve >= lane->granule)) {
+        (stats.reserved < options->reserve ||
+         stats.reserved - options->reserve >= lane->page_size)) {
         fail(lane, "the reservation is not what was asked for");
     }
     if (options->base && hf_arena_base(arena) != options->base) fail(lane, "another base");
-    if ((uintptr_t)hf_arena_base(arena) % HF_BASE_ALIGNMENT != 0) fail(lane, "a base not aligned");
+    if ((uintptr_t)hf_arena_base(arena) % HF_ALLOCATION_GRANULARITY != 0)
+        fail(lane, "a base not aligned");
 }
 
 /* Whether blocks have red zones here: then limit is kept at pos, though a page is committed. */
@@ -76,7 +78,8 @@ static bool is_checked_process(void) {
 static void note_open(struct lane *lane, unsigned index, const hf_arena_options *options) {
     bool checked = is_checked_process();
     check_opened(lane, arena_at(lane, index), options);
-    arena_model_open(&lane->models[index], arena_at(lane, index), options, lane->granule, checked);
+    arena_model_open(&lane->models[index], arena_at(lane, index), options, lane->page_size,
+                     checked);
 }
 
 static void judge_open(struct lane *lane, hf_status status, hf_status expected) {
@@ -232,12 +235,12 @@ static bool run_allocating(struct lane *lane, size_t size) {
     case ARENA_ALLOC_ZEROED: run_alloc(lane, size); return true;
     case ARENA_ALLOC_ARRAY: run_alloc_array(lane, size); return true;
     case ARENA_NEW: run_new(lane); return true;
-    case ARENA_RESIZE: run_resize(lane, size); return true;
-    case ARENA_TOP: run_top(lane, size); return true;
+    case ARENA_REALLOC: run_realloc(lane, size); return true;
+    case ARENA_PEEK: run_peek(lane, size); return true;
     case ARENA_STRDUP: run_strdup(lane, size); return true;
     case ARENA_STRNDUP: run_strndup(lane, size); return true;
     case ARENA_MEMDUP: run_memdup(lane, size); return true;
-    case ARENA_PRINTF: run_printf(lane, size); return true;
+    case ARENA_ASPRINTF: run_asprintf(lane, size); return true;
     default: return false;
     }
 }
@@ -246,7 +249,7 @@ static void run_on_open(struct lane *lane, size_t size) {
     switch (lane->operation->kind) {
     case ARENA_EXTEND:
     case ARENA_EXTEND_ZEROED: run_extend(lane, size); break;
-    case ARENA_ENSURE: run_ensure(lane, size); break;
+    case ARENA_PRECOMMIT: run_precommit(lane, size); break;
     case ARENA_MARK: run_mark(lane); break;
     case ARENA_REWIND: run_rewind(lane); break;
     case ARENA_RESET: run_reset(lane); break;
@@ -274,7 +277,7 @@ static void run_operation(struct lane *lane, const arena_operation *operation) {
 static void run(struct lane *lane, const uint8_t *data, size_t size) {
     size_t operations = size / OPERATION_BYTES;
     if (operations > MOST_OPERATIONS) operations = MOST_OPERATIONS;
-    lane->granule = lane->backend->granule(lane->backend);
+    lane->page_size = lane->backend->page_size(lane->backend);
     for (size_t i = 0; i < operations; i++) {
         lane->program[i] = arena_decode(data + i * OPERATION_BYTES, i);
         run_operation(lane, &lane->program[i]);

@@ -80,7 +80,7 @@ static size_t reserve_of(const hf_arena_options *options, uint64_t mapped) {
 /* Whatever is at the path. */
 static bool is_sound(const hf_arena_options *options) {
     bool is_least = options->reserve == 0 || options->least_reserve <= options->reserve;
-    return is_least && (uintptr_t)options->base % HF_BASE_ALIGNMENT == 0;
+    return is_least && (uintptr_t)options->base % HF_ALLOCATION_GRANULARITY == 0;
 }
 
 static status_set expect_new(const struct lane *lane, const hf_arena_options *options) {
@@ -182,7 +182,7 @@ static void check_known_image(struct lane *lane, const hf_arena_options *options
 static void take_contents(struct lane *lane, const void *bytes) {
     struct image_model *model = model_of(lane);
     if (model->used == 0) return;
-    add_block(lane, 0, model->used)->may_store = model->way != WAY_FROZEN;
+    add_block(lane, 0, model->used)->may_store = model->way != WAY_READ_ONLY;
     memcpy(model->bytes, bytes, model->used);
 }
 
@@ -216,7 +216,7 @@ static void check_ambushed(struct lane *lane, uint64_t tag) {
 }
 
 static void opened(struct lane *lane, const hf_arena_options *options) {
-    static const arena_way ways[] = {WAY_PERSISTENT, WAY_FROZEN, WAY_SNAPSHOT};
+    static const arena_way ways[] = {WAY_READ_WRITE, WAY_READ_ONLY, WAY_SNAPSHOT};
     struct image_model *model = model_of(lane);
     start_model(lane, ways[lane->operation->access], options);
     image_copy(&model->as_opened, &lane->after);
@@ -344,7 +344,7 @@ static void run_open(struct lane *lane) {
 /* What surely fits must be granted, and what surely does not, not. */
 static status_set expect_room(struct lane *lane, size_t size) {
     const struct image_model *model = model_of(lane);
-    size_t room = model->way == WAY_FROZEN ? 0 : model->reserved - model->used;
+    size_t room = model->way == WAY_READ_ONLY ? 0 : model->reserved - model->used;
     if (size > room) return STATUS(RESERVE_FULL);
     return room - size > 256 ? STATUS(OK) : STATUS(OK) | STATUS(RESERVE_FULL);
 }
@@ -411,7 +411,7 @@ static void run_extend(struct lane *lane) {
     if (is_too_large(lane, more)) return;
     bool extended = hf_extend(arena_of(lane), model->base + block->offset, old_size, size);
     hf_status status = extended ? HF_OK : hf_last_error().status;
-    check_status(lane, status, STATUS(OK) | STATUS(STATE) | expect_room(lane, more));
+    check_status(lane, status, STATUS(OK) | STATUS(WRONG_STATE) | expect_room(lane, more));
     if (!extended && size <= old_size) fail(lane, "a block can't be made smaller");
     if (!extended) return;
     size_t old_used = model->used;
@@ -449,7 +449,7 @@ static size_t choose_mark(const struct lane *lane, const struct image_model *mod
 static status_set expect_rewind(const struct image_model *model, size_t mark) {
     status_set expected = STATUS(OK);
     if (mark > model->used) return STATUS(INVALID);
-    if (model->way == WAY_FROZEN) return mark < model->used ? STATUS(STATE) : STATUS(OK);
+    if (model->way == WAY_READ_ONLY) return mark < model->used ? STATUS(WRONG_STATE) : STATUS(OK);
     for (size_t i = 0; i < model->count; i++) {
         const struct block *block = &model->blocks[i];
         if (!block->file || mark <= block->offset || mark >= block->end) continue;
@@ -462,7 +462,7 @@ static status_set expect_rewind(const struct image_model *model, size_t mark) {
 static void went_back(struct lane *lane, size_t mark, hf_status status) {
     struct image_model *model = model_of(lane);
     size_t used = hf_get_mark(arena_of(lane)), old = model->used;
-    size_t most = (old + lane->granule - 1) / lane->granule * lane->granule;
+    size_t most = (old + lane->page_size - 1) / lane->page_size * lane->page_size;
     if (status == HF_OK && !model->is_faulting && used != mark) fail(lane, "went back elsewhere");
     if (used < mark || used > most) fail(lane, "went back, and is at %zu", used);
     model->used = used;
@@ -513,9 +513,9 @@ static void run_set_root(struct lane *lane) {
     if (lane->operation->size_class % 4 == 2) offset = model->used + value;
     bool is_null = lane->operation->size_class % 4 == 3;
     bool is_ours = is_null || offset < model->used;
-    status_set expected = !is_ours                   ? STATUS(INVALID)
-                          : model->way == WAY_FROZEN ? STATUS(STATE)
-                                                     : STATUS(OK);
+    status_set expected = !is_ours                      ? STATUS(INVALID)
+                          : model->way == WAY_READ_ONLY ? STATUS(WRONG_STATE)
+                                                        : STATUS(OK);
     hf_status status = hf_arena_set_root(arena_of(lane), is_null ? NULL : model->base + offset);
     check_status(lane, status, expected);
     if (status == HF_OK) model->root = is_null ? 0 : offset + 1;
@@ -523,7 +523,7 @@ static void run_set_root(struct lane *lane) {
 
 /* A sync that failed is never followed by one that succeeds. */
 static status_set expect_sync(const struct lane *lane, const struct image_model *model) {
-    if (!model->open || model->way != WAY_PERSISTENT) return STATUS(STATE);
+    if (!model->open || model->way != WAY_READ_WRITE) return STATUS(WRONG_STATE);
     if (model->failed_sync != HF_OK) return 1u << model->failed_sync;
     if (is_found(lane, model)) return STATUS(OK);
     return host_frees_names() ? STATUS(IO) : STATUS(IO) | STATUS(OK);
@@ -531,14 +531,14 @@ static status_set expect_sync(const struct lane *lane, const struct image_model 
 
 static void run_sync(struct lane *lane) {
     struct image_model *model = model_of(lane);
-    bool is_persistent = model->open && model->way == WAY_PERSISTENT;
+    bool is_read_write = model->open && model->way == WAY_READ_WRITE;
     hf_status status = hf_arena_sync(arena_of(lane));
     check_status(lane, status, expect_sync(lane, model));
-    if (is_persistent && has_own_file(lane, model)) {
+    if (is_read_write && has_own_file(lane, model)) {
         load_own_file(lane, model);
         check_image(lane, &lane->after, status != HF_OK);
     }
-    if (is_persistent) model->failed_sync = status;
+    if (is_read_write) model->failed_sync = status;
 }
 
 static status_set expect_save(struct lane *lane) {
@@ -571,7 +571,7 @@ static void run_save(struct lane *lane) {
 /* In the next page, but a snapshot's own view stays while anything of it is used. */
 static size_t next_page(const struct lane *lane, const struct image_model *model) {
     if (model->used == 0) return 0;
-    size_t page = (model->used + lane->granule - 1) / lane->granule * lane->granule;
+    size_t page = (model->used + lane->page_size - 1) / lane->page_size * lane->page_size;
     return page > model->shown ? page : model->shown;
 }
 
@@ -583,7 +583,7 @@ static status_set expect_append(struct lane *lane) {
     if (path == IMAGE_PATH_NULL || path == IMAGE_PATH_BLANK)
         return STATUS(INVALID) | STATUS(UNSUPPORTED);
     if (!is_access) return STATUS(INVALID);
-    if (model->way == WAY_PERSISTENT || model->way == WAY_FROZEN) return STATUS(UNSUPPORTED);
+    if (model->way == WAY_READ_WRITE || model->way == WAY_READ_ONLY) return STATUS(UNSUPPORTED);
     if (path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
     if (path == IMAGE_PATH_NO_PARENT || !lane->before.exists) return STATUS(IO);
     return size <= room ? STATUS(OK) : STATUS(RESERVE_FULL);
@@ -596,7 +596,7 @@ static void appended(struct lane *lane, const char *data, size_t size) {
     if (size == 0 && used != model->used) fail(lane, "nothing moved pos");
     if (size == 0) return;
     if (data != model->base + offset) fail(lane, "the file is not at the next page");
-    model->used = offset + (size + lane->granule - 1) / lane->granule * lane->granule;
+    model->used = offset + (size + lane->page_size - 1) / lane->page_size * lane->page_size;
     if (model->used != used) fail(lane, "pos is not at the page behind the file");
     if (offset == 0) model->shown = 0;
     struct block *block = add_block(lane, offset, size);
@@ -781,7 +781,7 @@ static void start(struct lane *lane, const char *name) {
     lane->failing_way = 0;
     ambush_init(&lane->ambush);
     lane->backend = &lane->ambush.backend;
-    lane->granule = lane->backend->granule(lane->backend);
+    lane->page_size = lane->backend->page_size(lane->backend);
     for (size_t i = 0; i < IMAGE_ARENAS; i++) lane->models[i].open = false;
     memset(lane->arenas, 0, sizeof lane->arenas);
     for (size_t i = 0; i < PATHS_OF_FILES; i++) renew_file(lane, (image_path)i);

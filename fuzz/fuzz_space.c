@@ -113,12 +113,12 @@ static void check_success(const struct lane *lane) {
 static void check_error(const struct lane *lane, hf_status status) {
     hf_error error = hf_last_error();
     const program_call *call = lane->call;
-    bool refused_here = status == HF_INVALID || status == HF_STATE;
+    bool refused_here = status == HF_INVALID || status == HF_WRONG_STATE;
     if (error.status != status || !error.call) fail(lane, "the last error is another one");
     if (!is_step(call->kind) || !refused_here) return;
     if (strict_stats(lane).calls != lane->strict_before.calls) fail(lane, "asked the backend");
     if (error.os_code != 0) fail(lane, "a system's code for an error of ours");
-    if (status == HF_STATE && call->kind == PROGRAM_CLEAR) return;
+    if (status == HF_WRONG_STATE && call->kind == PROGRAM_RELEASE_RANGE) return;
     if (error.offset != call->offset || error.size != call->size) {
         fail(lane, "the error's offset or size is not the call's");
     }
@@ -264,10 +264,10 @@ static void check_nothing_left(const struct lane *lane, hf_backend *strict) {
 static void run(struct lane *lane, const uint8_t *data, size_t size) {
     const program_observer observer = {lane, before, after};
     lane->subject.host = host_get();
-    lane->subject.granule = lane->subject.backend->granule(lane->subject.backend);
+    lane->subject.page_size = lane->subject.backend->page_size(lane->subject.backend);
     lane->first_failure = SIZE_MAX;
     for (size_t i = 0; i < MOST_OPERATIONS; i++) lane->statuses[i] = NOT_RUN;
-    model_begin(&lane->model, lane->subject.granule, has_views());
+    model_begin(&lane->model, lane->subject.page_size, has_views());
     program_run(&lane->subject, data, size, &observer);
     lane->call = NULL;
     check_spaces(lane, true);

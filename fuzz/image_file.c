@@ -131,7 +131,7 @@ static bool is_true_of(const struct image_record *record, size_t size) {
     uint64_t room = size - HF_IMAGE_BEGIN;
     return record->used <= room && image_padded(record->used) <= room &&
            record->root <= record->used && record->base != 0 &&
-           record->base % HF_BASE_ALIGNMENT == 0 && record->base <= UINTPTR_MAX &&
+           record->base % HF_ALLOCATION_GRANULARITY == 0 && record->base <= UINTPTR_MAX &&
            image_padded(record->used) <= UINTPTR_MAX - record->base;
 }
 

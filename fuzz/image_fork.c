@@ -39,7 +39,7 @@ static void expect(struct lane *lane, hf_status status, status_set expected) {
 
 static void expect_allocation(struct lane *lane, size_t size, status_set expected) {
     const struct image_model *model = model_of(lane);
-    size_t room = model->way == WAY_FROZEN ? 0 : model->reserved - model->used;
+    size_t room = model->way == WAY_READ_ONLY ? 0 : model->reserved - model->used;
     if (size > room) expected = STATUS(RESERVE_FULL);
     if (size + NEAR_END > room) expected |= STATUS(RESERVE_FULL);
     char *block = hf_alloc(arena_of(lane), size, 1);
@@ -50,13 +50,13 @@ static void expect_allocation(struct lane *lane, size_t size, status_set expecte
 /* More than what is mapped. */
 static void grow_in_child(struct lane *lane) {
     size_t viewed = hf_arena_get_stats(arena_of(lane)).viewed;
-    expect_allocation(lane, viewed - model_of(lane)->used + 1, STATUS(STATE));
+    expect_allocation(lane, viewed - model_of(lane)->used + 1, STATUS(WRONG_STATE));
 }
 
 static void sync_in_child(struct lane *lane) {
     hf_status failed = model_of(lane)->failed_sync;
     expect(lane, hf_arena_sync(arena_of(lane)),
-           failed == HF_OK ? STATUS(STATE) : STATUS(STATE) | 1u << failed);
+           failed == HF_OK ? STATUS(WRONG_STATE) : STATUS(WRONG_STATE) | 1u << failed);
 }
 
 static void shrink_in_child(struct lane *lane) {
@@ -64,14 +64,14 @@ static void shrink_in_child(struct lane *lane) {
     const struct block *last = model->count ? &model->blocks[model->count - 1] : NULL;
     if (!last || !last->is_own) return;
     bool is_done = hf_extend(arena_of(lane), model->base + last->offset, last->size, 0);
-    expect(lane, is_done ? HF_OK : hf_last_error().status, STATUS(STATE));
+    expect(lane, is_done ? HF_OK : hf_last_error().status, STATUS(WRONG_STATE));
 }
 
 static void go_back_in_child(struct lane *lane) {
     hf_arena *arena = arena_of(lane);
-    expect(lane, hf_rewind(arena, model_of(lane)->used / 2), STATUS(STATE));
-    expect(lane, hf_reset(arena), STATUS(STATE));
-    expect(lane, hf_trim(arena, 0), STATUS(STATE));
+    expect(lane, hf_rewind(arena, model_of(lane)->used / 2), STATUS(WRONG_STATE));
+    expect(lane, hf_reset(arena), STATUS(WRONG_STATE));
+    expect(lane, hf_trim(arena, 0), STATUS(WRONG_STATE));
     shrink_in_child(lane);
 }
 
@@ -89,10 +89,10 @@ static void use_privately(struct lane *lane) {
         if (model->blocks[i].may_store)
             memset(model->base + model->blocks[i].offset, 0xee, model->blocks[i].size);
     if (does(lane, CHILD_GROWS)) expect_allocation(lane, FEW_BYTES, STATUS(OK));
-    if (does(lane, CHILD_SYNCS)) expect(lane, hf_arena_sync(arena_of(lane)), STATUS(STATE));
-    bool is_frozen = model->way == WAY_FROZEN && model->used > 0;
+    if (does(lane, CHILD_SYNCS)) expect(lane, hf_arena_sync(arena_of(lane)), STATUS(WRONG_STATE));
+    bool is_read_only = model->way == WAY_READ_ONLY && model->used > 0;
     if (does(lane, CHILD_GOES_BACK))
-        expect(lane, hf_reset(arena_of(lane)), is_frozen ? STATUS(STATE) : STATUS(OK));
+        expect(lane, hf_reset(arena_of(lane)), is_read_only ? STATUS(WRONG_STATE) : STATUS(OK));
 }
 
 /* The parent has its file locked, whether the child has closed it or not. */
@@ -104,7 +104,7 @@ static void check_locked(struct lane *lane) {
     if (!model->open || !is_found(lane, model)) return;
     const char *path = image_path_text(lane->folder, model->path, text, sizeof text);
     expect(lane, hf_arena_open_file(&other, path, HF_READ_WRITE, &options), STATUS(BUSY));
-    if (model->way != WAY_PERSISTENT) return;
+    if (model->way != WAY_READ_WRITE) return;
     expect(lane, hf_arena_open_file(&other, path, HF_READ_ONLY, &options), STATUS(BUSY));
 }
 
@@ -117,7 +117,7 @@ static void use_in_child(struct lane *lane, bool is_closed_above) {
     struct image_model *model = model_of(lane);
     if (!model->open) return;
     check_arena(lane, true);
-    if (model->way == WAY_PERSISTENT)
+    if (model->way == WAY_READ_WRITE)
         fail_to_write(lane);
     else
         use_privately(lane);
@@ -177,7 +177,7 @@ static bool is_image_of_none(const struct lane *lane, size_t file) {
 /* While the child has the file open. A failure that was planned may come instead. */
 static void check_unlocked(struct lane *lane, image_path path, arena_way way, uint64_t tag) {
     const hf_arena_options options = {.any_base = true, .backend = lane->backend, .tag = tag};
-    hf_access access = way == WAY_PERSISTENT ? HF_READ_ONLY : HF_READ_WRITE;
+    hf_access access = way == WAY_READ_WRITE ? HF_READ_ONLY : HF_READ_WRITE;
     hf_arena other;
     char text[512];
     image_path_text(lane->folder, path, text, sizeof text);

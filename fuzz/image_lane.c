@@ -97,8 +97,8 @@ static hf_status map_ambushed(const hf_backend *self, void *address, size_t size
     return ambush->under->map(ambush->under, address, size, file, file_offset, access, report);
 }
 
-static hf_status resize_ambushed(const hf_backend *self, intptr_t file, uint64_t old_size,
-                                 uint64_t new_size, hf_report *report) {
+static hf_status realloc_ambushed(const hf_backend *self, intptr_t file, uint64_t old_size,
+                                  uint64_t new_size, hf_report *report) {
     struct ambush *ambush = ambush_of(self);
     if (ambush->has_struck && !(ambush->is_measured && ambush->is_read)) ambush->is_unseen = true;
     return ambush->under->file_resize(ambush->under, file, old_size, new_size, report);
@@ -119,7 +119,7 @@ void ambush_init(struct ambush *ambush) {
     ambush->backend = *ambush->under;
     ambush->backend.file_measure = measure_ambushed;
     ambush->backend.file_read = read_ambushed;
-    ambush->backend.file_resize = resize_ambushed;
+    ambush->backend.file_resize = realloc_ambushed;
     ambush->backend.file_sync = sync_ambushed;
     ambush->backend.map = map_ambushed;
 }
@@ -182,7 +182,7 @@ bool is_image_of_some(const struct lane *lane, size_t file, bool *exclusively) {
         const struct image_model *model = &lane->models[i];
         if (!model->open || model->file != file) continue;
         found = true;
-        *exclusively = *exclusively || model->way == WAY_PERSISTENT;
+        *exclusively = *exclusively || model->way == WAY_READ_WRITE;
     }
     return found;
 }
@@ -216,7 +216,7 @@ bool is_found(const struct lane *lane, const struct image_model *model) {
 }
 
 bool has_own_file(const struct lane *lane, const struct image_model *model) {
-    return model->way == WAY_PERSISTENT && is_found(lane, model) && !model->is_ambushed;
+    return model->way == WAY_READ_WRITE && is_found(lane, model) && !model->is_ambushed;
 }
 
 void load_own_file(struct lane *lane, const struct image_model *model) {
@@ -284,7 +284,8 @@ static void check_numbers(struct lane *lane) {
         fail(lane, "%zu bytes used, by statistics %zu, and not %zu", used, stats.used, model->used);
     if (stats.reserved != model->reserved) fail(lane, "the reservation has changed");
     if (limit < used || limit > stats.reserved) fail(lane, "the limit is out of bounds");
-    if (stats.peak < used || stats.dirty < used) fail(lane, "peak or dirty line below used");
+    if (stats.peak < used || stats.high_water < used)
+        fail(lane, "peak or high-water mark below used");
     if (!hf_owns(arena, model->base) && stats.reserved > 0) fail(lane, "does not own its base");
     if (hf_owns(arena, model->base + stats.reserved)) fail(lane, "owns what lies behind its end");
 }
@@ -395,7 +396,7 @@ void check_saved(struct lane *lane) {
 
 /* A persistent arena writes its file, unless a sync has failed; no other arena writes anything. */
 static bool writes_at_end(const struct lane *lane, const struct image_model *model) {
-    return model->way == WAY_PERSISTENT && is_found(lane, model) && model->failed_sync == HF_OK;
+    return model->way == WAY_READ_WRITE && is_found(lane, model) && model->failed_sync == HF_OK;
 }
 
 static void check_own_file(struct lane *lane, const struct image_model *model) {
@@ -403,7 +404,7 @@ static void check_own_file(struct lane *lane, const struct image_model *model) {
     if (!writes_at_end(lane, model) && !image_is_alike(&lane->before, &lane->after))
         fail(lane, "closing has changed the file");
     if (!is_found(lane, model) || model->is_ambushed) return;
-    if (model->way == WAY_PERSISTENT) {
+    if (model->way == WAY_READ_WRITE) {
         check_image(lane, &lane->after, refused(lane));
         if (writes_at_end(lane, model) && !refused(lane)) check_length(lane);
     } else if (!image_is_alike(&lane->after, &model->as_opened))

@@ -27,7 +27,7 @@ struct block {
     bool is_lost;   /* nobody can tell whether it is still there */
 };
 
-typedef enum arena_way { WAY_PRIVATE, WAY_PERSISTENT, WAY_SNAPSHOT, WAY_FROZEN } arena_way;
+typedef enum arena_way { WAY_PRIVATE, WAY_READ_WRITE, WAY_SNAPSHOT, WAY_READ_ONLY } arena_way;
 
 struct image_model {
     bool open;
@@ -69,7 +69,7 @@ struct lane {
     struct ambush ambush;
     const hf_backend *backend;
     hf_backend *strict, *under; /* NULL on native */
-    size_t granule;
+    size_t page_size;
     hf_arena arenas[IMAGE_ARENAS];
     struct image_model models[IMAGE_ARENAS];
     size_t files[PATHS_OF_FILES]; /* which file each path leads to; a number is used once */

@@ -1,5 +1,5 @@
 /*
- * space_model.c -- see space_model.h. Everything here counts in granules.
+ * space_model.c -- see space_model.h. Everything here counts in pages.
  */
 #include "space_model.h"
 
@@ -7,28 +7,28 @@
 
 enum { KIND = 3, BEGINS = 4, ACCESS_SHIFT = 3 };
 
-/* A range of granules, the end excluded. */
+/* A range of pages, the end excluded. */
 typedef struct extent {
     size_t first, end;
 } extent;
 
 /* ------------------------------------------------------------------ looking --------------- */
 
-static hf_kind kind_at(const struct model_space *space, size_t granule) {
-    return (hf_kind)(space->state[granule] & KIND);
+static hf_kind kind_at(const struct model_space *space, size_t page_size) {
+    return (hf_kind)(space->state[page_size] & KIND);
 }
 
-static hf_access access_at(const struct model_space *space, size_t granule) {
-    return (hf_access)(space->state[granule] >> ACCESS_SHIFT);
+static hf_access access_at(const struct model_space *space, size_t page_size) {
+    return (hf_access)(space->state[page_size] >> ACCESS_SHIFT);
 }
 
-/* Whether a region begins there; behind the last granule, too. */
-static bool boundary(const struct model_space *space, size_t granule) {
-    return granule == space->granules || (space->state[granule] & BEGINS) != 0;
+/* Whether a region begins there; behind the last page size, too. */
+static bool boundary(const struct model_space *space, size_t page_size) {
+    return page_size == space->pages || (space->state[page_size] & BEGINS) != 0;
 }
 
-static extent region_at(const struct model_space *space, size_t granule) {
-    extent region = {granule, granule + 1};
+static extent region_at(const struct model_space *space, size_t page_size) {
+    extent region = {page_size, page_size + 1};
     while (!boundary(space, region.first)) region.first--;
     while (!boundary(space, region.end)) region.end++;
     return region;
@@ -64,7 +64,7 @@ static bool exactly_one(const struct model_space *space, extent range, hf_kind k
 }
 
 static extent everything(const struct model_space *space) {
-    extent all = {0, space->granules};
+    extent all = {0, space->pages};
     return all;
 }
 
@@ -74,7 +74,7 @@ size_t model_regions(const struct model_space *space) {
 
 static size_t count_kind(const struct model_space *space, hf_kind kind) {
     size_t count = 0;
-    for (size_t i = 0; i < space->granules; i++) count += kind_at(space, i) == kind;
+    for (size_t i = 0; i < space->pages; i++) count += kind_at(space, i) == kind;
     return count;
 }
 
@@ -85,7 +85,7 @@ static void find_used_files(const struct model *model, bool used[MODEL_OPEN_FILE
     for (size_t i = 0; i < MODEL_OPEN_FILES; i++) used[i] = model->files[i].in_slot;
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
         const struct model_space *space = &model->spaces[slot];
-        for (size_t i = 0; space->open && i < space->granules; i++) {
+        for (size_t i = 0; space->open && i < space->pages; i++) {
             if (kind_at(space, i) == HF_VIEW) used[space->file[i]] = true;
         }
     }
@@ -108,8 +108,8 @@ bool model_files_fit(const struct model *model, const program_subject *subject) 
     return true;
 }
 
-static size_t granules_of(const struct model *model, const struct model_content *content) {
-    return (size_t)((content->size + model->granule - 1) / model->granule);
+static size_t pages_of(const struct model *model, const struct model_content *content) {
+    return (size_t)((content->size + model->page_size - 1) / model->page_size);
 }
 
 static void close_slot(struct model *model, unsigned slot) {
@@ -140,23 +140,24 @@ static void make_content(struct model_content *content, uint64_t size) {
 /* ------------------------------------------------------------------ expecting ------------- */
 
 static bool range_is_valid(const struct model *model, const program_call *call) {
-    size_t size = model->spaces[call->space].granules * model->granule;
-    return call->size != 0 && call->offset % model->granule == 0 &&
-           call->size % model->granule == 0 && call->offset < size &&
+    size_t size = model->spaces[call->space].pages * model->page_size;
+    return call->size != 0 && call->offset % model->page_size == 0 &&
+           call->size % model->page_size == 0 && call->offset < size &&
            call->size <= size - call->offset;
 }
 
 static bool view_is_valid(const struct model *model, const program_call *call) {
     if (call->foreign) return false;
     const struct model_file *file = &model->files[model->slots[call->file]];
-    uint64_t room = granules_of(model, &model->contents[file->content]) * model->granule;
-    return call->file_offset % model->granule == 0 && call->file_offset <= room &&
+    uint64_t room = pages_of(model, &model->contents[file->content]) * model->page_size;
+    return call->file_offset % model->page_size == 0 && call->file_offset <= room &&
            call->size <= room - call->file_offset &&
            (file->access == HF_READ_WRITE || call->access != HF_READ_WRITE);
 }
 
 static extent range_of(const struct model *model, const program_call *call) {
-    extent range = {call->offset / model->granule, (call->offset + call->size) / model->granule};
+    extent range = {call->offset / model->page_size,
+                    (call->offset + call->size) / model->page_size};
     return range;
 }
 
@@ -179,9 +180,9 @@ static bool regions_allow(const struct model_space *space, const program_call *c
     case PROGRAM_MAP: return exactly_one(space, range, HF_PLACEHOLDER);
     case PROGRAM_DECOMMIT: return within_one(space, range, HF_COMMITTED);
     case PROGRAM_UNMAP: return exactly_one(space, range, HF_VIEW);
-    case PROGRAM_PLACE:
-    case PROGRAM_PLACE_FILE: return within_one(space, range, HF_PLACEHOLDER);
-    case PROGRAM_CLEAR: return views_are_whole(space, range);
+    case PROGRAM_COMMIT_RANGE:
+    case PROGRAM_MAP_RANGE: return within_one(space, range, HF_PLACEHOLDER);
+    case PROGRAM_RELEASE_RANGE: return views_are_whole(space, range);
     case PROGRAM_ADVISE:
         if (call->advice == HF_ADVISE_POPULATE) return all_of_kind(space, range, HF_COMMITTED);
         return !some_of_kind(space, range, HF_VIEW);
@@ -190,14 +191,14 @@ static bool regions_allow(const struct model_space *space, const program_call *c
 }
 
 static bool makes_view(const program_call *call) {
-    return call->kind == PROGRAM_MAP || call->kind == PROGRAM_PLACE_FILE;
+    return call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE;
 }
 
 static status_set expect_step(const struct model *model, const program_call *call) {
     if (!range_is_valid(model, call)) return STATUS(INVALID);
     if (makes_view(call) && !view_is_valid(model, call)) return STATUS(INVALID);
     if (!regions_allow(&model->spaces[call->space], call, range_of(model, call))) {
-        return STATUS(STATE);
+        return STATUS(WRONG_STATE);
     }
     return call->kind == PROGRAM_ADVISE ? STATUS(OK) | STATUS(UNSUPPORTED) : STATUS(OK);
 }
@@ -206,7 +207,7 @@ static bool overlaps_a_space(const struct model *model, uintptr_t base, size_t s
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
         const struct model_space *space = &model->spaces[slot];
         if (!space->open) continue;
-        if (base < space->base + space->granules * model->granule && space->base < base + size) {
+        if (base < space->base + space->pages * model->page_size && space->base < base + size) {
             return true;
         }
     }
@@ -216,7 +217,7 @@ static bool overlaps_a_space(const struct model *model, uintptr_t base, size_t s
 /* Whether so much can be reserved: more than a program's spaces ever have is more than any
  * system grants, and only the program's own spaces are ever in the way of an exact base. */
 static bool can_reserve(const struct model *model, const program_call *call, size_t size) {
-    if (size > PROGRAM_GRANULES * model->granule) return false;
+    if (size > PROGRAM_GRANULES * model->page_size) return false;
     return !call->base || !overlaps_a_space(model, (uintptr_t)call->base, size);
 }
 
@@ -225,7 +226,7 @@ static status_set expect_reserved(const struct model *model, const program_call 
     if (can_reserve(model, call, call->size)) return STATUS(OK);
     if (call->least == 0 || !can_reserve(model, call, call->least)) return STATUS(NO_ADDRESS);
     size_t size = call->size;
-    while (size % (2 * model->granule) == 0 && size / 2 >= call->least) {
+    while (size % (2 * model->page_size) == 0 && size / 2 >= call->least) {
         size /= 2;
         if (can_reserve(model, call, size)) return STATUS(OK);
     }
@@ -234,9 +235,9 @@ static status_set expect_reserved(const struct model *model, const program_call 
 
 static status_set expect_open(const struct model *model, const program_call *call) {
     uintptr_t base = (uintptr_t)call->base;
-    bool valid = call->size != 0 && call->size % model->granule == 0 &&
-                 call->least % model->granule == 0 && call->least <= call->size &&
-                 base % HF_BASE_ALIGNMENT == 0 && base <= UINTPTR_MAX - call->size;
+    bool valid = call->size != 0 && call->size % model->page_size == 0 &&
+                 call->least % model->page_size == 0 && call->least <= call->size &&
+                 base % HF_ALLOCATION_GRANULARITY == 0 && base <= UINTPTR_MAX - call->size;
     return valid ? expect_reserved(model, call) : STATUS(INVALID);
 }
 
@@ -250,7 +251,7 @@ static status_set expect_file_open(const struct model *model, const program_call
 }
 
 static status_set expect_file_create(const struct model *model, const program_call *call) {
-    bool huge = call->file_size > (uint64_t)MODEL_FILE_GRANULES * model->granule;
+    bool huge = call->file_size > (uint64_t)MODEL_FILE_PAGES * model->page_size;
     bool taken = call->path == PATH_FOLDER || call->path == PATH_NO_PARENT ||
                  model->contents[call->path].exists;
     if (call->file_size == 0 || call->path == PATH_NULL || call->path == PATH_BLANK) {
@@ -279,9 +280,9 @@ status_set model_expect(const struct model *model, const program_call *call) {
     case PROGRAM_DECOMMIT:
     case PROGRAM_MAP:
     case PROGRAM_UNMAP:
-    case PROGRAM_PLACE:
-    case PROGRAM_PLACE_FILE:
-    case PROGRAM_CLEAR:
+    case PROGRAM_COMMIT_RANGE:
+    case PROGRAM_MAP_RANGE:
+    case PROGRAM_RELEASE_RANGE:
     case PROGRAM_ADVISE: return expect_step(model, call);
     default: return STATUS(OK);
     }
@@ -305,8 +306,8 @@ status_set model_refusals(program_kind kind) {
 
 /* ------------------------------------------------------------------ changing -------------- */
 
-static void cut(struct model_space *space, size_t granule) {
-    if (granule < space->granules) space->state[granule] |= BEGINS;
+static void cut(struct model_space *space, size_t page_size) {
+    if (page_size < space->pages) space->state[page_size] |= BEGINS;
 }
 
 /* One region of the range. */
@@ -329,7 +330,7 @@ static void become_view(struct model_space *space, extent range, const program_c
 }
 
 /* What the range has of each region becomes a placeholder by itself. */
-static void clear_in_pieces(struct model_space *space, extent range, size_t *steps) {
+static void release_in_pieces(struct model_space *space, extent range, size_t *steps) {
     for (size_t i = range.first; i < range.end;) {
         extent piece = {i, region_at(space, i).end};
         if (piece.end > range.end) piece.end = range.end;
@@ -347,7 +348,7 @@ static extent with_neighbours(const struct model_space *space, extent range) {
         kind_at(space, wide.first - 1) == HF_PLACEHOLDER) {
         wide.first = region_at(space, wide.first - 1).first;
     }
-    if (wide.end == range.end && wide.end < space->granules &&
+    if (wide.end == range.end && wide.end < space->pages &&
         kind_at(space, wide.end) == HF_PLACEHOLDER) {
         wide.end = region_at(space, wide.end).end;
     }
@@ -355,7 +356,7 @@ static extent with_neighbours(const struct model_space *space, extent range) {
 }
 
 static void clear(struct model_space *space, extent range, size_t *steps) {
-    clear_in_pieces(space, range, steps);
+    release_in_pieces(space, range, steps);
     extent whole = with_neighbours(space, range);
     if (regions_in(space, whole) < 2) return;
     become(space, whole, HF_PLACEHOLDER, 0);
@@ -386,11 +387,11 @@ static void split_to_place(struct model_space *space, extent range, size_t *step
 
 static void open_space(struct model *model, const program_call *call, const hf_space *opened) {
     struct model_space *space = &model->spaces[call->space];
-    extent all = {0, hf_space_size(opened) / model->granule};
+    extent all = {0, hf_space_size(opened) / model->page_size};
     memset(space, 0, sizeof *space);
     space->open = true;
     space->base = (uintptr_t)hf_space_base(opened);
-    space->granules = all.end;
+    space->pages = all.end;
     become(space, all, HF_PLACEHOLDER, 0);
     note_peaks(space);
 }
@@ -398,8 +399,8 @@ static void open_space(struct model *model, const program_call *call, const hf_s
 static void store(struct model *model, const program_call *call) {
     struct model_space *space = &model->spaces[call->space];
     extent range = range_of(model, call);
-    for (size_t i = range.first; i < range.end && i < space->granules; i++) {
-        uint64_t pattern = program_pattern(call->index, i * model->granule, model->granule);
+    for (size_t i = range.first; i < range.end && i < space->pages; i++) {
+        uint64_t pattern = program_pattern(call->index, i * model->page_size, model->page_size);
         if (kind_at(space, i) == HF_PLACEHOLDER || access_at(space, i) == HF_READ_ONLY) continue;
         bool shared = kind_at(space, i) == HF_VIEW && access_at(space, i) == HF_READ_WRITE;
         if (!shared)
@@ -412,26 +413,26 @@ static void store(struct model *model, const program_call *call) {
 static void succeed_step(struct model *model, const program_call *call, size_t *steps) {
     struct model_space *space = &model->spaces[call->space];
     extent range = range_of(model, call);
-    size_t page = (size_t)(call->file_offset / model->granule);
+    size_t page = (size_t)(call->file_offset / model->page_size);
     switch (call->kind) {
     case PROGRAM_SPLIT: split_to_place(space, range, steps); break;
     case PROGRAM_COALESCE:
         become(space, range, HF_PLACEHOLDER, 0);
         steps[HF_STEP_COALESCE]++;
         break;
-    case PROGRAM_PLACE: split_to_place(space, range, steps); /* fall through */
+    case PROGRAM_COMMIT_RANGE: split_to_place(space, range, steps); /* fall through */
     case PROGRAM_COMMIT:
         become(space, range, HF_COMMITTED, 0);
         steps[HF_STEP_COMMIT]++;
         break;
-    case PROGRAM_DECOMMIT: clear_in_pieces(space, range, steps); break;
-    case PROGRAM_PLACE_FILE: split_to_place(space, range, steps); /* fall through */
+    case PROGRAM_DECOMMIT: release_in_pieces(space, range, steps); break;
+    case PROGRAM_MAP_RANGE: split_to_place(space, range, steps); /* fall through */
     case PROGRAM_MAP:
         become_view(space, range, call, (size_t)model->slots[call->file], page);
         steps[HF_STEP_MAP]++;
         break;
-    case PROGRAM_UNMAP: clear_in_pieces(space, range, steps); break;
-    case PROGRAM_CLEAR:
+    case PROGRAM_UNMAP: release_in_pieces(space, range, steps); break;
+    case PROGRAM_RELEASE_RANGE:
         allow_peak(space);
         clear(space, range, steps);
         break;
@@ -486,28 +487,28 @@ static bool page_holds(const char *page, uint64_t pattern, size_t size, bool eve
 /* The bytes of a file's page; the rest of the last one means nothing. */
 static size_t bytes_of_page(const struct model *model, const struct model_content *content,
                             size_t page) {
-    uint64_t rest = content->size - (uint64_t)page * model->granule;
-    return rest < model->granule ? (size_t)rest : model->granule;
+    uint64_t rest = content->size - (uint64_t)page * model->page_size;
+    return rest < model->page_size ? (size_t)rest : model->page_size;
 }
 
-static bool granule_holds(const struct model *model, const struct model_space *space,
-                          size_t granule, const char *page, bool every_byte) {
-    uint64_t pattern = space->pattern[granule];
-    size_t size = model->granule;
-    if (kind_at(space, granule) == HF_PLACEHOLDER) return true;
-    if (kind_at(space, granule) == HF_VIEW) {
+static bool page_is_right(const struct model *model, const struct model_space *space, size_t number,
+                          const char *page, bool every_byte) {
+    uint64_t pattern = space->pattern[number];
+    size_t size = model->page_size;
+    if (kind_at(space, number) == HF_PLACEHOLDER) return true;
+    if (kind_at(space, number) == HF_VIEW) {
         const struct model_content *content =
-            &model->contents[model->files[space->file[granule]].content];
-        size = bytes_of_page(model, content, space->page[granule]);
-        if (pattern == 0) pattern = content->pattern[space->page[granule]];
+            &model->contents[model->files[space->file[number]].content];
+        size = bytes_of_page(model, content, space->page[number]);
+        if (pattern == 0) pattern = content->pattern[space->page[number]];
     }
     return page_holds(page, pattern, size, every_byte);
 }
 
 static const char *compare_contents(const struct model *model, const struct model_space *space,
                                     const char *base, bool every_byte) {
-    for (size_t i = 0; i < space->granules; i++) {
-        if (!granule_holds(model, space, i, base + i * model->granule, every_byte)) {
+    for (size_t i = 0; i < space->pages; i++) {
+        if (!page_is_right(model, space, i, base + i * model->page_size, every_byte)) {
             return "the contents differ";
         }
     }
@@ -515,16 +516,16 @@ static const char *compare_contents(const struct model *model, const struct mode
 }
 
 static hf_region region_of(const struct model *model, const struct model_space *space,
-                           size_t granule) {
-    extent range = region_at(space, granule);
+                           size_t page_size) {
+    extent range = region_at(space, page_size);
     hf_region region = {
-        .offset = range.first * model->granule,
-        .size = (range.end - range.first) * model->granule,
-        .kind = kind_at(space, granule),
-        .access = access_at(space, granule),
+        .offset = range.first * model->page_size,
+        .size = (range.end - range.first) * model->page_size,
+        .kind = kind_at(space, page_size),
+        .access = access_at(space, page_size),
     };
     if (region.kind == HF_VIEW) {
-        region.file_offset = (uint64_t)space->page[range.first] * model->granule;
+        region.file_offset = (uint64_t)space->page[range.first] * model->page_size;
     }
     return region;
 }
@@ -537,7 +538,7 @@ static bool same_region(const hf_region *a, const hf_region *b) {
 static const char *compare_regions(const struct model *model, const struct model_space *space,
                                    const hf_space *opened) {
     hf_region region = {0};
-    for (size_t i = 0; i < space->granules; i = region_at(space, i).end) {
+    for (size_t i = 0; i < space->pages; i = region_at(space, i).end) {
         hf_region expected = region_of(model, space, i);
         if (!hf_space_next(opened, &region)) return "a region is missing";
         if (!same_region(&region, &expected)) return "the regions differ";
@@ -547,15 +548,15 @@ static const char *compare_regions(const struct model *model, const struct model
 
 static const char *compare_statistics(const struct model *model, const struct model_space *space,
                                       const hf_space_stats *stats) {
-    size_t granule = model->granule;
-    if (stats->placeholder_bytes != count_kind(space, HF_PLACEHOLDER) * granule ||
-        stats->committed_bytes != count_kind(space, HF_COMMITTED) * granule ||
-        stats->view_bytes != count_kind(space, HF_VIEW) * granule ||
+    size_t page_size = model->page_size;
+    if (stats->placeholder_bytes != count_kind(space, HF_PLACEHOLDER) * page_size ||
+        stats->committed_bytes != count_kind(space, HF_COMMITTED) * page_size ||
+        stats->view_bytes != count_kind(space, HF_VIEW) * page_size ||
         stats->regions != model_regions(space)) {
         return "the statistics are not the sums of the regions";
     }
-    if (stats->peak_committed_bytes != space->peak_committed * granule ||
-        stats->peak_view_bytes != space->peak_view * granule ||
+    if (stats->peak_committed_bytes != space->peak_committed * page_size ||
+        stats->peak_view_bytes != space->peak_view * page_size ||
         stats->peak_regions < space->least_peak || stats->peak_regions > space->most_peak) {
         return "a peak is wrong";
     }
@@ -568,9 +569,9 @@ const char *model_compare(const struct model *model, unsigned slot, const hf_spa
     if (space->open != (opened != NULL)) return "a space is open that should not, or the reverse";
     if (!opened) return NULL;
     hf_space_stats stats = hf_space_get_stats(opened);
-    if (hf_space_size(opened) != space->granules * model->granule) return "the size is wrong";
+    if (hf_space_size(opened) != space->pages * model->page_size) return "the size is wrong";
     if ((uintptr_t)hf_space_base(opened) != space->base) return "the base has moved";
-    if (hf_space_granule(opened) != model->granule) return "the granule has changed";
+    if (hf_space_page_size(opened) != model->page_size) return "the page size has changed";
     const char *difference = compare_regions(model, space, opened);
     if (!difference) difference = compare_statistics(model, space, &stats);
     if (!difference) {
@@ -585,22 +586,22 @@ bool model_opened_well(const struct model *model, const program_call *call, cons
     uintptr_t base = (uintptr_t)hf_space_base(opened);
     size_t least = call->least == 0 ? call->size : call->least;
     if (!refused && can_reserve(model, call, call->size)) least = call->size;
-    return size >= least && size <= call->size && size % model->granule == 0 &&
-           base % HF_BASE_ALIGNMENT == 0 && (!call->base || base == (uintptr_t)call->base);
+    return size >= least && size <= call->size && size % model->page_size == 0 &&
+           base % HF_ALLOCATION_GRANULARITY == 0 && (!call->base || base == (uintptr_t)call->base);
 }
 
 bool model_found_well(const struct model *model, const program_call *call) {
     const struct model_space *space = &model->spaces[call->space];
-    size_t granule = call->offset / model->granule;
-    if (granule >= space->granules) return !call->found;
-    hf_region expected = region_of(model, space, granule);
+    size_t page_size = call->offset / model->page_size;
+    if (page_size >= space->pages) return !call->found;
+    hf_region expected = region_of(model, space, page_size);
     return call->found && same_region(&call->region, &expected);
 }
 
 static const char *compare_file(const struct model *model, const struct model_content *content,
                                 FILE *file) {
     char page[65536];
-    size_t pages = granules_of(model, content);
+    size_t pages = pages_of(model, content);
     for (size_t i = 0; i < pages; i++) {
         size_t size = bytes_of_page(model, content, i);
         if (fread(page, 1, size, file) != size) return "a file on disk is too short";
@@ -632,9 +633,9 @@ static void forgive_zero_pages(struct model *model, const program_call *call,
     struct model_space *space = &model->spaces[call->space];
     extent range = range_of(model, call);
     for (size_t i = range.first; i < range.end; i++) {
-        const char *page = hf_space_base(opened) + i * model->granule;
+        const char *page = hf_space_base(opened) + i * model->page_size;
         if (kind_at(space, i) != HF_COMMITTED) continue;
-        if (page_holds(page, 0, model->granule, true)) space->pattern[i] = 0;
+        if (page_holds(page, 0, model->page_size, true)) space->pattern[i] = 0;
     }
 }
 
@@ -643,18 +644,18 @@ static bool fits(const struct model *model, const program_call *call, const hf_s
 }
 
 /* Up to the error's offset all is placeholder, or all of it is and only the coalesce is missing. */
-static bool refuse_clear(struct model *model, const program_call *call, const hf_space *opened,
-                         const hf_error *error) {
+static bool refuse_release_range(struct model *model, const program_call *call,
+                                 const hf_space *opened, const hf_error *error) {
     size_t steps[HF_STEPS] = {0};
     extent range = range_of(model, call);
-    extent done = {range.first, error->offset / model->granule};
+    extent done = {range.first, error->offset / model->page_size};
     struct model_space *space = &model->spaces[call->space];
     struct model_space before = *space;
     if (done.end > range.end) return false;
-    clear_in_pieces(space, done, steps);
+    release_in_pieces(space, done, steps);
     if (fits(model, call, opened)) return true;
     *space = before;
-    clear_in_pieces(space, range, steps);
+    release_in_pieces(space, range, steps);
     return fits(model, call, opened);
 }
 
@@ -664,23 +665,24 @@ bool model_refuse(struct model *model, const program_call *call, const program_s
     struct model_space *space = &model->spaces[call->space];
     const hf_space *opened = subject->spaces[call->space];
     bool undo_failed = error->undo_failed;
-    bool placing = call->kind == PROGRAM_PLACE || call->kind == PROGRAM_PLACE_FILE;
-    bool giving = call->kind == PROGRAM_DECOMMIT || call->kind == PROGRAM_CLEAR;
+    bool placing = call->kind == PROGRAM_COMMIT_RANGE || call->kind == PROGRAM_MAP_RANGE;
+    bool giving = call->kind == PROGRAM_DECOMMIT || call->kind == PROGRAM_RELEASE_RANGE;
     if (!placing && undo_failed) return false;
     if (placing && undo_failed) split_to_place(space, range_of(model, call), steps);
     if (undo_failed && steps[HF_STEP_SPLIT] == 0) return false;
     if (giving && error->status == HF_MAP_LIMIT) forgive_zero_pages(model, call, opened);
-    if (placing || call->kind == PROGRAM_CLEAR) allow_peak(space);
-    if (call->kind == PROGRAM_CLEAR) return refuse_clear(model, call, opened, error);
+    if (placing || call->kind == PROGRAM_RELEASE_RANGE) allow_peak(space);
+    if (call->kind == PROGRAM_RELEASE_RANGE)
+        return refuse_release_range(model, call, opened, error);
     note_peaks(space);
     return true;
 }
 
 /* ------------------------------------------------------------------ the rest -------------- */
 
-void model_begin(struct model *model, size_t granule, bool views) {
+void model_begin(struct model *model, size_t page_size, bool views) {
     memset(model, 0, sizeof *model);
-    model->granule = granule;
+    model->page_size = page_size;
     model->views = views;
     model->contents[PATH_EMPTY_FILE].exists = true;
     for (unsigned slot = 0; slot < PROGRAM_FILES; slot++) model->slots[slot] = -1;
@@ -689,7 +691,7 @@ void model_begin(struct model *model, size_t granule, bool views) {
 void model_print(FILE *stream, const struct model *model, unsigned slot) {
     static const char *const kinds[] = {"placeholder", "committed", "view"};
     const struct model_space *space = &model->spaces[slot];
-    for (size_t i = 0; space->open && i < space->granules; i = region_at(space, i).end) {
+    for (size_t i = 0; space->open && i < space->pages; i = region_at(space, i).end) {
         hf_region region = region_of(model, space, i);
         fprintf(stream, "    %#zx %#zx %s\n", region.offset, region.size, kinds[region.kind]);
     }

@@ -1,12 +1,12 @@
 /*
  * space_model.h -- what space.h and file.h promise, as the simplest thing that could tell.
  *
- * A space is an array with one byte of state for each granule: its kind, its access, and whether a
- * region begins there. Beside it stand the file and its page behind each granule of a view, and a
+ * A space is an array with one byte of state for each page size: its kind, its access, and whether a
+ * region begins there. Beside it stand the file and its page behind each page size of a view, and a
  * pattern for what each page holds. So every step is a loop over bytes, and nothing of it can
  * share a mistake with trees, records and undo.
  *
- *      granule    0    1    2    3    4    5    6
+ *      page size    0    1    2    3    4    5    6
  *      state     |p    p   |c    c   |v    v    v        | a region begins
  *      pattern    .    .    0    7    9    9    -        0 zero, - what the file has
  *
@@ -23,7 +23,7 @@
 enum {
     MODEL_OPEN_FILES = 160, /* six in slots, and those that only views keep */
     MODEL_CONTENTS = MODEL_OPEN_FILES + PATHS,
-    MODEL_FILE_GRANULES = PROGRAM_FILE_GRANULES + 1
+    MODEL_FILE_PAGES = PROGRAM_FILE_PAGES + 1
 };
 
 /* A set of statuses: bit n for status n. */
@@ -33,12 +33,12 @@ typedef unsigned status_set;
 struct model_space {
     bool open;
     uintptr_t base;
-    size_t granules;
+    size_t pages;
     uint8_t state[PROGRAM_GRANULES];
     uint8_t file[PROGRAM_GRANULES];     /* of a view: index of an open file */
     uint8_t page[PROGRAM_GRANULES];     /* of a view: the page of the file */
     uint64_t pattern[PROGRAM_GRANULES]; /* of private memory, and of copies made by a view */
-    size_t peak_committed, peak_view;   /* granules */
+    size_t peak_committed, peak_view;   /* pages */
     size_t least_peak, most_peak;       /* bounds of the peak of regions: a composite may pass
                                             through more of them than it leaves */
 };
@@ -54,11 +54,11 @@ struct model_file {
 struct model_content {
     bool exists;
     uint64_t size;
-    uint64_t pattern[MODEL_FILE_GRANULES];
+    uint64_t pattern[MODEL_FILE_PAGES];
 };
 
 struct model {
-    size_t granule;
+    size_t page_size;
     bool views; /* whether a view can replace a placeholder; no Windows before 1803 can do that */
     struct model_space spaces[PROGRAM_SPACES];
     int slots[PROGRAM_FILES]; /* index of an open file, or -1 */
@@ -66,7 +66,7 @@ struct model {
     struct model_content contents[MODEL_CONTENTS];
 };
 
-void model_begin(struct model *, size_t granule, bool views);
+void model_begin(struct model *, size_t page_size, bool views);
 
 /* What the headers allow when the system grants everything. */
 status_set model_expect(const struct model *, const program_call *);

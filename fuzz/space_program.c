@@ -73,48 +73,50 @@ static void aim_at_regions(const hf_space *space, program_aim aim, program_call 
 }
 
 /* Unless the range is as given, the view lies within the file where that is possible. */
-static void aim_at_file(const hf_file *file, size_t granule, program_aim aim, program_call *call) {
-    uint64_t room = (hf_file_size(file) + granule - 1) / granule * granule;
+static void aim_at_file(const hf_file *file, size_t page_size, program_aim aim,
+                        program_call *call) {
+    uint64_t room = (hf_file_size(file) + page_size - 1) / page_size * page_size;
     if (aim == AIM_GIVEN || call->size > room) return;
-    call->file_offset %= room - call->size + granule;
+    call->file_offset %= room - call->size + page_size;
 }
 
-static void twist_range(program_twist twist, size_t space_size, size_t granule,
+static void twist_range(program_twist twist, size_t space_size, size_t page_size,
                         program_call *call) {
     switch (twist) {
     case TWIST_OFFSET_UNALIGNED: call->offset += 1; break;
     case TWIST_OFFSET_OUTSIDE: call->offset = space_size; break;
-    case TWIST_OFFSET_WRAPS: call->offset = SIZE_MAX - granule + 1; break;
+    case TWIST_OFFSET_WRAPS: call->offset = SIZE_MAX - page_size + 1; break;
     case TWIST_SIZE_ZERO: call->size = 0; break;
-    case TWIST_SIZE_UNALIGNED: call->size += granule / 2; break;
-    case TWIST_SIZE_PAST_END: call->size = space_size - call->offset + granule; break;
-    case TWIST_SIZE_WRAPS: call->size = SIZE_MAX - granule + 1; break;
+    case TWIST_SIZE_UNALIGNED: call->size += page_size / 2; break;
+    case TWIST_SIZE_PAST_END: call->size = space_size - call->offset + page_size; break;
+    case TWIST_SIZE_WRAPS: call->size = SIZE_MAX - page_size + 1; break;
     case TWIST_FILE_OFFSET_UNALIGNED: call->file_offset += 1; break;
-    case TWIST_FILE_OFFSET_WRAPS: call->file_offset = UINT64_MAX - granule + 1; break;
+    case TWIST_FILE_OFFSET_WRAPS: call->file_offset = UINT64_MAX - page_size + 1; break;
     case TWIST_FILE_FOREIGN: call->foreign = true; break;
     default: break;
     }
 }
 
 static bool takes_file(program_kind kind) {
-    return kind == PROGRAM_MAP || kind == PROGRAM_PLACE_FILE;
+    return kind == PROGRAM_MAP || kind == PROGRAM_MAP_RANGE;
 }
 
 static bool resolve_range(const program_subject *subject, const program_operation *operation,
                           program_call *call) {
     hf_space *space = choose_space(subject, &call->space);
     if (!space) return false;
-    size_t granule = subject->granule;
-    size_t granules = hf_space_size(space) / granule;
-    call->offset = operation->offset % granules * granule;
-    call->size = (1 + operation->size % PROGRAM_GRANULES) * granule;
+    size_t page_size = subject->page_size;
+    size_t pages = hf_space_size(space) / page_size;
+    call->offset = operation->offset % pages * page_size;
+    call->size = (1 + operation->size % PROGRAM_GRANULES) * page_size;
     aim_at_regions(space, operation->aim, call);
-    call->file_offset = (uint64_t)(operation->file_offset % (PROGRAM_FILE_GRANULES + 1)) * granule;
+    call->file_offset =
+        (uint64_t)(operation->file_offset % (PROGRAM_FILE_PAGES + 1)) * page_size;
     call->advice = (hf_advice)(operation->number % 3);
     if (takes_file(operation->kind)) {
-        aim_at_file(subject->files[call->file], granule, operation->aim, call);
+        aim_at_file(subject->files[call->file], page_size, operation->aim, call);
     }
-    twist_range(operation->twist, hf_space_size(space), granule, call);
+    twist_range(operation->twist, hf_space_size(space), page_size, call);
     return true;
 }
 
@@ -132,30 +134,31 @@ static bool resolve_range_and_file(const program_subject *subject,
 }
 
 /* Sizes that no system grants: below the top by so much that nothing wraps but for a base. */
-static void make_huge(size_t granule, program_call *call) {
-    call->size = SIZE_MAX - granule + 1;
-    if (call->least != 0) call->least = (call->size - call->size / 4) & ~(granule - 1);
+static void make_huge(size_t page_size, program_call *call) {
+    call->size = SIZE_MAX - page_size + 1;
+    if (call->least != 0) call->least = (call->size - call->size / 4) & ~(page_size - 1);
 }
 
 static bool resolve_open(const program_subject *subject, const program_operation *operation,
                          program_call *call) {
-    size_t granule = subject->granule;
-    uintptr_t fixed = FIXED_BASES + operation->offset % FIXED_BASE_COUNT * HF_BASE_ALIGNMENT;
-    call->size = (1 + operation->size % PROGRAM_GRANULES) * granule;
-    call->least = operation->file_offset % PROGRAM_GRANULES * granule;
-    if (call->least > call->size) call->least = granule;
+    size_t page_size = subject->page_size;
+    uintptr_t fixed =
+        FIXED_BASES + operation->offset % FIXED_BASE_COUNT * HF_ALLOCATION_GRANULARITY;
+    call->size = (1 + operation->size % PROGRAM_GRANULES) * page_size;
+    call->least = operation->file_offset % PROGRAM_GRANULES * page_size;
+    if (call->least > call->size) call->least = page_size;
     call->base = operation->offset < 128 ? NULL : (void *)fixed;
     call->named = operation->number & 1;
     switch (operation->twist) {
     case TWIST_SIZE_ZERO: call->size = 0; break;
-    case TWIST_SIZE_UNALIGNED: call->size += granule / 2; break;
-    case TWIST_SIZE_WRAPS: make_huge(granule, call); break;
+    case TWIST_SIZE_UNALIGNED: call->size += page_size / 2; break;
+    case TWIST_SIZE_WRAPS: make_huge(page_size, call); break;
     case TWIST_LEAST_UNALIGNED: call->least = 1; break;
-    case TWIST_LEAST_ABOVE: call->least = call->size + granule; break;
-    case TWIST_BASE_UNALIGNED: call->base = (void *)(fixed + HF_BASE_ALIGNMENT / 2); break;
+    case TWIST_LEAST_ABOVE: call->least = call->size + page_size; break;
+    case TWIST_BASE_UNALIGNED: call->base = (void *)(fixed + HF_ALLOCATION_GRANULARITY / 2); break;
     case TWIST_BASE_WRAPS:
-        call->base = (void *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
-        call->size = HF_BASE_ALIGNMENT + 32 * granule;
+        call->base = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
+        call->size = HF_ALLOCATION_GRANULARITY + 32 * page_size;
         break;
     default: break;
     }
@@ -164,13 +167,13 @@ static bool resolve_open(const program_subject *subject, const program_operation
 
 static bool resolve_file(const program_subject *subject, const program_operation *operation,
                          program_call *call) {
-    const size_t rests[] = {0, 0, 1, 511, subject->granule - 1};
-    size_t granules = 1 + operation->size % (PROGRAM_FILE_GRANULES - 1);
+    const size_t rests[] = {0, 0, 1, 511, subject->page_size - 1};
+    size_t pages = 1 + operation->size % (PROGRAM_FILE_PAGES - 1);
     size_t rest = rests[operation->number / PATHS % (sizeof rests / sizeof rests[0])];
     call->path = (program_path)(operation->number % PATHS);
     if (call->path == PATH_MISSING && call->kind == PROGRAM_FILE_CREATE) call->path = PATH_FIRST;
     call->writable = operation->file_offset & 1;
-    call->file_size = granules * subject->granule + rest;
+    call->file_size = pages * subject->page_size + rest;
     if (operation->twist == TWIST_SIZE_ZERO) call->file_size = 0;
     if (operation->twist == TWIST_SIZE_WRAPS) call->file_size = (uint64_t)1 << 62;
     return true;
@@ -279,7 +282,7 @@ static hf_status run_decommit(program_subject *subject, program_call *call) {
 static hf_file *file_of(program_subject *subject, const program_call *call) {
     if (!call->foreign) return subject->files[call->file];
     if (!subject->foreign_file) {
-        hf_file_create_shared(&subject->foreign_file, PROGRAM_GRANULES * subject->granule,
+        hf_file_create_shared(&subject->foreign_file, PROGRAM_GRANULES * subject->page_size,
                               subject->foreign);
     }
     return subject->foreign_file;
@@ -294,33 +297,33 @@ static hf_status run_unmap(program_subject *subject, program_call *call) {
     return hf_space_unmap(subject->spaces[call->space], call->offset, call->size);
 }
 
-static hf_status run_place(program_subject *subject, program_call *call) {
-    return hf_space_place(subject->spaces[call->space], call->offset, call->size);
+static hf_status run_commit_range(program_subject *subject, program_call *call) {
+    return hf_space_commit_range(subject->spaces[call->space], call->offset, call->size);
 }
 
-static hf_status run_place_file(program_subject *subject, program_call *call) {
-    return hf_space_place_file(subject->spaces[call->space], call->offset, call->size,
-                               file_of(subject, call), call->file_offset, call->access);
+static hf_status run_map_range(program_subject *subject, program_call *call) {
+    return hf_space_map_range(subject->spaces[call->space], call->offset, call->size,
+                              file_of(subject, call), call->file_offset, call->access);
 }
 
-static hf_status run_clear(program_subject *subject, program_call *call) {
-    return hf_space_clear(subject->spaces[call->space], call->offset, call->size);
+static hf_status run_release_range(program_subject *subject, program_call *call) {
+    return hf_space_release_range(subject->spaces[call->space], call->offset, call->size);
 }
 
 static hf_status run_advise(program_subject *subject, program_call *call) {
     return hf_space_advise(subject->spaces[call->space], call->offset, call->size, call->advice);
 }
 
-uint64_t program_pattern(size_t index, size_t offset, size_t granule) {
-    return (index + 1) << 16 | offset / granule;
+uint64_t program_pattern(size_t index, size_t offset, size_t page_size) {
+    return (index + 1) << 16 | offset / page_size;
 }
 
 uint64_t program_pattern_word(uint64_t pattern, size_t word) {
     return pattern == 0 ? 0 : (pattern + word) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static void store_page(char *page, size_t granule, uint64_t pattern) {
-    for (size_t i = 0; i < granule / 8; i++) {
+static void store_page(char *page, size_t page_size, uint64_t pattern) {
+    for (size_t i = 0; i < page_size / 8; i++) {
         uint64_t word = program_pattern_word(pattern, i);
         memcpy(page + i * 8, &word, 8);
     }
@@ -330,14 +333,14 @@ static void store_page(char *page, size_t granule, uint64_t pattern) {
  * the file may be written, and means nothing. */
 static hf_status run_store(program_subject *subject, program_call *call) {
     hf_space *space = subject->spaces[call->space];
-    size_t granule = subject->granule;
+    size_t page_size = subject->page_size;
     hf_region region;
-    for (size_t done = 0; done < call->size; done += granule) {
+    for (size_t done = 0; done < call->size; done += page_size) {
         size_t offset = call->offset + done;
         if (!hf_space_find(space, offset, &region)) break;
         if (region.kind == HF_PLACEHOLDER || region.access == HF_READ_ONLY) continue;
-        store_page(hf_space_base(space) + offset, granule,
-                   program_pattern(call->index, offset, granule));
+        store_page(hf_space_base(space) + offset, page_size,
+                   program_pattern(call->index, offset, page_size));
     }
     return HF_OK;
 }
@@ -415,9 +418,9 @@ static const struct command commands[PROGRAM_KINDS] = {
     [PROGRAM_DECOMMIT] = {"decommit", resolve_range, run_decommit},
     [PROGRAM_MAP] = {"map", resolve_range_and_file, run_map},
     [PROGRAM_UNMAP] = {"unmap", resolve_range, run_unmap},
-    [PROGRAM_PLACE] = {"place", resolve_range, run_place},
-    [PROGRAM_PLACE_FILE] = {"place_file", resolve_range_and_file, run_place_file},
-    [PROGRAM_CLEAR] = {"clear", resolve_range, run_clear},
+    [PROGRAM_COMMIT_RANGE] = {"place", resolve_range, run_commit_range},
+    [PROGRAM_MAP_RANGE] = {"place_file", resolve_range_and_file, run_map_range},
+    [PROGRAM_RELEASE_RANGE] = {"clear", resolve_range, run_release_range},
     [PROGRAM_ADVISE] = {"advise", resolve_range, run_advise},
     [PROGRAM_STORE] = {"store", resolve_store, run_store},
     [PROGRAM_FIND] = {"find", resolve_range, run_find},
@@ -439,20 +442,20 @@ static void make_call(program_subject *subject, program_call *call,
     observer->after(observer->user, call, status);
 }
 
-/* One call for every second granule of the range. */
+/* One call for every second page size of the range. */
 static void make_comb(program_subject *subject, program_call *call,
                       const program_observer *observer) {
     size_t space_size = hf_space_size(subject->spaces[call->space]);
     size_t end = call->offset + call->size;
     if (end > space_size) end = space_size;
-    call->size = subject->granule;
-    for (; call->offset < end; call->offset += 2 * subject->granule) {
+    call->size = subject->page_size;
+    for (; call->offset < end; call->offset += 2 * subject->page_size) {
         make_call(subject, call, observer);
     }
 }
 
 static bool is_comb(const program_operation *operation) {
-    bool on_range = operation->kind >= PROGRAM_SPLIT && operation->kind <= PROGRAM_CLEAR;
+    bool on_range = operation->kind >= PROGRAM_SPLIT && operation->kind <= PROGRAM_RELEASE_RANGE;
     return on_range && operation->number >= FIRST_COMB && operation->twist == TWIST_NONE;
 }
 
@@ -507,7 +510,7 @@ const char *program_status_name(hf_status status) {
     static const char *const names[] = {
         [HF_OK] = "OK",
         [HF_INVALID] = "INVALID",
-        [HF_STATE] = "STATE",
+        [HF_WRONG_STATE] = "STATE",
         [HF_NO_ADDRESS] = "NO_ADDRESS",
         [HF_NO_MEMORY] = "NO_MEMORY",
         [HF_MAP_LIMIT] = "MAP_LIMIT",
@@ -573,7 +576,7 @@ void program_print_call(FILE *stream, const program_call *call) {
     case PROGRAM_CLOSE:
     case PROGRAM_CHECK: fprintf(stream, " space %u", call->space); break;
     case PROGRAM_MAP:
-    case PROGRAM_PLACE_FILE: print_view(stream, call); break;
+    case PROGRAM_MAP_RANGE: print_view(stream, call); break;
     case PROGRAM_ADVISE:
         print_range(stream, call);
         fprintf(stream, " advice %d", (int)call->advice);

@@ -8,8 +8,8 @@
  * Every byte string is a program: what does not fit is reduced, and a rest under 8 bytes is left
  * out. So a mutator may do what it likes, and one that moves whole operations makes sense.
  *
- * A program owns two spaces of at most 64 granules and six files, by slots. Offsets and sizes are
- * given in granules; the aim says how they become a range, with the help of the regions there,
+ * A program owns two spaces of at most 64 pages and six files, by slots. Offsets and sizes are
+ * given in pages; the aim says how they become a range, with the help of the regions there,
  * because steps that want exactly one region would hardly ever meet one by chance:
  *
  *      |     p     |   c   |     v     |    p    |
@@ -18,7 +18,7 @@
  *      |-------------------|                         every region that the range touches, whole
  *             |----|                                 from offset to the end of its region
  *
- * A high number makes a comb of a step: one call for every second granule of the range, for a space
+ * A high number makes a comb of a step: one call for every second page size of the range, for a space
  * of many regions. A twist makes one argument wrong on purpose.
  *
  * The same program runs on any backend, so that the results of two of them can be compared; nothing
@@ -37,7 +37,7 @@ enum {
     PROGRAM_SPACES = 2,
     PROGRAM_FILES = 6,
     PROGRAM_GRANULES = 64,     /* of a space, at most */
-    PROGRAM_FILE_GRANULES = 24 /* of a file, at most */
+    PROGRAM_FILE_PAGES = 24 /* of a file, at most */
 };
 
 typedef enum program_kind {
@@ -49,9 +49,9 @@ typedef enum program_kind {
     PROGRAM_DECOMMIT,
     PROGRAM_MAP,
     PROGRAM_UNMAP,
-    PROGRAM_PLACE,
-    PROGRAM_PLACE_FILE,
-    PROGRAM_CLEAR,
+    PROGRAM_COMMIT_RANGE,
+    PROGRAM_MAP_RANGE,
+    PROGRAM_RELEASE_RANGE,
     PROGRAM_ADVISE,
     PROGRAM_STORE, /* a pattern into every page of the range that may be written */
     PROGRAM_FIND,
@@ -106,7 +106,7 @@ typedef struct program_operation {
     program_kind kind;
     unsigned space, file;
     hf_access access;
-    unsigned offset, size, file_offset; /* granules */
+    unsigned offset, size, file_offset; /* pages */
     program_aim aim;
     program_twist twist;
     unsigned number;
@@ -146,7 +146,7 @@ typedef struct program_subject {
     hf_backend *failing;       /* the strict backend that PROGRAM_FAIL is for; NULL: none */
     const hf_backend *foreign; /* any other backend, for files that don't belong */
     const program_host *host;
-    size_t granule;
+    size_t page_size;
     hf_space *spaces[PROGRAM_SPACES];
     hf_file *files[PROGRAM_FILES];
     hf_file *foreign_file;
@@ -175,7 +175,7 @@ const char *program_path_text(const program_host *, program_path, char *text, si
 
 /* What operation `index` stores into the page at `offset`, as a pattern that no other store has;
  * never 0. And the n-th eight bytes of a page that has the pattern; of 0 they are 0. */
-uint64_t program_pattern(size_t index, size_t offset, size_t granule);
+uint64_t program_pattern(size_t index, size_t offset, size_t page_size);
 uint64_t program_pattern_word(uint64_t pattern, size_t word);
 
 /* For people, and for comparing: no addresses, one line without its end. */

@@ -45,7 +45,7 @@ typedef enum neighbour { NOTHING, PLACEHOLDER, COMMITTED, VIEW, NEIGHBOURS } nei
 static const char *const neighbour_names[NEIGHBOURS] = {"nothing", "placeholder", "committed",
                                                         "view"};
 
-/* First granule and number of granules, from the left neighbour's beginning. */
+/* First page size and number of pages, from the left neighbour's beginning. */
 static const struct form {
     unsigned offset, size;
 } forms[] = {{WIDTH, WIDTH},         {WIDTH, 1},         {2 * WIDTH - 1, 1}, {WIDTH + 1, 2},
@@ -88,8 +88,8 @@ static void put(struct seed *seed, program_kind kind, unsigned offset, unsigned 
 static void put_region(struct seed *seed, neighbour kind, unsigned offset) {
     switch (kind) {
     case PLACEHOLDER: put(seed, PROGRAM_SPLIT, offset, WIDTH, 0); break;
-    case COMMITTED: put(seed, PROGRAM_PLACE, offset, WIDTH, 0); break;
-    case VIEW: put(seed, PROGRAM_PLACE_FILE, offset, WIDTH, 0); break;
+    case COMMITTED: put(seed, PROGRAM_COMMIT_RANGE, offset, WIDTH, 0); break;
+    case VIEW: put(seed, PROGRAM_MAP_RANGE, offset, WIDTH, 0); break;
     default: break;
     }
 }
@@ -146,7 +146,7 @@ static void write_forms(const char *folder, const struct scene *scene, program_k
     for (size_t form = 0; form < FORMS; form++) {
         put_scene(&seed, scene);
         put_step(&seed, scene, step, &forms[form]);
-        put_aimed(&seed, PROGRAM_CLEAR, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
+        put_aimed(&seed, PROGRAM_RELEASE_RANGE, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
     }
     put(&seed, PROGRAM_CHECK, 0, 1, 0);
     write_seed(folder, scene, step, "", &seed);
@@ -171,17 +171,17 @@ static void write_failures(const char *folder, const struct scene *scene, progra
 }
 
 static void write_scene(const char *folder, const struct scene *scene) {
-    static const program_kind steps[] = {PROGRAM_SPLIT,    PROGRAM_COALESCE,   PROGRAM_COMMIT,
-                                         PROGRAM_DECOMMIT, PROGRAM_MAP,        PROGRAM_UNMAP,
-                                         PROGRAM_PLACE,    PROGRAM_PLACE_FILE, PROGRAM_CLEAR};
+    static const program_kind steps[] = {
+        PROGRAM_SPLIT, PROGRAM_COALESCE,     PROGRAM_COMMIT,    PROGRAM_DECOMMIT,     PROGRAM_MAP,
+        PROGRAM_UNMAP, PROGRAM_COMMIT_RANGE, PROGRAM_MAP_RANGE, PROGRAM_RELEASE_RANGE};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         write_forms(folder, scene, steps[i]);
     }
-    write_failures(folder, scene, PROGRAM_CLEAR, &forms[FORMS - 1], ".failing-all");
-    write_failures(folder, scene, PROGRAM_CLEAR, &forms[0], ".failing");
+    write_failures(folder, scene, PROGRAM_RELEASE_RANGE, &forms[FORMS - 1], ".failing-all");
+    write_failures(folder, scene, PROGRAM_RELEASE_RANGE, &forms[0], ".failing");
     if (scene->middle != PLACEHOLDER) return;
-    write_failures(folder, scene, PROGRAM_PLACE, &forms[3], ".failing");
-    write_failures(folder, scene, PROGRAM_PLACE_FILE, &forms[1], ".failing");
+    write_failures(folder, scene, PROGRAM_COMMIT_RANGE, &forms[3], ".failing");
+    write_failures(folder, scene, PROGRAM_MAP_RANGE, &forms[1], ".failing");
 }
 
 static void write_comb(const char *folder, program_kind step, unsigned part) {
@@ -195,7 +195,7 @@ static void write_comb(const char *folder, program_kind step, unsigned part) {
         put(&seed, PROGRAM_FAIL, 0, 1, 0);
         put(&seed, step, 1, PROGRAM_GRANULES, COMB);
         put(&seed, PROGRAM_STORE, 0, PROGRAM_GRANULES, 0);
-        put_aimed(&seed, PROGRAM_CLEAR, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
+        put_aimed(&seed, PROGRAM_RELEASE_RANGE, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
     }
     snprintf(path, sizeof path, "%s/comb.%s.failing-%u", folder, program_kind_name(step), part);
     write_bytes(path, &seed);
@@ -212,18 +212,18 @@ static void write_full_comb(const char *folder, program_kind fill, program_kind 
     put(&seed, PROGRAM_STORE, 0, PROGRAM_GRANULES, 0);
     put(&seed, step, 0, PROGRAM_GRANULES, COMB);
     put(&seed, step, 1, PROGRAM_GRANULES / 2, COMB);
-    put_aimed(&seed, PROGRAM_CLEAR, 3, PROGRAM_GRANULES / 2, 0, AIM_REGIONS);
-    put_aimed(&seed, PROGRAM_CLEAR, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
+    put_aimed(&seed, PROGRAM_RELEASE_RANGE, 3, PROGRAM_GRANULES / 2, 0, AIM_REGIONS);
+    put_aimed(&seed, PROGRAM_RELEASE_RANGE, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
     snprintf(path, sizeof path, "%s/comb.%s.%s", folder, program_kind_name(fill),
              program_kind_name(step));
     write_bytes(path, &seed);
 }
 
 static void write_combs(const char *folder) {
-    static const program_kind fills[] = {PROGRAM_SPLIT, PROGRAM_PLACE, PROGRAM_PLACE_FILE};
+    static const program_kind fills[] = {PROGRAM_SPLIT, PROGRAM_COMMIT_RANGE, PROGRAM_MAP_RANGE};
     for (size_t i = 0; i < sizeof fills / sizeof fills[0]; i++) {
         for (unsigned part = 0; part < COMB_SEEDS; part++) write_comb(folder, fills[i], part);
-        for (program_kind step = PROGRAM_COALESCE; step <= PROGRAM_CLEAR; step++) {
+        for (program_kind step = PROGRAM_COALESCE; step <= PROGRAM_RELEASE_RANGE; step++) {
             write_full_comb(folder, fills[i], step);
         }
     }
@@ -258,7 +258,7 @@ static void put_views(struct seed *seed) {
     for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
         for (unsigned page = 0; page < WIDTH + 2; page++) {
             unsigned offset = ((unsigned)access * (WIDTH + 2) + page) * 2;
-            const uint8_t bytes[OPERATION_BYTES] = {PROGRAM_PLACE_FILE,
+            const uint8_t bytes[OPERATION_BYTES] = {PROGRAM_MAP_RANGE,
                                                     (uint8_t)(2 | (unsigned)access << 4),
                                                     (uint8_t)offset,
                                                     0,
@@ -274,7 +274,7 @@ static void put_views(struct seed *seed) {
     put_file(seed, PROGRAM_FILE_CLOSE, 1, HF_READ_WRITE, false, 0);
     put(seed, PROGRAM_CHECK, 0, 1, 0);
     put(seed, PROGRAM_STORE, PROGRAM_GRANULES / 4, PROGRAM_GRANULES / 2, 0);
-    put_aimed(seed, PROGRAM_CLEAR, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
+    put_aimed(seed, PROGRAM_RELEASE_RANGE, 0, PROGRAM_GRANULES, 0, AIM_REGIONS);
 }
 
 static void write_files(const char *folder) {

@@ -22,7 +22,7 @@ bool has_views(void) {
     static hf_status tried = HF_INVALID;
     const hf_backend *native = hf_backend_native();
     if (tried != HF_INVALID) return tried != HF_UNSUPPORTED;
-    tried = try_view(native->granule(native));
+    tried = try_view(native->page_size(native));
     if (tried == HF_UNSUPPORTED) fputs("no views here: each has to be UNSUPPORTED\n", stderr);
     return tried != HF_UNSUPPORTED;
 }

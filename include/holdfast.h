@@ -5,7 +5,7 @@
  *     if (hf_arena_open(&arena, NULL) != HF_OK) return 1;
  *     struct node *node = hf_new(&arena, struct node);
  *     hf_mark mark = hf_get_mark(&arena);
- *     char *text = hf_printf(&arena, "%d nodes", 1);
+ *     char *text = hf_asprintf(&arena, "%d nodes", 1);
  *     hf_rewind(&arena, mark);
  *     hf_arena_close(&arena);
  *

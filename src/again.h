@@ -21,12 +21,12 @@ static inline bool hf_wait_to_try_again(const hf_backend *backend, bool is_trans
     return true;
 }
 
-/* take_pages, for callers that hold no lock. */
-static inline hf_status hf_take_pages(const hf_backend *backend, size_t size, void **address,
-                                      hf_report *report) {
+/* allocate_pages, for callers that hold no lock. */
+static inline hf_status hf_allocate_pages(const hf_backend *backend, size_t size, void **address,
+                                          hf_report *report) {
     for (unsigned pauses = 0;;) {
         report->is_transient = false;
-        hf_status status = backend->take_pages(backend, size, address, report);
+        hf_status status = backend->allocate_pages(backend, size, address, report);
         if (status == HF_OK || !hf_wait_to_try_again(backend, report->is_transient, &pauses))
             return status;
     }

@@ -22,15 +22,15 @@ static hf_status refuse(hf_status status, size_t offset, size_t size) {
 static hf_status map_next(hf_arena *arena, hf_file *file, hf_access access) {
     hf_arena_core *core = hf_core_of(arena);
     uint64_t file_size = hf_file_size(file);
-    hf_arena_go_back(arena, hf_get_mark(arena)); /* what hf_top has shown is over */
+    hf_arena_go_back(arena, hf_get_mark(arena)); /* what hf_peek has shown is over */
     hf_status status =
-        hf_arena_release_beyond(arena, hf_round_up(hf_get_mark(arena), core->granule));
+        hf_arena_release_beyond(arena, hf_round_up(hf_get_mark(arena), core->page_size));
     if (status != HF_OK) return status;
     size_t from = core->limit, room = core->reserved - from;
     if (file_size > room) return refuse(HF_RESERVE_FULL, from, SIZE_MAX);
-    size_t size = hf_round_up((size_t)file_size, core->granule);
+    size_t size = hf_round_up((size_t)file_size, core->page_size);
     if (size > room) return refuse(HF_RESERVE_FULL, from, size);
-    status = hf_space_place_file(core->space, from, size, file, 0, access);
+    status = hf_space_map_range(core->space, from, size, file, 0, access);
     if (status != HF_OK) return status;
     core->limit = core->fixed = from + size;
     if (core->checked) hf_mark_free(core->shown.base + from + file_size, size - (size_t)file_size);
@@ -43,7 +43,7 @@ static hf_status append(hf_arena *arena, hf_file *file, hf_access access, void *
     hf_status status = hf_file_size(file) == 0 ? HF_OK : map_next(arena, file, access);
     if (status != HF_OK) return status;
     *size = (size_t)hf_file_size(file);
-    *data = arena->pos - hf_round_up(*size, hf_core_of(arena)->granule);
+    *data = arena->pos - hf_round_up(*size, hf_core_of(arena)->page_size);
     return HF_OK;
 }
 
@@ -53,7 +53,7 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
         (access != HF_READ_ONLY && access != HF_COPY_ON_WRITE))
         return refuse(HF_INVALID, 0, 0);
     const hf_arena_core *core = hf_core_of(arena);
-    if (core->is_persistent || hf_is_frozen(core)) return refuse(HF_UNSUPPORTED, 0, 0);
+    if (core->is_read_write || hf_is_read_only(core)) return refuse(HF_UNSUPPORTED, 0, 0);
     hf_file *file;
     hf_status status = hf_file_open(&file, path, access, core->backend);
     if (status != HF_OK) return status;
@@ -121,7 +121,7 @@ static hf_status fault_back_over_views(hf_arena *arena, hf_mark mark, const view
 
 hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
     hf_arena_core *core = hf_core_of(arena);
-    if (hf_is_frozen(core)) return hf_fail(HF_STATE, "hf_rewind", mark, 0);
+    if (hf_is_read_only(core)) return hf_fail(HF_WRONG_STATE, "hf_rewind", mark, 0);
     if (is_within_view(core, mark)) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
     views found = find_views(core, mark);
     if (core->options.fault_after_rewind) return fault_back_over_views(arena, mark, &found);

@@ -3,17 +3,17 @@
  *
  *      base          pos        limit                               base + reserved
  *      |  handed out  |  ready   |              placeholder               |
- *                       ^ dirty line: what was handed out once and given back lies below
+ *                       ^ high-water mark: what was handed out once and given back lies below
  *
  * What holds between any two calls:
  *      base <= pos <= limit <= base + reserved
  *      [base, limit) is committed, or views of files: see image.c and append.c
- *      [max(pos, dirty line), limit) is zero
+ *      [max(pos, high-water mark), limit) is zero
  *      [limit, base + reserved) is one placeholder, unless the system refused to undo a step; then
  *      the next growth or trim mends it
  *
  * The fast path in the header touches pos alone. So what it would have to count is worked out
- * when pos goes back: the dirty line and the peaks are highest positions, and pos only rises
+ * when pos goes back: the high-water mark and the peaks are highest positions, and pos only rises
  * between two such moments.
  *
  * The header's limit and the arena's own can differ: in a checked process (see marking.h) the
@@ -50,7 +50,7 @@ static size_t used(const hf_arena *arena) { return hf_get_mark(arena); }
 void hf_arena_set_pos(hf_arena *arena, size_t offset) {
     const hf_arena_core *core = hf_core_of(arena);
     arena->pos = at(core, offset);
-    arena->limit = core->checked || hf_is_frozen(core) ? arena->pos : at(core, core->limit);
+    arena->limit = core->checked || hf_is_read_only(core) ? arena->pos : at(core, core->limit);
 }
 
 /* ---------------------------------------------------------------- failing ---------------- */
@@ -97,7 +97,7 @@ static size_t align_end(const hf_arena_core *core, size_t offset, size_t alignme
  * one of its own: it is stored to at once, and what lay ready beyond it would have gone from the
  * processor's cache by the next.
  */
-static size_t persistent_step_end(const hf_arena_core *core, size_t needed) {
+static size_t read_write_step_end(const hf_arena_core *core, size_t needed) {
     size_t step = KIB(512);
     while (step > KIB(64) && step > core->limit / 2) step /= 2;
     size_t usual = larger(step, smaller(core->limit / 512, MIB(64)));
@@ -109,11 +109,11 @@ static size_t persistent_step_end(const hf_arena_core *core, size_t needed) {
  * what is committed, between 2 and 64 MiB, ending at a huge page. */
 static size_t step_end(const hf_arena_core *core, size_t needed) {
     size_t half = core->limit / 2, end;
-    if (core->is_persistent) {
-        end = persistent_step_end(core, needed);
+    if (core->is_read_write) {
+        end = read_write_step_end(core, needed);
     } else if (needed <= core->small_end) {
         end = larger(needed, core->limit + clamp(half, KIB(64), MIB(2)));
-        end = smaller(hf_round_up(end, core->granule), core->small_end);
+        end = smaller(hf_round_up(end, core->page_size), core->small_end);
     } else {
         end =
             align_end(core, larger(needed, core->limit + clamp(half, MIB(2), MIB(64))), HUGE_PAGE);
@@ -128,18 +128,18 @@ static hf_status tidy(hf_arena_core *core) {
     if (size == 0) return HF_OK;
     hf_space_find(core->space, core->limit, &behind);
     if (behind.kind == HF_PLACEHOLDER && behind.size == size) return HF_OK;
-    return hf_space_clear(core->space, core->limit, size);
+    return hf_space_release_range(core->space, core->limit, size);
 }
 
 hf_status hf_arena_place_tidily(hf_arena_core *core, size_t size, hf_arena_step *step) {
     hf_status status = step(core, size);
-    if (status != HF_STATE) return status;
+    if (status != HF_WRONG_STATE) return status;
     status = tidy(core);
     return status == HF_OK ? step(core, size) : status;
 }
 
 static hf_status place_once(hf_arena_core *core, size_t size) {
-    return hf_space_place(core->space, core->limit, size);
+    return hf_space_commit_range(core->space, core->limit, size);
 }
 
 static hf_status place(hf_arena_core *core, size_t size) {
@@ -150,14 +150,15 @@ static hf_status populate(hf_arena_core *core, size_t size) {
     hf_status status = hf_space_advise(core->space, core->limit, size, HF_ADVISE_POPULATE);
     if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
     hf_error error = hf_last_error();
-    hf_space_clear(core->space, core->limit, size); /* if refused too, the next place mends it */
+    hf_space_release_range(core->space, core->limit,
+                           size); /* if refused too, the next place mends it */
     return hf_fail_again(error);
 }
 
 static hf_status commit_to(hf_arena_core *core, size_t end) {
     size_t size = end - core->limit;
     hf_status status = core->place(core, size);
-    if (status == HF_OK && core->options.populate && !core->is_persistent)
+    if (status == HF_OK && core->options.populate && !core->is_read_write)
         status = populate(core, size);
     if (status != HF_OK) return status;
     if (core->checked) hf_mark_free(at(core, core->limit), size);
@@ -170,7 +171,7 @@ static hf_status commit_to(hf_arena_core *core, size_t end) {
 static hf_status grow(hf_arena_core *core, size_t needed) {
     if (needed <= core->limit) return HF_OK;
     hf_error before = hf_last_error();
-    size_t end = step_end(core, needed), exact = hf_round_up(needed, core->granule);
+    size_t end = step_end(core, needed), exact = hf_round_up(needed, core->page_size);
     hf_status status = commit_to(core, end);
     if (status != HF_OK && exact < end) status = commit_to(core, exact);
     return settle(status, before);
@@ -190,7 +191,7 @@ static size_t footprint(const hf_arena_core *core, size_t size) {
     return hf_round_up(size, HF_MARKING_ALIGNMENT) + HF_RED_ZONE;
 }
 
-/* Bytes that hf_top has shown keep what was written there; the others become undefined. */
+/* Bytes that hf_peek has shown keep what was written there; the others become undefined. */
 static void mark_block(hf_arena_core *core, size_t block, size_t size) {
     if (!core->checked) return;
     size_t end = block + size, shown = larger(core->peeked, block);
@@ -234,11 +235,11 @@ void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
     return block;
 }
 
-/* Bytes above the dirty line are zero already. */
+/* Bytes above the high-water mark are zero already. */
 static void clear_bytes(const hf_arena_core *core, char *bytes, size_t size) {
     size_t offset = (size_t)(bytes - core->shown.base);
     if (core->checked) hf_mark_defined(bytes, size);
-    if (offset < core->dirty) memset(bytes, 0, smaller(size, core->dirty - offset));
+    if (offset < core->high_water) memset(bytes, 0, smaller(size, core->high_water - offset));
 }
 
 void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align) {
@@ -270,7 +271,7 @@ static bool is_last(const hf_arena *arena, size_t block, size_t size) {
 static void note_highest(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     size_t highest = used(arena);
-    core->dirty = larger(core->dirty, highest);
+    core->high_water = larger(core->high_water, highest);
     core->peak = larger(core->peak, highest);
     core->recent_peak = larger(core->recent_peak, highest);
 }
@@ -314,7 +315,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
     if (last && new_size > old_size) return grow_last(arena, offset, old_size, new_size);
     if (last && new_size < old_size) shrink_last(arena, offset, new_size);
     if (new_size <= old_size) return true;
-    hf_fail(HF_STATE, "hf_extend", offset, new_size);
+    hf_fail(HF_WRONG_STATE, "hf_extend", offset, new_size);
     return false;
 }
 
@@ -348,7 +349,7 @@ static void *take_beside(hf_arena *arena, const hf_arena_source *source, size_t 
         is_gone = end > hf_core_of(arena)->lowest;
         if (!is_gone) block = take(arena, size, align);
     } while (!is_gone && block == NULL && ask_program(arena, size));
-    if (is_gone) hf_fail(HF_STATE, source->call, end - source->size, size);
+    if (is_gone) hf_fail(HF_WRONG_STATE, source->call, end - source->size, size);
     if (arena->state) hf_core_of(arena)->lowest = smaller(outer, hf_core_of(arena)->lowest);
     return block;
 }
@@ -375,15 +376,15 @@ void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size,
     return block;
 }
 
-void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align) {
+void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align) {
     if (block == NULL) return hf_alloc(arena, new_size, align);
     if (!is_block(arena, block, old_size) || !is_alignment(align))
-        return hf_arena_fail(arena, "hf_resize", new_size);
+        return hf_arena_fail(arena, "hf_realloc", new_size);
     hf_error before = hf_last_error();
     bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
     if (fits && hf_extend(arena, block, old_size, new_size)) return block;
     hf_fail_again(before);
-    return hf_arena_copy(arena, &(hf_arena_source){"hf_resize", block, old_size}, new_size, align);
+    return hf_arena_copy(arena, &(hf_arena_source){"hf_realloc", block, old_size}, new_size, align);
 }
 
 /* In a checked process blocks begin at a multiple of the marking alignment: so must a peek. */
@@ -401,27 +402,27 @@ static char *show(hf_arena *arena, size_t *room) {
     core->shown_at = used(arena);
     core->peeked = used(arena) + shown;
     if (core->checked) hf_mark_used(arena->pos, shown);
-    core->dirty = larger(core->dirty, core->peeked);
+    core->high_water = larger(core->high_water, core->peeked);
     if (room) *room = shown;
     return arena->pos;
 }
 
-char *hf_top(hf_arena *arena, size_t least, size_t *room) {
-    if (arena->state == NULL) return hf_arena_fail(arena, "hf_top", least);
+char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
+    if (arena->state == NULL) return hf_arena_fail(arena, "hf_peek", least);
     hf_error before = hf_last_error();
     hf_status status;
     do {
         hf_arena_core *core = hf_core_of(arena);
-        status = make_room(core, peek_begin(arena), footprint(core, least), "hf_top");
+        status = make_room(core, peek_begin(arena), footprint(core, least), "hf_peek");
     } while (status != HF_OK && ask_program(arena, least));
     if (settle(status, before) != HF_OK) return NULL;
     hf_arena_set_pos(arena, peek_begin(arena));
     return show(arena, room);
 }
 
-hf_status hf_ensure(hf_arena *arena, size_t size) {
-    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_ensure", 0, size);
-    return make_room(hf_core_of(arena), used(arena), size, "hf_ensure");
+hf_status hf_precommit(hf_arena *arena, size_t size) {
+    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_precommit", 0, size);
+    return make_room(hf_core_of(arena), used(arena), size, "hf_precommit");
 }
 
 /* -------------------------------------------------------------- going back --------------- */
@@ -449,8 +450,8 @@ static size_t private_from(const hf_arena_core *core, size_t offset) {
  */
 static hf_status fault_back(hf_arena *arena, size_t offset) {
     hf_arena_core *core = hf_core_of(arena);
-    size_t from = private_from(core, hf_round_up(offset, core->granule));
-    size_t to = hf_round_up(used(arena), core->granule);
+    size_t from = private_from(core, hf_round_up(offset, core->page_size));
+    size_t to = hf_round_up(used(arena), core->page_size);
     if (from >= to) {
         hf_arena_go_back(arena, larger(offset, core->faulting));
         return HF_OK;
@@ -458,7 +459,7 @@ static hf_status fault_back(hf_arena *arena, size_t offset) {
     hf_arena_go_back(arena, offset);
     hf_arena_set_pos(arena, to);
     core->faulting = to;
-    return hf_space_clear(core->space, from, to - from);
+    return hf_space_release_range(core->space, from, to - from);
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
@@ -498,7 +499,7 @@ static hf_status release_last(hf_arena_core *core, size_t keep) {
     hf_region region;
     hf_space_find(core->space, core->limit - 1, &region);
     size_t from = larger(region.offset, keep);
-    hf_status status = hf_space_clear(core->space, from, core->limit - from);
+    hf_status status = hf_space_release_range(core->space, from, core->limit - from);
     hf_space_find(core->space, from, &region);
     if (region.kind == HF_PLACEHOLDER) core->limit = from;
     return status;
@@ -517,7 +518,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     if (status == HF_OK) status = tidy(core);
     if (core->checked) hf_mark_defined(at(core, core->limit), old_limit - core->limit);
     advise(core, core->limit, old_limit);
-    if (!core->is_persistent) core->dirty = smaller(core->dirty, core->limit);
+    if (!core->is_read_write) core->high_water = smaller(core->high_water, core->limit);
     core->peeked = smaller(core->peeked, core->limit);
     if (used(arena) > core->limit) forget_above(core, core->limit);
     hf_arena_set_pos(arena, smaller(used(arena), core->limit));
@@ -530,7 +531,7 @@ hf_status hf_trim(hf_arena *arena, size_t keep) {
     hf_status status = hf_image_check_owner(core, "hf_trim");
     if (status != HF_OK) return status;
     size_t kept = smaller(larger(used(arena), keep), core->limit);
-    return hf_arena_release_beyond(arena, hf_round_up(kept, core->granule));
+    return hf_arena_release_beyond(arena, hf_round_up(kept, core->page_size));
 }
 
 /* What recent peaks needed: falls by an eighth at each reset that needed less. */
@@ -582,7 +583,7 @@ static bool is_open(const hf_scope *scope) {
 }
 
 hf_status hf_scope_end(hf_scope scope) {
-    if (!is_open(&scope)) return hf_fail(HF_STATE, "hf_scope_end", scope.mark, 0);
+    if (!is_open(&scope)) return hf_fail(HF_WRONG_STATE, "hf_scope_end", scope.mark, 0);
     hf_status status = hf_rewind(scope.arena, scope.mark);
     if (status == HF_OK) hf_core_of(scope.arena)->depth = scope.depth - 1;
     return status;
@@ -621,7 +622,7 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
         .committed = space.committed_bytes,
         .reserved = core->reserved,
         .peak = larger(core->peak, used(arena)),
-        .dirty = larger(core->dirty, used(arena)),
+        .high_water = larger(core->high_water, used(arena)),
         .growths = core->growths,
         .system_calls = system_calls,
         .viewed = space.view_bytes,
@@ -633,7 +634,7 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
 hf_status hf_arena_check_options(const hf_arena_options *options, const char *call) {
     size_t reserve = options->reserve;
     bool is_reserve = reserve == 0 || options->least_reserve <= reserve;
-    bool is_base = (uintptr_t)options->base % HF_BASE_ALIGNMENT == 0;
+    bool is_base = (uintptr_t)options->base % HF_ALLOCATION_GRANULARITY == 0;
     bool is_mode = options->huge_pages == HF_HUGE_AUTO || options->huge_pages == HF_HUGE_NEVER ||
                    options->huge_pages == HF_HUGE_ALWAYS;
     return is_reserve && is_base && is_mode ? HF_OK : hf_fail(HF_INVALID, call, 0, reserve);
@@ -641,9 +642,9 @@ hf_status hf_arena_check_options(const hf_arena_options *options, const char *ca
 
 static hf_status open_space(hf_arena_core *core, size_t reserve, size_t least) {
     const hf_arena_options *options = &core->options;
-    size_t most = SIZE_MAX & ~(core->granule - 1);
-    reserve = reserve < most ? hf_round_up(reserve, core->granule) : most;
-    least = least < most ? hf_round_up(least, core->granule) : most;
+    size_t most = SIZE_MAX & ~(core->page_size - 1);
+    reserve = reserve < most ? hf_round_up(reserve, core->page_size) : most;
+    least = least < most ? hf_round_up(least, core->page_size) : most;
     hf_space_options wanted = {options->base, least, options->name, core->backend};
     return hf_space_open(&core->space, reserve, &wanted);
 }
@@ -695,18 +696,18 @@ static hf_status open_core(hf_arena *arena, const hf_arena_options *options) {
     size_t pages = hf_pages_for(backend, sizeof(hf_arena_core));
     hf_report report = {0};
     void *memory;
-    hf_status status = hf_take_pages(backend, pages, &memory, &report);
+    hf_status status = hf_allocate_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, pages);
     hf_arena_core *core = memory;
     core->backend = backend;
     core->own_calls = report.system_calls;
     core->options = *options;
-    core->granule = backend->granule(backend);
+    core->page_size = backend->page_size(backend);
     core->place = place;
     hf_error before = hf_last_error();
     status = settle(open_any_space(core), before);
     if (status != HF_OK) {
-        backend->give_pages(backend, memory, pages);
+        backend->free_pages(backend, memory, pages);
         return status;
     }
     start(core);
@@ -730,12 +731,12 @@ void hf_arena_close(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     if (core->checked) hf_mark_defined(core->shown.base, core->limit);
     hf_arena_free_text_pages(core);
-    bool is_synced = core->is_persistent && hf_arena_sync(arena) == HF_OK;
+    bool is_synced = core->is_read_write && hf_arena_sync(arena) == HF_OK;
     hf_space_close(core->space);
     hf_budget_return(core);
     if (core->image) hf_arena_close_image(core, is_synced);
     size_t pages = hf_pages_for(core->backend, sizeof *core);
     hf_unmark_root(core, pages);
-    core->backend->give_pages(core->backend, core, pages);
+    core->backend->free_pages(core->backend, core, pages);
     *arena = (hf_arena){0};
 }

@@ -30,16 +30,16 @@ struct hf_arena_core {
     hf_arena_options options;
     /* Makes memory of so many bytes behind limit. */
     hf_status (*place)(hf_arena_core *, size_t size);
-    size_t granule, reserved;
+    size_t page_size, reserved;
     size_t small_end; /* up to this offset growth is in small steps */
     size_t huge_from; /* from this offset on the placeholder is advised */
     size_t limit;     /* offset; the header's may be lower */
-    size_t peeked;    /* offset to which hf_top has shown bytes; see hf_arena_shows */
-    size_t shown_at;  /* pos when hf_top showed them */
+    size_t peeked;    /* offset to which hf_peek has shown bytes; see hf_arena_shows */
+    size_t shown_at;  /* pos when hf_peek showed them */
     size_t lowest;    /* lowest offset that pos went back to since a copy began; 0 at first */
     size_t faulting;  /* fault_after_rewind: offset below which pos never goes again */
     size_t fixed;     /* below it lie views that take more than moving pos: see append.c */
-    size_t dirty, peak, recent_peak, keep;
+    size_t high_water, peak, recent_peak, keep;
     size_t depth, last_scope;           /* open scopes, and the number of the newest */
     size_t scopes[HF_SCOPES_KNOWN + 1]; /* by depth, from 1 on */
     size_t growths;
@@ -47,7 +47,7 @@ struct hf_arena_core {
     uint64_t root;    /* offset + 1; 0: none */
     hf_text_pages *text_pages;
     hf_file *image; /* NULL: no image. A frozen one has no place for anything: place is NULL */
-    bool is_persistent;
+    bool is_read_write;
     hf_image_header record; /* of a persistent one: what the last sync that succeeded wrote */
     hf_error sync_failure;  /* of the first sync that failed; HF_OK: none did */
     uint64_t process;       /* of an image: the one that opened it, and may write it */
@@ -64,7 +64,7 @@ static inline bool hf_is_appended(const hf_region *region) {
     return region->kind == HF_VIEW && region->file_offset == 0;
 }
 
-static inline bool hf_is_frozen(const hf_arena_core *core) { return core->place == NULL; }
+static inline bool hf_is_read_only(const hf_arena_core *core) { return core->place == NULL; }
 
 /* Fails with INVALID: notes it, tells on_failure, returns NULL. No second try could help. */
 void *hf_arena_fail(hf_arena *arena, const char *call, size_t size);
@@ -75,7 +75,7 @@ void *hf_arena_give_up(hf_arena *arena, size_t size);
 /* Frees the pages of formatted texts that on_failure left by longjmp, in text.c. */
 void hf_arena_free_text_pages(hf_arena_core *core);
 
-/* True if the bytes behind pos are those that hf_top showed last, and may be arguments of this
+/* True if the bytes behind pos are those that hf_peek showed last, and may be arguments of this
  * call. */
 bool hf_arena_shows(const hf_arena *arena);
 
@@ -86,8 +86,8 @@ typedef struct hf_arena_source {
     size_t size;
 } hf_arena_source;
 
-/* Copies the source to a new block of `size` bytes. The source may be what hf_top has shown.
- * HF_STATE: on_failure went back below the source's end, and the source is not read. */
+/* Copies the source to a new block of `size` bytes. The source may be what hf_peek has shown.
+ * HF_WRONG_STATE: on_failure went back below the source's end, and the source is not read. */
 void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align);
 
 /* Moves pos, and limit with it where it has to lie at pos. */
@@ -107,7 +107,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
 /* Going back below core->fixed, in append.c: unmaps the views there, then moves pos. */
 hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
 
-/* HF_STATE: a persistent arena in a child of the process that opened it. */
+/* HF_WRONG_STATE: a persistent arena in a child of the process that opened it. */
 hf_status hf_image_check_owner(const hf_arena_core *core, const char *call);
 
 /* ---- The address budget, in budget.c. */

@@ -1,6 +1,6 @@
 /*
  * fail.h -- how a call fails: it notes the details as the thread's last error and returns the
- * status, in one expression: `return hf_fail(HF_STATE, "hf_space_split", offset, size);`
+ * status, in one expression: `return hf_fail(HF_WRONG_STATE, "hf_space_split", offset, size);`
  */
 #ifndef HF_FAIL_H
 #define HF_FAIL_H

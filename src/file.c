@@ -35,10 +35,10 @@ static hf_status fail_request(hf_status status, const request *wanted, const hf_
 }
 
 static size_t measure_granularity(const hf_backend *backend, intptr_t handle) {
-    size_t granule = backend->granule(backend);
-    if (backend->file_granularity == NULL) return granule;
+    size_t page_size = backend->page_size(backend);
+    if (backend->file_granularity == NULL) return page_size;
     size_t own = backend->file_granularity(backend, handle);
-    return own > granule ? own : granule;
+    return own > page_size ? own : page_size;
 }
 
 static hf_status open_file(hf_file **result, const request *wanted) {
@@ -46,13 +46,13 @@ static hf_status open_file(hf_file **result, const request *wanted) {
     hf_report report = {0};
     size_t pages = hf_pages_for(backend, sizeof(hf_file));
     void *memory;
-    hf_status status = hf_take_pages(backend, pages, &memory, &report);
+    hf_status status = hf_allocate_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return fail_request(status, wanted, &report);
     hf_file *file = memory;
     *file = (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access};
     status = wanted->obtain(wanted, file, &report);
     if (status != HF_OK) {
-        backend->give_pages(backend, memory, pages);
+        backend->free_pages(backend, memory, pages);
         return fail_request(status, wanted, &report);
     }
     file->granularity = measure_granularity(backend, file->handle);
@@ -153,7 +153,7 @@ intptr_t hf_file_handle(const hf_file *file) { return file->handle; }
 size_t hf_file_granularity(const hf_file *file) { return file->granularity; }
 
 bool hf_file_has_huge_pages(const hf_file *file) {
-    return file->granularity > file->backend->granule(file->backend);
+    return file->granularity > file->backend->page_size(file->backend);
 }
 
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend) {
@@ -170,5 +170,5 @@ void hf_file_close(hf_file *file) {
     if (file == NULL) return;
     const hf_backend *backend = file->backend;
     backend->file_close(backend, file->handle);
-    backend->give_pages(backend, file, hf_pages_for(backend, sizeof(hf_file)));
+    backend->free_pages(backend, file, hf_pages_for(backend, sizeof(hf_file)));
 }

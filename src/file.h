@@ -17,10 +17,10 @@ hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report);
 
 const hf_backend *hf_file_backend(const hf_file *file);
 intptr_t hf_file_handle(const hf_file *file);
-/* The unit of a view's address, size and file offset, in bytes: the granule, or more. */
+/* The unit of a view's address, size and file offset, in bytes: the page size, or more. */
 size_t hf_file_granularity(const hf_file *file);
 
-/* A file of hugetlbfs: its granularity is more than the granule. */
+/* A file of hugetlbfs: its granularity is more than the page size. */
 bool hf_file_has_huge_pages(const hf_file *file);
 
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);

@@ -70,8 +70,9 @@ static hf_status check_record(const image *opened) {
     const hf_image_header *record = &opened->record;
     uint64_t room = hf_file_size(opened->file) - HF_IMAGE_AREA;
     if (record->used > room || pad(record->used) > room) return corrupt("the image is cut off");
-    if (record->root > record->used || record->base == 0 || record->base % HF_BASE_ALIGNMENT != 0 ||
-        record->base > UINTPTR_MAX || pad(record->used) > UINTPTR_MAX - record->base)
+    if (record->root > record->used || record->base == 0 ||
+        record->base % HF_ALLOCATION_GRANULARITY != 0 || record->base > UINTPTR_MAX ||
+        pad(record->used) > UINTPTR_MAX - record->base)
         return corrupt("the image's header is damaged");
     if (record->tag != opened->options.tag) return corrupt("the image has another tag");
     if (pad(record->used) > SIZE_MAX / 2) return hf_fail(HF_RESERVE_FULL, opening, 0, SIZE_MAX);
@@ -95,13 +96,13 @@ static hf_status look(image *opened) {
     hf_report report = {0};
     void *area;
     hf_status status = hf_file_measure(opened->file, &report);
-    if (status == HF_OK) status = hf_take_pages(opened->backend, HF_IMAGE_AREA, &area, &report);
+    if (status == HF_OK) status = hf_allocate_pages(opened->backend, HF_IMAGE_AREA, &area, &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, HF_IMAGE_AREA);
     uint64_t size = hf_file_size(opened->file);
     size_t read = size < HF_IMAGE_AREA ? (size_t)size : HF_IMAGE_AREA;
     status = read_area(opened, area, read);
     if (status == HF_OK) status = look_into(opened, area, read);
-    opened->backend->give_pages(opened->backend, area, HF_IMAGE_AREA);
+    opened->backend->free_pages(opened->backend, area, HF_IMAGE_AREA);
     opened->mapped = (size_t)pad(opened->record.used);
     return status;
 }
@@ -373,16 +374,16 @@ static hf_status check_name(hf_arena_core *core) {
 }
 
 hf_status hf_image_check_owner(const hf_arena_core *core, const char *call) {
-    if (!core->is_persistent || core->process == core->backend->process(core->backend))
+    if (!core->is_read_write || core->process == core->backend->process(core->backend))
         return HF_OK;
-    return hf_fail_because(HF_STATE, call, "a forked child can only read the image", 0, 0);
+    return hf_fail_because(HF_WRONG_STATE, call, "a forked child can only read the image", 0, 0);
 }
 
 /* After a write to the disk failed, the system may take pages for clean that are not on it: a later
  * sync that succeeds would prove nothing. So the failure stays. */
 hf_status hf_arena_sync(hf_arena *arena) {
-    if (arena->state == NULL || !hf_core_of(arena)->is_persistent)
-        return hf_fail(HF_STATE, "hf_arena_sync", 0, 0);
+    if (arena->state == NULL || !hf_core_of(arena)->is_read_write)
+        return hf_fail(HF_WRONG_STATE, "hf_arena_sync", 0, 0);
     hf_arena_core *core = hf_core_of(arena);
     if (core->sync_failure.status != HF_OK) return hf_fail_again(core->sync_failure);
     hf_status status = hf_image_check_owner(core, "hf_arena_sync");
@@ -411,7 +412,7 @@ static hf_status place_view(hf_arena_core *core, size_t size) {
     bool is_longer = needed > before;
     hf_status status = is_longer ? resize(core, needed) : HF_OK;
     if (status != HF_OK) return status;
-    status = hf_space_place_file(core->space, core->limit, size, core->image, from, HF_READ_WRITE);
+    status = hf_space_map_range(core->space, core->limit, size, core->image, from, HF_READ_WRITE);
     if (status == HF_OK || !is_longer) return status;
     hf_error error = hf_last_error();
     resize(core, before);
@@ -434,7 +435,7 @@ static void finish_file(hf_arena_core *core, bool is_synced) {
 
 void hf_arena_close_image(hf_arena_core *core, bool is_synced) {
     bool is_owner = core->process == core->backend->process(core->backend);
-    if (is_owner && core->is_persistent) finish_file(core, is_synced);
+    if (is_owner && core->is_read_write) finish_file(core, is_synced);
     if (is_owner)
         close_locked(core->image);
     else
@@ -448,10 +449,10 @@ static hf_status map_image(hf_arena *arena, const image *opened) {
     size_t size = opened->mapped;
     if (size > 0) {
         hf_status status =
-            hf_space_place_file(core->space, 0, size, opened->file, HF_IMAGE_AREA, opened->access);
+            hf_space_map_range(core->space, 0, size, opened->file, HF_IMAGE_AREA, opened->access);
         if (status != HF_OK) return status;
     }
-    core->limit = core->dirty = size;
+    core->limit = core->high_water = size;
     core->root = opened->record.root;
     return HF_OK;
 }
@@ -459,8 +460,8 @@ static hf_status map_image(hf_arena *arena, const image *opened) {
 /* What cannot grow is refused while it is opened. */
 static hf_status try_view(hf_arena_core *core) {
     hf_status status =
-        hf_space_place_file(core->space, 0, core->granule, core->image, 0, HF_READ_WRITE);
-    return status == HF_OK ? hf_space_clear(core->space, 0, core->granule) : status;
+        hf_space_map_range(core->space, 0, core->page_size, core->image, 0, HF_READ_WRITE);
+    return status == HF_OK ? hf_space_release_range(core->space, 0, core->page_size) : status;
 }
 
 static hf_status write_first_record(hf_arena_core *core, image *opened) {
@@ -498,14 +499,14 @@ static hf_status map_looked_at(hf_arena *arena, image *opened) {
 /* The rest of its last page nobody can store to. */
 static void freeze(hf_arena_core *core, const image *opened) {
     core->place = NULL;
-    core->fixed = core->dirty = core->limit = core->reserved = (size_t)opened->record.used;
+    core->fixed = core->high_water = core->limit = core->reserved = (size_t)opened->record.used;
 }
 
 static void thaw(hf_arena_core *core, const image *opened) {
     size_t used = (size_t)opened->record.used;
     if (core->checked) hf_mark_free(core->shown.base + used, opened->mapped - used);
-    core->is_persistent = opened->access == HF_READ_WRITE;
-    if (!core->is_persistent) return;
+    core->is_read_write = opened->access == HF_READ_WRITE;
+    if (!core->is_read_write) return;
     core->place = place;
     core->options.fault_after_rewind = false;
 }
@@ -588,14 +589,14 @@ static hf_status write_copies(const hf_arena_core *core, intptr_t file, size_t f
                               hf_report *report) {
     const hf_backend *backend = core->backend;
     void *copy;
-    hf_status status = hf_take_pages(backend, COPY_STEP, &copy, report);
+    hf_status status = hf_allocate_pages(backend, COPY_STEP, &copy, report);
     if (status != HF_OK) return status;
     for (size_t size; status == HF_OK && from < end; from += size) {
         size = end - from < COPY_STEP ? end - from : COPY_STEP;
         hf_copy_unchecked(copy, core->shown.base + from, size);
         status = backend->file_write(backend, file, HF_IMAGE_AREA + from, copy, size, report);
     }
-    backend->give_pages(backend, copy, COPY_STEP);
+    backend->free_pages(backend, copy, COPY_STEP);
     return status;
 }
 
@@ -654,7 +655,8 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     size_t offset = (size_t)((uintptr_t)object - (uintptr_t)hf_arena_base(arena));
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
-    if (hf_is_frozen(hf_core_of(arena))) return hf_fail(HF_STATE, "hf_arena_set_root", offset, 0);
+    if (hf_is_read_only(hf_core_of(arena)))
+        return hf_fail(HF_WRONG_STATE, "hf_arena_set_root", offset, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_arena_set_root");
     if (status == HF_OK) hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
     return status;

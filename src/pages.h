@@ -1,5 +1,5 @@
 /*
- * pages.h -- rounding to the granule, in one place.
+ * pages.h -- rounding to the page size, in one place.
  */
 #ifndef HF_PAGES_H
 #define HF_PAGES_H
@@ -15,7 +15,7 @@ static inline size_t hf_round_up(size_t size, size_t multiple) {
 
 /* The pages that a record of `size` bytes takes. */
 static inline size_t hf_pages_for(const hf_backend *backend, size_t size) {
-    return hf_round_up(size, backend->granule(backend));
+    return hf_round_up(size, backend->page_size(backend));
 }
 
 #endif

@@ -36,10 +36,10 @@ static void add_records(hf_region_map *map, void *memory, size_t size) {
 }
 
 static hf_status add_block(hf_region_map *map, hf_report *report) {
-    size_t granule = map->backend->granule(map->backend);
-    size_t size = BLOCK_BYTES > granule ? BLOCK_BYTES : granule;
+    size_t page_size = map->backend->page_size(map->backend);
+    size_t size = BLOCK_BYTES > page_size ? BLOCK_BYTES : page_size;
     void *memory;
-    hf_status status = map->backend->take_pages(map->backend, size, &memory, report);
+    hf_status status = map->backend->allocate_pages(map->backend, size, &memory, report);
     if (status != HF_OK) return status;
     hf_record_block *block = memory;
     *block = (hf_record_block){map->blocks, size};
@@ -152,7 +152,7 @@ void hf_region_map_close(hf_region_map *map) {
     while (map->blocks) {
         hf_record_block *block = map->blocks;
         map->blocks = block->next;
-        map->backend->give_pages(map->backend, block, block->size);
+        map->backend->free_pages(map->backend, block, block->size);
     }
 }
 

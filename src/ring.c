@@ -69,8 +69,8 @@ static hf_status map_parts(ring_core *ring, hf_file *file) {
     hf_status status = HF_OK;
     for (size_t i = 0; status == HF_OK && i < PARTS; i++) {
         part view = part_of(ring, i);
-        status = hf_space_place_file(ring->space, view.offset, view.size, file, view.file_offset,
-                                     HF_READ_WRITE);
+        status = hf_space_map_range(ring->space, view.offset, view.size, file, view.file_offset,
+                                    HF_READ_WRITE);
     }
     return status;
 }
@@ -242,7 +242,7 @@ static ring_core *take_ring(const hf_backend *backend) {
     hf_report report = {0};
     void *memory;
     size_t bytes = record_bytes(backend);
-    hf_status status = hf_take_pages(backend, bytes, &memory, &report);
+    hf_status status = hf_allocate_pages(backend, bytes, &memory, &report);
     if (status == HF_OK) return memory;
     hf_fail_reported(status, &report, 0, bytes);
     return NULL;
@@ -257,7 +257,7 @@ static hf_status open_on(hf_ring **result, hf_file *file, size_t capacity) {
     if (status == HF_OK)
         *result = &ring->shown;
     else
-        backend->give_pages(backend, ring, record_bytes(backend));
+        backend->free_pages(backend, ring, record_bytes(backend));
     return status;
 }
 
@@ -275,7 +275,8 @@ static size_t round_to_power(size_t size) {
 static const char *ring_fault_of(const hf_file *file) {
     uint64_t size = hf_file_size(file);
     if (!hf_file_permits(file, HF_READ_WRITE)) return "the file is not open for writing";
-    if (size < POSITIONS + HF_BASE_ALIGNMENT) return "the file has less than a ring's 128 KiB";
+    if (size < POSITIONS + HF_ALLOCATION_GRANULARITY)
+        return "the file has less than a ring's 128 KiB";
     return size - POSITIONS > MOST ? "the file is too large to be mapped twice" : NULL;
 }
 
@@ -293,7 +294,7 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
     if (ring == NULL || least_capacity == 0 || least_capacity > MOST)
         return hf_fail(HF_INVALID, "hf_ring_open", 0, least_capacity);
     size_t capacity = round_to_power(2 * least_capacity - 1);
-    if (capacity < HF_BASE_ALIGNMENT) capacity = HF_BASE_ALIGNMENT;
+    if (capacity < HF_ALLOCATION_GRANULARITY) capacity = HF_ALLOCATION_GRANULARITY;
     hf_file *file;
     hf_status status = hf_file_create_shared(&file, POSITIONS + capacity, backend);
     if (status != HF_OK) return status;
@@ -306,5 +307,5 @@ void hf_ring_close(hf_ring *ring) {
     if (ring == NULL) return;
     ring_core *core = (ring_core *)(void *)((char *)ring - offsetof(ring_core, shown));
     unmap(core);
-    core->backend->give_pages(core->backend, core, record_bytes(core->backend));
+    core->backend->free_pages(core->backend, core, record_bytes(core->backend));
 }

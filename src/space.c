@@ -24,7 +24,7 @@ struct hf_space {
     const hf_backend *backend;
     const char *name;
     char *base;
-    size_t size, granule;
+    size_t size, page_size;
     size_t pages;  /* this record's own */
     hf_lock *lock; /* own_lock, so that a const space can be locked */
     hf_lock own_lock;
@@ -180,7 +180,7 @@ static bool is_exactly(const hf_space *space, const hf_node *node, const span *w
 typedef hf_status step_function(hf_space *, const span *);
 
 static bool is_range(const hf_space *space, const span *wanted) {
-    size_t mask = space->granule - 1;
+    size_t mask = space->page_size - 1;
     return wanted->size > 0 && ((wanted->offset | wanted->size) & mask) == 0 &&
            wanted->offset <= space->size && wanted->size <= space->size - wanted->offset;
 }
@@ -210,7 +210,7 @@ static hf_status split(hf_space *space, const span *wanted) {
     hf_node *node = find(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !holds(space, node, wanted) ||
         is_exactly(space, node, wanted))
-        return refuse(HF_STATE, wanted);
+        return refuse(HF_WRONG_STATE, wanted);
     hf_status status = ask_for_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = ask(space, HF_STEP_SPLIT, space->backend->split, wanted->offset, wanted->size);
@@ -234,11 +234,11 @@ static hf_status join(hf_space *space, hf_node *first, size_t end) {
 static hf_status coalesce(hf_space *space, const span *wanted) {
     hf_node *first = find(space, wanted), *last = first;
     if (first->offset != wanted->offset || holds(space, first, wanted))
-        return refuse(HF_STATE, wanted);
+        return refuse(HF_WRONG_STATE, wanted);
     while (last->kind == HF_PLACEHOLDER && hf_node_end(&space->map, last) < end_of(wanted))
         last = last->next;
     if (last->kind != HF_PLACEHOLDER || hf_node_end(&space->map, last) != end_of(wanted))
-        return refuse(HF_STATE, wanted);
+        return refuse(HF_WRONG_STATE, wanted);
     return join(space, first, end_of(wanted));
 }
 
@@ -250,7 +250,7 @@ hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size) {
 static hf_status commit(hf_space *space, const span *wanted) {
     hf_node *node = find(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !is_exactly(space, node, wanted))
-        return refuse(HF_STATE, wanted);
+        return refuse(HF_WRONG_STATE, wanted);
     hf_status status =
         ask(space, HF_STEP_COMMIT, space->backend->commit, wanted->offset, wanted->size);
     if (status == HF_OK) set_kind(space, node, HF_COMMITTED);
@@ -271,7 +271,8 @@ static hf_status release_private(hf_space *space, hf_node *node, size_t offset, 
 
 static hf_status decommit(hf_space *space, const span *wanted) {
     hf_node *node = find(space, wanted);
-    if (node->kind != HF_COMMITTED || !holds(space, node, wanted)) return refuse(HF_STATE, wanted);
+    if (node->kind != HF_COMMITTED || !holds(space, node, wanted))
+        return refuse(HF_WRONG_STATE, wanted);
     hf_status status = ask_for_records(space, wanted, 2);
     if (status != HF_OK) return status;
     return release_private(space, node, wanted->offset, wanted->size);
@@ -284,8 +285,8 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size) {
 
 /* A view may end in the file's last page, behind the file's last byte. */
 static bool is_within_file(const hf_space *space, const span *wanted) {
-    uint64_t mask = space->granule - 1, size = hf_file_size(wanted->file);
-    uint64_t room = (size & ~mask) + ((size & mask) ? space->granule : 0);
+    uint64_t mask = space->page_size - 1, size = hf_file_size(wanted->file);
+    uint64_t room = (size & ~mask) + ((size & mask) ? space->page_size : 0);
     if (room < size) room = UINT64_MAX & ~mask; /* rounding up wrapped */
     return (wanted->file_offset & mask) == 0 && wanted->file_offset <= room &&
            wanted->size <= room - wanted->file_offset;
@@ -307,7 +308,7 @@ static bool is_view(const hf_space *space, const span *wanted) {
 static hf_status map(hf_space *space, const span *wanted) {
     hf_node *node = find(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !is_exactly(space, node, wanted))
-        return refuse(HF_STATE, wanted);
+        return refuse(HF_WRONG_STATE, wanted);
     hf_status status = ask_for_view(space, wanted);
     if (status == HF_OK) set_view(space, node, wanted);
     return status;
@@ -334,7 +335,8 @@ static hf_status release_view(hf_space *space, hf_node *node) {
 
 static hf_status unmap(hf_space *space, const span *wanted) {
     hf_node *node = find(space, wanted);
-    if (node->kind != HF_VIEW || !is_exactly(space, node, wanted)) return refuse(HF_STATE, wanted);
+    if (node->kind != HF_VIEW || !is_exactly(space, node, wanted))
+        return refuse(HF_WRONG_STATE, wanted);
     return release_view(space, node);
 }
 
@@ -379,7 +381,7 @@ static hf_status split_and_install(hf_space *space, hf_node *node, const span *w
 static hf_status place(hf_space *space, const span *wanted) {
     hf_node *node = find(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !holds(space, node, wanted))
-        return refuse(HF_STATE, wanted);
+        return refuse(HF_WRONG_STATE, wanted);
     hf_status status = ask_for_records(space, wanted, 2);
     if (status == HF_OK) status = split_and_install(space, node, wanted);
     if (status != HF_OK) return status;
@@ -391,13 +393,14 @@ static hf_status place(hf_space *space, const span *wanted) {
     return HF_OK;
 }
 
-hf_status hf_space_place(hf_space *space, size_t offset, size_t size) {
-    return perform(space, place, &(span){.call = "hf_space_place", .offset = offset, .size = size});
+hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size) {
+    return perform(space, place,
+                   &(span){.call = "hf_space_commit_range", .offset = offset, .size = size});
 }
 
-hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_file *file,
-                              uint64_t file_offset, hf_access access) {
-    span wanted = {.call = "hf_space_place_file",
+hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
+                             uint64_t file_offset, hf_access access) {
+    span wanted = {.call = "hf_space_map_range",
                    .offset = offset,
                    .size = size,
                    .file = file,
@@ -408,7 +411,7 @@ hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_fi
 }
 
 /* Views only whole: the first and the last region are the only ones that a range can cut. */
-static bool can_clear(const hf_space *space, const span *wanted) {
+static bool can_release(const hf_space *space, const span *wanted) {
     const hf_node *first = find(space, wanted);
     const hf_node *last = hf_region_map_find(&space->map, end_of(wanted) - 1);
     if (first->kind == HF_VIEW && first->offset < wanted->offset) return false;
@@ -416,7 +419,7 @@ static bool can_clear(const hf_space *space, const span *wanted) {
 }
 
 /* Makes placeholder of what the range holds of the region at `offset`; *next is where it ends. */
-static hf_status clear_region(hf_space *space, size_t offset, size_t end, size_t *next) {
+static hf_status release_region(hf_space *space, size_t offset, size_t end, size_t *next) {
     hf_node *node = hf_region_map_find(&space->map, offset);
     size_t node_end = hf_node_end(&space->map, node);
     *next = node_end < end ? node_end : end;
@@ -534,26 +537,27 @@ static hf_status release_run(hf_space *space, const span *wanted, const span *ru
     return status;
 }
 
-static hf_status clear_by_regions(hf_space *space, const span *wanted) {
+static hf_status release_by_regions(hf_space *space, const span *wanted) {
     hf_status status = HF_OK;
     for (size_t offset = wanted->offset; status == HF_OK && offset < end_of(wanted);)
-        status = clear_region(space, offset, end_of(wanted), &offset);
+        status = release_region(space, offset, end_of(wanted), &offset);
     return status == HF_OK ? gather(space, wanted) : status;
 }
 
 static hf_status clear(hf_space *space, const span *wanted) {
     span run;
-    if (!can_clear(space, wanted)) return refuse(HF_STATE, wanted);
+    if (!can_release(space, wanted)) return refuse(HF_WRONG_STATE, wanted);
     hf_status status = ask_for_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = HF_UNSUPPORTED;
     if (space->backend->release_run && find_run(space, wanted, &run))
         status = release_run(space, wanted, &run);
-    return status == HF_UNSUPPORTED ? clear_by_regions(space, wanted) : status;
+    return status == HF_UNSUPPORTED ? release_by_regions(space, wanted) : status;
 }
 
-hf_status hf_space_clear(hf_space *space, size_t offset, size_t size) {
-    return perform(space, clear, &(span){.call = "hf_space_clear", .offset = offset, .size = size});
+hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size) {
+    return perform(space, clear,
+                   &(span){.call = "hf_space_release_range", .offset = offset, .size = size});
 }
 
 /* ---------------------------------------------------------------------- hints ------------ */
@@ -568,7 +572,7 @@ static bool can_advise(const hf_space *space, const span *wanted) {
 }
 
 static hf_status advise(hf_space *space, const span *wanted) {
-    if (!can_advise(space, wanted)) return refuse(HF_STATE, wanted);
+    if (!can_advise(space, wanted)) return refuse(HF_WRONG_STATE, wanted);
     if (space->backend->advise == NULL) return refuse(HF_UNSUPPORTED, wanted);
     hf_report report = {0};
     hf_status status = space->backend->advise(space->backend, space->base + wanted->offset,
@@ -588,10 +592,10 @@ hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice
 
 /* ---------------------------------------------------------- opening and closing ---------- */
 
-static bool can_open(size_t size, const hf_space_options *options, size_t granule) {
+static bool can_open(size_t size, const hf_space_options *options, size_t page_size) {
     uintptr_t base = (uintptr_t)options->base;
-    return size > 0 && ((size | options->least) & (granule - 1)) == 0 && options->least <= size &&
-           base % HF_BASE_ALIGNMENT == 0 && (base == 0 || size - 1 <= UINTPTR_MAX - base);
+    return size > 0 && ((size | options->least) & (page_size - 1)) == 0 && options->least <= size &&
+           base % HF_ALLOCATION_GRANULARITY == 0 && (base == 0 || size - 1 <= UINTPTR_MAX - base);
 }
 
 /* Halves the size until the system grants it; the last try is `least` itself. */
@@ -610,7 +614,7 @@ static hf_status reserve(hf_space *space, size_t size, const hf_space_options *o
             hf_fail_again(before); /* a refusal on the way to success is none of the caller's */
         }
         if (status == HF_OK || size == least) return status;
-        size_t half = hf_round_down(size / 2, space->granule);
+        size_t half = hf_round_down(size / 2, space->page_size);
         size = half > least ? half : least;
     }
 }
@@ -644,20 +648,21 @@ static hf_space *take_space(const hf_backend *backend) {
     size_t pages = hf_pages_for(backend, FIRST_PAGES);
     hf_report report = {0};
     void *memory;
-    hf_status status = hf_take_pages(backend, pages, &memory, &report);
+    hf_status status = hf_allocate_pages(backend, pages, &memory, &report);
     if (status != HF_OK) {
         hf_fail_reported(status, &report, 0, pages);
         return NULL;
     }
     hf_space *space = memory;
-    *space = (hf_space){.backend = backend, .granule = backend->granule(backend), .pages = pages};
+    *space =
+        (hf_space){.backend = backend, .page_size = backend->page_size(backend), .pages = pages};
     settle(space, HF_STEP_RECORDS, HF_OK, &report, 0, pages);
     return space;
 }
 
 static hf_status open_space(hf_space **result, size_t size, const hf_space_options *options) {
     const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
-    if (result == NULL || !can_open(size, options, backend->granule(backend)))
+    if (result == NULL || !can_open(size, options, backend->page_size(backend)))
         return hf_fail(HF_INVALID, "hf_space_open", 0, size);
     hf_space *space = take_space(backend);
     if (space == NULL) return hf_last_error().status;
@@ -666,7 +671,7 @@ static hf_status open_space(hf_space **result, size_t size, const hf_space_optio
     if (status == HF_OK)
         *result = space;
     else
-        backend->give_pages(backend, space, space->pages);
+        backend->free_pages(backend, space, space->pages);
     return status;
 }
 
@@ -683,7 +688,7 @@ void hf_space_close(hf_space *space) {
         backend->release(backend, space->base + node->offset, size_of(space, node), node->kind);
     hf_region_map_close(&space->map);
     backend->lock_close(backend, space->lock);
-    backend->give_pages(backend, space, space->pages);
+    backend->free_pages(backend, space, space->pages);
 }
 
 /* --------------------------------------------------------------- looking at it ----------- */
@@ -692,7 +697,7 @@ char *hf_space_base(const hf_space *space) { return space ? space->base : NULL; 
 
 size_t hf_space_size(const hf_space *space) { return space ? space->size : 0; }
 
-size_t hf_space_granule(const hf_space *space) { return space ? space->granule : 0; }
+size_t hf_space_page_size(const hf_space *space) { return space ? space->page_size : 0; }
 
 static hf_region describe(const hf_space *space, const hf_node *node) {
     return (hf_region){node->offset, size_of(space, node), node->kind, node->access,
@@ -752,7 +757,7 @@ static hf_status system_agrees(const hf_space *space) {
     size_t offset = 0;
     hf_status status = space->backend->check(space->backend, space->base, next_region,
                                              &(cursor){space, space->map.first}, &offset, &report);
-    if (status == HF_STATE) return hf_fail(HF_CORRUPT, "the system's mappings", offset, 0);
+    if (status == HF_WRONG_STATE) return hf_fail(HF_CORRUPT, "the system's mappings", offset, 0);
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, offset, 0);
 }
 

@@ -22,8 +22,9 @@ static const struct status_words {
     [HF_OK] = {"HF_OK", "The call succeeded."},
     [HF_INVALID] = {"HF_INVALID", "An argument is wrong by itself: check zeros, NULL, alignment, "
                                   "ranges and access."},
-    [HF_STATE] = {"HF_STATE", "The arguments are sound, but what is there is not of the kind that "
-                              "this call needs: check what was done before."},
+    [HF_WRONG_STATE] = {"HF_WRONG_STATE",
+                        "The arguments are sound, but what is there is not of the kind that "
+                        "this call needs: check what was done before."},
     [HF_NO_ADDRESS] = {"HF_NO_ADDRESS",
                        "The addresses are taken or there are not so many: ask for less, allow a "
                        "smaller reservation, or name no base."},

@@ -112,9 +112,9 @@ endif()
 set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset
     use_after_scope use_of_scratch_after_its_scope touch_beyond_pos
     touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
-    overflow_after_resizing use_of_the_top_that_was_not_taken
-    use_of_a_top_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
-    overflow_after_saving overflow_after_copying_the_top)
+    overflow_after_resizing use_of_peeked_bytes_that_were_not_taken
+    use_of_peeked_bytes_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
+    overflow_after_saving overflow_after_copying_peeked_bytes)
 
 # test_errors(PREFIX REPORT command...): the command with each error makes that report, with none it
 # succeeds.

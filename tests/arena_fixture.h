@@ -24,8 +24,8 @@
 /* What the test is at, in place of what it was at before. */
 #define AT(...) (check_leave(0), (void)check_enter(__VA_ARGS__))
 
-static inline size_t fixture_granule(void) {
-    return hf_backend_native()->granule(hf_backend_native());
+static inline size_t fixture_page_size(void) {
+    return hf_backend_native()->page_size(hf_backend_native());
 }
 
 static inline size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
@@ -97,7 +97,7 @@ static inline void check_unchanged(const hf_arena *arena, const struct snapshot 
     CHECK_EQUAL(before->stats.committed, now.stats.committed);
     CHECK_EQUAL(before->stats.reserved, now.stats.reserved);
     CHECK_EQUAL(before->stats.peak, now.stats.peak);
-    CHECK_EQUAL(before->stats.dirty, now.stats.dirty);
+    CHECK_EQUAL(before->stats.high_water, now.stats.high_water);
     CHECK_EQUAL(before->stats.growths, now.stats.growths);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The array, and a mark for each of its granules. Space is found by looking from the low end for
+ * The array, and a mark for each of its pages. Space is found by looking from the low end for
  * reservations and from the high end for the library's own pages.
  */
 #include "array_backend.h"
@@ -31,7 +31,7 @@ static hf_status refuse(hf_report *report, hf_status status, const char *call) {
 /* --------------------------------------------------------------------- marks --------------- */
 
 static size_t index_of(const struct array_backend *array, const void *address) {
-    return (size_t)((const char *)address - bytes) / array->granule;
+    return (size_t)((const char *)address - bytes) / array->page_size;
 }
 
 static bool is_marked(const struct array_backend *array, size_t first, size_t count,
@@ -44,27 +44,28 @@ static bool is_marked(const struct array_backend *array, size_t first, size_t co
 static void expect_marked(const hf_backend *self, const void *address, size_t size,
                           enum mark mark) {
     struct array_backend *array = array_of(self);
-    CHECK(is_marked(array, index_of(array, address), size / array->granule, mark));
+    CHECK(is_marked(array, index_of(array, address), size / array->page_size, mark));
 }
 
 static void set_mark(const hf_backend *self, void *address, size_t size, enum mark mark) {
     struct array_backend *array = array_of(self);
     memset(address, mark == COMMITTED || mark == PAGES ? 0 : JUNK, size);
-    memset(array->marks + index_of(array, address), (int)mark, size / array->granule);
+    memset(array->marks + index_of(array, address), (int)mark, size / array->page_size);
 }
 
 /* -------------------------------------------------------------------- memory --------------- */
 
-static size_t granule(const hf_backend *self) { return array_of(self)->granule; }
+static size_t page_size(const hf_backend *self) { return array_of(self)->page_size; }
 
 static bool is_free(const hf_backend *self, const char *base, size_t size) {
     struct array_backend *array = array_of(self);
     return base >= bytes && size <= ARRAY_BYTES && base <= bytes + ARRAY_BYTES - size &&
-           is_marked(array, index_of(array, base), size / array->granule, FREE);
+           is_marked(array, index_of(array, base), size / array->page_size, FREE);
 }
 
 static char *find_free(const hf_backend *self, size_t size) {
-    size_t step = granule(self) > HF_BASE_ALIGNMENT ? granule(self) : HF_BASE_ALIGNMENT;
+    size_t step =
+        page_size(self) > HF_ALLOCATION_GRANULARITY ? page_size(self) : HF_ALLOCATION_GRANULARITY;
     for (size_t at = 0; at < ARRAY_BYTES; at += step)
         if (is_free(self, bytes + at, size)) return bytes + at;
     return NULL;
@@ -125,25 +126,25 @@ static hf_status check(const hf_backend *self, const void *base,
     for (hf_region region; next(cursor, &region);) {
         size_t first = index_of(array, (const char *)base + region.offset);
         *offset = region.offset;
-        if (!is_marked(array, first, region.size / array->granule,
+        if (!is_marked(array, first, region.size / array->page_size,
                        region.kind == HF_COMMITTED ? COMMITTED : PLACEHOLDER))
-            return HF_STATE;
+            return HF_WRONG_STATE;
     }
     return HF_OK;
 }
 
-static hf_status take_pages(const hf_backend *self, size_t size, void **address,
-                            hf_report *report) {
-    for (size_t at = ARRAY_BYTES - size; at > 0; at -= array_of(self)->granule)
+static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
+                                hf_report *report) {
+    for (size_t at = ARRAY_BYTES - size; at > 0; at -= array_of(self)->page_size)
         if (is_free(self, bytes + at, size)) {
             set_mark(self, bytes + at, size, PAGES);
             *address = bytes + at;
             return HF_OK;
         }
-    return refuse(report, HF_NO_MEMORY, "array_take_pages");
+    return refuse(report, HF_NO_MEMORY, "array_allocate_pages");
 }
 
-static void give_pages(const hf_backend *self, void *address, size_t size) {
+static void free_pages(const hf_backend *self, void *address, size_t size) {
     expect_marked(self, address, size, PAGES);
     set_mark(self, address, size, FREE);
 }
@@ -213,12 +214,12 @@ static void unlock(const hf_backend *self, hf_lock *lock) {
 
 /* ------------------------------------------------------------------------------------------ */
 
-void array_backend_init(struct array_backend *array, size_t granule_bytes) {
-    CHECK(granule_bytes >= ARRAY_SMALLEST_GRANULE);
+void array_backend_init(struct array_backend *array, size_t page_bytes) {
+    CHECK(page_bytes >= ARRAY_SMALLEST_GRANULE);
     bytes = room + (ALIGNMENT - (uintptr_t)room % ALIGNMENT) % ALIGNMENT;
     memset(bytes, JUNK, ARRAY_BYTES);
-    *array = (struct array_backend){.granule = granule_bytes,
-                                    .backend = {.granule = granule,
+    *array = (struct array_backend){.page_size = page_bytes,
+                                    .backend = {.page_size = page_size,
                                                 .reserve = reserve,
                                                 .release = release,
                                                 .split = keep_placeholder,
@@ -228,8 +229,8 @@ void array_backend_init(struct array_backend *array, size_t granule_bytes) {
                                                 .map = map,
                                                 .unmap = unmap,
                                                 .check = check,
-                                                .take_pages = take_pages,
-                                                .give_pages = give_pages,
+                                                .allocate_pages = allocate_pages,
+                                                .free_pages = free_pages,
                                                 .file_open = file_open,
                                                 .file_create = file_create,
                                                 .file_create_shared = file_create_shared,
@@ -242,5 +243,5 @@ void array_backend_init(struct array_backend *array, size_t granule_bytes) {
 }
 
 bool array_backend_is_unused(const struct array_backend *array) {
-    return array->locks == 0 && is_marked(array, 0, ARRAY_BYTES / array->granule, FREE);
+    return array->locks == 0 && is_marked(array, 0, ARRAY_BYTES / array->page_size, FREE);
 }

@@ -2,7 +2,7 @@
 
 # ---- The contract, sentence by sentence
 
-holdfast_test(test_image_persistent test_image_persistent.c disk.c process.c LABELS image valgrind)
+holdfast_test(test_image_read_write test_image_read_write.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind tsan)
 holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image valgrind)

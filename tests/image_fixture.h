@@ -186,7 +186,7 @@ static inline void image_refusals(const char *path) {
 }
 
 static inline bool image_has_views(void) {
-    size_t size = fixture_granule();
+    size_t size = fixture_page_size();
     hf_space *space;
     hf_file *file;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, size, NULL));

@@ -98,26 +98,26 @@ static void overflow_after_extending(void) {
 }
 
 static void overflow_after_resizing(void) {
-    char *moved = hf_resize(&arena, block, SIZE, SIZE * 2, 1);
+    char *moved = hf_realloc(&arena, block, SIZE, SIZE * 2, 1);
     store(moved + SIZE * 2 - 1);
     store(moved + SIZE * 2);
 }
 
-static void use_of_the_top_that_was_not_taken(void) {
-    char *top = hf_top(&arena, SIZE * 2, NULL);
+static void use_of_peeked_bytes_that_were_not_taken(void) {
+    char *top = hf_peek(&arena, SIZE * 2, NULL);
     memset(top, 4, SIZE * 2);
     CHECK(hf_alloc(&arena, SIZE, 1) == top);
     store(top + SIZE);
 }
 
-static void use_of_a_top_after_a_rewind(void) {
-    char *top = hf_top(&arena, SIZE, NULL);
+static void use_of_peeked_bytes_after_a_rewind(void) {
+    char *top = hf_peek(&arena, SIZE, NULL);
     store(top);
     hf_rewind(&arena, hf_get_mark(&arena));
     store(top);
 }
 
-static void overflow_of_a_text(void) { store(hf_printf(&arena, "%d", 1234) + 5); }
+static void overflow_of_a_text(void) { store(hf_asprintf(&arena, "%d", 1234) + 5); }
 
 static void overflow_of_an_array(void) { store((char *)(hf_new_array(&arena, int, 10) + 10)); }
 
@@ -137,9 +137,9 @@ static void overflow_after_saving(void) {
     store(block + SIZE);
 }
 
-/* So does a copy of what hf_top has shown. */
-static void overflow_after_copying_the_top(void) {
-    char *top = hf_top(&arena, SIZE * 2, NULL);
+/* So does a copy of what hf_peek has shown. */
+static void overflow_after_copying_peeked_bytes(void) {
+    char *top = hf_peek(&arena, SIZE * 2, NULL);
     memset(top, 'x', SIZE);
     top[SIZE] = '\0';
     char *text = hf_strdup(&arena, top);
@@ -165,7 +165,7 @@ static void use_of_a_rewound_value(void) {
 
 static void none(void) {
     hf_mark mark = hf_get_mark(&arena);
-    char *top = hf_top(&arena, SIZE * 2, NULL);
+    char *top = hf_peek(&arena, SIZE * 2, NULL);
     memset(top, 4, SIZE * 2);
     CHECK(hf_alloc(&arena, SIZE, 1) == top);
     store(top + SIZE - 1);
@@ -197,13 +197,13 @@ static const struct check_test errors[] = {
     TEST(use_after_shrinking),
     TEST(overflow_after_extending),
     TEST(overflow_after_resizing),
-    TEST(use_of_the_top_that_was_not_taken),
-    TEST(use_of_a_top_after_a_rewind),
+    TEST(use_of_peeked_bytes_that_were_not_taken),
+    TEST(use_of_peeked_bytes_after_a_rewind),
     TEST(overflow_of_a_text),
     TEST(overflow_of_an_array),
     TEST(use_after_trimming),
     TEST(overflow_after_saving),
-    TEST(overflow_after_copying_the_top),
+    TEST(overflow_after_copying_peeked_bytes),
     TEST(use_of_a_value_never_written),
     TEST(use_of_a_rewound_value),
     TEST(none),

@@ -11,7 +11,7 @@
  *     static void attempt(struct failure *failure) {
  *         ... prepare on failure->strict ...
  *         failure_on(failure);
- *         hf_status status = hf_space_place(space, 0, size);
+ *         hf_status status = hf_space_commit_range(space, 0, size);
  *         failure_off(failure);
  *         if (status != HF_OK) check_failure(failure, status);
  *         ... all is as it was, or as it should be; close ...

@@ -104,7 +104,8 @@ static void add_page(struct process_memory *sum, const char *page, size_t size) 
 }
 
 static void add_pages(struct process_memory *sum, const char *page, const char *end) {
-    for (size_t granule = page_size(); page < end; page += granule) add_page(sum, page, granule);
+    for (size_t page_size = page_size(); page < end; page += page_size)
+        add_page(sum, page, page_size);
 }
 
 /* Only committed pages can be in memory, and of the others there may be millions. */

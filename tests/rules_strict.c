@@ -3,7 +3,7 @@
  *
  *     VirtualAlloc2(RESERVE | PLACEHOLDER)           reserve
  *     VirtualAlloc2(RESERVE | COMMIT | REPLACE)      commit
- *     VirtualAlloc2(RESERVE | COMMIT)                take_pages: memory apart from every space
+ *     VirtualAlloc2(RESERVE | COMMIT)                allocate_pages: memory apart from every space
  *     VirtualFree(RELEASE | PRESERVE)                split and decommit: strict's are one function
  *     VirtualFree(RELEASE | COALESCE)                coalesce
  *     VirtualFree(RELEASE), UnmapViewOfFile          release
@@ -20,13 +20,13 @@
 static hf_backend *strict;
 static hf_report report;
 
-/* Pages taken with take_pages; the rules have one at a time. */
+/* Pages taken with allocate_pages; the rules have one at a time. */
 static struct {
     char *address;
     size_t size;
 } ordinary;
 
-static size_t page(void) { return strict->granule(strict); }
+static size_t page(void) { return strict->page_size(strict); }
 
 static long code_of(hf_status status) {
     if (status == HF_UNSUPPORTED) return NOT_HERE;
@@ -45,7 +45,7 @@ static long reserve(char *base, size_t size, char **address) {
 static long take_ordinary(size_t size, char **address) {
     void *pages;
     CHECK(ordinary.address == NULL);
-    hf_status status = strict->take_pages(strict, size, &pages, &report);
+    hf_status status = strict->allocate_pages(strict, size, &pages, &report);
     if (status != HF_OK) return code_of(status);
     *address = ordinary.address = pages;
     ordinary.size = size;
@@ -53,7 +53,7 @@ static long take_ordinary(size_t size, char **address) {
 }
 
 static long give_ordinary(void) {
-    strict->give_pages(strict, ordinary.address, ordinary.size);
+    strict->free_pages(strict, ordinary.address, ordinary.size);
     ordinary.address = NULL;
     return SUCCESS;
 }
@@ -188,7 +188,7 @@ static const struct mark marks[] = {
     {3, NOT_SAYABLE, 2, "commit is always RESERVE | COMMIT | REPLACE"},
     {4, NOT_SAYABLE, 3, "commit always replaces, reserve always makes a placeholder"},
     {5, NOT_SAYABLE, 1, "commit reserves and commits in one"},
-    {10, NOT_SAYABLE, 1, "what is not of a placeholder is take_pages', and committed"},
+    {10, NOT_SAYABLE, 1, "what is not of a placeholder is allocate_pages', and committed"},
     {15, NOT_SAYABLE, 1, "map always replaces a placeholder"},
     {19, NOT_SAYABLE, 1, "coalesce is always RELEASE | COALESCE"},
     {21, REFUSED, 2, "release returns no code: it does nothing and counts a violation"},

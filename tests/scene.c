@@ -20,10 +20,10 @@ struct picture picture_parse(const char *text, size_t length) {
         bool begins = column == 0 || text[column - 1] == '|';
         CHECK(is_letter(text[column]));
         CHECK(begins || (text[column - 1] == ' ' && text[column - 2] == text[column]));
-        if (begins) picture.starts[picture.regions++] = picture.granules;
-        picture.letters[picture.granules++] = text[column];
+        if (begins) picture.starts[picture.regions++] = picture.pages;
+        picture.letters[picture.pages++] = text[column];
     }
-    picture.starts[picture.regions] = picture.granules;
+    picture.starts[picture.regions] = picture.pages;
     check_leave(outer);
     return picture;
 }
@@ -39,16 +39,16 @@ static hf_access access_of(char letter) {
 /* --------------------------------------------------------------------- scenes --------------- */
 
 static uint64_t file_offset_of(const struct scene *scene, size_t offset) {
-    return (uint64_t)offset + scene->granule;
+    return (uint64_t)offset + scene->page_size;
 }
 
 static unsigned char file_fill(size_t page) { return (unsigned char)(0x80 + page); }
 
-static unsigned char first_fill(size_t granule) { return (unsigned char)(0x10 + granule); }
+static unsigned char first_fill(size_t page_size) { return (unsigned char)(0x10 + page_size); }
 
 /* The scene's file, each page of it full of a byte of its own, where views can show it. */
 static void make_file(struct scene *scene) {
-    size_t pages = PICTURE_GRANULES + 1, size = pages * scene->granule;
+    size_t pages = PICTURE_GRANULES + 1, size = pages * scene->page_size;
     hf_space_options options = {.backend = scene->backend};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&scene->file, size, scene->backend));
@@ -56,7 +56,7 @@ static void make_file(struct scene *scene) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
     CHECK_STATUS(HF_OK, hf_space_map(space, 0, size, scene->file, 0, HF_READ_WRITE));
     for (size_t page = 0; page < pages; page++)
-        memset(hf_space_base(space) + page * scene->granule, file_fill(page), scene->granule);
+        memset(hf_space_base(space) + page * scene->page_size, file_fill(page), scene->page_size);
     hf_space_close(space);
 }
 
@@ -71,10 +71,11 @@ static void build_region(struct scene *scene, size_t offset, size_t size, char l
 }
 
 static void fill_committed(struct scene *scene) {
-    for (size_t i = 0; i < scene->now.granules; i++) {
+    for (size_t i = 0; i < scene->now.pages; i++) {
         if (scene->now.letters[i] != 'c') continue;
         scene->filled[i] = first_fill(i);
-        memset(hf_space_base(scene->space) + i * scene->granule, scene->filled[i], scene->granule);
+        memset(hf_space_base(scene->space) + i * scene->page_size, scene->filled[i],
+               scene->page_size);
     }
 }
 
@@ -82,12 +83,12 @@ void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *stri
                 const struct picture *picture) {
     hf_space_options options = {.backend = backend};
     *scene = (struct scene){.backend = backend, .strict = strict, .now = *picture};
-    scene->granule = backend->granule(backend);
+    scene->page_size = backend->page_size(backend);
     make_file(scene);
-    CHECK_STATUS(HF_OK, hf_space_open(&scene->space, picture->granules * scene->granule, &options));
+    CHECK_STATUS(HF_OK, hf_space_open(&scene->space, picture->pages * scene->page_size, &options));
     for (size_t i = 0; i < picture->regions; i++) {
         size_t start = picture->starts[i], end = picture->starts[i + 1];
-        build_region(scene, start * scene->granule, (end - start) * scene->granule,
+        build_region(scene, start * scene->page_size, (end - start) * scene->page_size,
                      picture->letters[start]);
     }
     fill_committed(scene);
@@ -110,20 +111,20 @@ static void expect_view_refused(hf_status status) {
 }
 
 static bool try_view(hf_space *space, hf_file *file) {
-    size_t granule = hf_space_granule(space);
-    hf_status mapped = hf_space_map(space, 0, 2 * granule, file, 0, HF_READ_WRITE);
+    size_t page_size = hf_space_page_size(space);
+    hf_status mapped = hf_space_map(space, 0, 2 * page_size, file, 0, HF_READ_WRITE);
     if (mapped == HF_OK) return true;
     expect_view_refused(mapped);
-    expect_view_refused(hf_space_place_file(space, 0, granule, file, 0, HF_READ_ONLY));
+    expect_view_refused(hf_space_map_range(space, 0, page_size, file, 0, HF_READ_ONLY));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
-    CHECK_EQUAL(2 * granule, hf_space_get_stats(space).placeholder_bytes);
+    CHECK_EQUAL(2 * page_size, hf_space_get_stats(space).placeholder_bytes);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     return false;
 }
 
 bool scene_has_views(const hf_backend *backend) {
     hf_space_options options = {.backend = backend ? backend : hf_backend_native()};
-    size_t size = 2 * options.backend->granule(options.backend);
+    size_t size = 2 * options.backend->page_size(options.backend);
     hf_space *space;
     hf_file *file;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, size, backend));
@@ -144,13 +145,13 @@ struct picture scene_picture(const char *text) {
     struct picture picture = picture_parse(text, strlen(text));
     if (scene_has_views(NULL)) return picture;
     check_leave_out(no_views);
-    for (size_t i = 0; i < picture.granules; i++)
+    for (size_t i = 0; i < picture.pages; i++)
         if (kind_of(picture.letters[i]) == HF_VIEW) picture.letters[i] = 'c';
     return picture;
 }
 
 static bool shows_view(const struct picture *picture) {
-    for (size_t i = 0; i < picture->granules; i++)
+    for (size_t i = 0; i < picture->pages; i++)
         if (kind_of(picture->letters[i]) == HF_VIEW) return true;
     return false;
 }
@@ -162,8 +163,8 @@ static void expect_region(const struct scene *scene, const struct picture *pictu
     size_t start = picture->starts[index], count = picture->starts[index + 1] - start;
     char letter = picture->letters[start];
     bool is_view = kind_of(letter) == HF_VIEW;
-    CHECK_EQUAL(start * scene->granule, region->offset);
-    CHECK_EQUAL(count * scene->granule, region->size);
+    CHECK_EQUAL(start * scene->page_size, region->offset);
+    CHECK_EQUAL(count * scene->page_size, region->size);
     CHECK_EQUAL(kind_of(letter), region->kind);
     CHECK_EQUAL(access_of(letter), region->access);
     CHECK_EQUAL(is_view ? file_offset_of(scene, region->offset) : 0, region->file_offset);
@@ -175,19 +176,19 @@ static void expect_regions(const struct scene *scene, const struct picture *pict
         CHECK(hf_space_next(scene->space, &region));
         expect_region(scene, picture, i, &region);
         for (size_t at = picture->starts[i]; at < picture->starts[i + 1]; at++) {
-            CHECK(hf_space_find(scene->space, at * scene->granule + at % 3, &found));
+            CHECK(hf_space_find(scene->space, at * scene->page_size + at % 3, &found));
             expect_region(scene, picture, i, &found);
         }
     }
     CHECK(!hf_space_next(scene->space, &region));
-    CHECK(!hf_space_find(scene->space, picture->granules * scene->granule, &found));
+    CHECK(!hf_space_find(scene->space, picture->pages * scene->page_size, &found));
 }
 
 static void expect_stats(const struct scene *scene, const struct picture *picture) {
     hf_space_stats stats = hf_space_get_stats(scene->space);
     size_t bytes[HF_VIEW + 1] = {0};
-    for (size_t i = 0; i < picture->granules; i++)
-        bytes[kind_of(picture->letters[i])] += scene->granule;
+    for (size_t i = 0; i < picture->pages; i++)
+        bytes[kind_of(picture->letters[i])] += scene->page_size;
     CHECK_EQUAL(bytes[HF_PLACEHOLDER], stats.placeholder_bytes);
     CHECK_EQUAL(bytes[HF_COMMITTED], stats.committed_bytes);
     CHECK_EQUAL(bytes[HF_VIEW], stats.view_bytes);
@@ -202,30 +203,30 @@ static void expect_full_of(const char *bytes, unsigned char fill, size_t size) {
     CHECK(memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-static void expect_granule(const struct scene *scene, size_t index) {
-    char *address = hf_space_base(scene->space) + index * scene->granule;
+static void expect_page_size(const struct scene *scene, size_t index) {
+    char *address = hf_space_base(scene->space) + index * scene->page_size;
     char letter = scene->now.letters[index];
-    size_t outer = check_enter("granule %zu, '%c'", index, letter);
+    size_t outer = check_enter("page size %zu, '%c'", index, letter);
     CHECK(probe_readable(address) == (letter != 'p'));
     CHECK(probe_writable(address) == (letter != 'p' && letter != 'r'));
-    if (letter == 'c') expect_full_of(address, scene->filled[index], scene->granule);
-    if (kind_of(letter) == HF_VIEW) expect_full_of(address, file_fill(index + 1), scene->granule);
+    if (letter == 'c') expect_full_of(address, scene->filled[index], scene->page_size);
+    if (kind_of(letter) == HF_VIEW) expect_full_of(address, file_fill(index + 1), scene->page_size);
     check_leave(outer);
 }
 
 static void forget_what_was_released(struct scene *scene, const struct picture *picture) {
-    for (size_t i = 0; i < picture->granules; i++)
+    for (size_t i = 0; i < picture->pages; i++)
         if (picture->letters[i] != 'c' || scene->now.letters[i] != 'c') scene->filled[i] = 0;
     scene->now = *picture;
 }
 
 void scene_expect(struct scene *scene, const struct picture *picture) {
-    CHECK_EQUAL(picture->granules * scene->granule, hf_space_size(scene->space));
+    CHECK_EQUAL(picture->pages * scene->page_size, hf_space_size(scene->space));
     expect_regions(scene, picture);
     expect_stats(scene, picture);
     CHECK_STATUS(HF_OK, hf_space_check(scene->space));
     forget_what_was_released(scene, picture);
-    for (size_t i = 0; i < picture->granules; i++) expect_granule(scene, i);
+    for (size_t i = 0; i < picture->pages; i++) expect_page_size(scene, i);
     if (scene->strict) CHECK_EQUAL(0, hf_strict_get_stats(scene->strict).violations);
 }
 
@@ -255,23 +256,23 @@ static hf_status run_map(struct scene *scene, size_t offset, size_t size) {
 static hf_status run_unmap(struct scene *scene, size_t offset, size_t size) {
     return hf_space_unmap(scene->space, offset, size);
 }
-static hf_status run_place(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_place(scene->space, offset, size);
+static hf_status run_commit_range(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_commit_range(scene->space, offset, size);
 }
-static hf_status run_place_file(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_place_file(scene->space, offset, size, scene->file,
-                               file_offset_of(scene, offset), HF_READ_WRITE);
+static hf_status run_map_range(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_map_range(scene->space, offset, size, scene->file,
+                              file_offset_of(scene, offset), HF_READ_WRITE);
 }
-static hf_status run_clear(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_clear(scene->space, offset, size);
+static hf_status run_release_range(struct scene *scene, size_t offset, size_t size) {
+    return hf_space_release_range(scene->space, offset, size);
 }
 
 const struct step step_split = {"split", run_split}, step_coalesce = {"coalesce", run_coalesce},
                   step_commit = {"commit", run_commit}, step_decommit = {"decommit", run_decommit},
                   step_map = {"map", run_map}, step_unmap = {"unmap", run_unmap},
-                  step_place = {"place", run_place},
-                  step_place_file = {"place_file", run_place_file},
-                  step_clear = {"clear", run_clear};
+                  step_commit_range = {"place", run_commit_range},
+                  step_map_range = {"place_file", run_map_range},
+                  step_release_range = {"clear", run_release_range};
 
 /* ------------------------------------------------------------------- drawings -------------- */
 
@@ -321,7 +322,8 @@ static void parse_range(const struct lines *lines, size_t start, size_t end, str
 }
 
 hf_status drawn_run(const struct drawn *drawn, struct scene *scene) {
-    return drawn->step->run(scene, drawn->first * scene->granule, drawn->count * scene->granule);
+    return drawn->step->run(scene, drawn->first * scene->page_size,
+                            drawn->count * scene->page_size);
 }
 
 static void on_both_backends(const struct drawn *drawn,
@@ -366,9 +368,8 @@ void drawing_each(const struct step *step, const char *drawing,
         parse_range(&lines, start, end, &drawn);
         drawn.has_after = parse_line(&lines, 2, start, end, &drawn.after);
         drawn.has_refused = parse_line(&lines, 3, start, end, &drawn.refused);
-        size_t outer =
-            check_enter("%s of %zu granules from %zu in \"%.*s\"", step->name, drawn.count,
-                        drawn.first, (int)(end - start), lines.text[0] + start);
+        size_t outer = check_enter("%s of %zu pages from %zu in \"%.*s\"", step->name, drawn.count,
+                                   drawn.first, (int)(end - start), lines.text[0] + start);
         visit_where_possible(&drawn, visit);
         check_leave(outer);
     }
@@ -394,16 +395,16 @@ static void expect_own_error(const struct drawn *drawn, const struct scene *scen
     snprintf(call, sizeof call, "hf_space_%s", drawn->step->name);
     CHECK_EQUAL(0, strcmp(call, error.call));
     CHECK_EQUAL(0, error.os_code);
-    CHECK_EQUAL(drawn->first * scene->granule, error.offset);
-    CHECK_EQUAL(drawn->count * scene->granule, error.size);
+    CHECK_EQUAL(drawn->first * scene->page_size, error.offset);
+    CHECK_EQUAL(drawn->count * scene->page_size, error.size);
 }
 
 static void is_refused(const struct drawn *drawn, struct scene *scene) {
     hf_space_stats before = hf_space_get_stats(scene->space), after;
     size_t calls = scene->strict ? hf_strict_get_stats(scene->strict).calls : 0;
     CHECK(!drawn->has_after);
-    CHECK_STATUS(HF_STATE, drawn_run(drawn, scene));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_STATUS(HF_WRONG_STATE, drawn_run(drawn, scene));
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     expect_own_error(drawn, scene);
     after = hf_space_get_stats(scene->space);
     CHECK(memcmp(&before, &after, sizeof before) == 0);

@@ -1,17 +1,17 @@
 /*
  * scene.h -- spaces drawn as pictures.
  *
- * A picture has a letter for each granule, two columns apart, and bars between regions:
+ * A picture has a letter for each page size, two columns apart, and bars between regions:
  *
- *     "p|c c c|v|p p"      a placeholder, a committed region of three granules, a view, and a
+ *     "p|c c c|v|p p"      a placeholder, a committed region of three pages, a view, and a
  *                          placeholder of two
  *
  *     p  placeholder       v  view, read-write        r  view, read-only
  *     c  committed         w  view, copy-on-write
  *
- * A scene is a space that was built from a picture. It knows what every granule must hold: each
- * committed one was filled with a byte of its own when the scene was built; a granule that is
- * committed later must be zero; a view of granule n shows page n + 1 of the scene's file.
+ * A scene is a space that was built from a picture. It knows what every page size must hold: each
+ * committed one was filled with a byte of its own when the scene was built; a page size that is
+ * committed later must be zero; a view of page size n shows page n + 1 of the scene's file.
  *
  * A drawing shows steps, one or several side by side, two spaces or more apart: before, the
  * range, and after. Since the letters keep their columns, one can see what happened:
@@ -28,9 +28,9 @@
 enum { PICTURE_GRANULES = 40 };
 
 struct picture {
-    size_t granules, regions;
-    char letters[PICTURE_GRANULES];      /* one for each granule */
-    size_t starts[PICTURE_GRANULES + 1]; /* the first granule of each region, and the end */
+    size_t pages, regions;
+    char letters[PICTURE_GRANULES];      /* one for each page size */
+    size_t starts[PICTURE_GRANULES + 1]; /* the first page size of each region, and the end */
 };
 
 /* One picture: `length` columns from text on. Ends the test when it is malformed. */
@@ -41,9 +41,9 @@ struct scene {
     hf_backend *strict; /* the backend when it is a strict one, else NULL */
     hf_space *space;
     hf_file *file;
-    size_t granule;
+    size_t page_size;
     struct picture now;
-    unsigned char filled[PICTURE_GRANULES]; /* what each committed granule is full of */
+    unsigned char filled[PICTURE_GRANULES]; /* what each committed page size is full of */
 };
 
 /*
@@ -72,20 +72,20 @@ void scene_expect(struct scene *scene, const struct picture *picture);
 void scene_expect_text(struct scene *scene, const char *text);
 
 /* One step on a scene; offset and size in bytes. A map shows the page of the file that belongs
- * to the granule. */
+ * to the page size. */
 struct step {
     const char *name;
     hf_status (*run)(struct scene *scene, size_t offset, size_t size);
 };
 
 extern const struct step step_split, step_coalesce, step_commit, step_decommit, step_map,
-    step_unmap, step_place, step_place_file, step_clear;
+    step_unmap, step_commit_range, step_map_range, step_release_range;
 
 /* A step out of a drawing. */
 struct drawn {
     const struct step *step;
     struct picture before;
-    size_t first, count; /* the range, in granules */
+    size_t first, count; /* the range, in pages */
     bool has_after, has_refused;
     struct picture after;   /* the third line */
     struct picture refused; /* the fourth: where the system refuses the undo too */

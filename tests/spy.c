@@ -37,9 +37,9 @@ static hf_status noted(struct spy *spy, struct spy_call call, const hf_report *r
     return call.status;
 }
 
-static size_t spy_granule(const hf_backend *backend) {
+static size_t spy_page_size(const hf_backend *backend) {
     const hf_backend *under = spy_of(backend)->under;
-    return under->granule(under);
+    return under->page_size(under);
 }
 
 static hf_status spy_reserve(const hf_backend *backend, void *base, size_t size, void **address,
@@ -122,21 +122,21 @@ static hf_status spy_check(const hf_backend *backend, const void *base,
     return under->check(under, base, next, cursor, offset, report);
 }
 
-static hf_status spy_take_pages(const hf_backend *backend, size_t size, void **address,
-                                hf_report *report) {
+static hf_status spy_allocate_pages(const hf_backend *backend, size_t size, void **address,
+                                    hf_report *report) {
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
     hf_status status = is_refused(spy, SPY_TAKE_PAGES, size)
                            ? refuse(spy, SPY_TAKE_PAGES, report)
-                           : spy->under->take_pages(spy->under, size, address, report);
+                           : spy->under->allocate_pages(spy->under, size, address, report);
     char *got = status == HF_OK ? *address : NULL;
     struct spy_call call = {.step = SPY_TAKE_PAGES, .address = got, .size = size, .status = status};
     return noted(spy, call, report, before);
 }
 
-static void spy_give_pages(const hf_backend *backend, void *address, size_t size) {
+static void spy_free_pages(const hf_backend *backend, void *address, size_t size) {
     struct spy *spy = spy_of(backend);
-    spy->under->give_pages(spy->under, address, size);
+    spy->under->free_pages(spy->under, address, size);
     note(spy, (struct spy_call){.step = SPY_GIVE_PAGES, .address = address, .size = size});
 }
 
@@ -170,7 +170,7 @@ void spy_init(struct spy *spy, const hf_backend *under) {
     }
     spy->refusal[SPY_RESERVE] = HF_NO_ADDRESS;
     spy->refusal[SPY_ADVISE] = HF_UNSUPPORTED;
-    spy->backend = (hf_backend){.granule = spy_granule,
+    spy->backend = (hf_backend){.page_size = spy_page_size,
                                 .reserve = spy_reserve,
                                 .release = spy_release,
                                 .split = spy_split,
@@ -180,8 +180,8 @@ void spy_init(struct spy *spy, const hf_backend *under) {
                                 .advise = spy->under->advise ? spy_advise : NULL,
                                 .name = spy_name,
                                 .check = spy->under->check ? spy_check : NULL,
-                                .take_pages = spy_take_pages,
-                                .give_pages = spy_give_pages,
+                                .allocate_pages = spy_allocate_pages,
+                                .free_pages = spy_free_pages,
                                 .lock_open = spy_lock_open,
                                 .lock_close = spy_lock_close,
                                 .lock = spy_lock,

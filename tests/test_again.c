@@ -35,10 +35,10 @@ static hf_status commit(const hf_backend *self, void *address, size_t size, hf_r
                                : hf_backend_native()->commit(self, address, size, report);
 }
 
-static hf_status take_pages(const hf_backend *self, size_t size, void **address,
-                            hf_report *report) {
+static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
+                                hf_report *report) {
     return fails(self, report) ? moment_of(self)->status
-                               : hf_backend_native()->take_pages(self, size, address, report);
+                               : hf_backend_native()->allocate_pages(self, size, address, report);
 }
 
 static void lock(const hf_backend *self, hf_lock *storage) {
@@ -62,7 +62,7 @@ static void pause_for(const hf_backend *self, unsigned milliseconds) {
     hf_space_get_stats(moment->space);
     size_t size = moment->placed_in_pause, failures = moment->failures;
     moment->placed_in_pause = moment->failures = 0;
-    if (size > 0) CHECK_STATUS(HF_OK, hf_space_place(moment->space, 0, size));
+    if (size > 0) CHECK_STATUS(HF_OK, hf_space_commit_range(moment->space, 0, size));
     moment->failures = failures;
 }
 
@@ -72,7 +72,7 @@ static struct moment moment_without_memory(size_t failures) {
                             .is_transient = true,
                             .status = HF_NO_MEMORY};
     moment.backend.commit = commit;
-    moment.backend.take_pages = take_pages;
+    moment.backend.allocate_pages = allocate_pages;
     moment.backend.lock = lock;
     moment.backend.unlock = unlock;
     moment.backend.pause = pause_for;
@@ -86,7 +86,7 @@ static hf_space *open_space(struct moment *moment) {
     size_t failures = moment->failures;
     moment->failures = 0;
     hf_space_options options = {.backend = &moment->backend};
-    g = moment->backend.granule(&moment->backend);
+    g = moment->backend.page_size(&moment->backend);
     CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * g, &options));
     moment->space = space;
     moment->failures = failures;
@@ -105,7 +105,7 @@ static void a_commit_that_fails_for_a_moment_succeeds(void) {
         struct moment moment = moment_without_memory(failures);
         hf_space *space = open_space(&moment);
         hf_space_split(NULL, 0, 0); /* an earlier error */
-        CHECK_STATUS(HF_OK, hf_space_place(space, 0, 4 * g));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 4 * g));
         expect_pauses(&moment, failures);
         CHECK_EQUAL(HF_INVALID, hf_last_error().status);
         CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -118,14 +118,14 @@ static void what_does_not_pass_is_told(void) {
     struct moment moment = moment_without_memory(SIZE_MAX);
     hf_space *space = open_space(&moment);
     hf_region region;
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, g, 4 * g));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, g, 4 * g));
     expect_pauses(&moment, 5);
     CHECK_EQUAL(1455, hf_last_error().os_code);
     CHECK_EQUAL(4 * g, hf_last_error().size);
     CHECK(hf_space_find(space, 0, &region) && region.size == 64 * g);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     moment.failures = 0;
-    CHECK_STATUS(HF_OK, hf_space_place(space, g, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 4 * g));
     hf_space_close(space);
 }
 
@@ -133,9 +133,9 @@ static void other_errors_are_told_at_once(void) {
     struct moment moment = moment_without_memory(1);
     moment.is_transient = false;
     hf_space *space = open_space(&moment);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 0, 4 * g));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 0, 4 * g));
     expect_pauses(&moment, 0);
-    CHECK_STATUS(HF_STATE, hf_space_decommit(space, 0, g));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_decommit(space, 0, g));
     expect_pauses(&moment, 0);
     hf_space_close(space);
 }
@@ -144,8 +144,8 @@ static void a_backend_without_pause_is_asked_once(void) {
     struct moment moment = moment_without_memory(1);
     moment.backend.pause = NULL;
     hf_space *space = open_space(&moment);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 0, 4 * g));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 4 * g));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 0, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 4 * g));
     hf_space_close(space);
 }
 
@@ -160,7 +160,7 @@ static void a_failed_undo_is_told_at_once(void) {
     struct moment moment = moment_without_memory(2);
     moment.backend.coalesce = coalesce_fails;
     hf_space *space = open_space(&moment);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 0, 4 * g));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 0, 4 * g));
     CHECK(hf_last_error().undo_failed);
     expect_pauses(&moment, 0);
     hf_space_close(space);
@@ -171,7 +171,7 @@ static void another_thread_may_take_the_range_meanwhile(void) {
     struct moment moment = moment_without_memory(2);
     hf_space *space = open_space(&moment);
     moment.placed_in_pause = 2 * g;
-    CHECK_STATUS(HF_STATE, hf_space_place(space, 0, 4 * g));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_commit_range(space, 0, 4 * g));
     expect_pauses(&moment, 1);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -182,14 +182,14 @@ static void a_step_without_records_is_made_again(void) {
     struct moment moment = moment_without_memory(0);
     hf_space *space;
     hf_space_options options = {.backend = &moment.backend};
-    g = moment.backend.granule(&moment.backend);
+    g = moment.backend.page_size(&moment.backend);
     enum { PIECES = 500 }; /* more than the first records are for */
     CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * PIECES * g, &options));
     moment.space = space;
     moment.backend.commit = hf_backend_native()->commit;
     for (size_t i = 0; i < PIECES; i++) {
         moment.failures = 2;
-        CHECK_STATUS(HF_OK, hf_space_place(space, 2 * i * g, g));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * i * g, g));
     }
     CHECK(moment.pauses > 0 && moment.most_locks_held_in_pause == 0);
     CHECK_STATUS(HF_OK, hf_space_check(space));

@@ -39,7 +39,7 @@ static char *add(hf_arena *arena, size_t size, unsigned seed) {
     return block;
 }
 
-static size_t page(void) { return fixture_granule(); }
+static size_t page(void) { return fixture_page_size(); }
 
 static size_t pages_for(size_t size) { return round_up(size, page()); }
 
@@ -191,10 +191,10 @@ static void the_view_keeps_the_file(void) {
 static void what_was_ready_makes_place(void) {
     make_file(1, 10000);
     hf_arena arena = open_arena();
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 5 * MIB));
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 5 * MIB));
     dirty_bytes(&arena, 4 * MIB);
     size_t room;
-    char *top = hf_top(&arena, 1000, &room);
+    char *top = hf_peek(&arena, 1000, &room);
     memset(top, 0xee, room);
     append(&arena, 1, HF_READ_ONLY, 10000);
     CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
@@ -204,13 +204,13 @@ static void what_was_ready_makes_place(void) {
     remove_files();
 }
 
-static void hf_top_goes_on_behind_it(void) {
+static void hf_peek_goes_on_behind_it(void) {
     make_file(1, 10000);
     hf_arena arena = open_arena();
     add(&arena, 1000, 7);
     char *data = append(&arena, 1, HF_READ_ONLY, 10000);
     size_t room;
-    char *top = hf_top(&arena, 5000, &room);
+    char *top = hf_peek(&arena, 5000, &room);
     CHECK(top == data + pages_for(10000) && room >= 5000);
     fill(top, 5000, 8);
     CHECK(hf_alloc(&arena, 5000, 1) == top);
@@ -227,9 +227,9 @@ static void a_block_before_a_view_stays(void) {
     char *block = add(&arena, 1000, 7);
     char *data = append(&arena, 1, HF_COPY_ON_WRITE, 10000);
     CHECK(!hf_extend(&arena, block, 1000, 1001));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(hf_extend(&arena, block, 1000, 500)); /* frees nothing */
-    char *moved = hf_resize(&arena, block, 500, 20000, 8);
+    char *moved = hf_realloc(&arena, block, 500, 20000, 8);
     CHECK(moved > data && holds(moved, 500, 7));
     hf_arena_close(&arena);
     remove_files();
@@ -242,10 +242,10 @@ static void a_view_is_no_block(void) {
     char *data = append(&arena, 1, HF_COPY_ON_WRITE, 2 * page());
     struct snapshot before = snapshot_of(&arena);
     CHECK(!hf_extend(&arena, data, 2 * page(), 3 * page()));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(hf_extend(&arena, data, 2 * page(), page()));
     check_unchanged(&arena, &before);
-    char *moved = hf_resize(&arena, data, 2 * page(), 3 * page(), 8);
+    char *moved = hf_realloc(&arena, data, 2 * page(), 3 * page(), 8);
     CHECK(moved != NULL && moved != data && holds(moved, 2 * page(), 1));
     hf_arena_close(&arena);
     remove_files();
@@ -399,7 +399,7 @@ static void scopes_across_views(void) {
     inner = hf_scope_begin(&arena);
     append(&arena, 1, HF_READ_ONLY, FILE_SIZE);
     CHECK_STATUS(HF_OK, hf_scope_end(outer));
-    CHECK_STATUS(HF_STATE, hf_scope_end(inner));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(inner));
     check_views(&arena, 0);
     CHECK(holds(block, 1000, 7));
     works(&arena);
@@ -422,7 +422,7 @@ static void a_reset_unmaps_all(void) {
 
 static void a_trim_keeps_all_that_is_used(void) {
     struct row row = open_row((hf_arena_options){0});
-    CHECK_STATUS(HF_OK, hf_ensure(&row.arena, 3 * MIB));
+    CHECK_STATUS(HF_OK, hf_precommit(&row.arena, 3 * MIB));
     CHECK_STATUS(HF_OK, hf_trim(&row.arena, 0));
     check_row(&row, 4, 3);
     CHECK_STATUS(HF_OK, hf_rewind(&row.arena, row.ends[2]));
@@ -708,7 +708,7 @@ static void a_failed_end_of_a_scope_changes_nothing(void) {
         unmaps_left = SIZE_MAX;
         CHECK_STATUS(HF_OK, hf_scope_end(scope));
         CHECK_EQUAL(scope.mark, hf_get_mark(&arena));
-        CHECK_STATUS(HF_STATE, hf_scope_end(scope));
+        CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
         CHECK_STATUS(HF_OK, hf_scope_end(outer));
         works(&arena);
         hf_arena_close(&arena);
@@ -716,18 +716,18 @@ static void a_failed_end_of_a_scope_changes_nothing(void) {
     remove_files();
 }
 
-static void a_failed_reset_of_a_frozen_arena_changes_nothing(void) {
+static void a_failed_reset_of_a_read_only_arena_changes_nothing(void) {
     image_make(image, 1000, 4, (hf_arena_options){0});
     hf_arena arena = image_open(image, HF_READ_ONLY, (hf_arena_options){0});
     hf_scope scope = hf_scope_begin(&arena);
     struct snapshot before = snapshot_of(&arena);
-    CHECK_STATUS(HF_STATE, hf_reset(&arena));
-    CHECK_STATUS(HF_STATE, hf_arena_set_root(&arena, NULL));
-    CHECK_STATUS(HF_STATE, hf_arena_set_root(&arena, hf_arena_base(&arena)));
+    CHECK_STATUS(HF_WRONG_STATE, hf_reset(&arena));
+    CHECK_STATUS(HF_WRONG_STATE, hf_arena_set_root(&arena, NULL));
+    CHECK_STATUS(HF_WRONG_STATE, hf_arena_set_root(&arena, hf_arena_base(&arena)));
     check_unchanged(&arena, &before);
     CHECK(holds(hf_arena_root(&arena), 1000, 4));
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
-    CHECK_STATUS(HF_STATE, hf_scope_end(scope));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
     hf_arena_close(&arena);
     disk_remove(image);
 }
@@ -787,7 +787,7 @@ CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
            TEST(a_file_of_nothing_is_no_view), TEST(whole_pages_are_one_array),
            TEST(the_same_file_again_and_again), TEST(read_only_is_read_only),
            TEST(the_view_keeps_the_file), TEST(what_was_ready_makes_place),
-           TEST(hf_top_goes_on_behind_it), TEST(a_block_before_a_view_stays),
+           TEST(hf_peek_goes_on_behind_it), TEST(a_block_before_a_view_stays),
            TEST(a_view_is_no_block), TEST(a_block_behind_a_view_grows),
            TEST(a_block_of_nothing_grows), TEST(above_a_view_it_stays),
            TEST(at_its_beginning_or_below_it_goes), TEST(between_two_views),
@@ -798,6 +798,6 @@ CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
            TEST(arguments_are_looked_at), TEST(images_take_no_files), TEST(the_reservation_ends),
            TEST(a_file_of_more_than_all_addresses), TEST(a_system_without_views),
            TEST(a_failed_end_of_a_scope_changes_nothing),
-           TEST(a_failed_reset_of_a_frozen_arena_changes_nothing),
+           TEST(a_failed_reset_of_a_read_only_arena_changes_nothing),
            TEST(going_back_costs_the_same_above_many_views), TEST(a_view_that_does_not_go_stays),
            TEST(a_view_that_does_not_fault_stays))

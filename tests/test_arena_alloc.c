@@ -94,10 +94,10 @@ static void other_alignments_are_invalid(void) {
             is_refused(&arena, HF_INVALID, SIZE_MAX, aligns[i]);
             CHECK(hf_alloc_array(&arena, 1, 1, aligns[i]) == NULL);
             CHECK_EQUAL(HF_INVALID, hf_last_error().status);
-            CHECK(hf_resize(&arena, NULL, 0, 1, aligns[i]) == NULL);
+            CHECK(hf_realloc(&arena, NULL, 0, 1, aligns[i]) == NULL);
             CHECK_EQUAL(HF_INVALID, hf_last_error().status);
         }
-        if (round == 1) CHECK_STATUS(HF_OK, hf_ensure(&arena, small_reserve - 1000));
+        if (round == 1) CHECK_STATUS(HF_OK, hf_precommit(&arena, small_reserve - 1000));
         /* again with an odd pos, then with room below limit as well */
         CHECK(hf_alloc(&arena, round == 1 ? 3 * MIB : 13, 1) != NULL);
     }
@@ -143,7 +143,7 @@ static void size_zero_is_a_pointer_to_no_bytes(void) {
 
 static void the_whole_reservation_can_be_had(void) {
     if (!fixture_is_exact()) return;
-    size_t sizes[] = {fixture_granule(), MIB, 2 * MIB, 5 * MIB + fixture_granule(), 67 * MIB};
+    size_t sizes[] = {fixture_page_size(), MIB, 2 * MIB, 5 * MIB + fixture_page_size(), 67 * MIB};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("reserve %zu", sizes[i]);
         hf_arena arena = fixture_open((hf_arena_options){.reserve = sizes[i]});
@@ -160,12 +160,12 @@ static void the_whole_reservation_can_be_had(void) {
 }
 
 static void fills_up_byte_by_byte(void) {
-    size_t count = 0, granule = fixture_granule();
-    hf_arena arena = fixture_open((hf_arena_options){.reserve = 3 * granule});
+    size_t count = 0, page_size = fixture_page_size();
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 3 * page_size});
     for (char *block; (block = hf_alloc(&arena, 1, 1)) != NULL; count++) *block = 'x';
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-    if (fixture_is_exact()) CHECK_EQUAL(3 * granule, count);
-    CHECK(count > 0 && hf_arena_get_stats(&arena).used <= 3 * granule);
+    if (fixture_is_exact()) CHECK_EQUAL(3 * page_size, count);
+    CHECK(count > 0 && hf_arena_get_stats(&arena).used <= 3 * page_size);
     hf_arena_close(&arena);
 }
 
@@ -232,7 +232,7 @@ static void fresh_memory_is_zero(void) {
 }
 
 /*      dirty |xxxxxxxxxxxxxx|
- *     zeroed      |00000000000000|  below the dirty line, across it, above it
+ *     zeroed      |00000000000000|  below the high-water mark, across it, above it
  */
 static void dirty_memory_is_cleared(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
@@ -263,13 +263,13 @@ static void clears_no_byte_outside_of_the_block(void) {
     hf_arena_close(&arena);
 }
 
-/* A byte that was written behind the arena's back above the dirty line is not cleared. */
-static void clears_nothing_above_the_dirty_line(void) {
+/* A byte that was written behind the arena's back above the high-water mark is not cleared. */
+static void clears_nothing_above_the_high_water_mark(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
     dirty_bytes(&arena, 1000);
-    CHECK_EQUAL(1000, hf_arena_get_stats(&arena).dirty);
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 4000));
+    CHECK_EQUAL(1000, hf_arena_get_stats(&arena).high_water);
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 4000));
     char *base = hf_arena_base(&arena);
     base[1000] = base[3999] = 'x';
     char *block = hf_alloc_zeroed(&arena, 4000, 1);
@@ -279,29 +279,29 @@ static void clears_nothing_above_the_dirty_line(void) {
     hf_arena_close(&arena);
 }
 
-static void the_dirty_line_is_the_highest_byte_handed_out(void) {
+static void the_high_water_mark_is_the_highest_byte_allocated(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     size_t sizes[] = {10, 500, 20, 3 * MIB, 100}, highest = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         CHECK(hf_alloc(&arena, sizes[i], 1) != NULL);
         highest = sizes[i] > highest ? sizes[i] : highest;
-        CHECK_EQUAL(highest, hf_arena_get_stats(&arena).dirty);
+        CHECK_EQUAL(highest, hf_arena_get_stats(&arena).high_water);
         CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
-        CHECK_EQUAL(highest, hf_arena_get_stats(&arena).dirty);
+        CHECK_EQUAL(highest, hf_arena_get_stats(&arena).high_water);
     }
     CHECK(hf_alloc_zeroed(&arena, 4 * MIB, 1) != NULL);
-    CHECK_EQUAL(4 * MIB, hf_arena_get_stats(&arena).dirty);
+    CHECK_EQUAL(4 * MIB, hf_arena_get_stats(&arena).high_water);
     hf_arena_close(&arena);
 }
 
 /* What was trimmed away is fresh again when it comes back. */
-static void trimming_lowers_the_dirty_line(void) {
+static void trimming_lowers_the_high_water_mark(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     dirty_bytes(&arena, 9 * MIB);
-    CHECK_STATUS(HF_OK, hf_trim(&arena, 3 * granule));
-    CHECK(hf_arena_get_stats(&arena).dirty <= 3 * granule);
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 3 * page_size));
+    CHECK(hf_arena_get_stats(&arena).high_water <= 3 * page_size);
     char *block = hf_alloc_zeroed(&arena, 9 * MIB, 1);
     CHECK(block != NULL && is_zero(block, 9 * MIB));
     hf_arena_close(&arena);
@@ -385,7 +385,8 @@ CHECK_MAIN(TEST(every_alignment_is_kept), TEST(padding_is_no_more_than_needed),
            TEST(the_last_error_tells_where_and_how_much), TEST(success_leaves_the_last_error_alone),
            TEST(blocks_keep_their_contents_through_growth), TEST(a_rewound_block_is_not_cleared),
            TEST(fresh_memory_is_zero), TEST(dirty_memory_is_cleared),
-           TEST(clears_no_byte_outside_of_the_block), TEST(clears_nothing_above_the_dirty_line),
-           TEST(the_dirty_line_is_the_highest_byte_handed_out),
-           TEST(trimming_lowers_the_dirty_line), TEST(new_is_zeroed_and_aligned),
+           TEST(clears_no_byte_outside_of_the_block),
+           TEST(clears_nothing_above_the_high_water_mark),
+           TEST(the_high_water_mark_is_the_highest_byte_allocated),
+           TEST(trimming_lowers_the_high_water_mark), TEST(new_is_zeroed_and_aligned),
            TEST(new_array_is_zeroed_and_aligned), TEST(a_product_that_wraps_is_reserve_full))

@@ -44,7 +44,7 @@ static void opening(void) {
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
     TELLS(HF_INVALID, "hf_arena_open", 0, MIB);
     options = (hf_arena_options){.reserve = MIB, .backend = &spy.backend};
-    options.base = (void *)(0 - (uintptr_t)HF_BASE_ALIGNMENT);
+    options.base = (void *)(0 - (uintptr_t)HF_ALLOCATION_GRANULARITY);
     options.least_reserve = MIB;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
     TELLS(HF_INVALID, "hf_space_open", 0, MIB);
@@ -86,13 +86,13 @@ static void allocating(void) {
     const char *volatile no_format = NULL;
     va_list none;
     memset(&none, 0, sizeof none);
-    CHECK(hf_vprintf(&arena, no_format, none) == NULL);
-    TELLS(HF_INVALID, "hf_printf", used, 0);
-    CHECK_STATUS(HF_RESERVE_FULL, hf_ensure(&arena, RESERVED));
-    TELLS(HF_RESERVE_FULL, "hf_ensure", used, RESERVED);
+    CHECK(hf_vasprintf(&arena, no_format, none) == NULL);
+    TELLS(HF_INVALID, "hf_asprintf", used, 0);
+    CHECK_STATUS(HF_RESERVE_FULL, hf_precommit(&arena, RESERVED));
+    TELLS(HF_RESERVE_FULL, "hf_precommit", used, RESERVED);
     if (fixture_is_exact()) {
-        CHECK(hf_top(&arena, RESERVED, NULL) == NULL);
-        TELLS(HF_RESERVE_FULL, "hf_top", used, RESERVED);
+        CHECK(hf_peek(&arena, RESERVED, NULL) == NULL);
+        TELLS(HF_RESERVE_FULL, "hf_peek", used, RESERVED);
     }
     hf_arena_close(&arena);
 }
@@ -100,10 +100,10 @@ static void allocating(void) {
 /* The step that the system did not make: from the limit on, exactly what was needed. */
 static void growing(void) {
     prepare((hf_arena_options){0});
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 100000));
-    size_t limit = hf_arena_get_stats(&arena).committed, page = fixture_granule();
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 100000));
+    size_t limit = hf_arena_get_stats(&arena).committed, page = fixture_page_size();
     spy.largest[SPY_COMMIT] = 0;
-    CHECK_STATUS(HF_NO_MEMORY, hf_ensure(&arena, limit + 3 * page - 5));
+    CHECK_STATUS(HF_NO_MEMORY, hf_precommit(&arena, limit + 3 * page - 5));
     TELLS(HF_NO_MEMORY, "spy", limit, 3 * page);
     spy.refusal[SPY_COMMIT] = HF_MAP_LIMIT;
     CHECK(hf_alloc(&arena, limit + page - 100, 1) == NULL);
@@ -119,16 +119,16 @@ static void extending(void) {
     CHECK(!hf_extend(&arena, stranger, 8, 16));
     TELLS(HF_INVALID, "hf_extend", used, 16);
     CHECK(!hf_extend(&arena, first, 64, 65));
-    TELLS(HF_STATE, "hf_extend", 0, 65);
+    TELLS(HF_WRONG_STATE, "hf_extend", 0, 65);
     if (fixture_is_exact()) {
         CHECK(!hf_extend(&arena, last, 64, RESERVED));
         TELLS(HF_RESERVE_FULL, "hf_extend", offset, RESERVED);
     }
-    CHECK(hf_resize(&arena, stranger, 8, 16, 8) == NULL);
-    TELLS(HF_INVALID, "hf_resize", used, 16);
-    CHECK(hf_resize(&arena, first, 64, 128, 3) == NULL);
-    TELLS(HF_INVALID, "hf_resize", used, 128);
-    CHECK(hf_resize(&arena, first, 64, RESERVED, 8) == NULL);
+    CHECK(hf_realloc(&arena, stranger, 8, 16, 8) == NULL);
+    TELLS(HF_INVALID, "hf_realloc", used, 16);
+    CHECK(hf_realloc(&arena, first, 64, 128, 3) == NULL);
+    TELLS(HF_INVALID, "hf_realloc", used, 128);
+    CHECK(hf_realloc(&arena, first, 64, RESERVED, 8) == NULL);
     TELLS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
     hf_arena_close(&arena);
 }
@@ -147,7 +147,7 @@ static void copying(void) {
     memset(block, 'x', 9 * MIB - 1);
     block[9 * MIB - 1] = '\0';
     CHECK(hf_memdup(&arena, block, 9 * MIB) == NULL);
-    TELLS(HF_STATE, "hf_memdup", offset, 9 * MIB);
+    TELLS(HF_WRONG_STATE, "hf_memdup", offset, 9 * MIB);
     hf_arena_close(&arena);
 }
 
@@ -159,12 +159,12 @@ static void going_back(void) {
     TELLS(HF_INVALID, "hf_rewind", used + 1, 0);
     hf_scope scope = hf_scope_begin(&arena);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
-    CHECK_STATUS(HF_STATE, hf_scope_end(scope));
-    TELLS(HF_STATE, "hf_scope_end", used, 0);
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
+    TELLS(HF_WRONG_STATE, "hf_scope_end", used, 0);
     spy.largest[SPY_DECOMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_trim(&arena, 0));
     size_t end = hf_arena_get_stats(&arena).committed;
-    size_t keep = round_up(used, fixture_granule());
+    size_t keep = round_up(used, fixture_page_size());
     TELLS(HF_NO_MEMORY, "spy", keep, end - keep);
     hf_arena_close(&arena);
 }
@@ -185,8 +185,8 @@ static void files_and_images(void) {
     size_t size;
     CHECK_STATUS(HF_INVALID, hf_arena_append_file(&arena, "none", HF_READ_WRITE, &data, &size));
     TELLS(HF_INVALID, "hf_arena_append_file", 0, 0);
-    CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
-    TELLS(HF_STATE, "hf_arena_sync", 0, 0);
+    CHECK_STATUS(HF_WRONG_STATE, hf_arena_sync(&arena));
+    TELLS(HF_WRONG_STATE, "hf_arena_sync", 0, 0);
     CHECK_STATUS(HF_INVALID, hf_arena_save(&arena, ""));
     TELLS(HF_INVALID, "hf_arena_save", 0, 0);
     hf_arena other;
@@ -202,22 +202,22 @@ static void calls_on_a_closed_arena(void) {
     hf_arena closed = {0};
     CHECK(hf_alloc(&closed, 10, 1) == NULL);
     TELLS(HF_INVALID, "hf_alloc", 0, 10);
-    CHECK(hf_top(&closed, 10, NULL) == NULL);
-    TELLS(HF_INVALID, "hf_top", 0, 10);
+    CHECK(hf_peek(&closed, 10, NULL) == NULL);
+    TELLS(HF_INVALID, "hf_peek", 0, 10);
     CHECK(hf_strdup(&closed, "text") == NULL);
     TELLS(HF_INVALID, "hf_strdup", 0, 5);
     CHECK(hf_memdup(&closed, "text", 3) == NULL);
     TELLS(HF_INVALID, "hf_memdup", 0, 3);
-    CHECK_STATUS(HF_INVALID, hf_ensure(&closed, 10));
-    TELLS(HF_INVALID, "hf_ensure", 0, 10);
+    CHECK_STATUS(HF_INVALID, hf_precommit(&closed, 10));
+    TELLS(HF_INVALID, "hf_precommit", 0, 10);
     CHECK_STATUS(HF_INVALID, hf_rewind(&closed, 10));
     TELLS(HF_INVALID, "hf_rewind", 10, 0);
     CHECK_STATUS(HF_INVALID, hf_reset(&closed));
     TELLS(HF_INVALID, "hf_reset", 0, 0);
     CHECK_STATUS(HF_INVALID, hf_trim(&closed, 10));
     TELLS(HF_INVALID, "hf_trim", 0, 10);
-    CHECK_STATUS(HF_STATE, hf_scope_end(hf_scope_begin(&closed)));
-    TELLS(HF_STATE, "hf_scope_end", 0, 0);
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(hf_scope_begin(&closed)));
+    TELLS(HF_WRONG_STATE, "hf_scope_end", 0, 0);
 }
 
 CHECK_MAIN(TEST(opening), TEST(allocating), TEST(growing), TEST(extending), TEST(copying),

@@ -42,13 +42,13 @@ static void every_function_lets_it_through() {
         CHECK(throws([&] { hf_alloc(&arena, 8, 3); }));
         CHECK(throws([&] { hf_alloc_zeroed(&arena, reserve + 1, 8); }));
         CHECK(throws([&] { return hf_new_array(&arena, double, reserve); }));
-        CHECK(throws([&] { hf_resize(&arena, kept, 5, reserve + 1, 8); }));
-        CHECK(throws([&] { hf_top(&arena, reserve + 1, nullptr); }));
+        CHECK(throws([&] { hf_realloc(&arena, kept, 5, reserve + 1, 8); }));
+        CHECK(throws([&] { hf_peek(&arena, reserve + 1, nullptr); }));
         CHECK(throws([&] { hf_strdup(&arena, text); }));
         CHECK(throws([&] { hf_strdup(&arena, nullptr); }));
         CHECK(throws([&] { hf_strndup(&arena, text, reserve); }));
         CHECK(throws([&] { hf_memdup(&arena, text, sizeof text); }));
-        CHECK(throws([&] { hf_printf(&arena, "%s", text); }));
+        CHECK(throws([&] { hf_asprintf(&arena, "%s", text); }));
     }
     hf_arena_stats after = hf_arena_get_stats(&arena);
     after.system_calls = before.system_calls; /* pages for a long text, freed again */

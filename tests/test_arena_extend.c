@@ -1,5 +1,5 @@
 /*
- * hf_extend, hf_extend_zeroed, hf_resize: a block that grows where it lies.
+ * hf_extend, hf_extend_zeroed, hf_realloc: a block that grows where it lies.
  */
 #include "arena_fixture.h"
 #include "spy.h"
@@ -73,11 +73,11 @@ static void every_way_to_allocate_gives_a_block_that_grows(void) {
         rows[0].block = i == 0 ? hf_alloc_zeroed(&arena, 10, 1) : NULL, rows[0].size = 10;
         rows[1].block = i == 1 ? hf_alloc_array(&arena, 5, 3, 1) : NULL, rows[1].size = 15;
         rows[2].block = i == 2 ? (char *)hf_new(&arena, double) : NULL, rows[2].size = 8;
-        rows[3].block = i == 3 ? hf_resize(&arena, NULL, 0, 33, 8) : NULL, rows[3].size = 33;
+        rows[3].block = i == 3 ? hf_realloc(&arena, NULL, 0, 33, 8) : NULL, rows[3].size = 33;
         rows[4].block = i == 4 ? hf_strdup(&arena, "abc") : NULL, rows[4].size = 4;
         rows[5].block = i == 5 ? hf_strndup(&arena, "abcdef", 2) : NULL, rows[5].size = 3;
         rows[6].block = i == 6 ? hf_memdup(&arena, "abcdef", 6) : NULL, rows[6].size = 6;
-        rows[7].block = i == 7 ? hf_printf(&arena, "%d", 1234) : NULL, rows[7].size = 5;
+        rows[7].block = i == 7 ? hf_asprintf(&arena, "%d", 1234) : NULL, rows[7].size = 5;
         CHECK(rows[i].block != NULL);
         CHECK(hf_extend(&arena, rows[i].block, rows[i].size, 1000));
         memset(rows[i].block, 'x', 1000);
@@ -90,10 +90,10 @@ static void only_the_last_block_grows(void) {
     hf_arena arena = open_small();
     char *first = hf_alloc(&arena, 100, 8), *second = hf_alloc(&arena, 100, 8);
     fill(first, 100, 1), fill(second, 100, 2);
-    is_refused(&arena, HF_STATE, first, 100, 101);
-    is_refused(&arena, HF_STATE, first, 100, SIZE_MAX);
+    is_refused(&arena, HF_WRONG_STATE, first, 100, 101);
+    is_refused(&arena, HF_WRONG_STATE, first, 100, SIZE_MAX);
     CHECK(hf_extend(&arena, second, 100, 200));
-    is_refused(&arena, HF_STATE, first, 100, 101);
+    is_refused(&arena, HF_WRONG_STATE, first, 100, 101);
     CHECK(holds(first, 100, 1) && holds(second, 100, 2));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, (hf_mark)(second - hf_arena_base(&arena))));
     CHECK(arena.pos == second);
@@ -181,7 +181,7 @@ static void freeing_the_last_block_gives_back_all_of_it(void) {
         CHECK(hf_extend(&arena, block, 0, size)); /* it lies at pos */
         fill(block, size, 1);
         CHECK(hf_extend(&arena, block, size, 2 * size) && holds(block, size, 1));
-        CHECK(hf_resize(&arena, block, 2 * size, 0, 1) == block);
+        CHECK(hf_realloc(&arena, block, 2 * size, 0, 1) == block);
         CHECK(hf_extend(&arena, block, 0, 0));
         CHECK_EQUAL(mark, hf_get_mark(&arena));
     }
@@ -274,16 +274,16 @@ static void plain_growth_clears_nothing(void) {
     hf_arena_close(&arena);
 }
 
-static void zeroed_growth_clears_nothing_above_the_dirty_line(void) {
+static void zeroed_growth_clears_nothing_above_the_high_water_mark(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = open_small();
     dirty_bytes(&arena, 500);
     char *block = hf_alloc(&arena, 100, 1);
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 1000));
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 1000));
     block[499] = block[500] = 'x';
     CHECK(hf_extend_zeroed(&arena, block, 100, 1000));
     CHECK(block[499] == 0 && block[500] == 'x');
-    CHECK_EQUAL(1000, hf_arena_get_stats(&arena).dirty);
+    CHECK_EQUAL(1000, hf_arena_get_stats(&arena).high_water);
     hf_arena_close(&arena);
 }
 
@@ -293,7 +293,7 @@ static void bytes_that_were_grown_are_dirty(void) {
     CHECK(hf_extend(&arena, block, 1, 3 * MIB));
     memset(block, 0xee, 3 * MIB);
     CHECK(hf_extend(&arena, block, 3 * MIB, 1));
-    CHECK(hf_arena_get_stats(&arena).dirty >= 3 * MIB);
+    CHECK(hf_arena_get_stats(&arena).high_water >= 3 * MIB);
     char *zeroed = hf_alloc_zeroed(&arena, 2 * MIB, 1);
     CHECK(is_zero(zeroed, 2 * MIB));
     hf_arena_close(&arena);
@@ -301,22 +301,22 @@ static void bytes_that_were_grown_are_dirty(void) {
 
 /* -------------------------------------------------------------------- resize --------------- */
 
-static void resize_of_null_allocates(void) {
+static void realloc_of_null_allocates(void) {
     hf_arena arena = open_small();
-    char *block = hf_resize(&arena, NULL, 0, 100, 64);
+    char *block = hf_realloc(&arena, NULL, 0, 100, 64);
     CHECK(block != NULL && is_aligned(block, 64));
     fill(block, 100, 1);
-    CHECK(hf_resize(&arena, NULL, 0, 0, 64) != NULL);
+    CHECK(hf_realloc(&arena, NULL, 0, 0, 64) != NULL);
     CHECK(holds(block, 100, 1));
     hf_arena_close(&arena);
 }
 
-static void resize_extends_the_last_block(void) {
+static void realloc_extends_the_last_block(void) {
     hf_arena arena = open_small();
-    char *block = hf_resize(&arena, NULL, 0, 1, 1);
+    char *block = hf_realloc(&arena, NULL, 0, 1, 1);
     fill(block, 1, 1);
     for (size_t size = 1; size < 20 * MIB; size *= 3) {
-        CHECK(hf_resize(&arena, block, size, size * 3, 1) == block);
+        CHECK(hf_realloc(&arena, block, size, size * 3, 1) == block);
         CHECK(holds(block, size, 1));
         fill(block, size * 3, 1);
     }
@@ -324,12 +324,12 @@ static void resize_extends_the_last_block(void) {
     hf_arena_close(&arena);
 }
 
-static void resize_copies_another_block(void) {
+static void realloc_copies_another_block(void) {
     hf_arena arena = open_small();
     char *first = hf_alloc(&arena, 100, 8), *second = hf_alloc(&arena, 3, 1);
     fill(first, 100, 1), fill(second, 3, 2);
     CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
-    char *moved = hf_resize(&arena, first, 100, 1000, 256);
+    char *moved = hf_realloc(&arena, first, 100, 1000, 256);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* that it could not extend is no failure */
     CHECK(moved > second && is_aligned(moved, 256));
     CHECK(holds(moved, 100, 1) && holds(first, 100, 1) && holds(second, 3, 2));
@@ -338,51 +338,51 @@ static void resize_copies_another_block(void) {
     hf_arena_close(&arena);
 }
 
-static void resize_gives_the_alignment_asked_for(void) {
+static void realloc_gives_the_alignment_asked_for(void) {
     hf_arena arena = open_small();
     CHECK(hf_alloc(&arena, 1, 1) != NULL);
     for (size_t align = 1; align <= HF_MAX_ALIGNMENT; align *= 4) {
-        char *block = hf_resize(&arena, NULL, 0, 100, 1), *next;
+        char *block = hf_realloc(&arena, NULL, 0, 100, 1), *next;
         fill(block, 100, 1);
-        next = hf_resize(&arena, block, 100, 200, align);
+        next = hf_realloc(&arena, block, 100, 200, align);
         CHECK(next != NULL && is_aligned(next, align) && holds(next, 100, 1));
         CHECK((next == block) == is_aligned(block, align));
-        CHECK(hf_resize(&arena, next + 1, 199, 100, align) == next + 1 || align == 1);
+        CHECK(hf_realloc(&arena, next + 1, 199, 100, align) == next + 1 || align == 1);
         CHECK_STATUS(HF_OK, hf_rewind(&arena, 1));
     }
     hf_arena_close(&arena);
 }
 
-static void resize_with_another_alignment_is_invalid(void) {
+static void realloc_with_another_alignment_is_invalid(void) {
     hf_arena arena = open_small();
     char *block = hf_alloc(&arena, 100, 8);
     size_t aligns[] = {0, 3, HF_MAX_ALIGNMENT * 2, SIZE_MAX}, sizes[] = {0, 100, 200, SIZE_MAX};
     struct snapshot before = snapshot_of(&arena);
     for (size_t i = 0; i < 16; i++) {
         AT("%zu bytes at %zu", sizes[i % 4], aligns[i / 4]);
-        CHECK(hf_resize(&arena, block, 100, sizes[i % 4], aligns[i / 4]) == NULL);
+        CHECK(hf_realloc(&arena, block, 100, sizes[i % 4], aligns[i / 4]) == NULL);
         CHECK_EQUAL(HF_INVALID, hf_last_error().status);
         check_unchanged(&arena, &before);
     }
     hf_arena_close(&arena);
 }
 
-static void resize_never_copies_to_shrink(void) {
+static void realloc_never_copies_to_shrink(void) {
     hf_arena arena = open_small();
     char *first = hf_alloc(&arena, 100, 8), *last = hf_alloc(&arena, 1000, 8);
     fill(first, 100, 1), fill(last, 1000, 2);
     size_t used = hf_arena_get_stats(&arena).used;
-    CHECK(hf_resize(&arena, first, 100, 100, 8) == first);
-    CHECK(hf_resize(&arena, first, 100, 10, 8) == first);
-    CHECK(hf_resize(&arena, first, 10, 0, 8) == first);
+    CHECK(hf_realloc(&arena, first, 100, 100, 8) == first);
+    CHECK(hf_realloc(&arena, first, 100, 10, 8) == first);
+    CHECK(hf_realloc(&arena, first, 10, 0, 8) == first);
     CHECK_EQUAL(used, hf_arena_get_stats(&arena).used);
-    CHECK(hf_resize(&arena, last, 1000, 10, 8) == last);
+    CHECK(hf_realloc(&arena, last, 1000, 10, 8) == last);
     CHECK(hf_arena_get_stats(&arena).used < used);
     CHECK(holds(first, 10, 1) && holds(last, 10, 2));
     hf_arena_close(&arena);
 }
 
-static void a_failed_resize_keeps_the_old_block(void) {
+static void a_failed_realloc_keeps_the_old_block(void) {
     hf_arena arena = open_small();
     char *first = hf_alloc(&arena, 100, 8), *last = hf_alloc(&arena, 100, 8);
     fill(first, 100, 1), fill(last, 100, 2);
@@ -393,7 +393,7 @@ static void a_failed_resize_keeps_the_old_block(void) {
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
             AT("block %zu to %#zx", i, sizes[j]);
             struct snapshot before = snapshot_of(&arena);
-            CHECK(hf_resize(&arena, blocks[i], blocks[i] ? 100 : 0, sizes[j], 8) == NULL);
+            CHECK(hf_realloc(&arena, blocks[i], blocks[i] ? 100 : 0, sizes[j], 8) == NULL);
             CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
             check_unchanged(&arena, &before);
             CHECK_EQUAL(++asked, refusals.count);
@@ -404,7 +404,7 @@ static void a_failed_resize_keeps_the_old_block(void) {
     hf_arena_close(&arena);
 }
 
-static void resize_of_foreign_blocks_is_invalid(void) {
+static void realloc_of_foreign_blocks_is_invalid(void) {
     hf_arena arena = open_small(), other = open_small();
     char *foreign = hf_alloc(&other, 100, 8), local[100] = "";
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
@@ -412,11 +412,11 @@ static void resize_of_foreign_blocks_is_invalid(void) {
     size_t sizes[] = {0, 50, 100, 200, SIZE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("to %#zx", sizes[i]);
-        CHECK(hf_resize(&arena, foreign, 100, sizes[i], 8) == NULL);
+        CHECK(hf_realloc(&arena, foreign, 100, sizes[i], 8) == NULL);
         CHECK_EQUAL(HF_INVALID, hf_last_error().status);
-        CHECK(hf_resize(&arena, local, 100, sizes[i], 8) == NULL);
+        CHECK(hf_realloc(&arena, local, 100, sizes[i], 8) == NULL);
         CHECK_EQUAL(HF_INVALID, hf_last_error().status);
-        CHECK(hf_resize(&arena, hf_arena_base(&arena), SIZE_MAX, sizes[i], 8) == NULL);
+        CHECK(hf_realloc(&arena, hf_arena_base(&arena), SIZE_MAX, sizes[i], 8) == NULL);
         CHECK_EQUAL(HF_INVALID, hf_last_error().status);
         check_unchanged(&arena, &before);
     }
@@ -434,9 +434,9 @@ CHECK_MAIN(TEST(the_last_block_grows_in_place), TEST(a_block_of_no_bytes_grows),
            TEST(shrinking_another_block_frees_nothing), TEST(foreign_blocks_are_invalid),
            TEST(a_rewound_block_is_invalid), TEST(new_bytes_are_zero),
            TEST(plain_growth_clears_nothing),
-           TEST(zeroed_growth_clears_nothing_above_the_dirty_line),
-           TEST(bytes_that_were_grown_are_dirty), TEST(resize_of_null_allocates),
-           TEST(resize_extends_the_last_block), TEST(resize_copies_another_block),
-           TEST(resize_gives_the_alignment_asked_for),
-           TEST(resize_with_another_alignment_is_invalid), TEST(resize_never_copies_to_shrink),
-           TEST(a_failed_resize_keeps_the_old_block), TEST(resize_of_foreign_blocks_is_invalid))
+           TEST(zeroed_growth_clears_nothing_above_the_high_water_mark),
+           TEST(bytes_that_were_grown_are_dirty), TEST(realloc_of_null_allocates),
+           TEST(realloc_extends_the_last_block), TEST(realloc_copies_another_block),
+           TEST(realloc_gives_the_alignment_asked_for),
+           TEST(realloc_with_another_alignment_is_invalid), TEST(realloc_never_copies_to_shrink),
+           TEST(a_failed_realloc_keeps_the_old_block), TEST(realloc_of_foreign_blocks_is_invalid))

@@ -23,9 +23,9 @@ static void works(hf_arena *arena) {
     CHECK(holds(block, 1000, 7) && is_zero_at_its_ends(block + 1000, 5 * MIB - 1000));
     CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
     CHECK_STATUS(HF_OK, hf_trim(arena, 0));
-    CHECK_EQUAL(round_up(hf_get_mark(arena), fixture_granule()),
+    CHECK_EQUAL(round_up(hf_get_mark(arena), fixture_page_size()),
                 hf_arena_get_stats(arena).committed);
-    CHECK(hf_arena_get_stats(arena).dirty <= hf_arena_get_stats(arena).committed);
+    CHECK(hf_arena_get_stats(arena).high_water <= hf_arena_get_stats(arena).committed);
 }
 
 static void works_to_the_end(hf_arena *arena) {
@@ -119,37 +119,37 @@ static bool act_extend_zeroed(hf_arena *arena) {
     return extended;
 }
 
-static bool act_resize_in_place(hf_arena *arena) {
-    char *block = hf_resize(arena, last, 5000, 4 * MIB, 8);
+static bool act_realloc_in_place(hf_arena *arena) {
+    char *block = hf_realloc(arena, last, 5000, 4 * MIB, 8);
     CHECK((block == NULL || block == last) && holds(last, 5000, 5));
     return block != NULL;
 }
 
-static bool act_resize_by_copy(hf_arena *arena) {
-    char *first = hf_arena_base(arena), *block = hf_resize(arena, first, kept_size, 4 * MIB, 8);
+static bool act_realloc_by_copy(hf_arena *arena) {
+    char *first = hf_arena_base(arena), *block = hf_realloc(arena, first, kept_size, 4 * MIB, 8);
     CHECK(holds(first, kept_size, 1) && (block == NULL || holds(block, kept_size, 1)));
     return block != NULL;
 }
 
-static bool act_top(hf_arena *arena) {
+static bool act_peek(hf_arena *arena) {
     size_t room;
-    char *top = hf_top(arena, 3 * MIB, &room);
+    char *top = hf_peek(arena, 3 * MIB, &room);
     if (top) memset(top, 3, room);
     CHECK(top == NULL || hf_alloc(arena, 3 * MIB, 1) == top);
     return top != NULL;
 }
 
-static bool act_ensure(hf_arena *arena) {
+static bool act_precommit(hf_arena *arena) {
     size_t committed = hf_arena_get_stats(arena).committed;
-    hf_status status = hf_ensure(arena, 20 * MIB);
+    hf_status status = hf_precommit(arena, 20 * MIB);
     if (status == HF_OK) return true;
     CHECK_EQUAL(status, hf_last_error().status);
     CHECK(hf_arena_get_stats(arena).committed >= committed);
     return false;
 }
 
-static bool act_printf(hf_arena *arena) {
-    char *text = hf_printf(arena, "%*d", 300000, 7);
+static bool act_asprintf(hf_arena *arena) {
+    char *text = hf_asprintf(arena, "%*d", 300000, 7);
     CHECK(text == NULL || (strlen(text) == 300000 && text[299999] == '7'));
     return text != NULL;
 }
@@ -213,15 +213,15 @@ static const struct scenario scenarios[] = {
     {"an array", prepare_dirt, act_new_array, {0}},
     {"extending", prepare_last, act_extend, {0}},
     {"extending with zeros", prepare_last, act_extend_zeroed, {0}},
-    {"resizing in place", prepare_last, act_resize_in_place, {0}},
-    {"resizing by a copy", prepare_last, act_resize_by_copy, {0}},
-    {"the top", NULL, act_top, {0}},
-    {"ensuring", prepare_steps, act_ensure, {0}},
-    {"a formatted text", NULL, act_printf, {0}},
+    {"resizing in place", prepare_last, act_realloc_in_place, {0}},
+    {"resizing by a copy", prepare_last, act_realloc_by_copy, {0}},
+    {"the top", NULL, act_peek, {0}},
+    {"ensuring", prepare_steps, act_precommit, {0}},
+    {"a formatted text", NULL, act_asprintf, {0}},
     {"a copied text", NULL, act_strdup, {0}},
     {"a populated block", NULL, act_alloc, {.populate = true}},
     {"populated zeros", prepare_trimmed, act_alloc_zeroed, {.populate = true}},
-    {"ensuring populated bytes", prepare_steps, act_ensure, {.populate = true}},
+    {"ensuring populated bytes", prepare_steps, act_precommit, {.populate = true}},
     {"a block in huge pages", NULL, act_alloc, {.huge_pages = HF_HUGE_ALWAYS}},
     {"a block in no huge pages", prepare_trimmed, act_alloc, {.huge_pages = HF_HUGE_NEVER}},
     {"a block with a name", prepare_trimmed, act_alloc, {.name = "named"}},
@@ -253,7 +253,7 @@ static void trim_and_use(struct failure *failure) {
     hf_arena_stats stats = hf_arena_get_stats(&arena);
     CHECK_EQUAL(mark, stats.used);
     CHECK(stats.committed >= MIB && stats.committed <= committed);
-    CHECK(stats.dirty <= stats.committed);
+    CHECK(stats.high_water <= stats.committed);
     if (status == HF_OK)
         CHECK_EQUAL(MIB, stats.committed);
     else
@@ -356,7 +356,7 @@ static void rewind_and_use(struct failure *failure) {
     fill(kept, kept_size, 1);
     hf_scope scope = hf_scope_begin(&arena);
     for (int i = 0; i < 3; i++) CHECK(hf_alloc(&arena, 2 * MIB, 8) != NULL);
-    size_t end = hf_get_mark(&arena) / fixture_granule() * fixture_granule();
+    size_t end = hf_get_mark(&arena) / fixture_page_size() * fixture_page_size();
     failure_on(failure);
     hf_status status = hf_scope_end(scope);
     failure_off(failure);

@@ -7,7 +7,7 @@
 #include "process.h"
 
 static void touch_every_page(char *block, size_t size) {
-    for (size_t i = 0; i < size; i += fixture_granule()) block[i] = 1;
+    for (size_t i = 0; i < size; i += fixture_page_size()) block[i] = 1;
 }
 
 static void fresh_zeroes_do_not_fault(void) {
@@ -33,7 +33,7 @@ static void memory_kept_over_a_reset_does_not_fault(void) {
 
 static void populated_memory_does_not_fault(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB, .populate = true});
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 40 * MIB));
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 40 * MIB));
     size_t before = process_faults();
     for (int i = 0; i < 20; i++) touch_every_page(hf_alloc(&arena, 2 * MIB - 64, 1), 2 * MIB - 64);
     CHECK(process_faults() - before < 20);
@@ -44,10 +44,10 @@ static void populated_memory_does_not_fault(void) {
 static void other_memory_faults(void) {
     hf_arena arena =
         fixture_open((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_NEVER});
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 40 * MIB));
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 40 * MIB));
     size_t before = process_faults();
     touch_every_page(hf_alloc(&arena, 40 * MIB - 64, 1), 40 * MIB - 64);
-    CHECK(process_faults() - before >= 40 * MIB / fixture_granule() - 100);
+    CHECK(process_faults() - before >= 40 * MIB / fixture_page_size() - 100);
     hf_arena_close(&arena);
 }
 

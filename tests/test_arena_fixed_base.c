@@ -50,7 +50,7 @@ static void read_list(void) {
     struct node *head;
     read_all(&head, sizeof head);
     read_all(&size, sizeof size);
-    char *top = hf_top(&arena, size, NULL);
+    char *top = hf_peek(&arena, size, NULL);
     CHECK(top == hf_arena_base(&arena));
     read_all(top, size);
     CHECK(hf_alloc(&arena, size, 1) == top);

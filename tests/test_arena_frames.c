@@ -17,7 +17,7 @@ static void run_frame(hf_arena *arena, size_t frame) {
     }
     hf_scope scope = hf_scope_begin(arena);
     CHECK(hf_new_array(arena, double, 10000 + frame % 50) != NULL);
-    CHECK(hf_printf(arena, "frame %zu", frame) != NULL);
+    CHECK(hf_asprintf(arena, "frame %zu", frame) != NULL);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     char *block = hf_alloc(arena, 100, 8);
     CHECK(hf_extend(arena, block, 100, 200000 + frame % 1000));

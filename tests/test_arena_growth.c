@@ -42,7 +42,7 @@ static void grows_by_the_policy(size_t size, hf_huge_pages huge) {
             is_large_step(&arena, before, needed, after);
         } else {
             CHECK(after <= first_end);
-            CHECK(after - needed < clamp(before / 2, 64 * KIB, 2 * MIB) + fixture_granule());
+            CHECK(after - needed < clamp(before / 2, 64 * KIB, 2 * MIB) + fixture_page_size());
         }
     }
     CHECK_EQUAL(spy_count(&spy, SPY_COMMIT), hf_arena_get_stats(&arena).growths);
@@ -63,7 +63,7 @@ static void the_steps_are_these(void) {
                                    2048,  4096,   6144,   10240,  16384,  24576, 36864, 55296,
                                    83968, 126976, 190464, 256000, 321536, 387072};
     size_t count = sizeof steps / sizeof *steps;
-    if (fixture_granule() != 4096) {
+    if (fixture_page_size() != 4096) {
         check_skip("the steps are those of pages of 4 KiB");
         return;
     }
@@ -76,7 +76,7 @@ static void the_steps_are_these(void) {
         }
         for (size_t i = huge == HF_HUGE_ALWAYS ? 8 : 0, committed = 0; i < count; i++) {
             AT("mode %d, step %zu", huge, i);
-            CHECK_STATUS(HF_OK, hf_ensure(&arena, committed + 1));
+            CHECK_STATUS(HF_OK, hf_precommit(&arena, committed + 1));
             committed = hf_arena_get_stats(&arena).committed;
             CHECK_EQUAL(steps[i] * KIB, committed);
         }
@@ -111,7 +111,7 @@ static void steps_are_contiguous(void) {
 static size_t calls_of_a_step(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, MIB, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 64 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 64 * KIB));
     hf_space_stats stats = hf_space_get_stats(space);
     hf_space_close(space);
     return stats.system_calls[HF_STEP_SPLIT] + stats.system_calls[HF_STEP_COMMIT];
@@ -149,12 +149,12 @@ static void the_last_step_ends_with_the_reservation(void) {
 
 /* Where a step is refused, exactly what is needed is asked for once. */
 static void a_refused_step_shrinks_to_what_is_needed(void) {
-    size_t granule = fixture_granule();
-    size_t sizes[] = {1, granule, granule + 1, 100000, MIB, 3 * MIB + 1};
+    size_t page_size = fixture_page_size();
+    size_t sizes[] = {1, page_size, page_size + 1, 100000, MIB, 3 * MIB + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("%zu bytes", sizes[i]);
         hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
-        CHECK_STATUS(HF_OK, hf_ensure(&arena, 20 * MIB));
+        CHECK_STATUS(HF_OK, hf_precommit(&arena, 20 * MIB));
         char *kept = hf_alloc(&arena, hf_arena_get_stats(&arena).committed - 64, 1);
         CHECK(kept != NULL);
         size_t before = hf_arena_get_stats(&arena).committed;
@@ -166,7 +166,7 @@ static void a_refused_step_shrinks_to_what_is_needed(void) {
         CHECK_EQUAL(2, spy_count(&spy, SPY_COMMIT));
         const struct spy_call *whole = spy_nth(&spy, SPY_COMMIT, 0);
         const struct spy_call *exact = spy_nth(&spy, SPY_COMMIT, 1);
-        size_t needed = round_up(hf_get_mark(&arena), granule);
+        size_t needed = round_up(hf_get_mark(&arena), page_size);
         CHECK(whole->status != HF_OK && exact->status == HF_OK);
         CHECK_EQUAL(needed - before, exact->size);
         CHECK_EQUAL(needed, hf_arena_get_stats(&arena).committed);
@@ -182,8 +182,8 @@ static void a_step_that_shrank_leaves_the_last_error_alone(void) {
     spy.largest[SPY_COMMIT] = 4 * MIB;
     while (spy_count(&spy, SPY_COMMIT) < 5) CHECK(hf_alloc(&arena, MIB, 1) != NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 3 * MIB));
-    CHECK(hf_top(&arena, 4 * MIB, NULL) != NULL);
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 3 * MIB));
+    CHECK(hf_peek(&arena, 4 * MIB, NULL) != NULL);
     char *block = hf_alloc(&arena, 1, 1);
     CHECK(hf_extend(&arena, block, 1, 7 * MIB));
     CHECK(spy_count(&spy, SPY_COMMIT) > 10);
@@ -208,9 +208,9 @@ static void a_refusal_leaves_the_arena_as_it_was(void) {
     check_unchanged(&arena, &before);
     CHECK(hf_alloc_zeroed(&arena, 20 * MIB, 1) == NULL &&
           hf_new_array(&arena, int, 5 * MIB) == NULL);
-    CHECK(hf_top(&arena, 20 * MIB, NULL) == NULL);
-    CHECK(hf_ensure(&arena, 20 * MIB) == HF_NO_MEMORY);
-    CHECK(hf_resize(&arena, kept, 5 * MIB, 30 * MIB, 1) == NULL);
+    CHECK(hf_peek(&arena, 20 * MIB, NULL) == NULL);
+    CHECK(hf_precommit(&arena, 20 * MIB) == HF_NO_MEMORY);
+    CHECK(hf_realloc(&arena, kept, 5 * MIB, 30 * MIB, 1) == NULL);
     check_unchanged(&arena, &before);
     CHECK(holds(kept, 5 * MIB, 1));
     spy.largest[SPY_COMMIT] = SIZE_MAX;
@@ -220,18 +220,19 @@ static void a_refusal_leaves_the_arena_as_it_was(void) {
     hf_arena_close(&arena);
 }
 
-/* Where nothing more than a granule is given at a time, the arena still grows, that slowly. */
-static void grows_by_granules_where_it_must(void) {
-    size_t granule = fixture_granule();
+/* Where nothing more than a page size is given at a time, the arena still grows, that slowly. */
+static void grows_by_pages_where_it_must(void) {
+    size_t page_size = fixture_page_size();
     hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
-    spy.largest[SPY_COMMIT] = granule;
+    spy.largest[SPY_COMMIT] = page_size;
     for (size_t i = 0; i < 100; i++) {
-        char *block = hf_alloc(&arena, granule - 64, 1);
+        char *block = hf_alloc(&arena, page_size - 64, 1);
         CHECK(block != NULL);
-        fill(block, granule - 64, (unsigned)i);
+        fill(block, page_size - 64, (unsigned)i);
     }
-    CHECK(hf_arena_get_stats(&arena).committed <= 101 * granule);
-    CHECK_EQUAL(hf_arena_get_stats(&arena).committed / granule, hf_arena_get_stats(&arena).growths);
+    CHECK(hf_arena_get_stats(&arena).committed <= 101 * page_size);
+    CHECK_EQUAL(hf_arena_get_stats(&arena).committed / page_size,
+                hf_arena_get_stats(&arena).growths);
     hf_arena_close(&arena);
 }
 
@@ -354,7 +355,7 @@ CHECK_MAIN(TEST(steps_follow_the_policy), TEST(the_steps_are_these),
            TEST(a_step_costs_no_more_than_it_must), TEST(the_last_step_ends_with_the_reservation),
            TEST(a_refused_step_shrinks_to_what_is_needed),
            TEST(a_step_that_shrank_leaves_the_last_error_alone),
-           TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_granules_where_it_must),
+           TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_pages_where_it_must),
            TEST(huge_pages_are_advised_as_the_option_says), TEST(what_is_trimmed_is_advised_again),
            TEST(populate_asks_for_every_committed_byte), TEST(a_populate_without_memory_is_undone),
            TEST(refused_hints_are_no_failures))

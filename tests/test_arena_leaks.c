@@ -82,7 +82,7 @@ static void the_user_of_on_failure_is_reachable(void) {
 static void blocks_of_a_space_are_reachable(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * MIB, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 32 * MIB, 64 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 32 * MIB, 64 * KIB));
     put_block(hf_space_base(space) + 32 * MIB);
     CHECK(!leaks());
     free_block(hf_space_base(space) + 32 * MIB);

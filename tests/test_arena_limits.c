@@ -95,7 +95,8 @@ static void open_at_a_base_with_little_address_space(void *unused) {
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
     CHECK_EQUAL(before.os_code, hf_last_error().os_code);
     CHECK((void *)hf_arena_base(&arena) == base);
-    CHECK_EQUAL(half / fixture_granule() * fixture_granule(), hf_arena_get_stats(&arena).reserved);
+    CHECK_EQUAL(half / fixture_page_size() * fixture_page_size(),
+                hf_arena_get_stats(&arena).reserved);
     fills_up(&arena);
     hf_arena_close(&arena);
 }

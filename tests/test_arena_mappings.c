@@ -20,7 +20,7 @@ static bool has_hints(void) {
 }
 
 static void touch_every_page(char *block, size_t size) {
-    for (size_t i = 0; i < size; i += fixture_granule()) block[i] = 1;
+    for (size_t i = 0; i < size; i += fixture_page_size()) block[i] = 1;
 }
 
 /* -------------------------------------------------------------------- mappings ------------- */
@@ -88,8 +88,8 @@ static void huge_pages_are_as_the_option_says(void) {
 static void only_auto_spares_the_first_step(void) {
     if (!has_hints()) return;
     hf_arena spared = open_touched(HF_HUGE_AUTO), first = open_touched(HF_HUGE_ALWAYS);
-    CHECK(!process_memory_of(hf_arena_base(&spared), fixture_granule()).advised_huge);
-    CHECK(process_memory_of(hf_arena_base(&first), fixture_granule()).advised_huge);
+    CHECK(!process_memory_of(hf_arena_base(&spared), fixture_page_size()).advised_huge);
+    CHECK(process_memory_of(hf_arena_base(&first), fixture_page_size()).advised_huge);
     hf_arena_close(&first);
     hf_arena_close(&spared);
 }

@@ -166,11 +166,11 @@ static void every_kind_of_block_is_marked(void) {
     agrees();
     handed_out(hf_new_array(&shadow.arena, short, 9), 18);
     agrees();
-    handed_out(hf_printf(&shadow.arena, "%d", 12345), 6);
+    handed_out(hf_asprintf(&shadow.arena, "%d", 12345), 6);
     agrees();
     handed_out(hf_strdup(&shadow.arena, "text"), 5);
     agrees();
-    handed_out(hf_resize(&shadow.arena, NULL, 0, 3 * MIB + 1, 1), 3 * MIB + 1);
+    handed_out(hf_realloc(&shadow.arena, NULL, 0, 3 * MIB + 1, 1), 3 * MIB + 1);
     agrees();
     handed_out(hf_alloc(&shadow.arena, 1, HF_MAX_ALIGNMENT), 1);
     agrees();
@@ -218,7 +218,7 @@ static void extending_moves_the_border(void) {
 
 /* All that a peek shows is allowed until the next call that hands out, extends or goes back. */
 static char *peek(size_t least, size_t *room) {
-    char *top = hf_top(&shadow.arena, least, room);
+    char *top = hf_peek(&shadow.arena, least, room);
     CHECK(top != NULL && *room >= least && *room < room_behind(top));
     handed_out(top, *room);
     agrees();
@@ -307,7 +307,7 @@ static void no_size_wraps_with_a_red_zone(void) {
         CHECK(hf_alloc(&shadow.arena, SIZE_MAX - less, 1) == NULL);
         CHECK(hf_alloc(&shadow.arena, RESERVED - less, 1) == NULL);
         CHECK(!hf_extend(&shadow.arena, shadow.base, 50, SIZE_MAX - less));
-        CHECK(hf_top(&shadow.arena, SIZE_MAX - less, NULL) == NULL);
+        CHECK(hf_peek(&shadow.arena, SIZE_MAX - less, NULL) == NULL);
         CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
     }
     agrees();

@@ -79,33 +79,33 @@ static void copies_are_written_as_far_as_their_source(void) {
     fill(block, SIZE / 2, 1);
     char *copy = hf_memdup(&arena, block, SIZE);
     CHECK(is_written(copy, SIZE / 2) && is_unwritten(copy + SIZE / 2, SIZE / 2));
-    copy = hf_resize(&arena, block, SIZE, 2 * SIZE, 8);
+    copy = hf_realloc(&arena, block, SIZE, 2 * SIZE, 8);
     CHECK(copy != block && is_written(copy, SIZE / 2));
     CHECK(is_unwritten(copy + SIZE / 2, 2 * SIZE - SIZE / 2));
     CHECK(is_written(hf_strdup(&arena, "text"), 5));
     CHECK(is_written(hf_strndup(&arena, "text", 2), 3));
-    CHECK(is_written(hf_printf(&arena, "%d", 12345), 6));
-    CHECK(is_written(hf_printf(&arena, "%*s", 3000, "text"), 3001));
+    CHECK(is_written(hf_asprintf(&arena, "%d", 12345), 6));
+    CHECK(is_written(hf_asprintf(&arena, "%*s", 3000, "text"), 3001));
     hf_arena_close(&arena);
 }
 
 static void a_peek_keeps_what_was_written(void) {
     hf_arena arena = open_arena();
-    char *top = hf_top(&arena, 2 * SIZE, NULL);
+    char *top = hf_peek(&arena, 2 * SIZE, NULL);
     CHECK(is_unwritten(top, 2 * SIZE));
     memset(top, 'x', SIZE - 1);
     top[SIZE - 1] = '\0';
     CHECK(hf_alloc(&arena, 2 * SIZE, 1) == top);
     CHECK(is_written(top, SIZE) && is_unwritten(top + SIZE, SIZE));
     for (size_t length = 10; length < 10000; length *= 10) {
-        top = hf_top(&arena, length + 9, NULL);
+        top = hf_peek(&arena, length + 9, NULL);
         memset(top + 8, 'x', length);
         top[8 + length] = '\0';
         CHECK(is_written(hf_strdup(&arena, top + 8), length + 1));
-        top = hf_top(&arena, length + 9, NULL);
+        top = hf_peek(&arena, length + 9, NULL);
         memset(top + 8, 'x', length);
         top[8 + length] = '\0';
-        CHECK(is_written(hf_printf(&arena, "%s", top + 8), length + 1));
+        CHECK(is_written(hf_asprintf(&arena, "%s", top + 8), length + 1));
     }
     hf_arena_close(&arena);
 }
@@ -119,7 +119,7 @@ static void memory_of_a_space_is_written(void) {
     hf_space *space;
     hf_space_options options = {.base = base};
     CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * MIB, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 16 * MIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 16 * MIB));
     CHECK(is_written(base, 16 * MIB) && is_zero(base, 16 * MIB));
     hf_space_close(space);
 }

@@ -39,8 +39,10 @@ static void *ask_slow(hf_arena *arena, size_t size) { return hf_alloc_slow(arena
 static void *ask_zeroed(hf_arena *arena, size_t size) { return hf_alloc_zeroed(arena, size, 8); }
 static void *ask_array(hf_arena *arena, size_t size) { return hf_alloc_array(arena, size, 1, 8); }
 static void *ask_new_array(hf_arena *arena, size_t size) { return hf_new_array(arena, char, size); }
-static void *ask_resize(hf_arena *arena, size_t size) { return hf_resize(arena, NULL, 0, size, 8); }
-static void *ask_top(hf_arena *arena, size_t size) { return hf_top(arena, size, NULL); }
+static void *ask_realloc(hf_arena *arena, size_t size) {
+    return hf_realloc(arena, NULL, 0, size, 8);
+}
+static void *ask_peek(hf_arena *arena, size_t size) { return hf_peek(arena, size, NULL); }
 static void *ask_strdup(hf_arena *arena, size_t size) {
     static char text[2 << 20];
     memset(text, 'x', size - 1);
@@ -56,8 +58,8 @@ static void *ask_memdup(hf_arena *arena, size_t size) {
     static char bytes[2 << 20];
     return hf_memdup(arena, bytes, size);
 }
-static void *ask_printf(hf_arena *arena, size_t size) {
-    return hf_printf(arena, "%*d", (int)size - 1, 7);
+static void *ask_asprintf(hf_arena *arena, size_t size) {
+    return hf_asprintf(arena, "%*d", (int)size - 1, 7);
 }
 
 static const struct asking {
@@ -65,9 +67,9 @@ static const struct asking {
     void *(*ask)(hf_arena *, size_t);
 } askings[] = {
     {"hf_alloc", ask_alloc},       {"hf_alloc_slow", ask_slow},     {"hf_alloc_zeroed", ask_zeroed},
-    {"hf_alloc_array", ask_array}, {"hf_new_array", ask_new_array}, {"hf_resize", ask_resize},
-    {"hf_top", ask_top},           {"hf_strdup", ask_strdup},       {"hf_strndup", ask_strndup},
-    {"hf_memdup", ask_memdup},     {"hf_printf", ask_printf}};
+    {"hf_alloc_array", ask_array}, {"hf_new_array", ask_new_array}, {"hf_realloc", ask_realloc},
+    {"hf_peek", ask_peek},         {"hf_strdup", ask_strdup},       {"hf_strndup", ask_strndup},
+    {"hf_memdup", ask_memdup},     {"hf_asprintf", ask_asprintf}};
 
 #define EACH_ASKING(asking)                     \
     for (const struct asking *asking = askings; \
@@ -212,7 +214,7 @@ static void after_invalid_there_is_no_second_try(void) {
     hf_arena arena = open_with(always_again);
     CHECK(hf_alloc(&arena, 10, 3) == NULL && plan.calls == 1);
     CHECK(hf_alloc_array(&arena, 10, 10, 0) == NULL && plan.calls == 2);
-    CHECK(hf_resize(&arena, NULL, 0, 10, SIZE_MAX) == NULL && plan.calls == 3);
+    CHECK(hf_realloc(&arena, NULL, 0, 10, SIZE_MAX) == NULL && plan.calls == 3);
     CHECK(hf_strdup(&arena, NULL) == NULL && plan.calls == 4);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     hf_arena_close(&arena);
@@ -315,26 +317,26 @@ static bool free_it_within_another_copy(hf_arena *arena) {
     return true;
 }
 
-static void *copy_by_resize(hf_arena *arena) {
-    return hf_resize(arena, source.block, BLOCK, BLOCK + 8, 8);
+static void *copy_by_realloc(hf_arena *arena) {
+    return hf_realloc(arena, source.block, BLOCK, BLOCK + 8, 8);
 }
 static void *copy_by_memdup(hf_arena *arena) { return hf_memdup(arena, source.block, BLOCK); }
 static void *copy_by_strdup(hf_arena *arena) { return hf_strdup(arena, source.block); }
 static void *copy_by_strndup(hf_arena *arena) { return hf_strndup(arena, source.block, BLOCK); }
-static void *copy_by_printf(hf_arena *arena) { return hf_printf(arena, "%s", source.block); }
+static void *copy_by_asprintf(hf_arena *arena) { return hf_asprintf(arena, "%s", source.block); }
 
 static void what_it_freed_is_not_copied(void) {
     bool (*const acts[])(hf_arena *) = {
         reset_and_trim, rewind_into_it, rewind_to_it_and_allocate_again,
         shrink_it,      open_it_again,  free_it_within_another_copy};
-    void *(*const copies[])(hf_arena *) = {copy_by_resize, copy_by_memdup, copy_by_strdup,
+    void *(*const copies[])(hf_arena *) = {copy_by_realloc, copy_by_memdup, copy_by_strdup,
                                            copy_by_strndup};
     for (size_t act = 0; act < sizeof acts / sizeof *acts; act++)
         for (size_t copy = 0; copy < sizeof copies / sizeof *copies; copy++) {
             AT("act %zu, copy %zu", act, copy);
             open_with_block(acts[act]);
             CHECK(copies[copy](&source.arena) == NULL);
-            CHECK_EQUAL(HF_STATE, hf_last_error().status);
+            CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
             CHECK(hf_alloc(&source.arena, 1000, 8) != NULL); /* and nothing else has happened */
             hf_arena_close(&source.arena);
         }
@@ -350,14 +352,14 @@ static void a_text_is_complete_before_it_is_asked(void) {
             CHECK(hf_extend(&source.arena, hf_alloc(&source.arena, 0, 8), 0, 300000));
             source.block[300000] = '\0';
         }
-        char *text = copy_by_printf(&source.arena);
+        char *text = copy_by_asprintf(&source.arena);
         CHECK(text != NULL && strspn(text, "x") == strlen(text) && strlen(text) >= 300000);
         CHECK_EQUAL(1, plan.calls);
         hf_arena_close(&source.arena);
     }
     open_with_block(open_it_again);
-    CHECK(copy_by_printf(&source.arena) == NULL);
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK(copy_by_asprintf(&source.arena) == NULL);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     hf_arena_close(&source.arena);
 }
 
@@ -370,7 +372,7 @@ static bool free_what_lies_above(hf_arena *arena) {
 
 static void what_it_leaves_is_copied(void) {
     void *(*const copies[])(hf_arena *) = {copy_by_memdup, copy_by_strdup, copy_by_strndup,
-                                           copy_by_printf};
+                                           copy_by_asprintf};
     for (size_t copy = 0; copy < sizeof copies / sizeof *copies; copy++) {
         AT("copy %zu", copy);
         plan = (struct plan){.act = free_what_lies_above};
@@ -424,7 +426,7 @@ static void it_may_leave_by_longjmp(void) {
 }
 
 static void pages_of_a_text_that_was_left_are_freed(void) {
-    static const struct asking printing = {"hf_printf", ask_printf};
+    static const struct asking printing = {"hf_asprintf", ask_asprintf};
     hf_backend *strict;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     plan = (struct plan){.act = jump_out};
@@ -438,12 +440,12 @@ static void pages_of_a_text_that_was_left_are_freed(void) {
     hf_strict_close(strict);
 }
 
-static void extend_and_ensure_never_ask(void) {
+static void extend_and_precommit_never_ask(void) {
     hf_arena arena = open_with(jump_out);
     char *block = hf_alloc(&arena, 100, 8);
     CHECK(!hf_extend(&arena, block, 100, small_reserve + 1));
     CHECK(!hf_extend_zeroed(&arena, block, 100, SIZE_MAX));
-    CHECK_STATUS(HF_RESERVE_FULL, hf_ensure(&arena, small_reserve));
+    CHECK_STATUS(HF_RESERVE_FULL, hf_precommit(&arena, small_reserve));
     CHECK_EQUAL(0, plan.calls);
     hf_arena_close(&arena);
 }
@@ -456,4 +458,4 @@ CHECK_MAIN(TEST(false_makes_it_null), TEST(without_one_it_is_null),
            TEST(it_may_close_the_arena), TEST(what_it_freed_is_not_copied),
            TEST(a_text_is_complete_before_it_is_asked), TEST(what_it_leaves_is_copied),
            TEST(pages_of_a_text_that_was_left_are_freed), TEST(it_may_leave_by_longjmp),
-           TEST(extend_and_ensure_never_ask))
+           TEST(extend_and_precommit_never_ask))

@@ -59,21 +59,21 @@ static void commits_nothing(void) {
     CHECK(arena.pos == hf_arena_base(&arena));
     CHECK(arena.limit == arena.pos);
     CHECK_EQUAL(0, hf_get_mark(&arena));
-    CHECK_EQUAL(0, stats.used + stats.committed + stats.peak + stats.dirty + stats.growths);
+    CHECK_EQUAL(0, stats.used + stats.committed + stats.peak + stats.high_water + stats.growths);
     CHECK(stats.system_calls > 0);
     hf_arena_close(&arena);
 }
 
-static void a_reservation_is_rounded_up_to_the_granule(void) {
-    size_t granule = fixture_granule();
-    size_t sizes[] = {1,       granule - 1, granule,     granule + 1, 3 * granule,
-                      MIB - 1, MIB,         MIB + 1,     2 * MIB,     2 * MIB + granule,
-                      5 * MIB, 100 * MIB,   64 * MIB + 1};
+static void a_reservation_is_rounded_up_to_whole_pages(void) {
+    size_t page_size = fixture_page_size();
+    size_t sizes[] = {1,       page_size - 1, page_size,   page_size + 1, 3 * page_size,
+                      MIB - 1, MIB,           MIB + 1,     2 * MIB,       2 * MIB + page_size,
+                      5 * MIB, 100 * MIB,     64 * MIB + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("reserve %zu", sizes[i]);
         hf_arena arena = fixture_open((hf_arena_options){.reserve = sizes[i]});
-        CHECK_EQUAL(round_up(sizes[i], granule), hf_arena_get_stats(&arena).reserved);
-        CHECK(is_aligned(hf_arena_base(&arena), HF_BASE_ALIGNMENT));
+        CHECK_EQUAL(round_up(sizes[i], page_size), hf_arena_get_stats(&arena).reserved);
+        CHECK(is_aligned(hf_arena_base(&arena), HF_ALLOCATION_GRANULARITY));
         hf_arena_close(&arena);
     }
 }
@@ -98,7 +98,7 @@ static void a_refused_reservation_is_halved(void) {
 /* Half of an odd number of pages is a whole number of pages. */
 static void an_odd_number_of_pages_is_halved(void) {
     static struct spy spy;
-    size_t page = fixture_granule(), expected[] = {4003, 2001, 1000, 500, 250, 125, 62, 31, 17};
+    size_t page = fixture_page_size(), expected[] = {4003, 2001, 1000, 500, 250, 125, 62, 31, 17};
     size_t count = sizeof expected / sizeof *expected;
     spy_init(&spy, NULL);
     spy.largest[SPY_RESERVE] = 17 * page;
@@ -147,7 +147,7 @@ static void halving_ends_at_the_least(void) {
  * to all that there are. */
 static void the_largest_size_falls_back_too(void) {
     static struct spy spy;
-    size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2 + 1, SIZE_MAX - fixture_granule() * 9};
+    size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2 + 1, SIZE_MAX - fixture_page_size() * 9};
     spy_init(&spy, NULL);
     if (process_pays_for_addresses()) spy.largest[SPY_RESERVE] = default_reserve;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -193,12 +193,12 @@ static void an_unaligned_base_is_invalid(void) {
     char *base = hf_arena_base(&arena);
     hf_arena_close(&arena);
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .base = base + 1});
-    open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .base = base + fixture_granule()});
+    open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .base = base + fixture_page_size()});
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .base = (void *)(uintptr_t)1});
 }
 
 static void a_base_that_wraps_is_invalid(void) {
-    void *last = (void *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+    void *last = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .least_reserve = MIB, .base = last});
 }
 
@@ -343,15 +343,15 @@ static void answers_as_closed(hf_arena *arena) {
     returns_null(arena, hf_new_array(arena, int, 3));
     CHECK(!hf_extend(arena, block, 8, 16) && !hf_extend(arena, NULL, 0, 16));
     CHECK(!hf_extend_zeroed(arena, block, 8, 16) && !hf_extend_zeroed(arena, NULL, 0, 0));
-    returns_null(arena, hf_resize(arena, NULL, 0, 16, 8));
-    returns_null(arena, hf_resize(arena, block, 8, 16, 8));
-    returns_null(arena, hf_top(arena, 1, &room));
-    returns_null(arena, hf_top(arena, 0, NULL));
+    returns_null(arena, hf_realloc(arena, NULL, 0, 16, 8));
+    returns_null(arena, hf_realloc(arena, block, 8, 16, 8));
+    returns_null(arena, hf_peek(arena, 1, &room));
+    returns_null(arena, hf_peek(arena, 0, NULL));
     returns_null(arena, hf_strdup(arena, "text"));
     returns_null(arena, hf_strndup(arena, "text", 2));
     returns_null(arena, hf_memdup(arena, "text", 2));
-    returns_null(arena, hf_printf(arena, "%d", 1));
-    CHECK(hf_ensure(arena, 1) != HF_OK);
+    returns_null(arena, hf_asprintf(arena, "%d", 1));
+    CHECK(hf_precommit(arena, 1) != HF_OK);
     CHECK(hf_rewind(arena, 1) != HF_OK);
     CHECK_EQUAL(0, hf_to_ref(arena, block));
     CHECK_EQUAL(0, hf_to_ref(arena, NULL));
@@ -366,7 +366,7 @@ static void does_nothing_when_closed(hf_arena *arena) {
     hf_reset(arena);
     hf_trim(arena, 0);
     hf_trim(arena, SIZE_MAX);
-    hf_ensure(arena, 0);
+    hf_precommit(arena, 0);
     hf_scope_end(hf_scope_begin(arena));
     is_all_zero(arena);
 }
@@ -402,7 +402,7 @@ static void many_arenas_are_independent(void) {
 }
 
 CHECK_MAIN(TEST(needs_no_options), TEST(zero_reserves_the_default), TEST(commits_nothing),
-           TEST(a_reservation_is_rounded_up_to_the_granule), TEST(a_refused_reservation_is_halved),
+           TEST(a_reservation_is_rounded_up_to_whole_pages), TEST(a_refused_reservation_is_halved),
            TEST(an_odd_number_of_pages_is_halved), TEST(halving_ends_at_the_least),
            TEST(the_largest_size_falls_back_too), TEST(least_above_reserve_is_invalid),
            TEST(least_above_the_default_raises_it), TEST(other_modes_of_huge_pages_are_invalid),

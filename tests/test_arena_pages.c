@@ -9,7 +9,7 @@ static struct process_memory memory_of(const hf_arena *arena) {
 }
 
 static void touch_every_page(char *block, size_t size) {
-    for (size_t i = 0; i < size; i += fixture_granule()) block[i] = 1;
+    for (size_t i = 0; i < size; i += fixture_page_size()) block[i] = 1;
 }
 
 static void hands_out_100_kib(void *size_of_blocks) {
@@ -31,7 +31,7 @@ static void a_small_arena_stays_small(void) {
     }
 }
 
-/* Zeroed memory above the dirty line is not touched. */
+/* Zeroed memory above the high-water mark is not touched. */
 static void fresh_zeroes_cost_no_pages(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB});
     CHECK(hf_alloc_zeroed(&arena, 64 * MIB, 8) != NULL);

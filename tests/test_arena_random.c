@@ -73,12 +73,12 @@ static void do_extend(void) {
     fill(block->bytes, size, block->seed);
 }
 
-static void do_resize(void) {
+static void do_realloc(void) {
     if (model.count == 0 || model.count == MOST_BLOCKS) return;
     struct block *block = &model.blocks[below(model.count)];
     size_t size = random_size(), kept = size < block->size ? size : block->size;
     hf_mark before = hf_get_mark(&model.arena);
-    char *bytes = hf_resize(&model.arena, block->bytes, block->size, size, 1);
+    char *bytes = hf_realloc(&model.arena, block->bytes, block->size, size, 1);
     CHECK(bytes != NULL && holds(bytes, kept, block->seed));
     if (bytes == block->bytes) {
         block->is_cut |= size < block->size && block != last_block();
@@ -89,11 +89,11 @@ static void do_resize(void) {
     }
 }
 
-static void do_top(void) {
+static void do_peek(void) {
     if (model.count == MOST_BLOCKS) return;
     size_t size = random_size(), used = 1 + below(size), room;
     hf_mark before = hf_get_mark(&model.arena);
-    char *top = hf_top(&model.arena, size, &room);
+    char *top = hf_peek(&model.arena, size, &room);
     CHECK(top != NULL && room >= size);
     fill(top, size, 1);
     if (below(3) == 0) return; /* looked at, and not taken */
@@ -106,7 +106,7 @@ static void do_text(void) {
     if (model.count == MOST_BLOCKS) return;
     int width = 1 + (int)below(700);
     hf_mark before = hf_get_mark(&model.arena);
-    char *text = hf_printf(&model.arena, "%*d", width, 7);
+    char *text = hf_asprintf(&model.arena, "%*d", width, 7);
     CHECK(text != NULL && strlen(text) == (size_t)width && text[width - 1] == '7');
     enter(text, (size_t)width + 1, before);
 }
@@ -146,7 +146,7 @@ static void check_stats(void) {
     hf_arena_stats stats = hf_arena_get_stats(&model.arena);
     CHECK_EQUAL(hf_get_mark(&model.arena), stats.used);
     CHECK_EQUAL(model.peak, stats.peak);
-    CHECK(stats.dirty >= stats.used && stats.dirty <= stats.committed);
+    CHECK(stats.high_water >= stats.used && stats.high_water <= stats.committed);
     CHECK(stats.committed >= stats.used && stats.committed <= stats.reserved);
 }
 
@@ -155,9 +155,9 @@ static void check_blocks(void) {
         CHECK(holds(model.blocks[i].bytes, model.blocks[i].size, model.blocks[i].seed));
 }
 
-static void (*const operations[])(void) = {do_alloc,  do_alloc,  do_alloc, do_alloc,
-                                           do_extend, do_resize, do_top,   do_text,
-                                           do_rewind, do_trim,   do_reset, do_failing};
+static void (*const operations[])(void) = {do_alloc,  do_alloc,   do_alloc, do_alloc,
+                                           do_extend, do_realloc, do_peek,  do_text,
+                                           do_rewind, do_trim,    do_reset, do_failing};
 
 static void run(unsigned seed) {
     memset(&model, 0, sizeof model);

@@ -100,7 +100,7 @@ static void refs_survive_a_move(void) {
         head = hf_to_ref(&from, link);
     }
     size_t size = hf_get_mark(&from);
-    char *copy = hf_top(&to, size, NULL);
+    char *copy = hf_peek(&to, size, NULL);
     for (hf_ref ref = head; ref; ref = ((struct link *)hf_from_ref(&from, ref))->next) {
         size_t offset = ((size_t)ref - 1) * 8;
         memcpy(copy + offset, hf_from_ref(&from, ref), sizeof(struct link));

@@ -57,7 +57,7 @@ static void follow(const struct frames *frames) {
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         keep = largest(peak, keep - keep / 8, frames->retain);
         bool trims = before > keep && before - keep > (2 * MIB > keep / 4 ? 2 * MIB : keep / 4);
-        CHECK_EQUAL(trims ? round_up(keep, fixture_granule()) : before, committed(&arena));
+        CHECK_EQUAL(trims ? round_up(keep, fixture_page_size()) : before, committed(&arena));
         CHECK_EQUAL(0, hf_get_mark(&arena));
         if (!trims) CHECK_EQUAL(0, spy.count);
         releases += trims;
@@ -78,7 +78,7 @@ static void a_trim_is_worth_more_than_the_margin(void) {
     for (size_t less = 0; less < 2; less++) {
         hf_arena arena = open_on_spy(0);
         spy.largest[SPY_COMMIT] = 10 * MIB; /* and no more, up to where a huge page ends */
-        CHECK_STATUS(HF_OK, hf_ensure(&arena, 10 * MIB));
+        CHECK_STATUS(HF_OK, hf_precommit(&arena, 10 * MIB));
         CHECK_EQUAL(10 * MIB, committed(&arena));
         CHECK(hf_alloc(&arena, 8 * MIB - less, 1) != NULL);
         CHECK_STATUS(HF_OK, hf_reset(&arena));
@@ -120,7 +120,7 @@ static void memory_is_dirty_after_a_reset(void) {
     hf_arena arena = open_on_spy(0);
     memset(hf_alloc(&arena, 3 * MIB, 1), 0xee, 3 * MIB);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
-    CHECK(hf_arena_get_stats(&arena).dirty >= 3 * MIB);
+    CHECK(hf_arena_get_stats(&arena).high_water >= 3 * MIB);
     char *block = hf_alloc_zeroed(&arena, 4 * MIB, 1);
     CHECK(is_zero(block, 4 * MIB));
     hf_arena_close(&arena);
@@ -150,8 +150,8 @@ static void a_refused_release_is_returned_and_harmless(void) {
 
 /* ---------------------------------------------------------------------- trim --------------- */
 
-static void trims_to_the_granule(void) {
-    size_t granule = fixture_granule();
+static void trims_to_the_page(void) {
+    size_t page_size = fixture_page_size();
     size_t used[] = {0, 1, 4096, 100000, 2 * MIB, 9 * MIB + 5};
     size_t keep[] = {0, 1, 5000, MIB, 2 * MIB, 2 * MIB + 1, 9 * MIB, 20 * MIB, 30 * MIB - 1};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
@@ -163,9 +163,9 @@ static void trims_to_the_granule(void) {
             fill(block, used[i], 1);
             size_t mark = hf_get_mark(&arena), most = mark > keep[j] ? mark : keep[j];
             CHECK_STATUS(HF_OK, hf_trim(&arena, keep[j]));
-            CHECK_EQUAL(round_up(most, granule), committed(&arena));
+            CHECK_EQUAL(round_up(most, page_size), committed(&arena));
             CHECK_EQUAL(mark, hf_get_mark(&arena));
-            CHECK(hf_arena_get_stats(&arena).dirty <= committed(&arena));
+            CHECK(hf_arena_get_stats(&arena).high_water <= committed(&arena));
             CHECK(holds(block, used[i], 1));
             char *zeroed = hf_alloc_zeroed(&arena, 30 * MIB, 1);
             CHECK(zeroed != NULL && is_zero(zeroed, 30 * MIB));
@@ -230,19 +230,19 @@ static void a_trim_refused_half_way_leaves_the_rest(void) {
     CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
     hf_arena_stats stats = hf_arena_get_stats(&arena);
     CHECK_EQUAL(100, stats.used);
-    CHECK(stats.dirty <= stats.committed);
+    CHECK(stats.high_water <= stats.committed);
     char *block = hf_alloc_zeroed(&arena, 300 * MIB, 1);
     CHECK(block != NULL && is_zero(block, 300 * MIB));
     spy.largest[SPY_DECOMMIT] = SIZE_MAX;
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
-    CHECK_EQUAL(fixture_granule(), committed(&arena));
+    CHECK_EQUAL(fixture_page_size(), committed(&arena));
     hf_arena_close(&arena);
 }
 
 CHECK_MAIN(TEST(every_reset_follows_the_rule), TEST(a_trim_is_worth_more_than_the_margin),
            TEST(the_peak_counts_and_not_the_end), TEST(a_steady_loop_makes_no_system_call),
            TEST(memory_is_dirty_after_a_reset), TEST(a_refused_release_is_returned_and_harmless),
-           TEST(trims_to_the_granule), TEST(trimming_nothing_costs_nothing),
+           TEST(trims_to_the_page), TEST(trimming_nothing_costs_nothing),
            TEST(what_is_trimmed_is_coalesced), TEST(a_trim_costs_up_to_three_calls_a_step),
            TEST(a_trim_refused_half_way_leaves_the_rest))

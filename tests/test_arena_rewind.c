@@ -55,7 +55,7 @@ static void rewinding_releases_nothing_and_costs_no_call(void) {
     CHECK_EQUAL(0, spy.count);
     CHECK_EQUAL(before.committed, after.committed);
     CHECK_EQUAL(before.system_calls, after.system_calls);
-    CHECK_EQUAL(before.dirty, after.dirty);
+    CHECK_EQUAL(before.high_water, after.high_water);
     CHECK_EQUAL(before.peak, after.peak);
     CHECK_EQUAL(0, after.used);
     hf_arena_close(&arena);
@@ -125,50 +125,50 @@ static void touch(void *address) { *(volatile char *)address = 1; }
  *                     |<------- fault ----->|
  */
 static void rewound_pages_fault(void) {
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     char *kept = hf_alloc(&arena, 100, 8);
     fill(kept, 100, 1);
     hf_mark mark = hf_get_mark(&arena);
-    char *block = hf_alloc(&arena, 9 * granule + 100, 8), *end = arena.pos;
-    fill(block, 9 * granule + 100, 2);
+    char *block = hf_alloc(&arena, 9 * page_size + 100, 8), *end = arena.pos;
+    fill(block, 9 * page_size + 100, 2);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
-    char *first = hf_arena_base(&arena) + granule;
-    char *last = (char *)((uintptr_t)end / granule * granule) - 1;
+    char *first = hf_arena_base(&arena) + page_size;
+    char *last = (char *)((uintptr_t)end / page_size * page_size) - 1;
     CHECK(arena.pos > last);
     CHECK(holds(kept, 100, 1));
     if (fixture_is_exact()) {
         CHECK(process_faults_at(touch, first, first));
         CHECK(process_faults_at(touch, last, last));
-        for (char *page = first; page < last; page += granule) CHECK(!probe_readable(page));
+        for (char *page = first; page < last; page += page_size) CHECK(!probe_readable(page));
         CHECK(probe_readable(first - 1));
     }
     hf_arena_close(&arena);
 }
 
 static void rewound_pages_are_never_used_again(void) {
-    size_t granule = fixture_granule(), rounds = 0;
+    size_t page_size = fixture_page_size(), rounds = 0;
     hf_arena arena = open_faulting();
     char *end = hf_arena_base(&arena);
-    for (char *block; (block = hf_alloc(&arena, 100 * granule, 1)) != NULL; rounds++) {
+    for (char *block; (block = hf_alloc(&arena, 100 * page_size, 1)) != NULL; rounds++) {
         CHECK(block >= end);
-        fill(block, 100 * granule, 1);
-        end = (char *)((uintptr_t)arena.pos / granule * granule);
+        fill(block, 100 * page_size, 1);
+        end = (char *)((uintptr_t)arena.pos / page_size * page_size);
         CHECK_STATUS(HF_OK, rounds % 2 ? hf_reset(&arena) : hf_rewind(&arena, 0));
     }
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-    CHECK(rounds >= 64 * MIB / (101 * granule) - 1);
+    CHECK(rounds >= 64 * MIB / (101 * page_size) - 1);
     hf_arena_close(&arena);
 }
 
 /* Marks that were taken within what was handed back since. */
 static void an_old_mark_leads_to_no_page_that_faults(void) {
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     hf_mark marks[50];
     for (int i = 0; i < 50; i++) {
         marks[i] = hf_get_mark(&arena);
-        CHECK(hf_alloc(&arena, granule / 3, 1) != NULL);
+        CHECK(hf_alloc(&arena, page_size / 3, 1) != NULL);
     }
     CHECK_STATUS(HF_OK, hf_rewind(&arena, marks[3]));
     char *end = arena.pos;
@@ -182,14 +182,14 @@ static void an_old_mark_leads_to_no_page_that_faults(void) {
 }
 
 static void memory_after_a_rewind_is_zero(void) {
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     for (int i = 0; i < 20; i++) {
         hf_mark mark = hf_get_mark(&arena);
         CHECK(hf_alloc(&arena, 123, 1) != NULL);
-        char *block = hf_alloc_zeroed(&arena, 7 * granule, 1);
-        CHECK(block != NULL && is_zero(block, 7 * granule));
-        memset(block, 0xee, 7 * granule);
+        char *block = hf_alloc_zeroed(&arena, 7 * page_size, 1);
+        CHECK(block != NULL && is_zero(block, 7 * page_size));
+        memset(block, 0xee, 7 * page_size);
         CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
     }
     hf_arena_close(&arena);
@@ -208,38 +208,38 @@ static void less_than_a_page_is_rewound_as_ever(void) {
 }
 
 static void a_refused_release_is_returned(void) {
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
-    char *block = hf_alloc(&arena, 9 * granule, 8);
-    fill(block, 9 * granule, 1);
+    char *block = hf_alloc(&arena, 9 * page_size, 8);
+    fill(block, 9 * page_size, 1);
     spy.largest[SPY_DECOMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&arena, 0));
     CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
     if (fixture_is_exact()) {
-        CHECK(probe_readable(block + granule) && probe_readable(block + 9 * granule - 1));
-        CHECK(holds(block, 9 * granule, 1));
+        CHECK(probe_readable(block + page_size) && probe_readable(block + 9 * page_size - 1));
+        CHECK(holds(block, 9 * page_size, 1));
     }
     spy.largest[SPY_DECOMMIT] = SIZE_MAX;
-    char *next = hf_alloc(&arena, 20 * granule, 8);
+    char *next = hf_alloc(&arena, 20 * page_size, 8);
     CHECK(next != NULL);
-    fill(next, 20 * granule, 2);
+    fill(next, 20 * page_size, 2);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
-    if (fixture_is_exact()) CHECK(!probe_readable(next + granule));
+    if (fixture_is_exact()) CHECK(!probe_readable(next + page_size));
     hf_arena_close(&arena);
 }
 
 static void scopes_and_resets_make_pages_fault_too(void) {
     if (!fixture_is_exact()) return; /* the probe is itself a use after a rewind */
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     hf_scope scope = hf_scope_begin(&arena);
-    char *first = hf_alloc(&arena, 5 * granule, 8);
+    char *first = hf_alloc(&arena, 5 * page_size, 8);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
-    CHECK(!probe_readable(first + granule));
-    char *second = hf_alloc(&arena, 5 * granule, 8);
-    CHECK(second > first + 3 * granule);
+    CHECK(!probe_readable(first + page_size));
+    char *second = hf_alloc(&arena, 5 * page_size, 8);
+    CHECK(second > first + 3 * page_size);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
-    CHECK(!probe_readable(second + granule));
+    CHECK(!probe_readable(second + page_size));
     hf_arena_close(&arena);
 }
 

@@ -9,8 +9,8 @@ static hf_arena open_arena(void) { return fixture_open((hf_arena_options){.reser
 
 static void is_over(hf_scope scope) {
     struct snapshot before = snapshot_of(scope.arena);
-    CHECK_STATUS(HF_STATE, hf_scope_end(scope));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     check_unchanged(scope.arena, &before);
 }
 
@@ -158,8 +158,8 @@ static void a_scope_that_was_rewound_past_changes_nothing(void) {
 static void a_scope_of_no_arena_is_refused(void) {
     hf_arena arena = {0};
     hf_scope of_closed = hf_scope_begin(&arena);
-    CHECK_STATUS(HF_STATE, hf_scope_end(of_closed));
-    CHECK_STATUS(HF_STATE, hf_scope_end((hf_scope){0}));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(of_closed));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end((hf_scope){0}));
     arena = open_arena();
     is_over(of_closed);
     hf_scope open = hf_scope_begin(&arena);

@@ -7,7 +7,7 @@
 /* Counted from what the functions return and what the backend saw. */
 static struct counted {
     struct spy spy;
-    size_t peak, dirty;
+    size_t peak, high_water;
 } counted;
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -29,25 +29,26 @@ static void agrees(const hf_arena *arena, size_t reserved) {
     CHECK_EQUAL(successful_commits(), stats.growths);
     CHECK_EQUAL(counted.spy.system_calls, stats.system_calls);
     counted.peak = larger(counted.peak, used);
-    counted.dirty = larger(counted.dirty, used);
+    counted.high_water = larger(counted.high_water, used);
     CHECK_EQUAL(counted.peak, stats.peak);
-    CHECK_EQUAL(counted.dirty, stats.dirty);
+    CHECK_EQUAL(counted.high_water, stats.high_water);
 }
 
 /* Trimmed bytes are fresh when they come back. */
 static void trims(hf_arena *arena, size_t keep) {
     CHECK_STATUS(HF_OK, hf_trim(arena, keep));
-    counted.dirty =
-        counted.dirty < spy_committed(&counted.spy) ? counted.dirty : spy_committed(&counted.spy);
+    counted.high_water = counted.high_water < spy_committed(&counted.spy)
+                             ? counted.high_water
+                             : spy_committed(&counted.spy);
     agrees(arena, hf_arena_get_stats(arena).reserved);
 }
 
 static void a_life_is_counted(hf_arena_options options) {
     spy_init(&counted.spy, NULL);
-    counted.peak = counted.dirty = 0;
+    counted.peak = counted.high_water = 0;
     options.backend = &counted.spy.backend;
     hf_arena arena = fixture_open(options);
-    size_t reserved = round_up(options.reserve, fixture_granule());
+    size_t reserved = round_up(options.reserve, fixture_page_size());
     agrees(&arena, reserved);
     for (int round = 0; round < 3; round++) {
         AT("round %d", round);
@@ -60,7 +61,7 @@ static void a_life_is_counted(hf_arena_options options) {
         agrees(&arena, reserved);
         CHECK(hf_extend(&arena, block, 5 * MIB, 7));
         agrees(&arena, reserved);
-        CHECK_STATUS(HF_OK, hf_ensure(&arena, 20 * MIB));
+        CHECK_STATUS(HF_OK, hf_precommit(&arena, 20 * MIB));
         agrees(&arena, reserved);
         CHECK(hf_alloc(&arena, SIZE_MAX, 1) == NULL && hf_alloc(&arena, 1, 0) == NULL);
         agrees(&arena, reserved);
@@ -87,16 +88,16 @@ static void every_field_is_right(void) {
     a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .retain = SIZE_MAX});
 }
 
-/* What hf_top has shown may have been written to. */
+/* What hf_peek has shown may have been written to. */
 static void shown_bytes_are_dirty(void) {
     spy_init(&counted.spy, NULL);
     hf_arena arena =
         fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &counted.spy.backend});
     size_t room;
-    CHECK(hf_top(&arena, 3 * MIB, &room) != NULL);
+    CHECK(hf_peek(&arena, 3 * MIB, &room) != NULL);
     hf_arena_stats stats = hf_arena_get_stats(&arena);
     CHECK_EQUAL(0, stats.used + stats.peak);
-    CHECK(stats.dirty >= room && stats.dirty <= stats.committed);
+    CHECK(stats.high_water >= room && stats.high_water <= stats.committed);
     hf_arena_close(&arena);
 }
 

@@ -1,5 +1,5 @@
 /*
- * hf_strdup, hf_strndup, hf_memdup, hf_printf, hf_vprintf.
+ * hf_strdup, hf_strndup, hf_memdup, hf_asprintf, hf_vasprintf.
  */
 #include <wchar.h>
 
@@ -83,7 +83,7 @@ static void a_null_text_is_invalid(void) {
     const char *volatile no_format = NULL;
     va_list no_arguments;
     memset(&no_arguments, 0, sizeof no_arguments);
-    CHECK(hf_vprintf(&arena, no_format, no_arguments) == NULL);
+    CHECK(hf_vasprintf(&arena, no_format, no_arguments) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     CHECK_EQUAL(5, refusals.count);
     check_unchanged(&arena, &before);
@@ -102,7 +102,7 @@ static void copies_that_do_not_fit_are_refused(void) {
     CHECK(hf_memdup(&arena, large, sizeof large) == NULL);
     CHECK_EQUAL(sizeof large, refusals.size);
     CHECK(hf_memdup(&arena, large, SIZE_MAX) == NULL);
-    CHECK(hf_printf(&arena, "%s", large) == NULL);
+    CHECK(hf_asprintf(&arena, "%s", large) == NULL);
     CHECK_EQUAL(sizeof large, refusals.size);
     CHECK_EQUAL(5, refusals.count);
     CHECK_EQUAL(HF_RESERVE_FULL, refusals.status);
@@ -114,10 +114,10 @@ static void copies_that_do_not_fit_are_refused(void) {
 
 static void formats(void) {
     hf_arena arena = open_arena(64 * MIB);
-    is_text(&arena, "plain", hf_printf(&arena, "plain"));
-    is_text(&arena, "", hf_printf(&arena, "%s", ""));
+    is_text(&arena, "plain", hf_asprintf(&arena, "plain"));
+    is_text(&arena, "", hf_asprintf(&arena, "%s", ""));
     is_text(&arena, "7 -1 0x1f a\tb 2.50 %",
-            hf_printf(&arena, "%d %ld 0x%x %s %.2f %%", 7, -1L, 31u, "a\tb", 2.5));
+            hf_asprintf(&arena, "%d %ld 0x%x %s %.2f %%", 7, -1L, 31u, "a\tb", 2.5));
     hf_arena_close(&arena);
 }
 
@@ -125,7 +125,7 @@ static char *through_vprintf(hf_arena *arena, const char *format, ...) HF_PRINTF
 static char *through_vprintf(hf_arena *arena, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    char *text = hf_vprintf(arena, format, arguments);
+    char *text = hf_vasprintf(arena, format, arguments);
     va_end(arguments);
     return text;
 }
@@ -148,7 +148,7 @@ static void formats_texts_of_every_length(void) {
     hf_arena arena = open_arena(64 * MIB);
     for (int width = 1; width < 3000000; width += 1 + width / 3) {
         AT("width %d", width);
-        is_padded_number(hf_printf(&arena, "%*s", width, "7"), (size_t)width);
+        is_padded_number(hf_asprintf(&arena, "%*s", width, "7"), (size_t)width);
         is_padded_number(through_vprintf(&arena, "%*s", width, "7"), (size_t)width);
     }
     hf_arena_close(&arena);
@@ -157,16 +157,16 @@ static void formats_texts_of_every_length(void) {
 /* With exactly as many bytes left in the reservation, with one more, and with one less. */
 static void formats_into_the_last_byte(void) {
     if (!fixture_is_exact()) return;
-    size_t granule = fixture_granule();
+    size_t page_size = fixture_page_size();
     for (size_t length = 1; length < 40; length += 6) {
         for (size_t less = 0; less < 3; less++) {
             AT("%zu characters, %zu bytes left", length, length + 2 - less);
-            hf_arena arena = open_arena(granule);
-            size_t before = (granule - length - 1) / 8 * 8, left = granule - before;
+            hf_arena arena = open_arena(page_size);
+            size_t before = (page_size - length - 1) / 8 * 8, left = page_size - before;
             CHECK(hf_alloc(&arena, before, 1) != NULL);
             size_t width = left - 2 + less; /* its zero makes it one longer */
             struct snapshot snapshot = snapshot_of(&arena);
-            char *text = hf_printf(&arena, "%*d", (int)width, 7);
+            char *text = hf_asprintf(&arena, "%*d", (int)width, 7);
             if (less < 2) {
                 is_padded_number(text, width);
                 CHECK(text + width + 1 == arena.pos);
@@ -186,19 +186,19 @@ static void formats_texts_of_the_same_arena(void) {
     hf_arena arena = open_arena(64 * MIB);
     char *text = hf_strdup(&arena, "ab");
     for (size_t length = 2; length < 100000; length *= 2) {
-        text = hf_printf(&arena, "%s%s", text, text);
+        text = hf_asprintf(&arena, "%s%s", text, text);
         CHECK(text != NULL && strlen(text) == length * 2);
         CHECK(strncmp(text, "abab", 4) == 0 && strcmp(text + length * 2 - 4, "abab") == 0);
     }
     hf_arena_close(&arena);
 }
 
-/* ------------------------------------------------- bytes that hf_top has shown ------------- */
+/* ------------------------------------------------- bytes that hf_peek has shown ------------- */
 
 /* A text of `length` at `at` bytes behind pos, as read(2) would have written it. */
 static char *shown_text(hf_arena *arena, size_t at, size_t length) {
     CHECK(hf_alloc(arena, 3, 1) != NULL);
-    char *top = hf_top(arena, at + length + 1, NULL);
+    char *top = hf_peek(arena, at + length + 1, NULL);
     CHECK(top != NULL);
     for (size_t i = 0; i < length; i++) top[at + i] = (char)('a' + i % 23);
     top[at + length] = '\0';
@@ -211,7 +211,7 @@ static void is_shown_text(const char *text, size_t length) {
         if (text[i] != (char)('a' + i % 23)) CHECK_EQUAL(SIZE_MAX, i);
 }
 
-static void takes_what_hf_top_has_shown(void) {
+static void takes_what_hf_peek_has_shown(void) {
     hf_arena arena = open_arena(64 * MIB);
     const size_t lengths[] = {0, 1, 10, 510, 511, 512, 3000, 300000},
                  places[] = {0, 1, 8, 500, 9000};
@@ -219,7 +219,7 @@ static void takes_what_hf_top_has_shown(void) {
         for (size_t j = 0; j < sizeof places / sizeof *places; j++) {
             size_t length = lengths[i], at = places[j];
             AT("%zu characters at %zu", length, at);
-            char *text = hf_printf(&arena, "x%s", shown_text(&arena, at, length));
+            char *text = hf_asprintf(&arena, "x%s", shown_text(&arena, at, length));
             CHECK(text != NULL && text[0] == 'x');
             is_shown_text(text + 1, length);
             text = through_vprintf(&arena, "%s", shown_text(&arena, at, length));
@@ -239,7 +239,7 @@ static void takes_what_hf_top_has_shown(void) {
 static void takes_what_the_text_needs(void) {
     hf_arena arena = open_arena(64 * MIB);
     for (int width = 1; width < 50; width++) {
-        char *text = hf_printf(&arena, "%*d", width, 7), *next = hf_alloc(&arena, 1, 1);
+        char *text = hf_asprintf(&arena, "%*d", width, 7), *next = hf_alloc(&arena, 1, 1);
         CHECK(next > text + width && next < text + width + 64);
         if (fixture_is_exact()) CHECK(next == text + width + 1);
         *next = 'x';
@@ -258,22 +258,22 @@ static void a_format_that_printf_refuses_is_invalid(void) {
     hf_arena arena = open_arena(64 * MIB);
     CHECK(hf_alloc(&arena, 3, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
-    CHECK(hf_printf(&arena, "%ls", wide) == NULL);
+    CHECK(hf_asprintf(&arena, "%ls", wide) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     CHECK(through_vprintf(&arena, "%ls", wide) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     check_unchanged(&arena, &before);
-    CHECK(hf_printf(&arena, "%d", 7) != NULL);
+    CHECK(hf_asprintf(&arena, "%d", 7) != NULL);
     hf_arena_close(&arena);
 }
 
 /* A text that was formatted and then refused must not show in memory promised to be zero. */
 static void leaves_no_dirt_behind(void) {
     if (!fixture_is_exact()) return;
-    hf_arena arena = open_arena(fixture_granule());
-    size_t room = fixture_granule() - 16;
+    hf_arena arena = open_arena(fixture_page_size());
+    size_t room = fixture_page_size() - 16;
     CHECK(hf_alloc(&arena, 16, 1) != NULL);
-    CHECK(hf_printf(&arena, "%.*d", (int)room, 7) == NULL);
+    CHECK(hf_asprintf(&arena, "%.*d", (int)room, 7) == NULL);
     char *block = hf_alloc_zeroed(&arena, room, 1);
     CHECK(block != NULL && is_zero(block, room));
     hf_arena_close(&arena);
@@ -283,5 +283,5 @@ CHECK_MAIN(TEST(copies_texts), TEST(copies_parts_of_texts), TEST(copies_bytes),
            TEST(a_null_text_is_invalid), TEST(copies_that_do_not_fit_are_refused), TEST(formats),
            TEST(formats_from_a_list), TEST(formats_texts_of_every_length),
            TEST(formats_into_the_last_byte), TEST(formats_texts_of_the_same_arena),
-           TEST(takes_what_hf_top_has_shown), TEST(takes_what_the_text_needs),
+           TEST(takes_what_hf_peek_has_shown), TEST(takes_what_the_text_needs),
            TEST(a_format_that_printf_refuses_is_invalid), TEST(leaves_no_dirt_behind))

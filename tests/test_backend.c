@@ -39,14 +39,14 @@ static void a_quota_refuses_in_its_own_name(void) {
     struct quota quota = {.backend = *hf_backend_native()};
     quota.backend.commit = commit_within_quota;
     quota.backend.decommit = decommit_from_quota;
-    size_t g = quota.backend.granule(&quota.backend);
+    size_t g = quota.backend.page_size(&quota.backend);
     quota.most = 10 * g;
     hf_space_options options = {.backend = &quota.backend};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 100 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 4 * g));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 50 * g, 5 * g));
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 10 * g, 2 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 50 * g, 5 * g));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 10 * g, 2 * g));
     hf_error error = hf_last_error();
     CHECK(strcmp("quota", error.call) == 0);
     CHECK_EQUAL(1234, error.os_code);
@@ -55,7 +55,7 @@ static void a_quota_refuses_in_its_own_name(void) {
     CHECK_EQUAL(4, hf_space_get_stats(space).regions); /* |c|p|c|p|: undone whole */
     CHECK_EQUAL(9 * g, quota.committed);
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 51 * g, g));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 10 * g, 2 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 10 * g, 2 * g));
     CHECK_EQUAL(hf_space_get_stats(space).committed_bytes, quota.committed);
     CHECK_EQUAL(1, quota.refused);
     CHECK_EQUAL(1, hf_space_get_stats(space).refusals);
@@ -75,11 +75,11 @@ static void reported_calls_are_counted(void) {
     hf_backend backend = *hf_backend_native();
     backend.split = split_at_a_price;
     hf_space_options options = {.backend = &backend};
-    size_t g = backend.granule(&backend);
+    size_t g = backend.page_size(&backend);
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 10 * g, &options));
     CHECK_STATUS(HF_OK, hf_space_split(space, 0, g));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 5 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 5 * g, g));
     CHECK_EQUAL(10, hf_space_get_stats(space).system_calls[HF_STEP_SPLIT]);
     CHECK_EQUAL(2, hf_space_get_stats(space).steps[HF_STEP_SPLIT]);
     hf_space_close(space);
@@ -91,12 +91,12 @@ static void optional_functions_may_be_missing(void) {
     bare.name = NULL;
     bare.check = NULL;
     hf_space_options options = {.backend = &bare, .name = "a name that is not shown"};
-    size_t g = bare.granule(&bare);
+    size_t g = bare.page_size(&bare);
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 10 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 3 * g));
     CHECK_STATUS(HF_UNSUPPORTED, hf_space_advise(space, g, g, HF_ADVISE_POPULATE));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, g));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -126,17 +126,17 @@ static void closing_releases_in_order(void) {
                                     HF_PLACEHOLDER};
     struct releasing releasing = {.backend = *hf_backend_native()};
     releasing.backend.release = note_release;
-    size_t g = releasing.backend.granule(&releasing.backend);
+    size_t g = releasing.backend.page_size(&releasing.backend);
     hf_space_options options = {.backend = &releasing.backend};
     hf_space *space;
     hf_file *file;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, g, &releasing.backend));
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, g, 2 * g));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 3 * g, g));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 4 * g, g, file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 7 * g, g));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 7 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 2 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 3 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 4 * g, g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 7 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 7 * g, g));
     hf_file_close(file);
     CHECK_EQUAL(0, releasing.count);
     char *base = hf_space_base(space);
@@ -151,9 +151,10 @@ static void closing_releases_in_order(void) {
 
 static void the_native_backend_is_one(void) {
     const hf_backend *native = hf_backend_native();
-    size_t granule = native->granule(native);
+    size_t page_size = native->page_size(native);
     CHECK(native == hf_backend_native());
-    CHECK(granule > 0 && (granule & (granule - 1)) == 0 && granule == native->granule(native));
+    CHECK(page_size > 0 && (page_size & (page_size - 1)) == 0 &&
+          page_size == native->page_size(native));
 }
 
 /* --------------------------------------------------- one over an array of bytes ------------- */
@@ -166,9 +167,9 @@ static bool is_full_of(const char *bytes, int byte, size_t size) {
 
 /* The life of a space: |p p p p p p p p| -> |p|c c c c|p p p| -> |p|c|p p|c|p p p| -> ... */
 static void live(hf_space *space) {
-    size_t g = hf_space_granule(space), size = hf_space_size(space);
+    size_t g = hf_space_page_size(space), size = hf_space_size(space);
     char *base = hf_space_base(space);
-    CHECK_STATUS(HF_OK, hf_space_place(space, g, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 4 * g));
     CHECK(is_full_of(base + g, 0, 4 * g));
     memset(base + g, 'x', 4 * g);
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 2 * g, 2 * g));
@@ -176,25 +177,25 @@ static void live(hf_space *space) {
     CHECK_STATUS(HF_OK, hf_space_commit(space, 2 * g, 2 * g));
     CHECK(is_full_of(base + 2 * g, 0, 2 * g));
     CHECK_EQUAL(5, hf_space_get_stats(space).regions);
-    CHECK_STATUS(HF_STATE, hf_space_place(space, 0, 2 * g));
-    CHECK_STATUS(HF_INVALID, hf_space_place(space, g / 2, g));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_commit_range(space, 0, 2 * g));
+    CHECK_STATUS(HF_INVALID, hf_space_commit_range(space, g / 2, g));
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, size));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
 }
 
-static void any_granule_carries_a_space(void) {
-    for (size_t granule = ARRAY_SMALLEST_GRANULE; granule <= 1 << 17; granule *= 2) {
+static void any_page_size_carries_a_space(void) {
+    for (size_t page_size = ARRAY_SMALLEST_GRANULE; page_size <= 1 << 17; page_size *= 2) {
         struct array_backend array;
         hf_space_options options = {.backend = &array.backend};
         hf_space *space;
-        size_t outer = check_enter("granule %zu", granule);
-        array_backend_init(&array, granule);
-        CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * granule, &options));
-        CHECK_EQUAL(granule, hf_space_granule(space));
+        size_t outer = check_enter("page size %zu", page_size);
+        array_backend_init(&array, page_size);
+        CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * page_size, &options));
+        CHECK_EQUAL(page_size, hf_space_page_size(space));
         live(space);
-        CHECK_STATUS(HF_OK, hf_space_place(space, 0, granule));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, page_size));
         hf_space_close(space);
         CHECK(array_backend_is_unused(&array));
         check_leave(outer);
@@ -208,12 +209,12 @@ static void an_array_carries_many_regions(void) {
     hf_space_options options = {.backend = &array.backend};
     hf_space *space;
     array_backend_init(&array, ARRAY_SMALLEST_GRANULE);
-    CHECK_STATUS(HF_OK, hf_space_open(&space, REGIONS * array.granule, &options));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, REGIONS * array.page_size, &options));
     for (size_t i = 0; i < REGIONS; i += 2)
-        CHECK_STATUS(HF_OK, hf_space_place(space, i * array.granule, array.granule));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * array.page_size, array.page_size));
     CHECK_EQUAL(REGIONS, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, hf_space_size(space)));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     hf_space_close(space);
     CHECK(array_backend_is_unused(&array));
@@ -237,7 +238,7 @@ static void an_array_refuses_in_its_own_name(void) {
     CHECK_STATUS(HF_UNSUPPORTED, hf_file_create(&file, "any", 1, &array.backend));
     CHECK_STATUS(HF_UNSUPPORTED, hf_file_from_handle(&file, 0, HF_READ_ONLY, &array.backend));
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 8192, &array.backend));
-    CHECK_STATUS(HF_UNSUPPORTED, hf_space_place_file(space, 4096, 4096, file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_space_map_range(space, 4096, 4096, file, 0, HF_READ_ONLY));
     CHECK(strcmp("array_map", hf_last_error().call) == 0);
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     hf_file_close(file);
@@ -273,7 +274,7 @@ static void an_array_finds_lies(void) {
     hf_report report = {0};
     array_backend_init(&array, 4096);
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * 4096, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * 4096, 2 * 4096));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * 4096, 2 * 4096));
     char *address = hf_space_base(space) + 3 * 4096;
     CHECK_STATUS(HF_OK, array.backend.decommit(&array.backend, address, 4096, &report));
     CHECK_STATUS(HF_CORRUPT, hf_space_check(space));
@@ -294,7 +295,7 @@ static void strict_over_an_array(void) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * 4096, &options));
     live(space);
     hf_strict_fail(strict, 2, false);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 4096, 4096));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 4096, 4096));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -305,6 +306,6 @@ static void strict_over_an_array(void) {
 
 CHECK_MAIN(TEST(a_quota_refuses_in_its_own_name), TEST(reported_calls_are_counted),
            TEST(optional_functions_may_be_missing), TEST(closing_releases_in_order),
-           TEST(the_native_backend_is_one), TEST(any_granule_carries_a_space),
+           TEST(the_native_backend_is_one), TEST(any_page_size_carries_a_space),
            TEST(an_array_carries_many_regions), TEST(an_array_refuses_in_its_own_name),
            TEST(a_file_as_large_as_can_be), TEST(an_array_finds_lies), TEST(strict_over_an_array))

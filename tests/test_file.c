@@ -11,14 +11,14 @@
 /* In the folder that ctest runs in. */
 static const char path[] = "test_file.tmp", another_path[] = "test_file_another.tmp";
 
-static size_t granule(void) { return hf_backend_native()->granule(hf_backend_native()); }
+static size_t page_size(void) { return hf_backend_native()->page_size(hf_backend_native()); }
 
 /* What permits a view is UNSUPPORTED where there are none. */
 static void expect_view(hf_status expected, hf_file *file, uint64_t file_offset, hf_access access) {
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, granule(), NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, page_size(), NULL));
     if (expected == HF_OK && !scene_has_views(NULL)) expected = HF_UNSUPPORTED;
-    CHECK_STATUS(expected, hf_space_map(space, 0, granule(), file, file_offset, access));
+    CHECK_STATUS(expected, hf_space_map(space, 0, page_size(), file, file_offset, access));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -31,8 +31,8 @@ static void expect_contents(hf_file *file, size_t size, hf_access access) {
         hf_file_close(file);
         return;
     }
-    CHECK_STATUS(HF_OK, hf_space_open(&space, granule(), NULL));
-    CHECK_STATUS(HF_OK, hf_space_map(space, 0, granule(), file, 0, access));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, page_size(), NULL));
+    CHECK_STATUS(HF_OK, hf_space_map(space, 0, page_size(), file, 0, access));
     hf_file_close(file);
     for (size_t at = 0; at < size; at++)
         CHECK_EQUAL((unsigned char)at, (unsigned char)hf_space_base(space)[at]);
@@ -80,12 +80,12 @@ static void stores_reach_the_disk(void) {
     intptr_t handle = disk_create(path, 10);
     char byte;
     CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_WRITE, NULL));
-    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * granule(), NULL));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, granule(), file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * page_size(), NULL));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, page_size(), file, 0, HF_READ_WRITE));
     CHECK_STATUS(HF_OK,
-                 hf_space_place_file(space, granule(), granule(), file, 0, HF_COPY_ON_WRITE));
+                 hf_space_map_range(space, page_size(), page_size(), file, 0, HF_COPY_ON_WRITE));
     hf_space_base(space)[3] = 'x';
-    hf_space_base(space)[granule() + 4] = 'y';
+    hf_space_base(space)[page_size() + 4] = 'y';
     CHECK(disk_load(handle, 3, &byte, 1) == 1 && byte == 'x');
     CHECK(disk_load(handle, 4, &byte, 1) == 1 && byte == 4);
     hf_file_close(file);
@@ -109,9 +109,9 @@ static void a_file_keeps_its_size(void) {
     hf_file *file;
     intptr_t handle = disk_create(path, 10);
     CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_ONLY, NULL));
-    disk_resize(handle, 5 * granule());
+    disk_resize(handle, 5 * page_size());
     CHECK_EQUAL(10, hf_file_size(file));
-    expect_view(HF_INVALID, file, granule(), HF_READ_ONLY);
+    expect_view(HF_INVALID, file, page_size(), HF_READ_ONLY);
     hf_file_close(file);
     disk_close(handle);
     disk_remove(path);
@@ -127,13 +127,14 @@ static void views_reach_far_into_a_file(void) {
     disk_store(handle, far + 7, "x", 1);
     CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_ONLY, NULL));
     CHECK_EQUAL(far + 8, hf_file_size(file));
-    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * granule(), NULL));
-    CHECK_STATUS(HF_INVALID, hf_space_map(space, 0, 2 * granule(), file, far, HF_READ_ONLY));
-    CHECK_STATUS(HF_OK, hf_space_map(space, 0, 2 * granule(), file, far - granule(), HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * page_size(), NULL));
+    CHECK_STATUS(HF_INVALID, hf_space_map(space, 0, 2 * page_size(), file, far, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK,
+                 hf_space_map(space, 0, 2 * page_size(), file, far - page_size(), HF_READ_ONLY));
     hf_region region;
     CHECK(hf_space_find(space, 0, &region));
-    CHECK_EQUAL(far - granule(), region.file_offset);
-    CHECK_EQUAL('x', hf_space_base(space)[granule() + 7]);
+    CHECK_EQUAL(far - page_size(), region.file_offset);
+    CHECK_EQUAL('x', hf_space_base(space)[page_size() + 7]);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_file_close(file);
     hf_space_close(space);
@@ -208,7 +209,7 @@ static void a_new_file_is_zero(void) {
     if (!scene_needs_views()) return;
     hf_file *file;
     hf_space *space;
-    size_t size = 50 * granule();
+    size_t size = 50 * page_size();
     disk_remove(path);
     CHECK_STATUS(HF_OK, hf_file_create(&file, path, size, NULL));
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
@@ -266,13 +267,13 @@ static void shared_memory_is_zero_and_shared(void) {
     if (!scene_needs_views()) return;
     hf_file *file;
     hf_space *space;
-    size_t g = granule(), handles = disk_handles(), inherited = disk_inherited_handles();
+    size_t g = page_size(), handles = disk_handles(), inherited = disk_inherited_handles();
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 2 * g, NULL));
     CHECK_EQUAL(2 * g, hf_file_size(file));
     CHECK_EQUAL(inherited, disk_inherited_handles());
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, NULL));
     for (size_t i = 0; i < 4; i++)
-        CHECK_STATUS(HF_OK, hf_space_place_file(space, 2 * i * g, 2 * g, file, 0, HF_READ_WRITE));
+        CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * i * g, 2 * g, file, 0, HF_READ_WRITE));
     char *base = hf_space_base(space);
     for (size_t i = 0; i < 8 * g; i++) CHECK(base[i] == 0);
     base[g + 1] = 'x';
@@ -286,12 +287,12 @@ static void two_shared_memories_are_two(void) {
     if (!scene_needs_views()) return;
     hf_file *one, *other;
     hf_space *space;
-    size_t g = granule();
+    size_t g = page_size();
     CHECK_STATUS(HF_OK, hf_file_create_shared(&one, g, NULL));
     CHECK_STATUS(HF_OK, hf_file_create_shared(&other, g, NULL));
     CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * g, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, g, one, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, g, g, other, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, g, one, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, g, g, other, 0, HF_READ_WRITE));
     hf_space_base(space)[0] = 'x';
     CHECK_EQUAL(0, hf_space_base(space)[g]);
     CHECK_STATUS(HF_OK, hf_space_check(space));

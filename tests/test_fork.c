@@ -15,7 +15,7 @@
 enum { SPACES = 4, GRANULES = 64, FORKS = 200, PATIENCE = 240 /* seconds, before a child hangs */ };
 
 static hf_space *spaces[SPACES];
-static size_t granule;
+static size_t page_size;
 
 /* A child that hangs is killed by SIGALRM, and has not run well. */
 static bool child_runs(void (*function)(void)) {
@@ -34,11 +34,11 @@ static bool child_runs(void (*function)(void)) {
 }
 
 static void use_space(hf_space *space) {
-    size_t offset = (GRANULES / 2 + 1) * granule;
+    size_t offset = (GRANULES / 2 + 1) * page_size;
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_place(space, offset, 3 * granule));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, offset, 3 * page_size));
     hf_space_base(space)[offset] = 'x';
-    CHECK_STATUS(HF_OK, hf_space_clear(space, offset, 3 * granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, offset, 3 * page_size));
     CHECK_STATUS(HF_OK, hf_space_check(space));
 }
 
@@ -53,19 +53,19 @@ static bool is_over; /* atomic */
 /* Uses the lower half of its space. */
 static void *hammer(void *space) {
     for (size_t i = 0; !__atomic_load_n(&is_over, __ATOMIC_RELAXED); i++) {
-        size_t offset = i % (GRANULES / 4) * granule, size = (1 + i % 5) * granule;
-        CHECK_STATUS(HF_OK, hf_space_place(space, offset, size));
-        CHECK_STATUS(HF_OK, hf_space_clear(space, offset, size));
+        size_t offset = i % (GRANULES / 4) * page_size, size = (1 + i % 5) * page_size;
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, offset, size));
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, offset, size));
     }
     return NULL;
 }
 
 /* Strict has a lock of its own, which it takes while the space's is held. */
 static void open_spaces(const hf_backend *strict) {
-    granule = strict->granule(strict);
+    page_size = strict->page_size(strict);
     for (size_t i = 0; i < SPACES; i++) {
         hf_space_options options = {.backend = i % 2 ? strict : NULL};
-        CHECK_STATUS(HF_OK, hf_space_open(&spaces[i], GRANULES * granule, &options));
+        CHECK_STATUS(HF_OK, hf_space_open(&spaces[i], GRANULES * page_size, &options));
     }
 }
 
@@ -113,7 +113,7 @@ static bool handlers_use_spaces;
 static void use_new_space(void) {
     hf_space *space;
     if (!handlers_use_spaces) return;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, GRANULES * granule, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, GRANULES * page_size, NULL));
     use_space(space);
     hf_space_close(space);
 }
@@ -124,8 +124,8 @@ __attribute__((constructor(101))) static void register_before_the_library(void) 
 }
 
 static void handlers_can_use_spaces(void) {
-    granule = hf_backend_native()->granule(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, NULL));
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, NULL));
     handlers_use_spaces = true;
     for (int i = 0; i < 10; i++) CHECK(child_runs(use_new_space));
     handlers_use_spaces = false;
@@ -140,8 +140,8 @@ static void unlock_guard(void) { pthread_mutex_unlock(&guard); }
 static void *hammer_guarded(void *space) {
     while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
         lock_guard();
-        CHECK_STATUS(HF_OK, hf_space_place(space, 0, granule));
-        CHECK_STATUS(HF_OK, hf_space_clear(space, 0, granule));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, page_size));
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, page_size));
         unlock_guard();
     }
     return NULL;
@@ -158,8 +158,8 @@ static void use_guarded_space(void) {
 static void fork_with_a_guard(void) {
     pthread_t thread;
     CHECK(pthread_atfork(lock_guard, unlock_guard, unlock_guard) == 0);
-    granule = hf_backend_native()->granule(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, NULL));
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, NULL));
     is_over = false;
     CHECK(pthread_create(&thread, NULL, hammer_guarded, spaces[0]) == 0);
     for (size_t i = 0; i < FORKS; i++) CHECK(child_runs(use_guarded_space));
@@ -193,10 +193,10 @@ static void a_fork_does_not_wait_for_its_own_thread(void) {
     hf_backend forking = *hf_backend_native();
     forking.commit = commit_and_fork;
     hf_space_options options = {.backend = &forking};
-    granule = forking.granule(&forking);
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, &options));
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[1], GRANULES * granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(spaces[0], 0, granule));
+    page_size = forking.page_size(&forking);
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, &options));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[1], GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(spaces[0], 0, page_size));
     CHECK(child_runs(use_second_space_and_fork));
     hf_space_close(spaces[0]);
     hf_space_close(spaces[1]);
@@ -214,22 +214,23 @@ static void close_all(void) {
 static void a_child_that_closes_only_unmaps(void) {
     static const char text[] = "still here";
     hf_file *file;
-    granule = hf_backend_native()->granule(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(spaces[0], 0, granule));
-    CHECK_STATUS(HF_OK, hf_space_place_file(spaces[0], granule, granule, file, 0, HF_READ_WRITE));
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(spaces[0], 0, page_size));
+    CHECK_STATUS(HF_OK,
+                 hf_space_map_range(spaces[0], page_size, page_size, file, 0, HF_READ_WRITE));
     hf_file_close(file);
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 65536, NULL));
     char *base = hf_space_base(spaces[0]);
     memcpy(base, text, sizeof text);
-    memcpy(base + granule, text, sizeof text);
+    memcpy(base + page_size, text, sizeof text);
     CHECK(hf_ring_write(ring, text, sizeof text));
     CHECK(child_runs(close_all));
     char read[sizeof text];
     CHECK(hf_ring_read(ring, read, sizeof read));
     CHECK(memcmp(read, text, sizeof text) == 0);
-    CHECK(memcmp(base, text, sizeof text) == 0 && memcmp(base + granule, text, sizeof text) == 0);
+    CHECK(memcmp(base, text, sizeof text) == 0 && memcmp(base + page_size, text, sizeof text) == 0);
     use_space(spaces[0]);
     close_all();
 }

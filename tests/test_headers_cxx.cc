@@ -24,16 +24,16 @@ static const any_function functions[] = {
     LINKS(hf_space_close),
     LINKS(hf_space_base),
     LINKS(hf_space_size),
-    LINKS(hf_space_granule),
+    LINKS(hf_space_page_size),
     LINKS(hf_space_split),
     LINKS(hf_space_coalesce),
     LINKS(hf_space_commit),
     LINKS(hf_space_decommit),
     LINKS(hf_space_map),
     LINKS(hf_space_unmap),
-    LINKS(hf_space_place),
-    LINKS(hf_space_place_file),
-    LINKS(hf_space_clear),
+    LINKS(hf_space_commit_range),
+    LINKS(hf_space_map_range),
+    LINKS(hf_space_release_range),
     LINKS(hf_space_advise),
     LINKS(hf_space_find),
     LINKS(hf_space_next),
@@ -63,14 +63,14 @@ static const any_function functions[] = {
     LINKS(hf_alloc_array),
     LINKS(hf_extend),
     LINKS(hf_extend_zeroed),
-    LINKS(hf_resize),
-    LINKS(hf_top),
-    LINKS(hf_ensure),
+    LINKS(hf_realloc),
+    LINKS(hf_peek),
+    LINKS(hf_precommit),
     LINKS(hf_strdup),
     LINKS(hf_strndup),
     LINKS(hf_memdup),
-    LINKS(hf_printf),
-    LINKS(hf_vprintf),
+    LINKS(hf_asprintf),
+    LINKS(hf_vasprintf),
     LINKS(hf_get_mark),
     LINKS(hf_rewind),
     LINKS(hf_reset),
@@ -106,7 +106,7 @@ static void the_arena_works() {
     one->next = static_cast<particle *>(hf_alloc(&arena, sizeof(particle), alignof(particle)));
     CHECK(hf_from_ref(&arena, hf_to_ref(&arena, many)) == many);
     hf_mark mark = hf_get_mark(&arena);
-    char *text = hf_printf(&arena, "%s %d", "particle", 7);
+    char *text = hf_asprintf(&arena, "%s %d", "particle", 7);
     CHECK(std::strcmp(text, "particle 7") == 0);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
     hf_scope scope = hf_scope_begin(&arena);
@@ -188,7 +188,7 @@ static void the_space_works() {
     hf_space *space;
     hf_region region = hf_region();
     CHECK_STATUS(HF_OK, hf_space_open(&space, 1 << 20, nullptr));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 1 << 16));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 1 << 16));
     std::strcpy(hf_space_base(space), "placed");
     CHECK(hf_space_next(space, &region) && region.kind == HF_COMMITTED);
     CHECK_STATUS(HF_OK, hf_space_check(space));

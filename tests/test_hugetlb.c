@@ -97,28 +97,27 @@ static void map_in_space(void) {
     CHECK_STATUS(HF_OK, hf_file_from_handle(&file, descriptor, HF_READ_WRITE, NULL));
     char *base = hf_space_base(space);
     CHECK_EQUAL(0, (uintptr_t)base % huge);
-    CHECK_STATUS(HF_OK, hf_space_place(space, SMALL, SMALL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, SMALL, SMALL));
     memset(base + SMALL, 42, SMALL);
     hf_space_stats stats = hf_space_get_stats(space);
-    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, 0, SMALL, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_map_range(space, 0, SMALL, file, 0, HF_READ_WRITE));
     CHECK_EQUAL(0, hf_last_error().os_code);
+    CHECK_STATUS(HF_INVALID, hf_space_map_range(space, huge + SMALL, huge, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_map_range(space, huge, huge, file, SMALL, HF_READ_ONLY));
     CHECK_STATUS(HF_INVALID,
-                 hf_space_place_file(space, huge + SMALL, huge, file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, huge, huge, file, SMALL, HF_READ_ONLY));
-    CHECK_STATUS(HF_INVALID,
-                 hf_space_place_file(space, huge, huge + SMALL, file, 0, HF_COPY_ON_WRITE));
-    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, huge, 3 * huge, file, 0, HF_READ_WRITE));
+                 hf_space_map_range(space, huge, huge + SMALL, file, 0, HF_COPY_ON_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_map_range(space, huge, 3 * huge, file, 0, HF_READ_WRITE));
     CHECK_EQUAL(stats.refusals, hf_space_get_stats(space).refusals);
     for (size_t at = 0; at < SMALL; at++) CHECK_EQUAL(42, base[SMALL + at]);
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 2 * huge, huge, file, huge, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 4 * huge, huge, file, huge, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * huge, huge, file, huge, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 4 * huge, huge, file, huge, HF_READ_WRITE));
     base[2 * huge + 7] = 'x';
     CHECK_EQUAL('x', base[4 * huge + 7]);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_file_close(file);
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 4 * huge, huge));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 4 * huge, huge));
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 8 * huge));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 8 * huge));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }

@@ -174,7 +174,7 @@ static size_t fill_the_disk(hf_arena *arena, size_t count) {
             continue;
         }
         expect_no_space(hf_last_error().status, before, length);
-        expect_no_space(hf_ensure(arena, 2 * STEP), before, length);
+        expect_no_space(hf_precommit(arena, 2 * STEP), before, length);
         return count;
     }
 }
@@ -321,7 +321,7 @@ static void grow_to_the_limit(void *unused) {
     CHECK_EQUAL(EFBIG, hf_last_error().os_code);
     CHECK(count >= 5 && disk_size(path_of("image")) <= LIMIT);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
-    CHECK_STATUS(HF_NO_SPACE, hf_ensure(&arena, LIMIT));
+    CHECK_STATUS(HF_NO_SPACE, hf_precommit(&arena, LIMIT));
     hf_arena plain = fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE});
     CHECK(hf_alloc(&plain, LIMIT, 8) != NULL);
     CHECK_STATUS(HF_NO_SPACE, hf_arena_save(&plain, path_of("saved")));

@@ -269,9 +269,9 @@ static bool extends(hf_arena *arena) {
            is_zero(hf_arena_base(arena) + kept_size, MIB - kept_size);
 }
 
-static bool ensures(hf_arena *arena) { return hf_ensure(arena, 3 * MIB) == HF_OK; }
+static bool ensures(hf_arena *arena) { return hf_precommit(arena, 3 * MIB) == HF_OK; }
 
-static bool shows_its_top(hf_arena *arena) { return hf_top(arena, MIB, NULL) != NULL; }
+static bool shows_peeked_bytes(hf_arena *arena) { return hf_peek(arena, MIB, NULL) != NULL; }
 
 static void be_dirty(hf_arena *arena) { dirty_bytes(arena, 2 * MIB); }
 
@@ -337,7 +337,7 @@ static void what_is_refused_changes_nothing(void) {
         {"growth where it is not quite", HF_READ_WRITE, be_trimmed, ensures},
         {"extension", HF_READ_WRITE, NULL, extends},
         {"ensuring", HF_READ_WRITE, NULL, ensures},
-        {"the top", HF_READ_WRITE, NULL, shows_its_top},
+        {"the top", HF_READ_WRITE, NULL, shows_peeked_bytes},
         {"a snapshot's growth", HF_COPY_ON_WRITE, NULL, grows},
         {"a snapshot's extension", HF_COPY_ON_WRITE, NULL, extends},
         {"a save of a persistent arena", HF_READ_WRITE, NULL, saves},
@@ -520,13 +520,13 @@ enum { VIEWS = 3 };
  * it. */
 /* Of those that are left, each on a page of its own. */
 static hf_mark end_of_views(hf_arena *arena) {
-    size_t page = fixture_granule(), size = round_up(10000, page);
+    size_t page = fixture_page_size(), size = round_up(10000, page);
     size_t views = hf_arena_get_stats(arena).viewed / size;
     return views * (page + size);
 }
 
 static void go_back_below_views(struct failure *failure) {
-    size_t page = fixture_granule();
+    size_t page = fixture_page_size();
     hf_mark target = *(const hf_mark *)failure->user;
     hf_arena arena = fixture_open(options_of(failure));
     make_file(&arena);
@@ -535,7 +535,7 @@ static void go_back_below_views(struct failure *failure) {
         CHECK(appends(&arena));
         add(&arena, 1000, 2);
     }
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 3 * MIB));
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 3 * MIB));
     failure_on(failure);
     hf_status status = hf_rewind(&arena, target);
     failure_off(failure);
@@ -562,7 +562,7 @@ static void go_back_below_views(struct failure *failure) {
 }
 
 static void going_back_below_views(void) {
-    size_t page = fixture_granule();
+    size_t page = fixture_page_size();
     const hf_mark targets[] = {0, 1000, page, page + round_up(10000, page),
                                page + round_up(10000, page) + 500};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {

@@ -48,8 +48,8 @@ static void a_child_that_closes_changes_nothing(void) {
 }
 
 static void check_is_state(hf_status status) {
-    CHECK_STATUS(HF_STATE, status);
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_STATUS(HF_WRONG_STATE, status);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(hf_last_error().reason != NULL);
 }
 
@@ -121,7 +121,7 @@ static void a_child_of_the_same_number_does_not_write(void) {
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 65536, NULL));
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 65536, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, 65536, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, 65536, file, 0, HF_READ_WRITE));
     is_permitted = (bool *)hf_space_base(space);
     CHECK(process_runs(enter_a_namespace_of_processes, is_permitted));
     if (!*is_permitted) check_skip("a namespace of processes takes root");

@@ -170,14 +170,14 @@ static void a_save_can_be_refused(void) { CHECK(each_failure(save_with_failures,
 
 static void what_lies_around_a_view_is_forbidden(void) {
     unsigned char bytes[10000];
-    size_t page = fixture_granule(), room, size;
+    size_t page = fixture_page_size(), room, size;
     void *data;
     fill(bytes, sizeof bytes, 1);
     write_content(path, bytes, sizeof bytes);
     hf_arena arena = fixture_open((hf_arena_options){.reserve = WATCHED});
     watch(hf_arena_base(&arena));
     size_t block = offset_of(hf_alloc(&arena, 100, 8));
-    char *top = hf_top(&arena, 1000, &room);
+    char *top = hf_peek(&arena, 1000, &room);
     expect(offset_of(top), offset_of(top) + room, false);
     CHECK_STATUS(HF_OK, hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
     CHECK_EQUAL(page, offset_of(data));

@@ -438,7 +438,7 @@ static void a_base_that_is_named_is_where_it_lies(void) {
         CHECK((void *)hf_arena_base(&arena) == base);
         hf_arena_close(&arena);
     }
-    refuse_all((hf_arena_options){.base = (char *)base + HF_BASE_ALIGNMENT}, HF_INVALID);
+    refuse_all((hf_arena_options){.base = (char *)base + HF_ALLOCATION_GRANULARITY}, HF_INVALID);
     refuse_all((hf_arena_options){.base = (char *)base + 1}, HF_INVALID);
     refuse_all((hf_arena_options){.base = (char *)base + 1, .any_base = true}, HF_INVALID);
     disk_remove(path);
@@ -528,7 +528,8 @@ static void any_base_takes_part_of_a_reserve(void) {
         check_error_is(&before);
         hf_arena_close(&arena);
     }
-    options.least_reserve = IMAGE_RESERVE / 2 + HF_BASE_ALIGNMENT; /* so it lies elsewhere */
+    options.least_reserve =
+        IMAGE_RESERVE / 2 + HF_ALLOCATION_GRANULARITY; /* so it lies elsewhere */
     hf_arena arena = open_as(HF_COPY_ON_WRITE, options);
     CHECK((char *)hf_arena_base(&arena) != base);
     CHECK_EQUAL(IMAGE_RESERVE, hf_arena_get_stats(&arena).reserved);
@@ -685,7 +686,7 @@ static void a_root_is_kept_in_images(void) {
         char *block = hf_arena_root(&arena);
         CHECK(block != NULL && holds(block, 1000, 1));
         bool is_read_only = accesses[i] == HF_READ_ONLY;
-        CHECK_STATUS(is_read_only ? HF_STATE : HF_OK, hf_arena_set_root(&arena, block + 10));
+        CHECK_STATUS(is_read_only ? HF_WRONG_STATE : HF_OK, hf_arena_set_root(&arena, block + 10));
         CHECK(hf_arena_root(&arena) == (is_read_only ? block : block + 10));
         hf_arena_close(&arena);
         arena = open_as(HF_READ_ONLY, (hf_arena_options){0});

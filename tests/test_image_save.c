@@ -110,8 +110,8 @@ static void an_arena_with_pages_that_fault(void) {
     CHECK(holds(hf_arena_base(&saved), 100000, 1));
     char *copied = hf_arena_base(&saved) + (behind - hf_arena_base(&arena));
     CHECK(holds(copied, 100000, 2));
-    char *gap = hf_arena_base(&saved) + round_up(mark, fixture_granule());
-    CHECK(is_zero(gap, (size_t)(copied - gap) / fixture_granule() * fixture_granule()));
+    char *gap = hf_arena_base(&saved) + round_up(mark, fixture_page_size());
+    CHECK(is_zero(gap, (size_t)(copied - gap) / fixture_page_size() * fixture_page_size()));
     hf_arena_close(&saved);
     hf_arena_close(&arena);
     disk_remove(path);
@@ -133,7 +133,7 @@ static void an_arena_with_files_in_it(void) {
     expect_image_of(&arena, 0);
     hf_arena saved = open_saved();
     CHECK(holds(hf_arena_base(&saved), 1000, 1));
-    CHECK(holds(hf_arena_base(&saved) + fixture_granule(), sizeof bytes, 3));
+    CHECK(holds(hf_arena_base(&saved) + fixture_page_size(), sizeof bytes, 3));
     CHECK(holds(hf_arena_root(&saved), sizeof bytes, 5));
     hf_arena_close(&saved);
     hf_arena_close(&arena);
@@ -141,7 +141,7 @@ static void an_arena_with_files_in_it(void) {
     disk_remove(path);
 }
 
-static void a_persistent_arena(void) {
+static void a_read_write_arena(void) {
     disk_remove(source);
     hf_arena arena = image_open(source, HF_READ_WRITE, (hf_arena_options){.tag = 9});
     fill(hf_alloc(&arena, 3 * MIB, 8), 3 * MIB, 1);
@@ -288,7 +288,7 @@ static void another_process_follows_the_pointers(void) {
 
 CHECK_MAIN(TEST(an_arena_of_any_size), TEST(an_arena_of_many_blocks),
            TEST(an_arena_with_pages_that_fault), TEST(an_arena_with_files_in_it),
-           TEST(a_persistent_arena), TEST(readers_keep_what_is_replaced),
+           TEST(a_read_write_arena), TEST(readers_keep_what_is_replaced),
            TEST(a_writer_keeps_its_path), TEST(it_replaces_any_file),
            TEST(leftovers_are_cleared_up), TEST(arguments_are_looked_at),
            TEST(a_path_of_any_length), TEST_BY_NAME(reads_a_list),

@@ -137,7 +137,7 @@ static void rewound_pages_fault_behind_the_image(void) {
     CHECK(hf_get_mark(&arena) >= MIB);
     CHECK_EQUAL(viewed, hf_arena_get_stats(&arena).viewed);
     CHECK(holds(hf_arena_base(&arena), 1000, 1));
-    CHECK(hf_alloc(&arena, MIB, 8) > (void *)(block + MIB - fixture_granule()));
+    CHECK(hf_alloc(&arena, MIB, 8) > (void *)(block + MIB - fixture_page_size()));
     close_untouched(&arena, &before);
 }
 
@@ -231,12 +231,12 @@ static void nothing_is_allocated(void) {
         expect_full(hf_alloc(&arena, 1, MIB));
         expect_full(hf_alloc_zeroed(&arena, 100, 8));
         expect_full(hf_alloc_array(&arena, 10, 10, 8));
-        expect_full(hf_top(&arena, 1, NULL));
+        expect_full(hf_peek(&arena, 1, NULL));
         expect_full(hf_strdup(&arena, "text"));
         expect_full(hf_memdup(&arena, "bytes", 5));
-        expect_full(hf_printf(&arena, "%d", 1));
-        expect_full(hf_resize(&arena, block, sizes[i], sizes[i] + 1, 1));
-        CHECK_STATUS(HF_RESERVE_FULL, hf_ensure(&arena, 1));
+        expect_full(hf_asprintf(&arena, "%d", 1));
+        expect_full(hf_realloc(&arena, block, sizes[i], sizes[i] + 1, 1));
+        CHECK_STATUS(HF_RESERVE_FULL, hf_precommit(&arena, 1));
         check_unchanged(&arena, &state);
         CHECK(holds(block, sizes[i], i));
         close_untouched(&arena, &before);
@@ -249,11 +249,11 @@ static void its_blocks_keep_their_size(void) {
     char *block = hf_arena_root(&arena);
     struct snapshot state = snapshot_of(&arena);
     CHECK(!hf_extend(&arena, block, 100000, 100001));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(!hf_extend_zeroed(&arena, block, 100000, 200000));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(hf_extend(&arena, block, 100000, 1)); /* frees nothing */
-    CHECK(hf_resize(&arena, block, 100000, 1, 1) == block);
+    CHECK(hf_realloc(&arena, block, 100000, 1, 1) == block);
     check_unchanged(&arena, &state);
     close_untouched(&arena, &before);
 }
@@ -265,13 +265,13 @@ static void it_does_not_go_back(void) {
     struct snapshot state = snapshot_of(&arena);
     hf_scope scope = hf_scope_begin(&arena);
     for (hf_mark mark = 0; mark < whole; mark += 9999)
-        CHECK_STATUS(HF_STATE, hf_rewind(&arena, mark));
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+        CHECK_STATUS(HF_WRONG_STATE, hf_rewind(&arena, mark));
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK_STATUS(HF_INVALID, hf_rewind(&arena, whole + 1));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, whole)); /* nowhere */
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
-    CHECK_STATUS(HF_STATE, hf_scope_end(scope));
-    CHECK_STATUS(HF_STATE, hf_reset(&arena));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
+    CHECK_STATUS(HF_WRONG_STATE, hf_reset(&arena));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     check_unchanged(&arena, &state);
     CHECK(holds(hf_arena_base(&arena), 100000, 1));
@@ -307,7 +307,7 @@ static void it_is_saved(void) {
     disk_remove(other);
 }
 
-static void an_image_of_nothing_is_frozen_too(void) {
+static void an_image_of_nothing_is_read_only_too(void) {
     disk_remove(path);
     hf_arena arena = open_as(HF_READ_WRITE);
     hf_arena_close(&arena);
@@ -328,7 +328,7 @@ static void addresses_are_anybodys_afterwards(void) {
         hf_space *space;
         hf_arena_close(&arena);
         CHECK_STATUS(HF_OK, hf_space_open(&space, AREA, &options));
-        CHECK_STATUS(HF_OK, hf_space_place(space, 0, AREA));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, AREA));
         memset(hf_space_base(space), 'x', AREA);
         hf_space_close(space);
     }
@@ -341,5 +341,5 @@ CHECK_MAIN(TEST(stores_are_private), TEST(growth_is_private),
            TEST(it_is_saved_elsewhere), TEST(it_is_saved_over_itself), TEST(the_reservation_ends),
            TEST(an_image_of_nothing_is_a_snapshot_too), TEST(stores_fault),
            TEST(nothing_is_allocated), TEST(its_blocks_keep_their_size), TEST(it_does_not_go_back),
-           TEST(it_tells_what_it_is), TEST(it_is_saved), TEST(an_image_of_nothing_is_frozen_too),
+           TEST(it_tells_what_it_is), TEST(it_is_saved), TEST(an_image_of_nothing_is_read_only_too),
            TEST(addresses_are_anybodys_afterwards))

@@ -51,7 +51,7 @@ static void fall_back_under_ulimit(void *unused) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, addresses.reserve, &options));
     CHECK_EQUAL(addresses.granted, hf_space_size(space));
     CHECK_EQUAL(addresses.refusals, hf_space_get_stats(space).refusals);
-    CHECK_STATUS(HF_OK, hf_space_place(space, hf_space_size(space) - MIB, MIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, hf_space_size(space) - MIB, MIB));
     memset(hf_space_base(space) + hf_space_size(space) - MIB, 1, MIB);
     hf_space_close(space);
 }
@@ -76,10 +76,10 @@ static void no_address_at_all(void) { in_a_child(open_without_any_address); }
 
 /* The last addresses of all: the range does not wrap, but it is the system's own. */
 static void addresses_that_nobody_gets(void) {
-    char *high = (char *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+    char *high = (char *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
     hf_space_options options = {.base = high};
     hf_space *space = NULL;
-    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, HF_BASE_ALIGNMENT, &options));
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, &options));
     CHECK(space == NULL);
 }
 
@@ -97,8 +97,8 @@ static void fall_back_under_mlockall(void *unused) {
     CHECK_EQUAL(EAGAIN, hf_last_error().os_code);
     CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * MIB, &options));
     CHECK_EQUAL(512 * KIB, hf_space_size(space));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 64 * KIB));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 64 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 64 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 64 * KIB));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -113,14 +113,14 @@ static void release_under_mlockall(void *unused) {
     if (geteuid() == 0) CHECK(setgid(65534) == 0 && setuid(65534) == 0); /* root has no limit */
     CHECK(mlockall(MCL_FUTURE) == 0);
     CHECK_STATUS(HF_OK, hf_space_open(&space, MIB + 512 * KIB, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, MIB));
-    CHECK_STATUS(HF_OK, hf_space_place(space, MIB, 256 * KIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, MIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, MIB, 256 * KIB));
     memset(hf_space_base(space), 'x', MIB + 256 * KIB);
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 0, MIB));
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, MIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, MIB));
     CHECK_EQUAL(0, hf_space_base(space)[MIB - 1]);
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, hf_space_size(space)));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -143,20 +143,20 @@ static void commit_under_limit(void *unused) {
     (void)unused;
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 256 * MIB, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, MIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, MIB));
     memset(hf_space_base(space), 'x', MIB);
     set_limit(RLIMIT_DATA, 16 * MIB);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, MIB, 64 * MIB));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, MIB, 64 * MIB));
     CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
     CHECK_EQUAL(MIB, hf_last_error().offset);
     CHECK_EQUAL(64 * MIB, hf_last_error().size);
     expect_as_before(space);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 128 * MIB, 64 * MIB));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 128 * MIB, 64 * MIB));
     expect_as_before(space);
     CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(space, MIB, 255 * MIB));
     expect_as_before(space);
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * MIB, MIB));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * MIB, MIB));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * MIB, MIB));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * MIB, MIB));
     expect_as_before(space);
     hf_space_close(space);
 }
@@ -170,9 +170,9 @@ static void commit_and_release_under_limit(void *unused) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 256 * MIB, NULL));
     set_limit(RLIMIT_DATA, 16 * MIB);
     for (size_t i = 0; i < 20; i++) {
-        CHECK_STATUS(HF_OK, hf_space_place(space, i * 10 * MIB, 8 * MIB));
-        CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, i * 10 * MIB + 8 * MIB, 16 * MIB));
-        CHECK_STATUS(HF_OK, hf_space_clear(space, i * 10 * MIB, 8 * MIB));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * 10 * MIB, 8 * MIB));
+        CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, i * 10 * MIB + 8 * MIB, 16 * MIB));
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, i * 10 * MIB, 8 * MIB));
     }
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     hf_space_close(space);

@@ -84,7 +84,7 @@ static void fill_the_disk(void *unused) {
     expect_no_space(large, DISK * 3 / 4);
     CHECK(access(small, F_OK) == 0);
     CHECK_STATUS(HF_OK, hf_space_open(&space, DISK, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, DISK / 2, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, DISK / 2, file, 0, HF_READ_WRITE));
     memset(hf_space_base(space), 'x', DISK / 2); /* its blocks are its own */
     hf_file_close(file);
     hf_space_close(space);

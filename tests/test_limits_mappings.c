@@ -1,5 +1,5 @@
 /*
- * vm.max_map_count reached for real: placeholders and committed granules in turn until the system
+ * vm.max_map_count reached for real: placeholders and committed pages in turn until the system
  * has no mapping left.
  *
  *     |c c c|p|c|p|c|p|c|p|c|p| ... |c|p            p|
@@ -26,7 +26,7 @@ static const bool is_linux = true;
 #endif
 
 static hf_space *space;
-static size_t granule, filled; /* the next granule to place */
+static size_t page_size, filled; /* the next page size to place */
 
 static void run_on_linux(void (*part)(void *)) {
     if (is_linux)
@@ -44,31 +44,31 @@ static size_t limit_on_mappings(void) {
 }
 
 static hf_status place_next(void) {
-    hf_status status = hf_space_place(space, filled * granule, granule);
+    hf_status status = hf_space_commit_range(space, filled * page_size, page_size);
     if (status == HF_OK) {
-        hf_space_base(space)[filled * granule] = 'x';
+        hf_space_base(space)[filled * page_size] = 'x';
         filled += 2;
     }
     return status;
 }
 
 static char *reserved_by_hand(void) {
-    void *got = mmap(NULL, 3 * granule, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *got = mmap(NULL, 3 * page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(got != MAP_FAILED);
     return got;
 }
 
 /* Where one mapping is left, a step that needs two takes it and fails. */
 static void take_the_last_mapping(char *by_hand) {
-    CHECK(mprotect(by_hand + granule, granule, PROT_READ) != 0 && errno == ENOMEM);
+    CHECK(mprotect(by_hand + page_size, page_size, PROT_READ) != 0 && errno == ENOMEM);
 }
 
 static void open_and_fill(void) {
-    granule = hf_backend_native()->granule(hf_backend_native());
+    page_size = hf_backend_native()->page_size(hf_backend_native());
     char *by_hand = reserved_by_hand();
-    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 3 * granule));
-    memset(hf_space_base(space), 'x', 3 * granule);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 3 * page_size));
+    memset(hf_space_base(space), 'x', 3 * page_size);
     filled = 4;
     hf_status status = HF_OK;
     while (status == HF_OK) status = place_next();
@@ -81,28 +81,29 @@ static void open_and_fill(void) {
 static void expect_consistent(void) {
     hf_space_stats stats = hf_space_get_stats(space);
     CHECK_EQUAL(filled - 4 + 2, stats.regions); /* |c c c|p|, then |c|p| for each two */
-    CHECK_EQUAL((3 + (filled - 4) / 2) * granule, stats.committed_bytes);
+    CHECK_EQUAL((3 + (filled - 4) / 2) * page_size, stats.committed_bytes);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    for (size_t i = 4; i < filled; i += 2) CHECK_EQUAL('x', hf_space_base(space)[i * granule]);
+    for (size_t i = 4; i < filled; i += 2) CHECK_EQUAL('x', hf_space_base(space)[i * page_size]);
 }
 
 static void expect_refused(hf_status status, size_t first, size_t count) {
     CHECK_STATUS(is_linux ? HF_MAP_LIMIT : HF_NO_MEMORY, status);
-    CHECK_EQUAL(first * granule, hf_last_error().offset);
-    CHECK_EQUAL(count * granule, hf_last_error().size);
+    CHECK_EQUAL(first * page_size, hf_last_error().offset);
+    CHECK_EQUAL(count * page_size, hf_last_error().size);
     CHECK(hf_last_error().os_code != 0);
 }
 
 /* A place is refused and undone. */
-static void refuse_to_place(void) {
+static void refuse_to_commit_range(void) {
     hf_file *file;
     expect_refused(place_next(), filled, 1);
     expect_consistent();
-    expect_refused(hf_space_place(space, (filled + 7) * granule, 5 * granule), filled + 7, 5);
+    expect_refused(hf_space_commit_range(space, (filled + 7) * page_size, 5 * page_size),
+                   filled + 7, 5);
     expect_consistent();
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, NULL));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, NULL));
     expect_refused(
-        hf_space_place_file(space, (filled + 3) * granule, granule, file, 0, HF_READ_WRITE),
+        hf_space_map_range(space, (filled + 3) * page_size, page_size, file, 0, HF_READ_WRITE),
         filled + 3, 1);
     hf_file_close(file);
     expect_consistent();
@@ -111,34 +112,34 @@ static void refuse_to_place(void) {
 /* The middle of |c c c|: a mapping more on each side. */
 static void refuse_to_decommit(void) {
     char *base = hf_space_base(space);
-    CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, granule, granule));
-    CHECK_EQUAL(granule, hf_last_error().offset);
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, page_size, page_size));
+    CHECK_EQUAL(page_size, hf_last_error().offset);
     expect_consistent();
-    CHECK(base[0] == 'x' && base[2 * granule] == 'x');
-    CHECK_EQUAL(is_linux ? 0 : 'x', base[granule]);
-    base[granule] = 'y';
-    CHECK_STATUS(HF_MAP_LIMIT, hf_space_clear(space, granule, granule));
-    CHECK_EQUAL(granule, hf_last_error().offset);
+    CHECK(base[0] == 'x' && base[2 * page_size] == 'x');
+    CHECK_EQUAL(is_linux ? 0 : 'x', base[page_size]);
+    base[page_size] = 'y';
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_release_range(space, page_size, page_size));
+    CHECK_EQUAL(page_size, hf_last_error().offset);
     expect_consistent();
-    CHECK_EQUAL(is_linux ? 0 : 'y', base[granule]);
+    CHECK_EQUAL(is_linux ? 0 : 'y', base[page_size]);
 }
 
 /* |p|c|p| -> |p p p|: two mappings less. */
 static void release_some(void) {
     for (size_t i = 0; i < 10; i++) {
         filled -= 2;
-        CHECK_STATUS(HF_OK, hf_space_clear(space, filled * granule, granule));
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, filled * page_size, page_size));
         expect_consistent();
     }
 }
 
 static void work_again(void) {
-    CHECK_STATUS(HF_OK, hf_space_decommit(space, granule, granule));
+    CHECK_STATUS(HF_OK, hf_space_decommit(space, page_size, page_size));
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_commit(space, granule, granule));
-    CHECK_EQUAL(0, hf_space_base(space)[granule]);
+    CHECK_STATUS(HF_OK, hf_space_commit(space, page_size, page_size));
+    CHECK_EQUAL(0, hf_space_base(space)[page_size]);
     CHECK_STATUS(HF_OK, place_next());
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, hf_space_size(space)));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
 }
@@ -147,9 +148,9 @@ static void reach_the_limit(void *unused) {
     (void)unused;
     open_and_fill();
     expect_consistent();
-    refuse_to_place();
+    refuse_to_commit_range();
     refuse_to_decommit();
-    refuse_to_place();
+    refuse_to_commit_range();
     release_some();
     work_again();
     hf_space_close(space);
@@ -165,7 +166,7 @@ static void close_at_the_limit(void *unused) {
     size_t size = hf_space_size(space);
     hf_space_close(space);
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options)); /* all of it is free again */
-    CHECK_STATUS(HF_OK, hf_space_place(space, granule, granule));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, page_size, page_size));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -199,7 +200,7 @@ static void reserve_at_the_limit(void *unused) {
     (void)unused;
     enum { TRIES = 8 };
     hf_space *far, *gaps;
-    size_t unit = HF_BASE_ALIGNMENT, made = 0;
+    size_t unit = HF_ALLOCATION_GRANULARITY, made = 0;
     CHECK_STATUS(HF_OK, hf_space_open(&gaps, 2 * TRIES * unit, NULL));
     hf_space_options options = {.base = hf_space_base(gaps)};
     open_and_fill();
@@ -224,11 +225,12 @@ static void grow_at_the_limit(void *unused) {
     open_and_fill();
     char *base = hf_space_base(space);
     for (size_t i = 0; i < 5; i++) {
-        size_t at = (filled - 1 + i) * granule;
-        CHECK_STATUS(HF_OK, hf_space_place(space, at, granule));
-        memset(base + at, 'y', granule);
+        size_t at = (filled - 1 + i) * page_size;
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, at, page_size));
+        memset(base + at, 'y', page_size);
     }
-    expect_refused(hf_space_place(space, (filled + 10) * granule, granule), filled + 10, 1);
+    expect_refused(hf_space_commit_range(space, (filled + 10) * page_size, page_size), filled + 10,
+                   1);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -247,7 +249,7 @@ static size_t taken_count;
 static void go_beyond_the_limit(void) {
     for (;;) {
         int protection = taken_count % 2 ? PROT_READ : PROT_WRITE;
-        void *got = mmap(NULL, granule, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *got = mmap(NULL, page_size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (got == MAP_FAILED) break;
         CHECK(taken_count < MOST_TAKEN);
         taken[taken_count++] = got;
@@ -256,16 +258,16 @@ static void go_beyond_the_limit(void) {
 }
 
 static void come_back_below_the_limit(void) {
-    while (taken_count > 0) CHECK(munmap(taken[--taken_count], granule) == 0);
+    while (taken_count > 0) CHECK(munmap(taken[--taken_count], page_size) == 0);
 }
 
 /* Three regions side by side, then |p|c| until nothing more is possible. */
 static void fill_beyond_the_limit(void) {
-    granule = hf_backend_native()->granule(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * granule, NULL));
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * page_size, NULL));
     for (size_t i = 0; i < 3; i++) {
-        CHECK_STATUS(HF_OK, hf_space_place(space, i * granule, granule));
-        hf_space_base(space)[i * granule] = 'x';
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * page_size, page_size));
+        hf_space_base(space)[i * page_size] = 'x';
     }
     filled = 4;
     while (place_next() == HF_OK) continue;
@@ -275,28 +277,28 @@ static void fill_beyond_the_limit(void) {
 /* Bytes in memory of the first `size` bytes of the space. */
 static size_t resident(size_t size) {
     static unsigned char pages[1 << 20];
-    size_t count = size / granule, sum = 0;
+    size_t count = size / page_size, sum = 0;
     CHECK(count <= sizeof pages && mincore(hf_space_base(space), size, pages) == 0);
     for (size_t i = 0; i < count; i++) sum += pages[i] & 1;
-    return sum * granule;
+    return sum * page_size;
 }
 
 /* Nothing that could be joined: the regions stay, their memory goes. */
 static void release_what_stays(void) {
     char *base = hf_space_base(space);
     size_t regions = hf_space_get_stats(space).regions;
-    CHECK_EQUAL(3 * granule, resident(3 * granule));
-    CHECK_STATUS(HF_MAP_LIMIT, hf_space_clear(space, 0, 3 * granule));
+    CHECK_EQUAL(3 * page_size, resident(3 * page_size));
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_release_range(space, 0, 3 * page_size));
     CHECK_EQUAL(0, hf_last_error().offset);
-    CHECK_EQUAL(3 * granule, hf_last_error().size);
+    CHECK_EQUAL(3 * page_size, hf_last_error().size);
     CHECK(!hf_last_error().undo_failed);
-    CHECK_EQUAL(0, resident(3 * granule));
-    CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, 4 * granule, granule));
-    CHECK_EQUAL(0, resident(5 * granule));
+    CHECK_EQUAL(0, resident(3 * page_size));
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, 4 * page_size, page_size));
+    CHECK_EQUAL(0, resident(5 * page_size));
     CHECK_EQUAL(regions, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    for (size_t i = 0; i < 3; i++) CHECK_EQUAL(0, base[i * granule]);
-    memset(base, 'y', 3 * granule);
+    for (size_t i = 0; i < 3; i++) CHECK_EQUAL(0, base[i * page_size]);
+    memset(base, 'y', 3 * page_size);
 }
 
 static void release_beyond_the_limit(void *unused) {
@@ -304,9 +306,9 @@ static void release_beyond_the_limit(void *unused) {
     fill_beyond_the_limit();
     release_what_stays();
     come_back_below_the_limit();
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 4 * granule, 8 * granule));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 3 * granule));
-    CHECK_EQUAL(0, resident(12 * granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 4 * page_size, 8 * page_size));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 3 * page_size));
+    CHECK_EQUAL(0, resident(12 * page_size));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -314,52 +316,52 @@ static void release_beyond_the_limit(void *unused) {
 static void memory_goes_beyond_the_limit(void) { run_on_linux(release_beyond_the_limit); }
 
 /* A view stays, but what was stored to it is given back. */
-static void clear_a_view_beyond_the_limit(void *unused) {
+static void release_a_view_beyond_the_limit(void *unused) {
     (void)unused;
     hf_space *views;
     hf_file *file;
-    granule = hf_backend_native()->granule(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 8 * granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_open(&views, 10 * granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place_file(views, 0, 8 * granule, file, 0, HF_COPY_ON_WRITE));
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 8 * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&views, 10 * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_map_range(views, 0, 8 * page_size, file, 0, HF_COPY_ON_WRITE));
     char *base = hf_space_base(views);
-    memset(base, 'x', 8 * granule);
+    memset(base, 'x', 8 * page_size);
     fill_beyond_the_limit();
-    expect_refused(hf_space_clear(views, 0, 8 * granule), 0, 8);
-    for (size_t i = 0; i < 8; i++) CHECK_EQUAL(0, base[i * granule]);
+    expect_refused(hf_space_release_range(views, 0, 8 * page_size), 0, 8);
+    for (size_t i = 0; i < 8; i++) CHECK_EQUAL(0, base[i * page_size]);
     CHECK_STATUS(HF_OK, hf_space_check(views));
     come_back_below_the_limit();
-    CHECK_STATUS(HF_OK, hf_space_clear(views, 0, 8 * granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(views, 0, 8 * page_size));
     hf_space_close(views);
     hf_space_close(space);
     hf_file_close(file);
 }
 
 static void a_view_goes_back_to_its_file_beyond_the_limit(void) {
-    run_on_linux(clear_a_view_beyond_the_limit);
+    run_on_linux(release_a_view_beyond_the_limit);
 }
 
 static void release_all_beyond_the_limit(void *unused) {
     (void)unused;
     fill_beyond_the_limit();
-    CHECK(resident(hf_space_size(space)) >= (filled - 4) / 2 * granule);
+    CHECK(resident(hf_space_size(space)) >= (filled - 4) / 2 * page_size);
     hf_error before = hf_last_error();
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, hf_space_size(space)));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, hf_space_size(space)));
     CHECK_EQUAL(before.size, hf_last_error().size); /* success leaves the last error alone */
     CHECK_EQUAL(0, resident(hf_space_size(space)));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_place(space, granule, granule));
-    CHECK_EQUAL(0, hf_space_base(space)[granule]);
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, page_size, page_size));
+    CHECK_EQUAL(0, hf_space_base(space)[page_size]);
     come_back_below_the_limit();
     hf_space_close(space);
 }
 
-static void a_clear_over_all_succeeds_beyond_the_limit(void) {
+static void a_release_over_all_succeeds_beyond_the_limit(void) {
     run_on_linux(release_all_beyond_the_limit);
 }
 
 CHECK_MAIN(TEST(the_limit_on_mappings), TEST(the_limit_without_descriptors),
            TEST(a_view_goes_back_to_its_file_beyond_the_limit), TEST(closing_at_the_limit),
            TEST(reserving_at_the_limit), TEST(growing_at_the_limit),
-           TEST(memory_goes_beyond_the_limit), TEST(a_clear_over_all_succeeds_beyond_the_limit))
+           TEST(memory_goes_beyond_the_limit), TEST(a_release_over_all_succeeds_beyond_the_limit))

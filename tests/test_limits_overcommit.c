@@ -50,11 +50,11 @@ static size_t meminfo(const char *name) {
  * shared memory would be charged itself where the system allocates it at once. */
 static hf_space *space;
 static hf_file *file;
-static size_t granule, too_much;
+static size_t page_size, too_much;
 
 static void prepare(void) {
-    granule = hf_backend_native()->granule(hf_backend_native());
-    too_much = (meminfo("CommitLimit") + granule) & ~(granule - 1);
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    too_much = (meminfo("CommitLimit") + page_size) & ~(page_size - 1);
     FILE *sparse = tmpfile();
     CHECK(sparse != NULL && ftruncate(fileno(sparse), (off_t)too_much) == 0);
     CHECK_STATUS(HF_OK, hf_file_from_handle(&file, fileno(sparse), HF_COPY_ON_WRITE, NULL));
@@ -70,19 +70,19 @@ static void expect_one_placeholder(void) {
 /* Addresses are not charged; memory is, when it is committed or may be copied. */
 static void commit_too_much(void) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * too_much, NULL));
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, 0, too_much));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 0, too_much));
     CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
     CHECK_EQUAL(too_much, hf_last_error().size);
     expect_one_placeholder();
     CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(space, 0, 2 * too_much));
     expect_one_placeholder();
     CHECK_STATUS(HF_NO_MEMORY,
-                 hf_space_place_file(space, granule, too_much, file, 0, HF_COPY_ON_WRITE));
+                 hf_space_map_range(space, page_size, too_much, file, 0, HF_COPY_ON_WRITE));
     CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
     expect_one_placeholder();
-    CHECK_STATUS(HF_OK, hf_space_place(space, granule, granule));
-    hf_space_base(space)[granule] = 'x';
-    CHECK_STATUS(HF_OK, hf_space_clear(space, granule, granule));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, page_size, page_size));
+    hf_space_base(space)[page_size] = 'x';
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, page_size, page_size));
     expect_one_placeholder();
     hf_space_close(space);
 }
@@ -134,8 +134,8 @@ static void more_than_the_machine_has_is_refused(void) {
     hf_status expected = get_overcommit() == '1' ? HF_OK : HF_NO_MEMORY;
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
     CHECK_STATUS(expected, hf_space_commit(space, 0, size));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, size));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, unit / 1024));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, unit / 1024));
     hf_space_close(space);
 }
 

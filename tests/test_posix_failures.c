@@ -226,7 +226,7 @@ static void fail_no_more(void) { faults.nth = 0; }
 
 static const char path[] = "test_posix_failures.tmp";
 
-static size_t page(void) { return granule(NULL); }
+static size_t page(void) { return page_size(NULL); }
 
 /* ----------------------------------------------------------------- steps, drawn ------------- */
 
@@ -236,7 +236,7 @@ static bool step_from_then_on, step_leaves_gap;
 /* A decommit that met the limit may have given the pages back; the region is committed still. */
 static void forget_pages_given_back(struct scene *scene, const struct drawn *drawn) {
     for (size_t i = drawn->first; i < drawn->first + drawn->count; i++) {
-        const char *byte = hf_space_base(scene->space) + i * scene->granule;
+        const char *byte = hf_space_base(scene->space) + i * scene->page_size;
         if (scene->now.letters[i] == 'c' && *byte == 0) scene->filled[i] = 0;
     }
 }
@@ -284,27 +284,27 @@ static void a_refused_commit_leaves_a_placeholder(void) {
     fail_each_call_in_every_way(&step_commit, "p p     c|p p|c     v|p|v\n"
                                               "---       ---         -  \n"
                                               "c c     c|c c|c     v|c|v\n");
-    fail_each_call_in_every_way(&step_place, "p p     p p p     c|p p p|v\n"
-                                             "---     ---           -    \n"
-                                             "c c     c c|p     c|p|c|p|v\n");
+    fail_each_call_in_every_way(&step_commit_range, "p p     p p p     c|p p p|v\n"
+                                                    "---     ---           -    \n"
+                                                    "c c     c c|p     c|p|c|p|v\n");
 }
 
 static void a_refused_decommit_leaves_it_committed(void) {
     fail_each_call_in_every_way(&step_decommit, "c c     c c c     p|c c c|p\n"
                                                 "---       -         ---    \n"
                                                 "p p     c|p|c     p|p p|c|p\n");
-    fail_each_call_in_every_way(&step_clear, "c c     c c c     p|c c c|p\n"
-                                             "---       -         ---    \n"
-                                             "p p     c|p|c     p p p|c|p\n");
+    fail_each_call_in_every_way(&step_release_range, "c c     c c c     p|c c c|p\n"
+                                                     "---       -         ---    \n"
+                                                     "p p     c|p|c     p p p|c|p\n");
 }
 
 static void a_refused_map_leaves_a_placeholder(void) {
     fail_each_call_in_every_way(&step_map, "p p     c|p p|c     p|p|p\n"
                                            "---       ---         -  \n"
                                            "v v     c|v v|c     p|v|p\n");
-    fail_each_call_in_every_way(&step_place_file, "p p     p p p     c|p p p|v\n"
-                                                  "---     ---           -    \n"
-                                                  "v v     v v|p     c|p|v|p|v\n");
+    fail_each_call_in_every_way(&step_map_range, "p p     p p p     c|p p p|v\n"
+                                                 "---     ---           -    \n"
+                                                 "v v     v v|p     c|p|v|p|v\n");
 }
 
 static void a_refused_unmap_leaves_a_view(void) {
@@ -331,11 +331,11 @@ static void half_a_commit_is_taken_back(void) {
     struct scene scene;
     struct picture picture = picture_parse("p p", 3);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
-    char *second = hf_space_base(scene.space) + scene.granule;
-    CHECK(munmap(second, scene.granule) == 0);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 2 * scene.granule));
-    CHECK(mmap(second, scene.granule, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-          second);
+    char *second = hf_space_base(scene.space) + scene.page_size;
+    CHECK(munmap(second, scene.page_size) == 0);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 2 * scene.page_size));
+    CHECK(mmap(second, scene.page_size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
+               0) == second);
     scene_expect(&scene, &picture);
     scene_close(&scene);
 }
@@ -347,7 +347,7 @@ static hf_report report;
 static void *reserve_somewhere(size_t size) {
     void *address;
     CHECK_STATUS(HF_OK, reserve(NULL, NULL, size, &address, &report));
-    CHECK_EQUAL(0, (uintptr_t)address % HF_BASE_ALIGNMENT);
+    CHECK_EQUAL(0, (uintptr_t)address % HF_ALLOCATION_GRANULARITY);
     return address;
 }
 
@@ -360,19 +360,19 @@ static bool is_taken(char *address, size_t size) {
 static void a_refused_reservation_takes_nothing(void) {
     static const int codes[] = {ENOMEM, EAGAIN};
     void *const untouched = &report, *address = untouched;
-    char *base = reserve_somewhere(16 * HF_BASE_ALIGNMENT);
-    release(NULL, base, 16 * HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    char *base = reserve_somewhere(16 * HF_ALLOCATION_GRANULARITY);
+    release(NULL, base, 16 * HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     for (size_t i = 0; i < 2; i++) {
         fail_nth("mmap", 1, false, codes[i]);
         CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, NULL, page(), &address, &report));
         CHECK_EQUAL(codes[i], report.os_code);
         fail_nth("mmap", 1, false, codes[i]);
         CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, base, page(), &address, &report));
-        CHECK(!is_taken(base, 16 * HF_BASE_ALIGNMENT));
+        CHECK(!is_taken(base, 16 * HF_ALLOCATION_GRANULARITY));
         fail_nth("mmap", 2, false, codes[i]); /* the first try was not aligned */
         faults.hint = base + page();
         CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, NULL, page(), &address, &report));
-        CHECK(!is_taken(base, 16 * HF_BASE_ALIGNMENT));
+        CHECK(!is_taken(base, 16 * HF_ALLOCATION_GRANULARITY));
     }
     CHECK(address == untouched);
     fail_no_more();
@@ -380,7 +380,7 @@ static void a_refused_reservation_takes_nothing(void) {
 
 /* |  slack  |     size     | slack |  with all of the slack below, above, or on both sides. */
 static void the_slack_goes_back(void) {
-    size_t unit = HF_BASE_ALIGNMENT, size = 2 * unit;
+    size_t unit = HF_ALLOCATION_GRANULARITY, size = 2 * unit;
     char *base = reserve_somewhere(16 * unit);
     void *address;
     release(NULL, base, 16 * unit, HF_PLACEHOLDER);
@@ -400,30 +400,30 @@ static void the_slack_goes_back(void) {
 
 /* A base that is taken, on a kernel that takes the base for a mere wish. */
 static void an_old_kernel_is_not_believed(void) {
-    char *taken = reserve_somewhere(HF_BASE_ALIGNMENT);
+    char *taken = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     void *address = NULL;
     faults = (struct faults){.ignores_exactly = true};
-    CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, taken, HF_BASE_ALIGNMENT, &address, &report));
+    CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, taken, HF_ALLOCATION_GRANULARITY, &address, &report));
     CHECK_EQUAL(EEXIST, report.os_code);
     CHECK(address == NULL);
-    release(NULL, taken, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
-    CHECK_STATUS(HF_OK, reserve(NULL, taken, HF_BASE_ALIGNMENT, &address, &report));
+    release(NULL, taken, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    CHECK_STATUS(HF_OK, reserve(NULL, taken, HF_ALLOCATION_GRANULARITY, &address, &report));
     CHECK(address == taken);
-    release(NULL, taken, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    release(NULL, taken, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     faults.ignores_exactly = false;
 }
 
 /* Addresses that cannot go back keep no memory at least, where the system knows how. */
 static void a_refused_release_gives_the_pages_back(void) {
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
-    CHECK_STATUS(HF_OK, commit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
+    CHECK_STATUS(HF_OK, commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     *base = 'x';
     fail_nth("munmap", 1, false, ENOMEM);
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_COMMITTED);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
     fail_no_more();
     CHECK_EQUAL(LINUX ? 0 : 'x', *base);
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_COMMITTED);
-    CHECK(!is_taken(base, HF_BASE_ALIGNMENT));
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
+    CHECK(!is_taken(base, HF_ALLOCATION_GRANULARITY));
 }
 
 /* -------------------------------------------------------------- two kinds of ENOMEM --------- */
@@ -439,7 +439,7 @@ static void write_file(const char *text) {
 static void expect_statuses(const char *limit, hf_status memory, hf_status addresses) {
     void *address;
     write_file(limit ? limit : "");
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     for (int i = 0; i < 5; i++) {
         fail_nth(i == 0 ? "mprotect" : NULL, 1, i == 0, ENOMEM); /* a commit is tried twice */
         faults.replaced = "/proc/sys/vm/max_map_count";
@@ -448,7 +448,7 @@ static void expect_statuses(const char *limit, hf_status memory, hf_status addre
         hf_status status = i == 0   ? commit(NULL, base, page(), &report)
                            : i == 1 ? map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report)
                            : i == 2
-                               ? take_pages(NULL, page(), &address, &report)
+                               ? allocate_pages(NULL, page(), &address, &report)
                                : reserve(NULL, i == 3 ? NULL : base, page(), &address, &report);
         size_t outer = check_enter("limit %s, call %d", limit ? limit : "unknown", i);
         CHECK_STATUS(i < 3 ? memory : addresses, status);
@@ -456,7 +456,7 @@ static void expect_statuses(const char *limit, hf_status memory, hf_status addre
         check_leave(outer);
     }
     faults = (struct faults){0};
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     unlink(path);
 }
 
@@ -470,7 +470,7 @@ static void the_limit_on_mappings_is_told_from_that_on_memory(void) {
 
 /* At the limit a commit is tried once more, where it needs no mapping more than before. */
 static void a_commit_at_the_limit_is_tried_again(void) {
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     write_file("10\n");
     fail_nth("mprotect", 1, false, ENOMEM);
     faults.replaced = "/proc/sys/vm/max_map_count";
@@ -478,7 +478,7 @@ static void a_commit_at_the_limit_is_tried_again(void) {
     CHECK_STATUS(LINUX ? HF_OK : HF_NO_MEMORY, commit(NULL, base, page(), &report));
     faults = (struct faults){0};
     if (LINUX) base[0] = 'x';
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     unlink(path);
 }
 
@@ -489,64 +489,65 @@ static void each_code_of_a_view_has_its_status(void) {
         hf_status status;
     } codes[] = {{ENODEV, HF_UNSUPPORTED}, {EPERM, HF_IO},          {EACCES, HF_IO},
                  {ENFILE, HF_IO},          {EAGAIN, HF_NO_ADDRESS}, {ENOMEM, HF_NO_MEMORY}};
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     intptr_t file;
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_BASE_ALIGNMENT, &file, &report));
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         size_t outer = check_enter("code %d", codes[i].code);
         fail_nth("mmap", 1, false, codes[i].code);
         CHECK_STATUS(codes[i].status,
-                     map(NULL, base, HF_BASE_ALIGNMENT, file, 0, HF_READ_WRITE, &report));
+                     map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0, HF_READ_WRITE, &report));
         CHECK_EQUAL(codes[i].code, report.os_code);
         check_leave(outer);
     }
     fail_no_more();
     file_close(NULL, file);
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
 
 /* A private view that cannot be charged in full is mapped without the charge. */
 static void a_copy_on_write_view_is_tried_without_its_charge(void) {
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     intptr_t file;
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_BASE_ALIGNMENT, &file, &report));
+    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
     fail_nth("mmap", 1, false, ENOMEM);
-    CHECK_STATUS(HF_OK, map(NULL, base, HF_BASE_ALIGNMENT, file, 0, HF_COPY_ON_WRITE, &report));
+    CHECK_STATUS(HF_OK,
+                 map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0, HF_COPY_ON_WRITE, &report));
     fail_no_more();
     base[7] = 'x';
-    CHECK_STATUS(HF_OK, unmap(NULL, base, HF_BASE_ALIGNMENT, &report));
+    CHECK_STATUS(HF_OK, unmap(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     file_close(NULL, file);
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
 
 /* EAGAIN is the limit on locked memory: what is replaced is unlocked, and the call made again. */
 static void locked_memory_is_unlocked_to_be_released(void) {
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
-    CHECK_STATUS(HF_OK, commit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
+    CHECK_STATUS(HF_OK, commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     base[0] = 'x';
     fail_nth("mmap", 1, true, EAGAIN);
-    CHECK_STATUS(HF_NO_ADDRESS, decommit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    CHECK_STATUS(HF_NO_ADDRESS, decommit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     CHECK_EQUAL(EAGAIN, report.os_code);
     CHECK_EQUAL('x', base[0]);
     fail_nth("mmap", 1, false, EAGAIN);
-    CHECK_STATUS(HF_OK, decommit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    CHECK_STATUS(HF_OK, decommit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     fail_no_more();
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
 
 /* ----------------------------------------------------------------------- hints -------------- */
 
 static void expect_advice(int code, hf_advice advice, hf_status expected) {
-    char *base = reserve_somewhere(HF_BASE_ALIGNMENT);
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     size_t outer = check_enter("advice %d failing with %d", (int)advice, code);
-    CHECK_STATUS(HF_OK, commit(NULL, base, HF_BASE_ALIGNMENT, &report));
+    CHECK_STATUS(HF_OK, commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     base[1] = 'x';
     fail_nth("madvise", code ? 1 : 0, false, code);
-    CHECK_STATUS(expected, advise(NULL, base, HF_BASE_ALIGNMENT, advice, &report));
+    CHECK_STATUS(expected, advise(NULL, base, HF_ALLOCATION_GRANULARITY, advice, &report));
     if (expected != HF_OK && code) CHECK_EQUAL(code, report.os_code);
     fail_no_more();
     CHECK(base[1] == 'x' && base[page()] == 0);
-    release(NULL, base, HF_BASE_ALIGNMENT, HF_COMMITTED);
+    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
     check_leave(outer);
 }
 
@@ -976,7 +977,7 @@ static void prepare_subject(void) {
     write_pattern();
     int other = open(other_path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
     CHECK(other >= 0 && write(other, "old..", OLD_SIZE) == OLD_SIZE && close(other) == 0);
-    subject.block = reserve_somewhere(HF_BASE_ALIGNMENT);
+    subject.block = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     CHECK_STATUS(HF_OK, native->commit(native, subject.block, 2 * page(), &report));
     CHECK_STATUS(HF_OK, native->map(native, subject.block + 4 * page(), page(), changed, 0,
                                     HF_READ_WRITE, &report));
@@ -988,7 +989,7 @@ static void drop_subject(void) {
     if (subject.draft) native->draft_close(native, subject.draft);
     if (subject.opened >= 0 && !subject.draft) native->file_close(native, subject.opened);
     if (subject.taken > 0) native->release(native, subject.address, subject.taken, HF_PLACEHOLDER);
-    native->release(native, subject.block, HF_BASE_ALIGNMENT, HF_PLACEHOLDER);
+    native->release(native, subject.block, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     close(changed);
     unlink(path);
     unlink(other_path);
@@ -1012,17 +1013,17 @@ static hf_status counted(hf_status status) {
      counted(hf_backend_native()->name(hf_backend_native(), __VA_ARGS__, &report)))
 
 static hf_status call_reserve(void) {
-    hf_status status = CALL(reserve, NULL, 2 * HF_BASE_ALIGNMENT, &subject.address);
-    if (status == HF_OK) subject.taken = 2 * HF_BASE_ALIGNMENT;
+    hf_status status = CALL(reserve, NULL, 2 * HF_ALLOCATION_GRANULARITY, &subject.address);
+    if (status == HF_OK) subject.taken = 2 * HF_ALLOCATION_GRANULARITY;
     return status;
 }
 static hf_status call_reserve_unaligned(void) {
-    faults.hint = subject.block + 16 * HF_BASE_ALIGNMENT + page();
+    faults.hint = subject.block + 16 * HF_ALLOCATION_GRANULARITY + page();
     return call_reserve();
 }
 static hf_status take_again(void) {
     void *address;
-    return CALL(reserve, subject.block, HF_BASE_ALIGNMENT, &address);
+    return CALL(reserve, subject.block, HF_ALLOCATION_GRANULARITY, &address);
 }
 static hf_status call_reserve_taken(void) {
     hf_status status = take_again();
@@ -1056,7 +1057,7 @@ static hf_status call_name(void) {
     const hf_backend *native = hf_backend_native();
     if (native->name == NULL) return HF_OK;
     begin_counting();
-    native->name(native, subject.block, HF_BASE_ALIGNMENT, "subject", &report);
+    native->name(native, subject.block, HF_ALLOCATION_GRANULARITY, "subject", &report);
     return counted(HF_OK);
 }
 static bool next_region(void *cursor, hf_region *region) {
@@ -1069,8 +1070,8 @@ static hf_status call_check(void) {
     return hf_backend_native()->check ? CALL(check, subject.block, next_region, &count, &offset)
                                       : HF_OK;
 }
-static hf_status call_take_pages(void) {
-    hf_status status = CALL(take_pages, page(), &subject.address);
+static hf_status call_allocate_pages(void) {
+    hf_status status = CALL(allocate_pages, page(), &subject.address);
     if (status == HF_OK) subject.taken = page();
     return status;
 }
@@ -1161,7 +1162,7 @@ static const struct function {
     {"advise, populate", call_populate, false},
     {"name", call_name, false},
     {"check", call_check, false},
-    {"take_pages", call_take_pages, false},
+    {"allocate_pages", call_allocate_pages, false},
     {"file_open", call_file_open, true},
     {"file_create", call_file_create, true},
     {"file_create_shared", call_create_shared, true},
@@ -1409,15 +1410,15 @@ static void a_lock_can_be_refused(void) {
     CHECK_STATUS(HF_NO_MEMORY, lock_open(NULL, &storage, &report));
     CHECK_EQUAL(EAGAIN, report.os_code);
     fail_nth("mutex", 1, false, EAGAIN);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     CHECK(space == NULL);
     gate.is_registered = false;
     fail_nth("pthread_atfork", 1, false, ENOMEM);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
     CHECK(space == NULL);
     fail_no_more();
-    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     hf_space_close(space);
 }
 
@@ -1425,7 +1426,7 @@ static void a_lock_can_be_refused(void) {
 
 static void without_proc_nothing_is_proved(void) {
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     faults = (struct faults){.hides_proc = true};
     CHECK_STATUS(HF_IO, hf_space_check(space));
     CHECK_EQUAL(ENOENT, hf_last_error().os_code);
@@ -1439,7 +1440,7 @@ static void a_list_cut_short_is_a_difference(void) {
     static const char *const lists[] = {"", "0-ffffffff rw-p 00000000 0:0\n",
                                         "0-1000 r--p 0 0:0 0\n"};
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         write_file(lists[i]);
         faults = (struct faults){.replaced = "/proc/self/maps", .replacement = path};

@@ -8,7 +8,7 @@
 #include "check.h"
 #include "random.h"
 
-enum { SIZE = 20000 }; /* regions begin at any byte: the map knows no granule */
+enum { SIZE = 20000 }; /* regions begin at any byte: the map knows no page size */
 
 static _Alignas(hf_node) char first_records[4096];
 
@@ -125,42 +125,42 @@ static void edits_in_order(void) {
 /* A backend that counts the pages taken, and may have none. */
 static struct pages {
     hf_backend backend;
-    size_t granule, taken, left;
+    size_t page_size, taken, left;
 } pages;
 
-static size_t large_granule(const hf_backend *self) {
+static size_t large_page_size(const hf_backend *self) {
     (void)self;
-    return pages.granule;
+    return pages.page_size;
 }
 
-static hf_status take_pages(const hf_backend *self, size_t size, void **address,
-                            hf_report *report) {
+static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
+                                hf_report *report) {
     if (pages.left == 0) return HF_NO_MEMORY;
-    CHECK_EQUAL(0, size % pages.granule);
+    CHECK_EQUAL(0, size % pages.page_size);
     pages.left--;
     pages.taken += size;
-    return hf_backend_native()->take_pages(self, size, address, report);
+    return hf_backend_native()->allocate_pages(self, size, address, report);
 }
 
-static void give_pages(const hf_backend *self, void *address, size_t size) {
+static void free_pages(const hf_backend *self, void *address, size_t size) {
     pages.taken -= size;
-    hf_backend_native()->give_pages(self, address, size);
+    hf_backend_native()->free_pages(self, address, size);
 }
 
-static void open_on_pages(size_t granule, size_t left) {
-    pages = (struct pages){.backend = *hf_backend_native(), .granule = granule, .left = left};
-    pages.backend.granule = large_granule;
-    pages.backend.take_pages = take_pages;
-    pages.backend.give_pages = give_pages;
+static void open_on_pages(size_t page_size, size_t left) {
+    pages = (struct pages){.backend = *hf_backend_native(), .page_size = page_size, .left = left};
+    pages.backend.page_size = large_page_size;
+    pages.backend.allocate_pages = allocate_pages;
+    pages.backend.free_pages = free_pages;
     open_map(&pages.backend);
 }
 
 /* After a reserve, so many cuts take nothing more; without memory nothing has changed. */
 static void reserved_cuts_cannot_fail(void) {
-    static const size_t granules[] = {4096, 65536, 1 << 18};
+    static const size_t sizes[] = {4096, 65536, 1 << 18};
     hf_report report = {0};
-    for (size_t i = 0; i < sizeof granules / sizeof *granules; i++) {
-        open_on_pages(granules[i], 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        open_on_pages(sizes[i], 0);
         size_t most = map.free_count;
         CHECK_STATUS(HF_OK, hf_region_map_reserve(&map, most, &report));
         CHECK_STATUS(HF_NO_MEMORY, hf_region_map_reserve(&map, most + 1, &report));

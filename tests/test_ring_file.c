@@ -384,7 +384,7 @@ static void processes_that_make_one_ring_get_one(void) {
 static size_t *look_at_positions(hf_space **space) {
     hf_file *file = open_again(HF_READ_WRITE);
     CHECK_STATUS(HF_OK, hf_space_open(space, POSITIONS, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place_file(*space, 0, POSITIONS, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(*space, 0, POSITIONS, file, 0, HF_READ_WRITE));
     hf_file_close(file);
     return (size_t *)(void *)hf_space_base(*space);
 }

@@ -68,7 +68,7 @@ static char *repeat(hf_scratch *scratch, hf_arena *result, const char *text, int
     CHECK(temporary.arena != result);
     char *part = depth ? repeat(scratch, temporary.arena, text, depth - 1)
                        : hf_strdup(temporary.arena, text);
-    char *joined = hf_printf(result, "%s%s", part, part);
+    char *joined = hf_asprintf(result, "%s%s", part, part);
     memset(part, 'x', strlen(part));
     CHECK_STATUS(HF_OK, hf_scope_end(temporary));
     return joined;
@@ -93,7 +93,7 @@ static void a_scope_hands_back_what_it_took(void) {
     hf_scope inner = hf_scratch_begin(&scratch, NULL);
     CHECK(hf_alloc(inner.arena, MIB, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_scope_end(inner));
-    CHECK_STATUS(HF_STATE, hf_scope_end(inner));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(inner));
     CHECK(holds(block, 1000, 1));
     CHECK_STATUS(HF_OK, hf_scope_end(outer));
     CHECK_EQUAL(0, hf_get_mark(outer.arena));

@@ -6,15 +6,15 @@
 #include "process.h"
 #include "scene.h"
 
-/* A native space of `granules`; the whole one placeholder. */
-static hf_space *open_native(size_t granules) {
+/* A native space of `pages`; the whole one placeholder. */
+static hf_space *open_native(size_t pages) {
     hf_space *space;
-    size_t granule = hf_backend_native()->granule(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_space_open(&space, granules * granule, NULL));
+    size_t page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, pages * page_size, NULL));
     return space;
 }
 
-static size_t native_granule(void) { return hf_backend_native()->granule(hf_backend_native()); }
+static size_t native_page_size(void) { return hf_backend_native()->page_size(hf_backend_native()); }
 
 /* ------------------------------------------------------------- opening, closing ------------- */
 
@@ -22,9 +22,9 @@ static void opens_as_one_placeholder(void) {
     hf_space *space = open_native(100);
     hf_region region = {0};
     CHECK(hf_space_base(space) != NULL);
-    CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_BASE_ALIGNMENT);
-    CHECK_EQUAL(100 * native_granule(), hf_space_size(space));
-    CHECK_EQUAL(native_granule(), hf_space_granule(space));
+    CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_ALLOCATION_GRANULARITY);
+    CHECK_EQUAL(100 * native_page_size(), hf_space_size(space));
+    CHECK_EQUAL(native_page_size(), hf_space_page_size(space));
     CHECK(hf_space_next(space, &region));
     CHECK_EQUAL(HF_PLACEHOLDER, region.kind);
     CHECK_EQUAL(0, region.offset);
@@ -36,18 +36,18 @@ static void opens_as_one_placeholder(void) {
 static void options_of_zero_are_no_options(void) {
     hf_space_options options = {0};
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, native_granule(), &options));
-    CHECK_STATUS(HF_OK, hf_space_commit(space, 0, native_granule()));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, native_page_size(), &options));
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 0, native_page_size()));
     hf_space_close(space);
 }
 
 /* Sizes on both sides of a huge page, whose reservations are aligned in another way. */
 static void every_base_is_aligned(void) {
-    static const size_t granules[] = {1, 15, 16, 17, 511, 512, 513, 1024, 5000};
-    for (size_t i = 0; i < sizeof granules / sizeof *granules; i++) {
-        hf_space *one = open_native(granules[i]), *other = open_native(granules[i]);
-        CHECK_EQUAL(0, (uintptr_t)hf_space_base(one) % HF_BASE_ALIGNMENT);
-        CHECK_EQUAL(0, (uintptr_t)hf_space_base(other) % HF_BASE_ALIGNMENT);
+    static const size_t pages[] = {1, 15, 16, 17, 511, 512, 513, 1024, 5000};
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        hf_space *one = open_native(pages[i]), *other = open_native(pages[i]);
+        CHECK_EQUAL(0, (uintptr_t)hf_space_base(one) % HF_ALLOCATION_GRANULARITY);
+        CHECK_EQUAL(0, (uintptr_t)hf_space_base(other) % HF_ALLOCATION_GRANULARITY);
         CHECK_STATUS(HF_OK, hf_space_commit(one, 0, hf_space_size(one)));
         hf_space_base(one)[hf_space_size(one) - 1] = 1;
         CHECK_STATUS(HF_OK, hf_space_check(one));
@@ -72,8 +72,8 @@ static void refuse_to_open(size_t size, void *base, size_t least, const hf_backe
 
 static void bad_options_are_invalid(void) {
     hf_backend *strict;
-    size_t g = native_granule(), last = SIZE_MAX - g + 1;
-    char *high = (char *)(UINTPTR_MAX - HF_BASE_ALIGNMENT + 1);
+    size_t g = native_page_size(), last = SIZE_MAX - g + 1;
+    char *high = (char *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     const hf_backend *const backends[] = {NULL, strict};
     for (size_t i = 0; i < 2; i++) {
@@ -87,9 +87,9 @@ static void bad_options_are_invalid(void) {
         refuse_to_open(4 * g, NULL, 5 * g, backends[i]);
         refuse_to_open(4 * g, (char *)g, 0, backends[i]);
         refuse_to_open(4 * g, (char *)1, 0, backends[i]);
-        refuse_to_open(4 * g, (char *)HF_BASE_ALIGNMENT + 1, 0, backends[i]);
-        refuse_to_open(HF_BASE_ALIGNMENT + g, high, 0, backends[i]);
-        refuse_to_open(last, (char *)HF_BASE_ALIGNMENT, 0, backends[i]);
+        refuse_to_open(4 * g, (char *)HF_ALLOCATION_GRANULARITY + 1, 0, backends[i]);
+        refuse_to_open(HF_ALLOCATION_GRANULARITY + g, high, 0, backends[i]);
+        refuse_to_open(last, (char *)HF_ALLOCATION_GRANULARITY, 0, backends[i]);
     }
     CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
     hf_strict_close(strict);
@@ -99,7 +99,7 @@ static void bad_options_are_invalid(void) {
 /* An address that was free a moment ago, and lies where nobody looks first: a system may put what
  * a space takes for its records at the lowest or at the highest that is free. */
 static char *some_free_base(size_t size) {
-    size_t margin = 256 * HF_BASE_ALIGNMENT;
+    size_t margin = 256 * HF_ALLOCATION_GRANULARITY;
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, margin + size + margin, NULL));
     char *base = hf_space_base(space) + margin;
@@ -108,25 +108,25 @@ static char *some_free_base(size_t size) {
 }
 
 static void opens_at_an_exact_base(void) {
-    size_t size = 64 * HF_BASE_ALIGNMENT;
+    size_t size = 64 * HF_ALLOCATION_GRANULARITY;
     hf_space_options options = {.base = some_free_base(size)};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
     CHECK(hf_space_base(space) == options.base);
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, size));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
 
 /* |      taken      |   and every way to overlap it: NO_ADDRESS, and the taken one is untouched. */
 static void a_base_that_is_taken_is_no_address(void) {
-    size_t unit = HF_BASE_ALIGNMENT;
+    size_t unit = HF_ALLOCATION_GRANULARITY;
     hf_space_options options = {.base = some_free_base(16 * unit)};
     hf_space *taken, *const untouched = (hf_space *)&options, *space = untouched;
     char *base = (char *)options.base + 4 * unit;
     options.base = base;
     CHECK_STATUS(HF_OK, hf_space_open(&taken, 4 * unit, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(taken, unit, unit));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(taken, unit, unit));
     base[unit] = 'x';
     const struct {
         char *base;
@@ -152,7 +152,7 @@ static void a_base_that_is_taken_is_no_address(void) {
 
 /* With a base and with `least`, the base stays exact and the size gives way. */
 static void falls_back_at_an_exact_base(void) {
-    size_t unit = HF_BASE_ALIGNMENT;
+    size_t unit = HF_ALLOCATION_GRANULARITY;
     char *base = some_free_base(16 * unit);
     hf_space_options upper = {.base = base + 8 * unit}, lower = {.base = base, .least = unit};
     hf_space *blocking, *space;
@@ -166,13 +166,13 @@ static void falls_back_at_an_exact_base(void) {
 }
 
 static void more_addresses_than_there_are(void) {
-    size_t granule = native_granule(), huge = (SIZE_MAX - SIZE_MAX / 16) & ~(granule - 1);
-    hf_space_options options = {.least = huge / 2 & ~(granule - 1)};
+    size_t page_size = native_page_size(), huge = (SIZE_MAX - SIZE_MAX / 16) & ~(page_size - 1);
+    hf_space_options options = {.least = huge / 2 & ~(page_size - 1)};
     hf_space *const untouched = (hf_space *)&options, *space = untouched;
     CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, huge, NULL));
     CHECK(space == untouched);
     CHECK(hf_last_error().os_code != 0);
-    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, SIZE_MAX - granule + 1, NULL));
+    CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, SIZE_MAX - page_size + 1, NULL));
     if (SIZE_MAX > UINT32_MAX) CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, huge, &options));
     CHECK(space == untouched);
 }
@@ -182,14 +182,14 @@ static void falls_back_to_what_there_is(void) {
         check_skip("all the addresses there are would take more memory than the machine has");
         return;
     }
-    size_t granule = native_granule(), huge = (SIZE_MAX - SIZE_MAX / 16) & ~(granule - 1);
-    hf_space_options options = {.least = granule};
+    size_t page_size = native_page_size(), huge = (SIZE_MAX - SIZE_MAX / 16) & ~(page_size - 1);
+    hf_space_options options = {.least = page_size};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, huge, &options));
     /* How large the largest gap is, is chance, and sanitizers leave small ones. */
     CHECK(hf_space_size(space) < huge && hf_space_size(space) >= huge >> 17 >> 17);
     CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
-    CHECK_STATUS(HF_OK, hf_space_place(space, hf_space_size(space) - granule, granule));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, hf_space_size(space) - page_size, page_size));
     hf_space_base(space)[hf_space_size(space) - 1] = 1;
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -239,14 +239,14 @@ static void a_walk_goes_on_behind_a_change(void) {
     hf_region region = {0};
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
-    CHECK_STATUS(HF_OK, hf_space_place(scene.space, 2 * scene.granule, scene.granule));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(scene.space, 2 * scene.page_size, scene.page_size));
     CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
-    CHECK_EQUAL(scene.granule, region.size);
+    CHECK_EQUAL(scene.page_size, region.size);
     CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
-    CHECK_STATUS(HF_OK, hf_space_clear(scene.space, 2 * scene.granule, scene.granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 2 * scene.page_size, scene.page_size));
     CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
-    CHECK_EQUAL(scene.granule, region.offset); /* the region there begins before */
-    CHECK(hf_space_next(scene.space, &region) && region.offset == 4 * scene.granule);
+    CHECK_EQUAL(scene.page_size, region.offset); /* the region there begins before */
+    CHECK(hf_space_next(scene.space, &region) && region.offset == 4 * scene.page_size);
     scene_close(&scene);
 }
 
@@ -258,7 +258,7 @@ static void stores_go_where_the_access_says(void) {
     struct scene scene;
     struct picture picture = picture_parse("p|p|p", 5);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
-    size_t g = scene.granule;
+    size_t g = scene.page_size;
     char *shared = hf_space_base(scene.space), *frozen = shared + g, *own = frozen + g;
     CHECK_STATUS(HF_OK, hf_space_map(scene.space, 0, g, scene.file, 0, HF_READ_WRITE));
     CHECK_STATUS(HF_OK, hf_space_map(scene.space, g, g, scene.file, 0, HF_READ_ONLY));
@@ -283,12 +283,12 @@ static void placeholders_and_read_only_views_fault(void) {
     struct picture picture = scene_picture("p|c|r");
     bool has_view = picture.letters[2] == 'r';
     scene_open(&scene, hf_backend_native(), NULL, &picture);
-    char *base = hf_space_base(scene.space), *view = base + 2 * scene.granule;
+    char *base = hf_space_base(scene.space), *view = base + 2 * scene.page_size;
     CHECK(process_faults_at(load, base, base));
     CHECK(process_faults_at(store, base + 1, base + 1));
     CHECK(process_runs(load, view));
     if (has_view) CHECK(process_faults_at(store, view, view));
-    CHECK(process_runs(store, base + scene.granule));
+    CHECK(process_runs(store, base + scene.page_size));
     scene_close(&scene);
 }
 
@@ -303,9 +303,9 @@ static void a_view_needs_no_open_file(void) {
     hf_file_close(scene.file);
     CHECK_EQUAL(0, hf_strict_get_stats(strict).files);
     scene_expect(&scene, &picture);
-    CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * scene.granule, scene.granule));
+    CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * scene.page_size, scene.page_size));
     scene_expect_text(&scene, "p p|p|v|p");
-    CHECK_STATUS(HF_OK, hf_space_clear(scene.space, 3 * scene.granule, scene.granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 3 * scene.page_size, scene.page_size));
     scene_expect_text(&scene, "p p|p p p");
     hf_space_close(scene.space);
     check_nothing_left(strict);
@@ -316,11 +316,11 @@ static void a_view_needs_no_open_file(void) {
 static void spaces_share_a_file(void) {
     if (!scene_needs_views()) return;
     hf_space *one = open_native(4), *other = open_native(4);
-    size_t g = native_granule();
+    size_t g = native_page_size();
     hf_file *file;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * g, NULL));
     CHECK_STATUS(HF_OK, hf_space_map(one, 0, 4 * g, file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place_file(other, g, g, file, 3 * g, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(other, g, g, file, 3 * g, HF_READ_WRITE));
     hf_file_close(file);
     hf_space_base(one)[3 * g + 5] = 'x';
     CHECK_EQUAL('x', hf_space_base(other)[g + 5]);
@@ -333,15 +333,15 @@ static void spaces_share_a_file(void) {
 /* The last page of a file may be part of it only; what follows the file's end there is zero. */
 static void a_view_ends_in_the_last_page(void) {
     if (!scene_needs_views()) return;
-    size_t g = native_granule();
+    size_t g = native_page_size();
     hf_space *space = open_native(4);
     hf_file *file;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, g + 1, NULL));
     CHECK_EQUAL(g + 1, hf_file_size(file));
-    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, 0, 3 * g, file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_INVALID, hf_space_place_file(space, 0, 2 * g, file, g, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 0, 2 * g, file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 2 * g, g, file, g, HF_READ_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_map_range(space, 0, 3 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_INVALID, hf_space_map_range(space, 0, 2 * g, file, g, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, 2 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * g, g, file, g, HF_READ_WRITE));
     hf_space_base(space)[g] = 'x';
     CHECK_EQUAL('x', hf_space_base(space)[2 * g]);
     CHECK_EQUAL(0, hf_space_base(space)[2 * g - 1]);
@@ -357,7 +357,7 @@ static void hints_are_for_what_they_fit(void) {
     struct scene scene;
     struct picture picture = picture_parse("p p|c c|v|p|c", 13);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
-    size_t g = scene.granule;
+    size_t g = scene.page_size;
     const struct {
         size_t first, count;
         bool holds_placeholder, holds_view;
@@ -372,11 +372,11 @@ static void hints_are_for_what_they_fit(void) {
         hf_status huge = hf_space_advise(scene.space, offset, size, HF_ADVISE_HUGE);
         hf_status none = hf_space_advise(scene.space, offset, size, HF_ADVISE_NO_HUGE);
         hf_status populate = hf_space_advise(scene.space, offset, size, HF_ADVISE_POPULATE);
-        CHECK((huge == HF_STATE) == ranges[i].holds_view);
-        CHECK((none == HF_STATE) == ranges[i].holds_view);
-        CHECK(huge == HF_STATE || huge == HF_OK || huge == HF_UNSUPPORTED);
+        CHECK((huge == HF_WRONG_STATE) == ranges[i].holds_view);
+        CHECK((none == HF_WRONG_STATE) == ranges[i].holds_view);
+        CHECK(huge == HF_WRONG_STATE || huge == HF_OK || huge == HF_UNSUPPORTED);
         CHECK_EQUAL(huge, none);
-        CHECK_STATUS(populates ? HF_OK : HF_STATE, populate);
+        CHECK_STATUS(populates ? HF_OK : HF_WRONG_STATE, populate);
         check_leave(outer);
     }
     scene_expect(&scene, &picture);
@@ -386,7 +386,7 @@ static void hints_are_for_what_they_fit(void) {
 static void populate_faults_pages_in(void) {
     enum { PAGES = 300 };
     hf_space *space = open_native(PAGES);
-    size_t g = native_granule(), size = PAGES * g;
+    size_t g = native_page_size(), size = PAGES * g;
     char *base = hf_space_base(space);
     CHECK_STATUS(HF_OK, hf_space_commit(space, 0, size));
     CHECK(process_memory_of(base, size).resident < size / 2);
@@ -432,12 +432,12 @@ static void unknown_hints_are_harmless(void) {
         backend.advise = is_missing ? NULL : no_advice;
         hf_space_options options = {.backend = &backend};
         hf_space *space;
-        size_t g = native_granule();
+        size_t g = native_page_size();
         CHECK_STATUS(HF_OK, hf_space_open(&space, 4 * g, &options));
-        CHECK_STATUS(HF_OK, hf_space_place(space, 0, g));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, g));
         CHECK_STATUS(HF_UNSUPPORTED, hf_space_advise(space, 0, g, HF_ADVISE_HUGE));
         CHECK_EQUAL(!is_missing, hf_last_error().os_code);
-        CHECK_STATUS(HF_STATE, hf_space_advise(space, g, g, HF_ADVISE_POPULATE));
+        CHECK_STATUS(HF_WRONG_STATE, hf_space_advise(space, g, g, HF_ADVISE_POPULATE));
         CHECK_STATUS(HF_OK, hf_space_check(space));
         CHECK_EQUAL(!is_missing, hf_space_get_stats(space).refusals);
         hf_space_close(space);
@@ -469,13 +469,13 @@ static void placeholders_are_named(void) {
     struct naming naming = {.backend = *hf_backend_native()};
     naming.backend.name = note_name;
     hf_space_options options = {.name = "a name", .backend = &naming.backend};
-    size_t g = native_granule();
+    size_t g = native_page_size();
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
     CHECK_EQUAL(1, naming.count);
     CHECK(naming.name == options.name && naming.address == hf_space_base(space));
     CHECK_EQUAL(8 * g, naming.size);
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 3 * g, g));
     CHECK(naming.address == hf_space_base(space) + 3 * g);
     CHECK_EQUAL(g, naming.size);
@@ -496,12 +496,12 @@ static void a_refused_name_is_asked_for_once(void) {
     struct naming naming = {.backend = *hf_backend_native()};
     naming.backend.name = refuse_name;
     hf_space_options options = {.name = "a name", .backend = &naming.backend};
-    size_t g = native_granule();
+    size_t g = native_page_size();
     hf_space *space;
     CHECK_STATUS(HF_INVALID, hf_space_open(&space, 1, &options));
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, 3 * g));
     CHECK_EQUAL(1, naming.count);
     CHECK_EQUAL(0, hf_space_get_stats(space).refusals);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* as it was before */
@@ -513,11 +513,11 @@ static void a_space_without_a_name_is_never_named(void) {
     struct naming naming = {.backend = *hf_backend_native()};
     naming.backend.name = note_name;
     hf_space_options options = {.backend = &naming.backend};
-    size_t g = native_granule();
+    size_t g = native_page_size();
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, 3 * g));
     hf_space_close(space);
     CHECK_EQUAL(0, naming.count);
 }
@@ -525,11 +525,11 @@ static void a_space_without_a_name_is_never_named(void) {
 /* The native one: whether or not this system shows names, nothing else changes. */
 static void a_name_is_harmless(void) {
     hf_space_options options = {.name = "holdfast's test"};
-    size_t g = native_granule();
+    size_t g = native_page_size();
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, 3 * g));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     CHECK_EQUAL(0, hf_space_get_stats(space).refusals);
     hf_space_close(space);
@@ -543,17 +543,17 @@ static void statistics_tell_what_happened(void) {
     struct picture picture = picture_parse("p p p p p p p p", 15);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     hf_space *space = scene.space;
-    size_t g = scene.granule;
+    size_t g = scene.page_size;
     hf_space_stats stats = hf_space_get_stats(space);
     CHECK_EQUAL(1, stats.steps[HF_STEP_RESERVE]);
     CHECK_EQUAL(1, stats.peak_regions);
     CHECK(stats.record_bytes >= g && stats.record_bytes % g == 0);
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 3 * g));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 4 * g, g));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 6 * g, 2 * g, scene.file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 4 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 6 * g, 2 * g, scene.file, 0, HF_READ_ONLY));
     CHECK_STATUS(HF_OK, hf_space_decommit(space, g, g));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 8 * g));
-    CHECK_STATUS(HF_STATE, hf_space_unmap(space, 0, 8 * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 8 * g));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(space, 0, 8 * g));
     stats = hf_space_get_stats(space);
     CHECK_EQUAL(4 * g, stats.peak_committed_bytes);
     CHECK_EQUAL(2 * g, stats.peak_view_bytes);
@@ -572,21 +572,21 @@ static void statistics_tell_what_happened(void) {
 }
 
 /* Many regions go by one call of the system, where it has one for that. */
-static void a_clear_of_many_regions_is_one_call(void) {
+static void a_release_of_many_regions_is_one_call(void) {
     enum { REGIONS = 512 };
     if (hf_backend_native()->release_run == NULL) {
         check_skip("this system releases region by region");
         return;
     }
     hf_space *space = open_native(2 * REGIONS + 8);
-    size_t g = native_granule();
+    size_t g = native_page_size();
     for (size_t i = 0; i < REGIONS; i++) {
-        CHECK_STATUS(HF_OK, hf_space_place(space, (3 + 2 * i) * g, g));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, (3 + 2 * i) * g, g));
         hf_space_base(space)[(3 + 2 * i) * g] = 'x';
     }
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, g)); /* a region beside another */
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, g)); /* a region beside another */
     hf_space_stats before = hf_space_get_stats(space);
-    CHECK_STATUS(HF_OK, hf_space_clear(space, g, (2 * REGIONS + 6) * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, g, (2 * REGIONS + 6) * g));
     hf_space_stats after = hf_space_get_stats(space);
     size_t calls = after.system_calls[HF_STEP_DECOMMIT] - before.system_calls[HF_STEP_DECOMMIT];
     CHECK(calls == 1 || calls == 2); /* one that releases, one that says what a dump leaves out */
@@ -595,7 +595,7 @@ static void a_clear_of_many_regions_is_one_call(void) {
     CHECK_EQUAL(0, after.committed_bytes);
     CHECK_EQUAL(1, after.regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 3 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 3 * g, g));
     CHECK_EQUAL(0, hf_space_base(space)[3 * g]);
     hf_space_close(space);
 }
@@ -608,8 +608,8 @@ static void statistics_tell_refusals(void) {
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     scene_open(&scene, strict, strict, &picture);
     hf_strict_fail(strict, 1, false);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 3 * scene.granule));
-    CHECK_STATUS(HF_STATE, hf_space_unmap(scene.space, 0, 3 * scene.granule));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 3 * scene.page_size));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(scene.space, 0, 3 * scene.page_size));
     CHECK_STATUS(HF_INVALID, hf_space_unmap(scene.space, 0, 0));
     hf_space_stats stats = hf_space_get_stats(scene.space);
     CHECK_EQUAL(1, stats.refusals);
@@ -644,5 +644,5 @@ CHECK_MAIN(TEST(opens_as_one_placeholder), TEST(options_of_zero_are_no_options),
            TEST(unknown_hints_are_harmless), TEST(placeholders_are_named),
            TEST(a_refused_name_is_asked_for_once), TEST(a_space_without_a_name_is_never_named),
            TEST(a_name_is_harmless), TEST(statistics_tell_what_happened),
-           TEST(a_clear_of_many_regions_is_one_call), TEST(statistics_tell_refusals),
+           TEST(a_release_of_many_regions_is_one_call), TEST(statistics_tell_refusals),
            TEST(success_does_not_touch_the_last_error))

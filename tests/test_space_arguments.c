@@ -50,9 +50,9 @@ static void on_each_backend(void (*test)(void)) {
 
 /* ---------------------------------------------------------------------- ranges -------------- */
 
-/* No range is a sound one: size 0, no multiple of the granule, outside the space, wrapping. */
+/* No range is a sound one: size 0, no multiple of the page size, outside the space, wrapping. */
 static size_t bad_ranges(size_t (*ranges)[2]) {
-    size_t g = scene.granule, all = hf_space_size(scene.space), last = SIZE_MAX - g + 1;
+    size_t g = scene.page_size, all = hf_space_size(scene.space), last = SIZE_MAX - g + 1;
     const size_t bad[][2] = {{0, 0},
                              {g, 0},
                              {all, 0},
@@ -97,12 +97,16 @@ static void refuse_bad_ranges(void) {
     const struct {
         hf_status (*run)(struct scene *, size_t offset, size_t size);
         const char *call;
-    } functions[] = {
-        {step_split.run, "hf_space_split"},   {step_coalesce.run, "hf_space_coalesce"},
-        {step_commit.run, "hf_space_commit"}, {step_decommit.run, "hf_space_decommit"},
-        {step_map.run, "hf_space_map"},       {step_unmap.run, "hf_space_unmap"},
-        {step_place.run, "hf_space_place"},   {step_place_file.run, "hf_space_place_file"},
-        {step_clear.run, "hf_space_clear"},   {advise_huge, "hf_space_advise"}};
+    } functions[] = {{step_split.run, "hf_space_split"},
+                     {step_coalesce.run, "hf_space_coalesce"},
+                     {step_commit.run, "hf_space_commit"},
+                     {step_decommit.run, "hf_space_decommit"},
+                     {step_map.run, "hf_space_map"},
+                     {step_unmap.run, "hf_space_unmap"},
+                     {step_commit_range.run, "hf_space_commit_range"},
+                     {step_map_range.run, "hf_space_map_range"},
+                     {step_release_range.run, "hf_space_release_range"},
+                     {advise_huge, "hf_space_advise"}};
     size_t ranges[MOST_RANGES][2], count = bad_ranges(ranges);
     for (size_t f = 0; f < sizeof functions / sizeof *functions; f++)
         for (size_t i = 0; i < count; i++) {
@@ -117,20 +121,20 @@ static void bad_ranges_are_invalid(void) { on_each_backend(refuse_bad_ranges); }
 
 /* ----------------------------------------------------------------------- views -------------- */
 
-/* A view on the placeholder of three granules, |v v v|, which only its file can spoil. */
+/* A view on the placeholder of three pages, |v v v|, which only its file can spoil. */
 static void refuse_view(hf_file *file, uint64_t file_offset, hf_access access) {
-    size_t offset = 3 * scene.granule, size = 3 * scene.granule;
+    size_t offset = 3 * scene.page_size, size = 3 * scene.page_size;
     size_t outer =
         check_enter("a view from %#llx, access %d", (unsigned long long)file_offset, (int)access);
     expect_invalid(hf_space_map(scene.space, offset, size, file, file_offset, access),
                    "hf_space_map", offset, size);
-    expect_invalid(hf_space_place_file(scene.space, offset, size, file, file_offset, access),
-                   "hf_space_place_file", offset, size);
+    expect_invalid(hf_space_map_range(scene.space, offset, size, file, file_offset, access),
+                   "hf_space_map_range", offset, size);
     check_leave(outer);
 }
 
 static void refuse_file_offsets(void) {
-    uint64_t g = scene.granule, end = hf_file_size(scene.file), last = UINT64_MAX - g + 1;
+    uint64_t g = scene.page_size, end = hf_file_size(scene.file), last = UINT64_MAX - g + 1;
     refuse_view(scene.file, 1, HF_READ_WRITE);
     refuse_view(scene.file, g - 1, HF_READ_WRITE);
     refuse_view(scene.file, g / 2, HF_READ_ONLY);
@@ -163,10 +167,10 @@ static void refuse_foreign_file(void) {
     hf_file *foreign;
     CHECK_STATUS(HF_OK, hf_strict_open(&another, NULL));
     const hf_backend *backend = scene.strict ? hf_backend_native() : another;
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.granule, backend));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.page_size, backend));
     refuse_view(foreign, 0, HF_READ_WRITE);
     hf_file_close(foreign);
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.granule, another));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.page_size, another));
     refuse_view(foreign, 0, HF_READ_WRITE);
     hf_file_close(foreign);
     hf_strict_close(another);
@@ -177,7 +181,7 @@ static void a_file_of_another_backend_is_invalid(void) { on_each_backend(refuse_
 /* ----------------------------------------------------------------------- others ------------- */
 
 static void refuse_advice(void) {
-    size_t g = scene.granule;
+    size_t g = scene.page_size;
     expect_invalid(hf_space_advise(scene.space, g, g, (hf_advice)(HF_ADVISE_POPULATE + 1)),
                    "hf_space_advise", g, g);
     expect_invalid(hf_space_advise(scene.space, g, g, (hf_advice)-1), "hf_space_advise", g, g);
@@ -187,11 +191,12 @@ static void a_number_that_is_no_advice_is_invalid(void) { on_each_backend(refuse
 
 /* INVALID goes before STATE: here both are wrong. */
 static void refuse_arguments_before_state(void) {
-    size_t g = scene.granule;
+    size_t g = scene.page_size;
     expect_invalid(hf_space_map(scene.space, g, g, scene.file, 1, HF_READ_WRITE), "hf_space_map", g,
                    g);
     expect_invalid(hf_space_unmap(scene.space, g, 1), "hf_space_unmap", g, 1);
-    expect_invalid(hf_space_clear(scene.space, 8 * g, g + 1), "hf_space_clear", 8 * g, g + 1);
+    expect_invalid(hf_space_release_range(scene.space, 8 * g, g + 1), "hf_space_release_range",
+                   8 * g, g + 1);
 }
 
 static void arguments_are_judged_before_the_state(void) {
@@ -203,18 +208,18 @@ static void refuse_no_space(void) {
     struct scene nowhere = scene;
     hf_region region = {0};
     nowhere.space = NULL;
-    const struct step *const steps[] = {&step_split,    &step_coalesce,   &step_commit,
-                                        &step_decommit, &step_map,        &step_unmap,
-                                        &step_place,    &step_place_file, &step_clear};
+    const struct step *const steps[] = {&step_split,        &step_coalesce,  &step_commit,
+                                        &step_decommit,     &step_map,       &step_unmap,
+                                        &step_commit_range, &step_map_range, &step_release_range};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        CHECK_STATUS(HF_INVALID, steps[i]->run(&nowhere, 0, scene.granule));
-    CHECK_STATUS(HF_INVALID, advise_huge(&nowhere, 0, scene.granule));
+        CHECK_STATUS(HF_INVALID, steps[i]->run(&nowhere, 0, scene.page_size));
+    CHECK_STATUS(HF_INVALID, advise_huge(&nowhere, 0, scene.page_size));
     CHECK_STATUS(HF_INVALID, hf_space_check(NULL));
     CHECK(!hf_space_find(NULL, 0, &region));
     CHECK(!hf_space_next(NULL, &region));
     CHECK(hf_space_base(NULL) == NULL);
     CHECK_EQUAL(0, hf_space_size(NULL));
-    CHECK_EQUAL(0, hf_space_granule(NULL));
+    CHECK_EQUAL(0, hf_space_page_size(NULL));
     CHECK_EQUAL(0, hf_space_get_stats(NULL).regions);
 }
 

@@ -15,7 +15,7 @@ struct telling {
 static hf_status tell_pages(const hf_backend *self, size_t size, void **address,
                             hf_report *report) {
     struct telling *telling = (struct telling *)(uintptr_t)self;
-    hf_status status = hf_backend_native()->take_pages(self, size, address, report);
+    hf_status status = hf_backend_native()->allocate_pages(self, size, address, report);
     telling->pages = *address;
     telling->size = size;
     return status;
@@ -41,15 +41,15 @@ static size_t lies_found(hf_space *space, const struct telling *telling, size_t 
 static void books_that_lie_are_found(void) {
     if (!scene_needs_views()) return;
     struct telling telling = {.backend = *hf_backend_native()};
-    telling.backend.take_pages = tell_pages;
+    telling.backend.allocate_pages = tell_pages;
     hf_space_options options = {.backend = &telling.backend};
     hf_file *file;
     hf_space *space;
-    size_t g = telling.backend.granule(&telling.backend);
+    size_t g = telling.backend.page_size(&telling.backend);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 71 * g, &telling.backend));
     CHECK_STATUS(HF_OK, hf_space_open(&space, 1000 * g, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 301 * g, 53 * g));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 354 * g, 71 * g, file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 301 * g, 53 * g));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 354 * g, 71 * g, file, 0, HF_READ_ONLY));
     static const char sums[] = "the statistics", map[] = "the region map";
     CHECK_EQUAL(1, lies_found(space, &telling, 53 * g, 54 * g, sums));
     CHECK_EQUAL(1, lies_found(space, &telling, 71 * g, 70 * g, sums));

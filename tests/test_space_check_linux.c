@@ -41,15 +41,16 @@ static void move_page_from_behind(char *address, size_t size) {
     CHECK(mremap(address + size, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address);
 }
 
-static void expect_lie(const char *text, size_t granule, void (*lie)(char *address, size_t size)) {
+static void expect_lie(const char *text, size_t page_size,
+                       void (*lie)(char *address, size_t size)) {
     struct picture picture = picture_parse(text, strlen(text));
     struct scene scene;
-    size_t outer = check_enter("\"%s\", granule %zu", text, granule);
+    size_t outer = check_enter("\"%s\", page size %zu", text, page_size);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    lie(hf_space_base(scene.space) + granule * scene.granule, scene.granule);
+    lie(hf_space_base(scene.space) + page_size * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(granule * scene.granule, hf_last_error().offset);
+    CHECK_EQUAL(page_size * scene.page_size, hf_last_error().offset);
     CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
     scene_close(&scene);
     check_leave(outer);
@@ -120,7 +121,7 @@ static void check_without_descriptors(void *argument) {
 
 static void a_list_that_cannot_be_read_is_no_proof(void) {
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_BASE_ALIGNMENT, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     CHECK(process_runs(check_without_descriptors, space));
     hf_space_close(space);
 }
@@ -158,13 +159,13 @@ static void expect_dumped(const hf_space *space) {
 static void placeholders_are_kept_out_of_dumps(void) {
     hf_space *space;
     hf_file *file;
-    size_t g = hf_backend_native()->granule(hf_backend_native());
+    size_t g = hf_backend_native()->page_size(hf_backend_native());
     CHECK_STATUS(HF_OK, hf_space_open(&space, 16 * g, NULL));
     expect_dumped(space);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 2 * g, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(space, g, 4 * g));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 8 * g, 2 * g, file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 12 * g, 2 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 4 * g));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 8 * g, 2 * g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 12 * g, 2 * g));
     hf_file_close(file);
     expect_dumped(space);
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 2 * g, g));
@@ -172,7 +173,7 @@ static void placeholders_are_kept_out_of_dumps(void) {
     expect_dumped(space);
     CHECK_STATUS(HF_OK, hf_space_commit(space, 2 * g, g));
     expect_dumped(space);
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 13 * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 13 * g));
     expect_dumped(space);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);

@@ -22,15 +22,15 @@ static void expect_last_error(const struct failure *failure, hf_status status, s
     CHECK_EQUAL(size, error.size);
 }
 
-/* A decommit that fails with HF_MAP_LIMIT may have given the pages back: granules that read as zero
+/* A decommit that fails with HF_MAP_LIMIT may have given the pages back: pages that read as zero
  * are expected to. */
 static void expect_lost_pages(struct scene *scene) {
     hf_error error = hf_last_error();
     hf_region there;
     CHECK(hf_space_find(scene->space, error.offset, &there));
     if (error.status != HF_MAP_LIMIT || there.kind != HF_COMMITTED) return;
-    for (size_t at = error.offset; at < error.offset + error.size; at += scene->granule)
-        if (hf_space_base(scene->space)[at] == 0) scene->filled[at / scene->granule] = 0;
+    for (size_t at = error.offset; at < error.offset + error.size; at += scene->page_size)
+        if (hf_space_base(scene->space)[at] == 0) scene->filled[at / scene->page_size] = 0;
 }
 
 /* The regions are as before, or in the pieces of a refused undo, and finishing works on both. */
@@ -41,7 +41,7 @@ static void expect_undone(const struct drawn *drawn, struct scene *scene, bool m
         return;
     }
     struct drawn rest = *drawn;
-    rest.step = drawn->step == &step_place ? &step_commit : &step_map;
+    rest.step = drawn->step == &step_commit_range ? &step_commit : &step_map;
     CHECK(may_be_refused && drawn->has_refused);
     scene_expect(scene, &drawn->refused);
     CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
@@ -58,8 +58,8 @@ static void attempt_step(struct failure *failure) {
     CHECK((status == HF_OK) == (failure->failed == 0));
     CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).refusals);
     if (status != HF_OK) {
-        expect_last_error(failure, status, drawn->first * scene.granule,
-                          drawn->count * scene.granule);
+        expect_last_error(failure, status, drawn->first * scene.page_size,
+                          drawn->count * scene.page_size);
         if (drawn->step == &step_decommit) expect_lost_pages(&scene);
         expect_undone(drawn, &scene, failure->from_then_on);
     }
@@ -104,8 +104,8 @@ static void steps_change_nothing(void) {
                  fail_each_call);
 }
 
-static void place_is_undone_whole(void) {
-    drawing_each(&step_place,
+static void commit_range_is_undone_whole(void) {
+    drawing_each(&step_commit_range,
                  "p p     p p p     p p p     p p p     c|p p p|v     p|p p p|p\n"
                  "---     ---         -         ---         -           -      \n"
                  "c c     c c|p     p|c|p     p|c c     c|p|c|p|v     p|c|p p|p\n"
@@ -113,8 +113,8 @@ static void place_is_undone_whole(void) {
                  fail_each_call);
 }
 
-static void place_file_is_undone_whole(void) {
-    drawing_each(&step_place_file,
+static void map_range_is_undone_whole(void) {
+    drawing_each(&step_map_range,
                  "p p     p p p     p p p     p p p     c|p p p|v     p|p p p|p\n"
                  "---     ---         -         ---         -           -      \n"
                  "v v     v v|p     p|v|p     p|v v     c|p|v|p|v     p|v|p p|p\n"
@@ -127,9 +127,9 @@ static void place_file_is_undone_whole(void) {
 static void append_region(struct picture *picture, const struct picture *from, size_t start,
                           size_t end, char letter) {
     picture->starts[picture->regions++] = start;
-    picture->starts[picture->regions] = picture->granules = end;
+    picture->starts[picture->regions] = picture->pages = end;
     memset(picture->letters + start, letter, end - start);
-    CHECK(end <= from->granules);
+    CHECK(end <= from->pages);
 }
 
 /* A region of `before` whose part in [first, end) was given back. */
@@ -157,16 +157,16 @@ static struct picture released(const struct picture *before, size_t first, size_
 
 /* How far a clear came that was refused: to the error's offset, or, when what is there is
  * placeholder already, to its end, with only the coalesce refused. */
-static size_t granules_cleared(const struct drawn *drawn, const struct scene *scene) {
+static size_t pages_cleared(const struct drawn *drawn, const struct scene *scene) {
     hf_region there;
     CHECK(hf_space_find(scene->space, hf_last_error().offset, &there));
     if (there.kind == HF_PLACEHOLDER) return drawn->first + drawn->count;
-    return hf_last_error().offset / scene->granule;
+    return hf_last_error().offset / scene->page_size;
 }
 
 /* The part of the region that failed, or all placeholders that were to be coalesced. */
 static hf_region range_that_failed(const struct drawn *drawn, const struct scene *scene) {
-    size_t first = drawn->first * scene->granule, end = first + drawn->count * scene->granule;
+    size_t first = drawn->first * scene->page_size, end = first + drawn->count * scene->page_size;
     hf_region there, next;
     CHECK(hf_space_find(scene->space, hf_last_error().offset, &there));
     if (there.kind != HF_PLACEHOLDER) {
@@ -185,7 +185,7 @@ static hf_region range_that_failed(const struct drawn *drawn, const struct scene
     return there;
 }
 
-static void attempt_clear(struct failure *failure) {
+static void attempt_release_range(struct failure *failure) {
     const struct drawn *drawn = failure->user;
     struct scene scene;
     scene_open(&scene, failure->strict, failure->strict, &drawn->before);
@@ -199,7 +199,7 @@ static void attempt_clear(struct failure *failure) {
         expect_last_error(failure, status, there.offset, there.size);
         expect_lost_pages(&scene);
         struct picture partly =
-            released(&drawn->before, drawn->first, granules_cleared(drawn, &scene));
+            released(&drawn->before, drawn->first, pages_cleared(drawn, &scene));
         scene_expect(&scene, &partly);
         CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
     }
@@ -207,38 +207,38 @@ static void attempt_clear(struct failure *failure) {
     scene_close(&scene);
 }
 
-static void fail_each_call_of_clear(const struct drawn *drawn) {
-    CHECK(each_failure(attempt_clear, drawn) > 0);
+static void fail_each_call_of_release_range(const struct drawn *drawn) {
+    CHECK(each_failure(attempt_release_range, drawn) > 0);
 }
 
-static void clear_stops_where_it_is_refused(void) {
-    drawing_each(&step_clear,
+static void release_stops_where_it_fails(void) {
+    drawing_each(&step_release_range,
                  "c c     v v     p|c c|p     p|v v|p     c c c c     p|p|p     c|p|p|c\n"
                  "---     ---       ---         ---         ---         -         ---  \n"
                  "p p     p p     p p p p     p p p p     c|p p|c     p p p     c|p p|c\n",
-                 fail_each_call_of_clear);
-    drawing_each(&step_clear,
+                 fail_each_call_of_release_range);
+    drawing_each(&step_release_range,
                  "c|v|p|c     p|c|v|c|p     c c|p|v|c c     v|c c|c c|v     r|w|v|c\n"
                  "-------       -----         -------         -------       -------\n"
                  "p p p p     p p p p p     c|p p p p|c     v|p p p p|v     p p p p\n",
-                 fail_each_call_of_clear);
+                 fail_each_call_of_release_range);
 }
 
 /* A range in which there is nothing to do asks for nothing, and cannot fail. */
-static void attempt_idle_clear(struct failure *failure) {
+static void attempt_idle_release_range(struct failure *failure) {
     struct scene scene;
     struct picture picture = picture_parse("c|p p p|c", 9);
     scene_open(&scene, failure->strict, failure->strict, &picture);
     failure_on(failure);
-    CHECK_STATUS(HF_OK, hf_space_clear(scene.space, 2 * scene.granule, scene.granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 2 * scene.page_size, scene.page_size));
     failure_off(failure);
     CHECK_EQUAL(0, failure->calls);
     scene_expect(&scene, &picture);
     scene_close(&scene);
 }
 
-static void clear_of_placeholder_asks_for_nothing(void) {
-    CHECK_EQUAL(0, each_failure(attempt_idle_clear, NULL));
+static void release_of_a_placeholder_makes_no_call(void) {
+    CHECK_EQUAL(0, each_failure(attempt_idle_release_range, NULL));
 }
 
 /* ----------------------------------------------------------------------- hints -------------- */
@@ -249,10 +249,10 @@ static void attempt_advice(struct failure *failure) {
     struct picture picture = picture_parse("p|c c|p", 7);
     scene_open(&scene, failure->strict, failure->strict, &picture);
     failure_on(failure);
-    hf_status status = hf_space_advise(scene.space, scene.granule, 2 * scene.granule, *advice);
+    hf_status status = hf_space_advise(scene.space, scene.page_size, 2 * scene.page_size, *advice);
     failure_off(failure);
     if (failure->failed) {
-        expect_last_error(failure, status, scene.granule, 2 * scene.granule);
+        expect_last_error(failure, status, scene.page_size, 2 * scene.page_size);
     }
     CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).steps[HF_STEP_ADVISE] == 0);
     scene_expect(&scene, &picture);
@@ -269,7 +269,7 @@ static void a_hint_changes_nothing(void) {
 static void attempt_open(struct failure *failure) {
     hf_space_options options = {.backend = failure->strict};
     hf_space *const untouched = (hf_space *)&options, *space = untouched;
-    size_t size = 16 * failure->strict->granule(failure->strict);
+    size_t size = 16 * failure->strict->page_size(failure->strict);
     failure_on(failure);
     hf_status status = hf_space_open(&space, size, &options);
     failure_off(failure);
@@ -282,7 +282,7 @@ static void attempt_open(struct failure *failure) {
         CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
     }
     CHECK_EQUAL(size, hf_space_size(space));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, size));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, size));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -293,16 +293,16 @@ static void a_space_opens_whole_or_not_at_all(void) {
 
 /* With `least` a refused reservation is tried at half the size. */
 static void attempt_open_smaller(struct failure *failure) {
-    size_t granule = failure->strict->granule(failure->strict);
-    hf_space_options options = {.backend = failure->strict, .least = 3 * granule};
+    size_t page_size = failure->strict->page_size(failure->strict);
+    hf_space_options options = {.backend = failure->strict, .least = 3 * page_size};
     hf_space *space = NULL;
     CHECK_STATUS(HF_INVALID, hf_space_open(&space, 1, &options));
     failure_on(failure);
-    hf_status status = hf_space_open(&space, 16 * granule, &options);
+    hf_status status = hf_space_open(&space, 16 * page_size, &options);
     failure_off(failure);
     if (status == HF_OK) {
         CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* as it was before */
-        CHECK_EQUAL(failure->failed ? 8 * granule : 16 * granule, hf_space_size(space));
+        CHECK_EQUAL(failure->failed ? 8 * page_size : 16 * page_size, hf_space_size(space));
         CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
         CHECK_EQUAL(failure->failed, hf_space_get_stats(space).refusals);
         CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -314,7 +314,7 @@ static void attempt_open_smaller(struct failure *failure) {
     /* 16, 8, 4, and the least itself: four reservations are tried, and no fifth. */
     if (status != HF_OK && failure->nth == 3) {
         CHECK_EQUAL(4, failure->failed);
-        CHECK_EQUAL(3 * granule, hf_last_error().size);
+        CHECK_EQUAL(3 * page_size, hf_last_error().size);
     }
     hf_space_close(space);
 }
@@ -335,12 +335,12 @@ enum { TRIALS = 400, KEPT = 4 };
 static hf_space *open_short_of_records(hf_backend *strict, size_t splits) {
     hf_space_options options = {.backend = strict};
     hf_space *space;
-    size_t granule = strict->granule(strict);
-    CHECK_STATUS(HF_OK, hf_space_open(&space, TRIALS * granule, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, KEPT * granule));
-    memset(hf_space_base(space), 1, KEPT * granule);
+    size_t page_size = strict->page_size(strict);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, TRIALS * page_size, &options));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, KEPT * page_size));
+    memset(hf_space_base(space), 1, KEPT * page_size);
     for (size_t i = 0; i < splits; i++)
-        CHECK_STATUS(HF_OK, hf_space_split(space, (KEPT + i) * granule, granule));
+        CHECK_STATUS(HF_OK, hf_space_split(space, (KEPT + i) * page_size, page_size));
     return space;
 }
 
@@ -349,10 +349,10 @@ static size_t splits_before_records(void) {
     hf_backend *strict;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     hf_space *space = open_short_of_records(strict, 0);
-    size_t granule = hf_space_granule(space), splits = 0;
+    size_t page_size = hf_space_page_size(space), splits = 0;
     size_t bytes = hf_space_get_stats(space).record_bytes;
     while (hf_space_get_stats(space).record_bytes == bytes) {
-        CHECK_STATUS(HF_OK, hf_space_split(space, (KEPT + splits) * granule, granule));
+        CHECK_STATUS(HF_OK, hf_space_split(space, (KEPT + splits) * page_size, page_size));
         splits++;
     }
     hf_space_close(space);
@@ -373,23 +373,23 @@ static void expect_same_regions(const hf_space *space, const hf_space_stats *bef
     CHECK_EQUAL(before->placeholder_bytes, now.placeholder_bytes);
     CHECK_EQUAL(before->committed_bytes, now.committed_bytes);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_EQUAL(1, hf_space_base(space)[hf_space_granule(space)]);
+    CHECK_EQUAL(1, hf_space_base(space)[hf_space_page_size(space)]);
 }
 
 static void expect_lost_page(hf_space *space, size_t offset) {
     char *page = hf_space_base(space) + offset;
     if (hf_last_error().status == HF_MAP_LIMIT && *page == 0)
-        memset(page, 1, hf_space_granule(space));
+        memset(page, 1, hf_space_page_size(space));
 }
 
 static void attempt_cut(struct failure *failure) {
     const struct cut *cut = failure->user;
     hf_space *space = open_short_of_records(failure->strict, cut->splits);
     hf_space_stats before = hf_space_get_stats(space);
-    size_t granule = hf_space_granule(space);
-    size_t offset = cut->cuts_committed ? granule : (TRIALS - 2) * granule;
+    size_t page_size = hf_space_page_size(space);
+    size_t offset = cut->cuts_committed ? page_size : (TRIALS - 2) * page_size;
     failure_on(failure);
-    hf_status status = cut->run(space, offset, granule);
+    hf_status status = cut->run(space, offset, page_size);
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
     if (failure->nth == 1) { /* the pages of the records: nothing else was asked for */
@@ -400,9 +400,9 @@ static void attempt_cut(struct failure *failure) {
         expect_last_error(failure, status, hf_last_error().offset, hf_last_error().size);
         if (cut->cuts_committed) expect_lost_page(space, offset);
         if (hf_last_error().undo_failed)
-            CHECK_STATUS(HF_OK, hf_space_clear(space, offset, granule));
+            CHECK_STATUS(HF_OK, hf_space_release_range(space, offset, page_size));
         expect_same_regions(space, &before);
-        CHECK_STATUS(HF_OK, cut->run(space, offset, granule));
+        CHECK_STATUS(HF_OK, cut->run(space, offset, page_size));
     }
     CHECK_EQUAL(before.regions + 2, hf_space_get_stats(space).regions);
     CHECK(hf_space_get_stats(space).record_bytes > before.record_bytes);
@@ -415,9 +415,9 @@ static void attempt_cut(struct failure *failure) {
 static void records_are_taken_before_the_step(void) {
     size_t splits = splits_before_records();
     const struct cut cuts[] = {{hf_space_split, splits, false},
-                               {hf_space_place, splits, false},
+                               {hf_space_commit_range, splits, false},
                                {hf_space_decommit, splits, true},
-                               {hf_space_clear, splits, true}};
+                               {hf_space_release_range, splits, true}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         size_t outer = check_enter("cut %zu", i);
         CHECK(each_failure(attempt_cut, &cuts[i]) >= 2 * 2); /* the records and the step */
@@ -449,10 +449,10 @@ static void live(struct life *life, const struct step *step, const char *drawing
         check_failure(life->failure, status);
         expect_lost_pages(&life->scene);
         if (hf_last_error().undo_failed) {
-            size_t granule = life->scene.granule;
-            CHECK_STATUS(HF_OK, hf_space_clear(life->scene.space, drawn.first * granule,
-                                               drawn.count * granule));
-        } else if (step != &step_clear) {
+            size_t page_size = life->scene.page_size;
+            CHECK_STATUS(HF_OK, hf_space_release_range(life->scene.space, drawn.first * page_size,
+                                                       drawn.count * page_size));
+        } else if (step != &step_release_range) {
             scene_expect(&life->scene, &before);
         }
         CHECK_STATUS(HF_OK, drawn_run(&drawn, &life->scene));
@@ -465,11 +465,11 @@ static void attempt_life(struct failure *failure) {
     struct picture picture = picture_parse("p p p p p p p p", 15);
     scene_open(&life.scene, failure->strict, failure->strict, &picture);
     failure_on(failure);
-    live(&life, &step_place,
+    live(&life, &step_commit_range,
          "p p p p p p p p\n"
          "---            \n"
          "c c|p p p p p p");
-    live(&life, &step_place_file,
+    live(&life, &step_map_range,
          "c c|p p p p p p\n"
          "      ---      \n"
          "c c|p|v v|p p p");
@@ -497,15 +497,15 @@ static void attempt_life(struct failure *failure) {
          "c|p|v|v v|p p|c\n"
          "    -          \n"
          "c|p|p|v v|p p|c");
-    live(&life, &step_clear,
+    live(&life, &step_release_range,
          "c|p|p|v v|p p|c\n"
          "      ---      \n"
          "c|p|p p p p p|c");
-    live(&life, &step_place,
+    live(&life, &step_commit_range,
          "c|p|p p p p p|c\n"
          "      ---      \n"
          "c|p|p|c c|p p|c");
-    live(&life, &step_clear,
+    live(&life, &step_release_range,
          "c|p|p|c c|p p|c\n"
          "---------------\n"
          "p p p p p p p p");
@@ -520,8 +520,8 @@ static void a_life_goes_on_after_any_failure(void) {
 #undef CHECK_COUNTED
 #define CHECK_COUNTED disk_handles
 
-CHECK_MAIN(TEST(steps_change_nothing), TEST(place_is_undone_whole),
-           TEST(place_file_is_undone_whole), TEST(clear_stops_where_it_is_refused),
-           TEST(clear_of_placeholder_asks_for_nothing), TEST(a_hint_changes_nothing),
+CHECK_MAIN(TEST(steps_change_nothing), TEST(commit_range_is_undone_whole),
+           TEST(map_range_is_undone_whole), TEST(release_stops_where_it_fails),
+           TEST(release_of_a_placeholder_makes_no_call), TEST(a_hint_changes_nothing),
            TEST(a_space_opens_whole_or_not_at_all), TEST(a_space_falls_back_by_halving),
            TEST(records_are_taken_before_the_step), TEST(a_life_goes_on_after_any_failure))

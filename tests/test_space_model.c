@@ -1,6 +1,6 @@
 /*
  * Random steps on tens of thousands of regions, against a model that is too simple to be wrong: an
- * array with the kind of each granule and whether a region begins there.
+ * array with the kind of each page size and whether a region begins there.
  *
  * The model foretells the status of every step, and after it find must agree at random places; now
  * and then everything is compared, contents included. This is what the search tree has to stand.
@@ -9,7 +9,7 @@
 #include "random.h"
 #include "scene.h"
 
-enum { MOST_GRANULES = 80000, FILE_GRANULES = 64, LONGEST = 12 };
+enum { MOST_GRANULES = 80000, FILE_PAGES = 64, LONGEST = 12 };
 
 struct cell {
     bool begins;
@@ -21,7 +21,7 @@ struct cell {
 static struct model {
     hf_space *space;
     hf_file *file;
-    size_t granule, count;
+    size_t page_size, count;
     bool has_views;
     struct cell cells[MOST_GRANULES + 1]; /* one more, at which no region goes on */
     struct random random;
@@ -92,7 +92,7 @@ static void become_committed(const struct range *range) { become(range, HF_COMMI
 static void become_view(const struct range *range) { become(range, HF_VIEW); }
 
 /* Placeholder, one with the placeholders that it reaches into or touches. */
-static void become_clear(const struct range *range) {
+static void become_released(const struct range *range) {
     size_t first = range->first, end = range_end(range);
     size_t low = model.cells[first].kind == HF_PLACEHOLDER ? start_of(first) : first;
     size_t high = model.cells[end - 1].kind == HF_PLACEHOLDER ? end_of(end - 1) : end;
@@ -122,7 +122,7 @@ static hf_status decommit(hf_space *space, size_t offset, size_t size, size_t pa
     return hf_space_decommit(space, offset, size);
 }
 static hf_status map(hf_space *space, size_t offset, size_t size, size_t page) {
-    return hf_space_map(space, offset, size, model.file, page * model.granule, HF_READ_WRITE);
+    return hf_space_map(space, offset, size, model.file, page * model.page_size, HF_READ_WRITE);
 }
 static hf_status unmap(hf_space *space, size_t offset, size_t size, size_t page) {
     (void)page;
@@ -130,15 +130,15 @@ static hf_status unmap(hf_space *space, size_t offset, size_t size, size_t page)
 }
 static hf_status place(hf_space *space, size_t offset, size_t size, size_t page) {
     (void)page;
-    return hf_space_place(space, offset, size);
+    return hf_space_commit_range(space, offset, size);
 }
 static hf_status place_file(hf_space *space, size_t offset, size_t size, size_t page) {
-    return hf_space_place_file(space, offset, size, model.file, page * model.granule,
-                               HF_READ_WRITE);
+    return hf_space_map_range(space, offset, size, model.file, page * model.page_size,
+                              HF_READ_WRITE);
 }
 static hf_status clear(hf_space *space, size_t offset, size_t size, size_t page) {
     (void)page;
-    return hf_space_clear(space, offset, size);
+    return hf_space_release_range(space, offset, size);
 }
 
 static const struct operation {
@@ -154,31 +154,31 @@ static const struct operation {
                   {"unmap", unmap, unmaps, become_placeholder},
                   {"place", place, places, become_committed},
                   {"place_file", place_file, places, become_view},
-                  {"clear", clear, clears, become_clear}};
+                  {"clear", clear, clears, become_released}};
 
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* ------------------------------------------------------------------- comparing -------------- */
 
 static void expect_region(const hf_region *region) {
-    size_t first = region->offset / model.granule;
+    size_t first = region->offset / model.page_size;
     const struct cell *cell = &model.cells[first];
     CHECK(cell->begins);
-    CHECK_EQUAL(end_of(first) * model.granule, region->offset + region->size);
+    CHECK_EQUAL(end_of(first) * model.page_size, region->offset + region->size);
     CHECK_EQUAL(cell->kind, region->kind);
-    CHECK_EQUAL(cell->kind == HF_VIEW ? cell->page * model.granule : 0, region->file_offset);
+    CHECK_EQUAL(cell->kind == HF_VIEW ? cell->page * model.page_size : 0, region->file_offset);
 }
 
-static void expect_found(size_t granule) {
+static void expect_found(size_t page_size) {
     hf_region region;
-    size_t inside = random_below(&model.random, model.granule);
-    CHECK(hf_space_find(model.space, granule * model.granule + inside, &region));
-    CHECK_EQUAL(start_of(granule) * model.granule, region.offset);
+    size_t inside = random_below(&model.random, model.page_size);
+    CHECK(hf_space_find(model.space, page_size * model.page_size + inside, &region));
+    CHECK_EQUAL(start_of(page_size) * model.page_size, region.offset);
     expect_region(&region);
 }
 
-static uint32_t *first_word(size_t granule) {
-    return (uint32_t *)(void *)(hf_space_base(model.space) + granule * model.granule);
+static uint32_t *first_word(size_t page_size) {
+    return (uint32_t *)(void *)(hf_space_base(model.space) + page_size * model.page_size);
 }
 
 /* A view's page holds its number; committed memory what we stored, or zero. */
@@ -210,7 +210,7 @@ static bool is_likely(size_t one_in) { return random_below(&model.random, one_in
 /* Often exactly a region or two, else any range; never so long that a step gets expensive. */
 static struct range choose_range(void) {
     size_t at = random_below(&model.random, model.count), end;
-    struct range range = {.page = random_below(&model.random, FILE_GRANULES - LONGEST)};
+    struct range range = {.page = random_below(&model.random, FILE_PAGES - LONGEST)};
     if (is_likely(2)) at = start_of(at);
     end = is_likely(2) ? end_of(at) : at + 1 + random_below(&model.random, 4);
     if (is_likely(4) && end < model.count) end = end_of(end);
@@ -220,7 +220,7 @@ static struct range choose_range(void) {
     return range;
 }
 
-/* Stores something new into a committed granule of the range, if its first one is such. */
+/* Stores something new into a committed page size of the range, if its first one is such. */
 static void stamp(const struct range *range) {
     struct cell *cell = &model.cells[range->first];
     if (cell->kind != HF_COMMITTED) return;
@@ -230,14 +230,14 @@ static void stamp(const struct range *range) {
 
 static bool step_at_random(const struct operation *operation) {
     struct range range = choose_range();
-    size_t g = model.granule;
+    size_t g = model.page_size;
     bool is_sound = operation->succeeds(&range);
     bool succeeds = is_sound && (model.has_views || operation->edit != become_view);
     size_t outer =
-        check_enter("%s of %zu granules from %zu", operation->name, range.count, range.first);
+        check_enter("%s of %zu pages from %zu", operation->name, range.count, range.first);
     CHECK_STATUS(succeeds   ? HF_OK
                  : is_sound ? HF_UNSUPPORTED
-                            : HF_STATE,
+                            : HF_WRONG_STATE,
                  operation->run(model.space, range.first * g, range.count * g, range.page));
     if (succeeds) operation->edit(&range);
     stamp(&range);
@@ -249,20 +249,21 @@ static bool step_at_random(const struct operation *operation) {
 
 /* A view of the whole file, where the space begins. */
 static void number_pages(void) {
-    become_view(&(struct range){.count = FILE_GRANULES});
-    CHECK_STATUS(HF_OK, place_file(model.space, 0, FILE_GRANULES * model.granule, 0));
-    for (uint32_t page = 0; page < FILE_GRANULES; page++) *first_word(page) = page;
+    become_view(&(struct range){.count = FILE_PAGES});
+    CHECK_STATUS(HF_OK, place_file(model.space, 0, FILE_PAGES * model.page_size, 0));
+    for (uint32_t page = 0; page < FILE_PAGES; page++) *first_word(page) = page;
 }
 
-static void open_model(const hf_backend *backend, size_t granules, uint64_t seed) {
+static void open_model(const hf_backend *backend, size_t pages, uint64_t seed) {
     hf_space_options options = {.backend = backend};
     memset(&model, 0, sizeof model);
-    model.granule = backend->granule(backend);
-    model.count = granules;
+    model.page_size = backend->page_size(backend);
+    model.count = pages;
     model.random.state = seed;
-    model.cells[0].begins = model.cells[granules].begins = true;
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&model.file, FILE_GRANULES * model.granule, backend));
-    CHECK_STATUS(HF_OK, hf_space_open(&model.space, granules * model.granule, &options));
+    model.cells[0].begins = model.cells[pages].begins = true;
+    CHECK_STATUS(HF_OK,
+                 hf_file_create_shared(&model.file, FILE_PAGES * model.page_size, backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&model.space, pages * model.page_size, &options));
     model.has_views = scene_has_views(backend);
     if (model.has_views) number_pages();
 }
@@ -270,7 +271,7 @@ static void open_model(const hf_backend *backend, size_t granules, uint64_t seed
 /* Everything, in one clear, is one placeholder again. */
 static void close_model(void) {
     expect_all();
-    CHECK_STATUS(HF_OK, hf_space_clear(model.space, 0, hf_space_size(model.space)));
+    CHECK_STATUS(HF_OK, hf_space_release_range(model.space, 0, hf_space_size(model.space)));
     become_placeholder(&(struct range){.count = model.count});
     expect_all();
     CHECK_EQUAL(1, hf_space_get_stats(model.space).regions);
@@ -296,9 +297,9 @@ static void expect_successes(size_t least) {
 }
 
 /* First splits alone, until there are many regions; then everything. */
-static void run_model(const hf_backend *backend, size_t granules, size_t steps, uint64_t seed) {
-    open_model(backend, granules, seed);
-    while (hf_space_get_stats(model.space).regions < (granules - FILE_GRANULES) / 2)
+static void run_model(const hf_backend *backend, size_t pages, size_t steps, uint64_t seed) {
+    open_model(backend, pages, seed);
+    while (hf_space_get_stats(model.space).regions < (pages - FILE_PAGES) / 2)
         step_at_random(&operations[0]);
     expect_all();
     for (size_t i = 0; i < steps; i++) {
@@ -330,7 +331,7 @@ static void few_regions_and_many_seeds(void) {
         hf_backend *strict;
         size_t outer = check_enter("seed %d", (int)seed);
         CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
-        run_model(strict, FILE_GRANULES + 10 + 2 * (size_t)seed, 1000, seed);
+        run_model(strict, FILE_PAGES + 10 + 2 * (size_t)seed, 1000, seed);
         check_nothing_left(strict);
         hf_strict_close(strict);
         check_leave(outer);

@@ -189,274 +189,277 @@ static void unmaps(void) {
 }
 
 static void places_in_the_whole(void) {
-    drawing_becomes(&step_place, "p p     p p|p     p p|c     p p|v\n"
-                                 "---     ---       ---       ---  \n"
-                                 "c c     c c|p     c c|c     c c|v\n");
-    drawing_becomes(&step_place, "p|p p     p|p p|p     p|p p|c     p|p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
-    drawing_becomes(&step_place, "c|p p     c|p p|p     c|p p|c     c|p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "c|c c     c|c c|p     c|c c|c     c|c c|v\n");
-    drawing_becomes(&step_place, "v|p p     v|p p|p     v|p p|c     v|p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "v|c c     v|c c|p     v|c c|c     v|c c|v\n");
+    drawing_becomes(&step_commit_range, "p p     p p|p     p p|c     p p|v\n"
+                                        "---     ---       ---       ---  \n"
+                                        "c c     c c|p     c c|c     c c|v\n");
+    drawing_becomes(&step_commit_range, "p|p p     p|p p|p     p|p p|c     p|p p|v\n"
+                                        "  ---       ---         ---         ---  \n"
+                                        "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
+    drawing_becomes(&step_commit_range, "c|p p     c|p p|p     c|p p|c     c|p p|v\n"
+                                        "  ---       ---         ---         ---  \n"
+                                        "c|c c     c|c c|p     c|c c|c     c|c c|v\n");
+    drawing_becomes(&step_commit_range, "v|p p     v|p p|p     v|p p|c     v|p p|v\n"
+                                        "  ---       ---         ---         ---  \n"
+                                        "v|c c     v|c c|p     v|c c|c     v|c c|v\n");
 }
 
 static void places_at_the_head(void) {
-    drawing_becomes(&step_place, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                 "-         -           -           -      \n"
-                                 "c|p p     c|p p|p     c|p p|c     c|p p|v\n");
-    drawing_becomes(&step_place, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                 "  -           -             -             -      \n"
-                                 "p|c|p p     p|c|p p|p     p|c|p p|c     p|c|p p|v\n");
-    drawing_becomes(&step_place, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                 "  -           -             -             -      \n"
-                                 "c|c|p p     c|c|p p|p     c|c|p p|c     c|c|p p|v\n");
-    drawing_becomes(&step_place, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                 "  -           -             -             -      \n"
-                                 "v|c|p p     v|c|p p|p     v|c|p p|c     v|c|p p|v\n");
+    drawing_becomes(&step_commit_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                        "-         -           -           -      \n"
+                                        "c|p p     c|p p|p     c|p p|c     c|p p|v\n");
+    drawing_becomes(&step_commit_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                        "  -           -             -             -      \n"
+                                        "p|c|p p     p|c|p p|p     p|c|p p|c     p|c|p p|v\n");
+    drawing_becomes(&step_commit_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                        "  -           -             -             -      \n"
+                                        "c|c|p p     c|c|p p|p     c|c|p p|c     c|c|p p|v\n");
+    drawing_becomes(&step_commit_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                        "  -           -             -             -      \n"
+                                        "v|c|p p     v|c|p p|p     v|c|p p|c     v|c|p p|v\n");
 }
 
 static void places_in_the_middle(void) {
-    drawing_becomes(&step_place, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                 "  -         -           -           -    \n"
-                                 "p|c|p     p|c|p|p     p|c|p|c     p|c|p|v\n");
-    drawing_becomes(&step_place, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                 "    -           -             -             -    \n"
-                                 "p|p|c|p     p|p|c|p|p     p|p|c|p|c     p|p|c|p|v\n");
-    drawing_becomes(&step_place, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                 "    -           -             -             -    \n"
-                                 "c|p|c|p     c|p|c|p|p     c|p|c|p|c     c|p|c|p|v\n");
-    drawing_becomes(&step_place, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                 "    -           -             -             -    \n"
-                                 "v|p|c|p     v|p|c|p|p     v|p|c|p|c     v|p|c|p|v\n");
+    drawing_becomes(&step_commit_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                        "  -         -           -           -    \n"
+                                        "p|c|p     p|c|p|p     p|c|p|c     p|c|p|v\n");
+    drawing_becomes(&step_commit_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                        "    -           -             -             -    \n"
+                                        "p|p|c|p     p|p|c|p|p     p|p|c|p|c     p|p|c|p|v\n");
+    drawing_becomes(&step_commit_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                        "    -           -             -             -    \n"
+                                        "c|p|c|p     c|p|c|p|p     c|p|c|p|c     c|p|c|p|v\n");
+    drawing_becomes(&step_commit_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                        "    -           -             -             -    \n"
+                                        "v|p|c|p     v|p|c|p|p     v|p|c|p|c     v|p|c|p|v\n");
 }
 
 static void places_at_the_tail(void) {
-    drawing_becomes(&step_place, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
-    drawing_becomes(&step_place, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                 "    ---         ---           ---           ---  \n"
-                                 "p|p|c c     p|p|c c|p     p|p|c c|c     p|p|c c|v\n");
-    drawing_becomes(&step_place, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                 "    ---         ---           ---           ---  \n"
-                                 "c|p|c c     c|p|c c|p     c|p|c c|c     c|p|c c|v\n");
-    drawing_becomes(&step_place, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                 "    ---         ---           ---           ---  \n"
-                                 "v|p|c c     v|p|c c|p     v|p|c c|c     v|p|c c|v\n");
+    drawing_becomes(&step_commit_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                        "  ---       ---         ---         ---  \n"
+                                        "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
+    drawing_becomes(&step_commit_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                        "    ---         ---           ---           ---  \n"
+                                        "p|p|c c     p|p|c c|p     p|p|c c|c     p|p|c c|v\n");
+    drawing_becomes(&step_commit_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                        "    ---         ---           ---           ---  \n"
+                                        "c|p|c c     c|p|c c|p     c|p|c c|c     c|p|c c|v\n");
+    drawing_becomes(&step_commit_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                        "    ---         ---           ---           ---  \n"
+                                        "v|p|c c     v|p|c c|p     v|p|c c|c     v|p|c c|v\n");
 }
 
 static void places_a_file_in_the_whole(void) {
-    drawing_becomes(&step_place_file, "p p     p p|p     p p|c     p p|v\n"
-                                      "---     ---       ---       ---  \n"
-                                      "v v     v v|p     v v|c     v v|v\n");
-    drawing_becomes(&step_place_file, "p|p p     p|p p|p     p|p p|c     p|p p|v\n"
-                                      "  ---       ---         ---         ---  \n"
-                                      "p|v v     p|v v|p     p|v v|c     p|v v|v\n");
-    drawing_becomes(&step_place_file, "c|p p     c|p p|p     c|p p|c     c|p p|v\n"
-                                      "  ---       ---         ---         ---  \n"
-                                      "c|v v     c|v v|p     c|v v|c     c|v v|v\n");
-    drawing_becomes(&step_place_file, "v|p p     v|p p|p     v|p p|c     v|p p|v\n"
-                                      "  ---       ---         ---         ---  \n"
-                                      "v|v v     v|v v|p     v|v v|c     v|v v|v\n");
+    drawing_becomes(&step_map_range, "p p     p p|p     p p|c     p p|v\n"
+                                     "---     ---       ---       ---  \n"
+                                     "v v     v v|p     v v|c     v v|v\n");
+    drawing_becomes(&step_map_range, "p|p p     p|p p|p     p|p p|c     p|p p|v\n"
+                                     "  ---       ---         ---         ---  \n"
+                                     "p|v v     p|v v|p     p|v v|c     p|v v|v\n");
+    drawing_becomes(&step_map_range, "c|p p     c|p p|p     c|p p|c     c|p p|v\n"
+                                     "  ---       ---         ---         ---  \n"
+                                     "c|v v     c|v v|p     c|v v|c     c|v v|v\n");
+    drawing_becomes(&step_map_range, "v|p p     v|p p|p     v|p p|c     v|p p|v\n"
+                                     "  ---       ---         ---         ---  \n"
+                                     "v|v v     v|v v|p     v|v v|c     v|v v|v\n");
 }
 
 static void places_a_file_at_the_head(void) {
-    drawing_becomes(&step_place_file, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                      "-         -           -           -      \n"
-                                      "v|p p     v|p p|p     v|p p|c     v|p p|v\n");
-    drawing_becomes(&step_place_file, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                      "  -           -             -             -      \n"
-                                      "p|v|p p     p|v|p p|p     p|v|p p|c     p|v|p p|v\n");
-    drawing_becomes(&step_place_file, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                      "  -           -             -             -      \n"
-                                      "c|v|p p     c|v|p p|p     c|v|p p|c     c|v|p p|v\n");
-    drawing_becomes(&step_place_file, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                      "  -           -             -             -      \n"
-                                      "v|v|p p     v|v|p p|p     v|v|p p|c     v|v|p p|v\n");
+    drawing_becomes(&step_map_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                     "-         -           -           -      \n"
+                                     "v|p p     v|p p|p     v|p p|c     v|p p|v\n");
+    drawing_becomes(&step_map_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                     "  -           -             -             -      \n"
+                                     "p|v|p p     p|v|p p|p     p|v|p p|c     p|v|p p|v\n");
+    drawing_becomes(&step_map_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                     "  -           -             -             -      \n"
+                                     "c|v|p p     c|v|p p|p     c|v|p p|c     c|v|p p|v\n");
+    drawing_becomes(&step_map_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                     "  -           -             -             -      \n"
+                                     "v|v|p p     v|v|p p|p     v|v|p p|c     v|v|p p|v\n");
 }
 
 static void places_a_file_in_the_middle(void) {
-    drawing_becomes(&step_place_file, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                      "  -         -           -           -    \n"
-                                      "p|v|p     p|v|p|p     p|v|p|c     p|v|p|v\n");
-    drawing_becomes(&step_place_file, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                      "    -           -             -             -    \n"
-                                      "p|p|v|p     p|p|v|p|p     p|p|v|p|c     p|p|v|p|v\n");
-    drawing_becomes(&step_place_file, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                      "    -           -             -             -    \n"
-                                      "c|p|v|p     c|p|v|p|p     c|p|v|p|c     c|p|v|p|v\n");
-    drawing_becomes(&step_place_file, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                      "    -           -             -             -    \n"
-                                      "v|p|v|p     v|p|v|p|p     v|p|v|p|c     v|p|v|p|v\n");
+    drawing_becomes(&step_map_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                     "  -         -           -           -    \n"
+                                     "p|v|p     p|v|p|p     p|v|p|c     p|v|p|v\n");
+    drawing_becomes(&step_map_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                     "    -           -             -             -    \n"
+                                     "p|p|v|p     p|p|v|p|p     p|p|v|p|c     p|p|v|p|v\n");
+    drawing_becomes(&step_map_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                     "    -           -             -             -    \n"
+                                     "c|p|v|p     c|p|v|p|p     c|p|v|p|c     c|p|v|p|v\n");
+    drawing_becomes(&step_map_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                     "    -           -             -             -    \n"
+                                     "v|p|v|p     v|p|v|p|p     v|p|v|p|c     v|p|v|p|v\n");
 }
 
 static void places_a_file_at_the_tail(void) {
-    drawing_becomes(&step_place_file, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                      "  ---       ---         ---         ---  \n"
-                                      "p|v v     p|v v|p     p|v v|c     p|v v|v\n");
-    drawing_becomes(&step_place_file, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                      "    ---         ---           ---           ---  \n"
-                                      "p|p|v v     p|p|v v|p     p|p|v v|c     p|p|v v|v\n");
-    drawing_becomes(&step_place_file, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                      "    ---         ---           ---           ---  \n"
-                                      "c|p|v v     c|p|v v|p     c|p|v v|c     c|p|v v|v\n");
-    drawing_becomes(&step_place_file, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                      "    ---         ---           ---           ---  \n"
-                                      "v|p|v v     v|p|v v|p     v|p|v v|c     v|p|v v|v\n");
+    drawing_becomes(&step_map_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                     "  ---       ---         ---         ---  \n"
+                                     "p|v v     p|v v|p     p|v v|c     p|v v|v\n");
+    drawing_becomes(&step_map_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                     "    ---         ---           ---           ---  \n"
+                                     "p|p|v v     p|p|v v|p     p|p|v v|c     p|p|v v|v\n");
+    drawing_becomes(&step_map_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                     "    ---         ---           ---           ---  \n"
+                                     "c|p|v v     c|p|v v|p     c|p|v v|c     c|p|v v|v\n");
+    drawing_becomes(&step_map_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                     "    ---         ---           ---           ---  \n"
+                                     "v|p|v v     v|p|v v|p     v|p|v v|c     v|p|v v|v\n");
 }
 
 static void clears_committed_memory(void) {
-    drawing_becomes(&step_clear, "c c     c c|p     c c|c     c c|v\n"
-                                 "---     ---       ---       ---  \n"
-                                 "p p     p p p     p p|c     p p|v\n");
-    drawing_becomes(&step_clear, "p|c c     p|c c|p     p|c c|c     p|c c|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "p p p     p p p p     p p p|c     p p p|v\n");
-    drawing_becomes(&step_clear, "c|c c     c|c c|p     c|c c|c     c|c c|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "c|p p     c|p p p     c|p p|c     c|p p|v\n");
-    drawing_becomes(&step_clear, "v|c c     v|c c|p     v|c c|c     v|c c|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "v|p p     v|p p p     v|p p|c     v|p p|v\n");
+    drawing_becomes(&step_release_range, "c c     c c|p     c c|c     c c|v\n"
+                                         "---     ---       ---       ---  \n"
+                                         "p p     p p p     p p|c     p p|v\n");
+    drawing_becomes(&step_release_range, "p|c c     p|c c|p     p|c c|c     p|c c|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "p p p     p p p p     p p p|c     p p p|v\n");
+    drawing_becomes(&step_release_range, "c|c c     c|c c|p     c|c c|c     c|c c|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "c|p p     c|p p p     c|p p|c     c|p p|v\n");
+    drawing_becomes(&step_release_range, "v|c c     v|c c|p     v|c c|c     v|c c|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "v|p p     v|p p p     v|p p|c     v|p p|v\n");
 }
 
 static void clears_its_head(void) {
-    drawing_becomes(&step_clear, "c c c     c c c|p     c c c|c     c c c|v\n"
-                                 "-         -           -           -      \n"
-                                 "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
-    drawing_becomes(&step_clear, "p|c c c     p|c c c|p     p|c c c|c     p|c c c|v\n"
-                                 "  -           -             -             -      \n"
-                                 "p p|c c     p p|c c|p     p p|c c|c     p p|c c|v\n");
-    drawing_becomes(&step_clear, "c|c c c     c|c c c|p     c|c c c|c     c|c c c|v\n"
-                                 "  -           -             -             -      \n"
-                                 "c|p|c c     c|p|c c|p     c|p|c c|c     c|p|c c|v\n");
-    drawing_becomes(&step_clear, "v|c c c     v|c c c|p     v|c c c|c     v|c c c|v\n"
-                                 "  -           -             -             -      \n"
-                                 "v|p|c c     v|p|c c|p     v|p|c c|c     v|p|c c|v\n");
+    drawing_becomes(&step_release_range, "c c c     c c c|p     c c c|c     c c c|v\n"
+                                         "-         -           -           -      \n"
+                                         "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
+    drawing_becomes(&step_release_range, "p|c c c     p|c c c|p     p|c c c|c     p|c c c|v\n"
+                                         "  -           -             -             -      \n"
+                                         "p p|c c     p p|c c|p     p p|c c|c     p p|c c|v\n");
+    drawing_becomes(&step_release_range, "c|c c c     c|c c c|p     c|c c c|c     c|c c c|v\n"
+                                         "  -           -             -             -      \n"
+                                         "c|p|c c     c|p|c c|p     c|p|c c|c     c|p|c c|v\n");
+    drawing_becomes(&step_release_range, "v|c c c     v|c c c|p     v|c c c|c     v|c c c|v\n"
+                                         "  -           -             -             -      \n"
+                                         "v|p|c c     v|p|c c|p     v|p|c c|c     v|p|c c|v\n");
 }
 
 static void clears_its_middle(void) {
-    drawing_becomes(&step_clear, "c c c     c c c|p     c c c|c     c c c|v\n"
-                                 "  -         -           -           -    \n"
-                                 "c|p|c     c|p|c|p     c|p|c|c     c|p|c|v\n");
-    drawing_becomes(&step_clear, "p|c c c     p|c c c|p     p|c c c|c     p|c c c|v\n"
-                                 "    -           -             -             -    \n"
-                                 "p|c|p|c     p|c|p|c|p     p|c|p|c|c     p|c|p|c|v\n");
-    drawing_becomes(&step_clear, "c|c c c     c|c c c|p     c|c c c|c     c|c c c|v\n"
-                                 "    -           -             -             -    \n"
-                                 "c|c|p|c     c|c|p|c|p     c|c|p|c|c     c|c|p|c|v\n");
-    drawing_becomes(&step_clear, "v|c c c     v|c c c|p     v|c c c|c     v|c c c|v\n"
-                                 "    -           -             -             -    \n"
-                                 "v|c|p|c     v|c|p|c|p     v|c|p|c|c     v|c|p|c|v\n");
+    drawing_becomes(&step_release_range, "c c c     c c c|p     c c c|c     c c c|v\n"
+                                         "  -         -           -           -    \n"
+                                         "c|p|c     c|p|c|p     c|p|c|c     c|p|c|v\n");
+    drawing_becomes(&step_release_range, "p|c c c     p|c c c|p     p|c c c|c     p|c c c|v\n"
+                                         "    -           -             -             -    \n"
+                                         "p|c|p|c     p|c|p|c|p     p|c|p|c|c     p|c|p|c|v\n");
+    drawing_becomes(&step_release_range, "c|c c c     c|c c c|p     c|c c c|c     c|c c c|v\n"
+                                         "    -           -             -             -    \n"
+                                         "c|c|p|c     c|c|p|c|p     c|c|p|c|c     c|c|p|c|v\n");
+    drawing_becomes(&step_release_range, "v|c c c     v|c c c|p     v|c c c|c     v|c c c|v\n"
+                                         "    -           -             -             -    \n"
+                                         "v|c|p|c     v|c|p|c|p     v|c|p|c|c     v|c|p|c|v\n");
 }
 
 static void clears_its_tail(void) {
-    drawing_becomes(&step_clear, "c c c     c c c|p     c c c|c     c c c|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "c|p p     c|p p p     c|p p|c     c|p p|v\n");
-    drawing_becomes(&step_clear, "p|c c c     p|c c c|p     p|c c c|c     p|c c c|v\n"
-                                 "    ---         ---           ---           ---  \n"
-                                 "p|c|p p     p|c|p p p     p|c|p p|c     p|c|p p|v\n");
-    drawing_becomes(&step_clear, "c|c c c     c|c c c|p     c|c c c|c     c|c c c|v\n"
-                                 "    ---         ---           ---           ---  \n"
-                                 "c|c|p p     c|c|p p p     c|c|p p|c     c|c|p p|v\n");
-    drawing_becomes(&step_clear, "v|c c c     v|c c c|p     v|c c c|c     v|c c c|v\n"
-                                 "    ---         ---           ---           ---  \n"
-                                 "v|c|p p     v|c|p p p     v|c|p p|c     v|c|p p|v\n");
+    drawing_becomes(&step_release_range, "c c c     c c c|p     c c c|c     c c c|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "c|p p     c|p p p     c|p p|c     c|p p|v\n");
+    drawing_becomes(&step_release_range, "p|c c c     p|c c c|p     p|c c c|c     p|c c c|v\n"
+                                         "    ---         ---           ---           ---  \n"
+                                         "p|c|p p     p|c|p p p     p|c|p p|c     p|c|p p|v\n");
+    drawing_becomes(&step_release_range, "c|c c c     c|c c c|p     c|c c c|c     c|c c c|v\n"
+                                         "    ---         ---           ---           ---  \n"
+                                         "c|c|p p     c|c|p p p     c|c|p p|c     c|c|p p|v\n");
+    drawing_becomes(&step_release_range, "v|c c c     v|c c c|p     v|c c c|c     v|c c c|v\n"
+                                         "    ---         ---           ---           ---  \n"
+                                         "v|c|p p     v|c|p p p     v|c|p p|c     v|c|p p|v\n");
 }
 
 static void clears_a_view(void) {
-    drawing_becomes(&step_clear, "v v     v v|p     v v|c     v v|v\n"
-                                 "---     ---       ---       ---  \n"
-                                 "p p     p p p     p p|c     p p|v\n");
-    drawing_becomes(&step_clear, "p|v v     p|v v|p     p|v v|c     p|v v|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "p p p     p p p p     p p p|c     p p p|v\n");
-    drawing_becomes(&step_clear, "c|v v     c|v v|p     c|v v|c     c|v v|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "c|p p     c|p p p     c|p p|c     c|p p|v\n");
-    drawing_becomes(&step_clear, "v|v v     v|v v|p     v|v v|c     v|v v|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "v|p p     v|p p p     v|p p|c     v|p p|v\n");
+    drawing_becomes(&step_release_range, "v v     v v|p     v v|c     v v|v\n"
+                                         "---     ---       ---       ---  \n"
+                                         "p p     p p p     p p|c     p p|v\n");
+    drawing_becomes(&step_release_range, "p|v v     p|v v|p     p|v v|c     p|v v|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "p p p     p p p p     p p p|c     p p p|v\n");
+    drawing_becomes(&step_release_range, "c|v v     c|v v|p     c|v v|c     c|v v|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "c|p p     c|p p p     c|p p|c     c|p p|v\n");
+    drawing_becomes(&step_release_range, "v|v v     v|v v|p     v|v v|c     v|v v|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "v|p p     v|p p p     v|p p|c     v|p p|v\n");
 }
 
-static void clears_a_placeholder(void) {
-    drawing_becomes(&step_clear, "p p     p p|p     p p|c     p p|v\n"
-                                 "---     ---       ---       ---  \n"
-                                 "p p     p p p     p p|c     p p|v\n");
-    drawing_becomes(&step_clear, "p|p p     p|p p|p     p|p p|c     p|p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "p p p     p p p p     p p p|c     p p p|v\n");
-    drawing_becomes(&step_clear, "c|p p     c|p p|p     c|p p|c     c|p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "c|p p     c|p p p     c|p p|c     c|p p|v\n");
-    drawing_becomes(&step_clear, "v|p p     v|p p|p     v|p p|c     v|p p|v\n"
-                                 "  ---       ---         ---         ---  \n"
-                                 "v|p p     v|p p p     v|p p|c     v|p p|v\n");
+static void releases_a_placeholder(void) {
+    drawing_becomes(&step_release_range, "p p     p p|p     p p|c     p p|v\n"
+                                         "---     ---       ---       ---  \n"
+                                         "p p     p p p     p p|c     p p|v\n");
+    drawing_becomes(&step_release_range, "p|p p     p|p p|p     p|p p|c     p|p p|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "p p p     p p p p     p p p|c     p p p|v\n");
+    drawing_becomes(&step_release_range, "c|p p     c|p p|p     c|p p|c     c|p p|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "c|p p     c|p p p     c|p p|c     c|p p|v\n");
+    drawing_becomes(&step_release_range, "v|p p     v|p p|p     v|p p|c     v|p p|v\n"
+                                         "  ---       ---         ---         ---  \n"
+                                         "v|p p     v|p p p     v|p p|c     v|p p|v\n");
 }
 
-static void clears_the_head_of_a_placeholder(void) {
-    drawing_becomes(&step_clear, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                 "---       ---         ---         ---    \n"
-                                 "p p p     p p p|p     p p p|c     p p p|v\n");
-    drawing_becomes(&step_clear, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                 "  ---         ---           ---           ---    \n"
-                                 "p p p p     p p p p|p     p p p p|c     p p p p|v\n");
-    drawing_becomes(&step_clear, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                 "  ---         ---           ---           ---    \n"
-                                 "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n");
-    drawing_becomes(&step_clear, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                 "  ---         ---           ---           ---    \n"
-                                 "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n");
+static void releases_the_head_of_a_placeholder(void) {
+    drawing_becomes(&step_release_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                         "---       ---         ---         ---    \n"
+                                         "p p p     p p p|p     p p p|c     p p p|v\n");
+    drawing_becomes(&step_release_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                         "  ---         ---           ---           ---    \n"
+                                         "p p p p     p p p p|p     p p p p|c     p p p p|v\n");
+    drawing_becomes(&step_release_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                         "  ---         ---           ---           ---    \n"
+                                         "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n");
+    drawing_becomes(&step_release_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                         "  ---         ---           ---           ---    \n"
+                                         "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n");
 }
 
-static void clears_the_middle_of_a_placeholder(void) {
-    drawing_becomes(&step_clear, "p p p     p p p|p     p p p|c     p p p|v\n"
-                                 "  -         -           -           -    \n"
-                                 "p p p     p p p|p     p p p|c     p p p|v\n");
-    drawing_becomes(&step_clear, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
-                                 "    -           -             -             -    \n"
-                                 "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n");
-    drawing_becomes(&step_clear, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
-                                 "    -           -             -             -    \n"
-                                 "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n");
-    drawing_becomes(&step_clear, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
-                                 "    -           -             -             -    \n"
-                                 "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n");
+static void releases_the_middle_of_a_placeholder(void) {
+    drawing_becomes(&step_release_range, "p p p     p p p|p     p p p|c     p p p|v\n"
+                                         "  -         -           -           -    \n"
+                                         "p p p     p p p|p     p p p|c     p p p|v\n");
+    drawing_becomes(&step_release_range, "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n"
+                                         "    -           -             -             -    \n"
+                                         "p|p p p     p|p p p|p     p|p p p|c     p|p p p|v\n");
+    drawing_becomes(&step_release_range, "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n"
+                                         "    -           -             -             -    \n"
+                                         "c|p p p     c|p p p|p     c|p p p|c     c|p p p|v\n");
+    drawing_becomes(&step_release_range, "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n"
+                                         "    -           -             -             -    \n"
+                                         "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n");
 }
 
 static void clears_several(void) {
-    drawing_becomes(&step_clear, "c|v|p|c     c|v|p|c|p     c|v|p|c|c     c|v|p|c|v\n"
-                                 "-------     -------       -------       -------  \n"
-                                 "p p p p     p p p p p     p p p p|c     p p p p|v\n");
-    drawing_becomes(&step_clear, "p|c|v|p|c     p|c|v|p|c|p     p|c|v|p|c|c     p|c|v|p|c|v\n"
-                                 "  -------       -------         -------         -------  \n"
-                                 "p p p p p     p p p p p p     p p p p p|c     p p p p p|v\n");
-    drawing_becomes(&step_clear, "c|c|v|p|c     c|c|v|p|c|p     c|c|v|p|c|c     c|c|v|p|c|v\n"
-                                 "  -------       -------         -------         -------  \n"
-                                 "c|p p p p     c|p p p p p     c|p p p p|c     c|p p p p|v\n");
-    drawing_becomes(&step_clear, "v|c|v|p|c     v|c|v|p|c|p     v|c|v|p|c|c     v|c|v|p|c|v\n"
-                                 "  -------       -------         -------         -------  \n"
-                                 "v|p p p p     v|p p p p p     v|p p p p|c     v|p p p p|v\n");
+    drawing_becomes(&step_release_range, "c|v|p|c     c|v|p|c|p     c|v|p|c|c     c|v|p|c|v\n"
+                                         "-------     -------       -------       -------  \n"
+                                         "p p p p     p p p p p     p p p p|c     p p p p|v\n");
+    drawing_becomes(&step_release_range,
+                    "p|c|v|p|c     p|c|v|p|c|p     p|c|v|p|c|c     p|c|v|p|c|v\n"
+                    "  -------       -------         -------         -------  \n"
+                    "p p p p p     p p p p p p     p p p p p|c     p p p p p|v\n");
+    drawing_becomes(&step_release_range,
+                    "c|c|v|p|c     c|c|v|p|c|p     c|c|v|p|c|c     c|c|v|p|c|v\n"
+                    "  -------       -------         -------         -------  \n"
+                    "c|p p p p     c|p p p p p     c|p p p p|c     c|p p p p|v\n");
+    drawing_becomes(&step_release_range,
+                    "v|c|v|p|c     v|c|v|p|c|p     v|c|v|p|c|c     v|c|v|p|c|v\n"
+                    "  -------       -------         -------         -------  \n"
+                    "v|p p p p     v|p p p p p     v|p p p p|c     v|p p p p|v\n");
 }
 
 static void clears_across(void) {
-    drawing_becomes(&step_clear,
+    drawing_becomes(&step_release_range,
                     "c c|p|v|c c     c c|p|v|c c|p     c c|p|v|c c|c     c c|p|v|c c|v\n"
                     "  -------         -------           -------           -------    \n"
                     "c|p p p p|c     c|p p p p|c|p     c|p p p p|c|c     c|p p p p|c|v\n");
-    drawing_becomes(&step_clear,
+    drawing_becomes(&step_release_range,
                     "p|c c|p|v|c c     p|c c|p|v|c c|p     p|c c|p|v|c c|c     p|c c|p|v|c c|v\n"
                     "    -------           -------             -------             -------    \n"
                     "p|c|p p p p|c     p|c|p p p p|c|p     p|c|p p p p|c|c     p|c|p p p p|c|v\n");
-    drawing_becomes(&step_clear,
+    drawing_becomes(&step_release_range,
                     "c|c c|p|v|c c     c|c c|p|v|c c|p     c|c c|p|v|c c|c     c|c c|p|v|c c|v\n"
                     "    -------           -------             -------             -------    \n"
                     "c|c|p p p p|c     c|c|p p p p|c|p     c|c|p p p p|c|c     c|c|p p p p|c|v\n");
-    drawing_becomes(&step_clear,
+    drawing_becomes(&step_release_range,
                     "v|c c|p|v|c c     v|c c|p|v|c c|p     v|c c|p|v|c c|c     v|c c|p|v|c c|v\n"
                     "    -------           -------             -------             -------    \n"
                     "v|c|p p p p|c     v|c|p p p p|c|p     v|c|p p p p|c|c     v|c|p p p p|c|v\n");
@@ -519,29 +522,31 @@ static void refuses_to_unmap(void) {
 }
 
 /* Not within one placeholder. */
-static void refuses_to_place(void) {
-    drawing_is_refused(&step_place, "p|p     p p|p p     c c     c c     v v     v v\n"
-                                    "---       ---       ---     -       ---     -  \n");
-    drawing_is_refused(&step_place, "p p|c     c|p p     p p|v     v|p p     p|c|p     p|p|p\n"
-                                    "  ---     ---         ---     ---       -----     -----\n");
+static void refuses_to_commit_a_range(void) {
+    drawing_is_refused(&step_commit_range, "p|p     p p|p p     c c     c c     v v     v v\n"
+                                           "---       ---       ---     -       ---     -  \n");
+    drawing_is_refused(&step_commit_range,
+                       "p p|c     c|p p     p p|v     v|p p     p|c|p     p|p|p\n"
+                       "  ---     ---         ---     ---       -----     -----\n");
 }
 
 /* The same for a file. */
-static void refuses_to_place_a_file(void) {
-    drawing_is_refused(&step_place_file, "p|p     p p|p p     c c     c c     v v     v v\n"
-                                         "---       ---       ---     -       ---     -  \n");
-    drawing_is_refused(&step_place_file, "p p|c     c|p p     p p|v     v|p p     p|c|p\n"
-                                         "  ---     ---         ---     ---       -----\n");
+static void refuses_to_map_a_file(void) {
+    drawing_is_refused(&step_map_range, "p|p     p p|p p     c c     c c     v v     v v\n"
+                                        "---       ---       ---     -       ---     -  \n");
+    drawing_is_refused(&step_map_range, "p p|c     c|p p     p p|v     v|p p     p|c|p\n"
+                                        "  ---     ---         ---     ---       -----\n");
 }
 
 /* A part of a view, whatever else is in the range. */
-static void refuses_to_clear(void) {
-    drawing_is_refused(&step_clear, "v v v     v v v     v v v     r r     w w\n"
-                                    "-           -         ---     -         -\n");
-    drawing_is_refused(&step_clear, "c|v v     v v|c     p|v v     v v|p     v v|v     v|c|v v\n"
-                                    "---         ---     ---         ---       ---     ----- \n");
-    drawing_is_refused(&step_clear, "c c|p|c|v v     v v|c|p|c c     v v|c c|v v\n"
-                                    "  -------         -------         -------  \n");
+static void refuses_to_release(void) {
+    drawing_is_refused(&step_release_range, "v v v     v v v     v v v     r r     w w\n"
+                                            "-           -         ---     -         -\n");
+    drawing_is_refused(&step_release_range,
+                       "c|v v     v v|c     p|v v     v v|p     v v|v     v|c|v v\n"
+                       "---         ---     ---         ---       ---     ----- \n");
+    drawing_is_refused(&step_release_range, "c c|p|c|v v     v v|c|p|c c     v v|c c|v v\n"
+                                            "  -------         -------         -------  \n");
 }
 
 /* ------------------------------------------------------------ what else views are ----------- */
@@ -550,9 +555,9 @@ static void releases_views_of_every_access(void) {
     drawing_becomes(&step_unmap, "r r     w w     r|v v|w     v|r r|v     v|w w|v\n"
                                  "---     ---       ---         ---         ---  \n"
                                  "p p     p p     r|p p|w     v|p p|v     v|p p|v\n");
-    drawing_becomes(&step_clear, "r|v|w|v|r     w|r|w     c|r|w|c     p|r|w|p\n"
-                                 "---------       -         ---         ---  \n"
-                                 "p p p p p     w|p|w     c|p p|c     p p p p\n");
+    drawing_becomes(&step_release_range, "r|v|w|v|r     w|r|w     c|r|w|c     p|r|w|p\n"
+                                         "---------       -         ---         ---  \n"
+                                         "p p p p p     w|p|w     c|p p|c     p p p p\n");
 }
 
 /* Committed regions never merge, nor do views; decommitting one leaves the other whole. */
@@ -576,9 +581,9 @@ CHECK_MAIN(TEST(splits_the_head), TEST(splits_the_middle), TEST(splits_the_tail)
            TEST(places_a_file_at_the_head), TEST(places_a_file_in_the_middle),
            TEST(places_a_file_at_the_tail), TEST(clears_committed_memory), TEST(clears_its_head),
            TEST(clears_its_middle), TEST(clears_its_tail), TEST(clears_a_view),
-           TEST(clears_a_placeholder), TEST(clears_the_head_of_a_placeholder),
-           TEST(clears_the_middle_of_a_placeholder), TEST(clears_several), TEST(clears_across),
+           TEST(releases_a_placeholder), TEST(releases_the_head_of_a_placeholder),
+           TEST(releases_the_middle_of_a_placeholder), TEST(clears_several), TEST(clears_across),
            TEST(refuses_to_split), TEST(refuses_to_coalesce), TEST(refuses_to_commit),
            TEST(refuses_to_decommit), TEST(refuses_to_map), TEST(refuses_to_unmap),
-           TEST(refuses_to_place), TEST(refuses_to_place_a_file), TEST(refuses_to_clear),
+           TEST(refuses_to_commit_a_range), TEST(refuses_to_map_a_file), TEST(refuses_to_release),
            TEST(releases_views_of_every_access), TEST(neighbours_of_one_kind_stay_apart))

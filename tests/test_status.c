@@ -59,7 +59,7 @@ static void a_status_is_named_as_in_the_source(void) {
 #define IS_NAMED(status) CHECK(strcmp(#status, hf_status_name(status)) == 0)
     IS_NAMED(HF_OK);
     IS_NAMED(HF_INVALID);
-    IS_NAMED(HF_STATE);
+    IS_NAMED(HF_WRONG_STATE);
     IS_NAMED(HF_NO_ADDRESS);
     IS_NAMED(HF_NO_MEMORY);
     IS_NAMED(HF_MAP_LIMIT);

@@ -16,16 +16,16 @@ enum {
     NO_SYSTEM_RESOURCES = 1450,
     COMMITMENT_LIMIT = 1455
 };
-enum { GRANULES = 16, FILE_GRANULES = 4 };
+enum { GRANULES = 16, FILE_PAGES = 4 };
 
-/* One reservation on a strict backend, and a file; addresses are counted in granules. */
+/* One reservation on a strict backend, and a file; addresses are counted in pages. */
 static hf_backend *strict;
 static hf_report report;
 static char *base;
-static size_t granule;
+static size_t page_size;
 static intptr_t file;
 
-static char *at(size_t index) { return base + index * granule; }
+static char *at(size_t index) { return base + index * page_size; }
 
 /* Where the system has no views in a space, strict keeps its rules over committed memory. */
 static hf_status commit_as_view(const hf_backend *self, void *address, size_t size, intptr_t shown,
@@ -51,15 +51,15 @@ static const hf_backend *backend_with_views(void) {
 static void open_ground(void) {
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, backend_with_views()));
-    granule = strict->granule(strict);
-    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, GRANULES * granule, &address, &report));
+    page_size = strict->page_size(strict);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, GRANULES * page_size, &address, &report));
     base = address;
     CHECK_STATUS(HF_OK,
-                 strict->file_create_shared(strict, FILE_GRANULES * granule, &file, &report));
+                 strict->file_create_shared(strict, FILE_PAGES * page_size, &file, &report));
 }
 
 static void release(size_t first, size_t count, hf_kind kind) {
-    strict->release(strict, at(first), count * granule, kind);
+    strict->release(strict, at(first), count * page_size, kind);
 }
 
 static void close_ground(void) {
@@ -71,24 +71,24 @@ static void close_ground(void) {
     hf_strict_close(strict);
 }
 
-/* The steps, by granules. */
+/* The steps, by pages. */
 static hf_status split(size_t first, size_t count) {
-    return strict->split(strict, at(first), count * granule, &report);
+    return strict->split(strict, at(first), count * page_size, &report);
 }
 static hf_status coalesce(size_t first, size_t count) {
-    return strict->coalesce(strict, at(first), count * granule, &report);
+    return strict->coalesce(strict, at(first), count * page_size, &report);
 }
 static hf_status commit(size_t first, size_t count) {
-    return strict->commit(strict, at(first), count * granule, &report);
+    return strict->commit(strict, at(first), count * page_size, &report);
 }
 static hf_status decommit(size_t first, size_t count) {
-    return strict->decommit(strict, at(first), count * granule, &report);
+    return strict->decommit(strict, at(first), count * page_size, &report);
 }
 static hf_status map(size_t first, size_t count) {
-    return strict->map(strict, at(first), count * granule, file, 0, HF_READ_WRITE, &report);
+    return strict->map(strict, at(first), count * page_size, file, 0, HF_READ_WRITE, &report);
 }
 static hf_status unmap(size_t first, size_t count) {
-    return strict->unmap(strict, at(first), count * granule, &report);
+    return strict->unmap(strict, at(first), count * page_size, &report);
 }
 
 /* The call was refused with this code and counted as a violation; no piece came or went. */
@@ -110,16 +110,17 @@ static hf_status unmap(size_t first, size_t count) {
 static void rules_of_reserve(void) {
     void *address = NULL, *taken;
     open_ground();
-    CHECK((uintptr_t)base % HF_BASE_ALIGNMENT == 0);
+    CHECK((uintptr_t)base % HF_ALLOCATION_GRANULARITY == 0);
     CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 0, &address, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 1, &address, &report));
     CHECK_VIOLATES(INVALID_PARAMETER,
-                   strict->reserve(strict, at(GRANULES) + 1, granule, &address, &report));
+                   strict->reserve(strict, at(GRANULES) + 1, page_size, &address, &report));
     CHECK_VIOLATES(INVALID_ADDRESS,
-                   strict->reserve(strict, base + granule, granule, &address, &report));
-    CHECK_VIOLATES(INVALID_ADDRESS, strict->reserve(strict, base + 1, granule, &address, &report));
+                   strict->reserve(strict, base + page_size, page_size, &address, &report));
+    CHECK_VIOLATES(INVALID_ADDRESS,
+                   strict->reserve(strict, base + 1, page_size, &address, &report));
     taken = base; /* no violation: another process' library may have been faster */
-    CHECK_STATUS(HF_NO_ADDRESS, strict->reserve(strict, taken, granule, &address, &report));
+    CHECK_STATUS(HF_NO_ADDRESS, strict->reserve(strict, taken, page_size, &address, &report));
     CHECK_EQUAL(INVALID_ADDRESS, report.os_code);
     CHECK_EQUAL(5, hf_strict_get_stats(strict).violations);
     CHECK(address == NULL);
@@ -142,8 +143,8 @@ static void rules_of_split(void) {
     CHECK_VIOLATES(INVALID_PARAMETER, split(15, 2));
     CHECK_VIOLATES(INVALID_ADDRESS, split(GRANULES, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, split(8, 0));
-    CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8) + 1, granule, &report));
-    CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8), granule - 1, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8) + 1, page_size, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8), page_size - 1, &report));
     CHECK_STATUS(HF_OK, map(4, 3));
     CHECK_VIOLATES(INVALID_PARAMETER, split(4, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, split(4, 3));
@@ -164,7 +165,7 @@ static void rules_of_coalesce(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(9, 7));
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(8, 9));
     CHECK_VIOLATES(INVALID_PARAMETER, coalesce(3, 0));
-    CHECK_VIOLATES(INVALID_PARAMETER, strict->coalesce(strict, at(1) + 8, granule, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->coalesce(strict, at(1) + 8, page_size, &report));
     CHECK_STATUS(HF_OK, commit(2, 1));
     CHECK_STATUS(HF_OK, map(5, 1)); /* |p|p|c|p|p|v|p|p|p...| */
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(0, 3));
@@ -185,7 +186,7 @@ static void rules_of_coalesce(void) {
 static void reservations_coalesce_but_not_over_a_hole(void) {
     void *lower, *upper;
     open_ground();
-    size_t half = HF_BASE_ALIGNMENT;
+    size_t half = HF_ALLOCATION_GRANULARITY;
     void *both;
     CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 2 * half, &both, &report));
     strict->release(strict, both, 2 * half, HF_PLACEHOLDER);
@@ -208,9 +209,9 @@ static void rules_of_commit(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 5));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(0, GRANULES));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(GRANULES, 1));
-    CHECK_VIOLATES(INVALID_ADDRESS, strict->commit(strict, base - granule, granule, &report));
+    CHECK_VIOLATES(INVALID_ADDRESS, strict->commit(strict, base - page_size, page_size, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, commit(4, 0));
-    CHECK_VIOLATES(INVALID_PARAMETER, strict->commit(strict, at(4) + 1, granule, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->commit(strict, at(4) + 1, page_size, &report));
     CHECK_STATUS(HF_OK, commit(4, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, map(4, 4));
@@ -225,7 +226,7 @@ static void rules_of_decommit(void) {
     open_ground();
     CHECK_STATUS(HF_OK, split(4, 8));
     CHECK_STATUS(HF_OK, commit(4, 8));
-    memset(at(4), 7, 8 * granule);
+    memset(at(4), 7, 8 * page_size);
     CHECK_STATUS(HF_OK, decommit(4, 1));  /* head */
     CHECK_STATUS(HF_OK, decommit(11, 1)); /* tail */
     CHECK_STATUS(HF_OK, decommit(7, 2));  /* middle: |p p p p|p|c c|p p|c c|p|p p p p| */
@@ -237,7 +238,7 @@ static void rules_of_decommit(void) {
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(10, 2)); /* an allocation and a placeholder */
     CHECK_VIOLATES(INVALID_ADDRESS, decommit(GRANULES, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(5, 0));
-    CHECK_VIOLATES(INVALID_PARAMETER, strict->decommit(strict, at(5) + 1, granule, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->decommit(strict, at(5) + 1, page_size, &report));
     CHECK_STATUS(HF_OK, map(0, 4));
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(0, 4)); /* a view, */
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(1, 1)); /* or a part of one */
@@ -261,8 +262,8 @@ static void rules_of_map(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, map(GRANULES, 1));
     CHECK_VIOLATES(MAPPED_ALIGNMENT, map(4, 0));
     CHECK_VIOLATES(MAPPED_ALIGNMENT,
-                   strict->map(strict, at(4) + 1, granule, file, 0, HF_READ_WRITE, &report));
-    CHECK_VIOLATES(MAPPED_ALIGNMENT, strict->map(strict, at(4), 4 * granule, file, granule / 2,
+                   strict->map(strict, at(4) + 1, page_size, file, 0, HF_READ_WRITE, &report));
+    CHECK_VIOLATES(MAPPED_ALIGNMENT, strict->map(strict, at(4), 4 * page_size, file, page_size / 2,
                                                  HF_READ_WRITE, &report));
     CHECK_STATUS(HF_OK, map(4, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, map(4, 4));
@@ -286,7 +287,7 @@ static void rules_of_unmap(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, unmap(4, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, unmap(8, 8));
     CHECK_VIOLATES(INVALID_PARAMETER, unmap(0, 0));
-    CHECK_VIOLATES(INVALID_PARAMETER, strict->unmap(strict, at(0) + 1, 4 * granule, &report));
+    CHECK_VIOLATES(INVALID_PARAMETER, strict->unmap(strict, at(0) + 1, 4 * page_size, &report));
     CHECK_STATUS(HF_OK, unmap(0, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, unmap(0, 4));
     release(0, 4, HF_PLACEHOLDER);
@@ -322,7 +323,7 @@ static void rules_of_release(void) {
 /* Every counted call, made in a state that allows it, so that only its turn can refuse it. */
 static hf_status call_reserve(void) {
     void *address;
-    return strict->reserve(strict, NULL, granule, &address, &report);
+    return strict->reserve(strict, NULL, page_size, &address, &report);
 }
 static hf_status call_split(void) { return split(0, 1); }
 static hf_status call_coalesce(void) { return coalesce(3, 2); }
@@ -331,11 +332,11 @@ static hf_status call_decommit(void) { return decommit(5, 1); }
 static hf_status call_map(void) { return map(3, 1); }
 static hf_status call_unmap(void) { return unmap(6, 1); }
 static hf_status call_advise(void) {
-    return strict->advise(strict, at(5), granule, HF_ADVISE_POPULATE, &report);
+    return strict->advise(strict, at(5), page_size, HF_ADVISE_POPULATE, &report);
 }
-static hf_status call_take_pages(void) {
+static hf_status call_allocate_pages(void) {
     void *address;
-    return strict->take_pages(strict, granule, &address, &report);
+    return strict->allocate_pages(strict, page_size, &address, &report);
 }
 static hf_status call_file_open(void) {
     intptr_t opened;
@@ -380,7 +381,7 @@ static hf_status call_file_write(void) {
 }
 static hf_status call_file_sync(void) { return strict->file_sync(strict, file, &report); }
 static hf_status call_file_flush(void) {
-    return strict->file_flush(strict, at(6), granule, &report);
+    return strict->file_flush(strict, at(6), page_size, &report);
 }
 static hf_status call_file_lock(void) { return strict->file_lock(strict, file, true, &report); }
 static hf_status call_file_is_at(void) {
@@ -410,7 +411,7 @@ static const struct counted {
      {HF_NO_MEMORY, HF_IO, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_SPACE, HF_INVALID}},
     {call_unmap, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_MAP_LIMIT}},
     {call_advise, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_UNSUPPORTED, HF_MAP_LIMIT}},
-    {call_take_pages, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_MAP_LIMIT}},
+    {call_allocate_pages, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_MAP_LIMIT}},
     {call_file_open, NO_SYSTEM_RESOURCES, {HF_IO, HF_UNSUPPORTED}},
     {call_file_create, DISK_FULL, {HF_NO_SPACE, HF_IO, HF_UNSUPPORTED}},
     {call_file_create_shared, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_NO_SPACE, HF_IO, HF_UNSUPPORTED}},
@@ -561,20 +562,20 @@ static void counts_what_is_alive(void) {
     CHECK_EQUAL(6, before.pieces);
     CHECK_EQUAL(1, before.files);
     CHECK_EQUAL(0, before.locks);
-    CHECK_STATUS(HF_OK, strict->take_pages(strict, 3 * granule, &pages, &report));
+    CHECK_STATUS(HF_OK, strict->allocate_pages(strict, 3 * page_size, &pages, &report));
     CHECK_STATUS(HF_OK, strict->lock_open(strict, &lock, &report));
     CHECK_STATUS(HF_OK,
                  strict->file_duplicate(strict, file, HF_READ_WRITE, &another, &size, &report));
     stats = hf_strict_get_stats(strict);
-    CHECK_EQUAL(FILE_GRANULES * granule, size);
-    CHECK_EQUAL(3 * granule, stats.pages);
+    CHECK_EQUAL(FILE_PAGES * page_size, size);
+    CHECK_EQUAL(3 * page_size, stats.pages);
     CHECK_EQUAL(1, stats.locks);
     CHECK_EQUAL(2, stats.files);
     CHECK_EQUAL(before.calls + 3, stats.calls);
     strict->lock(strict, &lock);
     strict->unlock(strict, &lock);
     strict->lock_close(strict, &lock);
-    strict->give_pages(strict, pages, 3 * granule);
+    strict->free_pages(strict, pages, 3 * page_size);
     strict->file_close(strict, another);
     stats = hf_strict_get_stats(strict);
     CHECK_EQUAL(0, stats.pages);
@@ -604,14 +605,14 @@ static void opening_and_closing(void) {
 
 /* ----------------------------------------------------------- over another backend ----------- */
 
-/* A native backend whose take_pages and lock_open fail from a given call on. */
+/* A native backend whose allocate_pages and lock_open fail from a given call on. */
 struct poor {
     hf_backend backend;
     size_t grants, taken;
 };
 
-static hf_status poor_take_pages(const hf_backend *self, size_t size, void **address,
-                                 hf_report *why) {
+static hf_status poor_allocate_pages(const hf_backend *self, size_t size, void **address,
+                                     hf_report *why) {
     struct poor *poor = (struct poor *)(uintptr_t)self;
     if (poor->grants == 0) {
         why->call = "poor";
@@ -620,25 +621,25 @@ static hf_status poor_take_pages(const hf_backend *self, size_t size, void **add
     }
     poor->grants--;
     poor->taken += size;
-    return hf_backend_native()->take_pages(self, size, address, why);
+    return hf_backend_native()->allocate_pages(self, size, address, why);
 }
 
-static void poor_give_pages(const hf_backend *self, void *address, size_t size) {
+static void poor_free_pages(const hf_backend *self, void *address, size_t size) {
     struct poor *poor = (struct poor *)(uintptr_t)self;
     poor->taken -= size;
-    hf_backend_native()->give_pages(self, address, size);
+    hf_backend_native()->free_pages(self, address, size);
 }
 
 static hf_status poor_lock_open(const hf_backend *self, hf_lock *lock, hf_report *why) {
     struct poor *poor = (struct poor *)(uintptr_t)self;
     return poor->grants > 0 ? hf_backend_native()->lock_open(self, lock, why)
-                            : poor_take_pages(self, 0, NULL, why);
+                            : poor_allocate_pages(self, 0, NULL, why);
 }
 
 static struct poor make_poor(size_t grants) {
     struct poor poor = {.backend = *hf_backend_native(), .grants = grants};
-    poor.backend.take_pages = poor_take_pages;
-    poor.backend.give_pages = poor_give_pages;
+    poor.backend.allocate_pages = poor_allocate_pages;
+    poor.backend.free_pages = poor_free_pages;
     poor.backend.lock_open = poor_lock_open;
     return poor;
 }
@@ -667,9 +668,9 @@ static void a_table_that_cannot_grow_refuses_the_step(void) {
     struct poor poor = make_poor(3);
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &poor.backend));
-    granule = strict->granule(strict);
-    size_t granules = granule; /* more than a page of the table has room for */
-    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, granules * granule, &address, &report));
+    page_size = strict->page_size(strict);
+    size_t pages = page_size; /* more than a page of the table has room for */
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, pages * page_size, &address, &report));
     base = address;
     poor.grants = 0;
     size_t splits = 0;
@@ -678,13 +679,13 @@ static void a_table_that_cannot_grow_refuses_the_step(void) {
     CHECK_EQUAL(12, report.os_code);
     CHECK_STATUS(HF_NO_MEMORY, split(splits, 1));
     CHECK_STATUS(HF_NO_MEMORY, commit(splits - 1, 1));
-    CHECK_STATUS(HF_NO_MEMORY, strict->reserve(strict, NULL, granule, &address, &report));
+    CHECK_STATUS(HF_NO_MEMORY, strict->reserve(strict, NULL, page_size, &address, &report));
     CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
     poor.grants = 1;
     CHECK_STATUS(HF_OK, split(splits, 1));
     splits++;
-    CHECK_STATUS(HF_OK, coalesce(0, granules));
-    release(0, granules, HF_PLACEHOLDER);
+    CHECK_STATUS(HF_OK, coalesce(0, pages));
+    release(0, pages, HF_PLACEHOLDER);
     hf_strict_close(strict);
     CHECK_EQUAL(0, poor.taken);
 }
@@ -803,13 +804,13 @@ static bool tell_next(void *cursor, hf_region *region) {
     return true;
 }
 
-/* HF_OK, or HF_STATE with the first wrong granule in *wrong. */
+/* HF_OK, or HF_WRONG_STATE with the first wrong page size in *wrong. */
 static hf_status check_regions(const hf_backend *backend, const hf_region *regions, size_t count,
                                size_t *wrong) {
     struct told told = {regions, count};
     size_t offset = SIZE_MAX;
     hf_status status = backend->check(backend, base, tell_next, &told, &offset, &report);
-    *wrong = offset / granule;
+    *wrong = offset / page_size;
     return status;
 }
 
@@ -818,28 +819,28 @@ static void check_tells_lies_from_truth(const hf_backend *under) {
     size_t wrong;
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, under));
-    granule = strict->granule(strict);
-    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * granule, &address, &report));
+    page_size = strict->page_size(strict);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * page_size, &address, &report));
     base = address;
     CHECK_STATUS(HF_OK, split(1, 2));
     CHECK_STATUS(HF_OK, commit(1, 2)); /* |p|c c|p| */
-    hf_region truth[] = {{.size = granule, .kind = HF_PLACEHOLDER},
-                         {.offset = granule, .size = 2 * granule, .kind = HF_COMMITTED},
-                         {.offset = 3 * granule, .size = granule, .kind = HF_PLACEHOLDER}};
+    hf_region truth[] = {{.size = page_size, .kind = HF_PLACEHOLDER},
+                         {.offset = page_size, .size = 2 * page_size, .kind = HF_COMMITTED},
+                         {.offset = 3 * page_size, .size = page_size, .kind = HF_PLACEHOLDER}};
     hf_region kind[3], extent[3], place[3];
     size_t calls = hf_strict_get_stats(strict).calls;
     memcpy(kind, truth, sizeof truth);
     memcpy(extent, truth, sizeof truth);
     memcpy(place, truth, sizeof truth);
     kind[1].kind = HF_VIEW;
-    extent[2].size = 2 * granule;
-    place[1].offset = 2 * granule;
+    extent[2].size = 2 * page_size;
+    place[1].offset = 2 * page_size;
     CHECK_STATUS(HF_OK, check_regions(strict, truth, 3, &wrong));
-    CHECK_STATUS(HF_STATE, check_regions(strict, kind, 3, &wrong));
+    CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, kind, 3, &wrong));
     CHECK_EQUAL(1, wrong);
-    CHECK_STATUS(HF_STATE, check_regions(strict, extent, 3, &wrong));
+    CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, extent, 3, &wrong));
     CHECK_EQUAL(3, wrong);
-    CHECK_STATUS(HF_STATE, check_regions(strict, place, 3, &wrong));
+    CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, place, 3, &wrong));
     CHECK_EQUAL(2, wrong);
     CHECK_EQUAL(calls, hf_strict_get_stats(strict).calls); /* a check is no counted call */
     CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
@@ -862,8 +863,8 @@ static void a_part_that_fails_to_decommit_stays_one_allocation_below(void) {
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&under, backend_with_views()));
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, under));
-    granule = strict->granule(strict);
-    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * granule, &address, &report));
+    page_size = strict->page_size(strict);
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * page_size, &address, &report));
     base = address;
     CHECK_STATUS(HF_OK, commit(0, 4));
     hf_strict_fail_as(strict, 2);

@@ -10,7 +10,7 @@
 
 enum { THREADS = 4, PART = 32, ROUNDS = 60 };
 
-static size_t granule;
+static size_t page_size;
 
 /* Runs a function in each thread at once, with the thread's number, and waits for all. */
 static void in_threads(void *(*function)(void *)) {
@@ -26,7 +26,7 @@ static void in_threads(void *(*function)(void *)) {
 /* ------------------------------------------------------------------- one space -------------- */
 
 /*
- * Each thread has a part of its own, between granules that stay committed:
+ * Each thread has a part of its own, between pages that stay committed:
  *
  *     |c|      p      |c|      p      |c| ...
  *        thread 0        thread 1
@@ -39,56 +39,57 @@ static size_t part_start(size_t thread) { return thread * (PART + 1) + 1; }
 
 static void open_parts(const hf_backend *backend) {
     hf_space_options options = {.backend = backend};
-    granule = backend->granule(backend);
+    page_size = backend->page_size(backend);
     has_views = scene_has_views(backend);
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, PART * granule, backend));
-    CHECK_STATUS(HF_OK, hf_space_open(&space, part_start(THREADS) * granule, &options));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, PART * page_size, backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, part_start(THREADS) * page_size, &options));
     for (size_t i = 0; i <= THREADS; i++)
-        CHECK_STATUS(HF_OK, hf_space_place(space, (part_start(i) - 1) * granule, granule));
+        CHECK_STATUS(HF_OK,
+                     hf_space_commit_range(space, (part_start(i) - 1) * page_size, page_size));
 }
 
 static void close_parts(void) {
     hf_space_stats stats = hf_space_get_stats(space);
     CHECK_EQUAL(2 * THREADS + 1, stats.regions);
-    CHECK_EQUAL((THREADS + 1) * granule, stats.committed_bytes);
+    CHECK_EQUAL((THREADS + 1) * page_size, stats.committed_bytes);
     CHECK_EQUAL(0, stats.refusals);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
     hf_file_close(file);
 }
 
-static char *address_of(size_t at) { return hf_space_base(space) + at * granule; }
+static char *address_of(size_t at) { return hf_space_base(space) + at * page_size; }
 
 /* Memory comes zeroed, is ours, and keeps what we store until we release it. */
 static void use_memory(size_t thread, size_t first, size_t count) {
-    CHECK_STATUS(HF_OK, hf_space_place(space, first * granule, count * granule));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, first * page_size, count * page_size));
     for (size_t i = first; i < first + count; i++) {
         CHECK_EQUAL(0, *address_of(i));
         *address_of(i) = (char)(thread + 1);
     }
     if (count > 2) {
-        CHECK_STATUS(HF_OK, hf_space_decommit(space, (first + 1) * granule, granule));
-        CHECK_STATUS(HF_OK, hf_space_commit(space, (first + 1) * granule, granule));
+        CHECK_STATUS(HF_OK, hf_space_decommit(space, (first + 1) * page_size, page_size));
+        CHECK_STATUS(HF_OK, hf_space_commit(space, (first + 1) * page_size, page_size));
         CHECK_EQUAL(0, *address_of(first + 1));
     }
     CHECK_EQUAL(thread + 1, *address_of(first));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, first * granule, count * granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, first * page_size, count * page_size));
 }
 
 /* Each thread stores at its own place of the file's first page. */
 static void use_view(size_t thread, size_t first, size_t count) {
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, first * granule, count * granule, file, 0,
-                                            HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, first * page_size, count * page_size, file, 0,
+                                           HF_READ_WRITE));
     address_of(first)[thread]++;
-    CHECK_STATUS(HF_OK, hf_space_clear(space, first * granule, count * granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, first * page_size, count * page_size));
 }
 
 static void use_steps(size_t first, size_t count) {
-    CHECK_STATUS(HF_OK, hf_space_split(space, first * granule, count * granule));
-    CHECK_STATUS(HF_OK,
-                 hf_space_map(space, first * granule, count * granule, file, 0, HF_COPY_ON_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_unmap(space, first * granule, count * granule));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, first * granule, count * granule));
+    CHECK_STATUS(HF_OK, hf_space_split(space, first * page_size, count * page_size));
+    CHECK_STATUS(HF_OK, hf_space_map(space, first * page_size, count * page_size, file, 0,
+                                     HF_COPY_ON_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, first * page_size, count * page_size));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, first * page_size, count * page_size));
 }
 
 /* Whatever the others are doing: what is seen is whole. */
@@ -103,9 +104,9 @@ static void look_around(size_t thread) {
     CHECK_EQUAL(hf_space_size(space), end);
     total = stats.placeholder_bytes + stats.committed_bytes + stats.view_bytes;
     CHECK_EQUAL(hf_space_size(space), total);
-    CHECK(hf_space_find(space, (part_start(thread) - 1) * granule, &region));
+    CHECK(hf_space_find(space, (part_start(thread) - 1) * page_size, &region));
     CHECK_EQUAL(HF_COMMITTED, region.kind);
-    CHECK_EQUAL(granule, region.size);
+    CHECK_EQUAL(page_size, region.size);
 }
 
 static void *work_on_part(void *number) {
@@ -124,10 +125,10 @@ static void *work_on_part(void *number) {
 }
 
 static void expect_stores_of_all(void) {
-    size_t offset = part_start(0) * granule;
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, offset, granule, file, 0, HF_READ_ONLY));
+    size_t offset = part_start(0) * page_size;
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, offset, page_size, file, 0, HF_READ_ONLY));
     for (size_t i = 0; i < THREADS; i++) CHECK_EQUAL(ROUNDS, hf_space_base(space)[offset + i]);
-    CHECK_STATUS(HF_OK, hf_space_clear(space, offset, granule));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, offset, page_size));
 }
 
 static void work_on_parts(const hf_backend *backend) {
@@ -160,14 +161,15 @@ static void *view_in_own_spaces(void *number) {
     size_t thread = *(size_t *)number;
     for (size_t round = 0; round < ROUNDS; round++) {
         hf_space *own;
-        CHECK_STATUS(HF_OK, hf_space_open(&own, 8 * granule, &options));
-        CHECK_STATUS(HF_OK, hf_space_place_file(own, granule, granule, file, 0, HF_READ_WRITE));
-        CHECK_STATUS(HF_OK, hf_space_place_file(own, 3 * granule, granule, file, 0, HF_READ_ONLY));
-        hf_space_base(own)[granule + thread]++;
-        CHECK_EQUAL((char)(round + 1), hf_space_base(own)[3 * granule + thread]);
-        CHECK_EQUAL(granule, hf_file_size(file));
+        CHECK_STATUS(HF_OK, hf_space_open(&own, 8 * page_size, &options));
+        CHECK_STATUS(HF_OK, hf_space_map_range(own, page_size, page_size, file, 0, HF_READ_WRITE));
+        CHECK_STATUS(HF_OK,
+                     hf_space_map_range(own, 3 * page_size, page_size, file, 0, HF_READ_ONLY));
+        hf_space_base(own)[page_size + thread]++;
+        CHECK_EQUAL((char)(round + 1), hf_space_base(own)[3 * page_size + thread]);
+        CHECK_EQUAL(page_size, hf_file_size(file));
         CHECK_STATUS(HF_OK, hf_space_check(own));
-        if (round % 2) CHECK_STATUS(HF_OK, hf_space_unmap(own, granule, granule));
+        if (round % 2) CHECK_STATUS(HF_OK, hf_space_unmap(own, page_size, page_size));
         hf_space_close(own);
     }
     return NULL;
@@ -176,8 +178,8 @@ static void *view_in_own_spaces(void *number) {
 static void threads_share_a_file(void) {
     if (!scene_needs_views()) return;
     CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
-    granule = backend->granule(backend);
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, backend));
+    page_size = backend->page_size(backend);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, backend));
     in_threads(view_in_own_spaces);
     CHECK_EQUAL(1, hf_strict_get_stats(backend).files);
     hf_file_close(file);
@@ -199,12 +201,12 @@ static void views_outlive_their_file(void) {
     if (!scene_needs_views()) return;
     CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
     hf_space_options options = {.backend = backend};
-    granule = backend->granule(backend);
+    page_size = backend->page_size(backend);
     for (size_t round = 0; round < ROUNDS; round++) {
-        CHECK_STATUS(HF_OK, hf_file_create_shared(&file, granule, backend));
+        CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, backend));
         for (size_t i = 0; i < THREADS; i++) {
-            CHECK_STATUS(HF_OK, hf_space_open(&holders[i], granule, &options));
-            CHECK_STATUS(HF_OK, hf_space_map(holders[i], 0, granule, file, 0, HF_READ_WRITE));
+            CHECK_STATUS(HF_OK, hf_space_open(&holders[i], page_size, &options));
+            CHECK_STATUS(HF_OK, hf_space_map(holders[i], 0, page_size, file, 0, HF_READ_WRITE));
         }
         hf_file_close(file);
         CHECK_EQUAL(0, hf_strict_get_stats(backend).files);
@@ -232,9 +234,9 @@ static void *fail_in_own_way(void *number) {
 
 static void each_thread_has_its_own_last_error(void) {
     open_parts(hf_backend_native());
-    CHECK_STATUS(HF_STATE, hf_space_unmap(space, 0, granule));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(space, 0, page_size));
     in_threads(fail_in_own_way);
-    CHECK_EQUAL(HF_STATE, hf_last_error().status);
+    CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     close_parts();
 }
 
@@ -245,17 +247,17 @@ static void *work_under_failures(void *number) {
     size_t start = part_start(*(size_t *)number);
     for (size_t round = 0; round < ROUNDS; round++) {
         hf_region region;
-        size_t offset = (start + 3) * granule, size = 5 * granule;
-        hf_status status = hf_space_place(space, offset, size);
+        size_t offset = (start + 3) * page_size, size = 5 * page_size;
+        hf_status status = hf_space_commit_range(space, offset, size);
         CHECK(status == HF_OK || status == HF_NO_MEMORY);
         CHECK(hf_space_find(space, offset, &region));
         CHECK_EQUAL(status == HF_OK ? HF_COMMITTED : HF_PLACEHOLDER, region.kind);
-        for (size_t tries = 0; hf_space_clear(space, offset, size) != HF_OK; tries++)
+        for (size_t tries = 0; hf_space_release_range(space, offset, size) != HF_OK; tries++)
             CHECK(tries < 1000);
         CHECK(hf_space_find(space, offset, &region));
         CHECK_EQUAL(HF_PLACEHOLDER, region.kind);
-        CHECK_EQUAL(start * granule, region.offset);
-        CHECK_EQUAL(PART * granule, region.size);
+        CHECK_EQUAL(start * page_size, region.offset);
+        CHECK_EQUAL(PART * page_size, region.size);
         hf_strict_fail(backend, 1 + round % 7, false);
     }
     return NULL;

@@ -28,7 +28,7 @@ static const char path[] = "test_windows.tmp";
 
 static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
 
-static size_t page(void) { return hf_backend_native()->granule(hf_backend_native()); }
+static size_t page(void) { return hf_backend_native()->page_size(hf_backend_native()); }
 
 static HANDLE open_with(DWORD rights, DWORD sharing, DWORD how) {
     HANDLE handle = CreateFileA(path, rights, sharing, NULL, how, FILE_ATTRIBUTE_NORMAL, NULL);
@@ -421,7 +421,7 @@ static void see_the_last_page(hf_file *file, hf_access access, size_t first) {
     size_t g = page(), size = (3 - first) * g, last_byte = 2 * g + 1000 - 1 - first * g;
     hf_space *space = open_space(8);
     char *seen = hf_space_base(space) + g;
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, g, size, file, first * g, access));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, g, size, file, first * g, access));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     CHECK(seen[0] == 'x' && seen[last_byte] == 'x' && seen[last_byte + 1] == 0);
     if (access != HF_READ_ONLY) {
@@ -491,7 +491,7 @@ static void a_file_grows_in_steps(void) {
         set_length(plain, (i + 1) * step);
         CHECK_STATUS(HF_OK, hf_file_from_handle(&file, (intptr_t)plain, HF_READ_WRITE, NULL));
         CHECK_STATUS(HF_OK,
-                     hf_space_place_file(space, i * step, step, file, i * step, HF_READ_WRITE));
+                     hf_space_map_range(space, i * step, step, file, i * step, HF_READ_WRITE));
         hf_file_close(file);
         base[i * step] = (char)('a' + i);
         CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -542,7 +542,7 @@ static void shared_memory_is_seen_everywhere(void) {
     volatile char *base = hf_space_base(space); /* a compiler takes the four for different memory */
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 1, NULL));
     for (size_t i = 0; i < 4; i++)
-        CHECK_STATUS(HF_OK, hf_space_place_file(space, i * g, g, file, 0, shown[i]));
+        CHECK_STATUS(HF_OK, hf_space_map_range(space, i * g, g, file, 0, shown[i]));
     hf_file_close(file);
     base[g + 5] = 'x';
     for (size_t i = 0; i < 4; i++) CHECK_EQUAL('x', base[i * g + 5]);
@@ -633,17 +633,17 @@ static void part_memory_in_two(char *address, size_t size) {
     put_private_memory(address, size);
 }
 
-/* The lie is told of one granule; the check finds it at `found`. */
-static void expect_lie(const char *text, size_t granule, void (*lie)(char *, size_t),
+/* The lie is told of one page size; the check finds it at `found`. */
+static void expect_lie(const char *text, size_t page_size, void (*lie)(char *, size_t),
                        size_t found) {
     struct picture picture = picture_parse(text, strlen(text));
     struct scene scene;
-    size_t outer = check_enter("\"%s\", granule %zu", text, granule);
+    size_t outer = check_enter("\"%s\", page size %zu", text, page_size);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    lie(hf_space_base(scene.space) + granule * scene.granule, scene.granule);
+    lie(hf_space_base(scene.space) + page_size * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(found * scene.granule, hf_last_error().offset);
+    CHECK_EQUAL(found * scene.page_size, hf_last_error().offset);
     CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
     scene_close(&scene);
     check_leave(outer);
@@ -711,7 +711,7 @@ static void a_copied_page_is_no_lie(void) {
     struct picture picture = picture_parse("w w w|p", 7);
     struct scene scene;
     scene_open(&scene, hf_backend_native(), NULL, &picture);
-    hf_space_base(scene.space)[scene.granule] = 'x';
+    hf_space_base(scene.space)[scene.page_size] = 'x';
     CHECK_STATUS(HF_OK, hf_space_check(scene.space));
     scene_close(&scene);
 }

@@ -19,7 +19,7 @@ static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRI
 
 static const hf_backend *before(void) { return hf_backend_before_placeholders(); }
 
-static size_t page(void) { return before()->granule(before()); }
+static size_t page(void) { return before()->page_size(before()); }
 
 static MEMORY_BASIC_INFORMATION query(const void *address) {
     MEMORY_BASIC_INFORMATION found;
@@ -80,12 +80,12 @@ static void every_step_works_but_views(void) {
                  "-     -           -         ---       ---  \n"
                  "p     p|c c     c|p|c     c|p p     c|p p|c\n",
                  becomes);
-    drawing_each(&step_place,
+    drawing_each(&step_commit_range,
                  "p     p p p     p p p     p p p     c|p p p|c\n"
                  "-     ---         -         ---         -    \n"
                  "c     c c|p     p|c|p     p|c c     c|p|c|p|c\n",
                  becomes);
-    drawing_each(&step_clear,
+    drawing_each(&step_release_range,
                  "c c c     c|c|c|c     c c|p|c c     p|c|p|c|p\n"
                  "  -       -------       -----           ---  \n"
                  "c|p|c     p p p p     c|p p p|c     p|c|p p p\n",
@@ -118,11 +118,11 @@ static void memory_is_zero_again(void) {
     hf_space *space = open_space(before(), 8);
     char *base = hf_space_base(space);
     size_t g = page();
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 8 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 8 * g));
     memset(base, 1, 8 * g);
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, 3 * g));
     CHECK(query(base + 2 * g).State == MEM_RESERVE);
-    CHECK_STATUS(HF_OK, hf_space_place(space, 2 * g, 3 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
     for (size_t i = 0; i < 8 * g; i++) CHECK_EQUAL(i < 2 * g || i >= 5 * g, base[i]);
     hf_space_close(space);
 }
@@ -144,18 +144,18 @@ static void views_are_refused_in_words(void) {
     hf_file *file;
     DeleteFileA(path);
     scene_open(&scene, before(), NULL, &picture);
-    size_t g = scene.granule;
+    size_t g = scene.page_size;
     CHECK_STATUS(HF_OK, hf_file_create(&file, path, 2 * g, before()));
     DWORD handles = handles_open();
     for (size_t i = 0; i < 6; i++) {
         hf_file *viewed = i < 3 ? file : scene.file;
         hf_access access = accesses[i % 3];
         expect_refused(hf_space_map(scene.space, 0, 2 * g, viewed, 0, access));
-        expect_refused(hf_space_place_file(scene.space, 3 * g, 2 * g, viewed, 0, access));
-        expect_refused(hf_space_place_file(scene.space, 4 * g, g, viewed, g, access));
+        expect_refused(hf_space_map_range(scene.space, 3 * g, 2 * g, viewed, 0, access));
+        expect_refused(hf_space_map_range(scene.space, 4 * g, g, viewed, g, access));
         scene_expect(&scene, &picture);
     }
-    CHECK_STATUS(HF_STATE, hf_space_unmap(scene.space, 0, 2 * g));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(scene.space, 0, 2 * g));
     CHECK_EQUAL(handles, handles_open());
     hf_file_close(file);
     scene_close(&scene);
@@ -178,8 +178,9 @@ struct crowd {
 static void crowd_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
     struct crowd *crowd = (struct crowd *)(uintptr_t)self;
     crowd->real->release(crowd->real, address, size, kind);
-    for (char *at = crowd->base; at < crowd->base + crowd->size; at += HF_BASE_ALIGNMENT) {
-        char *got = VirtualAlloc(at, HF_BASE_ALIGNMENT, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+    for (char *at = crowd->base; at < crowd->base + crowd->size; at += HF_ALLOCATION_GRANULARITY) {
+        char *got =
+            VirtualAlloc(at, HF_ALLOCATION_GRANULARITY, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
         if (got == NULL) continue;
         CHECK(crowd->taken < 2 * PIECES);
         *got = 'x';
@@ -190,14 +191,16 @@ static void crowd_release(const hf_backend *self, void *address, size_t size, hf
 /* Pieces that begin where another allocation could: the close must not take them for its own. */
 static void close_in_crowd(const hf_backend *real) {
     static struct crowd crowd;
-    crowd = (struct crowd){.backend = *real, .real = real, .size = PIECES * HF_BASE_ALIGNMENT};
+    crowd =
+        (struct crowd){.backend = *real, .real = real, .size = PIECES * HF_ALLOCATION_GRANULARITY};
     crowd.backend.release = crowd_release;
     hf_space_options options = {.backend = &crowd.backend};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, crowd.size, &options));
     crowd.base = hf_space_base(space);
     for (size_t i = 0; i < PIECES; i += 2)
-        CHECK_STATUS(HF_OK, hf_space_place(space, i * HF_BASE_ALIGNMENT, HF_BASE_ALIGNMENT));
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * HF_ALLOCATION_GRANULARITY,
+                                                  HF_ALLOCATION_GRANULARITY));
     CHECK_EQUAL(PIECES, hf_space_get_stats(space).regions);
     hf_space_close(space);
     CHECK_EQUAL(PIECES, crowd.taken);
@@ -240,14 +243,14 @@ static void permit_loads(char *address, size_t size) {
     CHECK(VirtualProtect(address, size, PAGE_READONLY, &old));
 }
 
-static void expect_lie(const char *text, size_t granule, void (*lie)(char *, size_t)) {
+static void expect_lie(const char *text, size_t page_size, void (*lie)(char *, size_t)) {
     struct picture picture = picture_parse(text, strlen(text));
     struct scene scene;
-    size_t outer = check_enter("\"%s\", granule %zu", text, granule);
+    size_t outer = check_enter("\"%s\", page size %zu", text, page_size);
     scene_open(&scene, before(), NULL, &picture);
-    lie(hf_space_base(scene.space) + granule * scene.granule, scene.granule);
+    lie(hf_space_base(scene.space) + page_size * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(granule * scene.granule, hf_last_error().offset);
+    CHECK_EQUAL(page_size * scene.page_size, hf_last_error().offset);
     scene_close(&scene);
     check_leave(outer);
 }
@@ -334,7 +337,7 @@ static DWORD protection_of(const void *address) {
 
 /* |  the same pages  |  the same pages  |, as a ring has them. */
 static void twice_the_same_pages(intptr_t file, hf_access access) {
-    size_t size = HF_BASE_ALIGNMENT;
+    size_t size = HF_ALLOCATION_GRANULARITY;
     bool writes = access == HF_READ_WRITE, copies = access == HF_COPY_ON_WRITE;
     char *base = free_addresses(2 * size);
     volatile char *seen = base; /* for all a compiler knows, the two are different memory */
@@ -386,13 +389,13 @@ static void the_last_page_need_not_be_full(void) {
 }
 
 static void taken_addresses_are_no_address(void) {
-    size_t size = 2 * HF_BASE_ALIGNMENT;
+    size_t size = 2 * HF_ALLOCATION_GRANULARITY;
     char *base = free_addresses(size);
     intptr_t file;
     CHECK_STATUS(HF_OK, before()->file_create_shared(before(), size, &file, &report));
     for (size_t i = 0; i < 2; i++) {
-        char *taken = base + i * HF_BASE_ALIGNMENT;
-        CHECK(VirtualAlloc(taken, HF_BASE_ALIGNMENT, MEM_RESERVE, PAGE_NOACCESS) == taken);
+        char *taken = base + i * HF_ALLOCATION_GRANULARITY;
+        CHECK(VirtualAlloc(taken, HF_ALLOCATION_GRANULARITY, MEM_RESERVE, PAGE_NOACCESS) == taken);
         DWORD handles = handles_open();
         for (size_t access = 0; access < 3; access++) {
             CHECK_STATUS(HF_NO_ADDRESS, map_at(base, size, file, 0, accesses[access]));
@@ -423,7 +426,7 @@ static void what_cannot_be_seen_leaves_no_view(void) {
         expect_no_view(HF_IO, page(), file, page(), accesses[i]);
         CHECK_EQUAL(ERROR_MAPPED_ALIGNMENT, report.os_code);
         expect_no_view(HF_IO, page(), shared, page(), accesses[i]);
-        expect_no_view(HF_IO, page(), file, HF_BASE_ALIGNMENT, accesses[i]);
+        expect_no_view(HF_IO, page(), file, HF_ALLOCATION_GRANULARITY, accesses[i]);
         CHECK_EQUAL(ERROR_HANDLE_EOF, report.os_code);
         expect_no_view(HF_IO, 17 * page(), file, 0, accesses[i]);
         expect_no_view(HF_IO, 17 * page(), shared, 0, accesses[i]);
@@ -436,13 +439,13 @@ static void what_cannot_be_seen_leaves_no_view(void) {
 
 /* -------------------------------------------------------- failures and arenas --------------- */
 
-static hf_status place_and_clear(hf_space *space) {
+static hf_status commit_and_release(hf_space *space) {
     size_t g = page();
-    hf_status status = hf_space_place(space, 2 * g, 5 * g);
+    hf_status status = hf_space_commit_range(space, 2 * g, 5 * g);
     if (status == HF_OK) status = hf_space_decommit(space, 3 * g, g);
     if (status == HF_OK) status = hf_space_split(space, 10 * g, 2 * g);
     if (status == HF_OK) status = hf_space_commit(space, 10 * g, 2 * g);
-    return status == HF_OK ? hf_space_clear(space, 0, 16 * g) : status;
+    return status == HF_OK ? hf_space_release_range(space, 0, 16 * g) : status;
 }
 
 /* Returns whether a call failed. Whatever it was, the space agrees with the system. */
@@ -453,14 +456,14 @@ static bool meets_failure(size_t nth, bool from_then_on) {
     hf_space_options options = {.backend = strict};
     hf_strict_fail(strict, nth, from_then_on);
     hf_status status = hf_space_open(&space, 16 * page(), &options);
-    if (status == HF_OK) status = place_and_clear(space);
+    if (status == HF_OK) status = commit_and_release(space);
     hf_strict_fail(strict, 0, false);
     size_t failures = hf_strict_get_stats(strict).failures;
     CHECK((failures == 0) == (status == HF_OK));
     if (space) {
         CHECK_STATUS(HF_OK, hf_space_check(space));
-        CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 16 * page()));
-        CHECK_STATUS(HF_OK, place_and_clear(space));
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 16 * page()));
+        CHECK_STATUS(HF_OK, commit_and_release(space));
     }
     hf_space_close(space);
     check_nothing_left(strict);

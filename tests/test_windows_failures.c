@@ -250,7 +250,7 @@ static void expect_held(struct held before) {
 
 static const char path[] = "test_windows_failures.tmp";
 
-static size_t page(void) { return granule(NULL); }
+static size_t page(void) { return page_size(NULL); }
 
 /* What a refusal with a code is to be called. */
 struct refusal {
@@ -340,7 +340,7 @@ static void expect_undone(const struct drawn *drawn, struct scene *scene) {
     if (hf_last_error().undo_failed) {
         CHECK(step_from_then_on && drawn->has_refused);
         scene_expect(scene, &drawn->refused);
-        rest.step = drawn->step == &step_place ? &step_commit : &step_map;
+        rest.step = drawn->step == &step_commit_range ? &step_commit : &step_map;
     } else {
         /* A step that is made again can meet its failure in another call. */
         CHECK(refusal->code == ERROR_COMMITMENT_LIMIT || failed_in(hf_last_error().call));
@@ -410,7 +410,7 @@ static void a_refused_commit_leaves_a_placeholder(void) {
                    "p p     c|p p|c     v|p|v\n"
                    "---       ---         -  \n"
                    "c c     c|c c|c     v|c|v\n");
-    FAIL_WITH_EACH(of_memory, &step_place,
+    FAIL_WITH_EACH(of_memory, &step_commit_range,
                    "p p     p p p     c|p p p|v\n"
                    "---     ---           -    \n"
                    "c c     c c|p     c|p|c|p|v\n"
@@ -436,7 +436,7 @@ static void a_refused_map_leaves_a_placeholder(void) {
                    "p p     c|p p|v\n"
                    "---       ---  \n"
                    "v v     c|v v|v\n");
-    FAIL_WITH_EACH(of_memory, &step_place_file,
+    FAIL_WITH_EACH(of_memory, &step_map_range,
                    "p p     p p p     c|p p p|v\n"
                    "---     ---           -    \n"
                    "v v     v v|p     c|p|v|p|v\n"
@@ -458,7 +458,7 @@ static void a_refused_step_before_placeholders_changes_nothing(void) {
                    "p p     c|p p|c\n"
                    "---       ---  \n"
                    "c c     c|c c|c\n");
-    FAIL_WITH_EACH(of_memory, &step_place,
+    FAIL_WITH_EACH(of_memory, &step_commit_range,
                    "p p     p p p     c|p p p|c\n"
                    "---     ---           -    \n"
                    "c c     c c|p     c|p|c|p|c\n");
@@ -466,7 +466,7 @@ static void a_refused_step_before_placeholders_changes_nothing(void) {
                    "c c     c c c     c c c     p|c c c|p\n"
                    "---     -           -         ---    \n"
                    "p p     p|c c     c|p|c     p|p p|c|p\n");
-    FAIL_WITH_EACH(of_memory, &step_clear,
+    FAIL_WITH_EACH(of_memory, &step_release_range,
                    "c c     c c c     p|c c|c|p\n"
                    "---       -         ---    \n"
                    "p p     c|p|c     p p p|c|p\n");
@@ -700,14 +700,14 @@ static void a_new_file_is_not_compressed(void) {
 /* A view of each kind, a decommitted middle, and everything one placeholder again. */
 static hf_status live_in_space(hf_space *space, hf_file *file, hf_file *shared) {
     size_t g = page();
-    hf_status status = hf_space_place(space, 0, 8 * g);
+    hf_status status = hf_space_commit_range(space, 0, 8 * g);
     if (status == HF_OK) status = hf_space_decommit(space, 3 * g, 2 * g);
-    if (status == HF_OK) status = hf_space_place_file(space, 4 * g, g, shared, 0, HF_READ_WRITE);
-    if (status == HF_OK) status = hf_space_place_file(space, 9 * g, g, file, 2 * g, HF_READ_ONLY);
+    if (status == HF_OK) status = hf_space_map_range(space, 4 * g, g, shared, 0, HF_READ_WRITE);
+    if (status == HF_OK) status = hf_space_map_range(space, 9 * g, g, file, 2 * g, HF_READ_ONLY);
     if (status == HF_OK)
-        status = hf_space_place_file(space, 12 * g, g, file, 2 * g, HF_COPY_ON_WRITE);
+        status = hf_space_map_range(space, 12 * g, g, file, 2 * g, HF_COPY_ON_WRITE);
     if (status == HF_OK) status = hf_space_unmap(space, 9 * g, g);
-    return status == HF_OK ? hf_space_clear(space, 0, 16 * g) : status;
+    return status == HF_OK ? hf_space_release_range(space, 0, 16 * g) : status;
 }
 
 static hf_status space_scenario(void) {
@@ -802,12 +802,12 @@ static void parts_that_cannot_go_stay(void) {
         struct scene scene;
         struct picture picture = picture_parse("p|c c c c|v", 11);
         scene_open(&scene, hf_backend_native(), NULL, &picture);
-        size_t g = scene.granule;
+        size_t g = scene.page_size;
         faults = (struct faults){.refuses_parts = codes[i]};
         CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, g, g));
         CHECK_EQUAL(codes[i], hf_last_error().os_code);
         CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, 2 * g, 2 * g));
-        CHECK_STATUS(HF_UNSUPPORTED, hf_space_clear(scene.space, 2 * g, g));
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_release_range(scene.space, 2 * g, g));
         scene_expect(&scene, &picture);
         CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, 4 * g, g));
         scene_expect_text(&scene, "p|c c c|p|v");
@@ -934,8 +934,8 @@ static void a_limit_on_addresses_is_a_wish(void) {
     faults.refuses_limits = true;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 3 * page(), NULL));
     faults.refuses_limits = false;
-    CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_BASE_ALIGNMENT);
-    CHECK_STATUS(HF_OK, hf_space_place(space, page(), page()));
+    CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_ALLOCATION_GRANULARITY);
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, page(), page()));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }

@@ -6,7 +6,7 @@
  *     if (hf_arena_open(&arena, NULL) != HF_OK) return 1;    // 64 GiB of addresses, no memory yet
  *     for (;;) {                                             // one frame after the other
  *         struct entity *entities = hf_new_array(&arena, struct entity, 1000);
- *         char *title = hf_printf(&arena, "frame %d", frame++);
+ *         char *title = hf_asprintf(&arena, "frame %d", frame++);
  *         ...
  *         hf_reset(&arena);                                  // all at once; the memory is kept
  *     }
@@ -159,21 +159,21 @@ typedef enum hf_huge_pages {
  * the system has no pages to format a text in, there is no second try, so the answer counts for
  * nothing. It may leave by longjmp or by a C++ exception: the arena is whole and no lock is held.
  *
- * A copy whose source it freed (hf_resize's old block, what hf_strdup, hf_strndup or hf_memdup
- * read) is not made: HF_STATE, and nothing is read. The arguments of hf_printf may be freed: the
+ * A copy whose source it freed (hf_realloc's old block, what hf_strdup, hf_strndup or hf_memdup
+ * read) is not made: HF_WRONG_STATE, and nothing is read. The arguments of hf_asprintf may be freed: the
  * text is complete by then. Where it closes the arena and opens it again, copies and long texts are
- * HF_STATE.
+ * HF_WRONG_STATE.
  */
 typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void *user);
 
 /* Zero is a good default for every field. Fields are only ever appended. */
 typedef struct hf_arena_options {
-    /* Bytes of address space, rounded up to the granule; 0: the default, see below. Where the
+    /* Bytes of address space, rounded up to the page size; 0: the default, see below. Where the
      * system has not so many addresses, it is halved down to least_reserve (0: 1 MiB, or reserve if
      * less). A least_reserve that is larger than the default raises it. */
     size_t reserve;
     size_t least_reserve;
-    void *base;    /* exact address (a multiple of HF_BASE_ALIGNMENT), or NO_ADDRESS */
+    void *base;    /* exact address (a multiple of HF_ALLOCATION_GRANULARITY), or NO_ADDRESS */
     size_t retain; /* hf_reset keeps at least so much committed; SIZE_MAX: all */
     hf_huge_pages huge_pages;
     bool populate;             /* fault pages in when they are committed: no faults later */
@@ -277,24 +277,24 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
  * Extends the block in place, or else copies old_size bytes to a new one; shrinking never copies.
  * A NULL block allocates. A block that grows is at a multiple of align then, one that shrinks stays
  * where it is. NULL when it fails: the old block is as it was, unless on_failure freed it
- * (HF_STATE).
+ * (HF_WRONG_STATE).
  */
-void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
+void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
 
 /*
  * A peek at the next free bytes: at least `least` of them, *room in all (room may be NULL). Fill
  * them, say with read(2), then hf_alloc(arena, used, 1) hands out the same bytes. Until the next
  * call that allocates, extends or goes back they may also be arguments of hf_strdup, hf_strndup,
- * hf_memdup, hf_printf and hf_vprintf, whose block overlaps them and is right. NULL when it fails.
+ * hf_memdup, hf_asprintf and hf_vasprintf, whose block overlaps them and is right. NULL when it fails.
  */
-char *hf_top(hf_arena *arena, size_t least, size_t *room);
+char *hf_peek(hf_arena *arena, size_t least, size_t *room);
 
 /*
  * After OK the next `size` bytes handed out, padding included, cannot fail; with the option
  * populate they do not fault either. on_failure is not called. (Red zones under sanitizers
  * count as padding.)
  */
-hf_status hf_ensure(hf_arena *arena, size_t size);
+hf_status hf_precommit(hf_arena *arena, size_t size);
 
 /* Copies, aligned to 8 so that they can have a ref. strndup copies at most `most` bytes and ends
  * them with a zero; memdup of size 0 returns a pointer to no bytes. INVALID: a NULL text. */
@@ -303,10 +303,10 @@ char *hf_strndup(hf_arena *arena, const char *text, size_t most);
 void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
 
 /* Formatted text, aligned to 8. INVALID: a format that printf fails on. A text of 512 bytes and
- * more is formatted in pages of the system's first, and then copied, if hf_top has just shown
+ * more is formatted in pages of the system's first, and then copied, if hf_peek has just shown
  * bytes, or if the arena has no room for it and an on_failure: NO_MEMORY without these. */
-char *hf_printf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
-char *hf_vprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRINTF(2, 0);
+char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
+char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRINTF(2, 0);
 
 /* -------------------------------------------------------------- going back ---------------- */
 
@@ -330,13 +330,13 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *     trims to keep when committed > keep + max(2 MiB, keep / 4)
  * so a loop in steady state makes no system call, and after a spike the memory goes back step by
  * step. A release that fails is returned, and that memory stays usable: the next reset tries again.
- * It ends every scope. Where it fails (going back below views of files, HF_STATE for a read-only
+ * It ends every scope. Where it fails (going back below views of files, HF_WRONG_STATE for a read-only
  * image, or the release, with pos at 0) the scopes have not ended.
  */
 hf_status hf_reset(hf_arena *arena);
 
 /*
- * Decommits and coalesces all beyond max(used, keep), rounded up to the granule. A refusal is
+ * Decommits and coalesces all beyond max(used, keep), rounded up to the page size. A refusal is
  * returned; what was not released stays usable. Costs one to four system calls for each growth
  * step released.
  */
@@ -366,7 +366,7 @@ hf_status hf_scope_end(hf_scope scope);
  *     char *join(hf_scratch *scratch, hf_arena *result, ...) {
  *         hf_scope temporary = hf_scratch_begin(scratch, result);
  *         char *work = hf_alloc(temporary.arena, ...);
- *         char *joined = hf_printf(result, ...);
+ *         char *joined = hf_asprintf(result, ...);
  *         hf_scope_end(temporary);
  *         return joined;
  *     }
@@ -550,7 +550,7 @@ typedef struct hf_arena_stats {
     size_t committed;    /* bytes committed from base on */
     size_t reserved;     /* bytes of address space */
     size_t peak;         /* the highest `used` since the arena was opened */
-    size_t dirty;        /* the dirty line: above it committed bytes are zero */
+    size_t high_water;   /* the high-water mark: above it committed bytes are zero */
     size_t growths;      /* growth steps taken */
     size_t system_calls; /* all made for this arena so far */
     size_t viewed;       /* bytes of views: images, and files appended */

@@ -23,13 +23,13 @@
  *
  * A backend knows no regions, no arena and no policy: each function makes the system calls of one
  * step and reports. The space above has checked every argument and keeps the books; it calls with
- * addresses and sizes that are multiples of the granule, and only for steps that its map allows.
+ * addresses and sizes that are multiples of the page size, and only for steps that its map allows.
  *
  * What a backend promises:
  *   - A function that fails leaves memory as it was. One exception: a decommit that fails with
  *     HF_MAP_LIMIT may have given the pages back; they are committed still and read as zero.
  *   - Committed memory is zero at first, in a placeholder that is committed again too.
- *   - release, give_pages, file_close, file_unlock, draft_close, lock and unlock cannot fail.
+ *   - release, free_pages, file_close, file_unlock, draft_close, lock and unlock cannot fail.
  *   - Functions may be called from several threads at once for different spaces and files.
  *
  * What a function reports: it adds the number of system calls it made to report->system_calls,
@@ -64,7 +64,7 @@ typedef enum hf_access {
 } hf_access;
 
 typedef struct hf_region {
-    size_t offset, size; /* bytes, multiples of the granule */
+    size_t offset, size; /* bytes, multiples of the page size */
     hf_kind kind;
     hf_access access;     /* of a view; else HF_READ_WRITE */
     uint64_t file_offset; /* of a view: where in the file it begins; else 0 */
@@ -86,7 +86,7 @@ typedef struct hf_report {
 } hf_report;
 
 /* A reservation's base is a multiple of this many bytes on every system. */
-#define HF_BASE_ALIGNMENT ((size_t)65536)
+#define HF_ALLOCATION_GRANULARITY ((size_t)65536)
 
 /* Room for the system's lock, inside what it protects. */
 typedef union hf_lock {
@@ -98,12 +98,12 @@ typedef struct hf_backend hf_backend;
 
 struct hf_backend {
     /* The page: the unit of every offset and size. A power of two, constant. */
-    size_t (*granule)(const hf_backend *);
+    size_t (*page_size)(const hf_backend *);
 
-    /* --- Memory. address and size: multiples of the granule. --- */
+    /* --- Memory. address and size: multiples of the page size. --- */
 
     /* Takes `size` bytes of addresses as one placeholder: exactly at `base`, or anywhere at a
-     * multiple of HF_BASE_ALIGNMENT when base is NULL. NO_ADDRESS, MAP_LIMIT. */
+     * multiple of HF_ALLOCATION_GRANULARITY when base is NULL. NO_ADDRESS, MAP_LIMIT. */
     hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
     /* Optional: the most bytes that should be reserved where the program names no size, because
      * more addresses cost much memory by themselves. NULL: any number of them costs next to none.
@@ -141,7 +141,7 @@ struct hf_backend {
     /* --- Optional: NULL where the system has nothing like it. --- */
 
     /* Only where map is UNSUPPORTED: makes a view of a file at addresses that nothing has taken;
-     * release gives it back. Address and file offset are multiples of HF_BASE_ALIGNMENT.
+     * release gives it back. Address and file offset are multiples of HF_ALLOCATION_GRANULARITY.
      * NO_ADDRESS: something has taken them. */
     hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
                           uint64_t file_offset, hf_access, hf_report *);
@@ -160,8 +160,8 @@ struct hf_backend {
 
     /* --- Pages for holdfast's own records: zeroed, apart from every space; NO_MEMORY. --- */
 
-    hf_status (*take_pages)(const hf_backend *, size_t size, void **address, hf_report *);
-    void (*give_pages)(const hf_backend *, void *address, size_t size);
+    hf_status (*allocate_pages)(const hf_backend *, size_t size, void **address, hf_report *);
+    void (*free_pages)(const hf_backend *, void *address, size_t size);
 
     /* --- Files. A handle is what the system calls it: a descriptor, a HANDLE. --- */
 
@@ -176,7 +176,7 @@ struct hf_backend {
                                 uint64_t *size, hf_report *);
     void (*file_close)(const hf_backend *, intptr_t file);
     /* Optional: the unit of the addresses, sizes and file offsets of views of this file, a power of
-     * two, at least the granule. NULL: the granule. (Linux: the page size of a hugetlb file.) */
+     * two, at least the page size. NULL: the page size. (Linux: the page size of a hugetlb file.) */
     size_t (*file_granularity)(const hf_backend *, intptr_t file);
     /* Opens a file read-write; one of size 0 is made where there is none, its name durable when a
      * file_sync has returned. */
@@ -304,7 +304,7 @@ typedef struct hf_strict_stats {
     hf_error failed_as; /* what the last of these reported; offset and size are 0 */
     size_t violations;  /* calls that broke a rule: 0, or the caller has a bug */
     size_t pieces;      /* placeholders, private allocations and views alive */
-    size_t pages;       /* bytes taken with take_pages and not given back */
+    size_t pages;       /* bytes taken with allocate_pages and not given back */
     size_t files;       /* files open */
     size_t locks;       /* locks open */
 } hf_strict_stats;

@@ -3,7 +3,7 @@
  *
  *     hf_file *file;
  *     if (hf_file_open(&file, "level.pak", HF_READ_ONLY, NULL) != HF_OK) ...
- *     hf_space_place_file(space, 0, size, file, 0, HF_READ_ONLY);
+ *     hf_space_map_range(space, 0, size, file, 0, HF_READ_ONLY);
  *     hf_file_close(file);            // the view stays, and keeps no descriptor open
  *
  * Sizes and offsets are bytes. backend NULL is the native one; a file serves only spaces of the

@@ -63,7 +63,7 @@ extern "C" {
 #endif
 
 /* The bytes of a ring's file before those of its capacity. */
-#define HF_RING_POSITIONS HF_BASE_ALIGNMENT
+#define HF_RING_POSITIONS HF_ALLOCATION_GRANULARITY
 
 /* What follows is for the inline functions below alone, down to hf_ring_open. */
 

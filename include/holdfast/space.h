@@ -7,10 +7,10 @@
  *
  *     hf_space *space;
  *     if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1; // 64 GiB of addresses
- *     hf_space_place(space, 0, 65536);                                    // memory for 64 KiB
+ *     hf_space_commit_range(space, 0, 65536);                                    // memory for 64 KiB
  *     strcpy(hf_space_base(space), "hello");
- *     hf_space_place_file(space, 65536, 4096, file, 0, HF_READ_ONLY);     // and a view behind it
- *     hf_space_clear(space, 0, 65536 + 4096);                             // placeholder again
+ *     hf_space_map_range(space, 65536, 4096, file, 0, HF_READ_ONLY);     // and a view behind it
+ *     hf_space_release_range(space, 0, 65536 + 4096);                             // placeholder again
  *     hf_space_close(space);
  *
  *      0         64 KiB   68 KiB                                     64 GiB
@@ -25,10 +25,10 @@
  * DiscardVirtualMemory) fail with ERROR_INVALID_ADDRESS (487) over more than one region, such as
  * two growth steps of an arena: make them region by region.
  *
- * Units: offsets and sizes are bytes, multiples of the granule (the page), within the space.
+ * Units: offsets and sizes are bytes, multiples of the page size (the page), within the space.
  *
  * Errors, for every function here that returns a status, on every system alike and before the
- * first system call: INVALID, the arguments alone are wrong (size 0, no multiple of the granule,
+ * first system call: INVALID, the arguments alone are wrong (size 0, no multiple of the page size,
  * outside the space, wrapping); STATE, the arguments are sound but the regions there are not of
  * the kind or extent that the step needs. Then from the system: NO_MEMORY, MAP_LIMIT, and what a
  * function names.
@@ -65,7 +65,8 @@ typedef struct hf_space hf_space;
 
 /* Zero is a good default for every field. */
 typedef struct hf_space_options {
-    void *base;   /* exact address, a multiple of HF_BASE_ALIGNMENT, or NO_ADDRESS; NULL: any */
+    void *
+        base; /* exact address, a multiple of HF_ALLOCATION_GRANULARITY, or NO_ADDRESS; NULL: any */
     size_t least; /* where `size` is refused, halve it down to this; 0: all or nothing */
     const char
         *name; /* shown by the system where it can; harmless when refused; outlives the space */
@@ -75,7 +76,7 @@ typedef struct hf_space_options {
 /*
  * Reserves `size` bytes of addresses as one placeholder. options may be NULL. With options->least
  * the space may be smaller: hf_space_size() tells. *space is untouched on failure.
- * INVALID: size 0, size or least no multiple of the granule, least above size, a base that is not
+ * INVALID: size 0, size or least no multiple of the page size, least above size, a base that is not
  * aligned or wraps. NO_ADDRESS: the base is taken, or the system has not so many addresses for us.
  */
 hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *options);
@@ -85,7 +86,7 @@ void hf_space_close(hf_space *space);
 
 char *hf_space_base(const hf_space *space);
 size_t hf_space_size(const hf_space *space);
-size_t hf_space_granule(const hf_space *space);
+size_t hf_space_page_size(const hf_space *space);
 
 /* ------------------------------------------------------------------ the steps ------------- */
 
@@ -121,8 +122,8 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
 
 /*
  * Makes a view of `file` from file_offset on out of exactly one placeholder.
- * INVALID: file_offset no multiple of the granule, the view reaching past the file's end rounded
- * up to the granule, a file that cannot give that access, or a file of another backend; for a file
+ * INVALID: file_offset no multiple of the page size, the view reaching past the file's end rounded
+ * up to the page size, a file that cannot give that access, or a file of another backend; for a file
  * of huge pages (Linux, hugetlbfs), an address, size or file_offset that is no multiple of them.
  * STATE: not exactly one whole placeholder. UNSUPPORTED: a file that cannot be mapped (ENODEV). IO:
  * the system does not permit it (EACCES, EPERM: a file that is only appended to, or sealed). A
@@ -144,11 +145,11 @@ hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
  * placeholder, which may be all of it.
  *      |           p           |  ->  |  p  |   c   |    p    |
  */
-hf_status hf_space_place(hf_space *space, size_t offset, size_t size);
+hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
 
 /* Split, then map; undone whole on failure. The errors are hf_space_map's. */
-hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_file *file,
-                              uint64_t file_offset, hf_access access);
+hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
+                             uint64_t file_offset, hf_access access);
 
 /*
  * Decommit or unmap all in the range, then coalesce it with the placeholder that touches it at
@@ -165,7 +166,7 @@ hf_status hf_space_place_file(hf_space *space, size_t offset, size_t size, hf_fi
  * of the range is committed now. Where only the last coalesce is refused, clear returns that status
  * with the memory given back and the placeholder in pieces; calling it again coalesces them.
  */
-hf_status hf_space_clear(hf_space *space, size_t offset, size_t size);
+hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
 /*
  * Passes a hint to the system: huge pages or none for placeholders and committed memory, populate

@@ -30,8 +30,8 @@ extern "C" {
 
 typedef enum hf_status {
     HF_OK,
-    HF_INVALID, /* the arguments alone are wrong: no state could make them right */
-    HF_STATE,   /* the arguments are sound, but what is there is not of the kind this call needs */
+    HF_INVALID,     /* the arguments alone are wrong: no state could make them right */
+    HF_WRONG_STATE, /* the arguments are sound, but what is there is not of the kind this call needs */
     HF_NO_ADDRESS,   /* the address space asked for is taken, or there is not so much of it; after
                       * mlockall(MCL_FUTURE): RLIMIT_MEMLOCK allows no more (EAGAIN) */
     HF_NO_MEMORY,    /* the system commits no more memory */

@@ -84,7 +84,7 @@ typedef int ioctl_request;
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
-static size_t granule(const hf_backend *self) {
+static size_t page_size(const hf_backend *self) {
     (void)self;
     return (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -330,7 +330,7 @@ static size_t read_number(const char *path, hf_report *report) {
 /* Where /proc can't be read, for want of descriptors, say: by mappings that merge with no
  * neighbour, and commit nothing. */
 static bool meets_map_limit(hf_report *report) {
-    size_t page = granule(NULL);
+    size_t page = page_size(NULL);
     report->system_calls++;
     char *probe =
         mmap(NULL, 3 * page, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -530,7 +530,7 @@ static hf_status reserve_at(void *base, size_t size, void **address, hf_report *
  * Ends that cannot be given back, at the limit on mappings, stay reserved and cost nothing.
  */
 static hf_status reserve_aligned(size_t size, size_t alignment, void **address, hf_report *report) {
-    size_t slack = alignment - granule(NULL);
+    size_t slack = alignment - page_size(NULL);
     if (size > SIZE_MAX - slack) return refuse_reserve(report, EOVERFLOW);
     char *got = map_memory(NULL, size + slack, PROT_NONE, 0, report);
     if (got == MAP_FAILED) return refuse_reserve(report, errno);
@@ -543,7 +543,7 @@ static hf_status reserve_aligned(size_t size, size_t alignment, void **address, 
 
 /* Large reservations begin at a huge page, as newer kernels place them by themselves. */
 static hf_status reserve_anywhere(size_t size, void **address, hf_report *report) {
-    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : HF_BASE_ALIGNMENT;
+    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : HF_ALLOCATION_GRANULARITY;
     void *got = map_memory(NULL, size, PROT_NONE, 0, report);
     if (got == MAP_FAILED) return refuse_reserve(report, errno);
     if (((uintptr_t)got & (alignment - 1)) != 0) {
@@ -658,12 +658,12 @@ static hf_status release_run(const hf_backend *self, void *address, size_t size,
 static size_t file_granularity(const hf_backend *self, intptr_t file) {
     struct statfs system;
     bool is_huge = fstatfs((int)file, &system) == 0 && (uint32_t)system.f_type == HUGETLBFS_MAGIC;
-    return is_huge ? (size_t)system.f_bsize : granule(self);
+    return is_huge ? (size_t)system.f_bsize : page_size(self);
 }
 
 static bool has_huge_pages(const hf_backend *self, intptr_t file, hf_report *report) {
     report->system_calls++;
-    return file_granularity(self, file) > granule(self);
+    return file_granularity(self, file) > page_size(self);
 }
 
 #else
@@ -706,8 +706,8 @@ static hf_status map(const hf_backend *self, void *address, size_t size, intptr_
     return code == 0 ? HF_OK : refuse(report, view_status(code, report), "mmap", code);
 }
 
-static hf_status take_pages(const hf_backend *self, size_t size, void **address,
-                            hf_report *report) {
+static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
+                                hf_report *report) {
     (void)self;
     void *got = map_memory(NULL, size, PROT_READ | PROT_WRITE, 0, report);
     if (got == MAP_FAILED) {
@@ -718,7 +718,7 @@ static hf_status take_pages(const hf_backend *self, size_t size, void **address,
     return HF_OK;
 }
 
-static void give_pages(const hf_backend *self, void *address, size_t size) {
+static void free_pages(const hf_backend *self, void *address, size_t size) {
     (void)self;
     munmap(address, size);
 }
@@ -730,7 +730,7 @@ static void give_pages(const hf_backend *self, void *address, size_t size) {
  * a constant zero, and a load takes no page: so the zero is volatile. */
 static hf_status touch_pages(char *address, size_t size) {
     volatile unsigned zero = 0;
-    for (size_t offset = 0, step = granule(NULL); offset < size; offset += step)
+    for (size_t offset = 0, step = page_size(NULL); offset < size; offset += step)
         __atomic_fetch_or((unsigned *)(void *)(address + offset), zero, __ATOMIC_RELAXED);
     return HF_OK;
 }
@@ -841,7 +841,7 @@ static hf_status check(const hf_backend *self, const void *base,
     while (same && next(cursor, &region)) same = agrees(&reader, &found, &region, base, offset);
     close_counted(reader.file, report);
     if (reader.code != 0) return refuse(report, HF_IO, "read", reader.code);
-    return same ? HF_OK : HF_STATE;
+    return same ? HF_OK : HF_WRONG_STATE;
 }
 
 #endif
@@ -1886,7 +1886,7 @@ static hf_status begin_draft(draft *made, uint64_t size, hf_report *report) {
 }
 
 static size_t draft_bytes(void) {
-    size_t page = granule(NULL);
+    size_t page = page_size(NULL);
     return (sizeof(draft) + page - 1) / page * page;
 }
 
@@ -1894,7 +1894,7 @@ static hf_status take_draft(const char *path, draft **made, hf_report *report) {
     void *memory;
     size_t length = strlen(path);
     if (length >= PATH_MAX) return refuse_file(report, "open", ENAMETOOLONG);
-    hf_status status = take_pages(NULL, draft_bytes(), &memory, report);
+    hf_status status = allocate_pages(NULL, draft_bytes(), &memory, report);
     if (status != HF_OK) return status;
     *made = memory;
     (*made)->folder = (*made)->file = (*made)->replaced = -1;
@@ -2257,7 +2257,7 @@ static void unlock(const hf_backend *self, hf_lock *storage) {
 
 const hf_backend *hf_backend_native(void) {
     static const hf_backend native = {
-        .granule = granule,
+        .page_size = page_size,
         .reserve = reserve,
         .release = release,
         .split = keep_books_only,
@@ -2272,8 +2272,8 @@ const hf_backend *hf_backend_native(void) {
         .name = name_memory,
         .check = check,
 #endif
-        .take_pages = take_pages,
-        .give_pages = give_pages,
+        .allocate_pages = allocate_pages,
+        .free_pages = free_pages,
         .file_open = file_open,
         .file_create = file_create,
         .file_create_shared = file_create_shared,

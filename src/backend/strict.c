@@ -82,7 +82,7 @@ static hf_status refuse(hf_report *report, hf_status status, const char *call, l
 
 static hf_status violate(hf_strict *strict, hf_report *report, const char *call, long code) {
     strict->stats.violations++;
-    hf_status status = code == ERROR_INVALID_ADDRESS ? HF_STATE : HF_INVALID;
+    hf_status status = code == ERROR_INVALID_ADDRESS ? HF_WRONG_STATE : HF_INVALID;
     return refuse(report, status, call, code);
 }
 
@@ -122,7 +122,7 @@ static hf_status status_of_turn(hf_strict *strict, hf_report *report, const way 
 }
 
 static bool is_aligned(hf_strict *strict, const void *address, size_t size) {
-    size_t mask = strict->under->granule(strict->under) - 1;
+    size_t mask = strict->under->page_size(strict->under) - 1;
     return size > 0 && (((uintptr_t)address | size) & mask) == 0;
 }
 
@@ -185,11 +185,11 @@ static hf_status make_room(hf_strict *strict, hf_report *report) {
     if ((strict->stats.pieces + 2) * sizeof(piece) <= strict->table_bytes) return HF_OK;
     size_t bytes = 2 * strict->table_bytes;
     void *memory;
-    hf_status status = strict->under->take_pages(strict->under, bytes, &memory, report);
+    hf_status status = strict->under->allocate_pages(strict->under, bytes, &memory, report);
     if (status != HF_OK) return status;
     piece *pieces = memory;
     for (size_t i = 0; i < strict->stats.pieces; i++) pieces[i] = strict->pieces[i];
-    strict->under->give_pages(strict->under, strict->pieces, strict->table_bytes);
+    strict->under->free_pages(strict->under, strict->pieces, strict->table_bytes);
     strict->pieces = pieces;
     strict->table_bytes = bytes;
     return HF_OK;
@@ -197,9 +197,9 @@ static hf_status make_room(hf_strict *strict, hf_report *report) {
 
 /* -------------------------------------------------------------------- memory ------------- */
 
-static size_t granule(const hf_backend *self) {
+static size_t page_size(const hf_backend *self) {
     const hf_backend *under = strict_of(self)->under;
-    return under->granule(under);
+    return under->page_size(under);
 }
 
 /*
@@ -211,7 +211,7 @@ static size_t granule(const hf_backend *self) {
  */
 static bool is_taken(const hf_strict *strict, const char *base, size_t size) {
     if (base == NULL) return false;
-    size_t rounded = (uintptr_t)base % HF_BASE_ALIGNMENT;
+    size_t rounded = (uintptr_t)base % HF_ALLOCATION_GRANULARITY;
     const char *start = base - rounded;
     size_t index = index_of(strict, start);
     const piece *next = &strict->pieces[index];
@@ -228,7 +228,7 @@ static hf_status reserve_checked(hf_strict *strict, void *base, size_t size, voi
     bool taken = is_taken(strict, base, size);
     if (!is_aligned(strict, NULL, size))
         return violate(strict, report, call, ERROR_INVALID_PARAMETER);
-    if ((uintptr_t)base % HF_BASE_ALIGNMENT != 0)
+    if ((uintptr_t)base % HF_ALLOCATION_GRANULARITY != 0)
         return violate(strict, report, call,
                        taken ? ERROR_INVALID_ADDRESS : ERROR_INVALID_PARAMETER);
     hf_status status = status_of_turn(strict, report, ways, call);
@@ -457,7 +457,7 @@ typedef struct view_request {
 
 static long map_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
     const view_request *wanted = view;
-    size_t mask = strict->under->granule(strict->under) - 1;
+    size_t mask = strict->under->page_size(strict->under) - 1;
     if ((wanted->file_offset & mask) != 0) return ERROR_MAPPED_ALIGNMENT;
     return replace_rule(strict, address, size, view);
 }
@@ -500,8 +500,8 @@ static hf_status map_free_checked(hf_strict *strict, char *address, size_t size,
                                {HF_NO_ADDRESS, ERROR_INVALID_ADDRESS, NO_TRACE},
                                {HF_IO, ERROR_FILE_INVALID, NO_TRACE},
                                {0}};
-    if (!is_aligned(strict, address, size) || (uintptr_t)address % HF_BASE_ALIGNMENT != 0 ||
-        view->file_offset % HF_BASE_ALIGNMENT != 0)
+    if (!is_aligned(strict, address, size) || (uintptr_t)address % HF_ALLOCATION_GRANULARITY != 0 ||
+        view->file_offset % HF_ALLOCATION_GRANULARITY != 0)
         return violate(strict, report, call, ERROR_MAPPED_ALIGNMENT);
     hf_status status = status_of_turn(strict, report, ways, call);
     if (status == HF_OK) status = make_room(strict, report);
@@ -615,7 +615,7 @@ static hf_status check(const hf_backend *self, const void *base,
     leave(strict);
     if (!seen.differs) return status;
     *offset = seen.offset;
-    return HF_STATE;
+    return HF_WRONG_STATE;
 }
 
 /* -------------------------------------------------------------------- pages -------------- */
@@ -639,17 +639,18 @@ static const way ways_to_lack_memory[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT,
                                           {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
                                           {0}};
 
-static hf_status take_pages(const hf_backend *self, size_t size, void **address,
-                            hf_report *report) {
+static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
+                                hf_report *report) {
     hf_strict *strict = strict_of(self);
     hf_status status = count_call(strict, report, ways_to_lack_memory, "VirtualAlloc");
-    if (status == HF_OK) status = strict->under->take_pages(strict->under, size, address, report);
+    if (status == HF_OK)
+        status = strict->under->allocate_pages(strict->under, size, address, report);
     return keep_count(strict, &strict->stats.pages, size, status);
 }
 
-static void give_pages(const hf_backend *self, void *address, size_t size) {
+static void free_pages(const hf_backend *self, void *address, size_t size) {
     hf_strict *strict = strict_of(self);
-    strict->under->give_pages(strict->under, address, size);
+    strict->under->free_pages(strict->under, address, size);
     drop_count(strict, &strict->stats.pages, size);
 }
 
@@ -923,7 +924,7 @@ static void unlock_below(const hf_backend *self, hf_lock *lock) {
 /* ---------------------------------------------------------- opening and closing ---------- */
 
 static const hf_backend strict_calls = {
-    .granule = granule,
+    .page_size = page_size,
     .reserve = reserve,
     .cheap_reserve = cheap_reserve,
     .release = release,
@@ -937,8 +938,8 @@ static const hf_backend strict_calls = {
     .advise = advise,
     .name = name_memory,
     .check = check,
-    .take_pages = take_pages,
-    .give_pages = give_pages,
+    .allocate_pages = allocate_pages,
+    .free_pages = free_pages,
     .file_open = file_open,
     .file_create = file_create,
     .file_create_shared = file_create_shared,
@@ -990,16 +991,16 @@ static hf_status build(hf_strict *strict, const hf_backend *under, void *table, 
 static hf_status take_strict(hf_strict **strict, const hf_backend *under, hf_report *report) {
     size_t bytes = record_bytes(under);
     void *memory, *table;
-    hf_status status = under->take_pages(under, bytes, &memory, report);
+    hf_status status = under->allocate_pages(under, bytes, &memory, report);
     if (status != HF_OK) return status;
-    status = under->take_pages(under, bytes, &table, report);
+    status = under->allocate_pages(under, bytes, &table, report);
     if (status == HF_OK) {
         *strict = memory;
         status = build(memory, under, table, bytes, report);
         if (status == HF_OK) return HF_OK;
-        under->give_pages(under, table, bytes);
+        under->free_pages(under, table, bytes);
     }
-    under->give_pages(under, memory, bytes);
+    under->free_pages(under, memory, bytes);
     return status;
 }
 
@@ -1018,8 +1019,8 @@ void hf_strict_close(hf_backend *self) {
     hf_strict *strict = strict_of(self);
     const hf_backend *under = strict->under;
     under->lock_close(under, &strict->lock);
-    under->give_pages(under, strict->pieces, strict->table_bytes);
-    under->give_pages(under, strict, record_bytes(under));
+    under->free_pages(under, strict->pieces, strict->table_bytes);
+    under->free_pages(under, strict, record_bytes(under));
 }
 
 void hf_strict_fail(hf_backend *self, size_t nth, bool from_then_on) {

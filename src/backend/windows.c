@@ -83,7 +83,7 @@ static bool wait_again(size_t *waits) {
     return true;
 }
 
-static size_t granule(const hf_backend *self) {
+static size_t page_size(const hf_backend *self) {
     (void)self;
     SYSTEM_INFO system;
     GetSystemInfo(&system);
@@ -169,7 +169,7 @@ static PVOID reserve_placeholder(size_t size) {
  * addresses or memory says nothing of them. */
 static bool do_placeholders_work(void) {
     if (!late.virtual_alloc2 || !late.map_view3 || !late.unmap_view2) return false;
-    void *tried = reserve_placeholder(HF_BASE_ALIGNMENT);
+    void *tried = reserve_placeholder(HF_ALLOCATION_GRANULARITY);
     if (tried == NULL) return GetLastError() != ERROR_INVALID_PARAMETER;
     VirtualFree(tried, 0, MEM_RELEASE);
     return true;
@@ -208,8 +208,8 @@ static hf_status refuse_memory(hf_report *report, const char *call) {
     return refuse(report, HF_NO_MEMORY, call, GetLastError());
 }
 
-static hf_status take_pages(const hf_backend *self, size_t size, void **address,
-                            hf_report *report) {
+static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
+                                hf_report *report) {
     (void)self;
     report->system_calls++;
     void *got = VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
@@ -218,7 +218,7 @@ static hf_status take_pages(const hf_backend *self, size_t size, void **address,
     return HF_OK;
 }
 
-static void give_pages(const hf_backend *self, void *address, size_t size) {
+static void free_pages(const hf_backend *self, void *address, size_t size) {
     (void)self, (void)size;
     VirtualFree(address, 0, MEM_RELEASE);
 }
@@ -231,7 +231,7 @@ static hf_status advise(const hf_backend *self, void *address, size_t size, hf_a
     if (advice != HF_ADVISE_POPULATE)
         return refuse(report, HF_UNSUPPORTED, "VirtualAlloc2 (MEM_LARGE_PAGES)", 0);
     volatile LONG zero = 0;
-    for (size_t offset = 0, step = granule(self); offset < size; offset += step)
+    for (size_t offset = 0, step = page_size(self); offset < size; offset += step)
         InterlockedOr((volatile LONG *)(void *)((char *)address + offset), zero);
     return HF_OK;
 }
@@ -326,7 +326,7 @@ typedef struct window {
     SIZE_T view_size; /* bytes; ends with the file where its last page is not full */
 } window;
 
-static uint64_t page_mask(void) { return granule(NULL) - 1; }
+static uint64_t page_mask(void) { return page_size(NULL) - 1; }
 
 /* A section that reached beyond the file would make the file longer. */
 static hf_status open_window(window *opened, intptr_t file, uint64_t file_offset, size_t size,
@@ -566,7 +566,8 @@ static hf_status check(const hf_backend *self, const void *base,
                        hf_report *report) {
     (void)self, (void)report;
     for (hf_region region; next(cursor, &region);)
-        if (!agrees(base, (const char *)base + region.offset, &region, offset)) return HF_STATE;
+        if (!agrees(base, (const char *)base + region.offset, &region, offset))
+            return HF_WRONG_STATE;
     return HF_OK;
 }
 
@@ -576,7 +577,7 @@ static hf_status check_range(const hf_backend *self, const void *base,
                              hf_report *report) {
     (void)self, (void)report;
     for (hf_region region; next(cursor, &region);)
-        if (!agrees(base, base, &region, offset)) return HF_STATE;
+        if (!agrees(base, base, &region, offset)) return HF_WRONG_STATE;
     return HF_OK;
 }
 
@@ -613,7 +614,7 @@ static hf_status widen(const char *path, wide_paths *wide, hf_report *report) {
 static hf_status take_room(size_t size, void **memory, hf_report *report) {
     enum { PAUSE = 50, MOST_PAUSES = 5 };
     for (int pauses = 0;; pauses++) {
-        hf_status status = take_pages(NULL, size, memory, report);
+        hf_status status = allocate_pages(NULL, size, memory, report);
         if (status == HF_OK || !report->is_transient || pauses == MOST_PAUSES) return status;
         Sleep(PAUSE);
     }
@@ -625,11 +626,11 @@ static hf_status take_wide(const char *path, wide_paths **wide, hf_report *repor
     if (status != HF_OK) return status;
     *wide = memory;
     status = widen(path, *wide, report);
-    if (status != HF_OK) give_pages(NULL, memory, sizeof(wide_paths));
+    if (status != HF_OK) free_pages(NULL, memory, sizeof(wide_paths));
     return status;
 }
 
-static void give_wide(wide_paths *wide) { give_pages(NULL, wide, sizeof *wide); }
+static void give_wide(wide_paths *wide) { free_pages(NULL, wide, sizeof *wide); }
 
 /*
  * A file that somebody maps can't be replaced, but it can get another name. So it is moved aside:
@@ -1472,7 +1473,7 @@ static void close_draft(draft *made) {
 
 static void draft_close(const hf_backend *self, void *opened) {
     close_draft(opened);
-    give_pages(self, opened, sizeof(draft));
+    free_pages(self, opened, sizeof(draft));
 }
 
 static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **opened,
@@ -1613,7 +1614,7 @@ static void unlock(const hf_backend *self, hf_lock *storage) {
 /* ------------------------------------------------------------------ the backends --------- */
 
 static const hf_backend with_placeholders = {
-    .granule = granule,
+    .page_size = page_size,
     .reserve = reserve,
     .cheap_reserve = cheap_reserve,
     .release = release,
@@ -1625,8 +1626,8 @@ static const hf_backend with_placeholders = {
     .unmap = unmap,
     .advise = advise,
     .check = check,
-    .take_pages = take_pages,
-    .give_pages = give_pages,
+    .allocate_pages = allocate_pages,
+    .free_pages = free_pages,
     .file_open = file_open,
     .file_create = file_create,
     .file_create_shared = file_create_shared,
@@ -1656,7 +1657,7 @@ static const hf_backend with_placeholders = {
 
 /* A view can't be: so unmap is never called. */
 static const hf_backend before_placeholders = {
-    .granule = granule,
+    .page_size = page_size,
     .reserve = reserve_range,
     .cheap_reserve = cheap_reserve,
     .release = release,
@@ -1669,8 +1670,8 @@ static const hf_backend before_placeholders = {
     .map_free = map_free,
     .advise = advise,
     .check = check_range,
-    .take_pages = take_pages,
-    .give_pages = give_pages,
+    .allocate_pages = allocate_pages,
+    .free_pages = free_pages,
     .file_open = file_open,
     .file_create = file_create,
     .file_create_shared = file_create_shared,

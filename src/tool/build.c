@@ -22,19 +22,19 @@ static bool fail_for_memory(const char *what) {
 
 /* --------------------------------------------------------------------- opening ------------ */
 
-static size_t round_up(size_t size, size_t granule) {
-    return (size + granule - 1) & ~(granule - 1);
+static size_t round_up(size_t size, size_t page_size) {
+    return (size + page_size - 1) & ~(page_size - 1);
 }
 
 /* Reserves as much as all large files take; without it they are read like the others. */
 static void open_views(struct build *build) {
     const hf_backend *backend = &build->record.backend;
     hf_space_options options = {.name = "views", .backend = backend};
-    size_t granule = backend->granule(backend), size = 0, count = 0;
+    size_t page_size = backend->page_size(backend), size = 0, count = 0;
     for (size_t i = 0; i < build->sources->list.count && count < MOST_VIEWS; i++) {
         uint64_t file_size = sources_at(build->sources, i)->size;
         if (file_size < LEAST_VIEW || file_size > SIZE_MAX / 2 - size) continue;
-        size += round_up((size_t)file_size, granule);
+        size += round_up((size_t)file_size, page_size);
         count++;
     }
     if (size > 0) hf_space_open(&build->views, size, &options);
@@ -61,15 +61,15 @@ static const char *reason_of(hf_error error) { return error.reason ? error.reaso
 /* The file as a view behind the others. NULL: it cannot be one, and is to be read. */
 static const char *view(struct build *build, struct built *built, const struct source *source) {
     const hf_backend *backend = &build->record.backend;
-    size_t size = round_up((size_t)source->size, backend->granule(backend));
+    size_t size = round_up((size_t)source->size, backend->page_size(backend));
     hf_file *file;
     if (!build->views || source->size < LEAST_VIEW) return NULL;
     if (size > hf_space_size(build->views) - build->views_used) return NULL;
     if (hf_file_open(&file, source->path, HF_READ_ONLY, backend) != HF_OK) return NULL;
     hf_status status =
         hf_file_size(file) == source->size
-            ? hf_space_place_file(build->views, build->views_used, size, file, 0, HF_READ_ONLY)
-            : HF_STATE;
+            ? hf_space_map_range(build->views, build->views_used, size, file, 0, HF_READ_ONLY)
+            : HF_WRONG_STATE;
     hf_file_close(file); /* the view keeps it */
     if (status == HF_UNSUPPORTED) built->no_views = reason_of(hf_last_error());
     if (status != HF_OK) return NULL;
@@ -187,7 +187,7 @@ static bool keep_most_used(struct build *build) {
 static bool unmap_views(struct build *build) {
     size_t used = build->views_used;
     build->views_used = 0;
-    return used == 0 || hf_space_clear(build->views, 0, used) == HF_OK ||
+    return used == 0 || hf_space_release_range(build->views, 0, used) == HF_OK ||
            fail_for_memory("unmapping the views");
 }
 

@@ -2,7 +2,7 @@
  * on_heap.h -- the front end on a malloc, as a program without arenas is written: a block for each
  * text and each name, growth by realloc, everything freed one by one.
  *
- * The including file defines heap_open, heap_alloc, heap_resize and heap_free, and what
+ * The including file defines heap_open, heap_alloc, heap_realloc and heap_free, and what
  * front_end_work.h wants for the kind's name and variable.
  */
 #include <stdbool.h>
@@ -28,7 +28,7 @@ static struct name *memory_new_name(struct memory *memory, size_t size, name_ref
 static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, size_t old,
                                     size_t count) {
     (void)memory;
-    name_ref *grown = heap_resize(chains, count * sizeof *chains);
+    name_ref *grown = heap_realloc(chains, count * sizeof *chains);
     if (grown) memset(grown + old, 0, (count - old) * sizeof *grown);
     return grown;
 }
@@ -37,14 +37,14 @@ static char *memory_text(struct memory *memory, char *text, size_t filled, size_
                          size_t *room) {
     (void)memory, (void)filled;
     *room = least;
-    return heap_resize(text, least);
+    return heap_realloc(text, least);
 }
 
 static bool memory_keep_text(struct memory *memory, char *text, size_t size) {
     (void)size;
     if (memory->text_count == memory->text_room) {
         size_t room = memory->text_room ? 2 * memory->text_room : 64;
-        char **texts = heap_resize(memory->texts, room * sizeof *texts);
+        char **texts = heap_realloc(memory->texts, room * sizeof *texts);
         if (!texts) return false;
         memory->texts = texts;
         memory->text_room = room;
@@ -63,7 +63,7 @@ static void memory_begin_list(struct memory *memory) { (void)memory; }
 static struct listed *memory_grow_list(struct memory *memory, struct listed *tokens, size_t old,
                                        size_t count) {
     (void)memory, (void)old;
-    return heap_resize(tokens, count * sizeof *tokens);
+    return heap_realloc(tokens, count * sizeof *tokens);
 }
 
 static void memory_end_list(struct memory *memory, struct listed *tokens) {

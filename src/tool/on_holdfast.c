@@ -47,7 +47,7 @@ static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, siz
 static char *memory_text(struct memory *memory, char *text, size_t filled, size_t least,
                          size_t *room) {
     (void)text, (void)filled;
-    return hf_top(&memory->texts, least, room);
+    return hf_peek(&memory->texts, least, room);
 }
 
 static bool memory_keep_text(struct memory *memory, char *text, size_t size) {
@@ -62,7 +62,7 @@ static void memory_begin_list(struct memory *memory) {
 
 static struct listed *memory_grow_list(struct memory *memory, struct listed *tokens, size_t old,
                                        size_t count) {
-    return hf_resize(memory->list.arena, tokens, old * sizeof *tokens, count * sizeof *tokens, 8);
+    return hf_realloc(memory->list.arena, tokens, old * sizeof *tokens, count * sizeof *tokens, 8);
 }
 
 static void memory_end_list(struct memory *memory, struct listed *tokens) {

@@ -9,7 +9,7 @@ typedef struct name *name_ref;
 
 #define heap_open() true
 #define heap_alloc malloc
-#define heap_resize realloc
+#define heap_realloc realloc
 #define heap_free free
 
 #define WORK_NAME "malloc"

@@ -16,7 +16,7 @@
 typedef struct name *name_ref;
 
 static void *(*heap_alloc)(size_t);
-static void *(*heap_resize)(void *, size_t);
+static void *(*heap_realloc)(void *, size_t);
 static void (*heap_free)(void *);
 
 /* The newest first. */
@@ -37,9 +37,9 @@ int on_mimalloc_version(void) {
 
 static bool heap_open(void) {
     heap_alloc = (void *(*)(size_t))mimalloc("mi_malloc");
-    heap_resize = (void *(*)(void *, size_t))mimalloc("mi_realloc");
+    heap_realloc = (void *(*)(void *, size_t))mimalloc("mi_realloc");
     heap_free = (void (*)(void *))mimalloc("mi_free");
-    return heap_alloc && heap_resize && heap_free;
+    return heap_alloc && heap_realloc && heap_free;
 }
 
 #define WORK_NAME "mimalloc"

@@ -66,9 +66,9 @@ static void set_findings(struct run *run, const struct totals *totals) {
 /* All of standard input, with a zero byte behind it. */
 static char *read_input(hf_arena *arena, size_t *size) {
     size_t room, got = 1;
-    char *input = hf_top(arena, 1, &room);
+    char *input = hf_peek(arena, 1, &room);
     for (*size = 0; input && got > 0; *size += got) {
-        input = hf_top(arena, *size + 65536, &room);
+        input = hf_peek(arena, *size + 65536, &room);
         got = input ? fread(input + *size, 1, room - *size - 1, stdin) : 0;
     }
     if (input) input[*size] = '\0';

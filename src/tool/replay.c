@@ -68,9 +68,9 @@ static uint64_t sum_bytes(uint64_t sum, const char *bytes, size_t size) {
 static uint64_t sum_region(const struct replay *replay, unsigned slot, const hf_region *region,
                            uint64_t sum) {
     const char *base = hf_space_base(replay->subject.spaces[slot]);
-    size_t granule = replay->subject.granule;
-    for (size_t at = region->offset; at < region->offset + region->size; at += granule) {
-        size_t filled = region->kind == HF_VIEW ? replay->filled[slot][at / granule] : granule;
+    size_t page_size = replay->subject.page_size;
+    for (size_t at = region->offset; at < region->offset + region->size; at += page_size) {
+        size_t filled = region->kind == HF_VIEW ? replay->filled[slot][at / page_size] : page_size;
         sum = sum_bytes(sum, base + at, filled);
     }
     return sum;
@@ -91,11 +91,11 @@ static void print_contents(const struct replay *replay, unsigned slot) {
 /* After a view was made: how much of each page is the file's. */
 static void note_filled(struct replay *replay, const program_call *call) {
     uint64_t file_size = hf_file_size(replay->subject.files[call->file]);
-    size_t granule = replay->subject.granule;
-    for (size_t done = 0; done < call->size; done += granule) {
+    size_t page_size = replay->subject.page_size;
+    for (size_t done = 0; done < call->size; done += page_size) {
         uint64_t left = file_size - (call->file_offset + done);
-        size_t filled = left < granule ? (size_t)left : granule;
-        replay->filled[call->space][(call->offset + done) / granule] = filled;
+        size_t filled = left < page_size ? (size_t)left : page_size;
+        replay->filled[call->space][(call->offset + done) / page_size] = filled;
     }
 }
 
@@ -103,7 +103,7 @@ static void note_filled(struct replay *replay, const program_call *call) {
 
 /* Whether the system took a hint, or knows it at all, is its own business. */
 static bool is_hint(const program_call *call, hf_status status) {
-    return call->kind == PROGRAM_ADVISE && status != HF_INVALID && status != HF_STATE;
+    return call->kind == PROGRAM_ADVISE && status != HF_INVALID && status != HF_WRONG_STATE;
 }
 
 static bool changes_space(program_kind kind) {
@@ -140,7 +140,7 @@ static void before(void *user, const program_call *call) { (void)user, (void)cal
 static void after(void *user, const program_call *call, hf_status status) {
     struct replay *replay = user;
     const hf_space *space = replay->subject.spaces[call->space];
-    bool makes_view = call->kind == PROGRAM_MAP || call->kind == PROGRAM_PLACE_FILE;
+    bool makes_view = call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE;
     replay->calls++;
     replay->refused += status != HF_OK && !is_hint(call, status);
     if (makes_view && status == HF_OK) note_filled(replay, call);
@@ -167,7 +167,7 @@ static void run_program(struct replay *replay, hf_backend *strict, const void *b
         .failing = replay->fail ? strict : NULL,
         .host = &replay->host,
     };
-    replay->subject.granule = strict->granule(strict);
+    replay->subject.page_size = strict->page_size(strict);
     program_run(&replay->subject, bytes, size, &observer);
     program_finish(&replay->subject);
     remove_files(replay, PATH_THIRD);

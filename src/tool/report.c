@@ -84,8 +84,8 @@ void report_work(const struct build *build, const struct screen *screen) {
 enum { STATISTICS = 7 };
 
 static uint64_t statistic(const hf_arena_stats *stats, size_t index) {
-    const size_t values[STATISTICS] = {stats->used,        stats->committed, stats->reserved,
-                                       stats->peak,        stats->dirty,     stats->growths,
+    const size_t values[STATISTICS] = {stats->used,        stats->committed,  stats->reserved,
+                                       stats->peak,        stats->high_water, stats->growths,
                                        stats->system_calls};
     return values[index];
 }
@@ -98,8 +98,8 @@ static const char *format_statistic(char *buffer, size_t index, uint64_t number)
 }
 
 static void report_arenas(const struct built *built) {
-    static const char *const names[STATISTICS] = {"used",  "committed", "reserved",    "peak",
-                                                  "dirty", "growths",   "system calls"};
+    static const char *const names[STATISTICS] = {"used",       "committed", "reserved",    "peak",
+                                                  "high water", "growths",   "system calls"};
     char value[QUANTITY_SIZE];
     printf("  %-14s%14s%14s%14s%14s%14s\n", "", "texts", "names", "table", "lists", "together");
     for (size_t i = 0; i < STATISTICS; i++) {

@@ -122,7 +122,7 @@ static void visit(const char *name, void *user) {
     hf_mark mark = hf_get_mark(paths);
     size_t length = strlen(walk->folder);
     const char *slash = length > 0 && walk->folder[length - 1] == '/' ? "" : "/";
-    const char *path = hf_printf(paths, "%s%s%s", walk->folder, slash, name);
+    const char *path = hf_asprintf(paths, "%s%s%s", walk->folder, slash, name);
     if (!path)
         fail_for_memory(walk->sources, name);
     else if (!add_entry(walk->sources, path, name))

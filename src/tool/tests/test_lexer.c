@@ -16,26 +16,26 @@ static const char kind_letters[TOKEN_KINDS + 1] = "insc.dhC!";
 
 static struct {
     hf_space *space;
-    size_t granule;
+    size_t page_size;
 } fence;
 
-/* Memory in the middle of three granules, the others placeholders. */
+/* Memory in the middle of three pages, the others placeholders. */
 static void fence_open(void) {
     hf_space *probe;
-    CHECK_STATUS(HF_OK, hf_space_open(&probe, HF_BASE_ALIGNMENT, NULL));
-    fence.granule = hf_space_granule(probe);
+    CHECK_STATUS(HF_OK, hf_space_open(&probe, HF_ALLOCATION_GRANULARITY, NULL));
+    fence.page_size = hf_space_page_size(probe);
     hf_space_close(probe);
-    CHECK_STATUS(HF_OK, hf_space_open(&fence.space, 3 * fence.granule, NULL));
-    CHECK_STATUS(HF_OK, hf_space_place(fence.space, fence.granule, fence.granule));
+    CHECK_STATUS(HF_OK, hf_space_open(&fence.space, 3 * fence.page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(fence.space, fence.page_size, fence.page_size));
 }
 
 static void fence_close(void) { hf_space_close(fence.space); }
 
 /* A copy of the text whose last byte, or whose first, is the last or first of the memory. */
 static const char *fenced(const char *text, size_t size, bool at_the_end) {
-    char *memory = hf_space_base(fence.space) + fence.granule;
-    char *copy = memory + (at_the_end ? fence.granule - size : 0);
-    CHECK(size <= fence.granule);
+    char *memory = hf_space_base(fence.space) + fence.page_size;
+    char *copy = memory + (at_the_end ? fence.page_size - size : 0);
+    CHECK(size <= fence.page_size);
     memcpy(copy, text, size);
     return copy;
 }

@@ -19,7 +19,7 @@ static size_t page;
 static void open_record_over(const hf_backend *under) {
     CHECK(record_open(&record, under));
     hf_space_options options = {.name = "test", .backend = &record.backend};
-    page = record.backend.granule(&record.backend);
+    page = record.backend.page_size(&record.backend);
     CHECK_STATUS(HF_OK, hf_space_open(&space, 16 * page, &options));
 }
 
@@ -55,9 +55,9 @@ static void check_band(size_t index, hf_kind kind, size_t offset, size_t pages, 
 
 static void every_step_is_recorded(void) {
     open_record();
-    CHECK_STATUS(HF_OK, hf_space_place(space, page, 2 * page));
-    CHECK_STATUS(HF_OK, hf_space_clear(space, page, 2 * page));
-    CHECK_STATUS(HF_STATE, hf_space_decommit(space, page, page));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, page, 2 * page));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, page, 2 * page));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_decommit(space, page, page));
     static const struct {
         event_kind kind;
         size_t offset, size;
@@ -90,7 +90,7 @@ static void refused_steps_make_no_bands(void) {
     hf_backend poor = *hf_backend_native();
     poor.commit = refuse;
     open_record_over(&poor);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_place(space, page, page));
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, page, page));
     CHECK_EQUAL(1, count_events(EVENT_COMMIT));
     CHECK_EQUAL(1, count_events(EVENT_COALESCE));
     CHECK(history_open(&history, &record));
@@ -103,10 +103,10 @@ static void refused_steps_make_no_bands(void) {
 static void released_spaces_are_done_with(void) {
     open_record();
     hf_space_options options = {.base = hf_space_base(space), .backend = &record.backend};
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, page));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, page));
     hf_space_close(space);
     CHECK_STATUS(HF_OK, hf_space_open(&space, 16 * page, &options));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 2 * page));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 2 * page));
     CHECK(history_open(&history, &record));
     CHECK_EQUAL(2, history.bands.count);
     CHECK_EQUAL(page, history_extent(&history, 0));
@@ -128,8 +128,8 @@ static void what_is_left_of_a_region_goes_on(void) {
     if (!scene_needs_views()) return;
     open_record();
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * page, &record.backend));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 8 * page));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 8 * page, 4 * page, file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 8 * page));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 8 * page, 4 * page, file, 0, HF_READ_ONLY));
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 2 * page, 2 * page));
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 6 * page, 2 * page));
     CHECK_STATUS(HF_OK, hf_space_unmap(space, 8 * page, 4 * page));
@@ -211,11 +211,11 @@ static void a_life_is_drawn(void) {
     open_record();
     record_phase(&record, "reserved");
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * page, &record.backend));
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, 4 * page));
-    CHECK_STATUS(HF_OK, hf_space_place_file(space, 4 * page, 4 * page, file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 4 * page));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 4 * page, 4 * page, file, 0, HF_READ_ONLY));
     for (size_t i = 0; i < 50; i++) record_used(&record, hf_space_base(space), i % 2 * page);
     record_phase(&record, "built");
-    CHECK_STATUS(HF_OK, hf_space_clear(space, 0, 8 * page));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 8 * page));
     record_phase(&record, "cleared");
     hf_file_close(file);
     const char *text = draw();
@@ -233,7 +233,7 @@ static void little_is_drawn_too(void) {
     open_record();
     CHECK(is_well_formed(draw()));
     history_close(&history);
-    CHECK_STATUS(HF_OK, hf_space_place(space, 0, page));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, page));
     CHECK(is_well_formed(draw()));
     history_close(&history);
     record_phase(&record, "end");

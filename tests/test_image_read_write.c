@@ -8,7 +8,7 @@
 #include "image_fixture.h"
 #include "process.h"
 
-static const char path[] = "test_image_persistent.tmp", copy[] = "test_image_persistent.copy.tmp";
+static const char path[] = "test_image_read_write.tmp", copy[] = "test_image_read_write.copy.tmp";
 
 static const size_t sizes[] = {1, 7, 4095, 4096, 65535, 65536, 65537, 300000, 3000001};
 
@@ -214,12 +214,13 @@ static void the_steps_are_these(void) {
     }
     for (size_t i = 0, viewed = 0; i < sizeof steps / sizeof *steps; i++) {
         AT("step %zu", i);
-        CHECK_STATUS(HF_OK, hf_ensure(&arena, viewed + 1));
+        CHECK_STATUS(HF_OK, hf_precommit(&arena, viewed + 1));
         viewed = hf_arena_get_stats(&arena).viewed;
         CHECK_EQUAL(steps[i] * KIB, viewed);
         CHECK_EQUAL(AREA + viewed, disk_size(path));
     }
-    CHECK_STATUS(HF_OK, hf_ensure(&arena, 20 * MIB + 1)); /* more than a step is one of its own */
+    CHECK_STATUS(HF_OK,
+                 hf_precommit(&arena, 20 * MIB + 1)); /* more than a step is one of its own */
     CHECK_EQUAL(20 * MIB + 64 * KIB, hf_arena_get_stats(&arena).viewed);
     hf_arena_close(&arena);
     CHECK_EQUAL(AREA, disk_size(path));
@@ -359,10 +360,10 @@ static void what_grows_again_after_a_trim_is_cleared(void) {
     disk_remove(path);
 }
 
-static void what_hf_top_showed_is_cleared(void) {
+static void what_hf_peek_showed_is_cleared(void) {
     hf_arena arena = open_new();
     size_t room;
-    char *top = hf_top(&arena, 100000, &room);
+    char *top = hf_peek(&arena, 100000, &room);
     CHECK(top != NULL && room >= 100000);
     memset(top, 0xee, room);
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
@@ -441,8 +442,8 @@ static hf_status write_noted(const hf_backend *self, intptr_t file, uint64_t off
                 before);
 }
 
-static hf_status resize_noted(const hf_backend *self, intptr_t file, uint64_t old_size,
-                              uint64_t new_size, hf_report *report) {
+static hf_status realloc_noted(const hf_backend *self, intptr_t file, uint64_t old_size,
+                               uint64_t new_size, hf_report *report) {
     size_t before = report->system_calls;
     return note(hf_backend_native()->file_resize(self, file, old_size, new_size, report), report,
                 before);
@@ -498,7 +499,7 @@ static void every_call_of_an_image_is_counted(void) {
     hf_backend noting = *hf_backend_native();
     noting.file_sync = sync_noted;
     noting.file_write = write_noted;
-    noting.file_resize = resize_noted;
+    noting.file_resize = realloc_noted;
     noting.file_is_at = is_at_noted;
     noting.map = map_noted;
     if (noting.file_flush) noting.file_flush = flush_noted;
@@ -552,17 +553,17 @@ static void another_process_goes_on(void) {
     disk_remove(path);
 }
 
-static void only_persistent_arenas_sync(void) {
+static void only_read_write_arenas_sync(void) {
     hf_arena arena = {0};
-    CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
+    CHECK_STATUS(HF_WRONG_STATE, hf_arena_sync(&arena));
     arena = fixture_open((hf_arena_options){.reserve = MIB});
-    CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
+    CHECK_STATUS(HF_WRONG_STATE, hf_arena_sync(&arena));
     hf_arena_close(&arena);
     image_make(path, 1000, 1, (hf_arena_options){0});
     for (int access = HF_READ_ONLY; access <= HF_COPY_ON_WRITE; access++) {
         arena = image_open(path, (hf_access)access, (hf_arena_options){0});
-        CHECK_STATUS(HF_STATE, hf_arena_sync(&arena));
-        CHECK_EQUAL(HF_STATE, hf_last_error().status);
+        CHECK_STATUS(HF_WRONG_STATE, hf_arena_sync(&arena));
+        CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
         hf_arena_close(&arena);
     }
     disk_remove(path);
@@ -576,8 +577,8 @@ CHECK_MAIN(TEST(a_new_image_is_a_header), TEST(records_are_written_in_turn),
            TEST(any_reservation_can_be_filled), TEST(frames_need_no_system_call),
            TEST(options_of_private_memory_change_nothing),
            TEST(bytes_behind_the_record_are_cleared),
-           TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_top_showed_is_cleared),
+           TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_peek_showed_is_cleared),
            TEST(a_killed_process_leaves_the_last_sync), TEST(every_call_of_an_image_is_counted),
            TEST(every_call_of_filling_is_counted), TEST(closing_syncs),
            TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
-           TEST(only_persistent_arenas_sync))
+           TEST(only_read_write_arenas_sync))
