@@ -40,7 +40,7 @@ typedef union bench_heap {
 
 /* Of free_one and free_all a contender has one; the other is NULL. */
 typedef struct bench_contender {
-    bool (*open)(bench_heap *); /* nothing is handed out yet; false: it cannot be had */
+    bool (*open)(bench_heap *); /* nothing is allocated yet; false: it cannot be had */
     void *(*allocate)(bench_heap *, size_t size);
     void *(*resize)(bench_heap *, void *last_object, size_t old_size, size_t new_size);
     bool reallocs_in_place; /* so small steps are cheap; who copies does better to double */

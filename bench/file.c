@@ -1,12 +1,12 @@
 /*
  * bench/file.c -- 256 MiB of blocks, one after the other, into a file that was empty: how a
- * persistent arena grows beside write(2).
+ * read-write arena grows beside write(2).
  *
  * Who writes through a mapping needs the file's blocks and pages before it stores to them; write
  * brings them along with the bytes. So what counts is how cheaply they come: the contenders but
  * write are ways to have them.
  *
- *     holdfast           hf_alloc and memcpy in a persistent arena
+ *     holdfast           hf_alloc and memcpy in a read-write arena
  *     write              write(2)
  *     mapped_truncate    mmap and memcpy; the file grows by ftruncate, and the disk may yet be full
  *     mapped_allocate    by posix_fallocate

@@ -7,9 +7,9 @@
  *     mapped           open, mmap and nothing else of 16 MiB
  *     read             open, and read(2) of 16 MiB into memory that is there
  *
- * An iteration is one opening, of a file that the system has in its cache, as a snapshot, frozen or
- * persistent; for mapped and read that is all one. Closing is not timed, and no page is touched. A
- * persistent one waits for one fsync, which takes what the disk takes, and no processor time.
+ * An iteration is one opening of a file in the page cache, as a snapshot, read-only or
+ * read-write; for mapped and read that is all one. Closing is not timed, and no page is touched. A
+ * read-write one waits for one fsync, which takes what the disk takes, and no processor time.
  */
 #include "workloads.h"
 
@@ -132,10 +132,10 @@ static void run_open(bench_state *state, const open_contender *contender, size_t
     static void run_##name(bench_state *state) { run_open(state, contender, size, access); }
 OPEN(snapshot, &open_holdfast, small_size, HF_COPY_ON_WRITE)
 OPEN(snapshot_4_GiB, &open_holdfast, large_size, HF_COPY_ON_WRITE)
-OPEN(frozen, &open_holdfast, small_size, HF_READ_ONLY)
-OPEN(frozen_4_GiB, &open_holdfast, large_size, HF_READ_ONLY)
-OPEN(persistent, &open_holdfast, small_size, HF_READ_WRITE)
-OPEN(persistent_4_GiB, &open_holdfast, large_size, HF_READ_WRITE)
+OPEN(read_only, &open_holdfast, small_size, HF_READ_ONLY)
+OPEN(read_only_4_GiB, &open_holdfast, large_size, HF_READ_ONLY)
+OPEN(read_write, &open_holdfast, small_size, HF_READ_WRITE)
+OPEN(read_write_4_GiB, &open_holdfast, large_size, HF_READ_WRITE)
 OPEN(mapped, &open_by_mmap, small_size, HF_READ_ONLY)
 OPEN(read, &open_by_read, small_size, HF_READ_ONLY)
 
@@ -145,8 +145,8 @@ void register_open(void) {
     REGISTER("snapshot/holdfast_4_GiB", snapshot_4_GiB)
     REGISTER("snapshot/mapped", mapped)
     REGISTER("snapshot/read", read)
-    REGISTER("frozen/holdfast", frozen)
-    REGISTER("frozen/holdfast_4_GiB", frozen_4_GiB)
-    REGISTER("persistent/holdfast", persistent)
-    REGISTER("persistent/holdfast_4_GiB", persistent_4_GiB)
+    REGISTER("read_only/holdfast", read_only)
+    REGISTER("read_only/holdfast_4_GiB", read_only_4_GiB)
+    REGISTER("read_write/holdfast", read_write)
+    REGISTER("read_write/holdfast_4_GiB", read_write_4_GiB)
 }

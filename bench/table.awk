@@ -11,7 +11,7 @@ NF == 5 {
     times[$1] = times[$1] " " ($1 ~ /^ring_threads/ ? $3 : $2)
     faults[$1] = faults[$1] " " $4
     peaks[$1] = peaks[$1] " " $5
-    if ($1 !~ /^(ring_threads|persistent)/) waiting = waiting " " 100 * ($3 / $2 - 1)
+    if ($1 !~ /^(ring_threads|read_write)/) waiting = waiting " " 100 * ($3 / $2 - 1)
 }
 
 END {
@@ -50,7 +50,7 @@ function tell(name, group,    part, time, spread, ratio) {
 
 function unit(workload) {
     if (workload ~ /^(warm|fresh|ring)$/) return "ns"
-    return workload ~ /^(snapshot|frozen|persistent)$/ ? "us" : "ms"
+    return workload ~ /^(snapshot|read_only|read_write)$/ ? "us" : "ms"
 }
 
 function three_digits(value) {

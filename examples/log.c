@@ -1,5 +1,5 @@
 /*
- * log.c -- a persistent log that is only ever appended to, and that no crash can tear.
+ * log.c -- a durable log that is only ever appended to, and that no crash can tear.
  *
  *     log IMAGE             appends each line of its input as a record
  *     log IMAGE --verify    checks every record, and says how many there are

@@ -17,7 +17,7 @@
  */
 #include <holdfast.h>
 
-#include "moment.h"
+#include "sleep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static hf_ring *open_ring(hf_file *file, const char *path) {
 
 static char *wait_for_room(hf_ring *ring) {
     size_t room;
-    for (;; sleep_a_moment()) {
+    for (;; sleep_a_millisecond()) {
         char *into = hf_ring_write_begin(ring, &room);
         if (room >= LONGEST) return into;
     }
@@ -77,7 +77,7 @@ static bool print_ready(hf_ring *ring) {
     size_t ready;
     const char *from = hf_ring_read_begin(ring, &ready);
     const char *end = memchr(from, '\0', ready);
-    if (ready == 0) return sleep_a_moment(), false;
+    if (ready == 0) return sleep_a_millisecond(), false;
     fwrite(from, 1, end ? (size_t)(end - from) : ready, stdout);
     fflush(stdout);
     hf_ring_read_end(ring, end ? (size_t)(end - from) + 1 : ready);

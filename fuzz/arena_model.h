@@ -5,7 +5,7 @@
  *      | block 0 | | block 1 |  block 2 |  |                             |
  *        pattern     pattern    pattern
  *
- * Blocks lie in the order in which they were handed out, none overlaps another, and each holds a
+ * Blocks lie in the order in which they were allocated, none overlaps another, and each holds a
  * pattern of its own: bytes that tell the block and the place. Of a large block only some places
  * are written and read: its first bytes, its last ones, and the edges of pages, so that large
  * sizes cost no more than small ones.
@@ -23,7 +23,7 @@ enum { ARENA_BLOCKS = 512, ARENA_SCOPES = 64, ARENA_MARKS = 8 };
 
 typedef struct arena_block {
     size_t offset, size;
-    size_t top;       /* `used` right after it was handed out or resized */
+    size_t top;       /* `used` right after it was allocated or resized */
     size_t tail;      /* the size at which its last bytes were written; 0: they were not */
     uint64_t pattern; /* 0 for a block that was shown to nobody */
 } arena_block;
@@ -58,7 +58,7 @@ typedef enum arena_fate { FATE_FAILS, FATE_SUCCEEDS, FATE_EITHER } arena_fate;
 void arena_model_open(struct arena_model *, const hf_arena *, const hf_arena_options *,
                       size_t page_size, bool checked);
 
-/* What must become of a request for `size` bytes at `pos` when the system refuses nothing. */
+/* What must become of a request for `size` bytes at `pos` when no call of the system fails. */
 arena_fate arena_model_fate(const struct arena_model *, const char *pos, size_t reserved,
                             size_t size, size_t align);
 
@@ -74,7 +74,7 @@ arena_block *arena_model_last(struct arena_model *);
 /* After a call: `used` is now so much, and the peaks follow. */
 void arena_model_use(struct arena_model *, size_t used);
 
-/* Drops what was handed out from the mark on. */
+/* Drops what was allocated from the mark on. */
 void arena_model_truncate(struct arena_model *, size_t mark);
 
 /* What stays committed after hf_trim(keep), and after hf_reset, which takes the step of keep. */
@@ -94,7 +94,7 @@ bool arena_block_holds(const struct arena_model *, const arena_block *, size_t s
 /* Whether all these bytes are zero, or of many the ones that tend not to be. */
 bool arena_bytes_are_zero(const struct arena_model *, const char *bytes, size_t size);
 
-/* The same for bytes that are not handed out, and may be poisoned. */
+/* The same for bytes that are not allocated, and may be poisoned. */
 bool arena_raw_bytes_are_zero(const char *bytes, size_t size);
 
 #endif

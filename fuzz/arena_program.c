@@ -48,9 +48,9 @@ const char *arena_kind_name(arena_kind kind) {
 
 /* Mostly small ones, now and then any up to 2 MiB, seldom one that is not allowed. */
 size_t arena_alignment(const arena_operation *operation) {
-    static const size_t refused[] = {0, 3, 24, HF_MAX_ALIGNMENT * 2, SIZE_MAX, SIZE_MAX / 2 + 1};
+    static const size_t invalid[] = {0, 3, 24, HF_MAX_ALIGNMENT * 2, SIZE_MAX, SIZE_MAX / 2 + 1};
     unsigned choice = operation->alignment % 8, rest = operation->alignment / 8;
-    if (choice == 7 && rest < sizeof refused / sizeof refused[0]) return refused[rest];
+    if (choice == 7 && rest < sizeof invalid / sizeof invalid[0]) return invalid[rest];
     return (size_t)1 << rest % (choice == 6 ? 22 : 6);
 }
 

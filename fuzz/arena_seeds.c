@@ -6,7 +6,7 @@
  *   KIND.failing-SIZE-HANDLER  a call that must grow the arena, with its first, second, ... call of
  *                              the system failing, once and from then on; then without failures
  *   KIND.sizes                 the next growth, the end of the reservation, near SIZE_MAX
- *   KIND.alignments            each alignment, and those that are refused
+ *   KIND.alignments            each alignment, and those that are invalid
  *   zeroed.KIND                bytes that were used, shown, given back and fresh, all at once
  *   options.HUGE-HOW-RETAIN    frames with a spike, with these options
  *   scopes.COUNT-ORDER         begun, and ended in several orders
@@ -97,7 +97,7 @@ static void write_seed(struct seed *seed, const char *name) {
 }
 
 /* Handler 0: none; else one more than what on_failure does. A little more than is committed is
- * asked for again when a whole step was refused; for much more no smaller step will do. */
+ * asked for again when a whole step failed; for much more no smaller step will do. */
 static void write_failing(struct seed *seed, arena_kind kind, unsigned handler, bool much) {
     const struct fields request = {.kind = kind,
                                    .size_class = much ? BY_64 : SMALL,
@@ -135,7 +135,7 @@ static void write_sizes(struct seed *seed, arena_kind kind) {
     write_seed(seed, name);
 }
 
-/* 6 and 7 in the lowest bits: any alignment up to 2 MiB, and those that are refused. */
+/* 6 and 7 in the lowest bits: any alignment up to 2 MiB, and those that are invalid. */
 static void write_alignments(struct seed *seed, arena_kind kind) {
     char name[64];
     put_open(seed, RESERVE_16_MIB, 0);

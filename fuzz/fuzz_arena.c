@@ -7,7 +7,7 @@
  * backend calls fail on demand. on_failure may give up, free something, end the failures, or leave
  * by longjmp, as the program wants it.
  */
-#include "arena_lane.h"
+#include "arena_harness.h"
 #include "host.h"
 #include "system.h"
 
@@ -22,17 +22,17 @@ enum { CALLS_BETWEEN_LOOKS = 8, MOST_FORKS = 2, FEW_BYTES = 4096 };
 /* ------------------------------------------------------------------ opening --------------- */
 
 /* Only the program's own arenas are ever in the way; a huge one may be anywhere. */
-static bool is_taken(struct lane *lane, uintptr_t base, size_t size) {
+static bool is_taken(struct harness *harness, uintptr_t base, size_t size) {
     for (unsigned index = 0; index < ARENAS; index++) {
-        uintptr_t other = (uintptr_t)lane->models[index].base;
-        if (!lane->models[index].open) continue;
-        size_t reserved = hf_arena_get_stats(arena_at(lane, index)).reserved;
+        uintptr_t other = (uintptr_t)harness->models[index].base;
+        if (!harness->models[index].open) continue;
+        size_t reserved = hf_arena_get_stats(arena_at(harness, index)).reserved;
         if (base < other + reserved && other < base + size) return true;
     }
     return false;
 }
 
-static hf_status expected_open(struct lane *lane, const hf_arena_options *options) {
+static hf_status expected_open(struct harness *harness, const hf_arena_options *options) {
     size_t reserve = options->reserve ? options->reserve : DEFAULT_RESERVE;
     if (options->reserve == 0 && options->least_reserve > reserve) reserve = options->least_reserve;
     uintptr_t base = (uintptr_t)options->base;
@@ -40,10 +40,10 @@ static hf_status expected_open(struct lane *lane, const hf_arena_options *option
     if (base % HF_ALLOCATION_GRANULARITY != 0 || !is_least) return HF_INVALID;
     if (base > UINTPTR_MAX - reserve) return HF_INVALID;
     if (options->least_reserve > SIZE_MAX / 4) return HF_NO_ADDRESS;
-    return base && is_taken(lane, base, reserve) ? HF_NO_ADDRESS : HF_OK;
+    return base && is_taken(harness, base, reserve) ? HF_NO_ADDRESS : HF_OK;
 }
 
-static void check_opened(struct lane *lane, const hf_arena *arena,
+static void check_opened(struct harness *harness, const hf_arena *arena,
                          const hf_arena_options *options) {
     hf_arena_stats stats = hf_arena_get_stats(arena);
     size_t least = options->least_reserve;
@@ -51,17 +51,17 @@ static void check_opened(struct lane *lane, const hf_arena *arena,
     if (least == 0)
         least = options->reserve && options->reserve < 1 << 20 ? options->reserve : 1 << 20;
     if (stats.used || stats.committed || stats.peak || stats.high_water || stats.growths) {
-        fail(lane, "a new arena is not empty");
+        fail(harness, "a new arena is not empty");
     }
-    if (stats.reserved < least) fail(lane, "less is reserved than the least");
-    if (!huge && !refused(lane) && options->reserve &&
+    if (stats.reserved < least) fail(harness, "less is reserved than the least");
+    if (!huge && !failure_injected(harness) && options->reserve &&
         (stats.reserved < options->reserve ||
-         stats.reserved - options->reserve >= lane->page_size)) {
-        fail(lane, "the reservation is not what was asked for");
+         stats.reserved - options->reserve >= harness->page_size)) {
+        fail(harness, "the reservation is not what was asked for");
     }
-    if (options->base && hf_arena_base(arena) != options->base) fail(lane, "another base");
+    if (options->base && hf_arena_base(arena) != options->base) fail(harness, "another base");
     if ((uintptr_t)hf_arena_base(arena) % HF_ALLOCATION_GRANULARITY != 0)
-        fail(lane, "a base not aligned");
+        fail(harness, "a base not aligned");
 }
 
 /* Whether blocks have red zones here: then limit is kept at pos, though a page is committed. */
@@ -75,88 +75,90 @@ static bool is_checked_process(void) {
     return checked > 0;
 }
 
-static void note_open(struct lane *lane, unsigned index, const hf_arena_options *options) {
+static void note_open(struct harness *harness, unsigned index, const hf_arena_options *options) {
     bool checked = is_checked_process();
-    check_opened(lane, arena_at(lane, index), options);
-    arena_model_open(&lane->models[index], arena_at(lane, index), options, lane->page_size,
+    check_opened(harness, arena_at(harness, index), options);
+    arena_model_open(&harness->models[index], arena_at(harness, index), options, harness->page_size,
                      checked);
 }
 
-static void judge_open(struct lane *lane, hf_status status, hf_status expected) {
-    if (status == HF_OK) check_success(lane);
+static void judge_open(struct harness *harness, hf_status status, hf_status expected) {
+    if (status == HF_OK) check_success(harness);
     if (status == expected) return;
-    if (refused(lane) && (is_refusal(lane, status) || status == HF_NO_ADDRESS)) return;
-    fail(lane, "opening gave %d and not %d", (int)status, (int)expected);
+    if (failure_injected(harness) &&
+        (is_injected_status(harness, status) || status == HF_NO_ADDRESS))
+        return;
+    fail(harness, "opening gave %d and not %d", (int)status, (int)expected);
 }
 
-static void close_arena(struct lane *lane, unsigned index) {
-    if (lane->models[index].open) check_blocks(lane, index, false);
-    memset(&lane->models[index], 0, sizeof lane->models[index]);
-    hf_arena_close(arena_at(lane, index));
+static void close_arena(struct harness *harness, unsigned index) {
+    if (harness->models[index].open) check_blocks(harness, index, false);
+    memset(&harness->models[index], 0, sizeof harness->models[index]);
+    hf_arena_close(arena_at(harness, index));
 }
 
-static hf_arena_options options_of(struct lane *lane, unsigned slot) {
-    hf_arena_options options = arena_options(lane->operation, slot);
-    options.on_failure = lane->operation->number & 16 ? on_failure : NULL;
-    options.user = lane;
-    options.backend = lane->backend == hf_backend_native() ? NULL : lane->backend;
+static hf_arena_options options_of(struct harness *harness, unsigned slot) {
+    hf_arena_options options = arena_options(harness->operation, slot);
+    options.on_failure = harness->operation->number & 16 ? on_failure : NULL;
+    options.user = harness;
+    options.backend = harness->backend == hf_backend_native() ? NULL : harness->backend;
     return options;
 }
 
-static void run_open(struct lane *lane) {
-    unsigned slot = lane->operation->arena % ARENA_PAIR;
-    hf_arena_options options = options_of(lane, lane->operation->number / 32);
-    close_arena(lane, slot);
-    hf_status expected = expected_open(lane, &options);
-    bool defaults = !lane->strict && lane->operation->flags == 63;
+static void run_open(struct harness *harness) {
+    unsigned slot = harness->operation->arena % ARENA_PAIR;
+    hf_arena_options options = options_of(harness, harness->operation->number / 32);
+    close_arena(harness, slot);
+    hf_status expected = expected_open(harness, &options);
+    bool defaults = !harness->strict && harness->operation->flags == 63;
     if (defaults) {
         memset(&options, 0, sizeof options);
         expected = HF_OK;
     }
-    hf_status status = hf_arena_open(&lane->single[slot], defaults ? NULL : &options);
-    judge_open(lane, status, expected);
+    hf_status status = hf_arena_open(&harness->single[slot], defaults ? NULL : &options);
+    judge_open(harness, status, expected);
     if (status == HF_OK)
-        note_open(lane, slot, &options);
+        note_open(harness, slot, &options);
     else
-        check_closed(lane, slot);
+        check_closed(harness, slot);
 }
 
-static void close_scratch(struct lane *lane) {
-    memset(&lane->models[ARENA_PAIR], 0, (ARENAS - ARENA_PAIR) * sizeof lane->models[0]);
-    hf_scratch_close(&lane->scratch);
+static void close_scratch(struct harness *harness) {
+    memset(&harness->models[ARENA_PAIR], 0, (ARENAS - ARENA_PAIR) * sizeof harness->models[0]);
+    hf_scratch_close(&harness->scratch);
 }
 
 /* An exact base cannot serve two. */
-static void run_scratch_open(struct lane *lane) {
-    hf_arena_options options = options_of(lane, 0);
-    close_scratch(lane);
-    hf_status expected = options.base ? HF_INVALID : expected_open(lane, &options);
-    hf_status status = hf_scratch_open(&lane->scratch, &options);
-    judge_open(lane, status, expected);
+static void run_scratch_open(struct harness *harness) {
+    hf_arena_options options = options_of(harness, 0);
+    close_scratch(harness);
+    hf_status expected = options.base ? HF_INVALID : expected_open(harness, &options);
+    hf_status status = hf_scratch_open(&harness->scratch, &options);
+    judge_open(harness, status, expected);
     for (unsigned index = ARENA_PAIR; index < ARENAS; index++) {
         if (status == HF_OK)
-            note_open(lane, index, &options);
+            note_open(harness, index, &options);
         else
-            check_closed(lane, index);
+            check_closed(harness, index);
     }
 }
 
-static void run_fail(struct lane *lane) {
-    unsigned number = lane->operation->number;
-    if (lane->strict) hf_strict_fail(lane->strict, number / 2, number & 1);
+static void run_fail(struct harness *harness) {
+    unsigned number = harness->operation->number;
+    if (harness->strict) hf_strict_fail(harness->strict, number / 2, number & 1);
 }
 
-static void run_fail_as(struct lane *lane) {
-    lane->failing_way = lane->operation->number % 4;
-    if (lane->strict) hf_strict_fail_as(lane->strict, lane->failing_way);
+static void run_fail_as(struct harness *harness) {
+    harness->failing_way = harness->operation->number % 4;
+    if (harness->strict) hf_strict_fail_as(harness->strict, harness->failing_way);
 }
 
 /* ------------------------------------------------------------------ forking --------------- */
 
-static void check_nothing_left(struct lane *lane, hf_backend *strict) {
+static void check_nothing_left(struct harness *harness, hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
     if (stats.pieces != 0 || stats.pages != 0 || stats.locks != 0) {
-        fail(lane, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
+        fail(harness, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
              stats.locks);
     }
 }
@@ -167,126 +169,128 @@ static void overwrite_blocks(struct arena_model *model) {
 }
 
 /* The operation is that of one arena after the other: on_failure wants to know whose it is. */
-static void use_in_child(struct lane *lane, arena_operation operation) {
-    hf_arena *arena = arena_at(lane, operation.arena);
-    struct arena_model *model = &lane->models[operation.arena];
+static void use_in_child(struct harness *harness, arena_operation operation) {
+    hf_arena *arena = arena_at(harness, operation.arena);
+    struct arena_model *model = &harness->models[operation.arena];
     size_t size = operation.value;
     if (!model->open) return;
-    begin(lane, &operation);
-    check_arena(lane, operation.arena, true);
+    begin(harness, &operation);
+    check_arena(harness, operation.arena, true);
     overwrite_blocks(model);
     char *block = hf_alloc(arena, size, 1);
     if (block) memset(block, 0xee, size);
-    if (hf_reset(arena) != HF_OK) fail(lane, "a child can't reset");
-    if (!model->faulting && hf_get_mark(arena) != 0) fail(lane, "a reset arena is not empty");
+    if (hf_reset(arena) != HF_OK) fail(harness, "a child can't reset");
+    if (!model->faulting && hf_get_mark(arena) != 0) fail(harness, "a reset arena is not empty");
     block = hf_alloc_zeroed(arena, FEW_BYTES, 8);
     if (block && !arena_bytes_are_zero(model, block, FEW_BYTES))
-        fail(lane, "a block that is not zero");
+        fail(harness, "a block that is not zero");
 }
 
 static void run_child(void *data) {
-    struct lane *lane = data;
-    arena_operation operation = *lane->operation;
-    lane->handling = HANDLE_GIVE_UP;
-    if (lane->strict) hf_strict_fail(lane->strict, 0, false);
+    struct harness *harness = data;
+    arena_operation operation = *harness->operation;
+    harness->handling = HANDLE_GIVE_UP;
+    if (harness->strict) hf_strict_fail(harness->strict, 0, false);
     for (operation.arena = 0; operation.arena < ARENAS; operation.arena++)
-        use_in_child(lane, operation);
-    begin(lane, &lane->program[operation.index]);
-    for (unsigned index = 0; index < ARENA_PAIR; index++) hf_arena_close(arena_at(lane, index));
-    hf_scratch_close(&lane->scratch);
-    for (unsigned index = 0; index < ARENAS; index++) check_closed(lane, index);
-    check_strict(lane);
-    if (lane->strict) check_nothing_left(lane, lane->strict);
+        use_in_child(harness, operation);
+    begin(harness, &harness->program[operation.index]);
+    for (unsigned index = 0; index < ARENA_PAIR; index++) hf_arena_close(arena_at(harness, index));
+    hf_scratch_close(&harness->scratch);
+    for (unsigned index = 0; index < ARENAS; index++) check_closed(harness, index);
+    check_strict(harness);
+    if (harness->strict) check_nothing_left(harness, harness->strict);
 }
 
-static void run_fork(struct lane *lane) {
-    if (lane->forks == MOST_FORKS) return;
-    lane->forks++;
-    if (host_fork(run_child, NULL, lane) == HOST_CHILD_FAILED) fail(lane, "the child has failed");
-    for (unsigned index = 0; index < ARENAS; index++) check_arena(lane, index, true);
+static void run_fork(struct harness *harness) {
+    if (harness->forks == MOST_FORKS) return;
+    harness->forks++;
+    if (host_fork(run_child, NULL, harness) == HOST_CHILD_FAILED)
+        fail(harness, "the child has failed");
+    for (unsigned index = 0; index < ARENAS; index++) check_arena(harness, index, true);
 }
 
 /* ------------------------------------------------------------------ running --------------- */
 
 /* Kinds that need no open arena. */
-static bool run_any(struct lane *lane) {
-    switch (lane->operation->kind) {
-    case ARENA_OPEN: run_open(lane); return true;
+static bool run_any(struct harness *harness) {
+    switch (harness->operation->kind) {
+    case ARENA_OPEN: run_open(harness); return true;
     case ARENA_CLOSE:
-        if (lane->operation->arena < ARENA_PAIR) close_arena(lane, lane->operation->arena);
+        if (harness->operation->arena < ARENA_PAIR) close_arena(harness, harness->operation->arena);
         return true;
-    case ARENA_SCRATCH_OPEN: run_scratch_open(lane); return true;
-    case ARENA_SCRATCH_CLOSE: close_scratch(lane); return true;
-    case ARENA_SCRATCH_BEGIN: run_scratch_begin(lane); return true;
+    case ARENA_SCRATCH_OPEN: run_scratch_open(harness); return true;
+    case ARENA_SCRATCH_CLOSE: close_scratch(harness); return true;
+    case ARENA_SCRATCH_BEGIN: run_scratch_begin(harness); return true;
     case ARENA_HANDLER:
-        lane->handling = (handling)(lane->operation->number % HANDLINGS);
+        harness->handling = (handling)(harness->operation->number % HANDLINGS);
         return true;
-    case ARENA_FAIL: run_fail(lane); return true;
-    case ARENA_FORK: run_fork(lane); return true;
-    case ARENA_FAIL_AS: run_fail_as(lane); return true;
+    case ARENA_FAIL: run_fail(harness); return true;
+    case ARENA_FORK: run_fork(harness); return true;
+    case ARENA_FAIL_AS: run_fail_as(harness); return true;
     default: return false;
     }
 }
 
 /* Kinds that an arena may be closed for: they fail then. */
-static bool run_allocating(struct lane *lane, size_t size) {
-    switch (lane->operation->kind) {
+static bool run_allocating(struct harness *harness, size_t size) {
+    switch (harness->operation->kind) {
     case ARENA_ALLOC:
-    case ARENA_ALLOC_ZEROED: run_alloc(lane, size); return true;
-    case ARENA_ALLOC_ARRAY: run_alloc_array(lane, size); return true;
-    case ARENA_NEW: run_new(lane); return true;
-    case ARENA_REALLOC: run_realloc(lane, size); return true;
-    case ARENA_PEEK: run_peek(lane, size); return true;
-    case ARENA_STRDUP: run_strdup(lane, size); return true;
-    case ARENA_STRNDUP: run_strndup(lane, size); return true;
-    case ARENA_MEMDUP: run_memdup(lane, size); return true;
-    case ARENA_ASPRINTF: run_asprintf(lane, size); return true;
+    case ARENA_ALLOC_ZEROED: run_alloc(harness, size); return true;
+    case ARENA_ALLOC_ARRAY: run_alloc_array(harness, size); return true;
+    case ARENA_NEW: run_new(harness); return true;
+    case ARENA_REALLOC: run_realloc(harness, size); return true;
+    case ARENA_PEEK: run_peek(harness, size); return true;
+    case ARENA_STRDUP: run_strdup(harness, size); return true;
+    case ARENA_STRNDUP: run_strndup(harness, size); return true;
+    case ARENA_MEMDUP: run_memdup(harness, size); return true;
+    case ARENA_ASPRINTF: run_asprintf(harness, size); return true;
     default: return false;
     }
 }
 
-static void run_on_open(struct lane *lane, size_t size) {
-    switch (lane->operation->kind) {
+static void run_on_open(struct harness *harness, size_t size) {
+    switch (harness->operation->kind) {
     case ARENA_EXTEND:
-    case ARENA_EXTEND_ZEROED: run_extend(lane, size); break;
-    case ARENA_PRECOMMIT: run_precommit(lane, size); break;
-    case ARENA_MARK: run_mark(lane); break;
-    case ARENA_REWIND: run_rewind(lane); break;
-    case ARENA_RESET: run_reset(lane); break;
-    case ARENA_TRIM: run_trim(lane, size); break;
-    case ARENA_SCOPE_BEGIN: run_scope_begin(lane); break;
-    case ARENA_SCOPE_END: run_scope_end(lane); break;
-    case ARENA_REF: run_ref(lane); break;
+    case ARENA_EXTEND_ZEROED: run_extend(harness, size); break;
+    case ARENA_PRECOMMIT: run_precommit(harness, size); break;
+    case ARENA_MARK: run_mark(harness); break;
+    case ARENA_REWIND: run_rewind(harness); break;
+    case ARENA_RESET: run_reset(harness); break;
+    case ARENA_TRIM: run_trim(harness, size); break;
+    case ARENA_SCOPE_BEGIN: run_scope_begin(harness); break;
+    case ARENA_SCOPE_END: run_scope_end(harness); break;
+    case ARENA_REF: run_ref(harness); break;
     default: break;
     }
 }
 
-static void run_operation(struct lane *lane, const arena_operation *operation) {
-    begin(lane, operation);
-    size_t size = arena_size(operation, arena_of(lane), &lane->before);
-    lane->sizes[operation->index] = size;
-    if (!run_any(lane) && !run_allocating(lane, size) && model_of(lane)->open)
-        run_on_open(lane, size);
-    lane->used[operation->index] = hf_get_mark(arena_of(lane));
+static void run_operation(struct harness *harness, const arena_operation *operation) {
+    begin(harness, operation);
+    size_t size = arena_size(operation, arena_of(harness), &harness->before);
+    harness->sizes[operation->index] = size;
+    if (!run_any(harness) && !run_allocating(harness, size) && model_of(harness)->open)
+        run_on_open(harness, size);
+    harness->used[operation->index] = hf_get_mark(arena_of(harness));
     for (unsigned index = 0; index < ARENAS; index++) {
-        check_arena(lane, index, operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
+        check_arena(harness, index,
+                    operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
     }
-    check_strict(lane);
+    check_strict(harness);
 }
 
-static void run(struct lane *lane, const uint8_t *data, size_t size) {
+static void run(struct harness *harness, const uint8_t *data, size_t size) {
     size_t operations = size / OPERATION_BYTES;
     if (operations > MOST_OPERATIONS) operations = MOST_OPERATIONS;
-    lane->page_size = lane->backend->page_size(lane->backend);
+    harness->page_size = harness->backend->page_size(harness->backend);
     for (size_t i = 0; i < operations; i++) {
-        lane->program[i] = arena_decode(data + i * OPERATION_BYTES, i);
-        run_operation(lane, &lane->program[i]);
+        harness->program[i] = arena_decode(data + i * OPERATION_BYTES, i);
+        run_operation(harness, &harness->program[i]);
     }
-    lane->operation = NULL;
-    for (unsigned index = 0; index < ARENAS; index++) check_arena(lane, index, true);
-    if (lane->strict) hf_strict_fail(lane->strict, 0, false);
-    for (unsigned index = 0; index < ARENA_PAIR; index++) close_arena(lane, index);
-    close_scratch(lane);
+    harness->operation = NULL;
+    for (unsigned index = 0; index < ARENAS; index++) check_arena(harness, index, true);
+    if (harness->strict) hf_strict_fail(harness->strict, 0, false);
+    for (unsigned index = 0; index < ARENA_PAIR; index++) close_arena(harness, index);
+    close_scratch(harness);
 }
 
 static void open_strict(hf_backend **strict, const hf_backend *under) {
@@ -296,25 +300,25 @@ static void open_strict(hf_backend **strict, const hf_backend *under) {
 }
 
 static void run_native(const uint8_t *data, size_t size) {
-    static struct lane lane;
-    memset(&lane, 0, sizeof lane);
-    lane.name = "native";
-    lane.backend = system_backend(DEFAULT_RESERVE);
-    run(&lane, data, size);
+    static struct harness harness;
+    memset(&harness, 0, sizeof harness);
+    harness.name = "native";
+    harness.backend = system_backend(DEFAULT_RESERVE);
+    run(&harness, data, size);
 }
 
 static void run_strict(const uint8_t *data, size_t size) {
-    static struct lane lane;
-    memset(&lane, 0, sizeof lane);
-    open_strict(&lane.under, system_backend(DEFAULT_RESERVE));
-    open_strict(&lane.strict, lane.under);
-    lane.name = "strict";
-    lane.backend = lane.strict;
-    run(&lane, data, size);
-    check_nothing_left(&lane, lane.strict);
-    hf_strict_close(lane.strict);
-    check_nothing_left(&lane, lane.under);
-    hf_strict_close(lane.under);
+    static struct harness harness;
+    memset(&harness, 0, sizeof harness);
+    open_strict(&harness.under, system_backend(DEFAULT_RESERVE));
+    open_strict(&harness.strict, harness.under);
+    harness.name = "strict";
+    harness.backend = harness.strict;
+    run(&harness, data, size);
+    check_nothing_left(&harness, harness.strict);
+    hf_strict_close(harness.strict);
+    check_nothing_left(&harness, harness.under);
+    hf_strict_close(harness.under);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -113,18 +113,18 @@ static status_set judge_slot(const unsigned char *slot, unsigned parity) {
 static status_set judge_area(const unsigned char *area, const unsigned char **newer) {
     const unsigned char *slots[2] = {area, area + SLOT};
     bool written[2];
-    status_set refusals = 0;
+    status_set errors = 0;
     for (unsigned i = 0; i < 2; i++) {
         written[i] = !is_zero(slots[i], SLOT);
-        if (written[i]) refusals |= judge_slot(slots[i], i);
+        if (written[i]) errors |= judge_slot(slots[i], i);
     }
     uint64_t first = number(slots[0] + SEQUENCE), second = number(slots[1] + SEQUENCE);
     bool apart = first + 1 != second && second + 1 != first;
-    if (!written[0] && !written[1]) refusals |= STATUS(CORRUPT);
-    if (written[0] && written[1] && apart) refusals |= STATUS(CORRUPT);
-    if (!is_zero(area + 2 * SLOT, HF_IMAGE_BEGIN - 2 * SLOT)) refusals |= STATUS(CORRUPT);
+    if (!written[0] && !written[1]) errors |= STATUS(CORRUPT);
+    if (written[0] && written[1] && apart) errors |= STATUS(CORRUPT);
+    if (!is_zero(area + 2 * SLOT, HF_IMAGE_BEGIN - 2 * SLOT)) errors |= STATUS(CORRUPT);
     *newer = !written[0] || (written[1] && second == first + 1) ? slots[1] : slots[0];
-    return refusals;
+    return errors;
 }
 
 static bool is_true_of(const struct image_record *record, size_t size) {
@@ -138,8 +138,8 @@ static bool is_true_of(const struct image_record *record, size_t size) {
 status_set image_judge(const struct image_bytes *file, uint64_t tag, struct image_record *record) {
     const unsigned char *newer;
     if (file->size < HF_IMAGE_BEGIN) return STATUS(CORRUPT);
-    status_set refusals = judge_area(file->bytes, &newer);
-    if (refusals) return refusals;
+    status_set errors = judge_area(file->bytes, &newer);
+    if (errors) return errors;
     *record =
         (struct image_record){number(newer + SEQUENCE), number(newer + BASE), number(newer + USED),
                               number(newer + ROOT), number(newer + TAG)};

@@ -63,7 +63,7 @@ static inline uint64_t image_padded(uint64_t size) {
 /* Empty, or zeros that a crash may have left: HF_READ_WRITE makes a new image of it. */
 bool image_is_blank(const struct image_bytes *);
 
-/* Why opening has to refuse the bytes; 0: the record is in *record. */
+/* Why opening has to fail on the bytes; 0: the record is in *record. */
 status_set image_judge(const struct image_bytes *, uint64_t tag, struct image_record *record);
 
 /* ---------------------------------------------------------------- damaging ---------------- */

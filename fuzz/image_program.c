@@ -38,7 +38,7 @@ const char *image_kind_name(image_kind kind) {
     static const char *const names[IMAGE_KINDS] = {
         "open_file", "open", "close", "alloc",    "extend",  "store",     "rewind",
         "reset",     "trim", "sync",  "set_root", "save",    "append",    "damage",
-        "ambush",    "fail", "holes", "fork",     "replace", "fail_sync", "fail_as",
+        "tamper",    "fail", "holes", "fork",     "replace", "fail_sync", "fail_as",
     };
     return names[kind];
 }

@@ -41,7 +41,7 @@ typedef enum image_kind {
     IMAGE_SAVE,
     IMAGE_APPEND,
     IMAGE_DAMAGE, /* to a file that no arena has */
-    IMAGE_AMBUSH, /* the same, in the middle of the next IMAGE_OPEN_FILE */
+    IMAGE_TAMPER, /* the same, in the middle of the next IMAGE_OPEN_FILE */
     IMAGE_FAIL,   /* hf_strict_fail */
     IMAGE_HOLES,  /* makes a file that no arena has sparse where it is zero */
     IMAGE_FORK,

@@ -5,7 +5,7 @@
  *
  *   open.*      an image with some contents, opened in each way with every twist of the options
  *   damage.*    each harm that is done to a file, before it is opened in each way
- *   ambush.*    the same in the middle of the opening
+ *   tamper.*    the same in the middle of the opening
  *   append.*    a file appended first, in the middle, twice; then back to each mark there is
  *   failing.*   a life of an arena in each of whose parts one call after the other fails
  *   failing_as.*  the same in each other way to fail that a call has
@@ -149,7 +149,7 @@ static void write_damage(const char *folder, image_damage_kind kind, unsigned fo
     write_seed(folder, "damage", kind, form, &seed);
 }
 
-static void write_ambush(const char *folder, image_damage_kind kind, unsigned form) {
+static void write_tamper(const char *folder, image_damage_kind kind, unsigned form) {
     static const hf_access accesses[] = {HF_READ_ONLY, HF_COPY_ON_WRITE, HF_READ_WRITE};
     struct seed seed = {.size = 0};
     for (unsigned i = 0; i < 9; i++) {
@@ -158,15 +158,15 @@ static void write_ambush(const char *folder, image_damage_kind kind, unsigned fo
         fields.number = form % 8 + 8 * (1 + i / 3);
         put(&seed, IMAGE_DAMAGE, (struct fields){.size_class = DAMAGE_REMOVE});
         put_image(&seed);
-        put(&seed, IMAGE_AMBUSH, fields);
+        put(&seed, IMAGE_TAMPER, fields);
         put_open(&seed, accesses[i % 3], 0);
         put_alloc(&seed, 100);
         put_plain(&seed, IMAGE_CLOSE);
     }
-    write_seed(folder, "ambush", kind, form, &seed);
+    write_seed(folder, "tamper", kind, form, &seed);
 }
 
-/* The first is where the arena begins; what is handed out then lies where the views were. */
+/* The first is where the arena begins; what is allocated then lies where the views were. */
 static void write_appending(const char *folder, unsigned choices, unsigned mark) {
     struct seed seed = {.size = 0};
     put_image(&seed);
@@ -353,7 +353,7 @@ int main(int count, char **arguments) {
     for (image_damage_kind kind = DAMAGE_FIELD; kind < DAMAGES; kind++) {
         unsigned forms = kind == DAMAGE_FIELD ? 80 : kind == DAMAGE_FIELD_AGAIN ? 0 : 16;
         for (unsigned form = 0; form < forms; form++) write_damage(folder, kind, form);
-        for (unsigned form = 0; form < forms && form < 16; form++) write_ambush(folder, kind, form);
+        for (unsigned form = 0; form < forms && form < 16; form++) write_tamper(folder, kind, form);
     }
     for (unsigned mark = 0; mark < 12; mark++) {
         write_appending(folder, 0, mark);

@@ -22,7 +22,7 @@ static hf_access access_at(const struct model_space *space, size_t page_size) {
     return (hf_access)(space->state[page_size] >> ACCESS_SHIFT);
 }
 
-/* Whether a region begins there; behind the last page size, too. */
+/* Whether a region begins there; behind the last page, too. */
 static bool boundary(const struct model_space *space, size_t page_size) {
     return page_size == space->pages || (space->state[page_size] & BEGINS) != 0;
 }
@@ -292,7 +292,7 @@ bool model_lacks_view(const struct model *model, const program_call *call) {
     return !model->views && makes_view(call) && expect_step(model, call) == STATUS(OK);
 }
 
-status_set model_refusals(program_kind kind) {
+status_set model_failures(program_kind kind) {
     switch (kind) {
     case PROGRAM_OPEN: return STATUS(NO_ADDRESS) | STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
     case PROGRAM_ADVISE: return STATUS(NO_MEMORY) | STATUS(UNSUPPORTED);
@@ -581,11 +581,11 @@ const char *model_compare(const struct model *model, unsigned slot, const hf_spa
 }
 
 bool model_opened_well(const struct model *model, const program_call *call, const hf_space *opened,
-                       bool refused) {
+                       bool injected) {
     size_t size = hf_space_size(opened);
     uintptr_t base = (uintptr_t)hf_space_base(opened);
     size_t least = call->least == 0 ? call->size : call->least;
-    if (!refused && can_reserve(model, call, call->size)) least = call->size;
+    if (!injected && can_reserve(model, call, call->size)) least = call->size;
     return size >= least && size <= call->size && size % model->page_size == 0 &&
            base % HF_ALLOCATION_GRANULARITY == 0 && (!call->base || base == (uintptr_t)call->base);
 }
@@ -625,7 +625,7 @@ const char *model_compare_disk(const struct model *model, const program_host *ho
     return difference;
 }
 
-/* ------------------------------------------------------------------ after a refusal ------- */
+/* ------------------------------------------------------------------ after a failure ------- */
 
 /* A decommit that met MAP_LIMIT may have given the pages back: what reads as zero is. */
 static void forgive_zero_pages(struct model *model, const program_call *call,
@@ -644,8 +644,8 @@ static bool fits(const struct model *model, const program_call *call, const hf_s
 }
 
 /* Up to the error's offset all is placeholder, or all of it is and only the coalesce is missing. */
-static bool refuse_release_range(struct model *model, const program_call *call,
-                                 const hf_space *opened, const hf_error *error) {
+static bool fail_release_range(struct model *model, const program_call *call,
+                               const hf_space *opened, const hf_error *error) {
     size_t steps[HF_STEPS] = {0};
     extent range = range_of(model, call);
     extent done = {range.first, error->offset / model->page_size};
@@ -659,8 +659,8 @@ static bool refuse_release_range(struct model *model, const program_call *call,
     return fits(model, call, opened);
 }
 
-bool model_refuse(struct model *model, const program_call *call, const program_subject *subject,
-                  const hf_error *error) {
+bool model_fail(struct model *model, const program_call *call, const program_subject *subject,
+                const hf_error *error) {
     size_t steps[HF_STEPS] = {0};
     struct model_space *space = &model->spaces[call->space];
     const hf_space *opened = subject->spaces[call->space];
@@ -672,8 +672,7 @@ bool model_refuse(struct model *model, const program_call *call, const program_s
     if (undo_failed && steps[HF_STEP_SPLIT] == 0) return false;
     if (giving && error->status == HF_MAP_LIMIT) forgive_zero_pages(model, call, opened);
     if (placing || call->kind == PROGRAM_RELEASE_RANGE) allow_peak(space);
-    if (call->kind == PROGRAM_RELEASE_RANGE)
-        return refuse_release_range(model, call, opened, error);
+    if (call->kind == PROGRAM_RELEASE_RANGE) return fail_release_range(model, call, opened, error);
     note_peaks(space);
     return true;
 }

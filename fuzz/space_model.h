@@ -1,18 +1,18 @@
 /*
  * space_model.h -- what space.h and file.h promise, as the simplest thing that could tell.
  *
- * A space is an array with one byte of state for each page size: its kind, its access, and whether a
- * region begins there. Beside it stand the file and its page behind each page size of a view, and a
+ * A space is an array with one byte of state for each page: its kind, its access, and whether a
+ * region begins there. Beside it stand the file and its page behind each page of a view, and a
  * pattern for what each page holds. So every step is a loop over bytes, and nothing of it can
  * share a mistake with trees, records and undo.
  *
- *      page size    0    1    2    3    4    5    6
+ *      page         0    1    2    3    4    5    6
  *      state     |p    p   |c    c   |v    v    v        | a region begins
  *      pattern    .    .    0    7    9    9    -        0 zero, - what the file has
  *
- * For each call: model_expect says which statuses the headers allow when the system refuses
+ * For each call: model_expect says which statuses the headers allow when no call of the system
  * nothing; when the call succeeded, model_succeed makes the change. When a failure was injected,
- * model_refuse looks for a state that the headers allow after a refusal and that fits what is
+ * model_fail looks for a state that the headers allow after a failure and that fits what is
  * there. model_compare proves that a space is as the model says.
  */
 #ifndef SPACE_MODEL_H
@@ -71,22 +71,22 @@ void model_begin(struct model *, size_t page_size, bool views);
 /* What the headers allow when the system grants everything. */
 status_set model_expect(const struct model *, const program_call *);
 
-/* What they allow beside that when the system refuses. */
-status_set model_refusals(program_kind);
+/* What they allow beside that when a call of the system fails. */
+status_set model_failures(program_kind);
 
 /* Whether the call comes to a view that the system can't make: then it is UNSUPPORTED, and as
- * refused as by a failure. */
+ * failed as by an injected failure. */
 bool model_lacks_view(const struct model *, const program_call *);
 
 /* The change that the call promises; *steps counts what a space does for it. */
 void model_succeed(struct model *, const program_call *, const program_subject *, size_t *steps);
 
-/* After a refusal: finds the allowed state that the space is in. False: there is none. */
-bool model_refuse(struct model *, const program_call *, const program_subject *, const hf_error *);
+/* After a failure: finds the allowed state that the space is in. False: there is none. */
+bool model_fail(struct model *, const program_call *, const program_subject *, const hf_error *);
 
-/* Whether an opened space has a size and base that was asked for; when the system `refused` a
- * reservation, it may be smaller, down to least. */
-bool model_opened_well(const struct model *, const program_call *, const hf_space *, bool refused);
+/* Whether an opened space has a size and base that was asked for. With a failure `injected` at a
+ * reservation it may be smaller, down to least. */
+bool model_opened_well(const struct model *, const program_call *, const hf_space *, bool injected);
 
 /* Whether hf_space_find found what is there. */
 bool model_found_well(const struct model *, const program_call *);

@@ -110,8 +110,7 @@ static bool resolve_range(const program_subject *subject, const program_operatio
     call->offset = operation->offset % pages * page_size;
     call->size = (1 + operation->size % PROGRAM_GRANULES) * page_size;
     aim_at_regions(space, operation->aim, call);
-    call->file_offset =
-        (uint64_t)(operation->file_offset % (PROGRAM_FILE_PAGES + 1)) * page_size;
+    call->file_offset = (uint64_t)(operation->file_offset % (PROGRAM_FILE_PAGES + 1)) * page_size;
     call->advice = (hf_advice)(operation->number % 3);
     if (takes_file(operation->kind)) {
         aim_at_file(subject->files[call->file], page_size, operation->aim, call);
@@ -418,9 +417,9 @@ static const struct command commands[PROGRAM_KINDS] = {
     [PROGRAM_DECOMMIT] = {"decommit", resolve_range, run_decommit},
     [PROGRAM_MAP] = {"map", resolve_range_and_file, run_map},
     [PROGRAM_UNMAP] = {"unmap", resolve_range, run_unmap},
-    [PROGRAM_COMMIT_RANGE] = {"place", resolve_range, run_commit_range},
-    [PROGRAM_MAP_RANGE] = {"place_file", resolve_range_and_file, run_map_range},
-    [PROGRAM_RELEASE_RANGE] = {"clear", resolve_range, run_release_range},
+    [PROGRAM_COMMIT_RANGE] = {"commit_range", resolve_range, run_commit_range},
+    [PROGRAM_MAP_RANGE] = {"map_range", resolve_range_and_file, run_map_range},
+    [PROGRAM_RELEASE_RANGE] = {"release_range", resolve_range, run_release_range},
     [PROGRAM_ADVISE] = {"advise", resolve_range, run_advise},
     [PROGRAM_STORE] = {"store", resolve_store, run_store},
     [PROGRAM_FIND] = {"find", resolve_range, run_find},
@@ -442,7 +441,7 @@ static void make_call(program_subject *subject, program_call *call,
     observer->after(observer->user, call, status);
 }
 
-/* One call for every second page size of the range. */
+/* One call for every second page of the range. */
 static void make_comb(program_subject *subject, program_call *call,
                       const program_observer *observer) {
     size_t space_size = hf_space_size(subject->spaces[call->space]);

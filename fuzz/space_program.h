@@ -18,7 +18,7 @@
  *      |-------------------|                         every region that the range touches, whole
  *             |----|                                 from offset to the end of its region
  *
- * A high number makes a comb of a step: one call for every second page size of the range, for a space
+ * A high number makes a comb of a step: one call for every second page of the range, for a space
  * of many regions. A twist makes one argument wrong on purpose.
  *
  * The same program runs on any backend, so that the results of two of them can be compared; nothing
@@ -36,7 +36,7 @@
 enum {
     PROGRAM_SPACES = 2,
     PROGRAM_FILES = 6,
-    PROGRAM_GRANULES = 64,     /* of a space, at most */
+    PROGRAM_GRANULES = 64,  /* of a space, at most */
     PROGRAM_FILE_PAGES = 24 /* of a file, at most */
 };
 

@@ -45,7 +45,7 @@ typedef enum neighbour { NOTHING, PLACEHOLDER, COMMITTED, VIEW, NEIGHBOURS } nei
 static const char *const neighbour_names[NEIGHBOURS] = {"nothing", "placeholder", "committed",
                                                         "view"};
 
-/* First page size and number of pages, from the left neighbour's beginning. */
+/* First page and number of pages, from the left neighbour's beginning. */
 static const struct form {
     unsigned offset, size;
 } forms[] = {{WIDTH, WIDTH},         {WIDTH, 1},         {2 * WIDTH - 1, 1}, {WIDTH + 1, 2},

@@ -1,40 +1,55 @@
-/*
- * holdfast.h -- one contiguous arena that grows in place and never moves.
+/** @file
+ *  holdfast.h: one contiguous arena that grows in place and never moves. Includes every header of
+ *  the library.
  *
- *     hf_arena arena;
- *     if (hf_arena_open(&arena, NULL) != HF_OK) return 1;
- *     struct node *node = hf_new(&arena, struct node);
- *     hf_mark mark = hf_get_mark(&arena);
- *     char *text = hf_asprintf(&arena, "%d nodes", 1);
- *     hf_rewind(&arena, mark);
- *     hf_arena_close(&arena);
- *
- *      base        pos     limit                                reserved (64 GiB)
- *      |  handed out | ready |              placeholder                  |
+ *      base         pos     limit                                reserved (64 GiB)
+ *      |  allocated  | ready |              placeholder                  |
  *       <---- committed ---->
  *
- * Each header is the manual of its part:
- *   status.h   what calls return, and the thread's last error
- *   arena.h    the arena
- *   space.h    the placeholder state machine under it
- *   file.h     files that views are made of
- *   ring.h     a ring buffer without a seam
- *   backend.h  the contract with the system; bring your own
+ *  @code{.c}
+ *  #include <holdfast.h>
  *
- * Threads: no call may be cancelled. A thread that pthread_cancel ends inside a call can leave a
- * lock held, a file open or a space half changed. Disable cancellation (pthread_setcancelstate)
- * around the calls of a thread that others may cancel. On Windows do not use TerminateThread on a
- * thread that may be inside a call.
+ *  struct node { struct node *next; };
  *
- * The library never calls malloc, prints nothing, aborts never, installs no signal handler and
- * reads no environment variable.
+ *  int main(void) {
+ *      hf_arena arena;
+ *      if (hf_arena_open(&arena, NULL) != HF_OK) return 1;
+ *      struct node *node = hf_new(&arena, struct node);
+ *      hf_mark mark = hf_get_mark(&arena);
+ *      char *text = hf_asprintf(&arena, "%d nodes", 1);
+ *      hf_rewind(&arena, mark);                            // the text is free again
+ *      hf_arena_close(&arena);
+ *      return node && text ? 0 : 1;
+ *  }
+ *  @endcode
  *
- * Its global state: each thread's last error; how much address space the arenas that name no
- * `reserve` have taken; and what the native backend keeps. On Windows that is the addresses of
- * functions that are looked up at run time; on POSIX a lock and counts for three handlers of
- * pthread_atfork, which are registered when the library is loaded. A fork waits until no thread is
- * inside a call on a space. It hangs in one case: a fork handler was registered before the library
- * was loaded (with dlopen, say), and takes a lock that another thread holds while it makes a call.
+ *  Each header is the manual of its part:
+ *  - holdfast/arena.h: the arena. Includes scratch.h (two arenas for temporary work) and image.h
+ *    (arenas in files)
+ *  - holdfast/space.h: the placeholder state machine under it
+ *  - holdfast/file.h: files that views are made of
+ *  - holdfast/ring.h: a mirrored ring buffer
+ *  - holdfast/status.h: what calls return, and the thread's last error
+ *  - holdfast/types.h: the types that several headers share
+ *  - holdfast/backend.h: the contract with the system; bring your own. Includes strict.h (the
+ *    backend for tests)
+ *  - holdfast/version.h: the version, and what is promised between versions
+ *
+ *  Threads: no call may be cancelled. A thread that pthread_cancel ends inside a call can leave a
+ *  lock locked, a file open or a space half changed. Disable cancellation (pthread_setcancelstate)
+ *  around the calls of a thread that others may cancel. On Windows do not use TerminateThread on a
+ *  thread that may be inside a call.
+ *
+ *  The library never calls malloc, prints nothing, never aborts, installs no signal handler and
+ *  reads no environment variable.
+ *
+ *  Its global state: each thread's last error; how much address space the arenas that name no
+ *  `reserve` have taken; and what the native backend keeps. On Windows that is the addresses of
+ *  functions that are looked up at run time; on POSIX a lock and counts for three handlers of
+ *  pthread_atfork, which are registered when the library is loaded. A fork waits until no thread is
+ *  inside a call on a space. It hangs in one case: a fork handler was registered before the library
+ *  was loaded (with dlopen, say), and takes a lock that another thread has locked while it makes a
+ *  call.
  */
 #ifndef HOLDFAST_H
 #define HOLDFAST_H
@@ -42,8 +57,13 @@
 #include "holdfast/arena.h"
 #include "holdfast/backend.h"
 #include "holdfast/file.h"
+#include "holdfast/image.h"
 #include "holdfast/ring.h"
+#include "holdfast/scratch.h"
 #include "holdfast/space.h"
 #include "holdfast/status.h"
+#include "holdfast/strict.h"
+#include "holdfast/types.h"
+#include "holdfast/version.h"
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * again.h -- calls of the backend that failed for a moment only are made again after a pause.
+ * again.h -- repeats calls of the backend that failed with a transient error, after a pause.
  *
- * While Windows makes its paging file longer, it commits no memory (ERROR_COMMITMENT_LIMIT); a
- * moment later the same call succeeds. A backend says so by report->is_transient. No lock may be
- * held during the pause.
+ * While Windows extends its paging file, it commits no memory: calls fail with
+ * ERROR_COMMITMENT_LIMIT (1455), and succeed once the file is extended. For such an error a backend
+ * sets report->is_transient. The caller unlocks its locks before the pause.
  */
 #ifndef HF_AGAIN_H
 #define HF_AGAIN_H
@@ -12,7 +12,8 @@
 
 enum { HF_PAUSE = 50 /* milliseconds */, HF_MOST_PAUSES = 5 };
 
-/* After a call that failed: waits, and true, if the call shall be made again. */
+/* Called after a call of the backend. True if the call failed with a transient error and has pauses
+ * left: then it has paused, and the caller makes the call again. */
 static inline bool hf_wait_to_try_again(const hf_backend *backend, bool is_transient,
                                         unsigned *pauses) {
     if (!is_transient || backend->pause == NULL || *pauses == HF_MOST_PAUSES) return false;
@@ -21,7 +22,7 @@ static inline bool hf_wait_to_try_again(const hf_backend *backend, bool is_trans
     return true;
 }
 
-/* allocate_pages, for callers that hold no lock. */
+/* Calls the backend's allocate_pages, repeatedly if need be. The caller has locked nothing. */
 static inline hf_status hf_allocate_pages(const hf_backend *backend, size_t size, void **address,
                                           hf_report *report) {
     for (unsigned pauses = 0;;) {

@@ -1,5 +1,5 @@
 /*
- * fail.h -- how a call fails: it notes the details as the thread's last error and returns the
+ * fail.h -- how a call fails: it stores the details as the thread's last error and returns the
  * status, in one expression: `return hf_fail(HF_WRONG_STATE, "hf_space_split", offset, size);`
  */
 #ifndef HF_FAIL_H
@@ -7,22 +7,23 @@
 
 #include <holdfast/backend.h>
 
-/* A failure that holdfast found: the system was not asked. */
+/* For an error that holdfast found itself, with no system call. */
 hf_status hf_fail(hf_status status, const char *call, size_t offset, size_t size);
 
-/* The same with the cause in words, a static phrase without a full stop: "the image is cut off". */
+/* For such an error with a reason, a static phrase without a full stop: "the image is cut off". */
 hf_status hf_fail_because(hf_status status, const char *call, const char *reason, size_t offset,
                           size_t size);
 
-/* A failure of a system call, as the backend reported it. */
+/* For an error of a system call, as the backend reported it. */
 hf_status hf_fail_reported(hf_status status, const hf_report *report, size_t offset, size_t size);
 
-/* Puts an earlier error back, after an undo that has noted its own. */
-hf_status hf_fail_again(hf_error error);
+/* Restores an earlier error as the last one, after an undo or a fallback that stored its own.
+ * Returns its status. */
+hf_status hf_fail_with(hf_error error);
 
-/* Writes what the system says about a code of its own, in UTF-8 and without a full stop, cut to
- * size - 1 bytes and a NUL. Returns its length; 0 if the system has no words. In the backend's
- * file. */
-size_t hf_system_words(long code, char *buffer, size_t size);
+/* Writes the system's message for one of its error codes, in UTF-8 and without a full stop, cut to
+ * size - 1 bytes and a NUL. Returns the length written; 0 if the system has no message. Each native
+ * backend defines it. */
+size_t hf_system_message(long code, char *buffer, size_t size);
 
 #endif

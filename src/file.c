@@ -1,132 +1,142 @@
 /*
- * file.c -- files that views are made of: a handle of the backend.
+ * file.c -- the files that views are made of. An hf_file is a handle of the backend, with what the
+ * checks of a view need to know.
  *
- * A view needs neither the handle nor the hf_file once it is mapped: the system keeps what a
- * mapping needs. So closing is not counted. A record lies in a page of its own: files are few.
+ * Once a view is mapped it needs neither the handle nor the hf_file, because the system keeps what
+ * a mapping needs. So an hf_file does not count its views. Each hf_file lies in pages of its own: a
+ * program has few of them.
  */
-#include "file.h"
-#include "again.h"
+#include "file_access.h"
 
+#include "again.h"
 #include "fail.h"
 #include "pages.h"
 
 struct hf_file {
     const hf_backend *backend;
     intptr_t handle;
-    uint64_t size;
+    uint64_t size;      /* in bytes, when it was last opened, measured or resized */
     size_t granularity; /* of the addresses, sizes and file offsets of views, in bytes */
     hf_access access;
-    bool is_memory;
+    bool is_memory; /* created by hf_file_create_shared */
 };
 
-/* What distinguishes the five ways to get a file. */
-typedef struct request {
-    hf_status (*obtain)(const struct request *, hf_file *, hf_report *);
+/* The arguments of the five functions that make an hf_file. Each of them has its `obtain`, which
+ * calls the backend for the handle. */
+typedef struct file_request {
+    hf_status (*obtain)(const struct file_request *, hf_file *, hf_report *);
     const char *path;
     uint64_t size;
     intptr_t handle;
     hf_access access;
     const hf_backend *backend;
-} request;
+} file_request;
 
-static hf_status fail_request(hf_status status, const request *wanted, const hf_report *report) {
+static hf_status file_fail(hf_status status, const file_request *wanted, const hf_report *report) {
     size_t size = wanted->size > SIZE_MAX ? SIZE_MAX : (size_t)wanted->size;
     return hf_fail_reported(status, report, 0, size);
 }
 
-static size_t measure_granularity(const hf_backend *backend, intptr_t handle) {
+static size_t file_query_granularity(const hf_backend *backend, intptr_t handle) {
     size_t page_size = backend->page_size(backend);
     if (backend->file_granularity == NULL) return page_size;
     size_t own = backend->file_granularity(backend, handle);
     return own > page_size ? own : page_size;
 }
 
-static hf_status open_file(hf_file **result, const request *wanted) {
+static hf_status file_open(hf_file **result, const file_request *wanted) {
     const hf_backend *backend = wanted->backend ? wanted->backend : hf_backend_native();
     hf_report report = {0};
     size_t pages = hf_pages_for(backend, sizeof(hf_file));
     void *memory;
     hf_status status = hf_allocate_pages(backend, pages, &memory, &report);
-    if (status != HF_OK) return fail_request(status, wanted, &report);
+    if (status != HF_OK) return file_fail(status, wanted, &report);
     hf_file *file = memory;
     *file = (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access};
     status = wanted->obtain(wanted, file, &report);
     if (status != HF_OK) {
         backend->free_pages(backend, memory, pages);
-        return fail_request(status, wanted, &report);
+        return file_fail(status, wanted, &report);
     }
-    file->granularity = measure_granularity(backend, file->handle);
+    file->granularity = file_query_granularity(backend, file->handle);
     *result = file;
     return HF_OK;
 }
 
-static bool is_access(hf_access access) {
+static bool file_is_access(hf_access access) {
     return access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
 }
 
-static bool is_path(const char *path) { return path != NULL && path[0] != '\0'; }
+static bool file_is_path(const char *path) { return path != NULL && path[0] != '\0'; }
 
-/* ---------------------------------------------------------------- five ways ------------- */
+/* ------------------------------------------------- five ways to obtain a handle --------- */
 
-static hf_status obtain_existing(const request *wanted, hf_file *file, hf_report *report) {
+static hf_status file_obtain_existing(const file_request *wanted, hf_file *file,
+                                      hf_report *report) {
     return file->backend->file_open(file->backend, wanted->path, wanted->access, &file->handle,
                                     &file->size, report);
 }
 
 hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
                        const hf_backend *backend) {
-    if (file == NULL || !is_path(path) || !is_access(access))
+    if (file == NULL || !file_is_path(path) || !file_is_access(access))
         return hf_fail(HF_INVALID, "hf_file_open", 0, 0);
-    return open_file(
-        file,
-        &(request){.obtain = obtain_existing, .path = path, .access = access, .backend = backend});
+    return file_open(file, &(file_request){.obtain = file_obtain_existing,
+                                           .path = path,
+                                           .access = access,
+                                           .backend = backend});
 }
 
-static hf_status obtain_or_create(const request *wanted, hf_file *file, hf_report *report) {
+static hf_status file_obtain_or_create(const file_request *wanted, hf_file *file,
+                                       hf_report *report) {
     return file->backend->file_open_or_create(file->backend, wanted->path, &file->handle,
                                               &file->size, report);
 }
 
 hf_status hf_file_open_or_create(hf_file **file, const char *path, const hf_backend *backend) {
-    return open_file(file,
-                     &(request){.obtain = obtain_or_create, .path = path, .backend = backend});
+    return file_open(
+        file, &(file_request){.obtain = file_obtain_or_create, .path = path, .backend = backend});
 }
 
-static hf_status obtain_new(const request *wanted, hf_file *file, hf_report *report) {
+static hf_status file_obtain_new(const file_request *wanted, hf_file *file, hf_report *report) {
     return file->backend->file_create(file->backend, wanted->path, wanted->size, &file->handle,
                                       report);
 }
 
 hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
                          const hf_backend *backend) {
-    if (file == NULL || !is_path(path) || size == 0)
+    if (file == NULL || !file_is_path(path) || size == 0)
         return hf_fail(HF_INVALID, "hf_file_create", 0, 0);
-    return open_file(
-        file, &(request){.obtain = obtain_new, .path = path, .size = size, .backend = backend});
+    return file_open(
+        file,
+        &(file_request){.obtain = file_obtain_new, .path = path, .size = size, .backend = backend});
 }
 
-static hf_status obtain_shared(const request *wanted, hf_file *file, hf_report *report) {
+static hf_status file_obtain_shared(const file_request *wanted, hf_file *file, hf_report *report) {
     file->is_memory = true;
     return file->backend->file_create_shared(file->backend, wanted->size, &file->handle, report);
 }
 
 hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend) {
     if (file == NULL || size == 0) return hf_fail(HF_INVALID, "hf_file_create_shared", 0, 0);
-    return open_file(file, &(request){.obtain = obtain_shared, .size = size, .backend = backend});
+    return file_open(
+        file, &(file_request){.obtain = file_obtain_shared, .size = size, .backend = backend});
 }
 
-static hf_status obtain_duplicate(const request *wanted, hf_file *file, hf_report *report) {
+static hf_status file_obtain_duplicate(const file_request *wanted, hf_file *file,
+                                       hf_report *report) {
     return file->backend->file_duplicate(file->backend, wanted->handle, wanted->access,
                                          &file->handle, &file->size, report);
 }
 
 hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
                               const hf_backend *backend) {
-    if (file == NULL || !is_access(access)) return hf_fail(HF_INVALID, "hf_file_from_handle", 0, 0);
-    return open_file(file, &(request){.obtain = obtain_duplicate,
-                                      .handle = handle,
-                                      .access = access,
-                                      .backend = backend});
+    if (file == NULL || !file_is_access(access))
+        return hf_fail(HF_INVALID, "hf_file_from_handle", 0, 0);
+    return file_open(file, &(file_request){.obtain = file_obtain_duplicate,
+                                           .handle = handle,
+                                           .access = access,
+                                           .backend = backend});
 }
 
 /* --------------------------------------------------------------------- size ------------- */
@@ -142,7 +152,7 @@ hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report) {
     return status;
 }
 
-/* ------------------------------------------------------------ looking at it ------------- */
+/* ------------------------------------------------------------------ queries ------------- */
 
 uint64_t hf_file_size(const hf_file *file) { return file ? file->size : 0; }
 
@@ -161,7 +171,7 @@ bool hf_file_is_on(const hf_file *file, const hf_backend *backend) {
 }
 
 bool hf_file_permits(const hf_file *file, hf_access access) {
-    return is_access(access) && (access != HF_READ_WRITE || file->access == HF_READ_WRITE);
+    return file_is_access(access) && (access != HF_READ_WRITE || file->access == HF_READ_WRITE);
 }
 
 bool hf_file_is_memory(const hf_file *file) { return file->is_memory; }

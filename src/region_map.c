@@ -1,43 +1,45 @@
 /*
- * region_map.c -- see region_map.h for what it is.
+ * region_map.c -- the ordered map of a space's regions; see region_map.h.
  *
- * The tree is Adelson-Velsky and Landis' (1962): the heights of two siblings differ by one at the
- * most, so its depth stays below 1.45 log2(n), whatever the order of the edits. It holds the same
- * records as the list of neighbours, which makes the classic hard case easy: the successor that
- * replaces a removed node with two children is its next neighbour.
+ * The tree is an AVL tree (Adelson-Velsky and Landis, 1962): the heights of two siblings differ by
+ * at most one, so its depth stays below 1.45 log2(n), whatever the order of the edits. Its nodes
+ * are also linked to their neighbours, which makes one hard case easy: the successor that replaces
+ * a removed node with two children is node->next.
  */
 #include "region_map.h"
 
-#define BLOCK_BYTES ((size_t)65536)
+/* Records are allocated in blocks of this size, or of one page if a page is larger. */
+#define MAP_BLOCK_BYTES ((size_t)65536)
 
 /* ------------------------------------------------------------------ records ------------- */
 
+/* The head of a block; the rest of the block is records. */
 struct hf_record_block {
     hf_record_block *next;
-    size_t size;
+    size_t size; /* of the whole block, in bytes */
 };
 
-static void put_free(hf_region_map *map, hf_node *node) {
+static void map_free_record(hf_region_map *map, hf_node *node) {
     node->next = map->free;
     map->free = node;
     map->free_count++;
 }
 
-static hf_node *take_free(hf_region_map *map) {
+static hf_node *map_allocate_record(hf_region_map *map) {
     hf_node *node = map->free;
     map->free = node->next;
     map->free_count--;
     return node;
 }
 
-static void add_records(hf_region_map *map, void *memory, size_t size) {
+static void map_add_records(hf_region_map *map, void *memory, size_t size) {
     hf_node *nodes = memory;
-    for (size_t i = size / sizeof *nodes; i > 0; i--) put_free(map, &nodes[i - 1]);
+    for (size_t i = size / sizeof *nodes; i > 0; i--) map_free_record(map, &nodes[i - 1]);
 }
 
-static hf_status add_block(hf_region_map *map, hf_report *report) {
+static hf_status map_add_block(hf_region_map *map, hf_report *report) {
     size_t page_size = map->backend->page_size(map->backend);
-    size_t size = BLOCK_BYTES > page_size ? BLOCK_BYTES : page_size;
+    size_t size = MAP_BLOCK_BYTES > page_size ? MAP_BLOCK_BYTES : page_size;
     void *memory;
     hf_status status = map->backend->allocate_pages(map->backend, size, &memory, report);
     if (status != HF_OK) return status;
@@ -45,96 +47,96 @@ static hf_status add_block(hf_region_map *map, hf_report *report) {
     *block = (hf_record_block){map->blocks, size};
     map->blocks = block;
     map->block_bytes += size;
-    add_records(map, block + 1, size - sizeof *block);
+    map_add_records(map, block + 1, size - sizeof *block);
     return HF_OK;
 }
 
 hf_status hf_region_map_reserve(hf_region_map *map, size_t cuts, hf_report *report) {
     hf_status status = HF_OK;
-    while (status == HF_OK && map->free_count < cuts) status = add_block(map, report);
+    while (status == HF_OK && map->free_count < cuts) status = map_add_block(map, report);
     return status;
 }
 
 /* --------------------------------------------------------------------- tree ------------- */
 
-static int height(const hf_node *node) { return node ? node->height : 0; }
+static int map_height(const hf_node *node) { return node ? node->height : 0; }
 
-static void measure(hf_node *node) {
-    int left = height(node->left), right = height(node->right);
+static void map_update_height(hf_node *node) {
+    int left = map_height(node->left), right = map_height(node->right);
     node->height = 1 + (left > right ? left : right);
 }
 
 /*
  *        b              a
  *       / \            / \
- *      a   3   --->   1   b       and rotate_left the other way
+ *      a   3   --->   1   b       map_rotate_left goes the other way
  *     / \                / \
  *    1   2              2   3
  */
-static hf_node *rotate_right(hf_node *b) {
+static hf_node *map_rotate_right(hf_node *b) {
     hf_node *a = b->left;
     b->left = a->right;
     a->right = b;
-    measure(b);
-    measure(a);
+    map_update_height(b);
+    map_update_height(a);
     return a;
 }
 
-static hf_node *rotate_left(hf_node *a) {
+static hf_node *map_rotate_left(hf_node *a) {
     hf_node *b = a->right;
     a->right = b->left;
     b->left = a;
-    measure(a);
-    measure(b);
+    map_update_height(a);
+    map_update_height(b);
     return b;
 }
 
-static hf_node *balance(hf_node *node) {
-    int tilt = height(node->left) - height(node->right);
+static hf_node *map_balance(hf_node *node) {
+    int tilt = map_height(node->left) - map_height(node->right);
     if (tilt > 1) {
-        if (height(node->left->left) < height(node->left->right))
-            node->left = rotate_left(node->left);
-        return rotate_right(node);
+        if (map_height(node->left->left) < map_height(node->left->right))
+            node->left = map_rotate_left(node->left);
+        return map_rotate_right(node);
     }
     if (tilt < -1) {
-        if (height(node->right->right) < height(node->right->left))
-            node->right = rotate_right(node->right);
-        return rotate_left(node);
+        if (map_height(node->right->right) < map_height(node->right->left))
+            node->right = map_rotate_right(node->right);
+        return map_rotate_left(node);
     }
-    measure(node);
+    map_update_height(node);
     return node;
 }
 
-static hf_node *tree_insert(hf_node *root, hf_node *node) {
+static hf_node *map_tree_insert(hf_node *root, hf_node *node) {
     if (root == NULL) return node;
     if (node->offset < root->offset)
-        root->left = tree_insert(root->left, node);
+        root->left = map_tree_insert(root->left, node);
     else
-        root->right = tree_insert(root->right, node);
-    return balance(root);
+        root->right = map_tree_insert(root->right, node);
+    return map_balance(root);
 }
 
-/* Takes the lowest node out of a tree. */
-static hf_node *tree_remove_first(hf_node *root) {
+/* Removes the lowest node from a tree and returns the new root. */
+static hf_node *map_tree_remove_first(hf_node *root) {
     if (root->left == NULL) return root->right;
-    root->left = tree_remove_first(root->left);
-    return balance(root);
+    root->left = map_tree_remove_first(root->left);
+    return map_balance(root);
 }
 
-static hf_node *tree_remove(hf_node *root, hf_node *node) {
+static hf_node *map_tree_remove(hf_node *root, hf_node *node) {
     if (node->offset < root->offset) {
-        root->left = tree_remove(root->left, node);
+        root->left = map_tree_remove(root->left, node);
     } else if (node->offset > root->offset) {
-        root->right = tree_remove(root->right, node);
+        root->right = map_tree_remove(root->right, node);
     } else if (node->left == NULL || node->right == NULL) {
         return node->left ? node->left : node->right;
     } else {
         hf_node *successor = node->next;
-        successor->right = tree_remove_first(node->right);
+        successor->right = map_tree_remove_first(node->right);
         successor->left = node->left;
         root = successor;
     }
-    return balance(root);
+    return map_balance(root);
 }
 
 /* ---------------------------------------------------------------------- map ------------- */
@@ -142,8 +144,8 @@ static hf_node *tree_remove(hf_node *root, hf_node *node) {
 void hf_region_map_open(hf_region_map *map, const hf_backend *backend, size_t size, void *memory,
                         size_t memory_size) {
     *map = (hf_region_map){.backend = backend, .size = size, .count = 1};
-    add_records(map, memory, memory_size);
-    hf_node *node = take_free(map);
+    map_add_records(map, memory, memory_size);
+    hf_node *node = map_allocate_record(map);
     *node = (hf_node){.kind = HF_PLACEHOLDER, .height = 1};
     map->first = map->root = node;
 }
@@ -174,7 +176,7 @@ size_t hf_node_end(const hf_region_map *map, const hf_node *node) {
 }
 
 hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
-    hf_node *upper = take_free(map);
+    hf_node *upper = map_allocate_record(map);
     *upper = (hf_node){.offset = offset,
                        .previous = node,
                        .next = node->next,
@@ -183,35 +185,35 @@ hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
                        .height = 1};
     if (upper->next) upper->next->previous = upper;
     node->next = upper;
-    map->root = tree_insert(map->root, upper);
+    map->root = map_tree_insert(map->root, upper);
     map->count++;
     return upper;
 }
 
 void hf_region_map_absorb_next(hf_region_map *map, hf_node *node) {
     hf_node *upper = node->next;
-    map->root = tree_remove(map->root, upper);
+    map->root = map_tree_remove(map->root, upper);
     node->next = upper->next;
     if (upper->next) upper->next->previous = node;
     map->count--;
-    put_free(map, upper);
+    map_free_record(map, upper);
 }
 
-/* -------------------------------------------------------------------- proof ------------- */
+/* ------------------------------------------------------------------- checks ------------- */
 
-/* Walks the tree in order beside the list; *expected is the node that has to come next. */
-static bool tree_agrees(const hf_node *node, const hf_node **expected, size_t *offset) {
+/* Walks the tree in order, and the list with it; *expected is the list's next node. */
+static bool map_check_tree(const hf_node *node, const hf_node **expected, size_t *offset) {
     if (node == NULL) return true;
-    if (!tree_agrees(node->left, expected, offset)) return false;
+    if (!map_check_tree(node->left, expected, offset)) return false;
     *offset = node->offset;
-    int left = height(node->left), right = height(node->right);
+    int left = map_height(node->left), right = map_height(node->right);
     if (left - right > 1 || right - left > 1) return false;
     if (node->height != 1 + (left > right ? left : right) || node != *expected) return false;
     *expected = node->next;
-    return tree_agrees(node->right, expected, offset);
+    return map_check_tree(node->right, expected, offset);
 }
 
-static bool list_agrees(const hf_region_map *map, size_t *offset) {
+static bool map_check_list(const hf_region_map *map, size_t *offset) {
     const hf_node *previous = NULL;
     size_t count = 0;
     for (const hf_node *node = map->first; node; node = node->next) {
@@ -227,6 +229,6 @@ static bool list_agrees(const hf_region_map *map, size_t *offset) {
 bool hf_region_map_check(const hf_region_map *map, size_t *offset) {
     *offset = 0;
     const hf_node *expected = map->first;
-    return list_agrees(map, offset) && tree_agrees(map->root, &expected, offset) &&
+    return map_check_list(map, offset) && map_check_tree(map->root, &expected, offset) &&
            expected == NULL;
 }

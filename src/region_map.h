@@ -5,13 +5,13 @@
  *      | node | node |    node     | node |    node      |
  *        next-> next->
  *
- * A region's size is not stored: it ends where the next one begins, the last at the map's size. So
- * the regions tile the space by construction, and a map has two edits only: cut makes two regions
- * of one, absorb makes one of two. Neighbours are linked; an AVL tree over the same records finds
- * a region in O(log n).
+ * A region's size is not stored: a region ends where the next one begins, the last one at the map's
+ * size. So the regions tile the space by construction, and a map has only two edits: cut makes two
+ * regions of one, absorb_next makes one of two. Neighbours are linked; an AVL tree over the same
+ * records finds a region in O(log n).
  *
- * Records come from the backend's pages, never from malloc, and are taken ahead: after
- * hf_region_map_reserve(map, n) the next n cuts cannot fail. They go back with the map.
+ * Records lie in pages of the backend, never in memory from malloc, and are allocated ahead: after
+ * hf_region_map_reserve(map, n) the next n cuts cannot fail. hf_region_map_close frees them.
  */
 #ifndef HF_REGION_MAP_H
 #define HF_REGION_MAP_H
@@ -21,49 +21,55 @@
 typedef struct hf_node hf_node;
 
 struct hf_node {
-    size_t offset;
-    hf_node *previous, *next; /* neighbours in the space; of a free record: next free */
-    hf_node *left, *right;    /* in the tree */
-    uint64_t file_offset;
+    size_t offset;         /* of the region's first byte in the space */
+    hf_node *previous;     /* the region below this one */
+    hf_node *next;         /* the region above this one; of a free record: the next free one */
+    hf_node *left, *right; /* children in the tree */
+    uint64_t file_offset;  /* of a view, in bytes; else 0 */
     hf_kind kind;
-    hf_access access;
-    int height;
+    hf_access access; /* of a view; else HF_READ_WRITE */
+    int height;       /* of the subtree with this root; 1: no children */
 };
 
 typedef struct hf_record_block hf_record_block;
 
 typedef struct hf_region_map {
     const hf_backend *backend;
-    size_t size;
-    size_t count;
-    hf_node *first, *root;
-    hf_node *free;
+    size_t size;           /* of the space, in bytes */
+    size_t count;          /* of regions */
+    hf_node *first, *root; /* of the list, of the tree */
+    hf_node *free;         /* unused records */
     size_t free_count;
-    hf_record_block *blocks;
-    size_t block_bytes;
+    hf_record_block *blocks; /* allocated pages of records */
+    size_t block_bytes;      /* sum of their sizes */
 } hf_region_map;
 
-/* One placeholder of `size` bytes. Takes its first records from `memory`: zeroed, aligned for any
- * object, room for one record at least, and alive as long as the map. */
+/* Makes a map with one region, a placeholder of `size` bytes. `memory` becomes the first records:
+ * it is zeroed, aligned for any object, has room for one record at least, and outlives the map. */
 void hf_region_map_open(hf_region_map *map, const hf_backend *backend, size_t size, void *memory,
                         size_t memory_size);
+
+/* Frees the blocks that hf_region_map_reserve has allocated. */
 void hf_region_map_close(hf_region_map *map);
 
-/* Makes the next `cuts` cuts sure to succeed. NO_MEMORY: nothing has changed. */
+/* Allocates records until the next `cuts` cuts cannot fail. HF_NO_MEMORY: the regions are as they
+ * were, and so many cuts are not certain. */
 hf_status hf_region_map_reserve(hf_region_map *map, size_t cuts, hf_report *report);
 
-/* The region that holds the byte at offset, which lies within the map. */
+/* The region that contains the byte at offset; offset is less than the map's size. */
 hf_node *hf_region_map_find(const hf_region_map *map, size_t offset);
 
+/* The offset at which a region ends. */
 size_t hf_node_end(const hf_region_map *map, const hf_node *node);
 
-/* Cuts a region, no view, at an offset inside it. Returns the upper part. */
+/* Cuts a region in two at an offset inside it and returns the upper one. The region is not a view,
+ * and a record is reserved. */
 hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset);
 
-/* Makes a region one with the next one; it keeps its own kind. */
+/* Removes the next region and extends this one over it; this one keeps its kind. */
 void hf_region_map_absorb_next(hf_region_map *map, hf_node *node);
 
-/* Proves order, links, count and the tree. False: *offset says where it does not hold. */
+/* Checks order, links, count and tree. False: *offset is where the first fault was found. */
 bool hf_region_map_check(const hf_region_map *map, size_t *offset);
 
 #endif

@@ -5,137 +5,142 @@
  *      memory   | positions |   bytes   |   bytes   |
  *               0           64 KiB      + capacity  + capacity
  *
- * Every ring lies in a file, if need be one of memory: so a ring between processes is no other.
+ * Every ring lies in a file; hf_ring_open creates one of shared memory. So a ring within a process
+ * and one between processes are the same.
  *
- * The positions lie where other processes can write: they are looked at each time before they are
- * believed. The way through the ring is inline in the header.
+ * Other processes can write to the positions, so each use of them checks them first. The functions
+ * that write to the ring and read from it are inline in the header.
  */
 #include <holdfast/ring.h>
 #include <holdfast/space.h>
 
 #include "again.h"
 #include "fail.h"
-#include "file.h"
+#include "file_access.h"
 #include "pages.h"
 
 #include <string.h>
 
-/* The first bytes of a ring's file; they never change once they are whole. */
-typedef union description {
+/* The first bytes of a ring's file. Once all of them are written they never change. */
+typedef union ring_description {
     struct {
         char magic[8];
         uint32_t byte_order, pointer_size;
         uint64_t capacity;
-    } is;
+    } fields;
     size_t words[sizeof((hf_ring_shared *)0)->description / sizeof(size_t)];
-} description;
+} ring_description;
 
-#define WORDS (sizeof(description) / sizeof(size_t))
+#define RING_WORDS (sizeof(ring_description) / sizeof(size_t))
 
-/* Not at a page's beginning, where loads wait for any store across the end of a page: copies into
- * the ring are full of those. */
+/* The padding moves hf_ring away from the beginning of its page: a load from there waits for every
+ * store across the end of a page, and copies into the ring make many of those. */
 typedef struct ring_core {
-    char apart[64];
-    hf_ring shown;
+    char padding[64];
+    hf_ring ring; /* what the program has a pointer to */
     const hf_backend *backend;
-    hf_space *space; /* NULL: views at addresses that were free */
+    hf_space *space; /* NULL: the views were mapped at free addresses, by map_free */
 } ring_core;
 
-#define POSITIONS HF_RING_POSITIONS
-
-/* Where another thread is always quicker, it will not stop being so. */
-#define TRIES 100
+/* Give up after other threads took the addresses 100 times in a row. */
+#define RING_MOST_TRIES 100
 
 /* ---------------------------------------------------------------- the same pages twice --- */
 
-/* The three views, in the order of their addresses. */
-typedef struct part {
+/* One of the three views. */
+typedef struct ring_view {
     size_t offset, size;
     uint64_t file_offset;
-} part;
+} ring_view;
 
-#define PARTS 3
+#define RING_VIEWS 3
 
-static part part_of(const ring_core *ring, size_t number) {
-    size_t bytes = ring->shown.capacity;
-    const part parts[PARTS] = {
-        {0, POSITIONS, 0}, {POSITIONS, bytes, POSITIONS}, {POSITIONS + bytes, bytes, POSITIONS}};
-    return parts[number];
+/* The views are numbered in the order of their addresses. */
+static ring_view ring_view_of(const ring_core *core, size_t number) {
+    size_t bytes = core->ring.capacity;
+    const ring_view views[RING_VIEWS] = {{0, HF_RING_POSITIONS, 0},
+                                         {HF_RING_POSITIONS, bytes, HF_RING_POSITIONS},
+                                         {HF_RING_POSITIONS + bytes, bytes, HF_RING_POSITIONS}};
+    return views[number];
 }
 
-static size_t extent_of(const ring_core *ring) { return POSITIONS + 2 * ring->shown.capacity; }
+static size_t ring_extent_of(const ring_core *core) {
+    return HF_RING_POSITIONS + 2 * core->ring.capacity;
+}
 
-static hf_status map_parts(ring_core *ring, hf_file *file) {
+static hf_status ring_map_views(ring_core *core, hf_file *file) {
     hf_status status = HF_OK;
-    for (size_t i = 0; status == HF_OK && i < PARTS; i++) {
-        part view = part_of(ring, i);
-        status = hf_space_map_range(ring->space, view.offset, view.size, file, view.file_offset,
+    for (size_t i = 0; status == HF_OK && i < RING_VIEWS; i++) {
+        ring_view view = ring_view_of(core, i);
+        status = hf_space_map_range(core->space, view.offset, view.size, file, view.file_offset,
                                     HF_READ_WRITE);
     }
     return status;
 }
 
-static hf_status mirror_in_space(ring_core *ring, hf_file *file) {
-    hf_space_options options = {.backend = ring->backend};
-    hf_status status = hf_space_open(&ring->space, extent_of(ring), &options);
+static hf_status ring_mirror_in_space(ring_core *core, hf_file *file) {
+    hf_space_options options = {.backend = core->backend};
+    hf_status status = hf_space_open(&core->space, ring_extent_of(core), &options);
     if (status != HF_OK) return status;
-    status = map_parts(ring, file);
+    status = ring_map_views(core, file);
     if (status == HF_OK)
-        ring->shown.shared = (void *)hf_space_base(ring->space);
+        core->ring.shared = (void *)hf_space_base(core->space);
     else
-        hf_space_close(ring->space);
+        hf_space_close(core->space);
     return status;
 }
 
-static void release_parts(const ring_core *ring, char *base, size_t count) {
+static void ring_release_views(const ring_core *core, char *base, size_t count) {
     while (count-- > 0) {
-        part view = part_of(ring, count);
-        ring->backend->release(ring->backend, base + view.offset, view.size, HF_VIEW);
+        ring_view view = ring_view_of(core, count);
+        core->backend->release(core->backend, base + view.offset, view.size, HF_VIEW);
     }
 }
 
-static hf_status map_free_parts(ring_core *ring, hf_file *file, char *base, hf_report *report) {
-    const hf_backend *backend = ring->backend;
-    for (size_t i = 0; i < PARTS; i++) {
-        part view = part_of(ring, i);
+static hf_status ring_map_free_views(ring_core *core, hf_file *file, char *base,
+                                     hf_report *report) {
+    const hf_backend *backend = core->backend;
+    for (size_t i = 0; i < RING_VIEWS; i++) {
+        ring_view view = ring_view_of(core, i);
         hf_status status =
             backend->map_free(backend, base + view.offset, view.size, hf_file_handle(file),
                               view.file_offset, HF_READ_WRITE, report);
         if (status == HF_OK) continue;
-        release_parts(ring, base, i);
+        ring_release_views(core, base, i);
         return status;
     }
-    ring->shown.shared = (void *)base;
+    core->ring.shared = (void *)base;
     return HF_OK;
 }
 
-/* Addresses that were free a moment ago: between the release and the views any other thread of the
- * process may take them. */
-static hf_status mirror_at_free_addresses(ring_core *ring, hf_file *file) {
-    const hf_backend *backend = ring->backend;
-    size_t size = extent_of(ring);
+/* For a backend that cannot map into a placeholder. Reserves addresses, releases them and maps the
+ * views there. In between another thread of the process may take the addresses (HF_NO_ADDRESS):
+ * then other addresses are tried. */
+static hf_status ring_mirror_at_free_addresses(ring_core *core, hf_file *file) {
+    const hf_backend *backend = core->backend;
+    size_t size = ring_extent_of(core);
     hf_report report = {0};
     hf_status status = HF_NO_ADDRESS;
-    for (int tries = 0; tries < TRIES && status == HF_NO_ADDRESS; tries++) {
+    for (int tries = 0; tries < RING_MOST_TRIES && status == HF_NO_ADDRESS; tries++) {
         void *base;
         status = backend->reserve(backend, NULL, size, &base, &report);
         if (status != HF_OK) break;
         backend->release(backend, base, size, HF_PLACEHOLDER);
-        status = map_free_parts(ring, file, base, &report);
+        status = ring_map_free_views(core, file, base, &report);
     }
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, size);
 }
 
-static hf_status mirror(ring_core *ring, hf_file *file) {
-    return ring->backend->map_free ? mirror_at_free_addresses(ring, file)
-                                   : mirror_in_space(ring, file);
+static hf_status ring_mirror(ring_core *core, hf_file *file) {
+    return core->backend->map_free ? ring_mirror_at_free_addresses(core, file)
+                                   : ring_mirror_in_space(core, file);
 }
 
-static void unmap(ring_core *ring) {
-    if (ring->space)
-        hf_space_close(ring->space);
+static void ring_unmap(ring_core *core) {
+    if (core->space)
+        hf_space_close(core->space);
     else
-        release_parts(ring, (char *)ring->shown.shared, PARTS);
+        ring_release_views(core, (char *)core->ring.shared, RING_VIEWS);
 }
 
 /* ------------------------------------------------------------------- the positions ------- */
@@ -168,105 +173,108 @@ size_t hf_ring_capacity(const hf_ring *ring) { return ring ? ring->capacity : 0;
 
 /* --------------------------------------------------------------- opening and closing ----- */
 
-static description describe(size_t capacity) {
-    description what = {
-        .is = {.byte_order = 0x01020304, .pointer_size = sizeof(void *), .capacity = capacity}};
-    memcpy(what.is.magic, "hf ring", sizeof what.is.magic);
-    return what;
+static ring_description ring_describe(size_t capacity) {
+    ring_description result = {
+        .fields = {.byte_order = 0x01020304, .pointer_size = sizeof(void *), .capacity = capacity}};
+    memcpy(result.fields.magic, "hf ring", sizeof result.fields.magic);
+    return result;
 }
 
-/* Each byte is there, or not written yet. */
-static bool is_part_of(size_t found, size_t expected) {
+/* True if each byte is the expected one, or 0: not written yet. */
+static bool ring_is_part_of(size_t found, size_t expected) {
     for (size_t byte = 0; byte < sizeof found; byte++, found >>= 8, expected >>= 8)
         if ((found & 0xff) != 0 && (found & 0xff) != (expected & 0xff)) return false;
     return true;
 }
 
-/* A file of zeros becomes a ring, and so does one whose maker died before it had written the whole
- * description. */
-static bool is_ring(hf_ring_shared *shared, size_t capacity) {
-    description expected = describe(capacity);
+/* True for a ring of this capacity with sound positions. A file of zeros is one too, and so is a
+ * file whose creator died before it had written the whole description. */
+static bool ring_is_valid(hf_ring_shared *shared, size_t capacity) {
+    ring_description expected = ring_describe(capacity);
     const size_t *found = (size_t *)(void *)shared->description;
-    for (size_t i = 0; i < WORDS; i++)
-        if (!is_part_of(hf_load_acquire(&found[i]), expected.words[i])) return false;
+    for (size_t i = 0; i < RING_WORDS; i++)
+        if (!ring_is_part_of(hf_load_acquire(&found[i]), expected.words[i])) return false;
     size_t ready =
         hf_load_acquire(&shared->producer.position) - hf_load_acquire(&shared->consumer.position);
     return ready <= capacity;
 }
 
-/* Processes that find the file new store the same words, the magic last. */
-static void complete(hf_ring_shared *shared, size_t capacity) {
-    description expected = describe(capacity);
+/* Stores the words of the description that are missing, the magic last. Several processes may do so
+ * at once, because all of them store the same words. */
+static void ring_complete(hf_ring_shared *shared, size_t capacity) {
+    ring_description expected = ring_describe(capacity);
     size_t *found = (size_t *)(void *)shared->description;
-    for (size_t i = WORDS; i-- > 0;)
+    for (size_t i = RING_WORDS; i-- > 0;)
         if (hf_load_acquire(&found[i]) != expected.words[i])
             hf_store_release(&found[i], expected.words[i]);
 }
 
-static hf_status no_ring(size_t capacity) {
+static hf_status ring_fail_corrupt(size_t capacity) {
     return hf_fail_because(HF_CORRUPT, "hf_ring_open_file", "the file holds no ring of this size",
                            0, capacity);
 }
 
-/* Before anything is mapped: a store into a hole would fault if the disk were full. */
-static hf_status prepare_file(hf_file *file, size_t capacity) {
+/* Checks the file and allocates the blocks that it lacks. This comes before it is mapped: a store
+ * into a hole faults when the disk is full. */
+static hf_status ring_prepare_file(hf_file *file, size_t capacity) {
     const hf_backend *backend = hf_file_backend(file);
     intptr_t handle = hf_file_handle(file);
     hf_ring_shared head;
     hf_report report = {0};
     if (hf_file_is_memory(file)) return HF_OK;
     hf_status status = backend->file_read(backend, handle, 0, &head, sizeof head, &report);
-    if (status == HF_OK && !is_ring(&head, capacity)) return no_ring(capacity);
+    if (status == HF_OK && !ring_is_valid(&head, capacity)) return ring_fail_corrupt(capacity);
     if (status == HF_OK)
-        status = backend->file_fill(backend, handle, POSITIONS + capacity, true, &report);
-    return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, POSITIONS + capacity);
+        status = backend->file_fill(backend, handle, HF_RING_POSITIONS + capacity, true, &report);
+    return status == HF_OK ? HF_OK
+                           : hf_fail_reported(status, &report, 0, HF_RING_POSITIONS + capacity);
 }
 
-static hf_status map_ring(ring_core *ring, hf_file *file) {
-    hf_status status = mirror(ring, file);
+static hf_status ring_map(ring_core *core, hf_file *file) {
+    hf_status status = ring_mirror(core, file);
     if (status != HF_OK) return status;
-    if (!is_ring(ring->shown.shared, ring->shown.capacity)) {
-        unmap(ring);
-        return no_ring(ring->shown.capacity);
+    if (!ring_is_valid(core->ring.shared, core->ring.capacity)) {
+        ring_unmap(core);
+        return ring_fail_corrupt(core->ring.capacity);
     }
-    complete(ring->shown.shared, ring->shown.capacity);
+    ring_complete(core->ring.shared, core->ring.capacity);
     return HF_OK;
 }
 
-static size_t record_bytes(const hf_backend *backend) {
+static size_t ring_record_bytes(const hf_backend *backend) {
     return hf_pages_for(backend, sizeof(ring_core));
 }
 
-/* NULL: refused, and the last error says why. */
-static ring_core *take_ring(const hf_backend *backend) {
+/* NULL if the backend has no pages for it; the last error says why. */
+static ring_core *ring_allocate(const hf_backend *backend) {
     hf_report report = {0};
     void *memory;
-    size_t bytes = record_bytes(backend);
+    size_t bytes = ring_record_bytes(backend);
     hf_status status = hf_allocate_pages(backend, bytes, &memory, &report);
     if (status == HF_OK) return memory;
     hf_fail_reported(status, &report, 0, bytes);
     return NULL;
 }
 
-static hf_status open_on(hf_ring **result, hf_file *file, size_t capacity) {
+static hf_status ring_open_on(hf_ring **result, hf_file *file, size_t capacity) {
     const hf_backend *backend = hf_file_backend(file);
-    ring_core *ring = take_ring(backend);
-    if (ring == NULL) return hf_last_error().status;
-    *ring = (ring_core){.shown = {.capacity = capacity}, .backend = backend};
-    hf_status status = map_ring(ring, file);
+    ring_core *core = ring_allocate(backend);
+    if (core == NULL) return hf_last_error().status;
+    *core = (ring_core){.ring = {.capacity = capacity}, .backend = backend};
+    hf_status status = ring_map(core, file);
     if (status == HF_OK)
-        *result = &ring->shown;
+        *result = &core->ring;
     else
-        backend->free_pages(backend, ring, record_bytes(backend));
+        backend->free_pages(backend, core, ring_record_bytes(backend));
     return status;
 }
 
-/* Twice of it, and the positions, can be addressed. */
-#define MOST (SIZE_MAX / 4 + 1)
+/* The largest capacity of which two and the positions fit in the address space. */
+#define RING_MOST_CAPACITY (SIZE_MAX / 4 + 1)
 
-/* The largest power of two that is not larger. */
-static size_t round_to_power(size_t size) {
-    size_t power = MOST;
+/* The largest power of two up to size, which is at least 1. */
+static size_t ring_round_down_to_power(size_t size) {
+    size_t power = RING_MOST_CAPACITY;
     while (power > size) power /= 2;
     return power;
 }
@@ -275,37 +283,39 @@ static size_t round_to_power(size_t size) {
 static const char *ring_fault_of(const hf_file *file) {
     uint64_t size = hf_file_size(file);
     if (!hf_file_permits(file, HF_READ_WRITE)) return "the file is not open for writing";
-    if (size < POSITIONS + HF_ALLOCATION_GRANULARITY)
+    if (size < HF_RING_POSITIONS + HF_ALLOCATION_GRANULARITY)
         return "the file has less than a ring's 128 KiB";
-    return size - POSITIONS > MOST ? "the file is too large to be mapped twice" : NULL;
+    return size - HF_RING_POSITIONS > RING_MOST_CAPACITY
+               ? "the file is too large to be mapped twice"
+               : NULL;
 }
 
 hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
     if (ring == NULL || file == NULL) return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
-    const char *why = ring_fault_of(file);
-    if (why) return hf_fail_because(HF_INVALID, "hf_ring_open_file", why, 0, 0);
+    const char *reason = ring_fault_of(file);
+    if (reason) return hf_fail_because(HF_INVALID, "hf_ring_open_file", reason, 0, 0);
     if (hf_file_has_huge_pages(file)) return hf_fail(HF_UNSUPPORTED, "hf_ring_open_file", 0, 0);
-    size_t capacity = round_to_power((size_t)(hf_file_size(file) - POSITIONS));
-    hf_status status = prepare_file(file, capacity);
-    return status == HF_OK ? open_on(ring, file, capacity) : status;
+    size_t capacity = ring_round_down_to_power((size_t)(hf_file_size(file) - HF_RING_POSITIONS));
+    hf_status status = ring_prepare_file(file, capacity);
+    return status == HF_OK ? ring_open_on(ring, file, capacity) : status;
 }
 
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend) {
-    if (ring == NULL || least_capacity == 0 || least_capacity > MOST)
+    if (ring == NULL || least_capacity == 0 || least_capacity > RING_MOST_CAPACITY)
         return hf_fail(HF_INVALID, "hf_ring_open", 0, least_capacity);
-    size_t capacity = round_to_power(2 * least_capacity - 1);
+    size_t capacity = ring_round_down_to_power(2 * least_capacity - 1);
     if (capacity < HF_ALLOCATION_GRANULARITY) capacity = HF_ALLOCATION_GRANULARITY;
     hf_file *file;
-    hf_status status = hf_file_create_shared(&file, POSITIONS + capacity, backend);
+    hf_status status = hf_file_create_shared(&file, HF_RING_POSITIONS + capacity, backend);
     if (status != HF_OK) return status;
-    status = open_on(ring, file, capacity);
+    status = ring_open_on(ring, file, capacity);
     hf_file_close(file);
     return status;
 }
 
 void hf_ring_close(hf_ring *ring) {
     if (ring == NULL) return;
-    ring_core *core = (ring_core *)(void *)((char *)ring - offsetof(ring_core, shown));
-    unmap(core);
-    core->backend->free_pages(core->backend, core, record_bytes(core->backend));
+    ring_core *core = (ring_core *)(void *)((char *)ring - offsetof(ring_core, ring));
+    ring_unmap(core);
+    core->backend->free_pages(core->backend, core, ring_record_bytes(core->backend));
 }

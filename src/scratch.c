@@ -1,6 +1,6 @@
 /*
- * scratch.c -- two arenas for temporary work: the one that is not the conflict is always free to
- * rewind.
+ * scratch.c -- two arenas for temporary work. A function that returns a block in one of them (the
+ * conflict) uses the other for its temporary blocks, and rewinds that one before it returns.
  */
 #include <holdfast/arena.h>
 

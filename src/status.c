@@ -1,9 +1,9 @@
 /*
  * status.c -- the names and sentences of the statuses, each thread's last error, and its text.
  *
- * The last error, the address budget (budget.c) and what the native backend keeps (the gate of
- * forks in posix.c, the functions looked up at run time in windows.c) are the library's only state
- * outside of spaces, arenas, files and rings.
+ * The library has no other state outside of spaces, arenas, files and rings than the last error,
+ * the address budget (budget.c) and the native backend's state (in posix.c the gate that a fork
+ * closes, in windows.c the functions that are looked up at run time).
  */
 #include <holdfast/status.h>
 
@@ -12,13 +12,13 @@
 #include "backend/thread_local.h"
 #include "fail.h"
 
-static HF_THREAD_LOCAL hf_error last_error;
+static HF_THREAD_LOCAL hf_error status_last_error;
 
-#define UNKNOWN_NAME "HF_(unknown)"
+#define STATUS_UNKNOWN_NAME "HF_(unknown)"
 
-static const struct status_words {
+static const struct status_entry {
     const char *name, *text;
-} words[] = {
+} status_entries[] = {
     [HF_OK] = {"HF_OK", "The call succeeded."},
     [HF_INVALID] = {"HF_INVALID", "An argument is wrong by itself: check zeros, NULL, alignment, "
                                   "ranges and access."},
@@ -47,29 +47,29 @@ static const struct status_words {
                         "This system, or this kind of file, cannot do that: do without it."},
 };
 
-static const struct status_words *status_find(hf_status status) {
+static const struct status_entry *status_find(hf_status status) {
     size_t index = (size_t)status;
-    return index < sizeof words / sizeof *words ? &words[index] : NULL;
+    return index < sizeof status_entries / sizeof *status_entries ? &status_entries[index] : NULL;
 }
 
 const char *hf_status_name(hf_status status) {
-    const struct status_words *found = status_find(status);
-    return found ? found->name : UNKNOWN_NAME;
+    const struct status_entry *found = status_find(status);
+    return found ? found->name : STATUS_UNKNOWN_NAME;
 }
 
 const char *hf_status_text(hf_status status) {
-    const struct status_words *found = status_find(status);
+    const struct status_entry *found = status_find(status);
     return found ? found->text : "This number is no status of holdfast: check where it came from.";
 }
 
 /* ------------------------------------------------------------- the last error ------------ */
 
-static hf_error *own_error(void) { return HF_OF_THIS_THREAD(last_error); }
+static hf_error *status_error(void) { return HF_OF_THIS_THREAD(status_last_error); }
 
-hf_error hf_last_error(void) { return *own_error(); }
+hf_error hf_last_error(void) { return *status_error(); }
 
-hf_status hf_fail_again(hf_error error) {
-    *own_error() = error;
+hf_status hf_fail_with(hf_error error) {
+    *status_error() = error;
     return error.status;
 }
 
@@ -79,80 +79,81 @@ hf_status hf_fail(hf_status status, const char *call, size_t offset, size_t size
 
 hf_status hf_fail_because(hf_status status, const char *call, const char *reason, size_t offset,
                           size_t size) {
-    return hf_fail_again((hf_error){
+    return hf_fail_with((hf_error){
         .status = status, .call = call, .reason = reason, .offset = offset, .size = size});
 }
 
 hf_status hf_fail_reported(hf_status status, const hf_report *report, size_t offset, size_t size) {
-    return hf_fail_again((hf_error){.status = status,
-                                    .os_code = report->os_code,
-                                    .call = report->call,
-                                    .reason = report->reason,
-                                    .offset = offset,
-                                    .size = size});
+    return hf_fail_with((hf_error){.status = status,
+                                   .os_code = report->os_code,
+                                   .call = report->call,
+                                   .reason = report->reason,
+                                   .offset = offset,
+                                   .size = size});
 }
 
-/* ------------------------------------------------------------- an error in words --------- */
+/* ----------------------------------------------------------- the text of an error -------- */
 
-/* A text that is measured whole and written as far as it fits. */
+/* The text so far. The buffer contains as much of it as fits. */
 typedef struct status_line {
     char *buffer;
-    size_t size, length;
+    size_t size;   /* of the buffer, in bytes */
+    size_t length; /* of the whole text */
 } status_line;
 
-static void status_put(status_line *line, const char *text) {
+static void status_add(status_line *line, const char *text) {
     for (; *text; text++, line->length++)
         if (line->size > 0 && line->length < line->size - 1) line->buffer[line->length] = *text;
 }
 
-static void status_put_number(status_line *line, uintmax_t number) {
+static void status_add_number(status_line *line, uintmax_t number) {
     char digits[24];
     char *first = &digits[sizeof digits - 1];
     *first = '\0';
     do *--first = (char)('0' + number % 10);
     while ((number /= 10) > 0);
-    status_put(line, first);
+    status_add(line, first);
 }
 
-static void status_put_code(status_line *line, long code) {
-    status_put(line, code < 0 ? ", code -" : ", code ");
-    status_put_number(line, code < 0 ? (uintmax_t)0 - (uintmax_t)code : (uintmax_t)code);
+static void status_add_code(status_line *line, long code) {
+    status_add(line, code < 0 ? ", code -" : ", code ");
+    status_add_number(line, code < 0 ? (uintmax_t)0 - (uintmax_t)code : (uintmax_t)code);
 }
 
-static void status_put_cause(status_line *line, const hf_error *error) {
+static void status_add_cause(status_line *line, const hf_error *error) {
     char system[256];
-    status_put(line, error->call ? error->call : "The call");
-    status_put(line, " failed");
+    status_add(line, error->call ? error->call : "The call");
+    status_add(line, " failed");
     if (error->offset > 0 || error->size > 0) {
-        status_put(line, " at offset ");
-        status_put_number(line, error->offset);
-        status_put(line, ", size ");
-        status_put_number(line, error->size);
+        status_add(line, " at offset ");
+        status_add_number(line, error->offset);
+        status_add(line, ", size ");
+        status_add_number(line, error->size);
     }
-    if (error->reason) status_put(line, ": "), status_put(line, error->reason);
-    if (error->os_code != 0 && hf_system_words(error->os_code, system, sizeof system) > 0)
-        status_put(line, ": "), status_put(line, system);
+    if (error->reason) status_add(line, ": "), status_add(line, error->reason);
+    if (error->os_code != 0 && hf_system_message(error->os_code, system, sizeof system) > 0)
+        status_add(line, ": "), status_add(line, system);
 }
 
-static void status_put_error(status_line *line, const hf_error *error) {
-    status_put_cause(line, error);
-    status_put(line, " (");
-    status_put(line, hf_status_name(error->status));
-    if (error->os_code != 0) status_put_code(line, error->os_code);
-    status_put(line, "). ");
-    status_put(line, hf_status_text(error->status));
+static void status_add_error(status_line *line, const hf_error *error) {
+    status_add_cause(line, error);
+    status_add(line, " (");
+    status_add(line, hf_status_name(error->status));
+    if (error->os_code != 0) status_add_code(line, error->os_code);
+    status_add(line, "). ");
+    status_add(line, hf_status_text(error->status));
     if (error->undo_failed)
-        status_put(line, " A step before it could not be undone: nothing is lost, but there are "
+        status_add(line, " A step before it could not be undone: nothing is lost, but there are "
                          "more pieces than before.");
 }
 
 size_t hf_error_text(const hf_error *error, char *buffer, size_t size) {
     status_line line = {buffer, size, 0};
-    if (error == NULL) error = own_error();
+    if (error == NULL) error = status_error();
     if (error->status == HF_OK)
-        status_put(&line, hf_status_text(HF_OK));
+        status_add(&line, hf_status_text(HF_OK));
     else
-        status_put_error(&line, error);
+        status_add_error(&line, error);
     if (size > 0) buffer[line.length < size ? line.length : size - 1] = '\0';
     return line.length;
 }

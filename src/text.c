@@ -1,26 +1,27 @@
 /*
- * text.c -- copies and formatted texts in an arena. All are aligned to 8, so that they can have
- * a ref.
+ * text.c -- copies and formatted texts in an arena. All of them are aligned to 8, so that an hf_ref
+ * can refer to them.
  *
- * What is copied or formatted may lie in the arena, and even be bytes that hf_peek has just shown,
- * which the new block overlaps. So a text is complete before its block is allocated, except where
- * neither the block nor on_failure can touch the arguments.
+ * The source of a copy and the arguments of a format may lie in the arena, even in the bytes that
+ * hf_peek returned last, which the new block overlaps. So a text is formatted before its block is
+ * allocated, unless neither the new block nor on_failure can overwrite or free the arguments.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "arena.h"
+#include "arena_core.h"
 #include "fail.h"
-#include "marking.h"
 #include "pages.h"
+#include "sanitizer.h"
 
 #define TEXT_ALIGNMENT 8
 
-/* Formatted texts up to this size are formatted once, longer ones twice. */
-#define SHORT_TEXT 512
+/* Texts up to this size, with their NUL, are formatted once, longer ones twice. */
+#define TEXT_SHORT_SIZE 512
 
-/* What a block takes at most beside its bytes: its alignment; in a checked process a red zone. */
-#define MOST_OVERHEAD (TEXT_ALIGNMENT + HF_MARKING_ALIGNMENT + HF_RED_ZONE)
+/* The most bytes that a block needs beside its own: for its alignment and, under a sanitizer, for
+ * the alignment and size of its red zone. */
+#define TEXT_MOST_OVERHEAD (TEXT_ALIGNMENT + HF_SANITIZER_ALIGNMENT + HF_RED_ZONE)
 
 void *hf_memdup(hf_arena *arena, const void *bytes, size_t size) {
     if (bytes == NULL && size > 0) return hf_arena_fail(arena, "hf_memdup", size);
@@ -47,16 +48,16 @@ char *hf_strdup(hf_arena *arena, const char *text) {
 /* ------------------------------------------------------------- formatted texts ----------- */
 
 /*
- * Pages of the backend in which a long text is complete before its block is allocated. They are
- * linked in the arena until they are freed: where on_failure leaves by longjmp, closing the arena
- * frees them.
+ * Pages of the backend in which a long text is formatted before its block is allocated; the text
+ * follows this struct. The arena links them until they are freed: if on_failure leaves by longjmp,
+ * hf_arena_close frees them.
  */
 struct hf_text_pages {
     hf_text_pages *next;
-    size_t size; /* in bytes, this record included */
+    size_t size; /* in bytes, with this struct */
 };
 
-static void free_pages_until(hf_arena_core *core, const hf_text_pages *end) {
+static void text_free_pages_until(hf_arena_core *core, const hf_text_pages *end) {
     while (core->text_pages != end) {
         hf_text_pages *pages = core->text_pages;
         core->text_pages = pages->next;
@@ -64,10 +65,10 @@ static void free_pages_until(hf_arena_core *core, const hf_text_pages *end) {
     }
 }
 
-void hf_arena_free_text_pages(hf_arena_core *core) { free_pages_until(core, NULL); }
+void hf_arena_free_text_pages(hf_arena_core *core) { text_free_pages_until(core, NULL); }
 
-/* NULL: the system has none, and the last error says so. */
-static hf_text_pages *allocate_pages(hf_arena_core *core, size_t size) {
+/* NULL if the backend has no pages for it; the last error says why. */
+static hf_text_pages *text_allocate_pages(hf_arena_core *core, size_t size) {
     hf_report report = {0};
     size_t bytes = hf_pages_for(core->backend, sizeof(hf_text_pages) + size);
     void *memory;
@@ -83,53 +84,58 @@ static hf_text_pages *allocate_pages(hf_arena_core *core, size_t size) {
     return pages;
 }
 
-static bool has_pages(const hf_arena *arena, const hf_text_pages *pages) {
+/* True if the arena still links the pages: on_failure has not closed it. */
+static bool text_has_pages(const hf_arena *arena, const hf_text_pages *pages) {
     if (arena->state == NULL) return false;
-    const hf_text_pages *listed = hf_core_of(arena)->text_pages;
-    while (listed && listed != pages) listed = listed->next;
-    return listed != NULL;
+    const hf_text_pages *entry = hf_core_of(arena)->text_pages;
+    while (entry && entry != pages) entry = entry->next;
+    return entry != NULL;
 }
 
-/* on_failure may close the arena, and open it again: the pages are free then. */
-static char *copy_from_pages(hf_arena *arena, const hf_text_pages *pages, size_t size) {
+/* Allocates the block, copies the text into it and frees the pages. If on_failure closes the arena
+ * and opens it again, the text is gone with its pages: HF_WRONG_STATE. */
+static char *text_copy_from_pages(hf_arena *arena, const hf_text_pages *pages, size_t size) {
     char *text = hf_alloc(arena, size, TEXT_ALIGNMENT);
-    if (!has_pages(arena, pages)) {
+    if (!text_has_pages(arena, pages)) {
         if (text) hf_fail(HF_WRONG_STATE, "hf_asprintf", 0, size);
         return NULL;
     }
     if (text) memcpy(text, pages + 1, size);
-    free_pages_until(hf_core_of(arena), pages->next);
+    text_free_pages_until(hf_core_of(arena), pages->next);
     return text;
 }
 
-static char *format_in_pages(hf_arena *arena, size_t size, const char *format, va_list arguments) {
-    hf_text_pages *pages = allocate_pages(hf_core_of(arena), size);
+static char *text_format_in_pages(hf_arena *arena, size_t size, const char *format,
+                                  va_list arguments) {
+    hf_text_pages *pages = text_allocate_pages(hf_core_of(arena), size);
     if (pages == NULL) return hf_arena_give_up(arena, size);
     vsnprintf((char *)(pages + 1), size, format, arguments);
-    return copy_from_pages(arena, pages, size);
+    return text_copy_from_pages(arena, pages, size);
 }
 
-/* The block can overlap what hf_peek has shown, and on_failure can free any argument. */
-static bool are_arguments_safe(hf_arena *arena, size_t size) {
+/* False if formatting into the new block could overwrite or free the arguments: the block overlaps
+ * what hf_peek returned, or hf_alloc may call on_failure because precommit failed. */
+static bool text_are_arguments_safe(hf_arena *arena, size_t size) {
     if (arena->state == NULL) return true;
-    if (hf_arena_shows(arena)) return false;
+    if (hf_arena_is_peek_current(arena)) return false;
     if (hf_core_of(arena)->options.on_failure == NULL) return true;
     hf_error before = hf_last_error();
-    hf_status status = hf_precommit(arena, size + MOST_OVERHEAD);
-    hf_fail_again(before);
+    hf_status status = hf_precommit(arena, size + TEXT_MOST_OVERHEAD);
+    hf_fail_with(before);
     return status == HF_OK;
 }
 
 char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) {
-    char brief[SHORT_TEXT];
-    va_list again;
-    va_copy(again, arguments);
-    int length = format ? vsnprintf(brief, sizeof brief, format, again) : -1;
-    va_end(again);
+    char buffer[TEXT_SHORT_SIZE];
+    va_list copy;
+    va_copy(copy, arguments);
+    int length = format ? vsnprintf(buffer, sizeof buffer, format, copy) : -1;
+    va_end(copy);
     if (length < 0) return hf_arena_fail(arena, "hf_asprintf", 0);
     size_t size = (size_t)length + 1;
-    if (size <= sizeof brief) return hf_memdup(arena, brief, size);
-    if (!are_arguments_safe(arena, size)) return format_in_pages(arena, size, format, arguments);
+    if (size <= sizeof buffer) return hf_memdup(arena, buffer, size);
+    if (!text_are_arguments_safe(arena, size))
+        return text_format_in_pages(arena, size, format, arguments);
     char *text = hf_alloc(arena, size, TEXT_ALIGNMENT);
     if (text) vsnprintf(text, size, format, arguments);
     return text;

@@ -1,17 +1,17 @@
-# The arena's tests. Those with the label valgrind run under it too, in the build without a
-# sanitizer that `dev` chooses; not those that commit gigabytes, which take it minutes to mark.
+# The arena tests. Tests with the label valgrind also run under Valgrind, in the build without a
+# sanitizer that `dev` chooses. Tests that commit gigabytes do not: Valgrind needs minutes for them.
 
 set(is_64_bit $<EQUAL:${CMAKE_SIZEOF_VOID_P},8>)
 string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAGS}")
 
-# ---- Every function's contract, with the header's words
+# ---- The contract of every function
 
 holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_errors test_arena_errors.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
 holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_top test_arena_top.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_peek test_arena_peek.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_text test_arena_text.c LABELS arena valgrind)
 holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena valgrind)
 holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
@@ -33,35 +33,35 @@ holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan
 holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c disk.c scene.c probe.c
               LABELS arena)
 
-# ---- What the system shows
+# ---- Resident pages, as the system reports them
 
 holdfast_test(test_arena_pages test_arena_pages.c process.c LABELS arena)
 
-# The address is one of 64 bits.
+# HF_BASE_FIXED exists on 64 bits only.
 if(CMAKE_SIZEOF_VOID_P EQUAL 8)
     holdfast_test(test_arena_fixed_base test_arena_fixed_base.c process.c LABELS arena valgrind)
 endif()
 
-# ---- What only Linux and its kin have: fork, a list of mappings, limits, strace
+# ---- POSIX and Linux: fork, the list of mappings, resource limits, strace
 
 if(UNIX)
     holdfast_test(test_arena_fork test_arena_fork.c process.c LABELS arena valgrind)
     holdfast_test(test_arena_mappings test_arena_mappings.c process.c LABELS arena)
 
-    # Not with a sanitizer, which faults by itself; nor on other systems' backend, which has no
-    # hints.
+    # Not with a sanitizer, which causes page faults itself; nor with the generic POSIX backend,
+    # which has no hints.
     if(NOT sanitizer AND NOT HOLDFAST_GENERIC_POSIX)
         holdfast_test(test_arena_faults test_arena_faults.c process.c LABELS arena)
     endif()
 
-    # Not with a sanitizer: its own reservations are past the limits, and it makes calls of its own.
+    # Not with a sanitizer: its reservations exceed the limits, and it makes system calls itself.
     if(NOT sanitizer)
         holdfast_test(test_arena_limits test_arena_limits.c process.c LABELS arena)
         holdfast_test(test_arena_frames test_arena_frames.c LABELS arena)
     endif()
 endif()
 
-# ---- Headers: a C++11 program, and each alone with every compiler there is
+# ---- Headers: a C++11 program, and each header alone with every compiler that is installed
 
 if(CMAKE_CXX_COMPILER)
     holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
@@ -97,14 +97,13 @@ elseif(HOLDFAST_CXX)
     test_headers(clang++ c++ c++11)
 endif()
 
-# ---- What is marked for a checker, and deliberate errors, which it has to report. On Windows there
-# ---- is none.
+# ---- Sanitizers: what the arena poisons, and deliberate errors that they must report. POSIX only.
 
 if(NOT UNIX)
     return()
 endif()
 
-# It stands in for the sanitizer's runtime.
+# Defines the symbols of AddressSanitizer's runtime.
 if(NOT sanitizer MATCHES "address")
     holdfast_test(test_arena_marking test_arena_marking.c LABELS arena valgrind)
 endif()
@@ -116,8 +115,8 @@ set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rew
     use_of_peeked_bytes_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
     overflow_after_saving overflow_after_copying_peeked_bytes)
 
-# test_errors(PREFIX REPORT command...): the command with each error makes that report, with none it
-# succeeds.
+# test_errors(PREFIX REPORT command...): the command with each error must print that report; with
+# `none` it must succeed.
 function(test_errors prefix report)
     foreach(error ${errors})
         add_test(NAME ${prefix}_${error} COMMAND ${ARGN} ${error})
@@ -139,7 +138,7 @@ negative_program(negative_arena holdfast)
 if(sanitizer MATCHES "address")
     test_errors(negative_asan "use-after-poison.*of size 1" negative_arena)
 
-    # The same program on a library that was built without AddressSanitizer.
+    # The same program with a library that was built without AddressSanitizer.
     get_target_property(sources holdfast SOURCES)
     list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/ REGEX "^src/")
     add_library(holdfast_plain STATIC ${sources})
@@ -149,16 +148,17 @@ if(sanitizer MATCHES "address")
     negative_program(negative_arena_plain holdfast_plain)
     test_errors(negative_plain "use-after-poison.*of size 1" $<TARGET_FILE:negative_arena_plain>)
 
-    # LeakSanitizer comes with it.
+    # AddressSanitizer includes LeakSanitizer.
     holdfast_test(test_arena_leaks test_arena_leaks.c LABELS arena)
 
-    # Objects with it and without it in one program.
+    # Objects with and without AddressSanitizer in one program.
     holdfast_test(test_arena_mixed test_arena_mixed.c test_arena_mixed_plain.c LABELS arena)
     set_source_files_properties(test_arena_mixed_plain.c PROPERTIES COMPILE_OPTIONS
                                 -fno-sanitize=all)
 endif()
 
-# MemorySanitizer wants all of a program, so the library is built once more. Once is enough.
+# MemorySanitizer needs the whole program instrumented, so the library is built once more. One build
+# type is enough.
 if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND is_64_bit
    AND CMAKE_BUILD_TYPE STREQUAL "Debug" AND CMAKE_C_FLAGS STREQUAL "")
     get_target_property(sources holdfast SOURCES)
@@ -185,7 +185,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_SYSTEM_NAME STREQUAL "Linux" A
     set_tests_properties(test_arena_msan PROPERTIES LABELS arena TIMEOUT 300)
 endif()
 
-# Valgrind runs no program with a sanitizer in it; and once, with debugging information, is enough.
+# Valgrind cannot run a program with a sanitizer. One build type, with debugging information, is
+# enough.
 find_program(valgrind valgrind)
 if(valgrind AND NOT sanitizer AND CMAKE_BUILD_TYPE STREQUAL "Debug")
     test_errors(negative_valgrind "Invalid (read|write) of size 1"

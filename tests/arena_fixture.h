@@ -1,9 +1,10 @@
 /*
- * arena_fixture.h -- what the arena's tests share: sizes, fillings, and "nothing has changed".
+ * arena_fixture.h -- what the arena tests share: sizes, fill patterns, and the check that nothing
+ * changed.
  *
- * The same tests run in plain processes and in processes under AddressSanitizer or Valgrind. In the
- * latter the arena parts its blocks with red zones, so that positions are no sums of sizes;
- * fixture_is_exact() tells the tests that compute positions.
+ * The same tests run with and without AddressSanitizer or Valgrind. Under a sanitizer the arena
+ * separates its blocks by red zones, so a position is not the sum of the block sizes before it:
+ * tests that compute positions ask fixture_is_exact() first.
  */
 #ifndef HOLDFAST_TESTS_ARENA_FIXTURE_H
 #define HOLDFAST_TESTS_ARENA_FIXTURE_H
@@ -21,7 +22,7 @@
 
 #define IS_64_BIT (UINTPTR_MAX > UINT32_MAX)
 
-/* What the test is at, in place of what it was at before. */
+/* Sets the context that a failed check prints, in place of the previous one. */
 #define AT(...) (check_leave(0), (void)check_enter(__VA_ARGS__))
 
 static inline size_t fixture_page_size(void) {
@@ -34,14 +35,14 @@ static inline bool is_aligned(const void *pointer, size_t align) {
     return (uintptr_t)pointer % align == 0;
 }
 
-/* An open arena; the test ends here when it cannot be had. */
+/* Opens an arena; the test ends here if that fails. */
 static inline hf_arena fixture_open(hf_arena_options options) {
     hf_arena arena;
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
     return arena;
 }
 
-/* Whether blocks lie one behind the other, parted by nothing but their alignment. */
+/* True if there is nothing but alignment padding between blocks (no red zones). */
 static inline bool fixture_is_exact(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
     bool exact = hf_alloc(&arena, 1, 1) != NULL && arena.limit != arena.pos;
@@ -49,13 +50,14 @@ static inline bool fixture_is_exact(void) {
     return exact;
 }
 
-/* Writes a pattern that depends on the seed and on the place in the block; checks it. */
+/* Fills a block with a pattern that depends on the seed and on the offset in the block; checks
+ * it. */
 static inline void fill(void *block, size_t size, unsigned seed) {
     unsigned char *bytes = block;
     for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)(seed * 131 + i * 7 + (i >> 8) + 1);
 }
 
-static inline bool holds(const void *block, size_t size, unsigned seed) {
+static inline bool is_filled(const void *block, size_t size, unsigned seed) {
     const unsigned char *bytes = block;
     for (size_t i = 0; i < size; i++)
         if (bytes[i] != (unsigned char)(seed * 131 + i * 7 + (i >> 8) + 1)) return false;
@@ -67,8 +69,8 @@ static inline bool is_zero(const void *block, size_t size) {
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-/* Hands `size` bytes out, dirties every one, and takes them back. */
-static inline void dirty_bytes(hf_arena *arena, size_t size) {
+/* Allocates `size` bytes, writes all of them, and rewinds: raises the high-water mark. */
+static inline void write_and_rewind(hf_arena *arena, size_t size) {
     hf_mark mark = hf_get_mark(arena);
     void *block = hf_alloc(arena, size, 1);
     CHECK(block != NULL);
@@ -76,7 +78,7 @@ static inline void dirty_bytes(hf_arena *arena, size_t size) {
     CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
 }
 
-/* All that a caller can see of an arena's state. */
+/* What a caller can see of an arena's state. */
 struct snapshot {
     char *pos, *limit;
     struct hf_arena_state *state;
@@ -87,7 +89,7 @@ static inline struct snapshot snapshot_of(const hf_arena *arena) {
     return (struct snapshot){arena->pos, arena->limit, arena->state, hf_arena_get_stats(arena)};
 }
 
-/* But for system calls: a refusal may have cost some. */
+/* Everything but the count of system calls, which a failed call may have raised. */
 static inline void check_unchanged(const hf_arena *arena, const struct snapshot *before) {
     struct snapshot now = snapshot_of(arena);
     CHECK(now.pos == before->pos);
@@ -101,19 +103,19 @@ static inline void check_unchanged(const hf_arena *arena, const struct snapshot 
     CHECK_EQUAL(before->stats.growths, now.stats.growths);
 }
 
-/* An on_failure that counts its calls in its user data and gives up. */
-struct refusals {
+/* An on_failure callback that counts its calls in its user data and returns false. */
+struct failures {
     size_t count;
-    hf_status status; /* of the last one */
+    hf_status status; /* of the last failure */
     size_t size;
 };
 
-static inline bool count_refusal(hf_arena *arena, hf_status status, size_t size, void *user) {
-    struct refusals *refusals = user;
+static inline bool count_failure(hf_arena *arena, hf_status status, size_t size, void *user) {
+    struct failures *failures = user;
     (void)arena;
-    refusals->count++;
-    refusals->status = status;
-    refusals->size = size;
+    failures->count++;
+    failures->status = status;
+    failures->size = size;
     return false;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The array, and a mark for each of its pages. Space is found by looking from the low end for
- * reservations and from the high end for the library's own pages.
+ * array_backend.c -- the array, and the state of each of its pages. Reservations are searched for
+ * from the low end, pages for the library's records from the high end.
  */
 #include "array_backend.h"
 
@@ -10,19 +10,19 @@
 
 enum mark { FREE, PLACEHOLDER, COMMITTED, PAGES };
 
-/* What a program may not look at is full of this, and a commit has to clear it away. */
+/* Fills what a program must not read; commit must zero it. */
 enum { JUNK = 0xdd };
 
 enum { ALIGNMENT = 1 << 17 };
 
-/* Aligned by hand: an object file may not know such alignments. */
+/* Aligned at run time: some object file formats do not support such large alignments. */
 static char room[ARRAY_BYTES + ALIGNMENT], *bytes;
 
 static struct array_backend *array_of(const hf_backend *self) {
     return (struct array_backend *)(uintptr_t)self;
 }
 
-static hf_status refuse(hf_report *report, hf_status status, const char *call) {
+static hf_status fail(hf_report *report, hf_status status, const char *call) {
     report->call = call;
     report->os_code = 1;
     return status;
@@ -75,7 +75,7 @@ static hf_status reserve(const hf_backend *self, void *base, size_t size, void *
                          hf_report *report) {
     char *found = base ? base : find_free(self, size);
     if (found == NULL || !is_free(self, found, size))
-        return refuse(report, HF_NO_ADDRESS, "array_reserve");
+        return fail(report, HF_NO_ADDRESS, "array_reserve");
     set_mark(self, found, size, PLACEHOLDER);
     *address = found;
     return HF_OK;
@@ -86,8 +86,8 @@ static void release(const hf_backend *self, void *address, size_t size, hf_kind 
     set_mark(self, address, size, FREE);
 }
 
-static hf_status keep_placeholder(const hf_backend *self, void *address, size_t size,
-                                  hf_report *report) {
+static hf_status expect_placeholder(const hf_backend *self, void *address, size_t size,
+                                    hf_report *report) {
     (void)report;
     expect_marked(self, address, size, PLACEHOLDER);
     return HF_OK;
@@ -110,12 +110,12 @@ static hf_status decommit(const hf_backend *self, void *address, size_t size, hf
 static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
                      uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
-    return refuse(report, HF_UNSUPPORTED, "array_map");
+    return fail(report, HF_UNSUPPORTED, "array_map");
 }
 
 static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self, (void)address, (void)size;
-    return refuse(report, HF_UNSUPPORTED, "array_unmap");
+    return fail(report, HF_UNSUPPORTED, "array_unmap");
 }
 
 static hf_status check(const hf_backend *self, const void *base,
@@ -141,7 +141,7 @@ static hf_status allocate_pages(const hf_backend *self, size_t size, void **addr
             *address = bytes + at;
             return HF_OK;
         }
-    return refuse(report, HF_NO_MEMORY, "array_allocate_pages");
+    return fail(report, HF_NO_MEMORY, "array_allocate_pages");
 }
 
 static void free_pages(const hf_backend *self, void *address, size_t size) {
@@ -154,16 +154,16 @@ static void free_pages(const hf_backend *self, void *address, size_t size) {
 static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
                            intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self, (void)path, (void)access, (void)file, (void)size;
-    return refuse(report, HF_UNSUPPORTED, "array_file_open");
+    return fail(report, HF_UNSUPPORTED, "array_file_open");
 }
 
 static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
                              intptr_t *file, hf_report *report) {
     (void)self, (void)path, (void)size, (void)file;
-    return refuse(report, HF_UNSUPPORTED, "array_file_create");
+    return fail(report, HF_UNSUPPORTED, "array_file_create");
 }
 
-/* A handle without anything behind it, so that a view can be asked for, and refused. */
+/* Returns a handle that refers to nothing, so that tests can see map fail. */
 static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                     hf_report *report) {
     (void)self, (void)size, (void)report;
@@ -174,7 +174,7 @@ static hf_status file_create_shared(const hf_backend *self, uint64_t size, intpt
 static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
                                 intptr_t *file, uint64_t *size, hf_report *report) {
     (void)self, (void)handle, (void)access, (void)file, (void)size;
-    return refuse(report, HF_UNSUPPORTED, "array_file_duplicate");
+    return fail(report, HF_UNSUPPORTED, "array_file_duplicate");
 }
 
 static void file_close(const hf_backend *self, intptr_t file) {
@@ -184,7 +184,7 @@ static void file_close(const hf_backend *self, intptr_t file) {
 
 /* --------------------------------------------------------------------- locks --------------- */
 
-/* For one thread: it finds out whether locking and unlocking take turns. */
+/* For one thread: checks that lock and unlock alternate. */
 enum { UNLOCKED = 0x10c4, LOCKED };
 
 static hf_status lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
@@ -214,16 +214,16 @@ static void unlock(const hf_backend *self, hf_lock *lock) {
 
 /* ------------------------------------------------------------------------------------------ */
 
-void array_backend_init(struct array_backend *array, size_t page_bytes) {
-    CHECK(page_bytes >= ARRAY_SMALLEST_GRANULE);
+void array_backend_init(struct array_backend *array, size_t wanted_page_size) {
+    CHECK(wanted_page_size >= ARRAY_SMALLEST_PAGE_SIZE);
     bytes = room + (ALIGNMENT - (uintptr_t)room % ALIGNMENT) % ALIGNMENT;
     memset(bytes, JUNK, ARRAY_BYTES);
-    *array = (struct array_backend){.page_size = page_bytes,
+    *array = (struct array_backend){.page_size = wanted_page_size,
                                     .backend = {.page_size = page_size,
                                                 .reserve = reserve,
                                                 .release = release,
-                                                .split = keep_placeholder,
-                                                .coalesce = keep_placeholder,
+                                                .split = expect_placeholder,
+                                                .coalesce = expect_placeholder,
                                                 .commit = commit,
                                                 .decommit = decommit,
                                                 .map = map,

@@ -9,11 +9,11 @@
  *
  * The program runs all of its tests, or those that its command line names, prints a line for each,
  * and its exit status says whether all succeeded. A check that fails prints what it saw and ends
- * its test; the next one runs. In a thread of the test's own, or after check_stands_alone() (a
- * child process), it ends the whole process instead. A test that cannot run here, or not all of it,
- * says why.
+ * its test; the next one runs. In a thread that the test started, or after check_stands_alone()
+ * (in a child process), it ends the whole process instead. A test that cannot run on this system,
+ * or only in part, prints the reason.
  *
- * Standard C alone, so that it serves on every system that the library does.
+ * Uses only standard C, so it works on every system that the library supports.
  */
 #ifndef HOLDFAST_TESTS_CHECK_H
 #define HOLDFAST_TESTS_CHECK_H
@@ -31,20 +31,21 @@
 #define CHECK(condition) \
     ((condition) ? (void)0 : check_fail(__FILE__, __LINE__, "not so: " #condition))
 
-/* Two sizes, offsets or counts; on failure both are printed. */
+/* Compares two sizes, offsets or counts; on failure both are printed. */
 #define CHECK_EQUAL(expected, actual)                                        \
     check_equal(__FILE__, __LINE__, #actual, (unsigned long long)(expected), \
                 (unsigned long long)(actual))
 
-/* A call's status; when it is another one, the thread's last error is printed in words. */
+/* Checks the status that a call returned; on failure the thread's last error is printed too. */
 #define CHECK_STATUS(expected, expression) \
     check_status(__FILE__, __LINE__, #expression, (expected), (expression))
 
-/* A test is a function, called by its name: TEST(name) stands for it in the table. */
+/* The entry of a test function in the table of CHECK_MAIN. The test has the function's name. */
 #define TEST(function) \
     { #function, function, false }
 
-/* One that runs only when it is named: the part of another process in a test, see process.h. */
+/* A test that runs only if the command line names it: what a second process does in a test, see
+ * process_start in process.h. */
 #define TEST_BY_NAME(function) \
     { #function, function, true }
 
@@ -56,15 +57,15 @@
 #define CHECK_THREAD_LOCAL _Thread_local
 #endif
 
-/* What all tests of a program need, if it is redefined: a function that says whether it is here,
- * and skips the test where it is not. */
+/* May be redefined as a function that is called before each test: it returns whether this system
+ * has what all tests of the program need, and calls check_skip if not. */
 #define CHECK_NEEDED NULL
 
-/* A function, if it is redefined, whose result a test leaves as it was: how many handles are
- * open. */
+/* May be redefined as a function whose result must be the same before and after each test, such as
+ * the number of open handles. */
 #define CHECK_COUNTED NULL
 
-/* The table of tests, and main. */
+/* Defines the table of tests, and main. */
 #define CHECK_MAIN(...)                                                                   \
     CHECK_THREAD_LOCAL struct check_state check_state;                                    \
     int main(int count, char **names) {                                                   \
@@ -74,7 +75,7 @@
         return check_run(&program, count - 1, names + 1);                                 \
     }
 
-/* The exit status of a program none of whose tests could run here, as CTest's SKIP_RETURN_CODE. */
+/* The exit status if all tests were skipped; CTest knows it as SKIP_RETURN_CODE. */
 enum { CHECK_SKIPPED = 77 };
 
 struct check_test {
@@ -90,22 +91,22 @@ struct check_program {
     size_t (*counted)(void);
 };
 
-/* Defined by CHECK_MAIN, for all the files of a test program. */
+/* Defined by CHECK_MAIN, shared by all files of a test program. */
 extern CHECK_THREAD_LOCAL struct check_state {
     jmp_buf *end_of_test; /* NULL: a failed check ends the process */
     char context[1000];
-    const char *left_out; /* why not all of the test could run; NULL: it did */
-    bool is_skipped;      /* none of it ran */
+    const char *left_out; /* why the test, or a part of it, could not run; NULL: all of it ran */
+    bool is_skipped;      /* no part of the test ran */
 } check_state;
 
 /*
- * What the test is at (the row of a table, the n of a loop), printed with a check that fails:
+ * Describes where the test is (the row of a table, the n of a loop). A check that fails prints it:
  *
  *     size_t outer = check_enter("row %zu", i);
  *     ...
  *     check_leave(outer);
  */
-#if defined(__MINGW_PRINTF_FORMAT) /* which of two printf a program has is not its compiler's */
+#if defined(__MINGW_PRINTF_FORMAT) /* mingw-w64 has two printf; the compiler does not know which */
 __attribute__((format(__MINGW_PRINTF_FORMAT, 1, 2)))
 #elif defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
@@ -124,16 +125,16 @@ check_enter(const char *format, ...) {
 
 static inline void check_leave(size_t outer) { check_state.context[outer] = '\0'; }
 
-/* Environment variable: names of tests that are left out, with spaces between. */
+/* Environment variable with the names of tests to skip, separated by spaces. */
 #define CHECK_LEFT_OUT "HOLDFAST_TESTS_LEFT_OUT"
 
-/* This system has not what the test is about: the test returns next. */
+/* Marks the test as skipped: this system lacks what it tests. The test returns after this call. */
 static inline void check_skip(const char *reason) {
     check_state.left_out = reason;
     check_state.is_skipped = true;
 }
 
-/* The same for a part of the test; the others run. */
+/* Notes that a part of the test cannot run on this system; the other parts run. */
 static inline void check_leave_out(const char *reason) { check_state.left_out = reason; }
 
 static inline void check_stands_alone(void) { check_state.end_of_test = NULL; }
@@ -165,8 +166,8 @@ static inline void check_status(const char *file, int line, const char *what, hf
 }
 
 struct check_counts {
-    size_t ran, succeeded;   /* of these */
-    size_t skipped, in_part; /* of the ones that succeeded */
+    size_t ran, succeeded;
+    size_t skipped, in_part; /* both also count as succeeded */
 };
 
 static inline void check_report(const char *name, bool failed, struct check_counts *counts) {
@@ -189,7 +190,7 @@ static inline void check_run_counted(const struct check_test *test, size_t (*cou
     if (counted) check_equal(__FILE__, __LINE__, "what is left open", before, counted());
 }
 
-/* Is the word among those of the list, which have spaces between them? */
+/* True if the list, whose words are separated by spaces, contains the word. */
 static inline bool check_has_word(const char *list, const char *word, size_t length) {
     for (const char *at = list; at && (at = strstr(at, word)) != NULL; at += length)
         if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;

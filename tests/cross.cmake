@@ -1,5 +1,5 @@
-# The toolchain of the presets for other processors: Debian's cross compilers, by whichever name it
-# has them. With the plain packages gcc-multilib can't be installed, so the versioned ones will do.
+# The toolchain of the presets for other processors: Debian's cross compilers, with or without a
+# version in their name. The packages without a version conflict with gcc-multilib.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR ${HOLDFAST_PROCESSOR})
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES HOLDFAST_PROCESSOR)

@@ -39,7 +39,7 @@ static void *make_bytes(void *old) {
     return bytes;
 }
 
-/* A record that no name and no handle leads to any more. */
+/* A record that no name and no handle uses any more. */
 static struct disk_file *find_unused(struct disk *disk) {
     struct disk_file *file = disk->files, *end = file + DISK_FILES;
     while (file < end && (file->name[0] || file->safe_name[0] || is_open(disk, file))) file++;
@@ -64,7 +64,7 @@ static void add_handle(struct disk *disk, struct disk_file *file, intptr_t handl
     *unused = (struct disk_handle){file, handle};
 }
 
-/* ------------------------------------------------------------------ going down --------------- */
+/* ------------------------------------------------------------------- a crash ----------------- */
 
 static void read_cache(struct disk *disk, intptr_t handle, uint64_t size, unsigned char *bytes) {
     hf_report report = {0};
@@ -74,7 +74,7 @@ static void read_cache(struct disk *disk, intptr_t handle, uint64_t size, unsign
                  disk->under->file_read(disk->under, handle, 0, bytes, (size_t)size, &report));
 }
 
-/* Only a file that is open can be stored to. */
+/* Only open files can have changed since their last close. */
 static void note_what_is_cached(struct disk *disk) {
     for (size_t i = 0; i < DISK_HANDLES; i++) {
         struct disk_file *file = disk->handles[i].file;
@@ -97,13 +97,13 @@ void disk_go_down(struct disk *disk) {
     disk->is_down = true;
 }
 
-static hf_status refuse(hf_report *report) {
+static hf_status fail(hf_report *report) {
     report->call = "the system is down";
     return HF_IO;
 }
 
-/* False: the call is not made at all. */
-static bool begins(struct disk *disk) {
+/* False: the system is down, and the call fails without being made. */
+static bool begin_call(struct disk *disk) {
     if (disk->is_down) return false;
     disk->calls++;
     return true;
@@ -111,17 +111,17 @@ static bool begins(struct disk *disk) {
 
 static bool is_last(const struct disk *disk) { return disk->calls == disk->last_call; }
 
-static hf_status ends(struct disk *disk, hf_status status, hf_report *report) {
+static hf_status end_call(struct disk *disk, hf_status status, hf_report *report) {
     if (!is_last(disk)) return status;
     disk_go_down(disk);
-    return refuse(report);
+    return fail(report);
 }
 
 /* ------------------------------------------------------------------- opening ----------------- */
 
-/* What was there before the model is safe. */
-static struct disk_file *adopt(struct disk *disk, const char *path, intptr_t handle,
-                               uint64_t size) {
+/* Returns the record of the file. A file that existed before the model was made is on the disk. */
+static struct disk_file *find_or_add(struct disk *disk, const char *path, intptr_t handle,
+                                     uint64_t size) {
     struct disk_file *file = file_named(disk, path);
     if (file) return file;
     file = make_file(disk, path);
@@ -133,23 +133,23 @@ static struct disk_file *adopt(struct disk *disk, const char *path, intptr_t han
     return file;
 }
 
-/* The file is open below: now on the model too, or on neither. */
-static hf_status keep(struct disk *disk, struct disk_file *file, intptr_t handle,
-                      hf_report *report) {
+/* The backend below has opened the file. If the system crashes in this call, closes it again. */
+static hf_status add_opened(struct disk *disk, struct disk_file *file, intptr_t handle,
+                            hf_report *report) {
     if (is_last(disk))
         disk->under->file_close(disk->under, handle);
     else
         add_handle(disk, file, handle);
-    return ends(disk, HF_OK, report);
+    return end_call(disk, HF_OK, report);
 }
 
 static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
                            intptr_t *handle, uint64_t *size, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     hf_status status = disk->under->file_open(disk->under, path, access, handle, size, report);
-    if (status != HF_OK) return ends(disk, status, report);
-    return keep(disk, adopt(disk, path, *handle, *size), *handle, report);
+    if (status != HF_OK) return end_call(disk, status, report);
+    return add_opened(disk, find_or_add(disk, path, *handle, *size), *handle, report);
 }
 
 static bool exists(const struct disk *disk, const char *path) {
@@ -165,24 +165,25 @@ static bool exists(const struct disk *disk, const char *path) {
 static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *handle,
                                      uint64_t *size, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     bool is_new = !exists(disk, path);
     hf_status status = disk->under->file_open_or_create(disk->under, path, handle, size, report);
-    if (status != HF_OK) return ends(disk, status, report);
-    struct disk_file *file = is_new ? make_file(disk, path) : adopt(disk, path, *handle, *size);
+    if (status != HF_OK) return end_call(disk, status, report);
+    struct disk_file *file =
+        is_new ? make_file(disk, path) : find_or_add(disk, path, *handle, *size);
     file->is_named_by_sync = true;
-    return keep(disk, file, *handle, report);
+    return add_opened(disk, file, *handle, report);
 }
 
 static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
                              intptr_t *handle, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     hf_status status = disk->under->file_create(disk->under, path, size, handle, report);
-    if (status != HF_OK) return ends(disk, status, report);
+    if (status != HF_OK) return end_call(disk, status, report);
     struct disk_file *file = make_file(disk, path);
     file->size = file->highest = size;
-    return keep(disk, file, *handle, report);
+    return add_opened(disk, file, *handle, report);
 }
 
 static void file_close(const hf_backend *self, intptr_t handle) {
@@ -198,37 +199,39 @@ static void file_close(const hf_backend *self, intptr_t handle) {
 static hf_status file_measure(const hf_backend *self, intptr_t handle, uint64_t *size,
                               hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
-    return ends(disk, disk->under->file_measure(disk->under, handle, size, report), report);
+    if (!begin_call(disk)) return fail(report);
+    return end_call(disk, disk->under->file_measure(disk->under, handle, size, report), report);
 }
 
 static hf_status file_read(const hf_backend *self, intptr_t handle, uint64_t offset, void *bytes,
                            size_t size, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     hf_status status = disk->under->file_read(disk->under, handle, offset, bytes, size, report);
-    return ends(disk, status, report);
+    return end_call(disk, status, report);
 }
 
 static hf_status file_lock(const hf_backend *self, intptr_t handle, bool exclusive,
                            hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
-    return ends(disk, disk->under->file_lock(disk->under, handle, exclusive, report), report);
+    if (!begin_call(disk)) return fail(report);
+    return end_call(disk, disk->under->file_lock(disk->under, handle, exclusive, report), report);
 }
 
 static hf_status file_fill(const hf_backend *self, intptr_t handle, uint64_t size, bool is_shared,
                            hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
-    return ends(disk, disk->under->file_fill(disk->under, handle, size, is_shared, report), report);
+    if (!begin_call(disk)) return fail(report);
+    return end_call(disk, disk->under->file_fill(disk->under, handle, size, is_shared, report),
+                    report);
 }
 
 static hf_status file_is_at(const hf_backend *self, intptr_t handle, const char *path,
                             bool *is_there, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
-    return ends(disk, disk->under->file_is_at(disk->under, handle, path, is_there, report), report);
+    if (!begin_call(disk)) return fail(report);
+    return end_call(disk, disk->under->file_is_at(disk->under, handle, path, is_there, report),
+                    report);
 }
 
 static void note_size(struct disk_file *file, uint64_t size) {
@@ -242,23 +245,23 @@ static void note_size(struct disk_file *file, uint64_t size) {
 static hf_status file_resize(const hf_backend *self, intptr_t handle, uint64_t old_size,
                              uint64_t new_size, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     hf_status status = disk->under->file_resize(disk->under, handle, old_size, new_size, report);
     if (status == HF_OK) note_size(file_of(disk, handle), new_size);
-    return ends(disk, status, report);
+    return end_call(disk, status, report);
 }
 
 static hf_status file_write(const hf_backend *self, intptr_t handle, uint64_t offset,
                             const void *bytes, size_t size, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     hf_status status = disk->under->file_write(disk->under, handle, offset, bytes, size, report);
     struct disk_file *file = file_of(disk, handle);
-    if (status != HF_OK) return ends(disk, status, report);
+    if (status != HF_OK) return end_call(disk, status, report);
     if (offset + size > file->size) note_size(file, offset + size);
     memcpy(file->handed + offset, bytes, size);
     disk->was_written = true;
-    return ends(disk, status, report);
+    return end_call(disk, status, report);
 }
 
 /* --------------------------------------------------------------------- syncing --------------- */
@@ -269,15 +272,15 @@ static void make_safe(struct disk_file *file) {
     if (file->is_named_by_sync) strcpy(file->safe_name, file->name);
 }
 
-/* The system below is not asked: what its disk has is no matter here. */
+/* Does not call the backend below: the model decides what is on the disk. */
 static hf_status file_sync(const hf_backend *self, intptr_t handle, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     bool forgets = disk->fault == DISK_FORGETS_TO_SYNC ||
                    (disk->fault == DISK_FORGETS_TO_SYNC_FIRST && !disk->was_written);
     if (!forgets && !is_last(disk)) make_safe(file_of(disk, handle));
     disk->was_written = false;
-    return ends(disk, HF_OK, report);
+    return end_call(disk, HF_OK, report);
 }
 
 static struct disk_view *view_at(struct disk *disk, const void *address) {
@@ -286,9 +289,9 @@ static struct disk_view *view_at(struct disk *disk, const void *address) {
     return NULL;
 }
 
-/* Bytes of a view behind the file's end are nobody's. */
-static hf_status hand_over(struct disk *disk, const struct disk_view *view, size_t size,
-                           hf_report *report) {
+/* Bytes of a view behind the file's end do not belong to the file. */
+static hf_status pass_on(struct disk *disk, const struct disk_view *view, size_t size,
+                         hf_report *report) {
     struct disk_file *file = view->file;
     uint64_t rest = file->size > view->file_offset ? file->size - view->file_offset : 0;
     size_t length = rest < size ? (size_t)rest : size;
@@ -298,12 +301,12 @@ static hf_status hand_over(struct disk *disk, const struct disk_view *view, size
 
 static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     const struct disk_view *view = view_at(disk, address);
     CHECK(view != NULL && size <= view->size);
     bool forgets = disk->fault == DISK_FORGETS_TO_FLUSH;
-    hf_status status = forgets ? HF_OK : hand_over(disk, view, size, report);
-    return ends(disk, status, report);
+    hf_status status = forgets ? HF_OK : pass_on(disk, view, size, report);
+    return end_call(disk, status, report);
 }
 
 /* ---------------------------------------------------------------------- names ---------------- */
@@ -312,17 +315,17 @@ static void sync_names(struct disk *disk) {
     for (size_t i = 0; i < DISK_FILES; i++) strcpy(disk->files[i].safe_name, disk->files[i].name);
 }
 
-/* A draft has a name that no path is; publishing gives it the path's. */
+/* The draft gets a name that no path has ('*'); draft_publish gives it the name of the path. */
 static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **draft,
                             intptr_t *handle, hf_report *report) {
     struct disk *disk = disk_of(self);
     char name[DISK_NAME_BYTES];
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     hf_status status = disk->under->draft_open(disk->under, path, size, draft, handle, report);
-    if (status != HF_OK) return ends(disk, status, report);
+    if (status != HF_OK) return end_call(disk, status, report);
     if (is_last(disk)) {
         disk->under->draft_close(disk->under, *draft);
-        return ends(disk, HF_OK, report);
+        return end_call(disk, HF_OK, report);
     }
     snprintf(name, sizeof name, "%s*draft", path);
     struct disk_file *file = make_file(disk, name);
@@ -336,7 +339,7 @@ static hf_status draft_open(const hf_backend *self, const char *path, uint64_t s
     return HF_OK;
 }
 
-/* The draft's file is closed: its bytes are those that it has now. */
+/* Reads the bytes of the draft's file before the backend below closes it. */
 static void close_draft_file(struct disk *disk) {
     struct disk_draft *made = &disk->draft;
     if (!disk->is_down) read_cache(disk, made->handle, made->file->size, made->file->now);
@@ -344,18 +347,18 @@ static void close_draft_file(struct disk *disk) {
     made->is_closed = true;
 }
 
-/* Windows closes the file with it: so no call may use it any more on any system. */
+/* Windows closes the file here, so on no system may a later call use the handle. */
 static hf_status draft_publish(const hf_backend *self, void *draft, hf_report *report) {
     struct disk *disk = disk_of(self);
-    if (!begins(disk)) return refuse(report);
+    if (!begin_call(disk)) return fail(report);
     close_draft_file(disk);
     hf_status status = disk->under->draft_publish(disk->under, draft, report);
-    if (status != HF_OK) return ends(disk, status, report);
+    if (status != HF_OK) return end_call(disk, status, report);
     struct disk_file *replaced = file_named(disk, disk->draft.path);
     if (replaced) replaced->name[0] = '\0';
     strcpy(disk->draft.file->name, disk->draft.path);
     if (!is_last(disk) && disk->fault != DISK_FORGETS_TO_SYNC_THE_NAMES) sync_names(disk);
-    return ends(disk, status, report);
+    return end_call(disk, status, report);
 }
 
 static void draft_close(const hf_backend *self, void *draft) {
@@ -382,7 +385,7 @@ static hf_status map(const hf_backend *self, void *address, size_t size, intptr_
     return HF_OK;
 }
 
-static void forget_view(struct disk *disk, const void *address) {
+static void remove_view(struct disk *disk, const void *address) {
     struct disk_view *view = view_at(disk, address);
     if (view) view->address = NULL;
 }
@@ -390,19 +393,19 @@ static void forget_view(struct disk *disk, const void *address) {
 static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct disk *disk = disk_of(self);
     hf_status status = disk->under->unmap(disk->under, address, size, report);
-    if (status == HF_OK) forget_view(disk, address);
+    if (status == HF_OK) remove_view(disk, address);
     return status;
 }
 
 static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
     struct disk *disk = disk_of(self);
     disk->under->release(disk->under, address, size, kind);
-    forget_view(disk, address);
+    remove_view(disk, address);
 }
 
 /* ------------------------------------------------------------------- outcomes ---------------- */
 
-/* Answers questions by the digits of a number, or by chance. */
+/* A sequence of choices: the digits of a number, or random ones. */
 struct guess {
     bool is_random;
     uint64_t number;
@@ -446,7 +449,7 @@ static size_t contents_of(const struct disk *disk, const struct disk_file *file,
 
 static bool size_is_open(const struct disk_file *file) { return file->lowest != file->highest; }
 
-/* What is safe, what is now, the lowest there was, and anything between. */
+/* The size on the disk, the size now, the smallest, and a random one up to the largest. */
 enum { SIZES = 4 };
 
 static uint64_t choose_size(const struct disk *disk, const struct disk_file *file,

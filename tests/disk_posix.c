@@ -1,5 +1,5 @@
 /*
- * POSIX: descriptors.
+ * disk_posix.c -- files by POSIX calls; see disk.h.
  */
 #define _GNU_SOURCE /* pread, pwrite, lstat beside ISO C */
 #define _FILE_OFFSET_BITS 64
@@ -15,7 +15,7 @@
 
 const struct disk_answers disk_answers = {ENOENT, EEXIST, EFBIG, HF_NO_SPACE, true};
 
-static int number_of(intptr_t handle) { return (int)handle; }
+static int descriptor_of(intptr_t handle) { return (int)handle; }
 
 intptr_t disk_create(const char *path, size_t size) {
     disk_remove(path);
@@ -32,20 +32,20 @@ intptr_t disk_open(const char *path, disk_rights rights) {
     return file;
 }
 
-void disk_close(intptr_t handle) { CHECK(close(number_of(handle)) == 0); }
+void disk_close(intptr_t handle) { CHECK(close(descriptor_of(handle)) == 0); }
 
 void disk_store(intptr_t handle, uint64_t offset, const void *bytes, size_t size) {
-    CHECK(pwrite(number_of(handle), bytes, size, (off_t)offset) == (ssize_t)size);
+    CHECK(pwrite(descriptor_of(handle), bytes, size, (off_t)offset) == (ssize_t)size);
 }
 
 size_t disk_load(intptr_t handle, uint64_t offset, void *bytes, size_t size) {
-    ssize_t got = pread(number_of(handle), bytes, size, (off_t)offset);
+    ssize_t got = pread(descriptor_of(handle), bytes, size, (off_t)offset);
     CHECK(got >= 0);
     return (size_t)got;
 }
 
 void disk_resize(intptr_t handle, uint64_t size) {
-    CHECK(ftruncate(number_of(handle), (off_t)size) == 0);
+    CHECK(ftruncate(descriptor_of(handle), (off_t)size) == 0);
 }
 
 bool disk_exists(const char *path) {
@@ -65,7 +65,7 @@ uint64_t disk_size(const char *path) { return (uint64_t)status_of(path).st_size;
 
 uint64_t disk_allocated(const char *path) { return (uint64_t)status_of(path).st_blocks * 512; }
 
-/* The lowest free one is taken: so few as a test opens lie below. */
+/* open() returns the lowest free descriptor, so all that a test has open are below this number. */
 enum { MOST_DESCRIPTORS = 256 };
 
 size_t disk_handles(void) {

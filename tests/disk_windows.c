@@ -1,5 +1,5 @@
 /*
- * Windows: handles.
+ * disk_windows.c -- files by Windows calls; see disk.h.
  */
 #include "disk.h"
 
@@ -23,7 +23,7 @@ static intptr_t open_file(const char *path, DWORD rights, DWORD creation) {
     return (intptr_t)file;
 }
 
-/* Sparse where the file system can: else far offsets would be zeros on the disk. */
+/* Sparse where the file system can: otherwise growing the file writes zeros to the disk. */
 intptr_t disk_create(const char *path, size_t size) {
     DWORD count;
     disk_remove(path);
@@ -67,7 +67,7 @@ void disk_resize(intptr_t handle, uint64_t size) {
 bool disk_exists(const char *path) { return GetFileAttributesA(path) != INVALID_FILE_ATTRIBUTES; }
 
 void disk_remove(const char *path) {
-    SetFileAttributesA(path, FILE_ATTRIBUTE_NORMAL); /* a read-only one cannot be deleted */
+    SetFileAttributesA(path, FILE_ATTRIBUTE_NORMAL); /* a read-only file cannot be deleted */
     CHECK(DeleteFileA(path) || GetLastError() == ERROR_FILE_NOT_FOUND ||
           GetLastError() == ERROR_PATH_NOT_FOUND);
 }
@@ -83,11 +83,11 @@ uint64_t disk_size(const char *path) {
     return (uint64_t)data.nFileSizeHigh << 32 | data.nFileSizeLow;
 }
 
-/* Below its end a file has its place, if it is of the ordinary kind. */
+/* NTFS allocates all blocks below the end of a file that is neither sparse nor compressed. */
 uint64_t disk_allocated(const char *path) {
     DWORD attributes = attributes_of(path).dwFileAttributes;
-    bool promised = attributes & (FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED);
-    return promised ? 0 : disk_size(path);
+    bool may_lack_blocks = attributes & (FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED);
+    return may_lack_blocks ? 0 : disk_size(path);
 }
 
 size_t disk_handles(void) { return handles_open(); }

@@ -1,9 +1,9 @@
 /*
- * handles.h -- how many handles this process has open: Windows alone.
+ * handles.h -- how many handles this process has open. Windows only.
  *
- * Those that the C library opens when it first needs them, and keeps, are left out: the handle of a
- * thread that asked for itself, the event of a mutex for which one thread had to wait. Whether one
- * waits is chance. The library opens none of these kinds.
+ * Does not count the kinds of handles that the C library opens on first use and never closes: the
+ * handle of a thread that asked for its own, the event of a mutex that a thread had to wait for.
+ * Whether a thread waits is random. holdfast opens no handle of these kinds.
  */
 #ifndef HOLDFAST_TESTS_HANDLES_H
 #define HOLDFAST_TESTS_HANDLES_H
@@ -13,7 +13,7 @@
 
 #include "check.h"
 
-/* What NtQueryObject tells of a handle's kind: its name, in UTF-16. */
+/* What NtQueryObject writes: the name of the handle's object type, in UTF-16. */
 struct handles_kind {
     USHORT bytes, room;
     const wchar_t *name;
@@ -27,7 +27,7 @@ static inline handles_query *handles_find_query(void) {
                                                            "NtQueryObject");
 }
 
-/* Does the C library open and keep handles of this kind? */
+/* True if the C library opens handles of this kind and never closes them. */
 static inline bool handles_are_kept(const struct handles_kind *kind) {
     static const wchar_t *const kept[] = {L"Event", L"Semaphore", L"Thread"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
@@ -37,7 +37,7 @@ static inline bool handles_are_kept(const struct handles_kind *kind) {
     return false;
 }
 
-/* Windows gives low multiples of four, Wine the lowest that is free: they lie close together. */
+/* Handle values are low multiples of four (Wine: the lowest free one), without long gaps. */
 static inline DWORD handles_with(DWORD wanted_flags) {
     enum { OBJECT_TYPE_INFORMATION = 2, MOST_MISSES = 12 };
     handles_query *query = handles_find_query();

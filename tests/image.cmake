@@ -1,6 +1,6 @@
 # Images, and files appended to arenas.
 
-# ---- The contract, sentence by sentence
+# ---- The contract of every function
 
 holdfast_test(test_image_read_write test_image_read_write.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
@@ -9,11 +9,11 @@ holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image va
 holdfast_test(test_image_golden test_image_golden.c disk.c LABELS image valgrind)
 holdfast_test(test_append test_append.c disk.c process.c LABELS image valgrind)
 
-# ---- Bad input
+# ---- Damaged and foreign files
 
 holdfast_test(test_image_damage test_image_damage.c disk.c scene.c probe.c LABELS image)
 
-# ---- With the system going down
+# ---- System crashes
 
 holdfast_test(test_image_crash test_image_crash.c disk_model.c disk.c scene.c probe.c LABELS image)
 
@@ -26,24 +26,24 @@ if(UNIX)
     holdfast_test(test_image_fork test_image_fork.c disk.c process.c LABELS image valgrind)
     holdfast_test(test_image_posix test_image_posix.c disk.c process.c LABELS image valgrind)
 
-    # Saving: rights, links, folders, names, and what dead processes left.
+    # Saving: modes, owners, links, folders, names, and the drafts of dead processes.
     holdfast_test(test_image_drafts_posix test_image_drafts_posix.c disk.c process.c LABELS image)
     target_compile_definitions(test_image_drafts_posix PRIVATE
         HOLDFAST_GENERIC_POSIX=$<BOOL:${HOLDFAST_GENERIC_POSIX}>)
 
-    # Real disks, and limits; what takes root says so where it may not run.
+    # Real file systems, and limits. A test that needs root and cannot run says so.
     holdfast_test(test_image_disk test_image_disk.c disk.c process.c LABELS image)
     target_compile_definitions(test_image_disk PRIVATE
         HOLDFAST_GENERIC_POSIX=$<BOOL:${HOLDFAST_GENERIC_POSIX}>)
 endif()
 
-# ---- What is marked for a checker
+# ---- What an image poisons for AddressSanitizer
 
-# It stands in for the sanitizer's runtime, as weak symbols let it where there are such.
+# Defines the symbols of AddressSanitizer's runtime, so the platform must have weak symbols.
 if(UNIX AND NOT sanitizer MATCHES "address")
     holdfast_test(test_image_marking
                   test_image_marking.c disk.c nth_failure.c scene.c probe.c LABELS image)
 endif()
 
-# What takes longest begins first.
+# The longest tests start first.
 set_tests_properties(test_image_crash test_image_failures PROPERTIES COST 100)

@@ -1,6 +1,6 @@
 /*
- * image_fixture.h -- what the tests of images share: files as bytes, images made and looked at, and
- * the format of an image's header in words of its own.
+ * image_fixture.h -- what the image tests share: whole files as bytes, making and opening images,
+ * and a second description of the image header's format.
  */
 #ifndef HOLDFAST_TESTS_IMAGE_FIXTURE_H
 #define HOLDFAST_TESTS_IMAGE_FIXTURE_H
@@ -14,7 +14,7 @@
 
 /* ---------------------------------------------------------------------- files ------------ */
 
-/* All of a file; free(bytes). */
+/* The contents of a file; free(bytes). */
 struct content {
     unsigned char *bytes;
     size_t size;
@@ -30,7 +30,7 @@ static inline struct content content_of(const char *path) {
     return content;
 }
 
-/* In the place of what was there. */
+/* Replaces the contents of the file. */
 static inline void write_content(const char *path, const void *bytes, size_t size) {
     disk_close(disk_create(path, 0));
     intptr_t file = disk_open(path, DISK_BOTH);
@@ -54,7 +54,7 @@ static inline void check_content(const char *path, const struct content *expecte
  */
 enum { AREA = 65536, SLOT = 4096 };
 
-/* What stands where in a slot that was written. */
+/* Offsets of the fields of a slot. */
 enum {
     AT_MAGIC = 0,
     AT_BYTE_ORDER = 8,
@@ -66,7 +66,7 @@ enum {
     AT_USED = 40,
     AT_ROOT = 48, /* offset + 1 */
     AT_TAG = 56,
-    AT_CHECKSUM = 64, /* FNV-1a of all before */
+    AT_CHECKSUM = 64, /* FNV-1a of the bytes before it */
     RECORD_END = 72
 };
 
@@ -84,8 +84,8 @@ static inline void set_32(unsigned char *slot, size_t at, uint32_t value) {
     memcpy(slot + at, &value, sizeof value);
 }
 
-/* Makes the checksum right. */
-static inline void seal(unsigned char *slot) {
+/* Computes the checksum of a slot and stores it. */
+static inline void set_checksum(unsigned char *slot) {
     uint64_t sum = 14695981039346656037u;
     for (size_t i = 0; i < AT_CHECKSUM; i++) sum = (sum ^ slot[i]) * 1099511628211u;
     set_64(slot, AT_CHECKSUM, sum);
@@ -104,15 +104,15 @@ static inline void write_slot(unsigned char *slot, uint64_t sequence, uintptr_t 
     set_64(slot, AT_USED, used);
     set_64(slot, AT_ROOT, root);
     set_64(slot, AT_TAG, tag);
-    seal(slot);
+    set_checksum(slot);
 }
 
-/* An image's length when so much of it is used. */
+/* The length of the file of an image with `used` bytes. */
 static inline size_t image_size(size_t used) { return AREA + round_up(used, AREA); }
 
 /* ------------------------------------------------------------------- images -------------- */
 
-/* Smaller than the default: several fit beside one another, and 32 bits have room for them. */
+/* Smaller than the default, so that several fit side by side in a 32-bit address space. */
 #define IMAGE_RESERVE (64 * MIB)
 
 static inline hf_arena image_open(const char *path, hf_access access, hf_arena_options options) {
@@ -122,7 +122,8 @@ static inline hf_arena image_open(const char *path, hf_access access, hf_arena_o
     return arena;
 }
 
-/* An image of one block of `size` bytes, filled with the seed, which is its root; closed. */
+/* Makes an image of one block of `size` bytes, which is filled with the seed's pattern and is the
+ * root; closes it. */
 static inline void image_make(const char *path, size_t size, unsigned seed,
                               hf_arena_options options) {
     disk_remove(path);
@@ -140,26 +141,26 @@ static inline void check_is_closed(const hf_arena *arena) {
 
 /* ---------------------------------------------- systems without views in a space --------- */
 
-static inline void image_is_refused(hf_status status) {
+static inline void image_is_unsupported(hf_status status) {
     CHECK_STATUS(HF_UNSUPPORTED, status);
     CHECK(hf_last_error().reason != NULL && strstr(hf_last_error().reason, "1803") != NULL);
 }
 
-/* Saving takes no view. */
-static inline void image_is_saved(hf_arena *arena, const char *path) {
+/* Saving needs no view. */
+static inline void image_check_save(hf_arena *arena, const char *path) {
     char *block = hf_alloc(arena, 1000, 8);
     CHECK(block != NULL);
     fill(block, 1000, 1);
     CHECK_STATUS(HF_OK, hf_arena_save(arena, path));
     struct content saved = content_of(path);
     CHECK_EQUAL(image_size(1000), saved.size);
-    CHECK(holds(saved.bytes + AREA + (block - hf_arena_base(arena)), 1000, 1));
+    CHECK(is_filled(saved.bytes + AREA + (block - hf_arena_base(arena)), 1000, 1));
     free(saved.bytes);
 }
 
-/* As a Windows from before placeholders does: nothing is open afterwards, and the file as it
- * was. */
-static inline void image_refusals(const char *path) {
+/* Windows before 1803: every call that maps a file fails with HF_UNSUPPORTED, opens nothing and
+ * leaves the file unchanged. */
+static inline void image_check_unsupported(const char *path) {
     static unsigned char bytes[2 * AREA];
     hf_arena_options options = {.reserve = IMAGE_RESERVE, .any_base = true};
     struct content whole = {bytes, sizeof bytes};
@@ -169,18 +170,19 @@ static inline void image_refusals(const char *path) {
     write_slot(bytes, 0, AREA, 1000, 0, 0);
     write_content(path, bytes, sizeof bytes);
     for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
-        image_is_refused(hf_arena_open_file(&arena, path, access, &options));
+        image_is_unsupported(hf_arena_open_file(&arena, path, access, &options));
         check_is_closed(&arena);
     }
     arena = fixture_open(options);
-    image_is_refused(hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
-    image_is_refused(hf_arena_append_file(&arena, path, HF_COPY_ON_WRITE, &data, &size));
+    image_is_unsupported(hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
+    image_is_unsupported(hf_arena_append_file(&arena, path, HF_COPY_ON_WRITE, &data, &size));
     CHECK_EQUAL(0, hf_get_mark(&arena));
     check_content(path, &whole);
-    image_is_saved(&arena, path);
+    image_check_save(&arena, path);
     hf_arena_close(&arena);
     disk_remove(path);
-    image_is_refused(hf_arena_open_file(&arena, path, HF_READ_WRITE, &options)); /* a new one */
+    image_is_unsupported(
+        hf_arena_open_file(&arena, path, HF_READ_WRITE, &options)); /* a new image */
     CHECK_EQUAL(0, disk_size(path));
     disk_remove(path);
 }
@@ -192,23 +194,24 @@ static inline bool image_has_views(void) {
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, size, NULL));
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
     hf_status status = hf_space_map(space, 0, size, file, 0, HF_READ_WRITE);
-    if (status != HF_OK) image_is_refused(status);
+    if (status != HF_OK) image_is_unsupported(status);
     hf_space_close(space);
     hf_file_close(file);
     return status == HF_OK;
 }
 
-/* What these tests need, or else each has seen that images and files appended are refused. */
+/* True if a space can have views. If not, checks that images and appended files fail with
+ * HF_UNSUPPORTED, and skips the test. */
 static inline bool image_needs_views(void) {
     char taken[40], path[40];
     hf_file *file;
     if (image_has_views()) return true;
     check_skip("UNSUPPORTED, for this system has no views in a space: it is a Windows before 1803");
-    for (int number = 0; number < 1000; number++) { /* of programs that run at the same time */
-        snprintf(taken, sizeof taken, "image_refusals%d.taken.tmp", number);
-        snprintf(path, sizeof path, "image_refusals%d.tmp", number);
+    for (int number = 0; number < 1000; number++) { /* test programs may run at the same time */
+        snprintf(taken, sizeof taken, "image_unsupported%d.taken.tmp", number);
+        snprintf(path, sizeof path, "image_unsupported%d.tmp", number);
         if (hf_file_create(&file, taken, 1, NULL) != HF_OK) continue;
-        image_refusals(path);
+        image_check_unsupported(path);
         hf_file_close(file);
         disk_remove(taken);
         return false;

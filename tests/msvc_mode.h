@@ -1,15 +1,14 @@
 /*
- * msvc_mode.h -- included before all else, to make of clang as much of Microsoft's compiler as can
- * be had without Microsoft's headers.
+ * msvc_mode.h -- included first, makes clang behave like Microsoft's compiler as far as that is
+ * possible without Microsoft's headers.
  *
- * The target is Windows as Microsoft's compiler sees it, with mingw-w64's headers, which only a GNU
- * compiler can read. So they are read here, by a GNU compiler; from then on it is Microsoft's:
- * _MSC_VER is there, __GNUC__ and __clang__ are not, and every word of GNU's that stands anywhere
- * in our sources is an error. With MSVC_MODE_CLANG_CL it is clang-cl: __clang__ stays, and so do
- * the words.
+ * The headers are mingw-w64's, which only a GNU compiler can read. So this file includes them with
+ * __GNUC__ defined. After it _MSC_VER is defined, __GNUC__ and __clang__ are not, and every GNU
+ * keyword that occurs anywhere in the sources is poisoned. With MSVC_MODE_CLANG_CL the compiler
+ * acts as clang-cl: __clang__ stays defined and the GNU keywords stay allowed.
  */
 #if defined(_M_IX86)
-#define _X86_ /* the GNU compiler's own */
+#define _X86_ /* a GNU compiler predefines it */
 #endif
 
 #pragma push_macro("_MSC_VER")
@@ -29,7 +28,7 @@
 #undef __GNUC__
 #pragma pop_macro("_MSC_VER")
 
-/* clang's own; they go together neither with <windows.h> nor with that declaration. */
+/* clang's <intrin.h> conflicts with mingw-w64's <windows.h> and with its declaration of _setjmp. */
 #if !defined(MSVC_MODE_WINDOWS_H)
 #undef _setjmp
 #define _setjmp _setjmp_of_intrin
@@ -39,5 +38,5 @@
 
 #if !defined(MSVC_MODE_CLANG_CL)
 #undef __clang__
-#include "gnu_words.h" /* poisons them; made by portability.cmake */
+#include "gnu_words.h" /* poisons the GNU keywords; written by portability.cmake */
 #endif

@@ -1,8 +1,9 @@
 /*
- * Deliberate errors, one for each word of the command line: a checker that watches over an arena
- * has to report every one. "none" does the same without the errors, and nothing may be reported.
+ * Makes the deliberate error that the command line names; the sanitizer must report it. "none"
+ * makes similar calls without an error, and nothing may be reported.
  *
- * Built with AddressSanitizer, on a library with it and on one without, and plain for Valgrind.
+ * Built with AddressSanitizer, with a library that was built with and without it; and without
+ * AddressSanitizer for Valgrind.
  */
 #include <holdfast/arena.h>
 
@@ -17,7 +18,7 @@ CHECK_THREAD_LOCAL struct check_state check_state;
 static hf_arena arena;
 static char *before, *block, *after;
 
-enum { SIZE = 100 }; /* no multiple of 8: the last bytes of a block share a unit of marking */
+enum { SIZE = 100 }; /* not a multiple of 8, AddressSanitizer's unit of poisoning */
 
 static void store(char *address) { *(volatile char *)address = 1; }
 
@@ -128,7 +129,8 @@ static void use_after_trimming(void) {
     store(block);
 }
 
-/* Saving reads what nobody may read, with the reports switched off. */
+/* hf_arena_save reads poisoned bytes with the reports of the sanitizer switched off. Afterwards
+ * they must be on again. */
 static void overflow_after_saving(void) {
     char path[64];
     snprintf(path, sizeof path, "negative_arena.%ld.tmp", (long)getpid());
@@ -137,7 +139,7 @@ static void overflow_after_saving(void) {
     store(block + SIZE);
 }
 
-/* So does a copy of what hf_peek has shown. */
+/* Copying bytes from hf_peek reads poisoned bytes too. */
 static void overflow_after_copying_peeked_bytes(void) {
     char *top = hf_peek(&arena, SIZE * 2, NULL);
     memset(top, 'x', SIZE);
@@ -147,7 +149,7 @@ static void overflow_after_copying_peeked_bytes(void) {
     store(text + SIZE + 1);
 }
 
-/* Valgrind and MemorySanitizer know which bytes were never written. */
+/* Valgrind and MemorySanitizer track which bytes were never written. */
 static void use_of_a_value_never_written(void) {
     memset(hf_alloc(&arena, SIZE, 1), 1, SIZE);
     hf_reset(&arena);
@@ -155,13 +157,13 @@ static void use_of_a_value_never_written(void) {
     if (load(fresh + SIZE / 2)) printf("was 1\n");
 }
 
-/* MemorySanitizer: the load is allowed, its value is not. */
+/* MemorySanitizer allows the load and reports the use of the value. */
 static void use_of_a_rewound_value(void) {
     hf_rewind(&arena, 0);
     if (load(before)) printf("was 1\n");
 }
 
-/* -------------------------------------------------------------------- right ---------------- */
+/* ----------------------------------------------------------------- no error ---------------- */
 
 static void none(void) {
     hf_mark mark = hf_get_mark(&arena);
@@ -209,13 +211,13 @@ static const struct check_test errors[] = {
     TEST(none),
 };
 
-int main(int count, char **words) {
+int main(int count, char **arguments) {
     for (size_t i = 0; count == 2 && i < sizeof errors / sizeof *errors; i++) {
-        if (strcmp(words[1], errors[i].name) != 0) continue;
+        if (strcmp(arguments[1], errors[i].name) != 0) continue;
         prepare();
         errors[i].run();
         hf_arena_close(&arena);
-        printf("%s went unnoticed\n", words[1]);
+        printf("%s went unnoticed\n", arguments[1]);
         return EXIT_SUCCESS;
     }
     printf("there is no such error\n");

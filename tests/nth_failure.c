@@ -1,5 +1,5 @@
 /*
- * The loop over n. An attempt that goes on for ever means a scenario that never ends.
+ * nth_failure.c -- the loop over n; see nth_failure.h.
  */
 #include "nth_failure.h"
 
@@ -7,6 +7,7 @@
 #include "disk.h"
 #include "scene.h"
 
+/* A larger n means that the attempt never runs through without a failure. */
 enum { MOST_CALLS = 10000 };
 
 void failure_on(struct failure *failure) {
@@ -40,7 +41,7 @@ void check_failure(const struct failure *failure, hf_status status) {
     CHECK_EQUAL(0, strcmp(failure->as.call, error.call));
 }
 
-/* The last of its ways. */
+/* Status 3 is the last one in strict's table for draft_publish: the file has been replaced. */
 bool failure_is_published(const struct failure *failure) {
     return failure->failed > 0 && failure->choice % failure->choices == 3 &&
            strcmp(failure->as.call, "MoveFileEx") == 0;
@@ -51,9 +52,9 @@ bool failure_is_retried(const struct failure *failure) {
            strcmp(failure->as.call, "MapViewOfFileEx") == 0;
 }
 
-/* How many ways to fail the calls had that failed; 0: none did. A failure that was met is one that
- * the count of calls explains. */
-static size_t choices_met(void (*attempt)(struct failure *), struct failure failure) {
+/* One attempt. Returns the largest number of statuses that a failed call can return; 0: no call
+ * failed. The number of calls must explain the number of failures. */
+static size_t run_attempt(void (*attempt)(struct failure *), struct failure failure) {
     const char *how = failure.from_then_on ? "from then on" : "once";
     size_t outer = check_enter("call %zu failing, %s, way %zu", failure.nth, how, failure.choice);
     size_t handles = disk_handles();
@@ -76,22 +77,22 @@ enum { IS_THOROUGH = true };
 enum { IS_THOROUGH = false };
 #endif
 
-/* One way for each call, in turn. */
+/* One status for each n, which changes with n. */
 #ifdef HOLDFAST_CASES_FEW
 enum { IS_ONE_WAY = true };
 #else
 enum { IS_ONE_WAY = false };
 #endif
 
-/* The first way, and of the others all, or one that is another for the next call. */
+/* Tries the first status, then all others, or one of them that changes with n. */
 static bool meets_failure(void (*attempt)(struct failure *), struct failure failure) {
     if (IS_ONE_WAY && !failure.from_then_on) failure.choice = failure.nth - 1;
-    size_t choices = choices_met(attempt, failure);
+    size_t choices = run_attempt(attempt, failure);
     if (IS_ONE_WAY || choices < 2 || (failure.from_then_on && !IS_THOROUGH)) return choices > 0;
     size_t first = IS_THOROUGH ? 1 : 1 + failure.nth % (choices - 1);
     size_t last = IS_THOROUGH ? choices - 1 : first;
     for (failure.choice = first; failure.choice <= last; failure.choice++)
-        CHECK(choices_met(attempt, failure) > 0);
+        CHECK(run_attempt(attempt, failure) > 0);
     return true;
 }
 

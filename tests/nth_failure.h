@@ -1,12 +1,12 @@
 /*
- * nth_failure.h -- everything again with the n-th call of the system failing, for every n, in
- * the ways that the call's contract allows.
+ * nth_failure.h -- repeats an attempt with the n-th backend call failing, for every n, with the
+ * statuses that the contract of that call (backend.h) allows.
  *
- * As SQLite is tested: an attempt is made with its first call failing, then with its second, and
- * so on until it runs through without meeting a failure; once with a single failure, and once
- * more with every call failing from the n-th on. For each n it is made with the first status that
- * the failing call may return, and, where only one call fails, with one of the others, in turn;
- * with HOLDFAST_CASES=ALL with each, with FEW with one in all, in turn.
+ * SQLite is tested the same way: an attempt runs with its first call failing, then with its second,
+ * and so on until no call of it fails. This is done twice: with only the n-th call failing, and
+ * with all calls from the n-th on failing. For each n the attempt runs with the first status that
+ * the failing call may return. Where only one call fails, it also runs with one of the other
+ * statuses, which changes with n. HOLDFAST_CASES=ALL tries all statuses, FEW only one for each n.
  *
  *     static void attempt(struct failure *failure) {
  *         ... prepare on failure->strict ...
@@ -14,7 +14,7 @@
  *         hf_status status = hf_space_commit_range(space, 0, size);
  *         failure_off(failure);
  *         if (status != HF_OK) check_failure(failure, status);
- *         ... all is as it was, or as it should be; close ...
+ *         ... check that nothing changed, or that the call took effect; close ...
  *     }
  *
  *     each_failure(attempt, NULL);
@@ -28,38 +28,39 @@ struct failure {
     const hf_backend *under;
     hf_backend *strict; /* fresh for each attempt */
     const void *user;
-    size_t nth;    /* this call fails, counted from failure_on */
-    size_t choice; /* in this way */
+    size_t nth;    /* number of the call that fails, counted from failure_on */
+    size_t choice; /* which of its possible statuses it returns */
     bool from_then_on, is_on;
-    size_t calls;   /* counted while on */
-    size_t failed;  /* of these */
-    size_t choices; /* the most ways to fail that one of the failed ones has */
-    hf_error as;    /* what the last failed one reported */
+    size_t calls;   /* calls made while failures were on */
+    size_t failed;  /* how many of them failed */
+    size_t choices; /* the largest number of statuses that one of the failed calls can return */
+    hf_error as;    /* what the last failed call reported */
 };
 
 /*
- * Makes the attempt until none of its calls fails, and checks after each that the backend saw no
- * violation, that nothing on it is left alive and that the process has as many handles open as
- * before. Returns for how many n attempts met a failure.
+ * Repeats the attempt until none of its calls fails. After each attempt it checks that the backend
+ * saw no violation, that no region, page, file or lock is left on it, and that the process has as
+ * many handles open as before. Returns for how many n a call failed.
  */
 size_t each_failure(void (*attempt)(struct failure *), const void *user);
 
-/* The same over another backend; NULL: the native one. */
+/* each_failure with the strict backend over `under`; NULL: the native backend. */
 size_t each_failure_on(const hf_backend *under, void (*attempt)(struct failure *),
                        const void *user);
 
-/* Once in an attempt, which begins with failures off; switching off twice is harmless. */
+/* An attempt begins with failures off and calls failure_on once; failure_off may be repeated. */
 void failure_on(struct failure *failure);
 void failure_off(struct failure *failure);
 
-/* After failure_off: the thread's last error has this status and, where one call failed, the
- * status, code and call that it reported. */
+/* After failure_off: checks that the thread's last error has this status and, if exactly one call
+ * failed, the status, code and call that this call reported. */
 void check_failure(const struct failure *failure, hf_status status);
 
-/* After failure_off: a draft_publish failed that has put the draft in place. */
+/* After failure_off: true if a draft_publish failed after it had already replaced the file. */
 bool failure_is_published(const struct failure *failure);
 
-/* After failure_off: a ring's view met taken addresses, once, and was tried elsewhere. */
+/* After failure_off: true if mapping a ring's view failed once because its addresses were in use
+ * (HF_NO_ADDRESS); the ring tries again at other addresses. */
 bool failure_is_retried(const struct failure *failure);
 
 #endif

@@ -1,10 +1,10 @@
-# What can be told of Microsoft's compiler without having it: by clang in its mode (msvc_mode.h),
-# with mingw-w64's headers and linker, so this is a part of the build for Windows.
+# Checks for Microsoft's compiler without having it: clang in its compatibility mode (msvc_mode.h)
+# with mingw-w64's headers and linker. So this is a part of the build for Windows.
 #
 #   msvc_mode_*   compiles each source of the library and of the command as C11, and the public
-#                 headers as C11 and C++14: as Microsoft's compiler, and as clang-cl; for x64, x86
+#                 headers as C11 and C++14: as Microsoft's compiler and as clang-cl; for x64, x86
 #                 and arm64
-#   msvc_run_*    tests with a library that was compiled as Microsoft's compiler would
+#   msvc_run_*    runs tests with a library that was compiled in that mode
 
 find_program(HOLDFAST_CLANG clang REQUIRED)
 find_path(HOLDFAST_MINGW_INCLUDE windows.h NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED
@@ -12,12 +12,12 @@ find_path(HOLDFAST_MINGW_INCLUDE windows.h NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PA
 file(GLOB plain_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
 list(APPEND plain_sources ${PROJECT_SOURCE_DIR}/src/backend/strict.c)
 set(windows_source ${PROJECT_SOURCE_DIR}/src/backend/windows.c)
-file(GLOB tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/tool/*.c)
-list(FILTER tool_sources EXCLUDE REGEX "/host_[a-z]+[.]c$")
-set(tool_windows_source ${PROJECT_SOURCE_DIR}/src/tool/host_windows.c)
+file(GLOB tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/tour/*.c)
+list(FILTER tool_sources EXCLUDE REGEX "/platform_[a-z]+[.]c$")
+set(tool_windows_source ${PROJECT_SOURCE_DIR}/examples/tour/platform_windows.c)
 set(tool_options -I${PROJECT_SOURCE_DIR}/fuzz -DHOLDFAST_VERSION="")
 
-# ---- Every word of GNU's in our sources is poison to that compiler
+# ---- Every GNU keyword in the sources is poisoned for that compiler
 
 set(gnu_words _Atomic _Thread_local typeof "__(asm|attribute|extension|inline|thread|typeof)(__)?"
               "__(builtin|atomic|sync)_[a-z0-9_]+")
@@ -34,10 +34,10 @@ list(REMOVE_DUPLICATES poison)
 list(JOIN poison " " poison)
 file(CONFIGURE OUTPUT gnu_words.h CONTENT "#pragma GCC poison @poison@\n" @ONLY)
 
-# ---- That compiler
+# ---- The commands
 
-# msvc_mode(RESULT PROCESSOR options...): the command of Microsoft's compiler, from version 2019
-# 16.8 on. SSE2 is what it takes for granted on x86 too.
+# msvc_mode(RESULT PROCESSOR options...): the command that acts as Microsoft's compiler, version
+# 2019 16.8. It assumes SSE2 on x86 too.
 function(msvc_mode result processor)
     set(${result} ${HOLDFAST_CLANG} --target=${processor}-pc-windows-msvc
         -fms-compatibility-version=19.28 $<$<STREQUAL:${processor},i686>:-msse2>
@@ -89,7 +89,7 @@ foreach(source ${plain_sources} ${windows_source})
                 -MF ${object}.d -c ${source} -o ${object} COMMAND_EXPAND_LISTS)
     list(APPEND objects ${object})
 endforeach()
-# Of the compilers' own functions for large frames, which do the same, mingw-w64 has its own.
+# The compilers' functions that probe large stack frames do the same; mingw-w64's has another name.
 add_library(holdfast_msvc STATIC ${objects})
 target_link_options(holdfast_msvc INTERFACE -Wl,--defsym=__chkstk=___chkstk_ms)
 set_target_properties(holdfast_msvc PROPERTIES LINKER_LANGUAGE C)
@@ -103,7 +103,7 @@ foreach(test test_status test_space test_file test_region_map test_strict test_t
     target_include_directories(msvc_run_${test} PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(msvc_run_${test} PRIVATE
         holdfast_msvc holdfast_warnings Threads::Threads)
-    # In a folder of its own: the same test makes the same files beside it.
+    # In a separate folder: the same test of the normal build uses the same file names.
     file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/msvc)
     add_test(NAME msvc_run_${test} COMMAND msvc_run_${test}
              WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/msvc)

@@ -1,7 +1,7 @@
 /*
- * probe.h -- what an address permits, asked of the system without touching it.
+ * probe.h -- whether an address can be read or written, found out without a fault.
  *
- * A file of its own, since only here does asking need a system header.
+ * Implemented in probe_posix.c and probe_windows.c, so that tests need no system header for it.
  */
 #ifndef HOLDFAST_TESTS_PROBE_H
 #define HOLDFAST_TESTS_PROBE_H
@@ -11,7 +11,7 @@
 /* Whether a load from this address succeeds. */
 bool probe_readable(const char *address);
 
-/* Whether a store to this address succeeds. The byte there is kept. */
+/* Whether a store to this address succeeds. The byte there stays as it is. */
 bool probe_writable(char *address);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The system copies a byte between the address and a pipe, and answers EFAULT where a load or a
- * store of the program's own would have died.
+ * probe_posix.c -- the kernel copies a byte between the address and a pipe: write() and read() fail
+ * with EFAULT where a load or store by the program would fault.
  */
 #include "probe.h"
 
@@ -8,7 +8,7 @@
 
 #include "check.h"
 
-/* A byte from `from` through a pipe to `to`; false when the system could not copy it. */
+/* Copies a byte from `from` through a pipe to `to`; false if the kernel could not copy it. */
 static bool passes_through_pipe(const char *from, char *to) {
     int ends[2];
     CHECK(pipe(ends) == 0);

@@ -1,7 +1,7 @@
 /*
- * The system copies a byte between the address and a pipe, and refuses where a load or a store of
- * the program's own would have died. VirtualQuery would tell what the system has noted down about
- * the address, and not what the processor does there.
+ * probe_windows.c -- the kernel copies a byte between the address and a pipe: WriteFile and
+ * ReadFile fail where a load or store by the program would fault. VirtualQuery is not used: it
+ * shows the system's records about the address, not what the processor does there.
  */
 #include "probe.h"
 
@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-/* A byte from `from` through a pipe to `to`; false when the system could not copy it. */
+/* Copies a byte from `from` through a pipe to `to`; false if the kernel could not copy it. */
 static bool passes_through_pipe(const char *from, char *to) {
     HANDLE reads, writes;
     DWORD count;

@@ -1,7 +1,7 @@
 /*
- * process.h -- what a test asks of the operating system: children, faults, memory maps.
+ * process.h -- child processes, faults and the system's list of mappings.
  *
- * process_posix.c and process_windows.c keep one contract as far as the systems go.
+ * Implemented in process_posix.c and process_windows.c.
  */
 #ifndef HOLDFAST_TESTS_PROCESS_H
 #define HOLDFAST_TESTS_PROCESS_H
@@ -11,44 +11,44 @@
 #include <stdio.h>
 
 /*
- * Runs a function apart from the test: true when it came back, or ended its process with exit
- * status 0; false when it faulted. With POSIX that is a fork: nothing it does is seen outside, and
- * a failed check is a false here. On Windows it is a thread: its stores stay, and a failed check
- * ends the whole program.
+ * Runs a function in isolation: true if it returned, or ended its process with exit status 0; false
+ * if it faulted. On POSIX it runs in a forked child: its stores have no effect on the test, and a
+ * failed check in it makes the result false. On Windows it runs in a thread: its stores stay, and a
+ * failed check ends the whole program.
  */
 bool process_runs(void (*function)(void *), void *argument);
 
-/* The same, expecting the function to die of a fault at `address`. */
+/* Runs a function like process_runs; true if it faulted at `address`. */
 bool process_faults_at(void (*function)(void *), void *argument, const void *address);
 
 /*
- * Starts this program once more, as a process of its own that runs the test of this name alone (a
- * TEST_BY_NAME of check.h). What is written to the stream is its process_input(). NULL: it could
- * not be started.
+ * Starts this program as a second process that runs only the test of this name (a TEST_BY_NAME of
+ * check.h). What is written to the stream is the process_input() of that process. NULL: starting it
+ * failed.
  */
 FILE *process_start(const char *test);
 
-/* Ends the input of such a process and waits for it: true when its test succeeded. */
+/* Closes the input of a process_start process and waits for it: true if its test succeeded. */
 bool process_ended_well(FILE *process);
 
-/* The standard input of this process, byte for byte. */
+/* The standard input of this process, in binary mode. */
 FILE *process_input(void);
 
-/* What the system shows of a range of addresses, summed over the mappings that touch it. */
+/* What the system's list of mappings shows for a range, summed over the mappings that touch it. */
 struct process_memory {
     size_t mappings;
     size_t resident;                    /* bytes */
-    size_t huge;                        /* of these, in huge pages */
-    bool advised_huge, advised_no_huge; /* some mapping in the range is so advised */
+    size_t huge;                        /* resident bytes in huge pages */
+    bool advised_huge, advised_no_huge; /* true if any mapping in the range has this advice */
 };
 
 struct process_memory process_memory_of(const void *start, size_t size);
 
-/* Whether addresses take memory that are only reserved: with Wine a byte for each page, which for
- * all the addresses there are is more than a machine has. */
+/* Whether reserving addresses costs memory: Wine needs a byte for each page, so reserving the whole
+ * address space takes more memory than a machine has. */
 bool process_pays_for_addresses(void);
 
-/* Page faults of this process so far that read nothing from a disk. */
+/* How many page faults this process had; on Linux only minor ones, which read no disk. */
 size_t process_faults(void);
 
 #endif

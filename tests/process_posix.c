@@ -1,5 +1,5 @@
 /*
- * Linux: fork, and what /proc tells.
+ * process_posix.c -- process.h with fork and /proc (Linux).
  */
 #define _GNU_SOURCE /* fork, popen, sigaction, getrusage beside ISO C */
 
@@ -30,7 +30,7 @@ static int exit_status_of(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* In the runtime of clang's coverage: what a child has reached goes to a file of its own. */
+/* In the runtime of clang's coverage: the child writes its counters to a separate file. */
 __attribute__((weak)) void __llvm_profile_initialize_file(void);
 __attribute__((weak)) int __llvm_profile_write_file(void);
 
@@ -50,7 +50,7 @@ bool process_runs(void (*function)(void *), void *argument) {
     leave_child();
 }
 
-/* s390x tells only the page of a fault. */
+/* s390x reports only the page of a fault. */
 #ifdef __s390x__
 #define FAULT_BITS ~(uintptr_t)4095
 #else
@@ -77,7 +77,7 @@ bool process_faults_at(void (*function)(void *), void *argument, const void *add
     return exit_status_of(child) == EXIT_FAULT_EXPECTED;
 }
 
-/* Where an emulator runs this program, the command that it takes to run another one. */
+/* The command of the emulator that runs this program, if any. */
 #ifndef PROCESS_EMULATOR
 #define PROCESS_EMULATOR ""
 #endif
@@ -96,7 +96,7 @@ FILE *process_input(void) { return stdin; }
 
 /* ---------------------------------------------------------------- memory maps --------------- */
 
-/* The number of a line "Name:    123 kB" of smaps in bytes; 0 for other lines. */
+/* The value of the smaps line "Name:    123 kB" in bytes; 0 for other lines. */
 static size_t bytes_named(const char *line, const char *name) {
     size_t length = strlen(name);
     if (strncmp(line, name, length) != 0 || line[length] != ':') return 0;

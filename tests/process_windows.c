@@ -1,5 +1,5 @@
 /*
- * Windows: threads that may fault, and what the system tells of its memory.
+ * process_windows.c -- process.h with threads, VirtualQuery and QueryWorkingSetEx.
  */
 #include "process.h"
 
@@ -18,7 +18,7 @@
 
 enum { EXIT_FAULT_EXPECTED = 42, EXIT_FAULT_ELSEWHERE = 43 };
 
-/* One at a time. The handler is called on every thread's faults, whose they may be. */
+/* One run at a time. The handler is called for the faults of all threads. */
 static struct run {
     void (*function)(void *);
     void *argument;
@@ -70,7 +70,7 @@ bool process_faults_at(void (*function)(void *), void *argument, const void *add
 
 /* ------------------------------------------------------------------- processes -------------- */
 
-/* cmd takes off the outer quotes. */
+/* cmd.exe removes the outer quotes. */
 FILE *process_start(const char *test) {
     char program[MAX_PATH], command[MAX_PATH + 100];
     DWORD length = GetModuleFileNameA(NULL, program, sizeof program);
@@ -104,11 +104,10 @@ static void add_page(struct process_memory *sum, const char *page, size_t size) 
 }
 
 static void add_pages(struct process_memory *sum, const char *page, const char *end) {
-    for (size_t page_size = page_size(); page < end; page += page_size)
-        add_page(sum, page, page_size);
+    for (size_t size = page_size(); page < end; page += size) add_page(sum, page, size);
 }
 
-/* Only committed pages can be in memory, and of the others there may be millions. */
+/* Looks only at committed pages: others cannot be resident, and there may be millions of them. */
 struct process_memory process_memory_of(const void *start, size_t size) {
     struct process_memory sum = {0};
     MEMORY_BASIC_INFORMATION info;
@@ -122,7 +121,7 @@ struct process_memory process_memory_of(const void *start, size_t size) {
     return sum;
 }
 
-/* Wine says what it is by a function of its own. */
+/* Wine exports a function that Windows does not have. */
 bool process_pays_for_addresses(void) {
     return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }

@@ -1,5 +1,5 @@
-# Leaves out what QEMU.md lists, each with its reason: of a program the named tests, which it reports
-# as skipped, or all of it, which ctest reports as disabled. What is listed and not there is an error.
+# Leaves out the tests in the table of QEMU.md: single tests, which their program reports as
+# skipped, or whole programs, which ctest reports as disabled. A row without its test is an error.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS QEMU.md)
 file(STRINGS QEMU.md rows REGEX "^[|] test_")
 foreach(row IN LISTS rows)

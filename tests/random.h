@@ -1,5 +1,5 @@
 /*
- * random.h -- numbers that look random and are the same in every run: Marsaglia's xorshift64*.
+ * random.h -- pseudo-random numbers, the same in every run: Marsaglia's xorshift64*.
  */
 #ifndef HOLDFAST_TESTS_RANDOM_H
 #define HOLDFAST_TESTS_RANDOM_H
@@ -11,7 +11,7 @@ struct random {
     uint64_t state; /* not 0 */
 };
 
-/* A number below `limit`, which is not 0. */
+/* A number below `limit`; `limit` must not be 0. */
 static inline size_t random_below(struct random *random, size_t limit) {
     random->state ^= random->state >> 12;
     random->state ^= random->state << 25;

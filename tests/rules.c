@@ -1,11 +1,11 @@
 /*
- * The rules, each a function that shows it on a machine; rules.h says what that is.
+ * rules.c -- one function for each rule, which shows it on a machine; see rules.h.
  *
- * A rule begins on one fresh placeholder of 16 pages, the ground, and counts addresses in its
- * pages: at(3). PREPARE is a step that has to succeed so that the rule can be shown at all; SHOW
- * is the rule: the code that it foretells, and the call. SHOW is false where the machine has a
- * mark instead, and nothing was done, or something else. That a range is exactly one placeholder
- * again is shown by replacing it: only exactly one can be replaced (rule 2).
+ * A rule begins with a new placeholder of 16 pages, the reservation; at(3) is the address of its
+ * page 3. PREPARE makes a call that must succeed before the rule can be shown. SHOW checks a
+ * call against the code that the rule says. It returns false if the machine has a mark for the code
+ * that the call returned. To show that a range is exactly one placeholder again, a rule replaces
+ * it: only exactly one placeholder can be replaced (rule 2).
  *
  * The pictures: p placeholder, c committed, v view, . free; | where a piece ends.
  */
@@ -13,14 +13,14 @@
 
 #include "check.h"
 
-enum { GROUND = 16, RULES = 32, FILL = 0xa5 };
+enum { PAGES = 16, RULES = 32, FILL = 0xa5 };
 
-/* As on every system: where a reservation can begin. */
+/* The allocation granularity. */
 enum { BLOCK = 65536 };
 
 static const struct machine *machine;
-static char *ground;
-static size_t ground_size;
+static char *reservation;
+static size_t reservation_size;
 static size_t page;
 
 /* ----------------------------------------------------------------------- marks -------------- */
@@ -28,8 +28,8 @@ static size_t page;
 static struct {
     int rule;
     size_t shown;
-    int marked[8]; /* how often each of the rule's marks stood for a call */
-    bool is_cut;   /* short, for the system below has nothing of the kind */
+    int marked[8]; /* how often each mark of the rule was met */
+    bool is_cut;   /* the rule ended early: the system below does not support it */
     jmp_buf not_here;
 } now;
 
@@ -46,19 +46,19 @@ static bool has_mark(long instead) {
     return false;
 }
 
-static const char *words_for(long code) {
+static const char *describe(long code) {
     static char number[32];
     snprintf(number, sizeof number, "code %ld", code);
-    return code == SUCCESS       ? "success"
-           : code == NOT_SAYABLE ? "a call that cannot be said"
-           : code == REFUSED     ? "a refusal without a code"
-                                 : number;
+    return code == SUCCESS        ? "success"
+           : code == NO_SUCH_CALL ? "no such call"
+           : code == NO_CODE      ? "a failure without a code"
+                                  : number;
 }
 
 static void check_code(const char *file, int line, const char *what, const char *expected,
                        long code) {
     char text[400];
-    snprintf(text, sizeof text, "%s: %s, not %s", what, words_for(code), expected);
+    snprintf(text, sizeof text, "%s: %s, not %s", what, describe(code), expected);
     check_fail(file, line, text);
 }
 
@@ -67,21 +67,21 @@ static bool show(const char *file, int line, const char *what, long expected, lo
     if (code == expected) return ++now.shown > 0;
     if (!has_mark(code))
         check_code(file, line, what, expected == SUCCESS ? "success" : "the rule's code", code);
-    now.shown += code == REFUSED && expected != SUCCESS;
+    now.shown += code == NO_CODE && expected != SUCCESS;
     return false;
 }
 
 #define SHOW(expected, call) show(__FILE__, __LINE__, #call, expected, call)
 
-/* Some refusal: the rule does not say with which code. */
-#define SHOW_REFUSED(call) show_refused(__FILE__, __LINE__, #call, call)
+/* The call must fail; the rule does not say with which code. */
+#define SHOW_ERROR(call) show_error(__FILE__, __LINE__, #call, call)
 
-static bool show_refused(const char *file, int line, const char *what, long code) {
+static bool show_error(const char *file, int line, const char *what, long code) {
     if (has_mark(code)) return false;
-    return show(file, line, what, code > SUCCESS ? code : REFUSED, code);
+    return show(file, line, what, code > SUCCESS ? code : NO_CODE, code);
 }
 
-/* Either code for want of memory. */
+/* The call must fail with one of the two codes for lack of memory. */
 #define SHOW_STARVED(call) show_starved(__FILE__, __LINE__, #call, call)
 
 static bool show_starved(const char *file, int line, const char *what, long code) {
@@ -96,9 +96,9 @@ static void prepare(const char *file, int line, const char *what, long code) {
     if (code != SUCCESS) check_code(file, line, what, "success", code);
 }
 
-/* ----------------------------------------------------------------------- the ground --------- */
+/* ----------------------------------------------------------------------- the reservation ---- */
 
-static char *at(size_t index) { return ground + index * page; }
+static char *at(size_t index) { return reservation + index * page; }
 
 static long reserve(char *base, size_t size, char **address) {
     return machine->allocate(base, size, RESERVE | PLACEHOLDER, NO_ACCESS, address);
@@ -121,7 +121,7 @@ static long replace(size_t first, size_t count) {
     return code;
 }
 
-/* It is exactly one placeholder: it can be replaced and becomes a placeholder again. */
+/* Replaces the range and makes it a placeholder again; succeeds for exactly one placeholder. */
 static long turn_round(size_t first, size_t count) {
     long code = replace(first, count);
     return code == SUCCESS ? preserve(first, count) : code;
@@ -143,7 +143,7 @@ static bool free_piece(const struct machine *on, char *address, size_t size) {
     return on->release(address, size) == SUCCESS || on->unmap(address, size, 0) == SUCCESS;
 }
 
-/* In the order of the addresses: an address inside of a view would do for the whole of it. */
+/* Goes up by address: Windows unmaps a whole view when it is given an address inside the view. */
 void machine_sweep(const struct machine *on, char *base, size_t size) {
     size_t step = on->page();
     for (size_t first = 0; first < size; first += step)
@@ -151,17 +151,17 @@ void machine_sweep(const struct machine *on, char *base, size_t size) {
             if (free_piece(on, base + first, piece)) break;
 }
 
-static void open_ground(size_t size) {
-    PREPARE(reserve(NULL, size, &ground));
-    ground_size = size;
+static void open_reservation(size_t size) {
+    PREPARE(reserve(NULL, size, &reservation));
+    reservation_size = size;
 }
 
-/* A ground of some blocks in place of the usual one, for holes, and pieces reserved apart: a
- * system from before placeholders has neither. */
-static void change_ground(size_t blocks) {
+/* Replaces the reservation by one of several blocks, for rules about holes and about neighbours
+ * that were reserved separately. A system from before placeholders supports neither. */
+static void change_reservation(size_t blocks) {
     if (!machine->has_placeholders) longjmp(now.not_here, 1);
-    PREPARE(machine->release(ground, ground_size));
-    open_ground(blocks * BLOCK);
+    PREPARE(machine->release(reservation, reservation_size));
+    open_reservation(blocks * BLOCK);
 }
 
 static size_t block(size_t count) { return count * (BLOCK / page); }
@@ -222,7 +222,7 @@ static void rule_2(void) {
     SHOW(INVALID_ADDRESS, replace(4, 5));
     SHOW(INVALID_ADDRESS, replace(3, 2));
     SHOW(INVALID_ADDRESS, replace(0, 8));
-    SHOW(INVALID_ADDRESS, replace(0, GROUND));
+    SHOW(INVALID_ADDRESS, replace(0, PAGES));
     SHOW(SUCCESS, replace(4, 4));
     SHOW(INVALID_ADDRESS, replace(4, 4));
     open_pages(8);
@@ -235,32 +235,34 @@ static void rule_2(void) {
 static void rule_3(void) {
     char *address;
     SHOW(INVALID_PARAMETER,
-         machine->allocate(ground, GROUND * page, REPLACE, READ_WRITE, &address));
+         machine->allocate(reservation, PAGES * page, REPLACE, READ_WRITE, &address));
     SHOW(INVALID_PARAMETER,
-         machine->allocate(ground, GROUND * page, COMMIT | REPLACE, READ_WRITE, &address));
-    PREPARE(turn_round(0, GROUND));
+         machine->allocate(reservation, PAGES * page, COMMIT | REPLACE, READ_WRITE, &address));
+    PREPARE(turn_round(0, PAGES));
 }
 
 static void rule_4(void) {
-    size_t size = GROUND * page;
+    size_t size = PAGES * page;
     char *address;
-    SHOW(INVALID_ADDRESS, machine->allocate(ground, size, COMMIT, READ_WRITE, &address));
-    SHOW(INVALID_ADDRESS, machine->allocate(ground, size, RESERVE, NO_ACCESS, &address));
-    SHOW(INVALID_ADDRESS, machine->allocate(ground, size, RESERVE | COMMIT, READ_WRITE, &address));
-    SHOW(INVALID_ADDRESS, reserve(ground, size, &address));
-    PREPARE(turn_round(0, GROUND));
+    SHOW(INVALID_ADDRESS, machine->allocate(reservation, size, COMMIT, READ_WRITE, &address));
+    SHOW(INVALID_ADDRESS, machine->allocate(reservation, size, RESERVE, NO_ACCESS, &address));
+    SHOW(INVALID_ADDRESS,
+         machine->allocate(reservation, size, RESERVE | COMMIT, READ_WRITE, &address));
+    SHOW(INVALID_ADDRESS, reserve(reservation, size, &address));
+    PREPARE(turn_round(0, PAGES));
 }
 
 static void rule_5(void) {
-    size_t size = GROUND * page;
+    size_t size = PAGES * page;
     char *address;
-    if (!SHOW(SUCCESS, machine->allocate(ground, size, RESERVE | REPLACE, READ_WRITE, &address)))
+    if (!SHOW(SUCCESS,
+              machine->allocate(reservation, size, RESERVE | REPLACE, READ_WRITE, &address)))
         return;
     SHOW(SUCCESS, machine->allocate(at(4), 2 * page, COMMIT, READ_WRITE, &address));
     CHECK(is_all(4, 2, 0));
     fill(4, 2);
-    SHOW(SUCCESS, machine->allocate(ground, size, COMMIT, READ_WRITE, &address));
-    CHECK(is_all(0, 4, 0) && is_all(4, 2, FILL) && is_all(6, GROUND - 6, 0));
+    SHOW(SUCCESS, machine->allocate(reservation, size, COMMIT, READ_WRITE, &address));
+    CHECK(is_all(0, 4, 0) && is_all(4, 2, FILL) && is_all(6, PAGES - 6, 0));
 }
 
 /* ----------------------------------------------------------------------- splitting ---------- */
@@ -283,11 +285,11 @@ static void rule_7(void) {
     SHOW(SUCCESS, preserve(1, 1));
     SHOW(SUCCESS, turn_round(0, 1));
     SHOW(SUCCESS, turn_round(1, 1));
-    SHOW(SUCCESS, turn_round(2, GROUND - 2));
+    SHOW(SUCCESS, turn_round(2, PAGES - 2));
 }
 
 static void rule_8(void) {
-    SHOW(INVALID_ADDRESS, preserve(0, GROUND));
+    SHOW(INVALID_ADDRESS, preserve(0, PAGES));
     PREPARE(preserve(4, 4));
     SHOW(INVALID_ADDRESS, preserve(4, 4));
     SHOW(INVALID_ADDRESS, preserve(0, 4));
@@ -296,12 +298,12 @@ static void rule_8(void) {
 static void rule_9(void) {
     SHOW(INVALID_PARAMETER, preserve(0, 0));
     SHOW(INVALID_PARAMETER, preserve(4, 0));
-    PREPARE(replace(0, GROUND));
+    PREPARE(replace(0, PAGES));
     SHOW(INVALID_PARAMETER, preserve(0, 0));
 }
 
 static void preserve_ordinary(unsigned type, unsigned protection) {
-    size_t size = GROUND * page;
+    size_t size = PAGES * page;
     char *address;
     if (!SHOW(SUCCESS, machine->allocate(NULL, size, type, protection, &address))) return;
     SHOW(INVALID_ADDRESS, machine->free(address, size, RELEASE | PRESERVE));
@@ -318,17 +320,17 @@ static void rule_10(void) {
 /* ----------------------------------------------------------------------- private memory ----- */
 
 static void rule_11(void) {
-    PREPARE(replace(0, GROUND));
-    fill(0, GROUND);
-    SHOW(SUCCESS, preserve(0, GROUND));
-    SHOW(SUCCESS, replace(0, GROUND));
-    CHECK(is_all(0, GROUND, 0));
+    PREPARE(replace(0, PAGES));
+    fill(0, PAGES);
+    SHOW(SUCCESS, preserve(0, PAGES));
+    SHOW(SUCCESS, replace(0, PAGES));
+    CHECK(is_all(0, PAGES, 0));
 }
 
 /* |p p|c c c c|p p p p|c c c c|p p| */
 static void rule_12(void) {
-    PREPARE(replace(0, GROUND));
-    fill(0, GROUND);
+    PREPARE(replace(0, PAGES));
+    fill(0, PAGES);
     SHOW(SUCCESS, preserve(14, 2));
     SHOW(SUCCESS, preserve(0, 2));
     SHOW(SUCCESS, preserve(6, 4));
@@ -344,8 +346,8 @@ static void rule_12(void) {
 
 /* ----------------------------------------------------------------------- views -------------- */
 
-/* |v v v v|p p ... p|, the view full of FILL. */
-static void put_view(void) {
+/* |v v v v|p p ... p|, the view filled with FILL. */
+static void map_filled_view(void) {
     open_pages(4);
     PREPARE(preserve(0, 4));
     PREPARE(map(0, 4));
@@ -353,7 +355,7 @@ static void put_view(void) {
 }
 
 static void rule_13(void) {
-    put_view();
+    map_filled_view();
     SHOW(INVALID_PARAMETER, preserve(0, 4));
     SHOW(INVALID_PARAMETER, preserve(0, 2));
     SHOW(INVALID_PARAMETER, preserve(1, 1));
@@ -361,9 +363,9 @@ static void rule_13(void) {
     CHECK(is_all(0, 4, FILL));
 }
 
-/* Asked for an address inside, the system takes the whole view, or nothing. */
+/* Unmapping at an address inside a view unmaps the whole view, or nothing. */
 static void rule_14(void) {
-    put_view();
+    map_filled_view();
     if (unmap(1, 2, PRESERVE) != SUCCESS) {
         CHECK(is_all(0, 4, FILL));
         SHOW(SUCCESS, unmap(0, 4, PRESERVE));
@@ -372,7 +374,7 @@ static void rule_14(void) {
     PREPARE(map(0, 4));
     CHECK(is_all(0, 4, FILL));
     SHOW(SUCCESS, unmap(0, 4, PRESERVE));
-    SHOW(SUCCESS, coalesce(0, GROUND));
+    SHOW(SUCCESS, coalesce(0, PAGES));
 }
 
 static void rule_15(void) {
@@ -392,7 +394,7 @@ static void rule_15(void) {
 /* |p ... p|v ... v|p ... p| -> |p ... p|. ... .|p ... p|, a block each */
 static void rule_16(void) {
     char *address;
-    change_ground(3);
+    change_reservation(3);
     open_pages(block(1));
     PREPARE(preserve(block(1), block(1)));
     PREPARE(map(block(1), block(1)));
@@ -414,14 +416,14 @@ static void rule_17(void) {
     split_in_five();
     SHOW(SUCCESS, coalesce(0, 4));
     SHOW(SUCCESS, turn_round(0, 4));
-    SHOW(SUCCESS, coalesce(0, GROUND));
-    SHOW(SUCCESS, turn_round(0, GROUND));
+    SHOW(SUCCESS, coalesce(0, PAGES));
+    SHOW(SUCCESS, turn_round(0, PAGES));
 }
 
 static void coalesce_over_a_hole(void) {
     char *address;
-    PREPARE(coalesce(0, GROUND));
-    change_ground(3);
+    PREPARE(coalesce(0, PAGES));
+    change_reservation(3);
     PREPARE(preserve(block(1), block(1)));
     PREPARE(release(block(1), block(1)));
     SHOW(INVALID_ADDRESS, coalesce(0, block(3)));
@@ -448,16 +450,16 @@ static void rule_19(void) {
     PREPARE(preserve(0, 4));
     SHOW(INVALID_PARAMETER, coalesce(0, 0));
     SHOW(INVALID_PARAMETER, coalesce(1, 0));
-    SHOW(INVALID_PARAMETER, machine->free(ground, GROUND * page, COALESCE));
+    SHOW(INVALID_PARAMETER, machine->free(reservation, PAGES * page, COALESCE));
     SHOW(SUCCESS, turn_round(0, 4));
 }
 
 static void rule_20(void) {
     char *lower, *upper;
-    change_ground(2);
-    PREPARE(machine->release(ground, 2 * (size_t)BLOCK));
+    change_reservation(2);
+    PREPARE(machine->release(reservation, 2 * (size_t)BLOCK));
     SHOW(SUCCESS, reserve(at(block(1)), BLOCK, &upper));
-    SHOW(SUCCESS, reserve(ground, BLOCK, &lower));
+    SHOW(SUCCESS, reserve(reservation, BLOCK, &lower));
     SHOW(SUCCESS, coalesce(0, block(2)));
     SHOW(SUCCESS, turn_round(0, block(2)));
 }
@@ -467,7 +469,7 @@ static void rule_20(void) {
 /* |p ... p|p ... p|c ... c|, a block each */
 static void rule_21(void) {
     char *address;
-    change_ground(3);
+    change_reservation(3);
     PREPARE(preserve(0, block(1)));
     PREPARE(preserve(block(1), block(1)));
     PREPARE(replace(block(2), block(1)));
@@ -492,21 +494,21 @@ static void rule_22(void) {
     SHOW(INVALID_PARAMETER, machine->free(at(8), 8 * page, RELEASE));
     CHECK(is_all(0, 8, FILL));
     PREPARE(preserve(0, 8));
-    PREPARE(coalesce(0, GROUND));
+    PREPARE(coalesce(0, PAGES));
 }
 
-/* |p p|p p ... p|: the last byte of the first page and the first of the next. */
+/* |p p|p p ... p|: the range is the last byte of page 0 and the first byte of page 1. */
 static void rule_23(void) {
     char *address;
     if (!SHOW(SUCCESS, machine->free(at(1) - 1, 2, RELEASE | PRESERVE))) {
-        PREPARE(turn_round(0, GROUND));
+        PREPARE(turn_round(0, PAGES));
         return;
     }
     SHOW(SUCCESS,
          machine->allocate(at(1) - 1, 2, RESERVE | COMMIT | REPLACE, READ_WRITE, &address));
-    CHECK(address == ground && is_all(0, 2, 0));
+    CHECK(address == reservation && is_all(0, 2, 0));
     SHOW(SUCCESS, machine->free(at(1) - 1, 2, RELEASE | PRESERVE));
-    SHOW(SUCCESS, machine->free(at(1) - 1, (GROUND - 2) * page + 2, RELEASE | COALESCE));
+    SHOW(SUCCESS, machine->free(at(1) - 1, (PAGES - 2) * page + 2, RELEASE | COALESCE));
 }
 
 /* ----------------------------------------------------------------------- alignment ---------- */
@@ -542,7 +544,7 @@ static void rule_25(void) {
     map_kind(DATA_FILE, 4);
     CHECK(is_all(0, 8, FILL));
     if (SHOW(SUCCESS, machine->open_section(IMAGE, NULL, 0, &section)))
-        SHOW_REFUSED(map_as(8, 8, 0, READ_ONLY));
+        SHOW_ERROR(map_as(8, 8, 0, READ_ONLY));
     PREPARE(turn_round(8, 8));
 }
 
@@ -554,23 +556,23 @@ static void rule_26(void) {
     PREPARE(release(1, 1));
     SHOW(INVALID_ADDRESS, reserve(at(1), page, &address));
     SHOW(INVALID_ADDRESS, reserve(at(0), 2 * page, &address));
-    SHOW(INVALID_ADDRESS, coalesce(0, GROUND));
+    SHOW(INVALID_ADDRESS, coalesce(0, PAGES));
 }
 
-/* ----------------------------------------------------------------------- what one can see --- */
+/* ----------------------------------------------------------------------- queries ------------ */
 
 static void rule_27(void) {
-    struct memory placeholder, reservation;
+    struct memory placeholder, reserved;
     char *address;
-    if (!SHOW(SUCCESS, machine->query(ground, &placeholder))) return;
-    PREPARE(machine->allocate(NULL, GROUND * page, RESERVE, NO_ACCESS, &address));
-    SHOW(SUCCESS, machine->query(address, &reservation));
+    if (!SHOW(SUCCESS, machine->query(reservation, &placeholder))) return;
+    PREPARE(machine->allocate(NULL, PAGES * page, RESERVE, NO_ACCESS, &address));
+    SHOW(SUCCESS, machine->query(address, &reserved));
     CHECK_EQUAL(RESERVE, placeholder.state);
-    CHECK(memcmp(&placeholder, &reservation, sizeof placeholder) == 0);
-    PREPARE(machine->release(address, GROUND * page));
+    CHECK(memcmp(&placeholder, &reserved, sizeof placeholder) == 0);
+    PREPARE(machine->release(address, PAGES * page));
 }
 
-/* Still one placeholder: it splits, and the pieces are placeholders too. */
+/* Shows that the range is still one placeholder: it can be split into placeholders. */
 static bool show_intact(size_t count) {
     if (!SHOW(SUCCESS, preserve(0, 1))) return false;
     SHOW(SUCCESS, turn_round(0, 1));
@@ -585,7 +587,8 @@ static bool starve_private_memory(size_t count) {
     return starved && show_intact(count);
 }
 
-/* Where its pages are promised, not even the section can be had. False: the placeholder is lost. */
+/* Where a section is charged when it is made, making it already fails. False: the placeholder is
+ * lost. */
 static bool starve_view(size_t count, bool must) {
     if (machine->open_section(PAGING_FILE, NULL, count * page, &section) != SUCCESS) return true;
     machine->starve();
@@ -596,11 +599,11 @@ static bool starve_view(size_t count, bool must) {
 }
 
 static void rule_28(void) {
-    PREPARE(release(0, GROUND));
+    PREPARE(release(0, PAGES));
     size_t size = machine->too_much(), count = size / page;
-    PREPARE(reserve(NULL, size, &ground));
+    PREPARE(reserve(NULL, size, &reservation));
     if (starve_view(count, starve_private_memory(count))) PREPARE(release(0, count));
-    open_ground(GROUND * page);
+    open_reservation(PAGES * page);
 }
 
 static void rule_29(void) {
@@ -612,7 +615,7 @@ static void rule_29(void) {
 
 /* ----------------------------------------------------------------------- files -------------- */
 
-/* Bytes of the file as the rest of the world reads them. */
+/* Compares the bytes of the file, read with the C library, with the expected ones. */
 static bool file_is(const char *expected, size_t size) {
     FILE *file = fopen(file_name(), "rb");
     CHECK(file != NULL);
@@ -627,7 +630,7 @@ static long open_file(size_t pages) {
     return machine->open_section(DATA_FILE, file_name(), pages * page, &section);
 }
 
-/* The file's next pages in the next piece of the ground; their section has no other use. */
+/* Extends the file by `count` pages and maps them at the same pages of the reservation. */
 static void grow(size_t first, size_t count) {
     PREPARE(open_file(first + count));
     SHOW(SUCCESS, map_as(first, count, first, READ_WRITE));
@@ -635,7 +638,7 @@ static void grow(size_t first, size_t count) {
     memset(at(first), (int)(first + 1), count * page);
 }
 
-/* |v|v v|v v v v v|p p p p p p p p|: where a file cannot grow it has all of its pages at once. */
+/* |v|v v|v v v v v|p p p p p p p p|: where a file cannot be extended it is made with all pages. */
 static void rule_30(void) {
     PREPARE(preserve(0, 1));
     PREPARE(preserve(1, 2));
@@ -651,10 +654,10 @@ static void rule_30(void) {
     grow(1, 2);
     grow(3, 5);
     CHECK(is_all(0, 1, 1) && is_all(1, 2, 2) && is_all(3, 5, 4));
-    CHECK(file_is(ground, 8 * page));
+    CHECK(file_is(reservation, 8 * page));
 }
 
-/* |v v|v v|p p ... p|: shared, and copied on write. */
+/* |v v|v v|p p ... p|: one view is shared, the other copy-on-write. */
 static void rule_31(void) {
     open_pages(2);
     PREPARE(preserve(0, 2));
@@ -715,14 +718,14 @@ static const struct rule {
     {rule_25, "Views are of data files or the paging file, not of images"},
     {rule_26, "A small hole that does not begin at 64 KiB can't be reserved again: 487"},
     {rule_27, "VirtualQuery shows a placeholder as it does a PAGE_NOACCESS reservation"},
-    {rule_28, "A replacement that fails for want of memory leaves the placeholder intact"},
+    {rule_28, "A replacement that fails for lack of memory leaves the placeholder intact"},
     {rule_29, "kernelbase.dll exports the functions; kernel32.dll lacks MapViewOfFile3"},
     {rule_30, "A larger section extends its file; each step maps its own at its own offset"},
-    {rule_31, "PAGE_WRITECOPY views over placeholders are copies on write"},
+    {rule_31, "PAGE_WRITECOPY views over placeholders are copy-on-write"},
     {rule_32, "A large placeholder at an exact base"},
 };
 
-/* In full, in part, not at all; where the system below lacks something, not here. */
+/* Shown in full, in part, not at all; ABSENT: the system below does not support it. */
 enum outcome { FULL, PART, NONE, ABSENT, FAILED, OUTCOMES };
 
 static enum outcome outcome;
@@ -735,11 +738,11 @@ static size_t check_marks(void) {
     return i;
 }
 
-/* On a ground that comes and goes with it. */
+/* Runs the current rule on a new reservation. */
 static void show_rule(void) {
     memset(now.marked, 0, sizeof now.marked);
     now.shown = 0;
-    open_ground(GROUND * page);
+    open_reservation(PAGES * page);
     now.is_cut = false;
     if (setjmp(now.not_here) != 0) {
         now.is_cut = true;
@@ -761,7 +764,7 @@ static void print_reasons(void) {
         if (now.marked[i] > 0) printf("     %s: %s\n", what, mark->why);
 }
 
-/* A check that fails comes back to here. */
+/* Runs the current rule; a failed check ends only this rule. */
 static void try_rule(void) {
     jmp_buf failed;
     check_state.context[0] = '\0';
@@ -772,8 +775,8 @@ static void try_rule(void) {
 }
 
 static void print_rule(void) {
-    static const char *const words[] = {"ok  ", "part", "none", "none", "FAIL"};
-    printf("%s rule %d on %s: %s\n", words[outcome], now.rule, machine->name,
+    static const char *const labels[] = {"ok  ", "part", "none", "none", "FAIL"};
+    printf("%s rule %d on %s: %s\n", labels[outcome], now.rule, machine->name,
            rules[now.rule - 1].sentence);
     if (outcome != FULL && outcome != FAILED) print_reasons();
     fflush(stdout);
@@ -788,7 +791,7 @@ static enum outcome run_rule(int number) {
 
 static void clean_up(void) {
     close_section();
-    machine_sweep(machine, ground, ground_size);
+    machine_sweep(machine, reservation, reservation_size);
     remove(file_name());
 }
 
@@ -815,7 +818,7 @@ int rules_run(const struct machine *on, int argument_count, char **arguments) {
     return ran > 0 && counts[FAILED] == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-void rules_decline(const char *why) {
+void rules_skip(const char *why) {
     for (int number = 1; number <= RULES; number++)
         printf("rule %d, not here: %s\n", number, rules[number - 1].sentence);
     printf("%d rules, none shown: %s\n", RULES, why);

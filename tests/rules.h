@@ -1,11 +1,11 @@
 /*
- * rules.h -- the rules of Windows' placeholders, and the machines that they are held against.
+ * rules.h -- the rules of Windows' placeholders, and the machines that they are tested on.
  *
  * A rule is a sentence about VirtualAlloc2, VirtualFree, MapViewOfFile3 and UnmapViewOfFile2, and a
- * function that shows it with those calls (rules.c). It makes them on a machine: on Windows' own
- * interface (rules_windows.c), or on the strict backend, where each combination of flags stands
- * for the function of hf_backend that does the same (rules_strict.c). So one text says what holds,
- * and that strict behaves as the real thing is not an opinion.
+ * function that shows it with those calls (rules.c). The calls go to a machine: to the Windows API
+ * (rules_windows.c), or to the strict backend, where each combination of flags stands for the
+ * function of hf_backend that does the same (rules_strict.c). So the same tests run on both, and
+ * show that strict behaves as Windows does.
  *
  *                    rules.c, one function for each rule
  *                                  |
@@ -14,9 +14,9 @@
  *           rules_windows.c                rules_strict.c
  *           kernelbase.dll                 hf_backend -> strict.c
  *
- * Where a machine cannot show a rule, or does otherwise, it has a mark for that: what its calls
- * give instead, how often in that rule, and why. A mark is printed with its rule; a difference
- * without a mark fails, and so does a mark without its difference. Nothing is skipped in silence.
+ * Where a machine cannot show a rule, or behaves differently, it has a mark: the code that its
+ * calls return instead, how often this happens in the rule, and why. A mark is printed with its
+ * rule. A difference without a mark fails, and so does a mark without a difference.
  */
 #ifndef HOLDFAST_TESTS_RULES_H
 #define HOLDFAST_TESTS_RULES_H
@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Windows' flags and codes, by their numbers: rules.c is compiled where no windows.h is. */
+/* Flags and codes of Windows, by number: rules.c is also compiled where there is no windows.h. */
 enum allocation {
     COMMIT = 0x1000,
     RESERVE = 0x2000,
@@ -47,14 +47,14 @@ enum code {
     MAPPED_ALIGNMENT = 1132,
     COMMITMENT_LIMIT = 1455,
 
-    NOT_SAYABLE = -1, /* the machine has no such call: nothing was done */
-    REFUSED = -2,     /* nothing was done, and no code says why */
-    NOT_HERE = -3     /* the system below has nothing of the kind */
+    NO_SUCH_CALL = -1, /* the machine has no such call: nothing was done */
+    NO_CODE = -2,      /* the call failed without a code */
+    NOT_HERE = -3      /* the system below the machine does not support this */
 };
 
 enum section { PAGING_FILE, DATA_FILE, IMAGE };
 
-/* What VirtualQuery says of a page. */
+/* What VirtualQuery returns for a page. */
 struct memory {
     unsigned long state, type, protection, first_protection;
 };
@@ -62,60 +62,62 @@ struct memory {
 struct mark {
     int rule;
     long instead;
-    int count; /* 0: as the machine's settings have it */
+    int count; /* 0: depends on the settings of the system */
     const char *why;
 };
 
-/* Each call gives a code: Windows' GetLastError(), or one of the three above. */
+/* Each call returns a code: SUCCESS, GetLastError() of Windows, or one of the three above. */
 struct machine {
     const char *name;
     const struct mark *marks; /* ends with rule 0 */
     size_t (*page)(void);
-    bool has_placeholders; /* or the system below plays them as well as it can */
+    bool has_placeholders; /* false: the system below has none, the backend imitates them */
 
-    /* VirtualAlloc2; its predecessor; VirtualFree with a size or a flag of placeholders. */
+    /* VirtualAlloc2; VirtualAlloc; VirtualFree with a size or a placeholder flag. */
     long (*allocate)(char *base, size_t size, unsigned type, unsigned protection, char **address);
     long (*allocate_old)(char *base, size_t size, unsigned type, unsigned protection,
                          char **address);
     long (*free)(char *address, size_t size, unsigned type);
-    /* VirtualFree(address, 0, MEM_RELEASE). The caller says how large it thinks the piece is;
-     * Windows does not ask. Likewise UnmapViewOfFile2, with PRESERVE or without. */
+    /* VirtualFree(address, 0, MEM_RELEASE), and UnmapViewOfFile2 with or without PRESERVE. size is
+     * what the caller takes for the size of the piece; Windows has no such parameter. */
     long (*release)(char *address, size_t size);
     long (*unmap)(char *address, size_t size, unsigned flags);
-    /* MapViewOfFile3, with REPLACE or without. */
+    /* MapViewOfFile3, with or without REPLACE. */
     long (*map)(intptr_t section, char *base, uint64_t offset, size_t size, unsigned type,
                 unsigned protection, char **address);
 
-    /* A file is made where there is none, and grows to the section's size. An image is any. */
+    /* DATA_FILE: creates the file if there is none, and extends it to the size of the section.
+     * IMAGE: any executable, the path is not used. */
     long (*open_section)(enum section, const char *path, uint64_t size, intptr_t *section);
     void (*close_section)(intptr_t section);
 
     long (*query)(char *address, struct memory *);
-    long (*find)(const char *library, const char *function); /* is exported */
-    /* After starve, the next call that replaces a placeholder of this size gets no memory. */
+    long (*find)(const char *library, const char *function); /* the library exports the function */
+    /* After starve, the next call that replaces a placeholder of too_much bytes fails for lack of
+     * memory. */
     size_t (*too_much)(void);
     void (*starve)(void);
 
-    /* Addresses that stay free, for a large placeholder exactly there. */
+    /* A range of addresses that nothing uses, for reserving a large placeholder at a given base. */
     uint64_t exact_base, exact_size;
 };
 
-/* Runs the rules that the command line names by number, or all, a line for each, and counts what
- * was shown. The exit status of the test. */
+/* Runs the rules whose numbers are on the command line, or all. Prints a line for each and how many
+ * were shown. Returns the exit status of the test. */
 int rules_run(const struct machine *, int argument_count, char **arguments);
 
-/* Says of each rule that there is nothing here to show it on, and why. */
-void rules_decline(const char *why);
+/* Prints for each rule that it cannot be shown on this system, and why. */
+void rules_skip(const char *why);
 
-/* Frees every piece that lies in the range, whatever it is; nothing else may lie there. */
+/* Releases every placeholder, allocation and view in the range. */
 void machine_sweep(const struct machine *, char *base, size_t size);
 
 #ifdef _WIN32
-/* NULL: there are no placeholders here, and *why says so. */
+/* NULL: this Windows has no placeholders, and *why says why. */
 const struct machine *machine_windows(const char **why);
 #endif
 
 const struct machine *machine_strict(void);
-void machine_strict_close(void); /* checks that no piece and no file is left */
+void machine_strict_close(void); /* checks that no region, page or file is left */
 
 #endif

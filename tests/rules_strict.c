@@ -1,5 +1,6 @@
 /*
- * The machine that is the strict backend: Windows' calls in the words of hf_backend.
+ * rules_strict.c -- the strict backend as a machine: each Windows call is made with a function of
+ * hf_backend.
  *
  *     VirtualAlloc2(RESERVE | PLACEHOLDER)           reserve
  *     VirtualAlloc2(RESERVE | COMMIT | REPLACE)      commit
@@ -10,7 +11,7 @@
  *     MapViewOfFile3(REPLACE)                        map
  *     UnmapViewOfFile2(PRESERVE)                     unmap
  *
- * What is not in this list cannot be said to a backend, and so not be done wrong: NOT_SAYABLE.
+ * A backend has no function for any other call: NO_SUCH_CALL.
  */
 #include "check.h"
 #include "holdfast/arena.h"
@@ -20,7 +21,7 @@
 static hf_backend *strict;
 static hf_report report;
 
-/* Pages taken with allocate_pages; the rules have one at a time. */
+/* The pages from allocate_pages; the rules use one allocation at a time. */
 static struct {
     char *address;
     size_t size;
@@ -42,7 +43,7 @@ static long reserve(char *base, size_t size, char **address) {
     return code_of(status);
 }
 
-static long take_ordinary(size_t size, char **address) {
+static long allocate_ordinary(size_t size, char **address) {
     void *pages;
     CHECK(ordinary.address == NULL);
     hf_status status = strict->allocate_pages(strict, size, &pages, &report);
@@ -52,7 +53,7 @@ static long take_ordinary(size_t size, char **address) {
     return SUCCESS;
 }
 
-static long give_ordinary(void) {
+static long free_ordinary(void) {
     strict->free_pages(strict, ordinary.address, ordinary.size);
     ordinary.address = NULL;
     return SUCCESS;
@@ -69,30 +70,31 @@ static long allocate(char *base, size_t size, unsigned type, unsigned protection
     if (type == (RESERVE | PLACEHOLDER) && protection == NO_ACCESS)
         return reserve(base, size, address);
     if (type == (RESERVE | COMMIT | REPLACE) && writable) return commit(base, size, address);
-    if (type == (RESERVE | COMMIT) && writable && base == NULL) return take_ordinary(size, address);
-    return NOT_SAYABLE;
+    if (type == (RESERVE | COMMIT) && writable && base == NULL)
+        return allocate_ordinary(size, address);
+    return NO_SUCH_CALL;
 }
 
 static long allocate_old(char *base, size_t size, unsigned type, unsigned protection,
                          char **address) {
     (void)base, (void)size, (void)type, (void)protection, (void)address;
-    return NOT_SAYABLE;
+    return NO_SUCH_CALL;
 }
 
-/* A release that breaks a rule does nothing, says nothing, and is counted. */
+/* strict's release has no status: if it breaks a rule, it does nothing and counts a violation. */
 static long release_as(char *address, size_t size, hf_kind kind) {
     size_t before = hf_strict_get_stats(strict).violations;
     strict->release(strict, address, size, kind);
-    return hf_strict_get_stats(strict).violations == before ? SUCCESS : REFUSED;
+    return hf_strict_get_stats(strict).violations == before ? SUCCESS : NO_CODE;
 }
 
 static long release(char *address, size_t size) {
-    if (address == ordinary.address) return give_ordinary();
+    if (address == ordinary.address) return free_ordinary();
     long code = release_as(address, size, HF_PLACEHOLDER);
     return code == SUCCESS ? code : release_as(address, size, HF_COMMITTED);
 }
 
-/* Strict's own table is asked, and tells of one piece whether it is so. */
+/* A list of one region, for strict's check function. */
 struct question {
     hf_region region;
     bool asked;
@@ -106,16 +108,17 @@ static bool ask(void *cursor, hf_region *region) {
     return first;
 }
 
+/* Asks strict's check function whether exactly this region is there. */
 static bool is_piece(char *address, size_t size, hf_kind kind) {
     struct question question = {{0, size, kind, HF_READ_WRITE, 0}, false};
     size_t offset;
     return strict->check(strict, address, ask, &question, &offset, &report) == HF_OK;
 }
 
-/* With release, the size of the whole is how a region is named; any other size is a mistake. */
+/* hf_backend's release takes the size of the whole region; any other size breaks a rule. */
 static long release_sized(char *address, size_t size) {
     bool whole = is_piece(address, size, HF_PLACEHOLDER) || is_piece(address, size, HF_COMMITTED);
-    return whole ? NOT_SAYABLE : release(address, size);
+    return whole ? NO_SUCH_CALL : release(address, size);
 }
 
 static long free_memory(char *address, size_t size, unsigned type) {
@@ -125,7 +128,7 @@ static long free_memory(char *address, size_t size, unsigned type) {
     }
     if (type == (RELEASE | COALESCE))
         return code_of(strict->coalesce(strict, address, size, &report));
-    return type == RELEASE ? release_sized(address, size) : NOT_SAYABLE;
+    return type == RELEASE ? release_sized(address, size) : NO_SUCH_CALL;
 }
 
 static size_t too_much(void) { return 4 * page(); }
@@ -139,7 +142,7 @@ static long map(intptr_t section, char *base, uint64_t offset, size_t size, unsi
     hf_access access = protection == READ_WRITE   ? HF_READ_WRITE
                        : protection == WRITE_COPY ? HF_COPY_ON_WRITE
                                                   : HF_READ_ONLY;
-    if (type != REPLACE) return NOT_SAYABLE;
+    if (type != REPLACE) return NO_SUCH_CALL;
     hf_status status = strict->map(strict, base, size, section, offset, access, &report);
     if (status == HF_OK) *address = base;
     return code_of(status);
@@ -157,7 +160,7 @@ static long open_file(const char *path, uint64_t size, intptr_t *section) {
         return code_of(strict->file_create(strict, path, size, section, &report));
     if (found < size) {
         strict->file_close(strict, file);
-        return NOT_SAYABLE;
+        return NO_SUCH_CALL;
     }
     *section = file;
     return SUCCESS;
@@ -166,7 +169,7 @@ static long open_file(const char *path, uint64_t size, intptr_t *section) {
 static long open_section(enum section kind, const char *path, uint64_t size, intptr_t *section) {
     if (kind == PAGING_FILE)
         return code_of(strict->file_create_shared(strict, size, section, &report));
-    return kind == DATA_FILE ? open_file(path, size, section) : NOT_SAYABLE;
+    return kind == DATA_FILE ? open_file(path, size, section) : NO_SUCH_CALL;
 }
 
 static void close_section(intptr_t section) { strict->file_close(strict, section); }
@@ -175,31 +178,31 @@ static void close_section(intptr_t section) { strict->file_close(strict, section
 
 static long query(char *address, struct memory *memory) {
     (void)address, (void)memory;
-    return NOT_SAYABLE;
+    return NO_SUCH_CALL;
 }
 
 static long find(const char *library, const char *function) {
     (void)library, (void)function;
-    return NOT_SAYABLE;
+    return NO_SUCH_CALL;
 }
 
 static const struct mark marks[] = {
-    {1, NOT_SAYABLE, 3, "reserve has no flags and no protection, and there is one of it"},
-    {3, NOT_SAYABLE, 2, "commit is always RESERVE | COMMIT | REPLACE"},
-    {4, NOT_SAYABLE, 3, "commit always replaces, reserve always makes a placeholder"},
-    {5, NOT_SAYABLE, 1, "commit reserves and commits in one"},
-    {10, NOT_SAYABLE, 1, "what is not of a placeholder is allocate_pages', and committed"},
-    {15, NOT_SAYABLE, 1, "map always replaces a placeholder"},
-    {19, NOT_SAYABLE, 1, "coalesce is always RELEASE | COALESCE"},
-    {21, REFUSED, 2, "release returns no code: it does nothing and counts a violation"},
-    {22, REFUSED, 2, "release of a part returns no code: it does nothing and counts a violation"},
-    {22, NOT_SAYABLE, 2, "with release the size of the whole is how a region is named"},
-    {23, INVALID_PARAMETER, 1, "strict refuses with 87: a space checks before the kernel rounds"},
-    {24, NOT_SAYABLE, 2, "map always replaces a placeholder"},
-    {25, NOT_SAYABLE, 1, "no function of hf_backend opens a file as an image"},
-    {27, NOT_SAYABLE, 1, "hf_backend has no query: a space knows its map"},
-    {29, NOT_SAYABLE, 4, "strict is no library of the system's"},
-    {30, NOT_SAYABLE, 1, "no function of hf_backend extends a file"},
+    {1, NO_SUCH_CALL, 3, "reserve has no flags and no protection, and has no predecessor"},
+    {3, NO_SUCH_CALL, 2, "commit is always RESERVE | COMMIT | REPLACE"},
+    {4, NO_SUCH_CALL, 3, "commit always replaces, reserve always makes a placeholder"},
+    {5, NO_SUCH_CALL, 1, "commit reserves and commits in one"},
+    {10, NO_SUCH_CALL, 1, "memory without a placeholder comes from allocate_pages, committed"},
+    {15, NO_SUCH_CALL, 1, "map always replaces a placeholder"},
+    {19, NO_SUCH_CALL, 1, "coalesce is always RELEASE | COALESCE"},
+    {21, NO_CODE, 2, "release returns no code: it does nothing and counts a violation"},
+    {22, NO_CODE, 2, "release of a part returns no code: it does nothing and counts a violation"},
+    {22, NO_SUCH_CALL, 2, "release takes the size of the whole region"},
+    {23, INVALID_PARAMETER, 1, "strict fails with 87: a space checks before the kernel rounds"},
+    {24, NO_SUCH_CALL, 2, "map always replaces a placeholder"},
+    {25, NO_SUCH_CALL, 1, "no function of hf_backend opens a file as an image"},
+    {27, NO_SUCH_CALL, 1, "hf_backend has no query: a space knows its map"},
+    {29, NO_SUCH_CALL, 4, "strict is not a system library"},
+    {30, NO_SUCH_CALL, 1, "no function of hf_backend extends a file"},
     {0, 0, 0, NULL},
 };
 
@@ -223,7 +226,7 @@ static struct machine calls = {
     .exact_size = sizeof(void *) > 4 ? (uint64_t)64 << 30 : (uint64_t)64 << 20,
 };
 
-/* A view is what a system from before placeholders has not. */
+/* Whether mapping a view works; a system from before placeholders does not support it. */
 static bool tries_a_view(void) {
     intptr_t section;
     char *base = NULL;
@@ -235,7 +238,7 @@ static bool tries_a_view(void) {
     return code != NOT_HERE;
 }
 
-/* Below lies the native backend, but for its check: strict's own table is what is_piece asks. */
+/* strict over the native backend without its check function: is_piece asks only strict's table. */
 const struct machine *machine_strict(void) {
     static hf_backend below;
     below = *hf_backend_native();

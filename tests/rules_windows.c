@@ -1,6 +1,6 @@
 /*
- * The machine that is Windows itself: its calls, looked up in kernelbase.dll at run time, so that
- * the test starts on a Windows without them too, and says so.
+ * rules_windows.c -- the Windows API as a machine. The functions are looked up in kernelbase.dll at
+ * run time, so that the test also starts on a Windows without them, and says so.
  */
 #include <stdio.h>
 #include <windows.h>
@@ -12,7 +12,7 @@ _Static_assert(COMMIT == MEM_COMMIT && RESERVE == MEM_RESERVE && RELEASE == MEM_
 _Static_assert(NO_ACCESS == PAGE_NOACCESS && READ_ONLY == PAGE_READONLY, "protections");
 _Static_assert(READ_WRITE == PAGE_READWRITE && WRITE_COPY == PAGE_WRITECOPY, "protections");
 
-/* The last parameters are MEM_EXTENDED_PARAMETER, of which we pass none. */
+/* The last two parameters are an array of MEM_EXTENDED_PARAMETER, which is empty here. */
 typedef PVOID(WINAPI virtual_alloc_2)(HANDLE, PVOID, SIZE_T, ULONG, ULONG, void *, ULONG);
 typedef PVOID(WINAPI map_view_of_file_3)(HANDLE, HANDLE, PVOID, ULONG64, SIZE_T, ULONG, ULONG,
                                          void *, ULONG);
@@ -32,18 +32,19 @@ static long code_of(bool succeeded) { return succeeded ? SUCCESS : (long)GetLast
 
 /* ----------------------------------------------------------------------- memory ------------- */
 
-static long give(char *allocated, char **address) {
+static long return_address(char *allocated, char **address) {
     if (allocated) *address = allocated;
     return code_of(allocated != NULL);
 }
 
 static long allocate(char *base, size_t size, unsigned type, unsigned protection, char **address) {
-    return give(alloc_2(GetCurrentProcess(), base, size, type, protection, NULL, 0), address);
+    return return_address(alloc_2(GetCurrentProcess(), base, size, type, protection, NULL, 0),
+                          address);
 }
 
 static long allocate_old(char *base, size_t size, unsigned type, unsigned protection,
                          char **address) {
-    return give(VirtualAlloc(base, size, type, protection), address);
+    return return_address(VirtualAlloc(base, size, type, protection), address);
 }
 
 static long free_memory(char *address, size_t size, unsigned type) {
@@ -55,7 +56,7 @@ static long release(char *address, size_t size) {
     return code_of(VirtualFree(address, 0, MEM_RELEASE));
 }
 
-/* More than the system can promise: its whole limit, and a gigabyte. */
+/* More than the system can commit: the whole commit limit and a gigabyte. */
 static size_t too_much(void) {
     MEMORYSTATUSEX memory = {.dwLength = sizeof memory};
     CHECK(GlobalMemoryStatusEx(&memory));
@@ -68,7 +69,7 @@ static void starve(void) {}
 
 static long map(intptr_t section, char *base, uint64_t offset, size_t size, unsigned type,
                 unsigned protection, char **address) {
-    return give(
+    return return_address(
         map_3((HANDLE)section, GetCurrentProcess(), base, offset, size, type, protection, NULL, 0),
         address);
 }
@@ -78,7 +79,7 @@ static long unmap(char *address, size_t size, unsigned flags) {
     return code_of(unmap_2(GetCurrentProcess(), address, flags));
 }
 
-static long keep_section(HANDLE opened, intptr_t *section) {
+static long return_section(HANDLE opened, intptr_t *section) {
     *section = (intptr_t)opened;
     return code_of(opened != NULL);
 }
@@ -92,18 +93,18 @@ static long open_file(const char *path, uint64_t size, intptr_t *section) {
         CreateFileA(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
                     OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE) return (long)GetLastError();
-    long code = keep_section(make_section(file, PAGE_READWRITE, size), section);
+    long code = return_section(make_section(file, PAGE_READWRITE, size), section);
     CloseHandle(file);
     return code;
 }
 
-/* This program itself. */
+/* A section of this program's executable. */
 static long open_image(intptr_t *section) {
     WCHAR path[MAX_PATH];
     CHECK(GetModuleFileNameW(NULL, path, MAX_PATH) > 0);
     HANDLE file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
     CHECK(file != INVALID_HANDLE_VALUE);
-    long code = keep_section(make_section(file, PAGE_READONLY | SEC_IMAGE, 0), section);
+    long code = return_section(make_section(file, PAGE_READONLY | SEC_IMAGE, 0), section);
     CloseHandle(file);
     return code;
 }
@@ -111,7 +112,7 @@ static long open_image(intptr_t *section) {
 static long open_section(enum section kind, const char *path, uint64_t size, intptr_t *section) {
     if (kind == IMAGE) return open_image(section);
     if (kind == DATA_FILE) return open_file(path, size, section);
-    return keep_section(make_section(INVALID_HANDLE_VALUE, PAGE_READWRITE, size), section);
+    return return_section(make_section(INVALID_HANDLE_VALUE, PAGE_READWRITE, size), section);
 }
 
 static void close_section(intptr_t section) { CloseHandle((HANDLE)section); }
@@ -130,18 +131,18 @@ static long find(const char *library, const char *function) {
     return code_of(GetProcAddress(GetModuleHandleA(library), function) != NULL);
 }
 
-/* Of Windows' own there is none: it is the rule. */
+/* None: Windows defines the rules. */
 static const struct mark windows_marks[] = {{0, 0, 0, NULL}};
 
 /* tests/WINE.md has the evidence. */
 static const struct mark wine_marks[] = {
-    {2, 87, 2, "where there is memory but no placeholder, Wine says 87"},
-    {9, 487, 1, "at an address inside a placeholder Wine misses the base (487) before the size"},
-    {16, 87, 1, "where nothing is, Wine says 87"},
-    {19, 487, 1, "at an address inside a placeholder Wine misses the base (487) before the size"},
-    {25, 700, 1, "Wine refuses a view of an image (700), but maps it elsewhere"},
+    {2, 87, 2, "where there is memory but no placeholder, Wine returns 87"},
+    {9, 487, 1, "inside a placeholder Wine checks the base (487) before the size"},
+    {16, 87, 1, "where nothing is reserved, Wine returns 87"},
+    {19, 487, 1, "inside a placeholder Wine checks the base (487) before the size"},
+    {25, 700, 1, "a view of an image fails (700), but Wine maps it elsewhere"},
     {28, SUCCESS, 1, "Wine commits private memory without limit"},
-    {28, 487, 0, "after a view that Linux has no memory for (8) Wine has lost the placeholder"},
+    {28, 487, 0, "after a view fails because Linux has no memory (8), the placeholder is lost"},
     {0, 0, 0, NULL},
 };
 
@@ -166,7 +167,7 @@ static struct machine calls = {
     .exact_size = (uint64_t)64 << 30,
 };
 
-/* A pointer to a function is no pointer to an object: the bytes are the same. */
+/* Copies the bytes: C has no cast from a function pointer to an object pointer. */
 static void look_up(const char *function, void *pointer, size_t size) {
     FARPROC found = GetProcAddress(GetModuleHandleA("kernelbase.dll"), function);
     CHECK_EQUAL(sizeof found, size);
@@ -177,7 +178,7 @@ static bool is_wine(void) {
     return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }
 
-/* Where the flag is unknown it is an invalid parameter, and nothing else. */
+/* Where the flag is unknown, VirtualAlloc2 fails with ERROR_INVALID_PARAMETER. */
 static bool knows_placeholders(void) {
     char *address = NULL;
     long code = allocate(NULL, 65536, RESERVE | PLACEHOLDER, NO_ACCESS, &address);
@@ -185,15 +186,15 @@ static bool knows_placeholders(void) {
     return code == SUCCESS && release(address, 65536) == SUCCESS;
 }
 
-/* Wine loses track of free addresses among the topmost once a placeholder there is in pieces, and
- * its next allocation ends in an assertion (WINE.md): so none of them are to be free. */
+/* Once a placeholder near the highest address is split, Wine's record of free addresses there is
+ * wrong and its next allocation fails an assertion (WINE.md). So this reserves all of them. */
 static void take_topmost_addresses(void) {
     enum { TOPMOST = 32 << 20, UNIT = 1 << 16 };
     SYSTEM_INFO info;
     GetSystemInfo(&info);
     char *end = (char *)info.lpMaximumApplicationAddress + 1;
     for (char *next = end - TOPMOST; next < end; next += UNIT)
-        VirtualAlloc(next, UNIT, MEM_RESERVE, PAGE_NOACCESS); /* refused where it is taken */
+        VirtualAlloc(next, UNIT, MEM_RESERVE, PAGE_NOACCESS); /* fails where something is */
 }
 
 const struct machine *machine_windows(const char **why) {

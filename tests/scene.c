@@ -1,5 +1,5 @@
 /*
- * How a picture becomes a space, and how a space is compared with a picture.
+ * scene.c -- builds a space from a picture and compares a space with a picture; see scene.h.
  */
 #include "scene.h"
 
@@ -15,7 +15,7 @@ static bool is_letter(char letter) { return letter != '\0' && strchr("pcvrw", le
 struct picture picture_parse(const char *text, size_t length) {
     struct picture picture = {0};
     size_t outer = check_enter("the picture \"%.*s\"", (int)length, text);
-    CHECK(length % 2 == 1 && length / 2 < PICTURE_GRANULES);
+    CHECK(length % 2 == 1 && length / 2 < PICTURE_PAGES);
     for (size_t column = 0; column < length; column += 2) {
         bool begins = column == 0 || text[column - 1] == '|';
         CHECK(is_letter(text[column]));
@@ -44,11 +44,11 @@ static uint64_t file_offset_of(const struct scene *scene, size_t offset) {
 
 static unsigned char file_fill(size_t page) { return (unsigned char)(0x80 + page); }
 
-static unsigned char first_fill(size_t page_size) { return (unsigned char)(0x10 + page_size); }
+static unsigned char first_fill(size_t page) { return (unsigned char)(0x10 + page); }
 
-/* The scene's file, each page of it full of a byte of its own, where views can show it. */
+/* Makes the file and, if views are supported, fills each page of it with a different byte. */
 static void make_file(struct scene *scene) {
-    size_t pages = PICTURE_GRANULES + 1, size = pages * scene->page_size;
+    size_t pages = PICTURE_PAGES + 1, size = pages * scene->page_size;
     hf_space_options options = {.backend = scene->backend};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&scene->file, size, scene->backend));
@@ -103,7 +103,7 @@ void scene_close(struct scene *scene) {
 
 static const char no_views[] = "this system has no views in a space";
 
-static void expect_view_refused(hf_status status) {
+static void expect_views_unsupported(hf_status status) {
     hf_error error = hf_last_error();
     CHECK_STATUS(HF_UNSUPPORTED, status);
     CHECK_EQUAL(HF_UNSUPPORTED, error.status);
@@ -114,8 +114,8 @@ static bool try_view(hf_space *space, hf_file *file) {
     size_t page_size = hf_space_page_size(space);
     hf_status mapped = hf_space_map(space, 0, 2 * page_size, file, 0, HF_READ_WRITE);
     if (mapped == HF_OK) return true;
-    expect_view_refused(mapped);
-    expect_view_refused(hf_space_map_range(space, 0, page_size, file, 0, HF_READ_ONLY));
+    expect_views_unsupported(mapped);
+    expect_views_unsupported(hf_space_map_range(space, 0, page_size, file, 0, HF_READ_ONLY));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_EQUAL(2 * page_size, hf_space_get_stats(space).placeholder_bytes);
     CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -203,10 +203,10 @@ static void expect_full_of(const char *bytes, unsigned char fill, size_t size) {
     CHECK(memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-static void expect_page_size(const struct scene *scene, size_t index) {
+static void expect_page(const struct scene *scene, size_t index) {
     char *address = hf_space_base(scene->space) + index * scene->page_size;
     char letter = scene->now.letters[index];
-    size_t outer = check_enter("page size %zu, '%c'", index, letter);
+    size_t outer = check_enter("page %zu, '%c'", index, letter);
     CHECK(probe_readable(address) == (letter != 'p'));
     CHECK(probe_writable(address) == (letter != 'p' && letter != 'r'));
     if (letter == 'c') expect_full_of(address, scene->filled[index], scene->page_size);
@@ -214,7 +214,7 @@ static void expect_page_size(const struct scene *scene, size_t index) {
     check_leave(outer);
 }
 
-static void forget_what_was_released(struct scene *scene, const struct picture *picture) {
+static void expect_zero_after_release(struct scene *scene, const struct picture *picture) {
     for (size_t i = 0; i < picture->pages; i++)
         if (picture->letters[i] != 'c' || scene->now.letters[i] != 'c') scene->filled[i] = 0;
     scene->now = *picture;
@@ -225,8 +225,8 @@ void scene_expect(struct scene *scene, const struct picture *picture) {
     expect_regions(scene, picture);
     expect_stats(scene, picture);
     CHECK_STATUS(HF_OK, hf_space_check(scene->space));
-    forget_what_was_released(scene, picture);
-    for (size_t i = 0; i < picture->pages; i++) expect_page_size(scene, i);
+    expect_zero_after_release(scene, picture);
+    for (size_t i = 0; i < picture->pages; i++) expect_page(scene, i);
     if (scene->strict) CHECK_EQUAL(0, hf_strict_get_stats(scene->strict).violations);
 }
 
@@ -270,9 +270,9 @@ static hf_status run_release_range(struct scene *scene, size_t offset, size_t si
 const struct step step_split = {"split", run_split}, step_coalesce = {"coalesce", run_coalesce},
                   step_commit = {"commit", run_commit}, step_decommit = {"decommit", run_decommit},
                   step_map = {"map", run_map}, step_unmap = {"unmap", run_unmap},
-                  step_commit_range = {"place", run_commit_range},
-                  step_map_range = {"place_file", run_map_range},
-                  step_release_range = {"clear", run_release_range};
+                  step_commit_range = {"commit_range", run_commit_range},
+                  step_map_range = {"map_range", run_map_range},
+                  step_release_range = {"release_range", run_release_range};
 
 /* ------------------------------------------------------------------- drawings -------------- */
 
@@ -294,7 +294,7 @@ static struct lines split_lines(const char *drawing) {
     return lines;
 }
 
-/* Where the picture that begins at this column ends: before two spaces, or with the line. */
+/* The end of the picture that begins at this column: before two spaces, or at the line's end. */
 static size_t picture_end(const char *line, size_t length, size_t start) {
     size_t end = start;
     while (end < length && !(line[end] == ' ' && (end + 1 == length || line[end + 1] == ' ')))
@@ -341,8 +341,8 @@ static void on_both_backends(const struct drawn *drawn,
     hf_strict_close(strict);
 }
 
-static void is_refused_for_its_view(const struct drawn *drawn, struct scene *scene) {
-    expect_view_refused(drawn_run(drawn, scene));
+static void fails_without_views(const struct drawn *drawn, struct scene *scene) {
+    expect_views_unsupported(drawn_run(drawn, scene));
     scene_expect(scene, &drawn->before);
 }
 
@@ -353,7 +353,7 @@ static void visit_where_possible(const struct drawn *drawn, void (*visit)(const 
         return;
     }
     check_leave_out(no_views);
-    if (!begins_with) on_both_backends(drawn, is_refused_for_its_view);
+    if (!begins_with) on_both_backends(drawn, fails_without_views);
 }
 
 void drawing_each(const struct step *step, const char *drawing,
@@ -367,7 +367,7 @@ void drawing_each(const struct step *step, const char *drawing,
         parse_line(&lines, 0, start, end, &drawn.before);
         parse_range(&lines, start, end, &drawn);
         drawn.has_after = parse_line(&lines, 2, start, end, &drawn.after);
-        drawn.has_refused = parse_line(&lines, 3, start, end, &drawn.refused);
+        drawn.has_undo_failed = parse_line(&lines, 3, start, end, &drawn.undo_failed);
         size_t outer = check_enter("%s of %zu pages from %zu in \"%.*s\"", step->name, drawn.count,
                                    drawn.first, (int)(end - start), lines.text[0] + start);
         visit_where_possible(&drawn, visit);
@@ -388,7 +388,7 @@ void drawing_becomes(const struct step *step, const char *drawing) {
     drawing_each(step, drawing, becomes_on_both);
 }
 
-/* The system was not asked. */
+/* The error is holdfast's: no system call was made. */
 static void expect_own_error(const struct drawn *drawn, const struct scene *scene) {
     hf_error error = hf_last_error();
     char call[64];
@@ -399,7 +399,7 @@ static void expect_own_error(const struct drawn *drawn, const struct scene *scen
     CHECK_EQUAL(drawn->count * scene->page_size, error.size);
 }
 
-static void is_refused(const struct drawn *drawn, struct scene *scene) {
+static void is_wrong_state(const struct drawn *drawn, struct scene *scene) {
     hf_space_stats before = hf_space_get_stats(scene->space), after;
     size_t calls = scene->strict ? hf_strict_get_stats(scene->strict).calls : 0;
     CHECK(!drawn->has_after);
@@ -412,10 +412,12 @@ static void is_refused(const struct drawn *drawn, struct scene *scene) {
     scene_expect(scene, &drawn->before);
 }
 
-static void is_refused_on_both(const struct drawn *drawn) { on_both_backends(drawn, is_refused); }
+static void is_wrong_state_on_both(const struct drawn *drawn) {
+    on_both_backends(drawn, is_wrong_state);
+}
 
-void drawing_is_refused(const struct step *step, const char *drawing) {
-    drawing_each(step, drawing, is_refused_on_both);
+void drawing_is_wrong_state(const struct step *step, const char *drawing) {
+    drawing_each(step, drawing, is_wrong_state_on_both);
 }
 
 void check_nothing_left(const hf_backend *strict) {

@@ -1,7 +1,7 @@
 /*
  * scene.h -- spaces drawn as pictures.
  *
- * A picture has a letter for each page size, two columns apart, and bars between regions:
+ * A picture has a letter for each page, two columns apart, and bars between regions:
  *
  *     "p|c c c|v|p p"      a placeholder, a committed region of three pages, a view, and a
  *                          placeholder of two
@@ -9,12 +9,13 @@
  *     p  placeholder       v  view, read-write        r  view, read-only
  *     c  committed         w  view, copy-on-write
  *
- * A scene is a space that was built from a picture. It knows what every page size must hold: each
- * committed one was filled with a byte of its own when the scene was built; a page size that is
- * committed later must be zero; a view of page size n shows page n + 1 of the scene's file.
+ * A struct scene is a space that was built from a picture. It knows the expected contents of every
+ * page: scene_open fills each committed page with a different byte; a page that is committed later
+ * must be zero; page n, if it is a view, shows page n + 1 of the file.
  *
- * A drawing shows steps, one or several side by side, two spaces or more apart: before, the
- * range, and after. Since the letters keep their columns, one can see what happened:
+ * A drawing shows one or more steps side by side, at least two spaces apart. Its lines are: the
+ * space before the step, the range of the step, and the space after it. Each page stays in its
+ * column:
  *
  *     drawing_becomes(&step_decommit, "c c c         c c c|p \n"
  *                                     "  -           ---     \n"
@@ -25,54 +26,55 @@
 
 #include "holdfast/space.h"
 
-enum { PICTURE_GRANULES = 40 };
+enum { PICTURE_PAGES = 40 };
 
 struct picture {
     size_t pages, regions;
-    char letters[PICTURE_GRANULES];      /* one for each page size */
-    size_t starts[PICTURE_GRANULES + 1]; /* the first page size of each region, and the end */
+    char letters[PICTURE_PAGES];      /* one for each page */
+    size_t starts[PICTURE_PAGES + 1]; /* the first page of each region, then the end */
 };
 
-/* One picture: `length` columns from text on. Ends the test when it is malformed. */
+/* Parses the picture in the first `length` columns of text. A malformed picture fails the test. */
 struct picture picture_parse(const char *text, size_t length);
 
 struct scene {
     const hf_backend *backend;
-    hf_backend *strict; /* the backend when it is a strict one, else NULL */
+    hf_backend *strict; /* the backend if it is a strict one, else NULL */
     hf_space *space;
     hf_file *file;
     size_t page_size;
     struct picture now;
-    unsigned char filled[PICTURE_GRANULES]; /* what each committed page size is full of */
+    unsigned char filled[PICTURE_PAGES]; /* the byte that fills each committed page */
 };
 
 /*
- * Whether a space on this backend has views; NULL: the native one. Where it has not (a Windows from
- * before placeholders), this has seen that a view is refused as documented: UNSUPPORTED, in words
- * that name the version needed, and nothing changed.
+ * Whether this backend can map views into a space; NULL: the native backend. Where it cannot (a
+ * Windows from before placeholders), this function also checks that mapping fails as documented:
+ * HF_UNSUPPORTED, a reason that names the Windows version needed, and nothing changed.
  */
 bool scene_has_views(const hf_backend *backend);
 
-/* For a test that is about views: false, and the test counts as skipped, where there are none. */
+/* For a test that needs views: returns false and skips the test where there are none. */
 bool scene_needs_views(void);
 
-/* The picture of a text, for a test in which views are some regions among others: where there are
- * none they are committed memory, and a part of the test is left out. */
+/* Parses a picture for a test that can do without its views: where there are none they become
+ * committed memory, and the test counts as run in part. */
 struct picture scene_picture(const char *text);
 
-/* Builds the scene on a backend; `strict` is the same backend if it is a strict one, else NULL. */
+/* Builds the space on a backend; `strict` is the same backend if it is a strict one, else NULL. */
 void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *strict,
                 const struct picture *picture);
 void scene_close(struct scene *scene);
 
-/* Everything is as in the picture: regions, find, next, statistics, check, protection, contents. */
+/* Checks that the space is as in the picture: regions, hf_space_find, hf_space_next, statistics,
+ * hf_space_check, protection and contents. */
 void scene_expect(struct scene *scene, const struct picture *picture);
 
-/* The same with a picture written on the spot. */
+/* scene_expect with the text of a picture. */
 void scene_expect_text(struct scene *scene, const char *text);
 
-/* One step on a scene; offset and size in bytes. A map shows the page of the file that belongs
- * to the page size. */
+/* One step on the space; offset and size in bytes. A view shows the file from offset plus one page
+ * on. */
 struct step {
     const char *name;
     hf_status (*run)(struct scene *scene, size_t offset, size_t size);
@@ -81,31 +83,33 @@ struct step {
 extern const struct step step_split, step_coalesce, step_commit, step_decommit, step_map,
     step_unmap, step_commit_range, step_map_range, step_release_range;
 
-/* A step out of a drawing. */
+/* One step of a drawing. */
 struct drawn {
     const struct step *step;
     struct picture before;
     size_t first, count; /* the range, in pages */
-    bool has_after, has_refused;
-    struct picture after;   /* the third line */
-    struct picture refused; /* the fourth: where the system refuses the undo too */
+    bool has_after, has_undo_failed;
+    struct picture after;       /* the third line */
+    struct picture undo_failed; /* the fourth: after the step failed and its undo failed too */
 };
 
-/* Calls visit for each step of a drawing, from left to right. Where there are no views, what begins
- * with one is left out, and what would make one is refused as documented. */
+/* Calls visit for each step of a drawing, from left to right. Where there are no views, steps on a
+ * space with a view are left out, and steps that would map one must fail as documented. */
 void drawing_each(const struct step *step, const char *drawing,
                   void (*visit)(const struct drawn *));
 
-/* Runs a drawn step on a scene. */
+/* Runs the step on the space. */
 hf_status drawn_run(const struct drawn *drawn, struct scene *scene);
 
-/* Each step succeeds and leaves what the third line shows; on the native backend and on strict. */
+/* Checks that each step succeeds and leaves what the third line shows; on the native backend and on
+ * strict. */
 void drawing_becomes(const struct step *step, const char *drawing);
 
-/* Each step is STATE, makes no system call, and changes nothing; on both backends. */
-void drawing_is_refused(const struct step *step, const char *drawing);
+/* Checks that each step fails with HF_WRONG_STATE, makes no system call and changes nothing; on the
+ * native backend and on strict. */
+void drawing_is_wrong_state(const struct step *step, const char *drawing);
 
-/* A strict backend has seen no violation, and nothing on it is left alive. */
+/* Checks that a strict backend saw no violation and has no region, page, file or lock left. */
 void check_nothing_left(const hf_backend *strict);
 
 #endif

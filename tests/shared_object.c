@@ -1,6 +1,6 @@
 /*
- * A shared object with the library in it: every function that it exports was linked from
- * libholdfast.a, which has to be position-independent.
+ * A shared object that contains the library: it links libholdfast.a, which must be
+ * position-independent.
  */
 #include "shared_object.h"
 
@@ -18,7 +18,7 @@ size_t shared_object_measure(const char *text) {
     return length;
 }
 
-/* The last error is thread-local, which position-independent code reaches another way. */
+/* The last error is thread-local: position-independent code uses another TLS model for it. */
 int shared_object_error(void) {
     hf_space *space;
     hf_space_open(&space, 0, NULL);

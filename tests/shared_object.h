@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* The length of a text, found by way of an arena. */
+/* The length of a text, measured on a copy in an arena. */
 size_t shared_object_measure(const char *text);
 
 /* The status of this thread's last error after a call that fails with HF_INVALID. */

@@ -1,5 +1,5 @@
 /*
- * spy.c -- see spy.h. Every function does the same: refuse or pass on, count, note.
+ * spy.c -- see spy.h. Every function fails or calls the backend below, then counts and records.
  */
 #include "spy.h"
 
@@ -7,21 +7,21 @@
 #include <string.h>
 
 static struct spy *spy_of(const hf_backend *backend) {
-    return (struct spy *)(uintptr_t)backend; /* every spy was made writable, by spy_init */
+    return (struct spy *)(uintptr_t)backend; /* casts const away: spy_init had a writable spy */
 }
 
-static bool is_refused(const struct spy *spy, enum spy_step step, size_t size) {
+static bool must_fail(const struct spy *spy, enum spy_step step, size_t size) {
     return size > spy->largest[step];
 }
 
-static hf_status refuse(const struct spy *spy, enum spy_step step, hf_report *report) {
+static hf_status fail(const struct spy *spy, enum spy_step step, hf_report *report) {
     report->call = "spy";
-    report->os_code = SPY_REFUSAL;
+    report->os_code = SPY_ERROR_CODE;
     report->system_calls++;
-    return spy->refusal[step];
+    return spy->error[step];
 }
 
-static void note(struct spy *spy, struct spy_call call) {
+static void record_call(struct spy *spy, struct spy_call call) {
     if (spy->count == SPY_CALLS) {
         memmove(spy->calls, spy->calls + 1, sizeof spy->calls - sizeof *spy->calls);
         spy->count--;
@@ -29,11 +29,11 @@ static void note(struct spy *spy, struct spy_call call) {
     spy->calls[spy->count++] = call;
 }
 
-/* Ends a call: notes it, and counts the system calls that were reported since `before`. */
-static hf_status noted(struct spy *spy, struct spy_call call, const hf_report *report,
-                       size_t before) {
+/* Records a call and adds the system calls that were reported since `before`. */
+static hf_status end_call(struct spy *spy, struct spy_call call, const hf_report *report,
+                          size_t before) {
     spy->system_calls += report->system_calls - before;
-    note(spy, call);
+    record_call(spy, call);
     return call.status;
 }
 
@@ -46,18 +46,18 @@ static hf_status spy_reserve(const hf_backend *backend, void *base, size_t size,
                              hf_report *report) {
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
-    hf_status status = is_refused(spy, SPY_RESERVE, size)
-                           ? refuse(spy, SPY_RESERVE, report)
+    hf_status status = must_fail(spy, SPY_RESERVE, size)
+                           ? fail(spy, SPY_RESERVE, report)
                            : spy->under->reserve(spy->under, base, size, address, report);
     char *got = status == HF_OK ? *address : base;
     struct spy_call call = {.step = SPY_RESERVE, .address = got, .size = size, .status = status};
-    return noted(spy, call, report, before);
+    return end_call(spy, call, report, before);
 }
 
 static void spy_release(const hf_backend *backend, void *address, size_t size, hf_kind kind) {
     struct spy *spy = spy_of(backend);
     spy->under->release(spy->under, address, size, kind);
-    note(spy, (struct spy_call){.step = SPY_RELEASE, .address = address, .size = size});
+    record_call(spy, (struct spy_call){.step = SPY_RELEASE, .address = address, .size = size});
 }
 
 typedef hf_status memory_step(const hf_backend *, void *, size_t, hf_report *);
@@ -67,11 +67,11 @@ static hf_status pass_on(const hf_backend *backend, enum spy_step step, memory_s
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
     bool pretended = spy->pretends && (step == SPY_COMMIT || step == SPY_DECOMMIT);
-    hf_status status = is_refused(spy, step, size) ? refuse(spy, step, report)
-                       : pretended                 ? HF_OK
-                                                   : function(spy->under, address, size, report);
+    hf_status status = must_fail(spy, step, size) ? fail(spy, step, report)
+                       : pretended                ? HF_OK
+                                                  : function(spy->under, address, size, report);
     struct spy_call call = {.step = step, .address = address, .size = size, .status = status};
-    return noted(spy, call, report, before);
+    return end_call(spy, call, report, before);
 }
 
 static hf_status spy_split(const hf_backend *backend, void *address, size_t size,
@@ -98,12 +98,12 @@ static hf_status spy_advise(const hf_backend *backend, void *address, size_t siz
                             hf_report *report) {
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
-    hf_status status = is_refused(spy, SPY_ADVISE, size)
-                           ? refuse(spy, SPY_ADVISE, report)
+    hf_status status = must_fail(spy, SPY_ADVISE, size)
+                           ? fail(spy, SPY_ADVISE, report)
                            : spy->under->advise(spy->under, address, size, advice, report);
     struct spy_call call = {
         .step = SPY_ADVISE, .address = address, .size = size, .advice = advice, .status = status};
-    return noted(spy, call, report, before);
+    return end_call(spy, call, report, before);
 }
 
 static void spy_name(const hf_backend *backend, void *address, size_t size, const char *name,
@@ -112,7 +112,7 @@ static void spy_name(const hf_backend *backend, void *address, size_t size, cons
     size_t before = report->system_calls;
     if (spy->under->name) spy->under->name(spy->under, address, size, name, report);
     struct spy_call call = {.step = SPY_NAME, .address = address, .size = size, .name = name};
-    noted(spy, call, report, before);
+    end_call(spy, call, report, before);
 }
 
 static hf_status spy_check(const hf_backend *backend, const void *base,
@@ -126,18 +126,19 @@ static hf_status spy_allocate_pages(const hf_backend *backend, size_t size, void
                                     hf_report *report) {
     struct spy *spy = spy_of(backend);
     size_t before = report->system_calls;
-    hf_status status = is_refused(spy, SPY_TAKE_PAGES, size)
-                           ? refuse(spy, SPY_TAKE_PAGES, report)
+    hf_status status = must_fail(spy, SPY_ALLOCATE_PAGES, size)
+                           ? fail(spy, SPY_ALLOCATE_PAGES, report)
                            : spy->under->allocate_pages(spy->under, size, address, report);
     char *got = status == HF_OK ? *address : NULL;
-    struct spy_call call = {.step = SPY_TAKE_PAGES, .address = got, .size = size, .status = status};
-    return noted(spy, call, report, before);
+    struct spy_call call = {
+        .step = SPY_ALLOCATE_PAGES, .address = got, .size = size, .status = status};
+    return end_call(spy, call, report, before);
 }
 
 static void spy_free_pages(const hf_backend *backend, void *address, size_t size) {
     struct spy *spy = spy_of(backend);
     spy->under->free_pages(spy->under, address, size);
-    note(spy, (struct spy_call){.step = SPY_GIVE_PAGES, .address = address, .size = size});
+    record_call(spy, (struct spy_call){.step = SPY_FREE_PAGES, .address = address, .size = size});
 }
 
 static hf_status spy_lock_open(const hf_backend *backend, hf_lock *lock, hf_report *report) {
@@ -160,16 +161,16 @@ static void spy_unlock(const hf_backend *backend, hf_lock *lock) {
     under->unlock(under, lock);
 }
 
-/* Files stay NULL: an arena needs none. */
+/* The file functions stay NULL: an arena in memory needs no file. */
 void spy_init(struct spy *spy, const hf_backend *under) {
     memset(spy, 0, sizeof *spy);
     spy->under = under ? under : hf_backend_native();
     for (size_t step = 0; step < SPY_STEPS; step++) {
         spy->largest[step] = SIZE_MAX;
-        spy->refusal[step] = HF_NO_MEMORY;
+        spy->error[step] = HF_NO_MEMORY;
     }
-    spy->refusal[SPY_RESERVE] = HF_NO_ADDRESS;
-    spy->refusal[SPY_ADVISE] = HF_UNSUPPORTED;
+    spy->error[SPY_RESERVE] = HF_NO_ADDRESS;
+    spy->error[SPY_ADVISE] = HF_UNSUPPORTED;
     spy->backend = (hf_backend){.page_size = spy_page_size,
                                 .reserve = spy_reserve,
                                 .release = spy_release,

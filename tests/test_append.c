@@ -1,5 +1,5 @@
 /*
- * hf_arena_append_file: files that become the next bytes of an arena, and going back below them.
+ * hf_arena_append_file: files mapped as the next bytes of an arena, and rewinding below them.
  */
 #include <holdfast/space.h>
 
@@ -16,7 +16,7 @@ static const char *name_of(int number) {
     return name;
 }
 
-/* A file of bytes that its number tells. */
+/* Makes a file filled with its number's pattern. */
 static void make_file(int number, size_t size) {
     unsigned char *bytes = malloc(size + 1);
     fill(bytes, size, (unsigned)number);
@@ -43,7 +43,8 @@ static size_t page(void) { return fixture_page_size(); }
 
 static size_t pages_for(size_t size) { return round_up(size, page()); }
 
-/* Where the file lies now: on a page, and the arena goes on in the page after it. */
+/* Appends a file: its view starts at a page boundary, and the next allocation at the page after the
+ * view. */
 static char *append(hf_arena *arena, int number, hf_access access, size_t expected_size) {
     void *data;
     size_t size;
@@ -53,7 +54,7 @@ static char *append(hf_arena *arena, int number, hf_access access, size_t expect
     CHECK(data == behind);
     CHECK(arena->pos == behind + pages_for(size));
     CHECK(arena->limit == arena->pos);
-    CHECK(holds(data, size, (unsigned)number));
+    CHECK(is_filled(data, size, (unsigned)number));
     return data;
 }
 
@@ -77,7 +78,8 @@ static void a_file_is_the_next_bytes(void) {
             char *data = append(&arena, 1, (hf_access)access, sizes[i]);
             char *next = add(&arena, 100000, 8);
             CHECK(next >= data + pages_for(sizes[i]));
-            CHECK(holds(first, 1000, 7) && holds(data, sizes[i], 1) && holds(next, 100000, 8));
+            CHECK(is_filled(first, 1000, 7) && is_filled(data, sizes[i], 1) &&
+                  is_filled(next, 100000, 8));
             check_views(&arena, pages_for(sizes[i]));
             CHECK(hf_owns(&arena, data));
             CHECK(hf_to_ref(&arena, data) != 0);
@@ -88,7 +90,7 @@ static void a_file_is_the_next_bytes(void) {
     remove_files();
 }
 
-static void at_any_position(void) {
+static void a_file_is_appended_at_any_position(void) {
     make_file(1, 10000);
     size_t page_size = page();
     const size_t before[] = {0, 1, page_size - 1, page_size, page_size + 1, 100000, 3 * MIB};
@@ -97,14 +99,14 @@ static void at_any_position(void) {
         hf_arena arena = open_arena();
         char *block = before[i] > 0 ? add(&arena, before[i], 7) : NULL;
         append(&arena, 1, HF_READ_ONLY, 10000);
-        CHECK(block == NULL || holds(block, before[i], 7));
+        CHECK(block == NULL || is_filled(block, before[i], 7));
         add(&arena, 100, 8);
         hf_arena_close(&arena);
     }
     remove_files();
 }
 
-static void a_file_of_nothing_is_no_view(void) {
+static void an_empty_file_has_no_view(void) {
     make_file(1, 0);
     hf_arena arena = open_arena();
     for (int i = 0; i < 2; i++) {
@@ -122,8 +124,8 @@ static void a_file_of_nothing_is_no_view(void) {
     remove_files();
 }
 
-/* Scatter and gather: one after the other, as if they were one. */
-static void whole_pages_are_one_array(void) {
+/* Files of whole pages, appended one after the other, form one array. */
+static void files_of_whole_pages_are_contiguous(void) {
     hf_arena arena = open_arena();
     size_t total = 0;
     add(&arena, 1000, 7);
@@ -139,7 +141,7 @@ static void whole_pages_are_one_array(void) {
     check_views(&arena, total);
     char *at = array;
     for (int i = 0; i < FILES; i++) {
-        CHECK(holds(at, (size_t)(i + 1) * 3 * page(), (unsigned)i));
+        CHECK(is_filled(at, (size_t)(i + 1) * 3 * page(), (unsigned)i));
         at += (size_t)(i + 1) * 3 * page();
     }
     hf_arena_close(&arena);
@@ -152,12 +154,12 @@ static void the_same_file_again_and_again(void) {
     char *data[20];
     for (int i = 0; i < 20; i++) data[i] = append(&arena, 1, HF_COPY_ON_WRITE, 5000);
     for (int i = 0; i < 20; i++) {
-        CHECK(holds(data[i], 5000, 1)); /* nobody's stores are another's */
+        CHECK(is_filled(data[i], 5000, 1)); /* each view has private stores */
         fill(data[i], 5000, 2);
     }
     hf_arena_close(&arena);
     struct content now = content_of(name_of(1));
-    CHECK(holds(now.bytes, 5000, 1));
+    CHECK(is_filled(now.bytes, 5000, 1));
     free(now.bytes);
     remove_files();
 }
@@ -170,32 +172,32 @@ static void read_only_is_read_only(void) {
     char *data = append(&arena, 1, HF_READ_ONLY, 10000);
     CHECK(process_faults_at(store, data, data));
     CHECK(process_faults_at(store, data + 9999, data + 9999));
-    CHECK(holds(data, 10000, 1));
+    CHECK(is_filled(data, 10000, 1));
     hf_arena_close(&arena);
     remove_files();
 }
 
-/* The file may be closed, renamed, removed: the view keeps it. */
+/* The file can be removed while its view is mapped. */
 static void the_view_keeps_the_file(void) {
     make_file(1, 10000);
     size_t handles = disk_handles();
     hf_arena arena = open_arena();
     char *data = append(&arena, 1, HF_READ_ONLY, 10000);
     disk_remove(name_of(1));
-    CHECK(holds(data, 10000, 1));
+    CHECK(is_filled(data, 10000, 1));
     hf_arena_close(&arena);
     CHECK_EQUAL(handles, disk_handles());
 }
 
-/* What is ready behind pos makes place, and is there again when it is needed. */
-static void what_was_ready_makes_place(void) {
+/* Committed pages above pos are released for the view, and committed again when they are needed. */
+static void committed_pages_are_released_for_the_view(void) {
     make_file(1, 10000);
     hf_arena arena = open_arena();
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 5 * MIB));
-    dirty_bytes(&arena, 4 * MIB);
+    write_and_rewind(&arena, 4 * MIB);
     size_t room;
-    char *top = hf_peek(&arena, 1000, &room);
-    memset(top, 0xee, room);
+    char *peeked = hf_peek(&arena, 1000, &room);
+    memset(peeked, 0xee, room);
     append(&arena, 1, HF_READ_ONLY, 10000);
     CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
     char *block = hf_alloc_zeroed(&arena, 5 * MIB, 8);
@@ -204,17 +206,17 @@ static void what_was_ready_makes_place(void) {
     remove_files();
 }
 
-static void hf_peek_goes_on_behind_it(void) {
+static void hf_peek_continues_behind_a_view(void) {
     make_file(1, 10000);
     hf_arena arena = open_arena();
     add(&arena, 1000, 7);
     char *data = append(&arena, 1, HF_READ_ONLY, 10000);
     size_t room;
-    char *top = hf_peek(&arena, 5000, &room);
-    CHECK(top == data + pages_for(10000) && room >= 5000);
-    fill(top, 5000, 8);
-    CHECK(hf_alloc(&arena, 5000, 1) == top);
-    CHECK(holds(top, 5000, 8) && holds(data, 10000, 1));
+    char *peeked = hf_peek(&arena, 5000, &room);
+    CHECK(peeked == data + pages_for(10000) && room >= 5000);
+    fill(peeked, 5000, 8);
+    CHECK(hf_alloc(&arena, 5000, 1) == peeked);
+    CHECK(is_filled(peeked, 5000, 8) && is_filled(data, 10000, 1));
     hf_arena_close(&arena);
     remove_files();
 }
@@ -228,15 +230,15 @@ static void a_block_before_a_view_stays(void) {
     char *data = append(&arena, 1, HF_COPY_ON_WRITE, 10000);
     CHECK(!hf_extend(&arena, block, 1000, 1001));
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
-    CHECK(hf_extend(&arena, block, 1000, 500)); /* frees nothing */
+    CHECK(hf_extend(&arena, block, 1000, 500)); /* shrinking frees nothing */
     char *moved = hf_realloc(&arena, block, 500, 20000, 8);
-    CHECK(moved > data && holds(moved, 500, 7));
+    CHECK(moved > data && is_filled(moved, 500, 7));
     hf_arena_close(&arena);
     remove_files();
 }
 
-/* It ends at pos, and is still no block. */
-static void a_view_is_no_block(void) {
+/* A view that ends at pos is still not a block. */
+static void a_view_is_not_a_block(void) {
     make_file(1, 2 * page());
     hf_arena arena = open_arena();
     char *data = append(&arena, 1, HF_COPY_ON_WRITE, 2 * page());
@@ -246,7 +248,7 @@ static void a_view_is_no_block(void) {
     CHECK(hf_extend(&arena, data, 2 * page(), page()));
     check_unchanged(&arena, &before);
     char *moved = hf_realloc(&arena, data, 2 * page(), 3 * page(), 8);
-    CHECK(moved != NULL && moved != data && holds(moved, 2 * page(), 1));
+    CHECK(moved != NULL && moved != data && is_filled(moved, 2 * page(), 1));
     hf_arena_close(&arena);
     remove_files();
 }
@@ -255,7 +257,7 @@ static void a_block_behind_a_view_grows(void) {
     make_file(1, 10000);
     hf_arena arena = open_arena();
     append(&arena, 1, HF_READ_ONLY, 10000);
-    for (size_t size = 0; size < 2; size++) { /* of no bytes, too */
+    for (size_t size = 0; size < 2; size++) { /* also of 0 bytes */
         char *block = hf_alloc(&arena, size, 8);
         CHECK(hf_extend_zeroed(&arena, block, size, MIB));
         CHECK(is_zero(block + size, MIB - size));
@@ -266,8 +268,8 @@ static void a_block_behind_a_view_grows(void) {
     remove_files();
 }
 
-/* A block of no bytes at the very beginning has always been the last. */
-static void a_block_of_nothing_grows(void) {
+/* A block of 0 bytes at the arena's base counts as the last block. */
+static void an_empty_block_at_the_beginning_grows(void) {
     hf_arena arena = open_arena();
     char *block = hf_alloc(&arena, 0, 8);
     CHECK(block == hf_arena_base(&arena));
@@ -281,7 +283,7 @@ static void a_block_of_nothing_grows(void) {
 /*      | block 0 | file 0 | block 1 | file 1 | block 2 | file 2 | block 3 |      */
 struct row {
     hf_arena arena;
-    hf_mark begin[4]; /* of the blocks; the block behind view i begins at end[i] */
+    hf_mark begin[4]; /* of the blocks; block i + 1 begins at ends[i] */
     char *blocks[4], *data[3];
     hf_mark views[3], ends[3];
 };
@@ -310,25 +312,25 @@ static void close_row(struct row *row) {
     remove_files();
 }
 
-/* The first `blocks` blocks and `views` views are as they were. */
+/* The first `blocks` blocks and `views` views have their contents. */
 static void check_row(const struct row *row, int blocks, int views) {
-    for (int i = 0; i < blocks; i++) CHECK(holds(row->blocks[i], BLOCK, (unsigned)(10 + i)));
-    for (int i = 0; i < views; i++) CHECK(holds(row->data[i], FILE_SIZE, (unsigned)i));
+    for (int i = 0; i < blocks; i++) CHECK(is_filled(row->blocks[i], BLOCK, (unsigned)(10 + i)));
+    for (int i = 0; i < views; i++) CHECK(is_filled(row->data[i], FILE_SIZE, (unsigned)i));
     check_views(&row->arena, (size_t)views * pages_for(FILE_SIZE));
 }
 
-/* What comes where they were is private, and zero where it is to be. */
+/* Memory allocated afterwards is private, and hf_alloc_zeroed zeroes it. */
 static void works(hf_arena *arena) {
     hf_mark mark = hf_get_mark(arena);
     char *block = hf_alloc_zeroed(arena, 200000, 8);
     CHECK(block != NULL && is_zero(block, 200000));
     fill(block, 200000, 99);
     CHECK(hf_extend_zeroed(arena, block, 200000, MIB) && is_zero(block + 200000, MIB - 200000));
-    CHECK(holds(block, 200000, 99));
+    CHECK(is_filled(block, 200000, 99));
     CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
 }
 
-static void above_a_view_it_stays(void) {
+static void a_rewind_above_a_view_keeps_it(void) {
     struct row row = open_row((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_rewind(&row.arena, row.begin[3] + 100));
     CHECK_STATUS(HF_OK, hf_rewind(&row.arena, row.ends[2]));
@@ -338,7 +340,7 @@ static void above_a_view_it_stays(void) {
     close_row(&row);
 }
 
-static void at_its_beginning_or_below_it_goes(void) {
+static void a_rewind_to_its_beginning_or_below_unmaps_a_view(void) {
     for (int which = 0; which < 3; which++)
         for (size_t below = 0; below < 3; below++) {
             struct row row = open_row((hf_arena_options){0});
@@ -354,8 +356,8 @@ static void at_its_beginning_or_below_it_goes(void) {
         }
 }
 
-/* Between two views those above go, and those below stay. */
-static void between_two_views(void) {
+/* A rewind to between two views unmaps the views above it and keeps those below. */
+static void a_rewind_between_two_views_unmaps_those_above(void) {
     struct row row = open_row((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_rewind(&row.arena, row.begin[2] + 100));
     check_row(&row, 2, 2);
@@ -385,7 +387,7 @@ static void a_mark_within_a_view_is_invalid(void) {
     close_row(&row);
 }
 
-static void scopes_across_views(void) {
+static void scopes_end_across_views(void) {
     make_file(1, FILE_SIZE);
     hf_arena arena = open_arena();
     char *block = add(&arena, 1000, 7);
@@ -401,7 +403,7 @@ static void scopes_across_views(void) {
     CHECK_STATUS(HF_OK, hf_scope_end(outer));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(inner));
     check_views(&arena, 0);
-    CHECK(holds(block, 1000, 7));
+    CHECK(is_filled(block, 1000, 7));
     works(&arena);
     hf_arena_close(&arena);
     remove_files();
@@ -447,7 +449,7 @@ static void rewound_pages_fault_around_views(void) {
     close_row(&row);
 }
 
-/* A file that is the very first is no image's view, though it lies where one would. */
+/* A view of a file at base must not be treated as the view of an image, which is also at base. */
 static void rewound_pages_fault_from_the_beginning(void) {
     make_file(1, FILE_SIZE);
     hf_arena arena =
@@ -464,7 +466,7 @@ static void rewound_pages_fault_from_the_beginning(void) {
     remove_files();
 }
 
-static void the_root_may_be_a_file(void) {
+static void the_root_may_be_in_a_view(void) {
     struct row row = open_row((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_arena_set_root(&row.arena, row.data[1]));
     CHECK_STATUS(HF_OK, hf_rewind(&row.arena, row.ends[1]));
@@ -476,7 +478,7 @@ static void the_root_may_be_a_file(void) {
 
 /* ----------------------------------------------------------------- on an image ------------- */
 
-static void to_a_snapshot(void) {
+static void a_file_is_appended_to_a_snapshot(void) {
     make_file(1, FILE_SIZE);
     for (size_t used = 25000; used < 3 * AREA; used += 25000) {
         AT("an image of %zu", used);
@@ -489,13 +491,13 @@ static void to_a_snapshot(void) {
         CHECK_STATUS(HF_OK, hf_rewind(&arena, used / 2)); /* the image's view stays whole */
         CHECK_STATUS(HF_OK, hf_arena_append_file(&arena, name_of(1), HF_READ_ONLY, &data, &size));
         CHECK(data == hf_arena_base(&arena) + whole);
-        CHECK(holds(data, FILE_SIZE, 1));
+        CHECK(is_filled(data, FILE_SIZE, 1));
         check_views(&arena, whole + pages_for(FILE_SIZE));
         add(&arena, 100000, 7);
         CHECK_STATUS(HF_INVALID, hf_rewind(&arena, whole + 1));
         CHECK_STATUS(HF_OK, hf_rewind(&arena, used / 2));
         check_views(&arena, whole);
-        CHECK(holds(hf_arena_base(&arena), used / 2, 4));
+        CHECK(is_filled(hf_arena_base(&arena), used / 2, 4));
         works(&arena);
         check_content(image, &before);
         hf_arena_close(&arena);
@@ -505,8 +507,8 @@ static void to_a_snapshot(void) {
     remove_files();
 }
 
-/* Where the image's own view was, a file's is none of the image's. */
-static void to_a_snapshot_without_its_view(void) {
+/* At the address of the image's unmapped view, the view of a file is not part of the image. */
+static void a_file_is_appended_to_a_snapshot_without_its_view(void) {
     make_file(1, FILE_SIZE);
     image_make(image, 1000, 4, (hf_arena_options){0});
     hf_arena arena = image_open(image, HF_COPY_ON_WRITE, (hf_arena_options){0});
@@ -526,9 +528,9 @@ static void to_a_snapshot_without_its_view(void) {
     remove_files();
 }
 
-/* -------------------------------------------------------------------- refusals ------------- */
+/* ---------------------------------------------------------------------- errors ------------- */
 
-static void refuse(hf_arena *arena, const char *name, hf_access access, hf_status expected) {
+static void append_fails(hf_arena *arena, const char *name, hf_access access, hf_status expected) {
     void *const untouched = &name, *data = untouched;
     size_t size = 4711, handles = disk_handles();
     struct snapshot before = snapshot_of(arena);
@@ -540,54 +542,54 @@ static void refuse(hf_arena *arena, const char *name, hf_access access, hf_statu
     check_views(arena, before.stats.viewed);
 }
 
-static void arguments_are_looked_at(void) {
+static void arguments_are_checked(void) {
     make_file(1, FILE_SIZE);
     hf_arena arena = {0};
-    struct refusals refusals = {0};
+    struct failures failures = {0};
     void *data;
     size_t size;
-    refuse(&arena, name_of(1), HF_READ_ONLY, HF_INVALID);
+    append_fails(&arena, name_of(1), HF_READ_ONLY, HF_INVALID);
     arena = fixture_open(
-        (hf_arena_options){.reserve = MIB, .on_failure = count_refusal, .user = &refusals});
-    refuse(&arena, name_of(1), HF_READ_WRITE, HF_INVALID);
-    refuse(&arena, name_of(1), (hf_access)3, HF_INVALID);
-    refuse(&arena, NULL, HF_READ_ONLY, HF_INVALID);
-    refuse(&arena, "", HF_READ_ONLY, HF_INVALID);
-    refuse(&arena, "no_such_file", HF_READ_ONLY, HF_IO);
-    refuse(&arena, ".", HF_READ_ONLY, HF_UNSUPPORTED);
+        (hf_arena_options){.reserve = MIB, .on_failure = count_failure, .user = &failures});
+    append_fails(&arena, name_of(1), HF_READ_WRITE, HF_INVALID);
+    append_fails(&arena, name_of(1), (hf_access)3, HF_INVALID);
+    append_fails(&arena, NULL, HF_READ_ONLY, HF_INVALID);
+    append_fails(&arena, "", HF_READ_ONLY, HF_INVALID);
+    append_fails(&arena, "no_such_file", HF_READ_ONLY, HF_IO);
+    append_fails(&arena, ".", HF_READ_ONLY, HF_UNSUPPORTED);
     CHECK_STATUS(HF_INVALID, hf_arena_append_file(&arena, name_of(1), HF_READ_ONLY, NULL, &size));
     CHECK_STATUS(HF_INVALID, hf_arena_append_file(&arena, name_of(1), HF_READ_ONLY, &data, NULL));
-    CHECK_EQUAL(0, refusals.count);
+    CHECK_EQUAL(0, failures.count);
     hf_arena_close(&arena);
     remove_files();
 }
 
-static void images_take_no_files(void) {
+static void images_do_not_append_files(void) {
     make_file(1, FILE_SIZE);
     image_make(image, 1000, 4, (hf_arena_options){0});
     for (int access = HF_READ_WRITE; access <= HF_READ_ONLY; access++) {
         hf_arena arena = image_open(image, (hf_access)access, (hf_arena_options){0});
-        refuse(&arena, name_of(1), HF_READ_ONLY, HF_UNSUPPORTED);
-        refuse(&arena, name_of(1), HF_COPY_ON_WRITE, HF_UNSUPPORTED);
-        CHECK(holds(hf_arena_root(&arena), 1000, 4));
+        append_fails(&arena, name_of(1), HF_READ_ONLY, HF_UNSUPPORTED);
+        append_fails(&arena, name_of(1), HF_COPY_ON_WRITE, HF_UNSUPPORTED);
+        CHECK(is_filled(hf_arena_root(&arena), 1000, 4));
         hf_arena_close(&arena);
     }
     disk_remove(image);
     remove_files();
 }
 
-static void the_reservation_ends(void) {
+static void appending_past_the_reservation_is_reserve_full(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 16 * page()});
     char *block = add(&arena, 3 * page() + 1, 7);
     make_file(1, 12 * page() + 1);
-    refuse(&arena, name_of(1), HF_READ_ONLY, HF_RESERVE_FULL);
+    append_fails(&arena, name_of(1), HF_READ_ONLY, HF_RESERVE_FULL);
     make_file(1, 100 * page());
-    refuse(&arena, name_of(1), HF_READ_ONLY, HF_RESERVE_FULL);
-    CHECK(holds(block, 3 * page() + 1, 7));
+    append_fails(&arena, name_of(1), HF_READ_ONLY, HF_RESERVE_FULL);
+    CHECK(is_filled(block, 3 * page() + 1, 7));
     make_file(1, 12 * page() - 1);
-    append(&arena, 1, HF_READ_ONLY, 12 * page() - 1); /* to its last byte */
+    append(&arena, 1, HF_READ_ONLY, 12 * page() - 1); /* up to the last byte */
     make_file(2, 1);
-    refuse(&arena, name_of(2), HF_READ_ONLY, HF_RESERVE_FULL);
+    append_fails(&arena, name_of(2), HF_READ_ONLY, HF_RESERVE_FULL);
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
@@ -596,43 +598,43 @@ static void the_reservation_ends(void) {
     remove_files();
 }
 
-/* More than addresses are: in 32 bits its size is a small number. */
-static void a_file_of_more_than_all_addresses(void) {
+/* Larger than the address space; truncated to 32 bits its size would be small. */
+static void a_file_larger_than_the_address_space_fails(void) {
     for (unsigned more = 0; more < 2; more++) {
         intptr_t file = disk_create(name_of(1), 0);
         disk_resize(file, ((uint64_t)1 << 32) + more * 1000);
         disk_close(file);
         hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
-        refuse(&arena, name_of(1), HF_READ_ONLY, HF_RESERVE_FULL);
+        append_fails(&arena, name_of(1), HF_READ_ONLY, HF_RESERVE_FULL);
         hf_arena_close(&arena);
     }
     remove_files();
 }
 
-/* A system from before placeholders. */
-static hf_status refuse_map(const hf_backend *self, void *address, size_t size, intptr_t file,
-                            uint64_t file_offset, hf_access access, hf_report *report) {
+/* A system without views, like Windows before 1803. */
+static hf_status fail_map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                          uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
-    report->call = "refuse_map";
+    report->call = "fail_map";
     return HF_UNSUPPORTED;
 }
 
-static void a_system_without_views(void) {
+static void a_system_without_views_is_unsupported(void) {
     hf_backend without = *hf_backend_native();
-    without.map = refuse_map;
+    without.map = fail_map;
     make_file(1, FILE_SIZE);
     hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB, .backend = &without});
     char *block = add(&arena, 100000, 7);
-    refuse(&arena, name_of(1), HF_READ_ONLY, HF_UNSUPPORTED);
-    CHECK(strcmp(hf_last_error().call, "refuse_map") == 0);
-    CHECK(holds(block, 100000, 7));
+    append_fails(&arena, name_of(1), HF_READ_ONLY, HF_UNSUPPORTED);
+    CHECK(strcmp(hf_last_error().call, "fail_map") == 0);
+    CHECK(is_filled(block, 100000, 7));
     CHECK(hf_extend(&arena, block, 100000, 200000));
     hf_arena_close(&arena);
     image_make(image, 1000, 4, (hf_arena_options){0});
     for (int access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++)
         CHECK_STATUS(HF_UNSUPPORTED, hf_arena_open_file(&arena, image, (hf_access)access,
                                                         &(hf_arena_options){.backend = &without}));
-    disk_remove(image); /* a new one, too, is refused at once, and not when it is to grow */
+    disk_remove(image); /* opening a new image fails at once, not when it first grows */
     CHECK_STATUS(HF_UNSUPPORTED, hf_arena_open_file(&arena, image, HF_READ_WRITE,
                                                     &(hf_arena_options){.backend = &without}));
     check_is_closed(&arena);
@@ -641,31 +643,31 @@ static void a_system_without_views(void) {
     remove_files();
 }
 
-/* ------------------------------------------------------------ a view that does not go ------ */
+/* --------------------------------------------------------- a view that fails to unmap ------ */
 
-static size_t unmaps_left; /* before they are refused */
+static size_t unmaps_left; /* unmaps that succeed before the rest fail */
 
-static hf_status refuse_unmap(const hf_backend *self, void *address, size_t size,
-                              hf_report *report) {
+static hf_status fail_unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
     if (unmaps_left > 0) {
         unmaps_left--;
         return hf_backend_native()->unmap(self, address, size, report);
     }
-    report->call = "refuse_unmap";
+    report->call = "fail_unmap";
     return HF_NO_MEMORY;
 }
 
-/* Some went, one stays, and so do those below it: pos is above them, and all of it works. */
-static void a_view_that_does_not_go_stays(void) {
-    hf_backend clinging = *hf_backend_native();
-    clinging.unmap = refuse_unmap;
+/* Unmapping one view fails, so it and the views below it stay; pos is above them, and the arena
+ * works. */
+static void a_view_that_fails_to_unmap_stays(void) {
+    hf_backend failing = *hf_backend_native();
+    failing.unmap = fail_unmap;
     for (size_t gone = 0; gone < 3; gone++) {
-        AT("refused after %zu", gone);
+        AT("failed after %zu", gone);
         int left = 3 - (int)gone;
-        struct row row = open_row((hf_arena_options){.backend = &clinging});
+        struct row row = open_row((hf_arena_options){.backend = &failing});
         unmaps_left = gone;
         CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&row.arena, row.begin[0]));
-        CHECK(strcmp(hf_last_error().call, "refuse_unmap") == 0);
+        CHECK(strcmp(hf_last_error().call, "fail_unmap") == 0);
         CHECK(hf_get_mark(&row.arena) >= row.ends[left - 1]);
         check_views(&row.arena, (size_t)left * pages_for(FILE_SIZE));
         CHECK_STATUS(HF_NO_MEMORY, hf_reset(&row.arena));
@@ -682,14 +684,14 @@ static void a_view_that_does_not_go_stays(void) {
     }
 }
 
-/* Nothing that stays is forbidden to a checker, and a scope that did not end can be ended. */
+/* What stays is not poisoned, and a scope that failed to end can be ended again. */
 static void a_failed_end_of_a_scope_changes_nothing(void) {
-    hf_backend clinging = *hf_backend_native();
-    clinging.unmap = refuse_unmap;
+    hf_backend failing = *hf_backend_native();
+    failing.unmap = fail_unmap;
     for (int by_reset = 0; by_reset < 2; by_reset++) {
         make_file(1, FILE_SIZE);
         hf_arena arena =
-            fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE, .backend = &clinging});
+            fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE, .backend = &failing});
         hf_scope outer = hf_scope_begin(&arena);
         add(&arena, 1000, 7);
         hf_scope scope = hf_scope_begin(&arena);
@@ -701,7 +703,7 @@ static void a_failed_end_of_a_scope_changes_nothing(void) {
             struct snapshot before = snapshot_of(&arena);
             CHECK_STATUS(HF_NO_MEMORY, by_reset ? hf_reset(&arena) : hf_scope_end(scope));
             check_unchanged(&arena, &before);
-            CHECK(holds(data, FILE_SIZE, 1));
+            CHECK(is_filled(data, FILE_SIZE, 1));
             CHECK(hf_arena_root(&arena) == data + 10);
         }
         CHECK_STATUS(HF_OK, hf_scope_end(inner));
@@ -725,30 +727,30 @@ static void a_failed_reset_of_a_read_only_arena_changes_nothing(void) {
     CHECK_STATUS(HF_WRONG_STATE, hf_arena_set_root(&arena, NULL));
     CHECK_STATUS(HF_WRONG_STATE, hf_arena_set_root(&arena, hf_arena_base(&arena)));
     check_unchanged(&arena, &before);
-    CHECK(holds(hf_arena_root(&arena), 1000, 4));
+    CHECK(is_filled(hf_arena_root(&arena), 1000, 4));
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
     hf_arena_close(&arena);
     disk_remove(image);
 }
 
-/* Regions that were looked at, through the lock that each look takes. */
-static size_t looks;
+/* Counts region lookups by the locks that they take. */
+static size_t lookups;
 
 static void count_lock(const hf_backend *self, hf_lock *lock) {
-    looks++;
+    lookups++;
     hf_backend_native()->lock(self, lock);
 }
 
-static size_t looks_of_one_more(hf_arena *arena) {
-    looks = 0;
+static size_t lookups_of_one_more(hf_arena *arena) {
+    lookups = 0;
     hf_mark mark = hf_get_mark(arena);
     append(arena, 1, HF_READ_ONLY, 100);
     CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
-    return looks;
+    return lookups;
 }
 
-static void going_back_costs_the_same_above_many_views(void) {
+static void rewinding_costs_the_same_above_many_views(void) {
     hf_backend counting = *hf_backend_native();
     counting.lock = count_lock;
     make_file(1, 100);
@@ -756,9 +758,9 @@ static void going_back_costs_the_same_above_many_views(void) {
         hf_arena arena = fixture_open((hf_arena_options){
             .reserve = IMAGE_RESERVE, .fault_after_rewind = faults, .backend = &counting});
         append(&arena, 1, HF_READ_ONLY, 100);
-        size_t few = looks_of_one_more(&arena);
+        size_t few = lookups_of_one_more(&arena);
         for (int i = 0; i < 500; i++) append(&arena, 1, HF_READ_ONLY, 100);
-        CHECK_EQUAL(few, looks_of_one_more(&arena));
+        CHECK_EQUAL(few, lookups_of_one_more(&arena));
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         check_views(&arena, 0);
         hf_arena_close(&arena);
@@ -766,11 +768,11 @@ static void going_back_costs_the_same_above_many_views(void) {
     remove_files();
 }
 
-/* What the arena knows of its views is what there is. */
-static void a_view_that_does_not_fault_stays(void) {
-    hf_backend clinging = *hf_backend_native();
-    clinging.unmap = refuse_unmap;
-    struct row row = open_row((hf_arena_options){.backend = &clinging, .fault_after_rewind = true});
+/* The arena's list of views matches the views that are mapped. */
+static void a_view_that_fails_to_unmap_stays_with_fault_after_rewind(void) {
+    hf_backend failing = *hf_backend_native();
+    failing.unmap = fail_unmap;
+    struct row row = open_row((hf_arena_options){.backend = &failing, .fault_after_rewind = true});
     unmaps_left = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&row.arena, row.begin[0]));
     check_views(&row.arena, 3 * pages_for(FILE_SIZE));
@@ -783,21 +785,24 @@ static void a_view_that_does_not_fault_stays(void) {
     close_row(&row);
 }
 
-CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(at_any_position),
-           TEST(a_file_of_nothing_is_no_view), TEST(whole_pages_are_one_array),
+CHECK_MAIN(TEST(a_file_is_the_next_bytes), TEST(a_file_is_appended_at_any_position),
+           TEST(an_empty_file_has_no_view), TEST(files_of_whole_pages_are_contiguous),
            TEST(the_same_file_again_and_again), TEST(read_only_is_read_only),
-           TEST(the_view_keeps_the_file), TEST(what_was_ready_makes_place),
-           TEST(hf_peek_goes_on_behind_it), TEST(a_block_before_a_view_stays),
-           TEST(a_view_is_no_block), TEST(a_block_behind_a_view_grows),
-           TEST(a_block_of_nothing_grows), TEST(above_a_view_it_stays),
-           TEST(at_its_beginning_or_below_it_goes), TEST(between_two_views),
-           TEST(a_mark_within_a_view_is_invalid), TEST(scopes_across_views),
+           TEST(the_view_keeps_the_file), TEST(committed_pages_are_released_for_the_view),
+           TEST(hf_peek_continues_behind_a_view), TEST(a_block_before_a_view_stays),
+           TEST(a_view_is_not_a_block), TEST(a_block_behind_a_view_grows),
+           TEST(an_empty_block_at_the_beginning_grows), TEST(a_rewind_above_a_view_keeps_it),
+           TEST(a_rewind_to_its_beginning_or_below_unmaps_a_view),
+           TEST(a_rewind_between_two_views_unmaps_those_above),
+           TEST(a_mark_within_a_view_is_invalid), TEST(scopes_end_across_views),
            TEST(a_reset_unmaps_all), TEST(a_trim_keeps_all_that_is_used),
            TEST(rewound_pages_fault_around_views), TEST(rewound_pages_fault_from_the_beginning),
-           TEST(the_root_may_be_a_file), TEST(to_a_snapshot), TEST(to_a_snapshot_without_its_view),
-           TEST(arguments_are_looked_at), TEST(images_take_no_files), TEST(the_reservation_ends),
-           TEST(a_file_of_more_than_all_addresses), TEST(a_system_without_views),
+           TEST(the_root_may_be_in_a_view), TEST(a_file_is_appended_to_a_snapshot),
+           TEST(a_file_is_appended_to_a_snapshot_without_its_view), TEST(arguments_are_checked),
+           TEST(images_do_not_append_files), TEST(appending_past_the_reservation_is_reserve_full),
+           TEST(a_file_larger_than_the_address_space_fails),
+           TEST(a_system_without_views_is_unsupported),
            TEST(a_failed_end_of_a_scope_changes_nothing),
            TEST(a_failed_reset_of_a_read_only_arena_changes_nothing),
-           TEST(going_back_costs_the_same_above_many_views), TEST(a_view_that_does_not_go_stays),
-           TEST(a_view_that_does_not_fault_stays))
+           TEST(rewinding_costs_the_same_above_many_views), TEST(a_view_that_fails_to_unmap_stays),
+           TEST(a_view_that_fails_to_unmap_stays_with_fault_after_rewind))

@@ -7,7 +7,7 @@ static const size_t small_reserve = 8 * 1024 * 1024;
 
 /* --------------------------------------------------------------- alignment ---------------- */
 
-static void every_alignment_is_kept(void) {
+static void blocks_have_every_alignment(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     for (size_t align = 1; align <= HF_MAX_ALIGNMENT; align *= 2) {
         for (size_t size = 0; size <= 40; size += 13) {
@@ -34,7 +34,7 @@ static void padding_is_no_more_than_needed(void) {
     hf_arena_close(&arena);
 }
 
-/* The alignment alone may lead past limit, to the end of the reservation, and past it. */
+/* The padding alone can reach past limit, to the end of the reservation, and past that. */
 static void aligned_blocks_fill(size_t reserve) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = reserve});
     char *first = hf_alloc(&arena, 1, 1);
@@ -48,16 +48,16 @@ static void aligned_blocks_fill(size_t reserve) {
     }
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
     CHECK(hf_get_mark(&arena) <= reserve);
-    CHECK(hf_alloc(&arena, 1, 1) != NULL); /* the room below the alignment is there still */
+    CHECK(hf_alloc(&arena, 1, 1) != NULL); /* the padding is still free */
     hf_arena_close(&arena);
 }
 
-static void padding_counts_against_the_room(void) {
+static void padding_uses_up_the_reservation(void) {
     for (size_t reserve = 4 * MIB; reserve <= 8 * MIB; reserve += 512 * KIB)
         aligned_blocks_fill(reserve);
 }
 
-static void is_refused(hf_arena *arena, hf_status expected, size_t size, size_t align) {
+static void fails_with(hf_arena *arena, hf_status expected, size_t size, size_t align) {
     struct snapshot before = snapshot_of(arena);
     AT("%#zx bytes at %#zx with %zu used", size, align, before.stats.used);
     CHECK(hf_alloc(arena, size, align) == NULL);
@@ -89,16 +89,16 @@ static void other_alignments_are_invalid(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < sizeof aligns / sizeof *aligns; i++) {
-            is_refused(&arena, HF_INVALID, 0, aligns[i]);
-            is_refused(&arena, HF_INVALID, 1, aligns[i]);
-            is_refused(&arena, HF_INVALID, SIZE_MAX, aligns[i]);
+            fails_with(&arena, HF_INVALID, 0, aligns[i]);
+            fails_with(&arena, HF_INVALID, 1, aligns[i]);
+            fails_with(&arena, HF_INVALID, SIZE_MAX, aligns[i]);
             CHECK(hf_alloc_array(&arena, 1, 1, aligns[i]) == NULL);
             CHECK_EQUAL(HF_INVALID, hf_last_error().status);
             CHECK(hf_realloc(&arena, NULL, 0, 1, aligns[i]) == NULL);
             CHECK_EQUAL(HF_INVALID, hf_last_error().status);
         }
         if (round == 1) CHECK_STATUS(HF_OK, hf_precommit(&arena, small_reserve - 1000));
-        /* again with an odd pos, then with room below limit as well */
+        /* again with an odd pos, then with free bytes below limit as well */
         CHECK(hf_alloc(&arena, round == 1 ? 3 * MIB : 13, 1) != NULL);
     }
     hf_arena_close(&arena);
@@ -106,20 +106,20 @@ static void other_alignments_are_invalid(void) {
 
 /* -------------------------------------------------------------------- sizes ---------------- */
 
-static void no_size_wraps(void) {
+static void sizes_that_wrap_fail(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
     for (int round = 0; round < 3; round++) {
         for (size_t align = 1; align <= HF_MAX_ALIGNMENT; align *= 2) {
             for (size_t less = 0; less < 34; less++) {
-                is_refused(&arena, HF_RESERVE_FULL, SIZE_MAX - less, align);
-                is_refused(&arena, HF_RESERVE_FULL, SIZE_MAX - align - less, align);
+                fails_with(&arena, HF_RESERVE_FULL, SIZE_MAX - less, align);
+                fails_with(&arena, HF_RESERVE_FULL, SIZE_MAX - align - less, align);
             }
-            is_refused(&arena, HF_RESERVE_FULL, SIZE_MAX / 2, align);
-            is_refused(&arena, HF_RESERVE_FULL, SIZE_MAX / 2 + 1, align);
-            is_refused(&arena, HF_RESERVE_FULL, small_reserve + 1, align);
-            is_refused(&arena, HF_RESERVE_FULL, 0 - (uintptr_t)arena.pos, align);
-            is_refused(&arena, HF_RESERVE_FULL, 0 - (uintptr_t)arena.pos + 1, align);
-            is_refused(&arena, HF_RESERVE_FULL, 0 - (uintptr_t)arena.pos - 1, align);
+            fails_with(&arena, HF_RESERVE_FULL, SIZE_MAX / 2, align);
+            fails_with(&arena, HF_RESERVE_FULL, SIZE_MAX / 2 + 1, align);
+            fails_with(&arena, HF_RESERVE_FULL, small_reserve + 1, align);
+            fails_with(&arena, HF_RESERVE_FULL, 0 - (uintptr_t)arena.pos, align);
+            fails_with(&arena, HF_RESERVE_FULL, 0 - (uintptr_t)arena.pos + 1, align);
+            fails_with(&arena, HF_RESERVE_FULL, 0 - (uintptr_t)arena.pos - 1, align);
         }
         CHECK(hf_alloc(&arena, round ? 3 * MIB - 1 : 13, 1) != NULL);
     }
@@ -141,25 +141,25 @@ static void size_zero_is_a_pointer_to_no_bytes(void) {
     hf_arena_close(&arena);
 }
 
-static void the_whole_reservation_can_be_had(void) {
+static void the_whole_reservation_can_be_allocated(void) {
     if (!fixture_is_exact()) return;
     size_t sizes[] = {fixture_page_size(), MIB, 2 * MIB, 5 * MIB + fixture_page_size(), 67 * MIB};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("reserve %zu", sizes[i]);
         hf_arena arena = fixture_open((hf_arena_options){.reserve = sizes[i]});
-        is_refused(&arena, HF_RESERVE_FULL, sizes[i] + 1, 1);
+        fails_with(&arena, HF_RESERVE_FULL, sizes[i] + 1, 1);
         char *block = hf_alloc(&arena, sizes[i], 1);
         CHECK(block != NULL && block == hf_arena_base(&arena));
         block[0] = block[sizes[i] - 1] = 'x';
-        is_refused(&arena, HF_RESERVE_FULL, 1, 1);
-        is_refused(&arena, HF_RESERVE_FULL, SIZE_MAX, 1);
+        fails_with(&arena, HF_RESERVE_FULL, 1, 1);
+        fails_with(&arena, HF_RESERVE_FULL, SIZE_MAX, 1);
         CHECK(hf_alloc(&arena, 0, 1) == block + sizes[i]);
         CHECK_EQUAL(sizes[i], hf_arena_get_stats(&arena).used);
         hf_arena_close(&arena);
     }
 }
 
-static void fills_up_byte_by_byte(void) {
+static void the_reservation_fills_up_byte_by_byte(void) {
     size_t count = 0, page_size = fixture_page_size();
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 3 * page_size});
     for (char *block; (block = hf_alloc(&arena, 1, 1)) != NULL; count++) *block = 'x';
@@ -169,7 +169,7 @@ static void fills_up_byte_by_byte(void) {
     hf_arena_close(&arena);
 }
 
-static void the_last_error_tells_where_and_how_much(void) {
+static void the_last_error_has_offset_and_size(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
     CHECK(hf_alloc(&arena, 1000, 8) != NULL);
     size_t used = hf_get_mark(&arena);
@@ -201,19 +201,19 @@ static void blocks_keep_their_contents_through_growth(void) {
         blocks[i] = hf_alloc(&arena, size, (size_t)1 << i % 7);
         fill(blocks[i], size, i);
     }
-    for (unsigned i = 0; i < COUNT; i++) CHECK(holds(blocks[i], 1 + i * 37 % 9000, i));
+    for (unsigned i = 0; i < COUNT; i++) CHECK(is_filled(blocks[i], 1 + i * 37 % 9000, i));
     CHECK(hf_arena_get_stats(&arena).growths > 2);
     hf_arena_close(&arena);
 }
 
-static void a_rewound_block_is_not_cleared(void) {
+static void a_rewound_block_is_not_zeroed(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
     char *block = hf_alloc(&arena, 1000, 8);
     fill(block, 1000, 1);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
     CHECK(hf_alloc(&arena, 1000, 8) == block);
-    CHECK(holds(block, 1000, 1));
+    CHECK(is_filled(block, 1000, 1));
     hf_arena_close(&arena);
 }
 
@@ -231,18 +231,18 @@ static void fresh_memory_is_zero(void) {
     hf_arena_close(&arena);
 }
 
-/*      dirty |xxxxxxxxxxxxxx|
+/*    written |xxxxxxxxxxxxxx|
  *     zeroed      |00000000000000|  below the high-water mark, across it, above it
  */
-static void dirty_memory_is_cleared(void) {
+static void memory_below_the_high_water_mark_is_zeroed(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
-    size_t dirty[] = {0, 1, 100, 5000, 70000, 3 * MIB}, sizes[] = {1, 64, 5000, 100000, 4 * MIB};
-    for (size_t i = 0; i < sizeof dirty / sizeof *dirty; i++) {
+    size_t written[] = {0, 1, 100, 5000, 70000, 3 * MIB}, sizes[] = {1, 64, 5000, 100000, 4 * MIB};
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
-            for (size_t skip = 0; skip <= dirty[i]; skip += dirty[i] / 2 + 1) {
-                AT("%zu dirty, %zu skipped, %zu zeroed", dirty[i], skip, sizes[j]);
+            for (size_t skip = 0; skip <= written[i]; skip += written[i] / 2 + 1) {
+                AT("%zu written, %zu skipped, %zu zeroed", written[i], skip, sizes[j]);
                 CHECK_STATUS(HF_OK, hf_reset(&arena));
-                dirty_bytes(&arena, dirty[i]);
+                write_and_rewind(&arena, written[i]);
                 CHECK(hf_alloc(&arena, skip, 1) != NULL);
                 char *block = hf_alloc_zeroed(&arena, sizes[j], 1);
                 CHECK(block != NULL && is_zero(block, sizes[j]));
@@ -252,10 +252,10 @@ static void dirty_memory_is_cleared(void) {
     hf_arena_close(&arena);
 }
 
-static void clears_no_byte_outside_of_the_block(void) {
+static void zeroes_no_byte_outside_the_block(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
-    dirty_bytes(&arena, 10000);
+    write_and_rewind(&arena, 10000);
     char *before = hf_alloc(&arena, 1000, 1);
     char *block = hf_alloc_zeroed(&arena, 1000, 1);
     CHECK(is_zero(block, 1000));
@@ -263,11 +263,11 @@ static void clears_no_byte_outside_of_the_block(void) {
     hf_arena_close(&arena);
 }
 
-/* A byte that was written behind the arena's back above the high-water mark is not cleared. */
-static void clears_nothing_above_the_high_water_mark(void) {
+/* A byte written above the high-water mark without an allocation is not zeroed. */
+static void zeroes_nothing_above_the_high_water_mark(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
-    dirty_bytes(&arena, 1000);
+    write_and_rewind(&arena, 1000);
     CHECK_EQUAL(1000, hf_arena_get_stats(&arena).high_water);
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 4000));
     char *base = hf_arena_base(&arena);
@@ -295,11 +295,11 @@ static void the_high_water_mark_is_the_highest_byte_allocated(void) {
     hf_arena_close(&arena);
 }
 
-/* What was trimmed away is fresh again when it comes back. */
+/* Pages that were trimmed are fresh, and zero, when they are committed again. */
 static void trimming_lowers_the_high_water_mark(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     size_t page_size = fixture_page_size();
-    dirty_bytes(&arena, 9 * MIB);
+    write_and_rewind(&arena, 9 * MIB);
     CHECK_STATUS(HF_OK, hf_trim(&arena, 3 * page_size));
     CHECK(hf_arena_get_stats(&arena).high_water <= 3 * page_size);
     char *block = hf_alloc_zeroed(&arena, 9 * MIB, 1);
@@ -315,7 +315,7 @@ struct wide {
 
 static void new_is_zeroed_and_aligned(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
-    dirty_bytes(&arena, 100000);
+    write_and_rewind(&arena, 100000);
     for (int i = 0; i < 20; i++) {
         CHECK(hf_alloc(&arena, 1, 1) != NULL);
         char *letter = hf_new(&arena, char);
@@ -334,7 +334,7 @@ static void new_is_zeroed_and_aligned(void) {
 
 static void new_array_is_zeroed_and_aligned(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
-    dirty_bytes(&arena, 500000);
+    write_and_rewind(&arena, 500000);
     for (size_t n = 0; n < 40; n += 13) {
         struct wide *wide = hf_new_array(&arena, struct wide, n);
         CHECK(wide != NULL && is_aligned(wide, 64) && is_zero(wide, n * sizeof *wide));
@@ -348,9 +348,9 @@ static void new_array_is_zeroed_and_aligned(void) {
 }
 
 static void a_product_that_wraps_is_reserve_full(void) {
-    struct refusals refusals = {0};
+    struct failures failures = {0};
     hf_arena arena = fixture_open((hf_arena_options){
-        .reserve = small_reserve, .on_failure = count_refusal, .user = &refusals});
+        .reserve = small_reserve, .on_failure = count_failure, .user = &failures});
     CHECK(hf_alloc(&arena, 100, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
     size_t half = (size_t)1 << (sizeof(size_t) * 4); /* half * half wraps to 0 */
@@ -365,8 +365,8 @@ static void a_product_that_wraps_is_reserve_full(void) {
         AT("%#zx times %#zx", rows[i].count, rows[i].size);
         CHECK(hf_alloc_array(&arena, rows[i].count, rows[i].size, 8) == NULL);
         CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-        CHECK_EQUAL(i + 1, refusals.count);
-        CHECK_EQUAL(HF_RESERVE_FULL, refusals.status);
+        CHECK_EQUAL(i + 1, failures.count);
+        CHECK_EQUAL(HF_RESERVE_FULL, failures.status);
         check_unchanged(&arena, &before);
     }
     CHECK(hf_new_array(&arena, struct wide, SIZE_MAX / sizeof(struct wide) + 1) == NULL);
@@ -378,15 +378,15 @@ static void a_product_that_wraps_is_reserve_full(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(every_alignment_is_kept), TEST(padding_is_no_more_than_needed),
-           TEST(padding_counts_against_the_room), TEST(other_alignments_are_invalid),
-           TEST(no_size_wraps), TEST(size_zero_is_a_pointer_to_no_bytes),
-           TEST(the_whole_reservation_can_be_had), TEST(fills_up_byte_by_byte),
-           TEST(the_last_error_tells_where_and_how_much), TEST(success_leaves_the_last_error_alone),
-           TEST(blocks_keep_their_contents_through_growth), TEST(a_rewound_block_is_not_cleared),
-           TEST(fresh_memory_is_zero), TEST(dirty_memory_is_cleared),
-           TEST(clears_no_byte_outside_of_the_block),
-           TEST(clears_nothing_above_the_high_water_mark),
+CHECK_MAIN(TEST(blocks_have_every_alignment), TEST(padding_is_no_more_than_needed),
+           TEST(padding_uses_up_the_reservation), TEST(other_alignments_are_invalid),
+           TEST(sizes_that_wrap_fail), TEST(size_zero_is_a_pointer_to_no_bytes),
+           TEST(the_whole_reservation_can_be_allocated),
+           TEST(the_reservation_fills_up_byte_by_byte), TEST(the_last_error_has_offset_and_size),
+           TEST(success_leaves_the_last_error_alone),
+           TEST(blocks_keep_their_contents_through_growth), TEST(a_rewound_block_is_not_zeroed),
+           TEST(fresh_memory_is_zero), TEST(memory_below_the_high_water_mark_is_zeroed),
+           TEST(zeroes_no_byte_outside_the_block), TEST(zeroes_nothing_above_the_high_water_mark),
            TEST(the_high_water_mark_is_the_highest_byte_allocated),
            TEST(trimming_lowers_the_high_water_mark), TEST(new_is_zeroed_and_aligned),
            TEST(new_array_is_zeroed_and_aligned), TEST(a_product_that_wraps_is_reserve_full))

@@ -1,9 +1,9 @@
 /*
- * The address budget: what arenas reserve that name no size, and what is left for everybody else.
+ * The address budget: the default reservations of arenas, and the addresses that they leave to the
+ * rest of the process.
  *
- * Reservations here are numbers: the backend gives out addresses that nothing maps, so that
- * tebibytes cost nothing, also under a sanitizer. No test commits any. The last tests open real
- * ones.
+ * A fake backend returns addresses that nothing maps, so reserving tebibytes costs nothing, under a
+ * sanitizer too. No test commits any of them. The last test opens real images.
  */
 #include "arena_fixture.h"
 #include "image_fixture.h"
@@ -16,41 +16,41 @@ enum { ASKED = 64 };
 
 static struct {
     hf_backend backend;
-    size_t largest; /* more is refused */
+    size_t largest; /* a larger reservation fails */
     uintptr_t next;
-    size_t asked[ASKED], count; /* sizes that were asked for since open_fake */
+    size_t asked[ASKED], count; /* sizes of the reservations since open_fake */
 } fake;
 
-static hf_status give_numbers(const hf_backend *self, void *base, size_t size, void **address,
+static hf_status fake_reserve(const hf_backend *self, void *base, size_t size, void **address,
                               hf_report *report) {
     (void)self;
     report->system_calls++;
     if (fake.count < ASKED) fake.asked[fake.count] = size;
     fake.count++;
-    report->call = "give_numbers";
+    report->call = "fake_reserve";
     if (size > fake.largest) return HF_NO_ADDRESS;
     *address = base ? base : (void *)fake.next;
     fake.next += size;
     return HF_OK;
 }
 
-static void take_numbers_back(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+static void fake_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
     (void)self, (void)address, (void)size, (void)kind;
 }
 
 static void open_fake(void) {
     memset(&fake, 0, sizeof fake);
     fake.backend = *hf_backend_native();
-    fake.backend.reserve = give_numbers;
-    fake.backend.release = take_numbers_back;
+    fake.backend.reserve = fake_reserve;
+    fake.backend.release = fake_release;
     fake.backend.advise = NULL;
     fake.backend.name = NULL;
     fake.largest = SIZE_MAX;
     fake.next = (uintptr_t)1 << 62;
 }
 
-/* Takes so much of the budget in one arena. */
-static hf_arena take_budget(size_t size) {
+/* Opens an arena whose default reservation spends `size` bytes of the budget. */
+static hf_arena spend_budget(size_t size) {
     hf_arena arena =
         fixture_open((hf_arena_options){.least_reserve = size, .backend = &fake.backend});
     CHECK_EQUAL(size, hf_arena_get_stats(&arena).reserved);
@@ -64,9 +64,9 @@ static size_t reserved_by_default(void) {
     return reserved;
 }
 
-static size_t cheap; /* addresses beyond cost memory */
+static size_t cheap; /* reserving more than this costs memory */
 
-static size_t tell_cheap(const hf_backend *self) {
+static size_t fake_cheap_reserve(const hf_backend *self) {
     (void)self;
     return cheap;
 }
@@ -75,13 +75,13 @@ static void defaults_are_small_where_addresses_cost_memory(void) {
     static const size_t rows[][2] = {
         {SIZE_MAX, 64 * GIB}, {64 * GIB, 64 * GIB}, {64 * GIB - 1, GIB}, {GIB, GIB}, {1, 64 * MIB}};
     open_fake();
-    fake.backend.cheap_reserve = tell_cheap;
+    fake.backend.cheap_reserve = fake_cheap_reserve;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         AT("cheap %zu", rows[i][0]);
         cheap = rows[i][0];
         CHECK_EQUAL(rows[i][1], reserved_by_default());
     }
-    hf_arena arena = take_budget(64 * GIB); /* what the program names is its own business */
+    hf_arena arena = spend_budget(64 * GIB); /* least_reserve is set explicitly */
     hf_arena_close(&arena);
 }
 
@@ -103,15 +103,15 @@ static void defaults_shrink_as_the_budget_is_spent(void) {
     CHECK_EQUAL(64 * GIB, reserved_by_default());
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         AT("%zu spent", rows[i].spent);
-        hf_arena most = take_budget(rows[i].spent);
+        hf_arena most = spend_budget(rows[i].spent);
         CHECK_EQUAL(rows[i].expected, reserved_by_default());
-        CHECK_EQUAL(rows[i].expected, reserved_by_default()); /* closing gave it back */
+        CHECK_EQUAL(rows[i].expected, reserved_by_default()); /* closing returned it */
         hf_arena_close(&most);
         CHECK_EQUAL(64 * GIB, reserved_by_default());
     }
 }
 
-static void many_arenas_share_it(void) {
+static void many_arenas_share_the_budget(void) {
     enum { MANY = 300 };
     static hf_arena arenas[MANY];
     open_fake();
@@ -128,13 +128,13 @@ static void many_arenas_share_it(void) {
     CHECK_EQUAL(64 * GIB, reserved_by_default());
 }
 
-static void a_named_reserve_is_not_counted(void) {
+static void an_explicit_reserve_is_not_counted(void) {
     open_fake();
     hf_arena named =
         fixture_open((hf_arena_options){.reserve = 100 * TIB, .backend = &fake.backend});
     CHECK_EQUAL(100 * TIB, hf_arena_get_stats(&named).reserved);
     CHECK_EQUAL(64 * GIB, reserved_by_default());
-    hf_arena most = take_budget(16 * TIB);
+    hf_arena most = spend_budget(16 * TIB);
     hf_arena again =
         fixture_open((hf_arena_options){.reserve = 64 * GIB, .backend = &fake.backend});
     CHECK_EQUAL(64 * GIB, hf_arena_get_stats(&again).reserved);
@@ -144,11 +144,11 @@ static void a_named_reserve_is_not_counted(void) {
     hf_arena_close(&named);
 }
 
-static void a_larger_least_raises_the_default(void) {
+static void a_larger_least_reserve_raises_the_default(void) {
     size_t leasts[] = {MIB, 2 * GIB, 64 * GIB, 64 * GIB + 64 * KIB, 128 * GIB, 3 * TIB};
     for (int spent = 0; spent < 2; spent++) {
         open_fake();
-        hf_arena most = take_budget(spent ? 16 * TIB : 100 * GIB);
+        hf_arena most = spend_budget(spent ? 16 * TIB : 100 * GIB);
         size_t usual = reserved_by_default();
         for (size_t i = 0; i < sizeof leasts / sizeof *leasts; i++) {
             AT("least %zu", leasts[i]);
@@ -169,7 +169,7 @@ static void check_asked(const size_t *expected, size_t count) {
     }
 }
 
-static void where_the_system_has_less_it_falls_back_size_by_size(void) {
+static void the_reservation_falls_back_size_by_size(void) {
     const size_t all[] = {64 * GIB, 32 * GIB,  16 * GIB,  8 * GIB,   4 * GIB,  2 * GIB,  GIB,
                           GIB,      512 * MIB, 256 * MIB, 128 * MIB, 64 * MIB, 64 * MIB, 32 * MIB,
                           16 * MIB, 8 * MIB,   4 * MIB,   2 * MIB,   MIB};
@@ -184,7 +184,7 @@ static void where_the_system_has_less_it_falls_back_size_by_size(void) {
         size_t tries = 0;
         while (all[tries] > all[i]) tries++;
         check_asked(all, tries + 1);
-        CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* the fallback is no failure */
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* still the earlier error */
     }
     open_fake();
     fake.largest = MIB - 1;
@@ -192,11 +192,11 @@ static void where_the_system_has_less_it_falls_back_size_by_size(void) {
                  hf_arena_open(&arena, &(hf_arena_options){.backend = &fake.backend}));
     check_asked(all, count);
     CHECK_EQUAL(MIB, hf_last_error().size);
-    open_fake(); /* such a backend says nothing of the process's addresses */
+    open_fake(); /* failures of a fake backend do not lower later defaults */
     CHECK_EQUAL(64 * GIB, reserved_by_default());
 }
 
-static void a_named_least_is_the_end_of_it(void) {
+static void the_fallback_ends_at_least_reserve(void) {
     const size_t all[] = {64 * GIB, 32 * GIB, 16 * GIB, 10 * GIB};
     hf_arena arena;
     hf_arena_options options = {.least_reserve = 10 * GIB, .backend = &fake.backend};
@@ -205,7 +205,7 @@ static void a_named_least_is_the_end_of_it(void) {
     CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&arena, &options));
     check_asked(all, 4);
     fake.largest = SIZE_MAX;
-    hf_arena most = take_budget(16 * TIB);
+    hf_arena most = spend_budget(16 * TIB);
     fake.count = 0;
     fake.largest = 10 * GIB - 1;
     CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&arena, &options));
@@ -213,8 +213,8 @@ static void a_named_least_is_the_end_of_it(void) {
     hf_arena_close(&most);
 }
 
-/* Real ones: images take of the same budget. */
-static void images_share_it(void) {
+/* Real images, which share the budget with arenas. */
+static void images_share_the_budget(void) {
     static const char path[] = "test_arena_budget.tmp";
     open_fake();
     hf_arena image;
@@ -222,12 +222,12 @@ static void images_share_it(void) {
     CHECK_STATUS(HF_OK, hf_arena_open_file(&image, path, HF_READ_WRITE, NULL));
     size_t usual = hf_arena_get_stats(&image).reserved;
     CHECK(usual <= 64 * GIB);
-    hf_arena most = take_budget(8 * TIB - 64 * GIB);
-    CHECK_EQUAL(GIB, reserved_by_default()); /* for the image has its part */
+    hf_arena most = spend_budget(8 * TIB - 64 * GIB);
+    CHECK_EQUAL(GIB, reserved_by_default()); /* the image has spent its part */
     hf_arena_close(&image);
     CHECK_EQUAL(64 * GIB, reserved_by_default());
     hf_arena_close(&most);
-    most = take_budget(16 * TIB);
+    most = spend_budget(16 * TIB);
     CHECK_STATUS(HF_OK, hf_arena_open_file(&image, path, HF_READ_WRITE, NULL));
     CHECK(hf_arena_get_stats(&image).reserved <= 64 * MIB);
     hf_arena_close(&image);
@@ -236,15 +236,18 @@ static void images_share_it(void) {
 }
 
 CHECK_MAIN(TEST(defaults_are_small_where_addresses_cost_memory),
-           TEST(defaults_shrink_as_the_budget_is_spent), TEST(many_arenas_share_it),
-           TEST(a_named_reserve_is_not_counted), TEST(a_larger_least_raises_the_default),
-           TEST(where_the_system_has_less_it_falls_back_size_by_size),
-           TEST(a_named_least_is_the_end_of_it), TEST(images_share_it))
+           TEST(defaults_shrink_as_the_budget_is_spent), TEST(many_arenas_share_the_budget),
+           TEST(an_explicit_reserve_is_not_counted),
+           TEST(a_larger_least_reserve_raises_the_default),
+           TEST(the_reservation_falls_back_size_by_size), TEST(the_fallback_ends_at_least_reserve),
+           TEST(images_share_the_budget))
 
 #else
 
-static void none_of_it_is_for_32_bits(void) { check_skip("the sizes are those of 64 bits"); }
+static void only_64_bit_systems_have_these_sizes(void) {
+    check_skip("the sizes are those of 64 bits");
+}
 
-CHECK_MAIN(TEST(none_of_it_is_for_32_bits))
+CHECK_MAIN(TEST(only_64_bit_systems_have_these_sizes))
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What hf_last_error() tells of every failure of an arena: status, call, offset, size, and the
- * system's code.
+ * The contents of hf_last_error() after each failure of an arena: status, call, offset, size and
+ * the system's code.
  */
 #include "arena_fixture.h"
 #include "spy.h"
@@ -10,17 +10,19 @@ enum { RESERVED = 16 * 1024 * 1024 };
 static struct spy spy;
 static hf_arena arena;
 
-/* The call just failed with this. os_code is the spy's where the system was asked. */
-#define TELLS(status, call, offset, size) tells(__LINE__, (status), (call), (offset), (size))
+/* Checks the last error. os_code is the spy's if the backend was called. */
+#define LAST_ERROR_IS(status, call, offset, size) \
+    last_error_is(__LINE__, (status), (call), (offset), (size))
 
-static void tells(int line, hf_status status, const char *call, size_t offset, size_t size) {
+static void last_error_is(int line, hf_status status, const char *call, size_t offset,
+                          size_t size) {
     hf_error error = hf_last_error();
     size_t outer = check_enter("line %d", line);
     CHECK_EQUAL(status, error.status);
     CHECK(error.call != NULL && strcmp(call, error.call) == 0);
     CHECK_EQUAL(offset, error.offset);
     CHECK_EQUAL(size, error.size);
-    CHECK_EQUAL(strcmp(call, "spy") == 0 ? SPY_REFUSAL : 0, error.os_code);
+    CHECK_EQUAL(strcmp(call, "spy") == 0 ? SPY_ERROR_CODE : 0, error.os_code);
     CHECK(!error.undo_failed);
     check_leave(outer);
 }
@@ -36,27 +38,27 @@ static void opening(void) {
     spy_init(&spy, NULL);
     hf_arena_options options = {.reserve = 100, .least_reserve = 101, .backend = &spy.backend};
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    TELLS(HF_INVALID, "hf_arena_open", 0, 100);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_open", 0, 100);
     options = (hf_arena_options){.huge_pages = (hf_huge_pages)77};
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    TELLS(HF_INVALID, "hf_arena_open", 0, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_open", 0, 0);
     options = (hf_arena_options){.reserve = MIB, .base = (void *)(uintptr_t)4096};
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    TELLS(HF_INVALID, "hf_arena_open", 0, MIB);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_open", 0, MIB);
     options = (hf_arena_options){.reserve = MIB, .backend = &spy.backend};
     options.base = (void *)(0 - (uintptr_t)HF_ALLOCATION_GRANULARITY);
     options.least_reserve = MIB;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    TELLS(HF_INVALID, "hf_space_open", 0, MIB);
+    LAST_ERROR_IS(HF_INVALID, "hf_space_open", 0, MIB);
     options =
         (hf_arena_options){.reserve = 8 * MIB, .least_reserve = 3 * MIB, .backend = &spy.backend};
     spy.largest[SPY_RESERVE] = 0;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    TELLS(HF_NO_ADDRESS, "spy", 0, 3 * MIB);
-    spy.largest[SPY_TAKE_PAGES] = 0;
+    LAST_ERROR_IS(HF_NO_ADDRESS, "spy", 0, 3 * MIB);
+    spy.largest[SPY_ALLOCATE_PAGES] = 0;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    TELLS(HF_NO_MEMORY, "spy", 0,
-          spy_nth(&spy, SPY_TAKE_PAGES, spy_count(&spy, SPY_TAKE_PAGES) - 1)->size);
+    LAST_ERROR_IS(HF_NO_MEMORY, "spy", 0,
+                  spy_nth(&spy, SPY_ALLOCATE_PAGES, spy_count(&spy, SPY_ALLOCATE_PAGES) - 1)->size);
 }
 
 static void allocating(void) {
@@ -66,48 +68,48 @@ static void allocating(void) {
     CHECK(hf_alloc(&arena, used, 1) != NULL);
     used = hf_get_mark(&arena);
     CHECK(hf_alloc(&arena, 10, 3) == NULL);
-    TELLS(HF_INVALID, "hf_alloc", used, 10);
+    LAST_ERROR_IS(HF_INVALID, "hf_alloc", used, 10);
     CHECK(hf_alloc(&arena, 10, 2 * HF_MAX_ALIGNMENT) == NULL);
-    TELLS(HF_INVALID, "hf_alloc", used, 10);
+    LAST_ERROR_IS(HF_INVALID, "hf_alloc", used, 10);
     CHECK(hf_alloc(&arena, RESERVED, 1) == NULL);
-    TELLS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
+    LAST_ERROR_IS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
     CHECK(hf_alloc_zeroed(&arena, SIZE_MAX, 1) == NULL);
-    TELLS(HF_RESERVE_FULL, "hf_alloc", used, SIZE_MAX);
+    LAST_ERROR_IS(HF_RESERVE_FULL, "hf_alloc", used, SIZE_MAX);
     CHECK(hf_alloc_array(&arena, SIZE_MAX / 2, 3, 1) == NULL);
-    TELLS(HF_RESERVE_FULL, "hf_alloc", used, SIZE_MAX);
+    LAST_ERROR_IS(HF_RESERVE_FULL, "hf_alloc", used, SIZE_MAX);
     CHECK(hf_memdup(&arena, NULL, 5) == NULL);
-    TELLS(HF_INVALID, "hf_memdup", used, 5);
+    LAST_ERROR_IS(HF_INVALID, "hf_memdup", used, 5);
     CHECK(hf_memdup(&arena, "bytes", RESERVED) == NULL);
-    TELLS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
+    LAST_ERROR_IS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
     CHECK(hf_strdup(&arena, NULL) == NULL);
-    TELLS(HF_INVALID, "hf_strdup", used, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_strdup", used, 0);
     CHECK(hf_strndup(&arena, NULL, 7) == NULL);
-    TELLS(HF_INVALID, "hf_strndup", used, 7);
+    LAST_ERROR_IS(HF_INVALID, "hf_strndup", used, 7);
     const char *volatile no_format = NULL;
     va_list none;
     memset(&none, 0, sizeof none);
     CHECK(hf_vasprintf(&arena, no_format, none) == NULL);
-    TELLS(HF_INVALID, "hf_asprintf", used, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_asprintf", used, 0);
     CHECK_STATUS(HF_RESERVE_FULL, hf_precommit(&arena, RESERVED));
-    TELLS(HF_RESERVE_FULL, "hf_precommit", used, RESERVED);
+    LAST_ERROR_IS(HF_RESERVE_FULL, "hf_precommit", used, RESERVED);
     if (fixture_is_exact()) {
         CHECK(hf_peek(&arena, RESERVED, NULL) == NULL);
-        TELLS(HF_RESERVE_FULL, "hf_peek", used, RESERVED);
+        LAST_ERROR_IS(HF_RESERVE_FULL, "hf_peek", used, RESERVED);
     }
     hf_arena_close(&arena);
 }
 
-/* The step that the system did not make: from the limit on, exactly what was needed. */
+/* The offset is limit, the size exactly what was needed. */
 static void growing(void) {
     prepare((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 100000));
     size_t limit = hf_arena_get_stats(&arena).committed, page = fixture_page_size();
     spy.largest[SPY_COMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_precommit(&arena, limit + 3 * page - 5));
-    TELLS(HF_NO_MEMORY, "spy", limit, 3 * page);
-    spy.refusal[SPY_COMMIT] = HF_MAP_LIMIT;
+    LAST_ERROR_IS(HF_NO_MEMORY, "spy", limit, 3 * page);
+    spy.error[SPY_COMMIT] = HF_MAP_LIMIT;
     CHECK(hf_alloc(&arena, limit + page - 100, 1) == NULL);
-    TELLS(HF_MAP_LIMIT, "spy", limit, page);
+    LAST_ERROR_IS(HF_MAP_LIMIT, "spy", limit, page);
     hf_arena_close(&arena);
 }
 
@@ -117,19 +119,19 @@ static void extending(void) {
     size_t offset = (size_t)(last - hf_arena_base(&arena)), used = hf_get_mark(&arena);
     char stranger[8];
     CHECK(!hf_extend(&arena, stranger, 8, 16));
-    TELLS(HF_INVALID, "hf_extend", used, 16);
+    LAST_ERROR_IS(HF_INVALID, "hf_extend", used, 16);
     CHECK(!hf_extend(&arena, first, 64, 65));
-    TELLS(HF_WRONG_STATE, "hf_extend", 0, 65);
+    LAST_ERROR_IS(HF_WRONG_STATE, "hf_extend", 0, 65);
     if (fixture_is_exact()) {
         CHECK(!hf_extend(&arena, last, 64, RESERVED));
-        TELLS(HF_RESERVE_FULL, "hf_extend", offset, RESERVED);
+        LAST_ERROR_IS(HF_RESERVE_FULL, "hf_extend", offset, RESERVED);
     }
     CHECK(hf_realloc(&arena, stranger, 8, 16, 8) == NULL);
-    TELLS(HF_INVALID, "hf_realloc", used, 16);
+    LAST_ERROR_IS(HF_INVALID, "hf_realloc", used, 16);
     CHECK(hf_realloc(&arena, first, 64, 128, 3) == NULL);
-    TELLS(HF_INVALID, "hf_realloc", used, 128);
+    LAST_ERROR_IS(HF_INVALID, "hf_realloc", used, 128);
     CHECK(hf_realloc(&arena, first, 64, RESERVED, 8) == NULL);
-    TELLS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
+    LAST_ERROR_IS(HF_RESERVE_FULL, "hf_alloc", used, RESERVED);
     hf_arena_close(&arena);
 }
 
@@ -147,7 +149,7 @@ static void copying(void) {
     memset(block, 'x', 9 * MIB - 1);
     block[9 * MIB - 1] = '\0';
     CHECK(hf_memdup(&arena, block, 9 * MIB) == NULL);
-    TELLS(HF_WRONG_STATE, "hf_memdup", offset, 9 * MIB);
+    LAST_ERROR_IS(HF_WRONG_STATE, "hf_memdup", offset, 9 * MIB);
     hf_arena_close(&arena);
 }
 
@@ -156,16 +158,16 @@ static void going_back(void) {
     CHECK(hf_alloc(&arena, 5 * MIB, 1) != NULL);
     size_t used = hf_get_mark(&arena);
     CHECK_STATUS(HF_INVALID, hf_rewind(&arena, used + 1));
-    TELLS(HF_INVALID, "hf_rewind", used + 1, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_rewind", used + 1, 0);
     hf_scope scope = hf_scope_begin(&arena);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
-    TELLS(HF_WRONG_STATE, "hf_scope_end", used, 0);
+    LAST_ERROR_IS(HF_WRONG_STATE, "hf_scope_end", used, 0);
     spy.largest[SPY_DECOMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_trim(&arena, 0));
     size_t end = hf_arena_get_stats(&arena).committed;
     size_t keep = round_up(used, fixture_page_size());
-    TELLS(HF_NO_MEMORY, "spy", keep, end - keep);
+    LAST_ERROR_IS(HF_NO_MEMORY, "spy", keep, end - keep);
     hf_arena_close(&arena);
 }
 
@@ -173,9 +175,9 @@ static void refs_and_roots(void) {
     prepare((hf_arena_options){0});
     char *block = hf_alloc(&arena, 64, 8);
     CHECK_EQUAL(0, hf_to_ref(&arena, block + 4));
-    TELLS(HF_INVALID, "hf_to_ref", 4, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_to_ref", 4, 0);
     CHECK_STATUS(HF_INVALID, hf_arena_set_root(&arena, block + RESERVED));
-    TELLS(HF_INVALID, "hf_arena_set_root", RESERVED, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_set_root", RESERVED, 0);
     hf_arena_close(&arena);
 }
 
@@ -184,40 +186,40 @@ static void files_and_images(void) {
     void *data;
     size_t size;
     CHECK_STATUS(HF_INVALID, hf_arena_append_file(&arena, "none", HF_READ_WRITE, &data, &size));
-    TELLS(HF_INVALID, "hf_arena_append_file", 0, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_append_file", 0, 0);
     CHECK_STATUS(HF_WRONG_STATE, hf_arena_sync(&arena));
-    TELLS(HF_WRONG_STATE, "hf_arena_sync", 0, 0);
+    LAST_ERROR_IS(HF_WRONG_STATE, "hf_arena_sync", 0, 0);
     CHECK_STATUS(HF_INVALID, hf_arena_save(&arena, ""));
-    TELLS(HF_INVALID, "hf_arena_save", 0, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_save", 0, 0);
     hf_arena other;
     CHECK_STATUS(HF_INVALID, hf_arena_open_file(&other, NULL, HF_READ_WRITE, NULL));
-    TELLS(HF_INVALID, "hf_arena_open_file", 0, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_open_file", 0, 0);
     hf_arena_options options = {.reserve = MIB, .least_reserve = 2 * MIB};
     CHECK_STATUS(HF_INVALID, hf_arena_open_file(&other, "none", HF_READ_ONLY, &options));
-    TELLS(HF_INVALID, "hf_arena_open_file", 0, MIB);
+    LAST_ERROR_IS(HF_INVALID, "hf_arena_open_file", 0, MIB);
     hf_arena_close(&arena);
 }
 
 static void calls_on_a_closed_arena(void) {
     hf_arena closed = {0};
     CHECK(hf_alloc(&closed, 10, 1) == NULL);
-    TELLS(HF_INVALID, "hf_alloc", 0, 10);
+    LAST_ERROR_IS(HF_INVALID, "hf_alloc", 0, 10);
     CHECK(hf_peek(&closed, 10, NULL) == NULL);
-    TELLS(HF_INVALID, "hf_peek", 0, 10);
+    LAST_ERROR_IS(HF_INVALID, "hf_peek", 0, 10);
     CHECK(hf_strdup(&closed, "text") == NULL);
-    TELLS(HF_INVALID, "hf_strdup", 0, 5);
+    LAST_ERROR_IS(HF_INVALID, "hf_strdup", 0, 5);
     CHECK(hf_memdup(&closed, "text", 3) == NULL);
-    TELLS(HF_INVALID, "hf_memdup", 0, 3);
+    LAST_ERROR_IS(HF_INVALID, "hf_memdup", 0, 3);
     CHECK_STATUS(HF_INVALID, hf_precommit(&closed, 10));
-    TELLS(HF_INVALID, "hf_precommit", 0, 10);
+    LAST_ERROR_IS(HF_INVALID, "hf_precommit", 0, 10);
     CHECK_STATUS(HF_INVALID, hf_rewind(&closed, 10));
-    TELLS(HF_INVALID, "hf_rewind", 10, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_rewind", 10, 0);
     CHECK_STATUS(HF_INVALID, hf_reset(&closed));
-    TELLS(HF_INVALID, "hf_reset", 0, 0);
+    LAST_ERROR_IS(HF_INVALID, "hf_reset", 0, 0);
     CHECK_STATUS(HF_INVALID, hf_trim(&closed, 10));
-    TELLS(HF_INVALID, "hf_trim", 0, 10);
+    LAST_ERROR_IS(HF_INVALID, "hf_trim", 0, 10);
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(hf_scope_begin(&closed)));
-    TELLS(HF_WRONG_STATE, "hf_scope_end", 0, 0);
+    LAST_ERROR_IS(HF_WRONG_STATE, "hf_scope_end", 0, 0);
 }
 
 CHECK_MAIN(TEST(opening), TEST(allocating), TEST(growing), TEST(extending), TEST(copying),

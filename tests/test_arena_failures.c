@@ -1,26 +1,26 @@
 /*
- * Every scenario of an arena again with the n-th call of the system failing, for every n: what is
- * refused leaves the arena as it was, what was kept is kept, and afterwards everything works.
+ * Every arena scenario with the n-th backend call failing, for every n: a call that fails leaves
+ * the arena unchanged, blocks keep their contents, and the arena works afterwards.
  */
 #include "arena_fixture.h"
 #include "nth_failure.h"
 
 static const size_t kept_size = 1000;
 
-/* Each page of it after thousands of attempts would be minutes. */
+/* Checking every page after thousands of attempts would take minutes. */
 static bool is_zero_at_its_ends(const char *bytes, size_t size) {
     enum { END = 128 * KIB };
     return is_zero(bytes, END) && is_zero(bytes + size - END, END);
 }
 
-/* Growth, zeros, trim and reset, with failures off: all of it as if nothing had happened. */
+/* With failures off, growth, zeroing, trim and reset work as usual. */
 static void works(hf_arena *arena) {
     hf_mark mark = hf_get_mark(arena);
     char *block = hf_alloc_zeroed(arena, MIB, 64);
     CHECK(block != NULL && is_zero_at_its_ends(block, MIB));
     fill(block, 1000, 7);
     CHECK(hf_extend_zeroed(arena, block, MIB, 5 * MIB));
-    CHECK(holds(block, 1000, 7) && is_zero_at_its_ends(block + 1000, 5 * MIB - 1000));
+    CHECK(is_filled(block, 1000, 7) && is_zero_at_its_ends(block + 1000, 5 * MIB - 1000));
     CHECK_STATUS(HF_OK, hf_rewind(arena, mark));
     CHECK_STATUS(HF_OK, hf_trim(arena, 0));
     CHECK_EQUAL(round_up(hf_get_mark(arena), fixture_page_size()),
@@ -69,19 +69,20 @@ static void opening(void) {
         CHECK(each_failure(open_and_use, &variants[i]) >= 4);
 }
 
-/* ---------------------------------------------- calls that change nothing when refused ----- */
+/* -------------------------------------------- calls that change nothing when they fail ----- */
 
-/* One call, on an arena of which the first block is to be kept. */
+/* One call on an arena whose first block must keep its contents. */
 struct scenario {
     const char *name;
-    void (*prepare)(hf_arena *); /* NULL: nothing */
-    bool (*act)(hf_arena *);     /* true: it succeeded, and the result is right */
+    void (*prepare)(hf_arena *); /* may be NULL */
+    bool (*act)(hf_arena *);     /* true if the call succeeded with the right result */
     hf_arena_options options;
 };
 
-static char *last; /* the last block, for prepare and act */
+static char *last; /* the last block, shared by prepare and act */
 
-/* More than the largest first step: to the end of a huge page that is 2 MiB behind. */
+/* Larger than the largest first growth step, which ends at a huge page boundary at most 4 MiB
+ * away. */
 static bool act_alloc(hf_arena *arena) {
     char *block = hf_alloc(arena, 5 * MIB, 64);
     if (block) memset(block, 2, 5 * MIB);
@@ -108,35 +109,35 @@ static bool act_new_array(hf_arena *arena) {
 
 static bool act_extend(hf_arena *arena) {
     bool extended = hf_extend(arena, last, 5000, 4 * MIB);
-    CHECK(holds(last, 5000, 5));
+    CHECK(is_filled(last, 5000, 5));
     return extended;
 }
 
 static bool act_extend_zeroed(hf_arena *arena) {
     bool extended = hf_extend_zeroed(arena, last, 5000, 4 * MIB);
-    CHECK(holds(last, 5000, 5));
+    CHECK(is_filled(last, 5000, 5));
     CHECK(!extended || is_zero(last + 5000, 4 * MIB - 5000));
     return extended;
 }
 
 static bool act_realloc_in_place(hf_arena *arena) {
     char *block = hf_realloc(arena, last, 5000, 4 * MIB, 8);
-    CHECK((block == NULL || block == last) && holds(last, 5000, 5));
+    CHECK((block == NULL || block == last) && is_filled(last, 5000, 5));
     return block != NULL;
 }
 
 static bool act_realloc_by_copy(hf_arena *arena) {
     char *first = hf_arena_base(arena), *block = hf_realloc(arena, first, kept_size, 4 * MIB, 8);
-    CHECK(holds(first, kept_size, 1) && (block == NULL || holds(block, kept_size, 1)));
+    CHECK(is_filled(first, kept_size, 1) && (block == NULL || is_filled(block, kept_size, 1)));
     return block != NULL;
 }
 
 static bool act_peek(hf_arena *arena) {
     size_t room;
-    char *top = hf_peek(arena, 3 * MIB, &room);
-    if (top) memset(top, 3, room);
-    CHECK(top == NULL || hf_alloc(arena, 3 * MIB, 1) == top);
-    return top != NULL;
+    char *peeked = hf_peek(arena, 3 * MIB, &room);
+    if (peeked) memset(peeked, 3, room);
+    CHECK(peeked == NULL || hf_alloc(arena, 3 * MIB, 1) == peeked);
+    return peeked != NULL;
 }
 
 static bool act_precommit(hf_arena *arena) {
@@ -162,10 +163,10 @@ static bool act_strdup(hf_arena *arena) {
     return copy != NULL;
 }
 
-static void prepare_dirt(hf_arena *arena) { dirty_bytes(arena, 3 * MIB); }
+static void prepare_high_water(hf_arena *arena) { write_and_rewind(arena, 3 * MIB); }
 
 static void prepare_trimmed(hf_arena *arena) {
-    dirty_bytes(arena, 3 * MIB);
+    write_and_rewind(arena, 3 * MIB);
     CHECK_STATUS(HF_OK, hf_trim(arena, 0));
 }
 
@@ -174,7 +175,7 @@ static void prepare_steps(hf_arena *arena) {
 }
 
 static void prepare_last(hf_arena *arena) {
-    dirty_bytes(arena, MIB);
+    write_and_rewind(arena, MIB);
     last = hf_alloc(arena, 5000, 8);
     fill(last, 5000, 5);
 }
@@ -193,11 +194,11 @@ static void attempt(struct failure *failure) {
     failure_off(failure);
     if (!acted) {
         check_failure(failure, hf_last_error().status);
-        /* the pages of an undo that was refused too are committed still, and will be used */
+        /* if the undo failed too, its pages stay committed and are used later */
         if (options.populate) before.stats.committed = hf_arena_get_stats(&arena).committed;
         check_unchanged(&arena, &before);
     }
-    CHECK(holds(kept, kept_size, 1));
+    CHECK(is_filled(kept, kept_size, 1));
     works_to_the_end(&arena);
 }
 
@@ -208,14 +209,14 @@ static const struct scenario scenarios[] = {
     {"a block after a trim", prepare_trimmed, act_alloc, {0}},
     {"a large block", NULL, act_alloc_large, {0}},
     {"the largest alignment", NULL, act_align, {0}},
-    {"a zeroed block", prepare_dirt, act_alloc_zeroed, {0}},
+    {"a zeroed block", prepare_high_water, act_alloc_zeroed, {0}},
     {"a zeroed block after a trim", prepare_trimmed, act_alloc_zeroed, {0}},
-    {"an array", prepare_dirt, act_new_array, {0}},
+    {"an array", prepare_high_water, act_new_array, {0}},
     {"extending", prepare_last, act_extend, {0}},
     {"extending with zeros", prepare_last, act_extend_zeroed, {0}},
-    {"resizing in place", prepare_last, act_realloc_in_place, {0}},
+    {"realloc in place", prepare_last, act_realloc_in_place, {0}},
     {"resizing by a copy", prepare_last, act_realloc_by_copy, {0}},
-    {"the top", NULL, act_peek, {0}},
+    {"peeking", NULL, act_peek, {0}},
     {"ensuring", prepare_steps, act_precommit, {0}},
     {"a formatted text", NULL, act_asprintf, {0}},
     {"a copied text", NULL, act_strdup, {0}},
@@ -227,7 +228,7 @@ static const struct scenario scenarios[] = {
     {"a block with a name", prepare_trimmed, act_alloc, {.name = "named"}},
 };
 
-static void calls_that_are_refused_change_nothing(void) {
+static void calls_that_fail_change_nothing(void) {
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
         size_t outer = check_enter("%s", scenarios[i].name);
         CHECK(each_failure(attempt, &scenarios[i]) >= 2);
@@ -237,7 +238,8 @@ static void calls_that_are_refused_change_nothing(void) {
 
 /* --------------------------------------------------------------------- going back ---------- */
 
-/* A release that is refused is returned; what was not released stays usable. */
+/* hf_trim returns the status of a release that failed; memory that was not released stays
+ * usable. */
 static void trim_and_use(struct failure *failure) {
     hf_arena arena = fixture_open((hf_arena_options){
         .reserve = 256 * MIB, .retain = 5 * MIB, .name = "named", .backend = failure->strict});
@@ -258,7 +260,7 @@ static void trim_and_use(struct failure *failure) {
         CHECK_EQUAL(MIB, stats.committed);
     else
         check_failure(failure, status);
-    CHECK(holds(kept, kept_size, 1));
+    CHECK(is_filled(kept, kept_size, 1));
     works_to_the_end(&arena);
 }
 
@@ -272,7 +274,7 @@ static void reset_and_use(struct failure *failure) {
     failure_on(failure);
     hf_status status = HF_OK;
     for (int frame = 0; frame < 12 && status == HF_OK; frame++) {
-        char *block = hf_alloc_zeroed(&arena, MIB, 8); /* there is memory for it at all times */
+        char *block = hf_alloc_zeroed(&arena, MIB, 8); /* 1 MiB stays committed */
         CHECK(block != NULL && is_zero(block, MIB));
         memset(block, 0xee, MIB);
         status = hf_reset(&arena);
@@ -285,8 +287,8 @@ static void reset_and_use(struct failure *failure) {
 
 static void resetting(void) { CHECK(each_failure(reset_and_use, NULL) >= 3); }
 
-/* Pages that could not be populated, and then not be given back, count like others. */
-static void resetting_after_a_refused_undo(void) {
+/* Pages that failed to be populated, and whose undo failed too, count as committed memory. */
+static void resetting_after_a_failed_undo(void) {
     size_t left_behind = 0;
     for (size_t nth = 1; nth < 10; nth++) {
         hf_backend *strict;
@@ -296,11 +298,11 @@ static void resetting_after_a_refused_undo(void) {
         CHECK(hf_alloc(&arena, 1000, 8) != NULL);
         size_t committed = hf_arena_get_stats(&arena).committed;
         hf_strict_fail(strict, nth, true);
-        bool is_refused = hf_alloc(&arena, 6 * MIB, 8) == NULL;
+        bool is_failed = hf_alloc(&arena, 6 * MIB, 8) == NULL;
         hf_strict_fail(strict, 0, false);
-        left_behind += is_refused && hf_arena_get_stats(&arena).committed > committed;
+        left_behind += is_failed && hf_arena_get_stats(&arena).committed > committed;
         CHECK_STATUS(HF_OK, hf_reset(&arena));
-        if (is_refused) CHECK(hf_arena_get_stats(&arena).committed <= 2 * MIB + 1000);
+        if (is_failed) CHECK(hf_arena_get_stats(&arena).committed <= 2 * MIB + 1000);
         hf_arena_close(&arena);
         hf_strict_close(strict);
     }
@@ -308,20 +310,20 @@ static void resetting_after_a_refused_undo(void) {
 }
 
 #ifdef __GNUC__
-#define NOT_CHECKED __attribute__((no_sanitize_address, noinline))
+#define NO_SANITIZE __attribute__((no_sanitize_address, noinline))
 #else
-#define NOT_CHECKED
+#define NO_SANITIZE
 #endif
 
-/* The first byte of each page is zero. Bytes that are not handed out are poisoned under ASan. */
-NOT_CHECKED static bool are_pages_zero(const char *bytes, size_t size) {
+/* True if the first byte of each page is zero. Not instrumented: ASan poisons unallocated bytes. */
+NO_SANITIZE static bool are_pages_zero(const char *bytes, size_t size) {
     const volatile char *raw = bytes;
     for (size_t at = 0; at < size; at += 4096)
         if (raw[at] != 0) return false;
     return true;
 }
 
-/* What is committed is one run of pages from the base on, also where a trim after that fails. */
+/* The committed pages are one run from base on, also after a trim that fails. */
 static void trim_what_was_left_behind(size_t nth_growth, size_t nth_trim) {
     hf_backend *strict;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
@@ -336,19 +338,19 @@ static void trim_what_was_left_behind(size_t nth_growth, size_t nth_trim) {
     hf_trim(&arena, 0);
     hf_strict_fail(strict, 0, false);
     size_t committed = hf_arena_get_stats(&arena).committed;
-    CHECK(are_pages_zero(hf_arena_base(&arena), committed)); /* or a fault */
+    CHECK(are_pages_zero(hf_arena_base(&arena), committed)); /* faults if a page is not committed */
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     hf_arena_close(&arena);
     hf_strict_close(strict);
 }
 
-static void trimming_after_a_refused_undo(void) {
+static void trimming_after_a_failed_undo(void) {
     for (size_t nth_growth = 1; nth_growth < 6; nth_growth++)
         for (size_t nth_trim = 1; nth_trim < 8; nth_trim++)
             trim_what_was_left_behind(nth_growth, nth_trim);
 }
 
-/* The pages that a refused release leaves readable are none that are handed out again. */
+/* Pages that stay readable because their release failed are never allocated again. */
 static void rewind_and_use(struct failure *failure) {
     hf_arena arena = fixture_open((hf_arena_options){
         .reserve = 256 * MIB, .fault_after_rewind = true, .backend = failure->strict});
@@ -362,12 +364,12 @@ static void rewind_and_use(struct failure *failure) {
     failure_off(failure);
     if (status != HF_OK) check_failure(failure, status);
     CHECK(hf_get_mark(&arena) >= end);
-    CHECK(holds(kept, kept_size, 1));
+    CHECK(is_filled(kept, kept_size, 1));
     char *block = hf_alloc_zeroed(&arena, 3 * MIB, 8);
     CHECK(block >= hf_arena_base(&arena) + end && is_zero(block, 3 * MIB));
     fill(block, 3 * MIB, 2);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, hf_get_mark(&arena)));
-    CHECK(holds(block, 3 * MIB, 2) && holds(kept, kept_size, 1));
+    CHECK(is_filled(block, 3 * MIB, 2) && is_filled(kept, kept_size, 1));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK(hf_alloc_zeroed(&arena, 3 * MIB, 8) > (void *)block);
     hf_arena_close(&arena);
@@ -377,7 +379,7 @@ static void rewinding_to_pages_that_fault(void) { CHECK(each_failure(rewind_and_
 
 /* --------------------------------------------------------------------- a whole life -------- */
 
-/* Failures all along: a call either succeeds or changes nothing, and blocks keep their bytes. */
+/* Failures throughout: each call succeeds or changes nothing, and blocks keep their contents. */
 static void live(struct failure *failure) {
     hf_arena arena = fixture_open(
         (hf_arena_options){.reserve = 128 * MIB, .name = "named", .backend = failure->strict});
@@ -392,7 +394,8 @@ static void live(struct failure *failure) {
             if (blocks[i]) fill(blocks[i], sizes[i], i);
             if (!blocks[i]) check_unchanged(&arena, &before);
         }
-        for (unsigned i = 0; i < 8; i++) CHECK(blocks[i] == NULL || holds(blocks[i], sizes[i], i));
+        for (unsigned i = 0; i < 8; i++)
+            CHECK(blocks[i] == NULL || is_filled(blocks[i], sizes[i], i));
         hf_status status = round % 2 ? hf_rewind(&arena, 0) : hf_reset(&arena);
         CHECK(status == HF_OK || status == hf_last_error().status);
         status = hf_trim(&arena, round * 2 * MIB);
@@ -405,7 +408,6 @@ static void live(struct failure *failure) {
 
 static void a_whole_life(void) { CHECK(each_failure(live, NULL) >= 30); }
 
-CHECK_MAIN(TEST(opening), TEST(calls_that_are_refused_change_nothing), TEST(trimming),
-           TEST(resetting), TEST(resetting_after_a_refused_undo),
-           TEST(trimming_after_a_refused_undo), TEST(rewinding_to_pages_that_fault),
-           TEST(a_whole_life))
+CHECK_MAIN(TEST(opening), TEST(calls_that_fail_change_nothing), TEST(trimming), TEST(resetting),
+           TEST(resetting_after_a_failed_undo), TEST(trimming_after_a_failed_undo),
+           TEST(rewinding_to_pages_that_fault), TEST(a_whole_life))

@@ -1,7 +1,7 @@
 /*
  * Page faults: where there must be none, and where there must be some. Linux.
  *
- * Not under a sanitizer, which faults by itself; nor where the backend cannot populate.
+ * Not under a sanitizer, which causes page faults itself; nor if the backend cannot populate.
  */
 #include "arena_fixture.h"
 #include "process.h"
@@ -40,7 +40,7 @@ static void populated_memory_does_not_fault(void) {
     hf_arena_close(&arena);
 }
 
-/* And the opposite, so that the test above is known to be able to fail. */
+/* Negative control: memory that was not populated faults. */
 static void other_memory_faults(void) {
     hf_arena arena =
         fixture_open((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_NEVER});

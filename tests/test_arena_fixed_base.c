@@ -1,6 +1,6 @@
 /*
- * Arenas at the same address in every process: pointers that mean the same in all of them. For
- * 64 bits.
+ * Arenas at the same address in every process (HF_BASE_FIXED): pointers stay valid across
+ * processes. 64-bit.
  */
 #include "arena_fixture.h"
 #include "process.h"
@@ -18,7 +18,7 @@ static hf_arena open_fixed(void) {
     return arena;
 }
 
-static void is_free_once_at_a_time(void) {
+static void only_one_arena_has_the_base_at_a_time(void) {
     hf_arena_options options = {.base = HF_BASE_FIXED};
     hf_arena arena = open_fixed(), second;
     fill(hf_alloc(&arena, 3 * MIB, 1), 3 * MIB, 1);
@@ -26,7 +26,7 @@ static void is_free_once_at_a_time(void) {
     CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open(&second, &options));
     CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
     CHECK(second.pos == NULL && second.limit == NULL && second.state == NULL);
-    CHECK(holds(hf_arena_base(&arena), 3 * MIB, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 3 * MIB, 1));
     hf_arena_close(&arena);
     arena = open_fixed();
     CHECK(hf_alloc(&arena, 3 * MIB, 1) != NULL);
@@ -50,16 +50,16 @@ static void read_list(void) {
     struct node *head;
     read_all(&head, sizeof head);
     read_all(&size, sizeof size);
-    char *top = hf_peek(&arena, size, NULL);
-    CHECK(top == hf_arena_base(&arena));
-    read_all(top, size);
-    CHECK(hf_alloc(&arena, size, 1) == top);
+    char *peeked = hf_peek(&arena, size, NULL);
+    CHECK(peeked == hf_arena_base(&arena));
+    read_all(peeked, size);
+    CHECK(hf_alloc(&arena, size, 1) == peeked);
     for (struct node *node = head; node; node = node->next) CHECK_EQUAL(--value, node->value);
     CHECK_EQUAL(0, value);
     hf_arena_close(&arena);
 }
 
-/* Both arenas are open while the list goes from one to the other, as it lies. */
+/* Sends a list to another process byte for byte, while both arenas are open. */
 static void pointers_mean_the_same_in_two_processes(void) {
     stream = process_start("read_list");
     CHECK(stream != NULL);
@@ -78,5 +78,5 @@ static void pointers_mean_the_same_in_two_processes(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(is_free_once_at_a_time), TEST(pointers_mean_the_same_in_two_processes),
-           TEST_BY_NAME(read_list))
+CHECK_MAIN(TEST(only_one_arena_has_the_base_at_a_time),
+           TEST(pointers_mean_the_same_in_two_processes), TEST_BY_NAME(read_list))

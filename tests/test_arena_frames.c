@@ -1,10 +1,10 @@
 /*
- * A steady frame loop makes no system call: seen from outside, by strace. Linux.
+ * A steady frame loop makes no system call: observed from outside by strace. Linux.
  *
- * The program traces itself: it runs strace on its own executable with the one test that is the
- * loop, which makes a call that is known and easy to find before and after it.
+ * The program runs strace on its own executable with one test, the loop. That test makes a system
+ * call that is easy to find (getppid) before and after the loop.
  */
-#define _GNU_SOURCE /* popen, getppid beside ISO C */
+#define _GNU_SOURCE /* declares popen, getppid */
 
 #include <unistd.h>
 
@@ -39,7 +39,8 @@ static void a_loop_between_two_marks(void) {
     hf_arena_close(&arena);
 }
 
-/* The calls between the first two marks in what strace says; SIZE_MAX when there are none such. */
+/* Counts the system calls between the first two marks in strace's output; SIZE_MAX if there are no
+ * two marks. */
 static size_t calls_between_marks(FILE *trace) {
     char line[1000];
     size_t marks = 0, calls = 0;

@@ -1,5 +1,5 @@
 /*
- * How an arena grows: in which steps, and what happens where a step is refused.
+ * The growth policy: the sizes of the steps, and what happens if a step fails.
  */
 #include <holdfast/space.h>
 
@@ -18,7 +18,7 @@ static size_t clamp(size_t value, size_t low, size_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-/* A step from `before` to `after` bytes committed, when `needed` bytes had to be there. */
+/* Checks a step from `before` to `after` bytes committed that had to reach `needed` bytes. */
 static void is_large_step(const hf_arena *arena, size_t before, size_t needed, size_t after) {
     size_t wanted = before + clamp(before / 2, 2 * MIB, 64 * MIB);
     size_t least = needed > wanted ? needed : wanted;
@@ -26,7 +26,7 @@ static void is_large_step(const hf_arena *arena, size_t before, size_t needed, s
     CHECK(is_aligned(hf_arena_base(arena) + after, 2 * MIB));
 }
 
-/* Grows by blocks of `size` bytes and holds each step against the policy. */
+/* Grows by blocks of `size` bytes and checks each step against the policy. */
 static void grows_by_the_policy(size_t size, hf_huge_pages huge) {
     hf_arena arena = open_on_spy(1024 * MIB, huge);
     size_t first_end = round_up((size_t)(uintptr_t)arena.pos + 1, 2 * MIB) - (uintptr_t)arena.pos;
@@ -56,9 +56,9 @@ static void steps_follow_the_policy(void) {
             grows_by_the_policy(sizes[i], (hf_huge_pages)huge);
 }
 
-/* The steps themselves, where one byte more than is committed is needed each time: in KiB, from a
- * base at a multiple of 2 MiB. */
-static void the_steps_are_these(void) {
+/* The bytes committed after each step, in KiB, if each step is requested by one byte more than is
+ * committed and the base is a multiple of 2 MiB. */
+static void the_steps_have_these_sizes(void) {
     static const size_t steps[] = {64,    128,    192,    288,    432,    648,   972,   1460,
                                    2048,  4096,   6144,   10240,  16384,  24576, 36864, 55296,
                                    83968, 126976, 190464, 256000, 321536, 387072};
@@ -91,7 +91,7 @@ static void a_small_arena_stays_small(void) {
     hf_arena_close(&arena);
 }
 
-/* The steps lie one behind the other, from base on. */
+/* Each step commits the bytes right behind the previous one, from base on. */
 static void steps_are_contiguous(void) {
     hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
     char *end = hf_arena_base(&arena);
@@ -106,8 +106,8 @@ static void steps_are_contiguous(void) {
     hf_arena_close(&arena);
 }
 
-/* What it takes the system to make memory of a placeholder's beginning: Linux one call, Windows one
- * to split and one to commit. */
+/* The number of system calls to commit the beginning of a placeholder: one on Linux; on Windows
+ * two, a split and a commit. */
 static size_t calls_of_a_step(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, MIB, NULL));
@@ -117,7 +117,7 @@ static size_t calls_of_a_step(void) {
     return stats.system_calls[HF_STEP_SPLIT] + stats.system_calls[HF_STEP_COMMIT];
 }
 
-static void a_step_costs_no_more_than_it_must(void) {
+static void a_step_makes_no_unneeded_system_call(void) {
     hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
     CHECK(hf_alloc(&arena, 1, 1) != NULL);
     hf_arena_stats before = hf_arena_get_stats(&arena);
@@ -127,7 +127,7 @@ static void a_step_costs_no_more_than_it_must(void) {
     CHECK(steps >= 15 && steps <= 60);
     size_t least = steps * calls_of_a_step();
     CHECK(least <= 2 * steps && calls >= least &&
-          calls <= least + 1); /* one for records, perhaps */
+          calls <= least + 1); /* one more for the space's records */
     hf_arena_close(&arena);
 }
 
@@ -145,10 +145,10 @@ static void the_last_step_ends_with_the_reservation(void) {
     }
 }
 
-/* ------------------------------------------------------------------- refusals -------------- */
+/* ------------------------------------------------------------------- failures -------------- */
 
-/* Where a step is refused, exactly what is needed is asked for once. */
-static void a_refused_step_shrinks_to_what_is_needed(void) {
+/* If a step fails, exactly what is needed is requested once. */
+static void a_failed_step_shrinks_to_what_is_needed(void) {
     size_t page_size = fixture_page_size();
     size_t sizes[] = {1, page_size, page_size + 1, 100000, MIB, 3 * MIB + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -174,7 +174,7 @@ static void a_refused_step_shrinks_to_what_is_needed(void) {
     }
 }
 
-/* A call that succeeds does not touch the last error, whatever it met on its way. */
+/* A call that succeeds leaves the last error unchanged, even if one of its steps failed. */
 static void a_step_that_shrank_leaves_the_last_error_alone(void) {
     hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
     CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
@@ -192,7 +192,7 @@ static void a_step_that_shrank_leaves_the_last_error_alone(void) {
     hf_arena_close(&arena);
 }
 
-static void a_refusal_leaves_the_arena_as_it_was(void) {
+static void a_failed_step_changes_nothing(void) {
     hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
     char *kept = hf_alloc(&arena, 5 * MIB, 1);
     fill(kept, 5 * MIB, 1);
@@ -202,7 +202,7 @@ static void a_refusal_leaves_the_arena_as_it_was(void) {
     CHECK(hf_alloc(&arena, 20 * MIB, 1) == NULL);
     hf_error error = hf_last_error();
     CHECK_EQUAL(HF_NO_MEMORY, error.status);
-    CHECK_EQUAL(SPY_REFUSAL, error.os_code);
+    CHECK_EQUAL(SPY_ERROR_CODE, error.os_code);
     CHECK(strcmp(error.call, "spy") == 0);
     CHECK_EQUAL(2, spy_count(&spy, SPY_COMMIT));
     check_unchanged(&arena, &before);
@@ -212,16 +212,16 @@ static void a_refusal_leaves_the_arena_as_it_was(void) {
     CHECK(hf_precommit(&arena, 20 * MIB) == HF_NO_MEMORY);
     CHECK(hf_realloc(&arena, kept, 5 * MIB, 30 * MIB, 1) == NULL);
     check_unchanged(&arena, &before);
-    CHECK(holds(kept, 5 * MIB, 1));
+    CHECK(is_filled(kept, 5 * MIB, 1));
     spy.largest[SPY_COMMIT] = SIZE_MAX;
     char *block = hf_alloc_zeroed(&arena, 20 * MIB, 1);
     CHECK(block != NULL && is_zero(block, 20 * MIB));
-    CHECK(holds(kept, 5 * MIB, 1));
+    CHECK(is_filled(kept, 5 * MIB, 1));
     hf_arena_close(&arena);
 }
 
-/* Where nothing more than a page size is given at a time, the arena still grows, that slowly. */
-static void grows_by_pages_where_it_must(void) {
+/* The arena grows even if only one page can be committed at a time. */
+static void grows_page_by_page_if_larger_steps_fail(void) {
     size_t page_size = fixture_page_size();
     hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
     spy.largest[SPY_COMMIT] = page_size;
@@ -275,8 +275,8 @@ static void huge_pages_are_advised_as_the_option_says(void) {
     }
 }
 
-/* A decommit forgets the hint: it is given again for what was released. */
-static void what_is_trimmed_is_advised_again(void) {
+/* A decommit discards the hint, so it is given again when the memory is committed again. */
+static void trimmed_memory_is_advised_again(void) {
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
         AT("mode %d", huge);
         hf_arena arena = open_on_spy(64 * MIB, (hf_huge_pages)huge);
@@ -284,7 +284,7 @@ static void what_is_trimmed_is_advised_again(void) {
             hf_arena_close(&arena);
             return;
         }
-        dirty_bytes(&arena, 30 * MIB);
+        write_and_rewind(&arena, 30 * MIB);
         char *end = hf_arena_base(&arena) + hf_arena_get_stats(&arena).committed;
         spy_forget(&spy);
         CHECK_STATUS(HF_OK, hf_trim(&arena, 10 * MIB));
@@ -297,7 +297,7 @@ static void what_is_trimmed_is_advised_again(void) {
     }
 }
 
-static void populate_asks_for_every_committed_byte(void) {
+static void populate_covers_every_committed_byte(void) {
     size_t bytes;
     spy_init(&spy, NULL);
     hf_arena arena = fixture_open(
@@ -310,7 +310,7 @@ static void populate_asks_for_every_committed_byte(void) {
     hf_arena_close(&arena);
 }
 
-/* Committed and not populated is not what was asked for: it is given back. */
+/* If populate fails, the commit is undone. */
 static void a_populate_without_memory_is_undone(void) {
     spy_init(&spy, NULL);
     if (spy.backend.advise == NULL) return;
@@ -319,10 +319,10 @@ static void a_populate_without_memory_is_undone(void) {
     CHECK(hf_alloc(&arena, 100, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
     spy.largest[SPY_ADVISE] = 0;
-    spy.refusal[SPY_ADVISE] = HF_NO_MEMORY;
+    spy.error[SPY_ADVISE] = HF_NO_MEMORY;
     CHECK(hf_alloc(&arena, 5 * MIB, 1) == NULL);
     CHECK_EQUAL(HF_NO_MEMORY, hf_last_error().status);
-    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
+    CHECK_EQUAL(SPY_ERROR_CODE, hf_last_error().os_code);
     check_unchanged(&arena, &before);
     CHECK_EQUAL(before.stats.committed, spy_committed(&spy));
     spy.largest[SPY_ADVISE] = SIZE_MAX;
@@ -330,8 +330,8 @@ static void a_populate_without_memory_is_undone(void) {
     hf_arena_close(&arena);
 }
 
-/* A system that cannot: the pages fault later, that is all. */
-static void refused_hints_are_no_failures(void) {
+/* If populate is not supported, the pages fault later, and that is all. */
+static void failed_hints_are_ignored(void) {
     hf_arena arena = open_on_spy(64 * MIB, HF_HUGE_AUTO);
     CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
     hf_arena_close(&arena);
@@ -350,12 +350,13 @@ static void refused_hints_are_no_failures(void) {
     }
 }
 
-CHECK_MAIN(TEST(steps_follow_the_policy), TEST(the_steps_are_these),
+CHECK_MAIN(TEST(steps_follow_the_policy), TEST(the_steps_have_these_sizes),
            TEST(a_small_arena_stays_small), TEST(steps_are_contiguous),
-           TEST(a_step_costs_no_more_than_it_must), TEST(the_last_step_ends_with_the_reservation),
-           TEST(a_refused_step_shrinks_to_what_is_needed),
+           TEST(a_step_makes_no_unneeded_system_call),
+           TEST(the_last_step_ends_with_the_reservation),
+           TEST(a_failed_step_shrinks_to_what_is_needed),
            TEST(a_step_that_shrank_leaves_the_last_error_alone),
-           TEST(a_refusal_leaves_the_arena_as_it_was), TEST(grows_by_pages_where_it_must),
-           TEST(huge_pages_are_advised_as_the_option_says), TEST(what_is_trimmed_is_advised_again),
-           TEST(populate_asks_for_every_committed_byte), TEST(a_populate_without_memory_is_undone),
-           TEST(refused_hints_are_no_failures))
+           TEST(a_failed_step_changes_nothing), TEST(grows_page_by_page_if_larger_steps_fail),
+           TEST(huge_pages_are_advised_as_the_option_says), TEST(trimmed_memory_is_advised_again),
+           TEST(populate_covers_every_committed_byte), TEST(a_populate_without_memory_is_undone),
+           TEST(failed_hints_are_ignored))

@@ -1,6 +1,6 @@
 /*
- * Blocks of malloc that only an arena, a space or a ring points to are no leaks to LeakSanitizer;
- * and those that nothing points to any more are.
+ * LeakSanitizer: a block of malloc is not a leak while an arena, a space or a ring points to it,
+ * and is a leak once nothing does.
  */
 #include <sanitizer/lsan_interface.h>
 
@@ -9,10 +9,10 @@
 
 #include "arena_fixture.h"
 
-/* A call of its own, whose frame is gone when leaks are looked for. */
-__attribute__((noinline)) static void put_block(void *place) {
+/* Not inlined, so that no pointer is left in the frame when LeakSanitizer looks for leaks. */
+__attribute__((noinline)) static void store_block(void *slot) {
     void *block = malloc(100);
-    memcpy(place, &block, sizeof block);
+    memcpy(slot, &block, sizeof block);
 }
 
 __attribute__((noinline)) static void wipe_stack(void) {
@@ -25,30 +25,30 @@ static bool leaks(void) {
     return __lsan_do_recoverable_leak_check() != 0;
 }
 
-static void free_block(void *place) {
+static void free_block(void *slot) {
     void *block;
-    memcpy(&block, place, sizeof block);
+    memcpy(&block, slot, sizeof block);
     free(block);
 }
 
-static void blocks_of_an_arena_are_reachable(void) {
+static void pointers_in_an_arena_count(void) {
     hf_arena arena = fixture_open((hf_arena_options){0});
     void **far = NULL, **near = hf_new(&arena, void *);
-    put_block(near);
+    store_block(near);
     CHECK(!leaks());
     far = hf_alloc(&arena, 20 * MIB, 8);
     far += 2 * MIB;
-    put_block(far);
+    store_block(far);
     CHECK(!leaks());
     free_block(far);
     free_block(near);
     hf_arena_close(&arena);
 }
 
-static void what_was_rewound_holds_nothing(void) {
+static void pointers_in_rewound_bytes_do_not_count(void) {
     hf_arena arena = fixture_open((hf_arena_options){0});
     void **block = hf_new(&arena, void *);
-    put_block(block);
+    store_block(block);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
     CHECK(leaks());
     CHECK(hf_alloc(&arena, sizeof *block, 8) == block);
@@ -62,7 +62,7 @@ static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) 
     return false;
 }
 
-static uintptr_t hidden; /* where LeakSanitizer finds no pointer */
+static uintptr_t hidden; /* inverted, so that LeakSanitizer does not see a pointer */
 
 __attribute__((noinline)) static void open_with_user(hf_arena *arena) {
     hf_arena_options options = {.reserve = MIB, .on_failure = give_up, .user = malloc(100)};
@@ -79,28 +79,28 @@ static void the_user_of_on_failure_is_reachable(void) {
     free((void *)~hidden);
 }
 
-static void blocks_of_a_space_are_reachable(void) {
+static void pointers_in_a_space_count(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 64 * MIB, NULL));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 32 * MIB, 64 * KIB));
-    put_block(hf_space_base(space) + 32 * MIB);
+    store_block(hf_space_base(space) + 32 * MIB);
     CHECK(!leaks());
     free_block(hf_space_base(space) + 32 * MIB);
     hf_space_close(space);
 }
 
-static void blocks_of_a_ring_are_reachable(void) {
+static void pointers_in_a_ring_count(void) {
     hf_ring *ring;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 64 * KIB, NULL));
     size_t room;
     char *bytes = hf_ring_write_begin(ring, &room);
-    put_block(bytes);
+    store_block(bytes);
     hf_ring_write_end(ring, sizeof(void *));
     CHECK(!leaks());
     free_block(bytes);
     hf_ring_close(ring);
 }
 
-CHECK_MAIN(TEST(blocks_of_an_arena_are_reachable), TEST(what_was_rewound_holds_nothing),
-           TEST(blocks_of_a_space_are_reachable), TEST(blocks_of_a_ring_are_reachable),
+CHECK_MAIN(TEST(pointers_in_an_arena_count), TEST(pointers_in_rewound_bytes_do_not_count),
+           TEST(pointers_in_a_space_count), TEST(pointers_in_a_ring_count),
            TEST(the_user_of_on_failure_is_reachable))

@@ -1,10 +1,10 @@
 /*
- * Arenas in processes with limits, and in several processes at once. Linux; in children, so that
- * a limit stays where it was set.
+ * Arenas in processes with resource limits, and in several processes at once. Linux. Each limit is
+ * set in a child process.
  *
- * Not under a sanitizer: its own reservations are larger than the limits.
+ * Not under a sanitizer, whose own reservations exceed the limits.
  */
-#define _GNU_SOURCE /* setrlimit, mlockall beside ISO C */
+#define _GNU_SOURCE /* declares setrlimit, mlockall */
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -18,7 +18,7 @@
 #define set_limit(which, bytes) \
     CHECK(setrlimit(which, &(struct rlimit){.rlim_cur = (bytes), .rlim_max = (bytes)}) == 0)
 
-/* What `ulimit -v 8000000` sets; on 32 bits a limit that the default does not fit in either. */
+/* As `ulimit -v 8000000` sets it; on 32 bits a limit below the default reservation. */
 static const size_t address_limit = IS_64_BIT ? 8000000 * KIB : 100 * MIB;
 
 static void check_fallback(size_t reserve, size_t reserved, size_t limit) {
@@ -35,7 +35,7 @@ static void fills_up(hf_arena *arena) {
     fill(block, MIB, 1);
     CHECK(hf_alloc(arena, reserved, 1) == NULL);
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-    CHECK(holds(block, MIB, 1));
+    CHECK(is_filled(block, MIB, 1));
 }
 
 static void open_with_little_address_space(void *unused) {
@@ -44,16 +44,17 @@ static void open_with_little_address_space(void *unused) {
     size_t reserve = IS_64_BIT ? 64 * GIB : 256 * MIB;
     hf_arena arena, second;
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
-    CHECK_EQUAL(HF_OK, hf_last_error().status); /* the fallback is no failure */
+    CHECK_EQUAL(HF_OK, hf_last_error().status); /* the fallback leaves no error */
     check_fallback(reserve, hf_arena_get_stats(&arena).reserved, address_limit);
     fills_up(&arena);
-    CHECK_STATUS(HF_OK, hf_arena_open(&second, NULL));                     /* in what is left */
-    if (IS_64_BIT) CHECK_EQUAL(GIB, hf_arena_get_stats(&second).reserved); /* no half of the rest */
+    CHECK_STATUS(HF_OK, hf_arena_open(&second, NULL)); /* in the remaining addresses */
+    if (IS_64_BIT)
+        CHECK_EQUAL(GIB, hf_arena_get_stats(&second).reserved); /* not half of the rest */
     CHECK(hf_arena_get_stats(&second).reserved <= hf_arena_get_stats(&arena).reserved);
     fills_up(&second);
     hf_arena_close(&second);
     hf_arena_close(&arena);
-    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL)); /* as the first, for its addresses are back */
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL)); /* closing released addresses */
     check_fallback(reserve, hf_arena_get_stats(&arena).reserved, address_limit);
     hf_arena_close(&arena);
 }
@@ -76,7 +77,7 @@ static void less_than_the_least_is_no_address(void) {
     CHECK(process_runs(open_with_too_little, NULL));
 }
 
-/* ENOMEM, and not EEXIST: the base is free. */
+/* The base is free, so mmap fails with ENOMEM, not with EEXIST. */
 static void open_at_a_base_with_little_address_space(void *unused) {
     (void)unused;
     size_t half = address_limit / 2;
@@ -107,7 +108,7 @@ static void no_memory_at_a_base_makes_it_fall_back_there(void) {
 
 /* ---------------------------------------------------------------- locked memory ------------ */
 
-/* At most what is allowed at all, which may be too little for any arena. */
+/* At most the hard limit, which may be too low for any arena. */
 static size_t limit_locked_memory(void) {
     struct rlimit limit;
     CHECK(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
@@ -116,7 +117,7 @@ static size_t limit_locked_memory(void) {
     return bytes;
 }
 
-/* The administrator has no limit, so the child becomes somebody else. */
+/* root is exempt from RLIMIT_MEMLOCK, so the child becomes another user. */
 static void open_with_everything_locked(void *unused) {
     (void)unused;
     size_t reserve = IS_64_BIT ? 64 * GIB : 256 * MIB, limit = limit_locked_memory();
@@ -137,7 +138,7 @@ static void a_limit_on_locked_memory_makes_it_fall_back(void) {
 
 /* -------------------------------------------------------------- committed memory ----------- */
 
-/* Memory committed so far, as the system counts it. */
+/* Memory committed so far, as the kernel counts it for RLIMIT_DATA. */
 static size_t data_size(void) {
     size_t kib = 0;
     char line[200];
@@ -158,9 +159,9 @@ static void grow_to_the_limit(void *unused) {
         fill(block, MIB - 64, (unsigned)blocks);
     CHECK_EQUAL(HF_NO_MEMORY, hf_last_error().status);
     CHECK(hf_last_error().os_code != 0 && strcmp(hf_last_error().call, "mprotect") == 0);
-    CHECK(blocks >= 48 && blocks <= 50); /* in the end exactly what is needed, not whole steps */
+    CHECK(blocks >= 48 && blocks <= 50); /* the last steps are exactly what is needed */
     for (size_t i = 0; i < blocks; i++)
-        CHECK(holds(hf_arena_base(&arena) + i * (MIB - 64), MIB - 64, (unsigned)i));
+        CHECK(is_filled(hf_arena_base(&arena) + i * (MIB - 64), MIB - 64, (unsigned)i));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     char *again = hf_alloc_zeroed(&arena, 40 * MIB, 1);

@@ -1,5 +1,5 @@
 /*
- * What the kernel shows of an arena: its mappings, and which of them may have huge pages. Linux.
+ * An arena's mappings as the kernel lists them, and which of them may use huge pages. Linux.
  */
 #include <holdfast/space.h>
 
@@ -10,7 +10,7 @@ static struct process_memory memory_of(const hf_arena *arena) {
     return process_memory_of(hf_arena_base(arena), hf_arena_get_stats(arena).reserved);
 }
 
-/* Left out are the tests of hints where there are none. */
+/* False, and part of the test is left out, if the backend has no hints. */
 static bool has_hints(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 4 * MIB, NULL));
@@ -39,7 +39,7 @@ static void grows_to(hf_arena *arena, size_t size) {
 }
 
 static void any_size_takes_three_mappings(void) {
-    size_t most = IS_64_BIT && fixture_is_exact() ? 4 * GIB : 512 * MIB; /* marking has its price */
+    size_t most = IS_64_BIT && fixture_is_exact() ? 4 * GIB : 512 * MIB; /* poisoning is slow */
     size_t reserve = IS_64_BIT ? 0 : 1024 * MIB;
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
         AT("mode %d", huge);
@@ -67,8 +67,8 @@ static hf_arena open_touched(hf_huge_pages huge) {
     return arena;
 }
 
-/* Whether the system can find 32 MiB in huge pages just now is its own affair: what is asked here
- * is that it was advised, and that where it was not, it gave none. */
+/* Whether the kernel finds 32 MiB of huge pages at the moment does not matter: the test checks that
+ * the memory was advised, and that memory that was not advised has none. */
 static void huge_pages_are_as_the_option_says(void) {
     if (!has_hints()) return;
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
@@ -84,7 +84,8 @@ static void huge_pages_are_as_the_option_says(void) {
     }
 }
 
-/* AUTO leaves the first 2 MiB in small pages, ALWAYS begins with the first byte. */
+/* HF_HUGE_AUTO uses small pages for the first 2 MiB, HF_HUGE_ALWAYS huge pages from the first byte
+ * on. */
 static void only_auto_spares_the_first_step(void) {
     if (!has_hints()) return;
     hf_arena spared = open_touched(HF_HUGE_AUTO), first = open_touched(HF_HUGE_ALWAYS);
@@ -94,7 +95,7 @@ static void only_auto_spares_the_first_step(void) {
     hf_arena_close(&spared);
 }
 
-/* The hint comes back after the memory was given back. */
+/* Memory committed again after a trim is advised again. */
 static void memory_after_a_trim_is_advised(void) {
     if (!has_hints()) return;
     hf_arena arena = open_touched(HF_HUGE_AUTO);

@@ -1,11 +1,11 @@
 /*
- * One arena, used by an object that was built with AddressSanitizer (this one) and by one that was
- * not: blocks of each in the hands of the other, and no false report.
+ * One arena used by an object built with AddressSanitizer (this one) and by one built without: each
+ * uses blocks of the other, and there is no false report.
  */
 #include "test_arena_mixed.h"
 #include "arena_fixture.h"
 
-static void blocks_change_hands(void) {
+static void blocks_are_used_by_both_objects(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     for (unsigned i = 0; i < 1000; i++) {
         size_t size = 1 + i * 37 % 3000;
@@ -18,8 +18,9 @@ static void blocks_change_hands(void) {
     hf_arena_close(&arena);
 }
 
-/* The object without the sanitizer inlines a fast path that marks nothing: it may not be taken. */
-static void what_the_other_allocates_is_marked(void) {
+/* The object without the sanitizer inlines hf_alloc's fast path, which unpoisons nothing, so it
+ * must not be able to use it. */
+static void blocks_of_the_plain_object_are_unpoisoned(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     CHECK(!fixture_is_exact());
     for (int i = 0; i < 1000; i++) {
@@ -46,5 +47,5 @@ static void positions_go_back_on_both_sides(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(blocks_change_hands), TEST(what_the_other_allocates_is_marked),
+CHECK_MAIN(TEST(blocks_are_used_by_both_objects), TEST(blocks_of_the_plain_object_are_unpoisoned),
            TEST(positions_go_back_on_both_sides))

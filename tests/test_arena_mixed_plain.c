@@ -7,7 +7,7 @@ char *plain_alloc(hf_arena *arena, size_t size) { return hf_alloc(arena, size, 1
 
 void plain_rewind(hf_arena *arena, hf_mark mark) { hf_rewind(arena, mark); }
 
-/* By bytes, and not by a function of the C library that the sanitizer watches. */
+/* A loop, because AddressSanitizer intercepts memset. */
 void plain_fill(char *bytes, size_t size, char value) {
     for (volatile char *byte = bytes; byte < bytes + size; byte++) *byte = value;
 }

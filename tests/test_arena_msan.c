@@ -1,6 +1,6 @@
 /*
- * What MemorySanitizer takes for written and for never written. This program and the library in it
- * are built with -fsanitize=memory.
+ * Which bytes MemorySanitizer sees as initialized. This program and its copy of the library are
+ * built with -fsanitize=memory.
  */
 #include <sanitizer/msan_interface.h>
 
@@ -19,7 +19,7 @@ static bool is_written(const void *bytes, size_t size) {
     return __msan_test_shadow(bytes, size) == -1;
 }
 
-/* No byte of it was. */
+/* True if no byte is initialized. */
 static bool is_unwritten(const char *bytes, size_t size) {
     for (size_t i = 0; i < size; i++)
         if (__msan_test_shadow(bytes + i, 1) == -1) return false;
@@ -91,26 +91,26 @@ static void copies_are_written_as_far_as_their_source(void) {
 
 static void a_peek_keeps_what_was_written(void) {
     hf_arena arena = open_arena();
-    char *top = hf_peek(&arena, 2 * SIZE, NULL);
-    CHECK(is_unwritten(top, 2 * SIZE));
-    memset(top, 'x', SIZE - 1);
-    top[SIZE - 1] = '\0';
-    CHECK(hf_alloc(&arena, 2 * SIZE, 1) == top);
-    CHECK(is_written(top, SIZE) && is_unwritten(top + SIZE, SIZE));
+    char *peeked = hf_peek(&arena, 2 * SIZE, NULL);
+    CHECK(is_unwritten(peeked, 2 * SIZE));
+    memset(peeked, 'x', SIZE - 1);
+    peeked[SIZE - 1] = '\0';
+    CHECK(hf_alloc(&arena, 2 * SIZE, 1) == peeked);
+    CHECK(is_written(peeked, SIZE) && is_unwritten(peeked + SIZE, SIZE));
     for (size_t length = 10; length < 10000; length *= 10) {
-        top = hf_peek(&arena, length + 9, NULL);
-        memset(top + 8, 'x', length);
-        top[8 + length] = '\0';
-        CHECK(is_written(hf_strdup(&arena, top + 8), length + 1));
-        top = hf_peek(&arena, length + 9, NULL);
-        memset(top + 8, 'x', length);
-        top[8 + length] = '\0';
-        CHECK(is_written(hf_asprintf(&arena, "%s", top + 8), length + 1));
+        peeked = hf_peek(&arena, length + 9, NULL);
+        memset(peeked + 8, 'x', length);
+        peeked[8 + length] = '\0';
+        CHECK(is_written(hf_strdup(&arena, peeked + 8), length + 1));
+        peeked = hf_peek(&arena, length + 9, NULL);
+        memset(peeked + 8, 'x', length);
+        peeked[8 + length] = '\0';
+        CHECK(is_written(hf_asprintf(&arena, "%s", peeked + 8), length + 1));
     }
     hf_arena_close(&arena);
 }
 
-/* What an arena had is nobody's when it is closed; a space's memory is the system's zeros. */
+/* Closing an arena must not leave its addresses uninitialized: a new space's memory is zero. */
 static void memory_of_a_space_is_written(void) {
     hf_arena arena = open_arena();
     char *base = hf_arena_base(&arena);
@@ -124,7 +124,7 @@ static void memory_of_a_space_is_written(void) {
     hf_space_close(space);
 }
 
-/* Bytes that were never written, too, are saved; and are written when they come from a file. */
+/* Uninitialized bytes can be saved, and count as initialized when they are read from a file. */
 static void bytes_of_a_file_are_written(void) {
     disk_remove(path);
     hf_arena arena = open_arena();
@@ -138,7 +138,7 @@ static void bytes_of_a_file_are_written(void) {
         hf_arena_options options = {.reserve = 64 * MIB, .any_base = true};
         CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, (hf_access)access, &options));
         block = hf_arena_root(&arena);
-        CHECK(is_written(block, SIZE) && holds(block, SIZE / 2, 1));
+        CHECK(is_written(block, SIZE) && is_filled(block, SIZE / 2, 1));
         if (access != HF_READ_ONLY) {
             char *next = hf_alloc(&arena, MIB, 8);
             CHECK(is_unwritten(next, SIZE) && is_unwritten(next + MIB - SIZE, SIZE));

@@ -1,5 +1,5 @@
 /*
- * on_failure: what it is told, and every way in which it may end.
+ * on_failure: its arguments, and every way in which it may return or not return.
  */
 #include <setjmp.h>
 
@@ -8,23 +8,23 @@
 
 static const size_t small_reserve = 1024 * 1024;
 
-/* What the callback of a test does, and what it saw. */
+/* What the callback of the current test does, and the arguments it received. */
 static struct plan {
     bool (*act)(hf_arena *);
     size_t calls;
     hf_arena *arena;
     hf_status status;
     size_t size;
-    hf_mark mark; /* for act */
+    hf_mark mark; /* used by act */
 } plan;
 
 static bool on_failure(hf_arena *arena, hf_status status, size_t size, void *user) {
-    struct plan *told = user;
-    told->calls++;
-    told->arena = arena;
-    told->status = status;
-    told->size = size;
-    return told->act(arena);
+    struct plan *seen = user;
+    seen->calls++;
+    seen->arena = arena;
+    seen->status = status;
+    seen->size = size;
+    return seen->act(arena);
 }
 
 static hf_arena open_with(bool (*act)(hf_arena *)) {
@@ -33,7 +33,7 @@ static hf_arena open_with(bool (*act)(hf_arena *)) {
         (hf_arena_options){.reserve = small_reserve, .on_failure = on_failure, .user = &plan});
 }
 
-/* Every function that returns memory, asking for more than `least` bytes. */
+/* Every function that returns memory, called for more than the arena's reservation. */
 static void *ask_alloc(hf_arena *arena, size_t size) { return hf_alloc(arena, size, 8); }
 static void *ask_slow(hf_arena *arena, size_t size) { return hf_alloc_slow(arena, size, 8); }
 static void *ask_zeroed(hf_arena *arena, size_t size) { return hf_alloc_zeroed(arena, size, 8); }
@@ -62,7 +62,7 @@ static void *ask_asprintf(hf_arena *arena, size_t size) {
     return hf_asprintf(arena, "%*d", (int)size - 1, 7);
 }
 
-static const struct asking {
+static const struct requester {
     const char *name;
     void *(*ask)(hf_arena *, size_t);
 } askings[] = {
@@ -71,50 +71,50 @@ static const struct asking {
     {"hf_peek", ask_peek},         {"hf_strdup", ask_strdup},       {"hf_strndup", ask_strndup},
     {"hf_memdup", ask_memdup},     {"hf_asprintf", ask_asprintf}};
 
-#define EACH_ASKING(asking)                     \
-    for (const struct asking *asking = askings; \
-         asking < askings + sizeof askings / sizeof *askings; asking++)
+#define EACH_REQUESTER(requester)                     \
+    for (const struct requester *requester = askings; \
+         requester < askings + sizeof askings / sizeof *askings; requester++)
 
-/* ----------------------------------------------------------------- giving up -------------- */
+/* ----------------------------------------------------------- returning false -------------- */
 
-static bool give_up(hf_arena *arena) {
+static bool return_false(hf_arena *arena) {
     (void)arena;
     return false;
 }
 
-static void false_makes_it_null(void) {
-    EACH_ASKING(asking) {
-        AT("%s", asking->name);
-        hf_arena arena = open_with(give_up);
+static void the_call_returns_null_after_false(void) {
+    EACH_REQUESTER(requester) {
+        AT("%s", requester->name);
+        hf_arena arena = open_with(return_false);
         char *kept = hf_alloc(&arena, 1000, 8);
         fill(kept, 1000, 1);
         struct snapshot before = snapshot_of(&arena);
-        CHECK(asking->ask(&arena, small_reserve + 10) == NULL);
+        CHECK(requester->ask(&arena, small_reserve + 10) == NULL);
         CHECK_EQUAL(1, plan.calls);
         CHECK(plan.arena == &arena);
         CHECK_EQUAL(HF_RESERVE_FULL, plan.status);
         CHECK_EQUAL(small_reserve + 10, plan.size);
         check_unchanged(&arena, &before);
-        CHECK(holds(kept, 1000, 1));
+        CHECK(is_filled(kept, 1000, 1));
         hf_arena_close(&arena);
     }
 }
 
-static void without_one_it_is_null(void) {
-    EACH_ASKING(asking) {
-        AT("%s", asking->name);
+static void without_a_callback_the_call_returns_null(void) {
+    EACH_REQUESTER(requester) {
+        AT("%s", requester->name);
         hf_arena arena = fixture_open((hf_arena_options){.reserve = small_reserve});
-        CHECK(asking->ask(&arena, small_reserve + 10) == NULL);
+        CHECK(requester->ask(&arena, small_reserve + 10) == NULL);
         CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-        CHECK(asking->ask(&arena, 1000) != NULL);
+        CHECK(requester->ask(&arena, 1000) != NULL);
         hf_arena_close(&arena);
     }
 }
 
-static void it_is_told_of_a_refusing_system(void) {
+static void it_is_called_when_a_commit_fails(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
-    plan = (struct plan){.act = give_up};
+    plan = (struct plan){.act = return_false};
     hf_arena arena = fixture_open(
         (hf_arena_options){.backend = &spy.backend, .on_failure = on_failure, .user = &plan});
     spy.largest[SPY_COMMIT] = 0;
@@ -124,8 +124,8 @@ static void it_is_told_of_a_refusing_system(void) {
     hf_arena_close(&arena);
 }
 
-static void it_is_told_of_invalid_arguments(void) {
-    hf_arena arena = open_with(give_up);
+static void it_is_called_for_invalid_arguments(void) {
+    hf_arena arena = open_with(return_false);
     CHECK(hf_alloc(&arena, 10, 3) == NULL);
     CHECK_EQUAL(1, plan.calls);
     CHECK_EQUAL(HF_INVALID, plan.status);
@@ -135,37 +135,37 @@ static void it_is_told_of_invalid_arguments(void) {
     hf_arena_close(&arena);
 }
 
-static void it_is_not_asked_without_a_failure(void) {
-    EACH_ASKING(asking) {
-        AT("%s", asking->name);
-        hf_arena arena = open_with(give_up);
-        CHECK(asking->ask(&arena, 1000) != NULL && asking->ask(&arena, 100000) != NULL);
+static void it_is_not_called_without_a_failure(void) {
+    EACH_REQUESTER(requester) {
+        AT("%s", requester->name);
+        hf_arena arena = open_with(return_false);
+        CHECK(requester->ask(&arena, 1000) != NULL && requester->ask(&arena, 100000) != NULL);
         CHECK_EQUAL(0, plan.calls);
         hf_arena_close(&arena);
     }
 }
 
-/* ------------------------------------------------------------- trying again --------------- */
+/* ----------------------------------------------------------- returning true --------------- */
 
 static bool rewind_to_mark(hf_arena *arena) {
     CHECK_STATUS(HF_OK, hf_rewind(arena, plan.mark));
     return true;
 }
 
-static void true_tries_again(void) {
-    EACH_ASKING(asking) {
-        AT("%s", asking->name);
+static void the_call_is_repeated_after_true(void) {
+    EACH_REQUESTER(requester) {
+        AT("%s", requester->name);
         hf_arena arena = open_with(rewind_to_mark);
         char *kept = hf_alloc(&arena, 1000, 8);
         fill(kept, 1000, 1);
         plan.mark = hf_get_mark(&arena);
         CHECK(hf_alloc(&arena, small_reserve - 5000, 8) != NULL);
         CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
-        char *block = asking->ask(&arena, 500000);
+        char *block = requester->ask(&arena, 500000);
         CHECK_EQUAL(1, plan.calls);
-        CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* the call succeeded in the end */
+        CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* unchanged: the call succeeded */
         CHECK(block != NULL && hf_owns(&arena, block) && block >= kept + 1000);
-        CHECK(holds(kept, 1000, 1));
+        CHECK(is_filled(kept, 1000, 1));
         hf_arena_close(&arena);
     }
 }
@@ -175,7 +175,7 @@ static bool rewind_at_the_tenth_call(hf_arena *arena) {
     return true;
 }
 
-static void it_is_asked_until_it_gives_up_or_succeeds(void) {
+static void it_is_called_until_it_returns_false_or_the_call_succeeds(void) {
     hf_arena arena = open_with(rewind_at_the_tenth_call);
     CHECK(hf_alloc(&arena, small_reserve - 5000, 8) != NULL);
     CHECK(hf_alloc(&arena, 500000, 8) != NULL);
@@ -191,7 +191,7 @@ static bool raise_the_limit(hf_arena *arena) {
     return true;
 }
 
-static void a_limit_can_be_raised(void) {
+static void it_may_raise_a_limit(void) {
     spy_init(&limited, NULL);
     limited.largest[SPY_COMMIT] = 4096;
     plan = (struct plan){.act = raise_the_limit};
@@ -204,14 +204,14 @@ static void a_limit_can_be_raised(void) {
     hf_arena_close(&arena);
 }
 
-static bool always_again(hf_arena *arena) {
+static bool always_true(hf_arena *arena) {
     (void)arena;
     return plan.calls < 1000;
 }
 
-/* No rewind makes an alignment valid: the answer counts for nothing. */
-static void after_invalid_there_is_no_second_try(void) {
-    hf_arena arena = open_with(always_again);
+/* A rewind cannot make an alignment valid: the return value is ignored. */
+static void invalid_arguments_are_not_tried_again(void) {
+    hf_arena arena = open_with(always_true);
     CHECK(hf_alloc(&arena, 10, 3) == NULL && plan.calls == 1);
     CHECK(hf_alloc_array(&arena, 10, 10, 0) == NULL && plan.calls == 2);
     CHECK(hf_realloc(&arena, NULL, 0, 10, SIZE_MAX) == NULL && plan.calls == 3);
@@ -227,9 +227,9 @@ static bool use_what_is_left(hf_arena *arena) {
     char *block = hf_alloc(arena, 100, 8);
     CHECK(block != NULL);
     fill(block, 100, 9);
-    CHECK(hf_alloc(arena, SIZE_MAX, 8) == NULL); /* asks again, from within */
+    CHECK(hf_alloc(arena, SIZE_MAX, 8) == NULL); /* calls on_failure recursively */
     CHECK(hf_rewind(arena, SIZE_MAX) == HF_INVALID);
-    CHECK(holds(block, 100, 9));
+    CHECK(is_filled(block, 100, 9));
     return false;
 }
 
@@ -237,7 +237,7 @@ static void it_may_use_the_arena(void) {
     hf_arena arena = open_with(use_what_is_left);
     CHECK(hf_alloc(&arena, small_reserve + 1, 8) == NULL);
     CHECK_EQUAL(2, plan.calls);
-    hf_error error = hf_last_error(); /* the outer failure's, not that of a call within */
+    hf_error error = hf_last_error(); /* of the outer failure, not of a call within on_failure */
     CHECK_EQUAL(HF_RESERVE_FULL, error.status);
     CHECK_EQUAL(small_reserve + 1, error.size);
     CHECK(hf_arena_get_stats(&arena).used >= 100);
@@ -250,18 +250,18 @@ static bool close_it(hf_arena *arena) {
 }
 
 static void it_may_close_the_arena(void) {
-    EACH_ASKING(asking) {
-        AT("%s", asking->name);
+    EACH_REQUESTER(requester) {
+        AT("%s", requester->name);
         hf_arena arena = open_with(close_it);
-        CHECK(asking->ask(&arena, small_reserve + 10) == NULL);
+        CHECK(requester->ask(&arena, small_reserve + 10) == NULL);
         CHECK_EQUAL(1, plan.calls);
         CHECK(arena.state == NULL);
     }
 }
 
-/* ------------------------------------------- what it frees is not read -------------------- */
+/* ------------------------------------------ freed sources are not read -------------------- */
 
-/* A block to copy, in an arena with no room for the copy; what it is told to do frees the block. */
+/* A block to copy, in an arena that is too full for the copy; on_failure frees the block. */
 static struct {
     hf_arena arena;
     char *block;
@@ -276,7 +276,7 @@ static void open_with_block(bool (*act)(hf_arena *)) {
     source.block = hf_alloc(&source.arena, BLOCK, 8);
     memset(source.block, 'x', BLOCK - 1);
     source.block[BLOCK - 1] = '\0';
-    CHECK(hf_alloc(&source.arena, 16, 8) != NULL); /* it is not the last */
+    CHECK(hf_alloc(&source.arena, 16, 8) != NULL); /* so that the source is not the last block */
 }
 
 static bool reset_and_trim(hf_arena *arena) {
@@ -313,7 +313,7 @@ static bool open_it_again(hf_arena *arena) {
 
 static bool free_it_within_another_copy(hf_arena *arena) {
     if (plan.calls > 1) return reset_and_trim(arena) && plan.calls > 2;
-    CHECK(hf_memdup(arena, source.block, BLOCK) == NULL); /* asks again, from within */
+    CHECK(hf_memdup(arena, source.block, BLOCK) == NULL); /* calls on_failure recursively */
     return true;
 }
 
@@ -325,7 +325,7 @@ static void *copy_by_strdup(hf_arena *arena) { return hf_strdup(arena, source.bl
 static void *copy_by_strndup(hf_arena *arena) { return hf_strndup(arena, source.block, BLOCK); }
 static void *copy_by_asprintf(hf_arena *arena) { return hf_asprintf(arena, "%s", source.block); }
 
-static void what_it_freed_is_not_copied(void) {
+static void a_block_that_it_freed_is_not_copied(void) {
     bool (*const acts[])(hf_arena *) = {
         reset_and_trim, rewind_into_it, rewind_to_it_and_allocate_again,
         shrink_it,      open_it_again,  free_it_within_another_copy};
@@ -337,18 +337,18 @@ static void what_it_freed_is_not_copied(void) {
             open_with_block(acts[act]);
             CHECK(copies[copy](&source.arena) == NULL);
             CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
-            CHECK(hf_alloc(&source.arena, 1000, 8) != NULL); /* and nothing else has happened */
+            CHECK(hf_alloc(&source.arena, 1000, 8) != NULL); /* the arena works as before */
             hf_arena_close(&source.arena);
         }
 }
 
-/* The arguments may be gone before the text is copied. */
-static void a_text_is_complete_before_it_is_asked(void) {
+/* on_failure may free the arguments of hf_asprintf, because the text is formatted before. */
+static void a_text_is_formatted_before_it_is_called(void) {
     bool (*const acts[])(hf_arena *) = {reset_and_trim, rewind_into_it, shrink_it};
     for (size_t act = 0; act < sizeof acts / sizeof *acts; act++) {
         AT("act %zu", act);
         open_with_block(acts[act]);
-        if (acts[act] != reset_and_trim) { /* only that makes room for all of it */
+        if (acts[act] != reset_and_trim) { /* only that frees enough bytes for the text */
             CHECK(hf_extend(&source.arena, hf_alloc(&source.arena, 0, 8), 0, 300000));
             source.block[300000] = '\0';
         }
@@ -370,7 +370,7 @@ static bool free_what_lies_above(hf_arena *arena) {
     return true;
 }
 
-static void what_it_leaves_is_copied(void) {
+static void a_block_that_it_kept_is_copied(void) {
     void *(*const copies[])(hf_arena *) = {copy_by_memdup, copy_by_strdup, copy_by_strndup,
                                            copy_by_asprintf};
     for (size_t copy = 0; copy < sizeof copies / sizeof *copies; copy++) {
@@ -399,25 +399,25 @@ static bool jump_out(hf_arena *arena) {
     longjmp(out, 1);
 }
 
-/* True when the call ended by the jump. */
-static bool jumps(const struct asking *asking, hf_arena *arena) {
+/* True if the call was left by longjmp. */
+static bool jumps(const struct requester *requester, hf_arena *arena) {
     if (setjmp(out) != 0) return true;
-    asking->ask(arena, small_reserve + 10);
+    requester->ask(arena, small_reserve + 10);
     return false;
 }
 
 static void it_may_leave_by_longjmp(void) {
-    EACH_ASKING(asking) {
-        AT("%s", asking->name);
+    EACH_REQUESTER(requester) {
+        AT("%s", requester->name);
         hf_arena arena = open_with(jump_out);
         char *kept = hf_alloc(&arena, 1000, 8);
         fill(kept, 1000, 1);
         struct snapshot before = snapshot_of(&arena);
-        for (int i = 0; i < 3; i++) CHECK(jumps(asking, &arena));
+        for (int i = 0; i < 3; i++) CHECK(jumps(requester, &arena));
         check_unchanged(&arena, &before);
         CHECK_EQUAL(3, plan.calls);
-        CHECK(holds(kept, 1000, 1));
-        CHECK(asking->ask(&arena, 100000) != NULL);
+        CHECK(is_filled(kept, 1000, 1));
+        CHECK(requester->ask(&arena, 100000) != NULL);
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
         CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
@@ -426,7 +426,7 @@ static void it_may_leave_by_longjmp(void) {
 }
 
 static void pages_of_a_text_that_was_left_are_freed(void) {
-    static const struct asking printing = {"hf_asprintf", ask_asprintf};
+    static const struct requester printing = {"hf_asprintf", ask_asprintf};
     hf_backend *strict;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     plan = (struct plan){.act = jump_out};
@@ -440,7 +440,7 @@ static void pages_of_a_text_that_was_left_are_freed(void) {
     hf_strict_close(strict);
 }
 
-static void extend_and_precommit_never_ask(void) {
+static void extend_and_precommit_do_not_call_it(void) {
     hf_arena arena = open_with(jump_out);
     char *block = hf_alloc(&arena, 100, 8);
     CHECK(!hf_extend(&arena, block, 100, small_reserve + 1));
@@ -450,12 +450,12 @@ static void extend_and_precommit_never_ask(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(false_makes_it_null), TEST(without_one_it_is_null),
-           TEST(it_is_told_of_a_refusing_system), TEST(it_is_told_of_invalid_arguments),
-           TEST(it_is_not_asked_without_a_failure), TEST(true_tries_again),
-           TEST(it_is_asked_until_it_gives_up_or_succeeds), TEST(a_limit_can_be_raised),
-           TEST(after_invalid_there_is_no_second_try), TEST(it_may_use_the_arena),
-           TEST(it_may_close_the_arena), TEST(what_it_freed_is_not_copied),
-           TEST(a_text_is_complete_before_it_is_asked), TEST(what_it_leaves_is_copied),
-           TEST(pages_of_a_text_that_was_left_are_freed), TEST(it_may_leave_by_longjmp),
-           TEST(extend_and_precommit_never_ask))
+CHECK_MAIN(TEST(the_call_returns_null_after_false), TEST(without_a_callback_the_call_returns_null),
+           TEST(it_is_called_when_a_commit_fails), TEST(it_is_called_for_invalid_arguments),
+           TEST(it_is_not_called_without_a_failure), TEST(the_call_is_repeated_after_true),
+           TEST(it_is_called_until_it_returns_false_or_the_call_succeeds),
+           TEST(it_may_raise_a_limit), TEST(invalid_arguments_are_not_tried_again),
+           TEST(it_may_use_the_arena), TEST(it_may_close_the_arena),
+           TEST(a_block_that_it_freed_is_not_copied), TEST(a_text_is_formatted_before_it_is_called),
+           TEST(a_block_that_it_kept_is_copied), TEST(pages_of_a_text_that_was_left_are_freed),
+           TEST(it_may_leave_by_longjmp), TEST(extend_and_precommit_do_not_call_it))

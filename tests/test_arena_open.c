@@ -1,5 +1,5 @@
 /*
- * Opening, closing, bases, names, and what a closed arena answers.
+ * Opening, closing, bases, names, and the results of every call on a closed arena.
  */
 #include "arena_fixture.h"
 #include "process.h"
@@ -7,25 +7,26 @@
 
 static const size_t default_reserve = IS_64_BIT ? 64 * GIB : 256 * MIB;
 
-static void is_all_zero(const hf_arena *arena) {
+static void is_zeroed(const hf_arena *arena) {
     static const hf_arena zero;
     CHECK(memcmp(arena, &zero, sizeof zero) == 0);
 }
 
-/* Opening fails with this status and leaves a zeroed arena, whatever it held before. */
+/* Opening fails with this status and zeroes the arena. */
 static void open_fails(hf_status expected, hf_arena_options options) {
     hf_arena arena;
     memset(&arena, 0x5a, sizeof arena);
     CHECK_STATUS(expected, hf_arena_open(&arena, &options));
     CHECK_EQUAL(expected, hf_last_error().status);
-    CHECK(options.backend == NULL || hf_last_error().os_code == SPY_REFUSAL);
-    is_all_zero(&arena);
+    CHECK(options.backend == NULL || hf_last_error().os_code == SPY_ERROR_CODE);
+    is_zeroed(&arena);
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
     hf_arena_close(&arena);
-    is_all_zero(&arena);
+    is_zeroed(&arena);
 }
 
-/* Valgrind has less than the default, and before Windows 8.1 addresses cost memory. */
+/* Valgrind has fewer addresses than the default; before Windows 8.1 reserved addresses cost
+ * memory. */
 static size_t least_default(void) {
     const hf_backend *native = hf_backend_native();
     size_t cheap = native->cheap_reserve ? native->cheap_reserve(native) : SIZE_MAX;
@@ -49,7 +50,7 @@ static void zero_reserves_the_default(void) {
     hf_arena_close(&arena);
 }
 
-static void commits_nothing(void) {
+static void opening_commits_nothing(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &spy.backend});
@@ -80,7 +81,7 @@ static void a_reservation_is_rounded_up_to_whole_pages(void) {
 
 /* ------------------------------------------------------------------ fallback --------------- */
 
-static void a_refused_reservation_is_halved(void) {
+static void a_failed_reservation_is_halved(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
     spy.largest[SPY_RESERVE] = 20 * MIB;
@@ -95,7 +96,7 @@ static void a_refused_reservation_is_halved(void) {
     hf_arena_close(&arena);
 }
 
-/* Half of an odd number of pages is a whole number of pages. */
+/* Half of an odd number of pages is rounded to a whole number of pages. */
 static void an_odd_number_of_pages_is_halved(void) {
     static struct spy spy;
     size_t page = fixture_page_size(), expected[] = {4003, 2001, 1000, 500, 250, 125, 62, 31, 17};
@@ -115,7 +116,7 @@ static void an_odd_number_of_pages_is_halved(void) {
 static void halving_ends_at_the_least(void) {
     static struct spy spy;
     struct {
-        size_t reserve, least, largest, expected; /* expected 0: NO_ADDRESS */
+        size_t reserve, least, largest, expected; /* expected 0: HF_NO_ADDRESS */
     } rows[] = {
         {64 * MIB, 16 * MIB, 16 * MIB, 16 * MIB},
         {64 * MIB, 16 * MIB, 16 * MIB - 1, 0},
@@ -143,8 +144,8 @@ static void halving_ends_at_the_least(void) {
     }
 }
 
-/* More than any system has: it falls back like every other size. Where addresses take memory, not
- * to all that there are. */
+/* More addresses than any system has: the reservation is halved like every other. Where reserved
+ * addresses cost memory, the spy fails sizes above the default. */
 static void the_largest_size_falls_back_too(void) {
     static struct spy spy;
     size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2 + 1, SIZE_MAX - fixture_page_size() * 9};
@@ -168,7 +169,7 @@ static void least_above_reserve_is_invalid(void) {
     open_fails(HF_INVALID, (hf_arena_options){.reserve = 100, .least_reserve = 101});
 }
 
-/* Without a reserve it is what the default is raised to. */
+/* With reserve 0, the default is raised to least_reserve. */
 static void least_above_the_default_raises_it(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
@@ -197,7 +198,7 @@ static void an_unaligned_base_is_invalid(void) {
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .base = (void *)(uintptr_t)1});
 }
 
-static void a_base_that_wraps_is_invalid(void) {
+static void a_base_whose_end_wraps_is_invalid(void) {
     void *last = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
     open_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .least_reserve = MIB, .base = last});
 }
@@ -213,27 +214,27 @@ static void opens_at_an_exact_base(void) {
     hf_arena_close(&again);
 }
 
-static void a_taken_base_is_no_address(void) {
+static void an_occupied_base_is_no_address(void) {
     hf_arena first = fixture_open((hf_arena_options){.reserve = 16 * MIB});
     char *block = hf_alloc(&first, 1000, 8), *base = hf_arena_base(&first);
     fill(block, 1000, 1);
     open_fails(HF_NO_ADDRESS, (hf_arena_options){.reserve = 16 * MIB, .base = base});
     open_fails(HF_NO_ADDRESS, (hf_arena_options){.reserve = MIB, .base = base + 15 * MIB});
-    CHECK(holds(block, 1000, 1));
+    CHECK(is_filled(block, 1000, 1));
     CHECK(hf_alloc(&first, MIB, 8) != NULL);
     hf_arena_close(&first);
 }
 
-/* --------------------------------------------------------------- what is refused ------------ */
+/* --------------------------------------------------------- failing backend calls ------------ */
 
 static void no_pages_for_records_is_no_memory(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
-    spy.largest[SPY_TAKE_PAGES] = 0;
+    spy.largest[SPY_ALLOCATE_PAGES] = 0;
     open_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &spy.backend});
 }
 
-static void refused_hints_and_names_are_harmless(void) {
+static void failed_hints_and_names_are_ignored(void) {
     static struct spy spy;
     spy_init(&spy, NULL);
     spy.largest[SPY_ADVISE] = 0;
@@ -300,7 +301,7 @@ static void owns_its_reservation_and_nothing_else(void) {
 
 /* -------------------------------------------------------------------- closing -------------- */
 
-static void closing_gives_everything_back(void) {
+static void closing_releases_everything(void) {
     hf_backend *strict;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = strict});
@@ -309,7 +310,7 @@ static void closing_gives_everything_back(void) {
     CHECK(hf_strict_get_stats(strict).pieces >= 2);
     CHECK(hf_strict_get_stats(strict).pages > 0);
     hf_arena_close(&arena);
-    is_all_zero(&arena);
+    is_zeroed(&arena);
     hf_strict_stats stats = hf_strict_get_stats(strict);
     CHECK_EQUAL(0, stats.violations + stats.pieces + stats.pages + stats.files + stats.locks);
     hf_strict_close(strict);
@@ -317,7 +318,7 @@ static void closing_gives_everything_back(void) {
 
 static void returns_null(const hf_arena *arena, const void *pointer) {
     CHECK(pointer == NULL);
-    is_all_zero(arena);
+    is_zeroed(arena);
 }
 
 static void answers_as_closed(hf_arena *arena) {
@@ -325,7 +326,7 @@ static void answers_as_closed(hf_arena *arena) {
     size_t room = 1;
     char block[16] = "";
     hf_arena_stats stats = hf_arena_get_stats(arena);
-    is_all_zero(arena);
+    is_zeroed(arena);
     CHECK(memcmp(&stats, &no_stats, sizeof stats) == 0);
     CHECK(hf_arena_base(arena) == NULL);
     CHECK(!hf_owns(arena, NULL) && !hf_owns(arena, block));
@@ -357,10 +358,10 @@ static void answers_as_closed(hf_arena *arena) {
     CHECK_EQUAL(0, hf_to_ref(arena, NULL));
     CHECK(hf_from_ref(arena, 0) == NULL && hf_from_ref(arena, 1) == NULL);
     CHECK(hf_from_ref(arena, UINT32_MAX) == NULL);
-    is_all_zero(arena);
+    is_zeroed(arena);
 }
 
-/* Those that have nothing to do may say so in either way. */
+/* Calls that have nothing to do may return either HF_OK or HF_WRONG_STATE. */
 static void does_nothing_when_closed(hf_arena *arena) {
     hf_rewind(arena, 0);
     hf_reset(arena);
@@ -368,7 +369,7 @@ static void does_nothing_when_closed(hf_arena *arena) {
     hf_trim(arena, SIZE_MAX);
     hf_precommit(arena, 0);
     hf_scope_end(hf_scope_begin(arena));
-    is_all_zero(arena);
+    is_zeroed(arena);
 }
 
 static void a_closed_arena_answers_every_call(void) {
@@ -384,8 +385,8 @@ static void a_closed_arena_answers_every_call(void) {
     hf_arena_close(&closed);
     hf_arena_close(&zeroed);
     hf_arena_close(NULL);
-    is_all_zero(&closed);
-    is_all_zero(&zeroed);
+    is_zeroed(&closed);
+    is_zeroed(&zeroed);
 }
 
 static void many_arenas_are_independent(void) {
@@ -397,18 +398,18 @@ static void many_arenas_are_independent(void) {
         fill(blocks[i], 10000 + i, i);
     }
     for (unsigned i = 0; i < 20; i += 2) hf_arena_close(&arenas[i]);
-    for (unsigned i = 1; i < 20; i += 2) CHECK(holds(blocks[i], 10000 + i, i));
+    for (unsigned i = 1; i < 20; i += 2) CHECK(is_filled(blocks[i], 10000 + i, i));
     for (unsigned i = 1; i < 20; i += 2) hf_arena_close(&arenas[i]);
 }
 
-CHECK_MAIN(TEST(needs_no_options), TEST(zero_reserves_the_default), TEST(commits_nothing),
-           TEST(a_reservation_is_rounded_up_to_whole_pages), TEST(a_refused_reservation_is_halved),
+CHECK_MAIN(TEST(needs_no_options), TEST(zero_reserves_the_default), TEST(opening_commits_nothing),
+           TEST(a_reservation_is_rounded_up_to_whole_pages), TEST(a_failed_reservation_is_halved),
            TEST(an_odd_number_of_pages_is_halved), TEST(halving_ends_at_the_least),
            TEST(the_largest_size_falls_back_too), TEST(least_above_reserve_is_invalid),
            TEST(least_above_the_default_raises_it), TEST(other_modes_of_huge_pages_are_invalid),
-           TEST(an_unaligned_base_is_invalid), TEST(a_base_that_wraps_is_invalid),
-           TEST(opens_at_an_exact_base), TEST(a_taken_base_is_no_address),
-           TEST(no_pages_for_records_is_no_memory), TEST(refused_hints_and_names_are_harmless),
+           TEST(an_unaligned_base_is_invalid), TEST(a_base_whose_end_wraps_is_invalid),
+           TEST(opens_at_an_exact_base), TEST(an_occupied_base_is_no_address),
+           TEST(no_pages_for_records_is_no_memory), TEST(failed_hints_and_names_are_ignored),
            TEST(a_backend_needs_no_hints_and_no_names), TEST(the_name_reaches_the_system),
-           TEST(owns_its_reservation_and_nothing_else), TEST(closing_gives_everything_back),
+           TEST(owns_its_reservation_and_nothing_else), TEST(closing_releases_everything),
            TEST(a_closed_arena_answers_every_call), TEST(many_arenas_are_independent))

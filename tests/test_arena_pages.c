@@ -1,5 +1,5 @@
 /*
- * What the system shows of an arena: the pages that are in memory.
+ * An arena's resident pages, as the system reports them.
  */
 #include "arena_fixture.h"
 #include "process.h"
@@ -12,7 +12,7 @@ static void touch_every_page(char *block, size_t size) {
     for (size_t i = 0; i < size; i += fixture_page_size()) block[i] = 1;
 }
 
-static void hands_out_100_kib(void *size_of_blocks) {
+static void allocate_100_kib(void *size_of_blocks) {
     size_t size = *(size_t *)size_of_blocks;
     hf_arena arena = fixture_open((hf_arena_options){0});
     for (size_t used = 0; used < 100 * KIB; used += size)
@@ -27,11 +27,11 @@ static void a_small_arena_stays_small(void) {
     size_t sizes[] = {16, 64, 1000, 10 * KIB, 100 * KIB};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("blocks of %zu bytes", sizes[i]);
-        CHECK(process_runs(hands_out_100_kib, &sizes[i]));
+        CHECK(process_runs(allocate_100_kib, &sizes[i]));
     }
 }
 
-/* Zeroed memory above the high-water mark is not touched. */
+/* hf_alloc_zeroed does not touch memory above the high-water mark. */
 static void fresh_zeroes_cost_no_pages(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB});
     CHECK(hf_alloc_zeroed(&arena, 64 * MIB, 8) != NULL);

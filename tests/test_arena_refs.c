@@ -1,12 +1,12 @@
 /*
- * Refs: pointers in 32 bits.
+ * References: pointers stored in 32 bits.
  */
 #include "arena_fixture.h"
 #include "spy.h"
 
 static hf_arena open_arena(void) { return fixture_open((hf_arena_options){.reserve = 64 * MIB}); }
 
-static void is_refused(const hf_arena *arena, const void *pointer) {
+static void has_no_ref(const hf_arena *arena, const void *pointer) {
     CHECK_EQUAL(0, hf_to_ref(arena, pointer));
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
 }
@@ -24,7 +24,7 @@ static void a_ref_is_one_and_an_eighth_of_the_offset(void) {
 
 static void null_is_zero_and_zero_is_null(void) {
     hf_arena arena = open_arena();
-    CHECK(hf_alloc(&arena, SIZE_MAX, 8) == NULL); /* leaves a last error that must stay */
+    CHECK(hf_alloc(&arena, SIZE_MAX, 8) == NULL); /* sets a last error that must stay */
     CHECK_EQUAL(0, hf_to_ref(&arena, NULL));
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
     CHECK(hf_from_ref(&arena, 0) == NULL);
@@ -35,14 +35,14 @@ static void other_pointers_are_invalid(void) {
     hf_arena arena = open_arena(), other = open_arena();
     char *block = hf_alloc(&arena, 1000, 8), *foreign = hf_alloc(&other, 1000, 8);
     long long local;
-    for (size_t i = 1; i < 8; i++) is_refused(&arena, block + i);
-    is_refused(&arena, foreign);
-    is_refused(&arena, &local);
-    is_refused(&arena, hf_arena_base(&arena) - 8);
-    is_refused(&arena, hf_arena_base(&arena) + 2000);
-    is_refused(&arena, hf_arena_base(&arena) + 64 * MIB - 8);
-    is_refused(&arena, hf_arena_base(&arena) + 64 * MIB);
-    is_refused(&arena, (void *)(UINTPTR_MAX - 7));
+    for (size_t i = 1; i < 8; i++) has_no_ref(&arena, block + i);
+    has_no_ref(&arena, foreign);
+    has_no_ref(&arena, &local);
+    has_no_ref(&arena, hf_arena_base(&arena) - 8);
+    has_no_ref(&arena, hf_arena_base(&arena) + 2000);
+    has_no_ref(&arena, hf_arena_base(&arena) + 64 * MIB - 8);
+    has_no_ref(&arena, hf_arena_base(&arena) + 64 * MIB);
+    has_no_ref(&arena, (void *)(UINTPTR_MAX - 7));
     hf_arena_close(&other);
     hf_arena_close(&arena);
 }
@@ -58,10 +58,10 @@ static void a_ref_to_what_was_rewound_is_null(void) {
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
     CHECK(hf_from_ref(&arena, kept) == first);
     CHECK(hf_from_ref(&arena, gone) == NULL);
-    is_refused(&arena, second);
+    has_no_ref(&arena, second);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK(hf_from_ref(&arena, gone) == NULL);
-    CHECK(hf_from_ref(&arena, kept) == NULL); /* it lies at pos */
+    CHECK(hf_from_ref(&arena, kept) == NULL); /* the ref is to pos, which is not allocated */
     CHECK(hf_alloc(&arena, 1, 1) == first && hf_from_ref(&arena, kept) == first);
     hf_arena_close(&arena);
 }
@@ -86,7 +86,7 @@ static void refs_that_were_never_made_are_null(void) {
     hf_arena_close(&arena);
 }
 
-/* Refs mean the same wherever an arena lies: here, in a copy of another one's bytes. */
+/* Refs are independent of the base: they work in a copy of the arena's bytes at another address. */
 static void refs_survive_a_move(void) {
     struct link {
         hf_ref next;
@@ -114,21 +114,21 @@ static void refs_survive_a_move(void) {
     hf_arena_close(&to);
 }
 
-/* The backend pretends to commit, and nothing is touched: 33 GiB cost nothing. */
+/* The backend pretends to commit, and nothing touches the memory: 33 GiB cost nothing. */
 static void the_reach_is_32_gib(void) {
     static struct spy spy;
-    if (!IS_64_BIT || !fixture_is_exact()) return; /* marking 33 GiB takes 4 GiB of shadow */
+    if (!IS_64_BIT || !fixture_is_exact()) return; /* 33 GiB have 4 GiB of shadow */
     spy_init(&spy, NULL);
     spy.pretends = true;
-    size_t reach = (size_t)UINT32_MAX * 8 + 8; /* 32 GiB, and no overflow on 32 bits */
+    size_t reach = (size_t)UINT32_MAX * 8 + 8; /* 32 GiB; does not overflow on 32 bits */
     hf_arena arena = fixture_open((hf_arena_options){.backend = &spy.backend});
     CHECK(hf_alloc(&arena, 33 * GIB, 8) != NULL);
     char *last = hf_arena_base(&arena) + reach - 16;
     CHECK_EQUAL(UINT32_MAX, hf_to_ref(&arena, last));
     CHECK(hf_from_ref(&arena, UINT32_MAX) == last);
-    is_refused(&arena, last + 8);
-    is_refused(&arena, last + 16);
-    is_refused(&arena, hf_arena_base(&arena) + 33 * GIB - 8);
+    has_no_ref(&arena, last + 8);
+    has_no_ref(&arena, last + 16);
+    has_no_ref(&arena, hf_arena_base(&arena) + 33 * GIB - 8);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, reach - 24));
     CHECK(hf_from_ref(&arena, UINT32_MAX) == NULL);
     CHECK(hf_from_ref(&arena, UINT32_MAX - 1) == NULL);

@@ -1,5 +1,6 @@
 /*
- * hf_reset and hf_trim: what is kept, what is released, and what it costs.
+ * hf_reset and hf_trim: what stays committed, what is released, and the system calls that they
+ * make.
  */
 #include "arena_fixture.h"
 #include "spy.h"
@@ -21,24 +22,24 @@ static size_t largest(size_t a, size_t b, size_t c) {
 
 /* --------------------------------------------------------- the rule of the header ---------- */
 
-/* A loop of frames with these peaks in turn, each following the rule to the byte. */
+/* The peaks of a loop's frames; each reset must follow the header's rule exactly. */
 struct frames {
     size_t retain;
     size_t peaks[60];
 };
 
 static const struct frames tables[] = {
-    /* a spike, and a long way back */
+    /* a spike, then a slow decline */
     {0, {100 * MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB,
          MIB,       MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB,
          MIB,       MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB, MIB,
          100 * MIB, 1,   1,   1,   1,   1,   1,   1,   1,   1,   1,   1,   1,   1}},
-    /* steady, steady and odd, up and down */
+    /* steady; steady with odd sizes; alternating */
     {0, {10 * MIB, 10 * MIB, 10 * MIB, 10 * MIB, 10 * MIB}},
     {0, {5 * MIB + 1, 6 * MIB, 5 * MIB + 77, 6 * MIB, 5 * MIB, 6 * MIB, 5 * MIB + 1}},
     {0, {KIB, 64 * MIB, KIB, 3 * MIB, 200 * MIB, 20 * MIB, 20 * MIB, 20 * MIB, 20 * MIB, KIB, KIB}},
     {0, {100, 200, 300 * KIB, 4 * MIB - 1, 100, 200, 300, 2 * MIB, 17, 17, 17, 17, 17, 17, 17}},
-    /* with something retained */
+    /* with the option retain */
     {16 * MIB, {100 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
                 1,         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
     {100 * MIB, {200 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
@@ -46,7 +47,7 @@ static const struct frames tables[] = {
     {SIZE_MAX, {200 * MIB, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
 };
 
-static void follow(const struct frames *frames) {
+static void check_frames(const struct frames *frames) {
     hf_arena arena = open_on_spy(frames->retain);
     size_t keep = 0, releases = 0;
     for (size_t frame = 0; frame < 60 && frames->peaks[frame]; frame++) {
@@ -66,18 +67,18 @@ static void follow(const struct frames *frames) {
     hf_arena_close(&arena);
 }
 
-static void every_reset_follows_the_rule(void) {
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) follow(&tables[i]);
+static void resets_trim_by_the_rule(void) {
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) check_frames(&tables[i]);
 }
 
 /*      keep       keep / 4
- *      |    8 MiB    | 2 MiB |  committed: just not worth a trim
+ *      |    8 MiB    | 2 MiB |  committed: just below the threshold of a trim
  */
 static void a_trim_is_worth_more_than_the_margin(void) {
-    if (!fixture_is_exact()) return; /* the peaks are exact */
+    if (!fixture_is_exact()) return; /* red zones would change the peaks */
     for (size_t less = 0; less < 2; less++) {
         hf_arena arena = open_on_spy(0);
-        spy.largest[SPY_COMMIT] = 10 * MIB; /* and no more, up to where a huge page ends */
+        spy.largest[SPY_COMMIT] = 10 * MIB; /* no step rounded up to a huge page */
         CHECK_STATUS(HF_OK, hf_precommit(&arena, 10 * MIB));
         CHECK_EQUAL(10 * MIB, committed(&arena));
         CHECK(hf_alloc(&arena, 8 * MIB - less, 1) != NULL);
@@ -87,7 +88,7 @@ static void a_trim_is_worth_more_than_the_margin(void) {
     }
 }
 
-/* What was handed back by a rewind before the reset counts: the frame needed it. */
+/* Bytes that were rewound before the reset count too: the frame needed them. */
 static void the_peak_counts_and_not_the_end(void) {
     hf_arena arena = open_on_spy(0);
     CHECK(hf_alloc(&arena, 60 * MIB, 1) != NULL);
@@ -101,7 +102,7 @@ static void the_peak_counts_and_not_the_end(void) {
     hf_arena_close(&arena);
 }
 
-/* Steady it is once the largest of its frames was there; they repeat after 90. */
+/* The loop is steady after its largest frame; frames repeat after 90. */
 static void a_steady_loop_makes_no_system_call(void) {
     hf_arena arena = open_on_spy(0);
     size_t calls = 0;
@@ -116,7 +117,7 @@ static void a_steady_loop_makes_no_system_call(void) {
     hf_arena_close(&arena);
 }
 
-static void memory_is_dirty_after_a_reset(void) {
+static void a_reset_keeps_the_high_water_mark(void) {
     hf_arena arena = open_on_spy(0);
     memset(hf_alloc(&arena, 3 * MIB, 1), 0xee, 3 * MIB);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
@@ -126,7 +127,7 @@ static void memory_is_dirty_after_a_reset(void) {
     hf_arena_close(&arena);
 }
 
-static void a_refused_release_is_returned_and_harmless(void) {
+static void a_failed_release_is_returned_and_harmless(void) {
     hf_arena arena = open_on_spy(0);
     for (int i = 0; i < 2; i++) {
         enum spy_step step = i ? SPY_COALESCE : SPY_DECOMMIT;
@@ -158,7 +159,7 @@ static void trims_to_the_page(void) {
         for (size_t j = 0; j < sizeof keep / sizeof *keep; j++) {
             AT("%zu used, %zu to keep", used[i], keep[j]);
             hf_arena arena = open_on_spy(0);
-            dirty_bytes(&arena, 30 * MIB);
+            write_and_rewind(&arena, 30 * MIB);
             char *block = used[i] ? hf_alloc(&arena, used[i], 1) : arena.pos;
             fill(block, used[i], 1);
             size_t mark = hf_get_mark(&arena), most = mark > keep[j] ? mark : keep[j];
@@ -166,10 +167,10 @@ static void trims_to_the_page(void) {
             CHECK_EQUAL(round_up(most, page_size), committed(&arena));
             CHECK_EQUAL(mark, hf_get_mark(&arena));
             CHECK(hf_arena_get_stats(&arena).high_water <= committed(&arena));
-            CHECK(holds(block, used[i], 1));
+            CHECK(is_filled(block, used[i], 1));
             char *zeroed = hf_alloc_zeroed(&arena, 30 * MIB, 1);
             CHECK(zeroed != NULL && is_zero(zeroed, 30 * MIB));
-            CHECK(holds(block, used[i], 1));
+            CHECK(is_filled(block, used[i], 1));
             hf_arena_close(&arena);
         }
     }
@@ -191,8 +192,8 @@ static void trimming_nothing_costs_nothing(void) {
     hf_arena_close(&arena);
 }
 
-/* All that is released is one placeholder with the rest again: a new step finds it in one piece,
- * and closing has two regions to release at most. */
+/* What is released is coalesced with the placeholder behind it: the next step finds one
+ * placeholder, and closing releases at most two regions. */
 static void what_is_trimmed_is_coalesced(void) {
     hf_arena arena = open_on_spy(0);
     for (int i = 0; i < 10; i++) {
@@ -219,15 +220,16 @@ static void a_trim_costs_up_to_three_calls_a_step(void) {
     hf_arena_close(&arena);
 }
 
-/* Refused at the last of many steps, what went before is gone and the rest is there. */
-static void a_trim_refused_half_way_leaves_the_rest(void) {
+/* If the release of the last of many steps fails, the steps before are released and the rest
+ * stays. */
+static void a_trim_that_fails_half_way_keeps_the_rest(void) {
     hf_arena arena = open_on_spy(0);
     while (committed(&arena) < 200 * MIB) memset(hf_alloc(&arena, MIB, 1), 0xee, MIB);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
     spy.largest[SPY_DECOMMIT] = MIB;
 
     CHECK_STATUS(HF_NO_MEMORY, hf_trim(&arena, 0));
-    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
+    CHECK_EQUAL(SPY_ERROR_CODE, hf_last_error().os_code);
     hf_arena_stats stats = hf_arena_get_stats(&arena);
     CHECK_EQUAL(100, stats.used);
     CHECK(stats.high_water <= stats.committed);
@@ -240,9 +242,9 @@ static void a_trim_refused_half_way_leaves_the_rest(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(every_reset_follows_the_rule), TEST(a_trim_is_worth_more_than_the_margin),
+CHECK_MAIN(TEST(resets_trim_by_the_rule), TEST(a_trim_is_worth_more_than_the_margin),
            TEST(the_peak_counts_and_not_the_end), TEST(a_steady_loop_makes_no_system_call),
-           TEST(memory_is_dirty_after_a_reset), TEST(a_refused_release_is_returned_and_harmless),
+           TEST(a_reset_keeps_the_high_water_mark), TEST(a_failed_release_is_returned_and_harmless),
            TEST(trims_to_the_page), TEST(trimming_nothing_costs_nothing),
            TEST(what_is_trimmed_is_coalesced), TEST(a_trim_costs_up_to_three_calls_a_step),
-           TEST(a_trim_refused_half_way_leaves_the_rest))
+           TEST(a_trim_that_fails_half_way_keeps_the_rest))

@@ -13,7 +13,7 @@ static hf_arena open_on_spy(void) {
     return fixture_open((hf_arena_options){.reserve = 256 * MIB, .backend = &spy.backend});
 }
 
-static void marks_compare_like_their_times(void) {
+static void later_marks_are_higher(void) {
     hf_arena arena = open_on_spy();
     hf_mark last = hf_get_mark(&arena);
     CHECK_EQUAL(0, last);
@@ -28,7 +28,7 @@ static void marks_compare_like_their_times(void) {
     hf_arena_close(&arena);
 }
 
-static void rewinding_hands_the_same_bytes_out_again(void) {
+static void rewound_bytes_are_allocated_again(void) {
     hf_arena arena = open_on_spy();
     char *before = hf_alloc(&arena, 100, 8);
     fill(before, 100, 1);
@@ -38,13 +38,13 @@ static void rewinding_hands_the_same_bytes_out_again(void) {
     CHECK_EQUAL(mark, hf_get_mark(&arena));
     CHECK(hf_alloc(&arena, 5 * MIB, 64) == block);
     memset(block, 0xee, 5 * MIB);
-    CHECK(holds(before, 100, 1));
+    CHECK(is_filled(before, 100, 1));
     hf_arena_close(&arena);
 }
 
-static void rewinding_releases_nothing_and_costs_no_call(void) {
+static void rewinding_makes_no_system_call(void) {
     hf_arena arena = open_on_spy();
-    dirty_bytes(&arena, 9 * MIB);
+    write_and_rewind(&arena, 9 * MIB);
     CHECK(hf_alloc(&arena, 9 * MIB, 1) != NULL);
     hf_arena_stats before = hf_arena_get_stats(&arena);
     spy_forget(&spy);
@@ -76,11 +76,11 @@ static void a_mark_above_pos_is_invalid(void) {
     }
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
     check_unchanged(&arena, &before);
-    CHECK(holds(block, 1000, 1));
+    CHECK(is_filled(block, 1000, 1));
     hf_arena_close(&arena);
 }
 
-static void a_mark_that_was_passed_is_gone(void) {
+static void a_mark_above_a_lower_rewind_is_invalid(void) {
     hf_arena arena = open_on_spy();
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
     hf_mark low = hf_get_mark(&arena);
@@ -92,7 +92,7 @@ static void a_mark_that_was_passed_is_gone(void) {
     hf_arena_close(&arena);
 }
 
-static void every_position_can_be_gone_back_to(void) {
+static void every_position_can_be_rewound_to(void) {
     hf_arena arena = open_on_spy();
     hf_mark marks[200];
     char *blocks[200];
@@ -102,7 +102,7 @@ static void every_position_can_be_gone_back_to(void) {
         fill(blocks[i], 1 + i * 531 % 40000, i);
     }
     for (unsigned i = 200; i-- > 0;) {
-        CHECK(holds(blocks[i], 1 + i * 531 % 40000, i));
+        CHECK(is_filled(blocks[i], 1 + i * 531 % 40000, i));
         CHECK_STATUS(HF_OK, hf_rewind(&arena, marks[i]));
         CHECK_EQUAL(marks[i], hf_get_mark(&arena));
     }
@@ -136,7 +136,7 @@ static void rewound_pages_fault(void) {
     char *first = hf_arena_base(&arena) + page_size;
     char *last = (char *)((uintptr_t)end / page_size * page_size) - 1;
     CHECK(arena.pos > last);
-    CHECK(holds(kept, 100, 1));
+    CHECK(is_filled(kept, 100, 1));
     if (fixture_is_exact()) {
         CHECK(process_faults_at(touch, first, first));
         CHECK(process_faults_at(touch, last, last));
@@ -161,8 +161,8 @@ static void rewound_pages_are_never_used_again(void) {
     hf_arena_close(&arena);
 }
 
-/* Marks that were taken within what was handed back since. */
-static void an_old_mark_leads_to_no_page_that_faults(void) {
+/* A rewind to a mark within bytes that were rewound since. */
+static void a_mark_within_pages_that_fault_moves_behind_them(void) {
     size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     hf_mark marks[50];
@@ -195,7 +195,7 @@ static void memory_after_a_rewind_is_zero(void) {
     hf_arena_close(&arena);
 }
 
-static void less_than_a_page_is_rewound_as_ever(void) {
+static void less_than_a_page_is_rewound_as_usual(void) {
     hf_arena arena = open_faulting();
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
     hf_mark mark = hf_get_mark(&arena);
@@ -207,17 +207,17 @@ static void less_than_a_page_is_rewound_as_ever(void) {
     hf_arena_close(&arena);
 }
 
-static void a_refused_release_is_returned(void) {
+static void a_failed_release_is_returned(void) {
     size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     char *block = hf_alloc(&arena, 9 * page_size, 8);
     fill(block, 9 * page_size, 1);
     spy.largest[SPY_DECOMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&arena, 0));
-    CHECK_EQUAL(SPY_REFUSAL, hf_last_error().os_code);
+    CHECK_EQUAL(SPY_ERROR_CODE, hf_last_error().os_code);
     if (fixture_is_exact()) {
         CHECK(probe_readable(block + page_size) && probe_readable(block + 9 * page_size - 1));
-        CHECK(holds(block, 9 * page_size, 1));
+        CHECK(is_filled(block, 9 * page_size, 1));
     }
     spy.largest[SPY_DECOMMIT] = SIZE_MAX;
     char *next = hf_alloc(&arena, 20 * page_size, 8);
@@ -229,7 +229,7 @@ static void a_refused_release_is_returned(void) {
 }
 
 static void scopes_and_resets_make_pages_fault_too(void) {
-    if (!fixture_is_exact()) return; /* the probe is itself a use after a rewind */
+    if (!fixture_is_exact()) return; /* the probe is itself a use after rewind */
     size_t page_size = fixture_page_size();
     hf_arena arena = open_faulting();
     hf_scope scope = hf_scope_begin(&arena);
@@ -243,10 +243,10 @@ static void scopes_and_resets_make_pages_fault_too(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(marks_compare_like_their_times), TEST(rewinding_hands_the_same_bytes_out_again),
-           TEST(rewinding_releases_nothing_and_costs_no_call), TEST(a_mark_above_pos_is_invalid),
-           TEST(a_mark_that_was_passed_is_gone), TEST(every_position_can_be_gone_back_to),
+CHECK_MAIN(TEST(later_marks_are_higher), TEST(rewound_bytes_are_allocated_again),
+           TEST(rewinding_makes_no_system_call), TEST(a_mark_above_pos_is_invalid),
+           TEST(a_mark_above_a_lower_rewind_is_invalid), TEST(every_position_can_be_rewound_to),
            TEST(rewound_pages_fault), TEST(rewound_pages_are_never_used_again),
-           TEST(an_old_mark_leads_to_no_page_that_faults), TEST(memory_after_a_rewind_is_zero),
-           TEST(less_than_a_page_is_rewound_as_ever), TEST(a_refused_release_is_returned),
-           TEST(scopes_and_resets_make_pages_fault_too))
+           TEST(a_mark_within_pages_that_fault_moves_behind_them),
+           TEST(memory_after_a_rewind_is_zero), TEST(less_than_a_page_is_rewound_as_usual),
+           TEST(a_failed_release_is_returned), TEST(scopes_and_resets_make_pages_fault_too))

@@ -1,5 +1,5 @@
 /*
- * Scopes: marks that know their arena, how they nest, and which of them are over.
+ * Scopes: marks that know their arena; nesting, and ended scopes.
  */
 #include <setjmp.h>
 
@@ -24,7 +24,7 @@ static void ending_a_scope_rewinds_to_its_beginning(void) {
     char *block = hf_alloc(&arena, 5 * MIB, 8);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     CHECK_EQUAL(scope.mark, hf_get_mark(&arena));
-    CHECK(holds(kept, 100, 1));
+    CHECK(is_filled(kept, 100, 1));
     CHECK(hf_alloc(&arena, 100, 8) == block);
     hf_arena_close(&arena);
 }
@@ -103,7 +103,7 @@ static void a_reset_ends_every_scope(void) {
     hf_arena_close(&arena);
 }
 
-/* Another scope at the same depth and place is not the one that ended. */
+/* A new scope at the same depth and position is not the scope that ended. */
 static void an_ended_scope_does_not_end_its_successor(void) {
     hf_arena arena = open_arena();
     hf_scope first = hf_scope_begin(&arena);
@@ -142,7 +142,7 @@ static void a_longjmp_may_leave_scopes_open(void) {
     hf_arena_close(&arena);
 }
 
-/* A rewind to below a scope's beginning: the scope has nothing more to hand back. */
+/* After a rewind to below a scope's beginning, ending the scope changes nothing. */
 static void a_scope_that_was_rewound_past_changes_nothing(void) {
     hf_arena arena = open_arena();
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
@@ -155,7 +155,7 @@ static void a_scope_that_was_rewound_past_changes_nothing(void) {
     hf_arena_close(&arena);
 }
 
-static void a_scope_of_no_arena_is_refused(void) {
+static void a_scope_without_an_arena_is_invalid(void) {
     hf_arena arena = {0};
     hf_scope of_closed = hf_scope_begin(&arena);
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(of_closed));
@@ -197,5 +197,5 @@ CHECK_MAIN(TEST(ending_a_scope_rewinds_to_its_beginning), TEST(scopes_nest),
            TEST(a_middle_scope_leaves_the_outer_one_open), TEST(a_reset_ends_every_scope),
            TEST(an_ended_scope_does_not_end_its_successor), TEST(a_longjmp_may_leave_scopes_open),
            TEST(a_scope_that_was_rewound_past_changes_nothing),
-           TEST(a_scope_of_no_arena_is_refused), TEST(scopes_of_two_arenas_are_independent),
+           TEST(a_scope_without_an_arena_is_invalid), TEST(scopes_of_two_arenas_are_independent),
            TEST(a_scope_costs_no_memory))

@@ -1,10 +1,10 @@
 /*
- * Every field of hf_arena_stats against an independent count, through an arena's whole life.
+ * Every field of hf_arena_stats against an independent count, from opening to closing an arena.
  */
 #include "arena_fixture.h"
 #include "spy.h"
 
-/* Counted from what the functions return and what the backend saw. */
+/* Counted from the functions' results and the calls of the backend. */
 static struct counted {
     struct spy spy;
     size_t peak, high_water;
@@ -19,10 +19,10 @@ static size_t successful_commits(void) {
     return commits;
 }
 
-static void agrees(const hf_arena *arena, size_t reserved) {
+static void check_stats(const hf_arena *arena, size_t reserved) {
     hf_arena_stats stats = hf_arena_get_stats(arena);
     size_t used = (size_t)(arena->pos - hf_arena_base(arena));
-    CHECK(counted.spy.count < SPY_CALLS); /* none was forgotten */
+    CHECK(counted.spy.count < SPY_CALLS); /* the spy has kept every call */
     CHECK_EQUAL(used, stats.used);
     CHECK_EQUAL(reserved, stats.reserved);
     CHECK_EQUAL(spy_committed(&counted.spy), stats.committed);
@@ -34,62 +34,62 @@ static void agrees(const hf_arena *arena, size_t reserved) {
     CHECK_EQUAL(counted.high_water, stats.high_water);
 }
 
-/* Trimmed bytes are fresh when they come back. */
-static void trims(hf_arena *arena, size_t keep) {
+/* Trimmed bytes are fresh when they are committed again, so the high-water mark falls. */
+static void trim(hf_arena *arena, size_t keep) {
     CHECK_STATUS(HF_OK, hf_trim(arena, keep));
     counted.high_water = counted.high_water < spy_committed(&counted.spy)
                              ? counted.high_water
                              : spy_committed(&counted.spy);
-    agrees(arena, hf_arena_get_stats(arena).reserved);
+    check_stats(arena, hf_arena_get_stats(arena).reserved);
 }
 
-static void a_life_is_counted(hf_arena_options options) {
+static void check_life(hf_arena_options options) {
     spy_init(&counted.spy, NULL);
     counted.peak = counted.high_water = 0;
     options.backend = &counted.spy.backend;
     hf_arena arena = fixture_open(options);
     size_t reserved = round_up(options.reserve, fixture_page_size());
-    agrees(&arena, reserved);
+    check_stats(&arena, reserved);
     for (int round = 0; round < 3; round++) {
         AT("round %d", round);
         for (size_t size = 1; size < 30 * MIB; size = size * 2 + 1) {
             CHECK(hf_alloc(&arena, size, 16) != NULL);
-            agrees(&arena, reserved);
+            check_stats(&arena, reserved);
         }
         char *block = hf_alloc_zeroed(&arena, 100, 1);
         CHECK(hf_extend(&arena, block, 100, 5 * MIB));
-        agrees(&arena, reserved);
+        check_stats(&arena, reserved);
         CHECK(hf_extend(&arena, block, 5 * MIB, 7));
-        agrees(&arena, reserved);
+        check_stats(&arena, reserved);
         CHECK_STATUS(HF_OK, hf_precommit(&arena, 20 * MIB));
-        agrees(&arena, reserved);
+        check_stats(&arena, reserved);
         CHECK(hf_alloc(&arena, SIZE_MAX, 1) == NULL && hf_alloc(&arena, 1, 0) == NULL);
-        agrees(&arena, reserved);
+        check_stats(&arena, reserved);
         CHECK_STATUS(HF_OK, hf_rewind(&arena, 3 * MIB));
-        agrees(&arena, reserved);
-        trims(&arena, 10 * MIB);
+        check_stats(&arena, reserved);
+        trim(&arena, 10 * MIB);
         CHECK_STATUS(HF_OK, hf_reset(&arena));
-        agrees(&arena, reserved);
-        trims(&arena, 0);
+        check_stats(&arena, reserved);
+        trim(&arena, 0);
         CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
     }
-    counted.spy.largest[SPY_COMMIT] = 0; /* refused calls are calls */
+    counted.spy.largest[SPY_COMMIT] = 0; /* failed calls count too */
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
-    agrees(&arena, reserved);
+    check_stats(&arena, reserved);
     hf_arena_close(&arena);
 }
 
-static void every_field_is_right(void) {
-    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB});
-    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB + 1, .name = "counted"});
-    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_NEVER});
-    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_ALWAYS});
-    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .populate = true});
-    a_life_is_counted((hf_arena_options){.reserve = 256 * MIB, .retain = SIZE_MAX});
+static void every_field_matches_an_independent_count(void) {
+    check_life((hf_arena_options){.reserve = 256 * MIB});
+    check_life((hf_arena_options){.reserve = 256 * MIB + 1, .name = "counted"});
+    check_life((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_NEVER});
+    check_life((hf_arena_options){.reserve = 256 * MIB, .huge_pages = HF_HUGE_ALWAYS});
+    check_life((hf_arena_options){.reserve = 256 * MIB, .populate = true});
+    check_life((hf_arena_options){.reserve = 256 * MIB, .retain = SIZE_MAX});
 }
 
-/* What hf_peek has shown may have been written to. */
-static void shown_bytes_are_dirty(void) {
+/* The program may have written to the bytes that hf_peek returned. */
+static void peeked_bytes_raise_the_high_water_mark(void) {
     spy_init(&counted.spy, NULL);
     hf_arena arena =
         fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &counted.spy.backend});
@@ -101,7 +101,7 @@ static void shown_bytes_are_dirty(void) {
     hf_arena_close(&arena);
 }
 
-static void asking_changes_nothing(void) {
+static void getting_stats_changes_nothing(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     CHECK(hf_alloc(&arena, 5 * MIB, 1) != NULL);
     hf_arena_stats first = hf_arena_get_stats(&arena), second = hf_arena_get_stats(&arena);
@@ -109,4 +109,5 @@ static void asking_changes_nothing(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(every_field_is_right), TEST(shown_bytes_are_dirty), TEST(asking_changes_nothing))
+CHECK_MAIN(TEST(every_field_matches_an_independent_count),
+           TEST(peeked_bytes_raise_the_high_water_mark), TEST(getting_stats_changes_nothing))

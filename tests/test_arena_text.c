@@ -5,15 +5,15 @@
 
 #include "arena_fixture.h"
 
-static struct refusals refusals;
+static struct failures failures;
 
 static hf_arena open_arena(size_t reserve) {
-    refusals = (struct refusals){0};
+    failures = (struct failures){0};
     return fixture_open(
-        (hf_arena_options){.reserve = reserve, .on_failure = count_refusal, .user = &refusals});
+        (hf_arena_options){.reserve = reserve, .on_failure = count_failure, .user = &failures});
 }
 
-/* A text in an arena that was used to an odd byte before: right, and with a ref. */
+/* Checks a text's contents, and that it can have a ref though pos was odd before. */
 static void is_text(hf_arena *arena, const char *expected, const char *actual) {
     CHECK(actual != NULL);
     CHECK(strcmp(expected, actual) == 0);
@@ -32,7 +32,7 @@ static void copies_texts(void) {
         CHECK(copy != texts[i]);
         is_text(&arena, texts[i], copy);
     }
-    CHECK_EQUAL(0, refusals.count);
+    CHECK_EQUAL(0, failures.count);
     hf_arena_close(&arena);
 }
 
@@ -59,10 +59,10 @@ static void copies_bytes(void) {
         AT("%zu bytes", sizes[i]);
         CHECK(hf_alloc(&arena, 3, 1) != NULL);
         char *copy = hf_memdup(&arena, bytes, sizes[i]);
-        CHECK(copy != NULL && is_aligned(copy, 8) && holds(copy, sizes[i], 1));
+        CHECK(copy != NULL && is_aligned(copy, 8) && is_filled(copy, sizes[i], 1));
         CHECK(hf_to_ref(&arena, copy) != 0);
-        char *again = hf_memdup(&arena, copy, sizes[i]); /* of the arena's own last block */
-        CHECK(again != NULL && again >= copy + sizes[i] && holds(again, sizes[i], 1));
+        char *again = hf_memdup(&arena, copy, sizes[i]); /* of the last block itself */
+        CHECK(again != NULL && again >= copy + sizes[i] && is_filled(again, sizes[i], 1));
     }
     hf_arena_close(&arena);
 }
@@ -85,27 +85,27 @@ static void a_null_text_is_invalid(void) {
     memset(&no_arguments, 0, sizeof no_arguments);
     CHECK(hf_vasprintf(&arena, no_format, no_arguments) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
-    CHECK_EQUAL(5, refusals.count);
+    CHECK_EQUAL(5, failures.count);
     check_unchanged(&arena, &before);
     hf_arena_close(&arena);
 }
 
-static void copies_that_do_not_fit_are_refused(void) {
+static void copies_that_do_not_fit_are_reserve_full(void) {
     hf_arena arena = open_arena(64 * KIB);
     static char large[80000];
     memset(large, 'x', sizeof large - 1);
     struct snapshot before = snapshot_of(&arena);
     CHECK(hf_strdup(&arena, large) == NULL);
-    CHECK_EQUAL(sizeof large, refusals.size);
+    CHECK_EQUAL(sizeof large, failures.size);
     CHECK(hf_strndup(&arena, large, 70000) == NULL);
-    CHECK_EQUAL(70001, refusals.size);
+    CHECK_EQUAL(70001, failures.size);
     CHECK(hf_memdup(&arena, large, sizeof large) == NULL);
-    CHECK_EQUAL(sizeof large, refusals.size);
+    CHECK_EQUAL(sizeof large, failures.size);
     CHECK(hf_memdup(&arena, large, SIZE_MAX) == NULL);
     CHECK(hf_asprintf(&arena, "%s", large) == NULL);
-    CHECK_EQUAL(sizeof large, refusals.size);
-    CHECK_EQUAL(5, refusals.count);
-    CHECK_EQUAL(HF_RESERVE_FULL, refusals.status);
+    CHECK_EQUAL(sizeof large, failures.size);
+    CHECK_EQUAL(5, failures.count);
+    CHECK_EQUAL(HF_RESERVE_FULL, failures.status);
     check_unchanged(&arena, &before);
     hf_arena_close(&arena);
 }
@@ -121,8 +121,8 @@ static void formats(void) {
     hf_arena_close(&arena);
 }
 
-static char *through_vprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
-static char *through_vprintf(hf_arena *arena, const char *format, ...) {
+static char *through_vasprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
+static char *through_vasprintf(hf_arena *arena, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     char *text = hf_vasprintf(arena, format, arguments);
@@ -132,8 +132,8 @@ static char *through_vprintf(hf_arena *arena, const char *format, ...) {
 
 static void formats_from_a_list(void) {
     hf_arena arena = open_arena(64 * MIB);
-    is_text(&arena, "one 2 3.0", through_vprintf(&arena, "%s %d %.1f", "one", 2, 3.0));
-    is_text(&arena, "", through_vprintf(&arena, "%s", ""));
+    is_text(&arena, "one 2 3.0", through_vasprintf(&arena, "%s %d %.1f", "one", 2, 3.0));
+    is_text(&arena, "", through_vasprintf(&arena, "%s", ""));
     hf_arena_close(&arena);
 }
 
@@ -142,19 +142,19 @@ static void is_padded_number(const char *text, size_t width) {
     CHECK(text[width - 1] == '7' && text[0] == (width == 1 ? '7' : ' '));
 }
 
-/* Lengths from fitting below limit to needing growth several times over. Not by a number's width,
- * of which mingw's printf has as much on the stack. */
+/* Lengths from texts that fit below limit to texts that need several growth steps. Not by a field
+ * width, for which mingw's printf uses as much stack. */
 static void formats_texts_of_every_length(void) {
     hf_arena arena = open_arena(64 * MIB);
     for (int width = 1; width < 3000000; width += 1 + width / 3) {
         AT("width %d", width);
         is_padded_number(hf_asprintf(&arena, "%*s", width, "7"), (size_t)width);
-        is_padded_number(through_vprintf(&arena, "%*s", width, "7"), (size_t)width);
+        is_padded_number(through_vasprintf(&arena, "%*s", width, "7"), (size_t)width);
     }
     hf_arena_close(&arena);
 }
 
-/* With exactly as many bytes left in the reservation, with one more, and with one less. */
+/* With exactly the needed bytes left in the reservation, one more, and one less. */
 static void formats_into_the_last_byte(void) {
     if (!fixture_is_exact()) return;
     size_t page_size = fixture_page_size();
@@ -164,7 +164,7 @@ static void formats_into_the_last_byte(void) {
             hf_arena arena = open_arena(page_size);
             size_t before = (page_size - length - 1) / 8 * 8, left = page_size - before;
             CHECK(hf_alloc(&arena, before, 1) != NULL);
-            size_t width = left - 2 + less; /* its zero makes it one longer */
+            size_t width = left - 2 + less; /* plus the terminating zero */
             struct snapshot snapshot = snapshot_of(&arena);
             char *text = hf_asprintf(&arena, "%*d", (int)width, 7);
             if (less < 2) {
@@ -173,8 +173,8 @@ static void formats_into_the_last_byte(void) {
             } else {
                 CHECK(text == NULL);
                 CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-                CHECK_EQUAL(1, refusals.count);
-                CHECK_EQUAL(width + 1, refusals.size);
+                CHECK_EQUAL(1, failures.count);
+                CHECK_EQUAL(width + 1, failures.size);
                 check_unchanged(&arena, &snapshot);
             }
             hf_arena_close(&arena);
@@ -193,50 +193,50 @@ static void formats_texts_of_the_same_arena(void) {
     hf_arena_close(&arena);
 }
 
-/* ------------------------------------------------- bytes that hf_peek has shown ------------- */
+/* -------------------------------------------------- bytes that hf_peek returned ------------- */
 
-/* A text of `length` at `at` bytes behind pos, as read(2) would have written it. */
-static char *shown_text(hf_arena *arena, size_t at, size_t length) {
+/* A text of `length` bytes, `at` bytes above pos, stored in peeked bytes as read(2) would do. */
+static char *peeked_text(hf_arena *arena, size_t at, size_t length) {
     CHECK(hf_alloc(arena, 3, 1) != NULL);
-    char *top = hf_peek(arena, at + length + 1, NULL);
-    CHECK(top != NULL);
-    for (size_t i = 0; i < length; i++) top[at + i] = (char)('a' + i % 23);
-    top[at + length] = '\0';
-    return top + at;
+    char *peeked = hf_peek(arena, at + length + 1, NULL);
+    CHECK(peeked != NULL);
+    for (size_t i = 0; i < length; i++) peeked[at + i] = (char)('a' + i % 23);
+    peeked[at + length] = '\0';
+    return peeked + at;
 }
 
-static void is_shown_text(const char *text, size_t length) {
+static void is_peeked_text(const char *text, size_t length) {
     CHECK(text != NULL && strlen(text) == length);
     for (size_t i = 0; i < length; i++)
         if (text[i] != (char)('a' + i % 23)) CHECK_EQUAL(SIZE_MAX, i);
 }
 
-static void takes_what_hf_peek_has_shown(void) {
+static void peeked_bytes_may_be_arguments(void) {
     hf_arena arena = open_arena(64 * MIB);
     const size_t lengths[] = {0, 1, 10, 510, 511, 512, 3000, 300000},
-                 places[] = {0, 1, 8, 500, 9000};
+                 offsets[] = {0, 1, 8, 500, 9000};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        for (size_t j = 0; j < sizeof places / sizeof *places; j++) {
-            size_t length = lengths[i], at = places[j];
+        for (size_t j = 0; j < sizeof offsets / sizeof *offsets; j++) {
+            size_t length = lengths[i], at = offsets[j];
             AT("%zu characters at %zu", length, at);
-            char *text = hf_asprintf(&arena, "x%s", shown_text(&arena, at, length));
+            char *text = hf_asprintf(&arena, "x%s", peeked_text(&arena, at, length));
             CHECK(text != NULL && text[0] == 'x');
-            is_shown_text(text + 1, length);
-            text = through_vprintf(&arena, "%s", shown_text(&arena, at, length));
-            is_shown_text(text, length);
-            is_shown_text(hf_strdup(&arena, shown_text(&arena, at, length)), length);
-            char *shown = shown_text(&arena, at, length);
-            is_shown_text(hf_strndup(&arena, shown, SIZE_MAX), length);
-            shown = shown_text(&arena, at, length);
-            is_shown_text(hf_memdup(&arena, shown, length + 1), length);
+            is_peeked_text(text + 1, length);
+            text = through_vasprintf(&arena, "%s", peeked_text(&arena, at, length));
+            is_peeked_text(text, length);
+            is_peeked_text(hf_strdup(&arena, peeked_text(&arena, at, length)), length);
+            char *shown = peeked_text(&arena, at, length);
+            is_peeked_text(hf_strndup(&arena, shown, SIZE_MAX), length);
+            shown = peeked_text(&arena, at, length);
+            is_peeked_text(hf_memdup(&arena, shown, length + 1), length);
             if (length % 1000 == 0) CHECK_STATUS(HF_OK, hf_reset(&arena));
         }
-    CHECK_EQUAL(0, refusals.count);
+    CHECK_EQUAL(0, failures.count);
     hf_arena_close(&arena);
 }
 
-/* The next block begins behind the text, and the text keeps no room that it does not need. */
-static void takes_what_the_text_needs(void) {
+/* The next block begins right behind the text. */
+static void a_text_uses_no_more_bytes_than_it_needs(void) {
     hf_arena arena = open_arena(64 * MIB);
     for (int width = 1; width < 50; width++) {
         char *text = hf_asprintf(&arena, "%*d", width, 7), *next = hf_alloc(&arena, 1, 1);
@@ -248,11 +248,11 @@ static void takes_what_the_text_needs(void) {
     hf_arena_close(&arena);
 }
 
-/* No character of the C locale: printf refuses it; mingw's leaves it out. */
-static void a_format_that_printf_refuses_is_invalid(void) {
+/* The character is not in the C locale: printf fails on it; mingw's printf skips it. */
+static void a_format_that_printf_fails_on_is_invalid(void) {
     static const wchar_t wide[] = {'a', 0x20ac, 0};
     if (snprintf(NULL, 0, "%ls", wide) >= 0) {
-        check_skip("this printf refuses no character");
+        check_skip("this printf fails on no character");
         return;
     }
     hf_arena arena = open_arena(64 * MIB);
@@ -260,15 +260,15 @@ static void a_format_that_printf_refuses_is_invalid(void) {
     struct snapshot before = snapshot_of(&arena);
     CHECK(hf_asprintf(&arena, "%ls", wide) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
-    CHECK(through_vprintf(&arena, "%ls", wide) == NULL);
+    CHECK(through_vasprintf(&arena, "%ls", wide) == NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     check_unchanged(&arena, &before);
     CHECK(hf_asprintf(&arena, "%d", 7) != NULL);
     hf_arena_close(&arena);
 }
 
-/* A text that was formatted and then refused must not show in memory promised to be zero. */
-static void leaves_no_dirt_behind(void) {
+/* A text that was formatted and then failed must leave no bytes in memory that counts as zero. */
+static void a_failed_text_leaves_zeroed_memory_zero(void) {
     if (!fixture_is_exact()) return;
     hf_arena arena = open_arena(fixture_page_size());
     size_t room = fixture_page_size() - 16;
@@ -280,8 +280,9 @@ static void leaves_no_dirt_behind(void) {
 }
 
 CHECK_MAIN(TEST(copies_texts), TEST(copies_parts_of_texts), TEST(copies_bytes),
-           TEST(a_null_text_is_invalid), TEST(copies_that_do_not_fit_are_refused), TEST(formats),
-           TEST(formats_from_a_list), TEST(formats_texts_of_every_length),
+           TEST(a_null_text_is_invalid), TEST(copies_that_do_not_fit_are_reserve_full),
+           TEST(formats), TEST(formats_from_a_list), TEST(formats_texts_of_every_length),
            TEST(formats_into_the_last_byte), TEST(formats_texts_of_the_same_arena),
-           TEST(takes_what_hf_peek_has_shown), TEST(takes_what_the_text_needs),
-           TEST(a_format_that_printf_refuses_is_invalid), TEST(leaves_no_dirt_behind))
+           TEST(peeked_bytes_may_be_arguments), TEST(a_text_uses_no_more_bytes_than_it_needs),
+           TEST(a_format_that_printf_fails_on_is_invalid),
+           TEST(a_failed_text_leaves_zeroed_memory_zero))

@@ -1,5 +1,5 @@
 /*
- * Threads, each with arenas of its own: they share nothing but the last error's type.
+ * Threads, each with its own arenas, share no state; the last error is per thread.
  */
 #include <pthread.h>
 
@@ -7,7 +7,7 @@
 
 enum { THREADS = 8, ROUNDS = 30, BLOCKS = 200 };
 
-/* A failed check ends the process, and the test with it: this is a thread of its own. */
+/* A failed check in this thread ends the whole process. */
 static void *work(void *user) {
     unsigned seed = *(unsigned *)user;
     char *blocks[BLOCKS];
@@ -20,18 +20,18 @@ static void *work(void *user) {
             fill(blocks[i], size, seed + i);
         }
         for (unsigned i = 0; i < BLOCKS; i++)
-            CHECK(holds(blocks[i], 1 + (seed * 7 + i * 131) % 20000, seed + i));
+            CHECK(is_filled(blocks[i], 1 + (seed * 7 + i * 131) % 20000, seed + i));
         CHECK(hf_alloc(&arena, SIZE_MAX - seed, 8) == NULL);
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
         CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-        CHECK_EQUAL(SIZE_MAX - seed, hf_last_error().size); /* this thread's, and no other's */
+        CHECK_EQUAL(SIZE_MAX - seed, hf_last_error().size); /* the last error is this thread's */
         hf_arena_close(&arena);
     }
     return NULL;
 }
 
-static void threads_share_nothing(void) {
+static void threads_with_arenas_of_their_own_are_independent(void) {
     pthread_t threads[THREADS];
     unsigned seeds[THREADS];
     for (unsigned i = 0; i < THREADS; i++) {
@@ -41,23 +41,24 @@ static void threads_share_nothing(void) {
     for (unsigned i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
-/* An arena belongs to one thread at a time: handed over, it goes on where it was. */
-static void *go_on(void *user) {
+/* Only one thread may use an arena at a time, but it can pass to another thread. */
+static void *continue_in_thread(void *user) {
     hf_arena *arena = user;
     fill(hf_alloc(arena, 3 * MIB, 8), 3 * MIB, 2);
     return NULL;
 }
 
-static void an_arena_can_be_handed_over(void) {
+static void an_arena_can_pass_to_another_thread(void) {
     pthread_t thread;
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     char *block = hf_alloc(&arena, 1000, 8);
     fill(block, 1000, 1);
-    CHECK(pthread_create(&thread, NULL, go_on, &arena) == 0);
+    CHECK(pthread_create(&thread, NULL, continue_in_thread, &arena) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(holds(block, 1000, 1));
+    CHECK(is_filled(block, 1000, 1));
     CHECK(hf_get_mark(&arena) > 3 * MIB);
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(threads_share_nothing), TEST(an_arena_can_be_handed_over))
+CHECK_MAIN(TEST(threads_with_arenas_of_their_own_are_independent),
+           TEST(an_arena_can_pass_to_another_thread))

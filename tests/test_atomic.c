@@ -1,6 +1,6 @@
 /*
- * atomic.h as Microsoft's compiler for ARM64EC sees it: with the macros of x64, and with loads and
- * stores that the processor does not order by itself.
+ * atomic.h as Microsoft's compiler for ARM64EC sees it: that compiler defines the macros of x64,
+ * but the processor does not order loads and stores as x64 does.
  */
 #include "check.h"
 
@@ -11,22 +11,22 @@
 #include "holdfast/atomic.h"
 
 static void arm64ec_has_fences(void) {
-    size_t word = 5;
-    CHECK_EQUAL(5, hf_load_acquire(&word));
+    size_t value = 5;
+    CHECK_EQUAL(5, hf_load_acquire(&value));
     CHECK(fences == 1 && barriers == 0);
-    hf_store_release(&word, 6);
-    CHECK(word == 6 && fences == 2 && barriers == 0);
+    hf_store_release(&value, 6);
+    CHECK(value == 6 && fences == 2 && barriers == 0);
 }
 
-/* Without _WIN64 the word is a long, which it is here too. */
-static void words_are_changed_at_once(void) {
-    size_t word = 6;
-    CHECK_EQUAL(6, hf_fetch_add(&word, 5));
-    CHECK_EQUAL(11, word);
+/* Without _WIN64 atomic.h uses the function for long; size_t and long have the same size here. */
+static void fetch_add_works(void) {
+    size_t value = 6;
+    CHECK_EQUAL(6, hf_fetch_add(&value, 5));
+    CHECK_EQUAL(11, value);
 }
 #else
-static void words_are_changed_at_once(void) { check_skip("the compiler is the real one"); }
+static void fetch_add_works(void) { check_skip("the compiler is the real one"); }
 static void arm64ec_has_fences(void) { check_skip("the compiler is the real one"); }
 #endif
 
-CHECK_MAIN(TEST(arm64ec_has_fences), TEST(words_are_changed_at_once))
+CHECK_MAIN(TEST(arm64ec_has_fences), TEST(fetch_add_works))

@@ -1,25 +1,25 @@
 /*
- * Backends that a program brings: a copy of the native one with a few functions replaced, and one
- * with no system under it at all.
+ * Backends of a program: a copy of the native one with a few functions replaced, and one without
+ * any system calls.
  */
 #include "array_backend.h"
 #include "check.h"
 #include "holdfast/space.h"
 #include "scene.h"
 
-/* ------------------------------------------- the native one with some replaced -------------- */
+/* ------------------------------------- the native one with functions replaced --------------- */
 
-/* Counts what is committed, and refuses more than a quota. */
+/* Counts committed bytes; commit fails above a limit. */
 struct quota {
-    hf_backend backend; /* first: self is the quota */
-    size_t committed, most, refused;
+    hf_backend backend; /* must be first */
+    size_t committed, most, failed;
 };
 
 static hf_status commit_within_quota(const hf_backend *self, void *address, size_t size,
                                      hf_report *report) {
     struct quota *quota = (struct quota *)(uintptr_t)self;
     if (size > quota->most - quota->committed) {
-        quota->refused++;
+        quota->failed++;
         report->call = "quota";
         report->os_code = 1234;
         return HF_NO_MEMORY;
@@ -35,7 +35,7 @@ static hf_status decommit_from_quota(const hf_backend *self, void *address, size
     return status;
 }
 
-static void a_quota_refuses_in_its_own_name(void) {
+static void the_error_of_a_quota_is_reported(void) {
     struct quota quota = {.backend = *hf_backend_native()};
     quota.backend.commit = commit_within_quota;
     quota.backend.decommit = decommit_from_quota;
@@ -57,23 +57,23 @@ static void a_quota_refuses_in_its_own_name(void) {
     CHECK_STATUS(HF_OK, hf_space_decommit(space, 51 * g, g));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 10 * g, 2 * g));
     CHECK_EQUAL(hf_space_get_stats(space).committed_bytes, quota.committed);
-    CHECK_EQUAL(1, quota.refused);
-    CHECK_EQUAL(1, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(1, quota.failed);
+    CHECK_EQUAL(1, hf_space_get_stats(space).failures);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
 
-/* What a backend reports as its system calls is what the statistics tell. */
-static hf_status split_at_a_price(const hf_backend *self, void *address, size_t size,
-                                  hf_report *report) {
-    hf_report unheard = {0};
+/* The statistics show the number of system calls that the backend reports. */
+static hf_status split_with_5_calls(const hf_backend *self, void *address, size_t size,
+                                    hf_report *report) {
+    hf_report ignored = {0};
     report->system_calls += 5;
-    return hf_backend_native()->split(self, address, size, &unheard);
+    return hf_backend_native()->split(self, address, size, &ignored);
 }
 
 static void reported_calls_are_counted(void) {
     hf_backend backend = *hf_backend_native();
-    backend.split = split_at_a_price;
+    backend.split = split_with_5_calls;
     hf_space_options options = {.backend = &backend};
     size_t g = backend.page_size(&backend);
     hf_space *space;
@@ -101,7 +101,7 @@ static void optional_functions_may_be_missing(void) {
     hf_space_close(space);
 }
 
-/* Notes what is released, in which order. */
+/* Records the calls of release. */
 struct releasing {
     hf_backend backend;
     size_t count, sizes[8];
@@ -118,7 +118,7 @@ static void note_release(const hf_backend *self, void *address, size_t size, hf_
     hf_backend_native()->release(self, address, size, kind);
 }
 
-/* |p|c c|c|v|p p p|: each region once, from the highest to the lowest, and only at the end. */
+/* |p|c c|c|v|p p p|: closing releases each region once, from the highest to the lowest. */
 static void closing_releases_in_order(void) {
     if (!scene_needs_views()) return;
     static const size_t starts[] = {0, 1, 3, 4, 5, 8};
@@ -149,7 +149,7 @@ static void closing_releases_in_order(void) {
     }
 }
 
-static void the_native_backend_is_one(void) {
+static void the_native_backend_is_constant(void) {
     const hf_backend *native = hf_backend_native();
     size_t page_size = native->page_size(native);
     CHECK(native == hf_backend_native());
@@ -165,8 +165,8 @@ static bool is_full_of(const char *bytes, int byte, size_t size) {
     return true;
 }
 
-/* The life of a space: |p p p p p p p p| -> |p|c c c c|p p p| -> |p|c|p p|c|p p p| -> ... */
-static void live(hf_space *space) {
+/* |p p p p p p p p| -> |p|c c c c|p p p| -> |p|c|p p|c|p p p| -> |p|c|c c|c|p p p| -> ... */
+static void run_steps(hf_space *space) {
     size_t g = hf_space_page_size(space), size = hf_space_size(space);
     char *base = hf_space_base(space);
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 4 * g));
@@ -185,8 +185,8 @@ static void live(hf_space *space) {
     CHECK_STATUS(HF_OK, hf_space_check(space));
 }
 
-static void any_page_size_carries_a_space(void) {
-    for (size_t page_size = ARRAY_SMALLEST_GRANULE; page_size <= 1 << 17; page_size *= 2) {
+static void a_space_works_with_any_page_size(void) {
+    for (size_t page_size = ARRAY_SMALLEST_PAGE_SIZE; page_size <= 1 << 17; page_size *= 2) {
         struct array_backend array;
         hf_space_options options = {.backend = &array.backend};
         hf_space *space;
@@ -194,7 +194,7 @@ static void any_page_size_carries_a_space(void) {
         array_backend_init(&array, page_size);
         CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * page_size, &options));
         CHECK_EQUAL(page_size, hf_space_page_size(space));
-        live(space);
+        run_steps(space);
         CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, page_size));
         hf_space_close(space);
         CHECK(array_backend_is_unused(&array));
@@ -202,13 +202,13 @@ static void any_page_size_carries_a_space(void) {
     }
 }
 
-/* Enough regions that records are taken from the array, and given back to it. */
-static void an_array_carries_many_regions(void) {
+/* So many regions that the space allocates pages for records in the array, and frees them. */
+static void many_regions_in_an_array(void) {
     enum { REGIONS = 5000 };
     static struct array_backend array;
     hf_space_options options = {.backend = &array.backend};
     hf_space *space;
-    array_backend_init(&array, ARRAY_SMALLEST_GRANULE);
+    array_backend_init(&array, ARRAY_SMALLEST_PAGE_SIZE);
     CHECK_STATUS(HF_OK, hf_space_open(&space, REGIONS * array.page_size, &options));
     for (size_t i = 0; i < REGIONS; i += 2)
         CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * array.page_size, array.page_size));
@@ -220,8 +220,8 @@ static void an_array_carries_many_regions(void) {
     CHECK(array_backend_is_unused(&array));
 }
 
-/* Its own refusals come through in its own words, and a view is undone whole. */
-static void an_array_refuses_in_its_own_name(void) {
+/* Errors have the array's function names as hf_last_error().call; a failed map_range is undone. */
+static void the_errors_of_an_array_are_reported(void) {
     static struct array_backend array;
     hf_space_options options = {.backend = &array.backend};
     hf_space *space = NULL;
@@ -246,8 +246,8 @@ static void an_array_refuses_in_its_own_name(void) {
     CHECK(array_backend_is_unused(&array));
 }
 
-/* The last page of the largest file that can be: rounding its size up would wrap. */
-static void a_file_as_large_as_can_be(void) {
+/* A file of UINT64_MAX bytes: rounding its size up to whole pages would wrap. */
+static void a_file_of_the_largest_size(void) {
     static struct array_backend array;
     hf_space_options options = {.backend = &array.backend};
     uint64_t end = UINT64_MAX - 4095;
@@ -266,8 +266,8 @@ static void a_file_as_large_as_can_be(void) {
     CHECK(array_backend_is_unused(&array));
 }
 
-/* The array has a check of its own: what is marked behind the library's back is found. */
-static void an_array_finds_lies(void) {
+/* The array's check function finds a page that was decommitted without the space. */
+static void the_check_of_an_array_finds_damage(void) {
     static struct array_backend array;
     hf_space_options options = {.backend = &array.backend};
     hf_space *space;
@@ -284,7 +284,7 @@ static void an_array_finds_lies(void) {
     hf_space_close(space);
 }
 
-/* Strict stands on any backend, this one too. */
+/* strict works over any backend, this one too. */
 static void strict_over_an_array(void) {
     static struct array_backend array;
     hf_backend *strict;
@@ -293,7 +293,7 @@ static void strict_over_an_array(void) {
     hf_space_options options = {.backend = strict, .name = "none"};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * 4096, &options));
-    live(space);
+    run_steps(space);
     hf_strict_fail(strict, 2, false);
     CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 4096, 4096));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
@@ -304,8 +304,9 @@ static void strict_over_an_array(void) {
     CHECK(array_backend_is_unused(&array));
 }
 
-CHECK_MAIN(TEST(a_quota_refuses_in_its_own_name), TEST(reported_calls_are_counted),
+CHECK_MAIN(TEST(the_error_of_a_quota_is_reported), TEST(reported_calls_are_counted),
            TEST(optional_functions_may_be_missing), TEST(closing_releases_in_order),
-           TEST(the_native_backend_is_one), TEST(any_page_size_carries_a_space),
-           TEST(an_array_carries_many_regions), TEST(an_array_refuses_in_its_own_name),
-           TEST(a_file_as_large_as_can_be), TEST(an_array_finds_lies), TEST(strict_over_an_array))
+           TEST(the_native_backend_is_constant), TEST(a_space_works_with_any_page_size),
+           TEST(many_regions_in_an_array), TEST(the_errors_of_an_array_are_reported),
+           TEST(a_file_of_the_largest_size), TEST(the_check_of_an_array_finds_damage),
+           TEST(strict_over_an_array))

@@ -1,19 +1,19 @@
 /*
- * The contract of file.h on every system: four ways to a file, what each refuses, and that nothing
- * is left behind, neither a handle nor a name on disk. What a path and a handle can be besides
- * files differs: test_file_posix.c, test_windows.c.
+ * The parts of file.h that are the same on every system: the four functions that open a file, their
+ * errors, and that a failure leaves no handle and no file behind. test_file_posix.c and
+ * test_windows.c test which kinds of paths and handles are files.
  */
 #include "check.h"
 #include "disk.h"
 #include "nth_failure.h"
 #include "scene.h"
 
-/* In the folder that ctest runs in. */
+/* In the working directory of ctest. */
 static const char path[] = "test_file.tmp", another_path[] = "test_file_another.tmp";
 
 static size_t page_size(void) { return hf_backend_native()->page_size(hf_backend_native()); }
 
-/* What permits a view is UNSUPPORTED where there are none. */
+/* Maps one page of the file. Where there are no views, HF_UNSUPPORTED is expected for HF_OK. */
 static void expect_view(hf_status expected, hf_file *file, uint64_t file_offset, hf_access access) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, page_size(), NULL));
@@ -23,7 +23,7 @@ static void expect_view(hf_status expected, hf_file *file, uint64_t file_offset,
     hf_space_close(space);
 }
 
-/* A view shows what disk_create wrote, also when the file was closed before it; closes both. */
+/* A view of the file shows what disk_create wrote. Closes the file before it reads. */
 static void expect_contents(hf_file *file, size_t size, hf_access access) {
     hf_space *space;
     if (!scene_has_views(NULL)) {
@@ -41,7 +41,7 @@ static void expect_contents(hf_file *file, size_t size, hf_access access) {
 
 /* ------------------------------------------------------------------- opening ---------------- */
 
-static void opens_what_is_there(void) {
+static void opens_an_existing_file(void) {
     static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
     size_t handles = disk_handles(), inherited = disk_inherited_handles();
     disk_close(disk_create(path, 300));
@@ -57,8 +57,8 @@ static void opens_what_is_there(void) {
     disk_remove(path);
 }
 
-/* Neither read-only nor copy-on-write changes the file, so each permits both. */
-static void access_says_which_views(void) {
+/* Read-only and copy-on-write views do not change the file: every access permits both. */
+static void the_access_limits_the_views(void) {
     static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
     disk_close(disk_create(path, 10));
     for (size_t i = 0; i < 3; i++) {
@@ -104,8 +104,7 @@ static void an_empty_file_has_no_room_for_a_view(void) {
     disk_remove(path);
 }
 
-/* The size is the one at opening. */
-static void a_file_keeps_its_size(void) {
+static void the_size_is_that_at_opening(void) {
     hf_file *file;
     intptr_t handle = disk_create(path, 10);
     CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_ONLY, NULL));
@@ -117,8 +116,7 @@ static void a_file_keeps_its_size(void) {
     disk_remove(path);
 }
 
-/* Beyond what 32 bits count. */
-static void views_reach_far_into_a_file(void) {
+static void views_beyond_4_gib(void) {
     if (!scene_needs_views()) return;
     uint64_t far = (uint64_t)5 << 30;
     hf_file *file;
@@ -142,9 +140,9 @@ static void views_reach_far_into_a_file(void) {
     disk_remove(path);
 }
 
-/* ----------------------------------------------------------- what is no file ---------------- */
+/* ------------------------------------------------------------- open errors ------------------ */
 
-/* An argument is wrong: the function itself says so; else the system was asked. */
+/* HF_INVALID comes from the function itself or from the system; all others from the system. */
 static void expect_error(hf_status status, const char *function, uint64_t size) {
     hf_error error = hf_last_error();
     CHECK_STATUS(status, error.status);
@@ -155,8 +153,8 @@ static void expect_error(hf_status status, const char *function, uint64_t size) 
     if (status == HF_INVALID && error.os_code == 0) CHECK_EQUAL(0, strcmp(function, error.call));
 }
 
-/* Opening is refused with a status and a code; nothing stays open, *file is untouched. */
-static void refuse_open(const char *name, hf_access access, hf_status expected, long code) {
+/* Opening fails with this status and code, leaves nothing open and does not change *file. */
+static void expect_open_error(const char *name, hf_access access, hf_status expected, long code) {
     size_t marker, handles = disk_handles();
     hf_file *const untouched = (hf_file *)(void *)&marker, *file = untouched;
     size_t outer = check_enter("opening %s, access %d", name ? name : "NULL", (int)access);
@@ -168,18 +166,18 @@ static void refuse_open(const char *name, hf_access access, hf_status expected, 
     check_leave(outer);
 }
 
-static void refuse_open_with_every_access(const char *name, hf_status expected, long code) {
-    refuse_open(name, HF_READ_WRITE, expected, code);
-    refuse_open(name, HF_READ_ONLY, expected, code);
-    refuse_open(name, HF_COPY_ON_WRITE, expected, code);
+static void expect_open_error_for_each_access(const char *name, hf_status expected, long code) {
+    expect_open_error(name, HF_READ_WRITE, expected, code);
+    expect_open_error(name, HF_READ_ONLY, expected, code);
+    expect_open_error(name, HF_COPY_ON_WRITE, expected, code);
 }
 
-static void paths_that_are_none(void) {
-    refuse_open_with_every_access(NULL, HF_INVALID, 0);
-    refuse_open_with_every_access("", HF_INVALID, 0);
-    refuse_open(path, (hf_access)3, HF_INVALID, 0);
-    refuse_open(path, (hf_access)-1, HF_INVALID, 0);
-    refuse_open_with_every_access("no/such/file", HF_IO, disk_answers.no_folder);
+static void invalid_paths_fail(void) {
+    expect_open_error_for_each_access(NULL, HF_INVALID, 0);
+    expect_open_error_for_each_access("", HF_INVALID, 0);
+    expect_open_error(path, (hf_access)3, HF_INVALID, 0);
+    expect_open_error(path, (hf_access)-1, HF_INVALID, 0);
+    expect_open_error_for_each_access("no/such/file", HF_IO, disk_answers.no_folder);
     CHECK_STATUS(HF_INVALID, hf_file_open(NULL, path, HF_READ_ONLY, NULL));
 }
 
@@ -195,7 +193,7 @@ static void creates_a_new_file(void) {
         CHECK_EQUAL(sizes[i], hf_file_size(file));
         CHECK_EQUAL(inherited, disk_inherited_handles());
         CHECK_EQUAL(sizes[i], disk_size(path));
-        CHECK(disk_allocated(path) >= sizes[i]); /* no store can run out of disk */
+        CHECK(disk_allocated(path) >= sizes[i]); /* no store can find the disk full */
         expect_view(HF_OK, file, 0, HF_READ_WRITE);
         expect_view(HF_OK, file, 0, HF_READ_ONLY);
         expect_view(HF_OK, file, 0, HF_COPY_ON_WRITE);
@@ -234,7 +232,7 @@ static void never_overwrites(void) {
     disk_remove(path);
 }
 
-static void refuse_create(const char *name, uint64_t size, hf_status expected, long code) {
+static void expect_create_error(const char *name, uint64_t size, hf_status expected, long code) {
     size_t marker, handles = disk_handles();
     hf_file *const untouched = (hf_file *)(void *)&marker, *file = untouched;
     size_t outer =
@@ -248,15 +246,15 @@ static void refuse_create(const char *name, uint64_t size, hf_status expected, l
     check_leave(outer);
 }
 
-static void what_cannot_be_created(void) {
+static void create_fails(void) {
     disk_remove(path);
-    refuse_create(NULL, 1, HF_INVALID, 0);
-    refuse_create("", 1, HF_INVALID, 0);
-    refuse_create(path, 0, HF_INVALID, 0);
-    refuse_create("no/such/folder", 1, HF_IO, disk_answers.no_folder);
-    refuse_create(path, (uint64_t)INT64_MAX + 1, HF_NO_SPACE, disk_answers.too_large);
-    refuse_create(path, UINT64_MAX, HF_NO_SPACE, disk_answers.too_large);
-    refuse_create(path, (uint64_t)1 << 62, HF_NO_SPACE, -1);
+    expect_create_error(NULL, 1, HF_INVALID, 0);
+    expect_create_error("", 1, HF_INVALID, 0);
+    expect_create_error(path, 0, HF_INVALID, 0);
+    expect_create_error("no/such/folder", 1, HF_IO, disk_answers.no_folder);
+    expect_create_error(path, (uint64_t)INT64_MAX + 1, HF_NO_SPACE, disk_answers.too_large);
+    expect_create_error(path, UINT64_MAX, HF_NO_SPACE, disk_answers.too_large);
+    expect_create_error(path, (uint64_t)1 << 62, HF_NO_SPACE, -1);
     CHECK_STATUS(HF_INVALID, hf_file_create(NULL, path, 1, NULL));
     CHECK(!disk_exists(path));
 }
@@ -283,7 +281,7 @@ static void shared_memory_is_zero_and_shared(void) {
     CHECK_EQUAL(handles, disk_handles());
 }
 
-static void two_shared_memories_are_two(void) {
+static void two_shared_memories_are_separate(void) {
     if (!scene_needs_views()) return;
     hf_file *one, *other;
     hf_space *space;
@@ -317,7 +315,7 @@ static void shared_memory_of_impossible_size(void) {
 
 /* -------------------------------------------------------------------- handles --------------- */
 
-/* The caller keeps his handle and may close it at once. */
+/* The caller's handle stays open, and may be closed while the file is in use. */
 static void a_handle_is_duplicated(void) {
     hf_file *file;
     size_t handles = disk_handles(), inherited = disk_inherited_handles();
@@ -332,11 +330,11 @@ static void a_handle_is_duplicated(void) {
     handle = disk_create(path, 1);
     CHECK_STATUS(HF_OK, hf_file_from_handle(&file, handle, HF_READ_WRITE, NULL));
     hf_file_close(file);
-    disk_close(handle); /* it was still his */
+    disk_close(handle); /* fails if hf_file_close closed it */
     disk_remove(path);
 }
 
-static void refuse_handle(intptr_t handle, hf_access access, hf_status expected) {
+static void expect_handle_error(intptr_t handle, hf_access access, hf_status expected) {
     size_t marker, handles = disk_handles();
     hf_file *const untouched = (hf_file *)(void *)&marker, *file = untouched;
     size_t outer = check_enter("handle %lld, access %d", (long long)handle, (int)access);
@@ -347,14 +345,14 @@ static void refuse_handle(intptr_t handle, hf_access access, hf_status expected)
     check_leave(outer);
 }
 
-static void what_is_no_handle(void) {
+static void invalid_handles_fail(void) {
     intptr_t handle = disk_create(path, 1), closed = disk_open(path, DISK_BOTH);
     disk_close(closed);
-    refuse_handle(-1, HF_READ_ONLY, HF_INVALID);
-    refuse_handle(INTPTR_MIN, HF_READ_ONLY, HF_INVALID);
-    refuse_handle(INTPTR_MAX, HF_READ_ONLY, HF_INVALID);
-    refuse_handle(closed, HF_READ_ONLY, HF_INVALID);
-    refuse_handle(handle, (hf_access)3, HF_INVALID);
+    expect_handle_error(-1, HF_READ_ONLY, HF_INVALID);
+    expect_handle_error(INTPTR_MIN, HF_READ_ONLY, HF_INVALID);
+    expect_handle_error(INTPTR_MAX, HF_READ_ONLY, HF_INVALID);
+    expect_handle_error(closed, HF_READ_ONLY, HF_INVALID);
+    expect_handle_error(handle, (hf_access)3, HF_INVALID);
     CHECK_STATUS(HF_INVALID, hf_file_from_handle(NULL, handle, HF_READ_ONLY, NULL));
     disk_close(handle);
     disk_remove(path);
@@ -365,10 +363,10 @@ static void a_handle_needs_the_access(void) {
     intptr_t reads = disk_open(path, DISK_LOADS), writes = disk_open(path, DISK_STORES);
     intptr_t both = disk_open(path, DISK_BOTH);
     hf_file *file;
-    refuse_handle(reads, HF_READ_WRITE, HF_INVALID);
-    refuse_handle(writes, HF_READ_WRITE, HF_INVALID);
-    refuse_handle(writes, HF_READ_ONLY, HF_INVALID);
-    refuse_handle(writes, HF_COPY_ON_WRITE, HF_INVALID);
+    expect_handle_error(reads, HF_READ_WRITE, HF_INVALID);
+    expect_handle_error(writes, HF_READ_WRITE, HF_INVALID);
+    expect_handle_error(writes, HF_READ_ONLY, HF_INVALID);
+    expect_handle_error(writes, HF_COPY_ON_WRITE, HF_INVALID);
     const struct {
         intptr_t handle;
         hf_access access;
@@ -404,7 +402,7 @@ static hf_status create_new(hf_file **file, const hf_backend *backend) {
 static hf_status create_shared(hf_file **file, const hf_backend *backend) {
     return hf_file_create_shared(file, 12345, backend);
 }
-static hf_status take_handle(hf_file **file, const hf_backend *backend) {
+static hf_status open_handle(hf_file **file, const hf_backend *backend) {
     return hf_file_from_handle(file, plain, HF_READ_WRITE, backend);
 }
 
@@ -433,12 +431,12 @@ static void attempt_file(struct failure *failure) {
 }
 
 static void a_file_opens_whole_or_not_at_all(void) {
-    static way_to_file *const ways[] = {open_plain, take_handle, create_shared, create_new};
+    static way_to_file *const ways[] = {open_plain, open_handle, create_shared, create_new};
     plain = disk_create(path, 0);
     disk_resize(plain, 12345);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         size_t outer = check_enter("way %zu", i);
-        CHECK(each_failure(attempt_file, &ways[i]) >= 2 * 2); /* its record, the file */
+        CHECK(each_failure(attempt_file, &ways[i]) >= 2 * 2); /* for its record and the file */
         check_leave(outer);
     }
     disk_close(plain);
@@ -446,7 +444,7 @@ static void a_file_opens_whole_or_not_at_all(void) {
     disk_remove(another_path);
 }
 
-static void nothing_is_a_file_too(void) {
+static void a_null_file_is_allowed(void) {
     hf_file_close(NULL);
     CHECK_EQUAL(0, hf_file_size(NULL));
 }
@@ -454,11 +452,12 @@ static void nothing_is_a_file_too(void) {
 #undef CHECK_COUNTED
 #define CHECK_COUNTED disk_handles
 
-CHECK_MAIN(TEST(opens_what_is_there), TEST(access_says_which_views), TEST(stores_reach_the_disk),
-           TEST(an_empty_file_has_no_room_for_a_view), TEST(a_file_keeps_its_size),
-           TEST(views_reach_far_into_a_file), TEST(paths_that_are_none), TEST(creates_a_new_file),
-           TEST(a_new_file_is_zero), TEST(never_overwrites), TEST(what_cannot_be_created),
-           TEST(shared_memory_is_zero_and_shared), TEST(two_shared_memories_are_two),
-           TEST(shared_memory_of_impossible_size), TEST(a_handle_is_duplicated),
-           TEST(what_is_no_handle), TEST(a_handle_needs_the_access),
-           TEST(a_file_opens_whole_or_not_at_all), TEST(nothing_is_a_file_too))
+CHECK_MAIN(TEST(opens_an_existing_file), TEST(the_access_limits_the_views),
+           TEST(stores_reach_the_disk), TEST(an_empty_file_has_no_room_for_a_view),
+           TEST(the_size_is_that_at_opening), TEST(views_beyond_4_gib), TEST(invalid_paths_fail),
+           TEST(creates_a_new_file), TEST(a_new_file_is_zero), TEST(never_overwrites),
+           TEST(create_fails), TEST(shared_memory_is_zero_and_shared),
+           TEST(two_shared_memories_are_separate), TEST(shared_memory_of_impossible_size),
+           TEST(a_handle_is_duplicated), TEST(invalid_handles_fail),
+           TEST(a_handle_needs_the_access), TEST(a_file_opens_whole_or_not_at_all),
+           TEST(a_null_file_is_allowed))

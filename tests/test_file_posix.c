@@ -1,8 +1,8 @@
 /*
- * What a path and a descriptor can be on POSIX besides a file that maps, and which rights holdfast
- * asks for.
+ * Paths and descriptors on POSIX that are no regular files, and the access modes that holdfast
+ * opens files with.
  */
-#define _GNU_SOURCE /* the system's own files, to hold ours against */
+#define _GNU_SOURCE /* mkdtemp, memfd_create, O_PATH beside ISO C */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ static const char path[] = "test_file_posix.tmp";
 
 static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
 
-/* The lowest free descriptor is the one that is opened next. */
+/* The lowest free descriptor; the next open() returns it. */
 static int lowest_descriptor(void) {
     int lowest = dup(STDIN_FILENO);
     CHECK(lowest >= 0);
@@ -35,7 +35,7 @@ static int lowest_descriptor(void) {
 
 /* ----------------------------------------------------------------------- paths -------------- */
 
-static void asks_for_no_more_than_it_needs(void) {
+static void opens_with_no_more_access_than_needed(void) {
     int lowest = lowest_descriptor();
     disk_close(disk_create(path, 1));
     for (size_t i = 0; i < 3; i++) {
@@ -49,7 +49,7 @@ static void asks_for_no_more_than_it_needs(void) {
     disk_remove(path);
 }
 
-static void refuse_open(const char *name, hf_status expected, long code) {
+static void expect_open_error(const char *name, hf_status expected, long code) {
     for (size_t i = 0; i < 3; i++) {
         size_t handles = disk_handles();
         hf_file *file = NULL;
@@ -62,24 +62,24 @@ static void refuse_open(const char *name, hf_status expected, long code) {
     }
 }
 
-static void paths_that_lead_nowhere(void) {
-    refuse_open("no_such_file", HF_IO, ENOENT);
-    refuse_open("/dev/null/below", HF_IO, ENOTDIR);
+static void missing_paths_are_io(void) {
+    expect_open_error("no_such_file", HF_IO, ENOENT);
+    expect_open_error("/dev/null/below", HF_IO, ENOTDIR);
 }
 
-/* A folder, a device, a pipe (without waiting for its other end), a socket. */
+/* A folder, a device, a pipe, a socket. Opening the pipe must not wait for a writer. */
 static void only_regular_files_are_supported(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    refuse_open("/", HF_UNSUPPORTED, 0);
-    refuse_open("/dev/null", HF_UNSUPPORTED, 0);
+    expect_open_error("/", HF_UNSUPPORTED, 0);
+    expect_open_error("/dev/null", HF_UNSUPPORTED, 0);
     disk_remove(path);
     CHECK(mkfifo(path, 0666) == 0);
-    refuse_open(path, HF_UNSUPPORTED, 0);
+    expect_open_error(path, HF_UNSUPPORTED, 0);
     disk_remove(path);
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     memcpy(address.sun_path, path, sizeof path);
     CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
-    refuse_open(path, HF_UNSUPPORTED, 0);
+    expect_open_error(path, HF_UNSUPPORTED, 0);
     close(listener);
     disk_remove(path);
 }
@@ -93,7 +93,7 @@ static void never_follows_a_link_to_create(void) {
     disk_remove(path);
 }
 
-/* A folder that everybody can reach, wherever the test runs; and a user who is not root. */
+/* Runs as a user who is not root. */
 static void open_as_nobody(void *argument) {
     hf_file *file = NULL;
     const char *name = argument;
@@ -110,7 +110,8 @@ static void open_as_nobody(void *argument) {
     CHECK(file == NULL);
 }
 
-static void permissions_are_asked(void) {
+/* In /tmp, because other users may not reach the folder of the test. */
+static void permissions_are_checked(void) {
     char folder[] = "/tmp/holdfast-test-XXXXXX", name[64];
     CHECK(mkdtemp(folder) != NULL);
     CHECK(chmod(folder, 0755) == 0);
@@ -125,7 +126,7 @@ static void permissions_are_asked(void) {
 
 /* ----------------------------------------------------------------- descriptors -------------- */
 
-static void refuse_handle(intptr_t handle, hf_access access, hf_status expected) {
+static void expect_handle_error(intptr_t handle, hf_access access, hf_status expected) {
     size_t handles = disk_handles();
     hf_file *file = NULL;
     size_t outer = check_enter("handle %lld, access %d", (long long)handle, (int)access);
@@ -135,27 +136,27 @@ static void refuse_handle(intptr_t handle, hf_access access, hf_status expected)
     check_leave(outer);
 }
 
-/* Numbers that an int would take for another one, too. */
-static void what_is_no_descriptor(void) {
-    refuse_handle(INT_MAX, HF_READ_ONLY, HF_INVALID);
-    refuse_handle(lowest_descriptor(), HF_READ_ONLY, HF_INVALID);
+/* Also a number whose low 32 bits are an open descriptor. */
+static void invalid_descriptors_fail(void) {
+    expect_handle_error(INT_MAX, HF_READ_ONLY, HF_INVALID);
+    expect_handle_error(lowest_descriptor(), HF_READ_ONLY, HF_INVALID);
     if (sizeof(intptr_t) > 4)
-        refuse_handle((intptr_t)((uint64_t)1 << 32), HF_READ_ONLY, HF_INVALID);
+        expect_handle_error((intptr_t)((uint64_t)1 << 32), HF_READ_ONLY, HF_INVALID);
 }
 
-static void a_handle_of_no_regular_file(void) {
+static void descriptors_of_other_kinds_are_unsupported(void) {
     int ends[2], folder = open("/", O_RDONLY), device = open("/dev/null", O_RDWR);
     CHECK(pipe(ends) == 0 && folder >= 0 && device >= 0);
-    refuse_handle(ends[0], HF_READ_ONLY, HF_UNSUPPORTED);
-    refuse_handle(folder, HF_READ_ONLY, HF_UNSUPPORTED);
-    refuse_handle(device, HF_READ_WRITE, HF_UNSUPPORTED);
+    expect_handle_error(ends[0], HF_READ_ONLY, HF_UNSUPPORTED);
+    expect_handle_error(folder, HF_READ_ONLY, HF_UNSUPPORTED);
+    expect_handle_error(device, HF_READ_WRITE, HF_UNSUPPORTED);
     close(ends[0]);
     close(ends[1]);
     close(folder);
     close(device);
 }
 
-/* Files whose size is not their bytes': a view of them would have none. */
+/* Files in /proc with bytes and size 0: a view of them would be empty. */
 static void files_with_bytes_and_no_size(void) {
     static const char *const names[] = {"/proc/self/maps", "/proc/self/mem", "/proc/version"};
     for (size_t i = 0; i < 3; i++) {
@@ -174,18 +175,18 @@ static void files_with_bytes_and_no_size(void) {
     disk_remove(path);
 }
 
-/* A descriptor that only names a file. */
-static void a_handle_without_access(void) {
+/* O_PATH descriptors. */
+static void descriptors_without_access_fail(void) {
 #ifdef O_PATH
     static const char *const names[] = {"/", "/dev/null"};
     disk_close(disk_create(path, 100));
     int name = open(path, O_PATH);
     CHECK(name >= 0);
-    for (size_t i = 0; i < 3; i++) refuse_handle(name, accesses[i], HF_INVALID);
+    for (size_t i = 0; i < 3; i++) expect_handle_error(name, accesses[i], HF_INVALID);
     close(name);
     for (size_t i = 0; i < 2; i++) {
         name = open(names[i], O_PATH);
-        refuse_handle(name, HF_READ_ONLY, HF_UNSUPPORTED);
+        expect_handle_error(name, HF_READ_ONLY, HF_UNSUPPORTED);
         close(name);
     }
     disk_remove(path);
@@ -206,7 +207,7 @@ static void expect(bool condition) {
     expect_streams_closed();
 }
 
-/* In a child whose streams are closed: a failed check could not print. */
+/* Runs in a child whose streams are closed, so it exits instead of using CHECK, which prints. */
 static void open_everything(void *argument) {
     const hf_backend *native = hf_backend_native();
     hf_report report = {0};
@@ -216,13 +217,13 @@ static void open_everything(void *argument) {
     intptr_t opened;
     void *draft, *data;
     size_t size;
-    int kept = *(int *)argument;
+    int file_descriptor = *(int *)argument;
     for (int i = 0; i < 3; i++) close(i);
     disk_remove(path);
     expect(hf_file_create(&files[0], path, 200000, NULL) == HF_OK);
     expect(hf_file_open(&files[1], path, HF_READ_WRITE, NULL) == HF_OK);
     expect(hf_file_create_shared(&files[2], 200000, NULL) == HF_OK);
-    expect(hf_file_from_handle(&files[3], kept, HF_READ_WRITE, NULL) == HF_OK);
+    expect(hf_file_from_handle(&files[3], file_descriptor, HF_READ_WRITE, NULL) == HF_OK);
     expect(hf_ring_open(&ring, 1, NULL) == HF_OK);
     expect(hf_arena_open(&other, NULL) == HF_OK);
     expect(hf_arena_append_file(&other, path, HF_READ_ONLY, &data, &size) == HF_OK);
@@ -239,18 +240,18 @@ static void open_everything(void *argument) {
     _exit(EXIT_SUCCESS);
 }
 
-/* What is printed to stderr where it is closed must not end in a file of ours. */
+/* holdfast must not open files as descriptors 0 to 2: output to a closed stderr would go there. */
 static void no_file_takes_the_number_of_a_stream(void) {
     intptr_t file = disk_create("test_file_posix.kept.tmp", 200000);
-    int kept = fcntl((int)file, F_DUPFD, 10);
-    CHECK(kept >= 10);
-    CHECK(process_runs(open_everything, &kept));
-    close(kept);
+    int file_descriptor = fcntl((int)file, F_DUPFD, 10);
+    CHECK(file_descriptor >= 10);
+    CHECK(process_runs(open_everything, &file_descriptor));
+    close(file_descriptor);
     disk_close(file);
     disk_remove("test_file_posix.kept.tmp");
 }
 
-/* Prints for ever to a stream that is closed. */
+/* Writes to a closed stream until is_over. */
 static void *print(void *is_over) {
     while (!__atomic_load_n((bool *)is_over, __ATOMIC_RELAXED))
         if (write(STDERR_FILENO, "printed", 7) < 0) continue;
@@ -276,8 +277,8 @@ static void open_while_a_thread_prints(void *unused) {
     _exit(was_read && memcmp(begin, "printed", 7) != 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-/* Not even for the moment between two calls. */
-static void what_is_printed_meets_no_file(void) {
+/* A file must not have the number of a stream even for a short time. */
+static void output_to_a_closed_stream_reaches_no_file(void) {
     disk_close(disk_create(path, 200000));
     CHECK(process_runs(open_while_a_thread_prints, NULL));
     disk_remove(path);
@@ -299,7 +300,7 @@ static void ring_every(suseconds_t microseconds) {
     CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
-/* On a disk, and in memory where an interrupted allocation starts over. */
+/* Signals interrupt the calls on files. On tmpfs an interrupted allocation starts over. */
 static void use_files_under_signals(void *argument) {
     const char *name = argument;
     static char bytes[100000];
@@ -360,7 +361,7 @@ static bool charges_in_full(void) {
     return mode == '2';
 }
 
-/* Only the pages that are stored into are copied; they are few. */
+/* Only the pages that are stored into take memory; here one. */
 static void a_copy_on_write_view_can_be_larger_than_memory(void) {
     size_t size = (2 * memory_of_machine() + ((size_t)16 << 30)) & ~(((size_t)1 << 30) - 1);
     if (charges_in_full()) {
@@ -370,7 +371,7 @@ static void a_copy_on_write_view_can_be_larger_than_memory(void) {
     hf_file *file;
     intptr_t handle = disk_create(path, 0);
     if (ftruncate((int)handle, (off_t)size) != 0) {
-        check_skip("no file is so large here");
+        check_skip("no file can be so large here");
     } else {
         CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL));
         CHECK_STATUS(HF_OK, view(file, size, HF_COPY_ON_WRITE));
@@ -380,7 +381,7 @@ static void a_copy_on_write_view_can_be_larger_than_memory(void) {
     disk_remove(path);
 }
 
-/* Attributes of the kernel have a size and bytes, and no mapping. */
+/* sysfs attributes have a size and bytes, but mmap fails with ENODEV. */
 static void a_file_that_cannot_be_mapped_is_unsupported(void) {
     static const char attribute[] = "/sys/kernel/mm/transparent_hugepage/enabled";
     hf_file *file;
@@ -396,7 +397,7 @@ static void a_file_that_cannot_be_mapped_is_unsupported(void) {
     hf_file_close(file);
 }
 
-/* A descriptor that may write, of memory that is sealed against it. */
+/* The descriptor is writable, but the memfd is sealed against writing. */
 static void a_sealed_file_cannot_be_stored_into(void) {
     hf_file *file;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -420,9 +421,10 @@ static void a_sealed_file_cannot_be_stored_into(void) {
 #define LINUX_TESTS
 #endif
 
-CHECK_MAIN(TEST(asks_for_no_more_than_it_needs), TEST(paths_that_lead_nowhere),
+CHECK_MAIN(TEST(opens_with_no_more_access_than_needed), TEST(missing_paths_are_io),
            TEST(only_regular_files_are_supported), TEST(never_follows_a_link_to_create),
-           TEST(permissions_are_asked), TEST(what_is_no_descriptor),
-           TEST(a_handle_of_no_regular_file), TEST(files_with_bytes_and_no_size),
-           TEST(a_handle_without_access), TEST(no_file_takes_the_number_of_a_stream),
-           TEST(what_is_printed_meets_no_file), TEST(a_timer_makes_nothing_fail) LINUX_TESTS)
+           TEST(permissions_are_checked), TEST(invalid_descriptors_fail),
+           TEST(descriptors_of_other_kinds_are_unsupported), TEST(files_with_bytes_and_no_size),
+           TEST(descriptors_without_access_fail), TEST(no_file_takes_the_number_of_a_stream),
+           TEST(output_to_a_closed_stream_reaches_no_file),
+           TEST(a_timer_makes_nothing_fail) LINUX_TESTS)

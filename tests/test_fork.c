@@ -1,5 +1,5 @@
 /*
- * Spaces and rings in a forked process. POSIX.
+ * Spaces and rings in a forked child process. POSIX only.
  */
 #define _GNU_SOURCE /* fork, alarm */
 
@@ -12,19 +12,19 @@
 #include "holdfast/ring.h"
 #include "holdfast/space.h"
 
-enum { SPACES = 4, GRANULES = 64, FORKS = 200, PATIENCE = 240 /* seconds, before a child hangs */ };
+enum { SPACES = 4, PAGES = 64, FORKS = 200, TIME_LIMIT = 240 /* seconds for a child */ };
 
 static hf_space *spaces[SPACES];
 static size_t page_size;
 
-/* A child that hangs is killed by SIGALRM, and has not run well. */
+/* True if the function succeeds in a child. A child that hangs is killed by SIGALRM: false. */
 static bool child_runs(void (*function)(void)) {
     int status = 0;
     fflush(NULL);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        alarm(PATIENCE);
+        alarm(TIME_LIMIT);
         check_stands_alone();
         function();
         _exit(EXIT_SUCCESS);
@@ -34,7 +34,7 @@ static bool child_runs(void (*function)(void)) {
 }
 
 static void use_space(hf_space *space) {
-    size_t offset = (GRANULES / 2 + 1) * page_size;
+    size_t offset = (PAGES / 2 + 1) * page_size;
     CHECK_STATUS(HF_OK, hf_space_check(space));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, offset, 3 * page_size));
     hf_space_base(space)[offset] = 'x';
@@ -50,22 +50,22 @@ static void use_all_spaces(void) {
 
 static bool is_over; /* atomic */
 
-/* Uses the lower half of its space. */
+/* Commits and releases in the lower half of the space. */
 static void *hammer(void *space) {
     for (size_t i = 0; !__atomic_load_n(&is_over, __ATOMIC_RELAXED); i++) {
-        size_t offset = i % (GRANULES / 4) * page_size, size = (1 + i % 5) * page_size;
+        size_t offset = i % (PAGES / 4) * page_size, size = (1 + i % 5) * page_size;
         CHECK_STATUS(HF_OK, hf_space_commit_range(space, offset, size));
         CHECK_STATUS(HF_OK, hf_space_release_range(space, offset, size));
     }
     return NULL;
 }
 
-/* Strict has a lock of its own, which it takes while the space's is held. */
+/* strict has a lock too, and locks it while the space is locked. */
 static void open_spaces(const hf_backend *strict) {
     page_size = strict->page_size(strict);
     for (size_t i = 0; i < SPACES; i++) {
         hf_space_options options = {.backend = i % 2 ? strict : NULL};
-        CHECK_STATUS(HF_OK, hf_space_open(&spaces[i], GRANULES * page_size, &options));
+        CHECK_STATUS(HF_OK, hf_space_open(&spaces[i], PAGES * page_size, &options));
     }
 }
 
@@ -87,7 +87,7 @@ static void a_child_of_busy_threads_can_use_every_space(void) {
     hf_strict_close(strict);
 }
 
-/* A child forks in its turn, while threads of its own work. */
+/* The child starts a thread and forks while it runs. */
 static void fork_once_more(void) {
     pthread_t thread;
     is_over = false;
@@ -113,19 +113,19 @@ static bool handlers_use_spaces;
 static void use_new_space(void) {
     hf_space *space;
     if (!handlers_use_spaces) return;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, PAGES * page_size, NULL));
     use_space(space);
     hf_space_close(space);
 }
 
-/* Before those of the library, which the linker takes from behind the program. */
+/* Registers fork handlers before the library does, so that they run between the library's. */
 __attribute__((constructor(101))) static void register_before_the_library(void) {
     if (pthread_atfork(use_new_space, use_new_space, use_new_space) != 0) abort();
 }
 
 static void handlers_can_use_spaces(void) {
     page_size = hf_backend_native()->page_size(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], PAGES * page_size, NULL));
     handlers_use_spaces = true;
     for (int i = 0; i < 10; i++) CHECK(child_runs(use_new_space));
     handlers_use_spaces = false;
@@ -153,13 +153,13 @@ static void use_guarded_space(void) {
     unlock_guard();
 }
 
-/* The program guards a space by a lock, and the lock by fork handlers of its own, which it
+/* The program protects a space with a mutex and locks the mutex in fork handlers, which it
  * registers before it uses the library. */
 static void fork_with_a_guard(void) {
     pthread_t thread;
     CHECK(pthread_atfork(lock_guard, unlock_guard, unlock_guard) == 0);
     page_size = hf_backend_native()->page_size(hf_backend_native());
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], PAGES * page_size, NULL));
     is_over = false;
     CHECK(pthread_create(&thread, NULL, hammer_guarded, spaces[0]) == 0);
     for (size_t i = 0; i < FORKS; i++) CHECK(child_runs(use_guarded_space));
@@ -168,9 +168,7 @@ static void fork_with_a_guard(void) {
     hf_space_close(spaces[0]);
 }
 
-static void a_lock_of_the_program_can_be_held_at_a_fork(void) {
-    CHECK(child_runs(fork_with_a_guard));
-}
+static void the_program_can_lock_a_mutex_over_a_fork(void) { CHECK(child_runs(fork_with_a_guard)); }
 
 /* ----------------------------------------------------------- a fork under a lock ------------ */
 
@@ -188,14 +186,14 @@ static hf_status commit_and_fork(const hf_backend *self, void *address, size_t s
     return hf_backend_native()->commit(hf_backend_native(), address, size, report);
 }
 
-/* As in a signal handler that forks while its own thread holds a lock. */
+/* A backend call forks while its thread has locked the space, as a signal handler could. */
 static void a_fork_does_not_wait_for_its_own_thread(void) {
     hf_backend forking = *hf_backend_native();
     forking.commit = commit_and_fork;
     hf_space_options options = {.backend = &forking};
     page_size = forking.page_size(&forking);
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, &options));
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[1], GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], PAGES * page_size, &options));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[1], PAGES * page_size, NULL));
     CHECK_STATUS(HF_OK, hf_space_commit_range(spaces[0], 0, page_size));
     CHECK(child_runs(use_second_space_and_fork));
     hf_space_close(spaces[0]);
@@ -216,7 +214,7 @@ static void a_child_that_closes_only_unmaps(void) {
     hf_file *file;
     page_size = hf_backend_native()->page_size(hf_backend_native());
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, NULL));
-    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], GRANULES * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&spaces[0], PAGES * page_size, NULL));
     CHECK_STATUS(HF_OK, hf_space_commit_range(spaces[0], 0, page_size));
     CHECK_STATUS(HF_OK,
                  hf_space_map_range(spaces[0], page_size, page_size, file, 0, HF_READ_WRITE));
@@ -235,6 +233,6 @@ static void a_child_that_closes_only_unmaps(void) {
     close_all();
 }
 
-CHECK_MAIN(TEST(a_lock_of_the_program_can_be_held_at_a_fork), TEST(handlers_can_use_spaces),
+CHECK_MAIN(TEST(the_program_can_lock_a_mutex_over_a_fork), TEST(handlers_can_use_spaces),
            TEST(a_child_of_busy_threads_can_use_every_space), TEST(a_child_can_fork),
            TEST(a_fork_does_not_wait_for_its_own_thread), TEST(a_child_that_closes_only_unmaps))

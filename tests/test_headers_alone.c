@@ -1,6 +1,6 @@
 /*
- * One public header, alone and twice; the build names it. Compiled as C and as C++ by every
- * compiler there is, with every warning an error; never linked.
+ * Includes one public header, which the build names, twice and nothing else. Compiled as C and as
+ * C++ by every compiler that is installed, with every warning an error; never linked.
  */
 #include HEADER
 #include HEADER

@@ -1,5 +1,5 @@
 /*
- * The public headers in a C++11 program: every function links, and the inline ones and macros work.
+ * The public headers in a C++11 program: every function links, inline functions and macros work.
  */
 #include <holdfast.h>
 
@@ -11,7 +11,7 @@
 
 typedef void (*any_function)();
 
-/* Undefined symbols fail at link time; the test is that there is a program at all. */
+/* An undefined symbol fails at link time, so the test is that this program links. */
 #define LINKS(function) reinterpret_cast<any_function>(&function)
 
 static const any_function functions[] = {
@@ -90,7 +90,7 @@ static void every_function_links() {
 }
 
 struct alignas(32) particle {
-    double place[3];
+    double position[3];
     particle *next;
 };
 
@@ -102,7 +102,7 @@ static void the_arena_works() {
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
     particle *one = hf_new(&arena, particle), *many = hf_new_array(&arena, particle, 1000);
     CHECK(one && many && reinterpret_cast<uintptr_t>(many) % 32 == 0);
-    CHECK(one->next == nullptr && many[999].place[2] == 0);
+    CHECK(one->next == nullptr && many[999].position[2] == 0);
     one->next = static_cast<particle *>(hf_alloc(&arena, sizeof(particle), alignof(particle)));
     CHECK(hf_from_ref(&arena, hf_to_ref(&arena, many)) == many);
     hf_mark mark = hf_get_mark(&arena);
@@ -114,8 +114,8 @@ static void the_arena_works() {
     hf_arena_close(&arena);
 }
 
-/* Types that C cannot have: no macro of ours may need more of them than their size. Built with the
- * casts and uses that C++ programs warn of as errors, so that a program with those can use them. */
+/* Types that C does not have: the macros must need only their size and alignment. Two warnings that
+ * C++ programs often enable are errors here: the macros must not cause them. */
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wold-style-cast"
@@ -159,7 +159,7 @@ template <typename T> static bool is_zero_object(const T *object) {
     return object != nullptr && reinterpret_cast<uintptr_t>(object) % alignof(T) == 0;
 }
 
-template <typename T> static bool takes(hf_arena *arena) {
+template <typename T> static bool allocates_zeroed(hf_arena *arena) {
     T *one = hf_new(arena, T), *many = hf_new_array(arena, T, 3);
     return is_zero_object(one) && is_zero_object(many) && is_zero_object(many + 2);
 }
@@ -167,8 +167,10 @@ template <typename T> static bool takes(hf_arena *arena) {
 static void types_with_constructors_are_allocated() {
     hf_arena arena;
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, nullptr));
-    CHECK(takes<base>(&arena) && takes<derived>(&arena) && takes<std::string>(&arena));
-    CHECK(takes<const base>(&arena) && takes<base *>(&arena) && takes<const char *>(&arena));
+    CHECK(allocates_zeroed<base>(&arena) && allocates_zeroed<derived>(&arena) &&
+          allocates_zeroed<std::string>(&arena));
+    CHECK(allocates_zeroed<const base>(&arena) && allocates_zeroed<base *>(&arena) &&
+          allocates_zeroed<const char *>(&arena));
     CHECK(hf_new(&arena, abstract) != nullptr);
     base *made = new (hf_new(&arena, derived)) derived();
     CHECK(made->get() == 8);
@@ -189,7 +191,7 @@ static void the_space_works() {
     hf_region region = hf_region();
     CHECK_STATUS(HF_OK, hf_space_open(&space, 1 << 20, nullptr));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 1 << 16));
-    std::strcpy(hf_space_base(space), "placed");
+    std::strcpy(hf_space_base(space), "stored");
     CHECK(hf_space_next(space, &region) && region.kind == HF_COMMITTED);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);

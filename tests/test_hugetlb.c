@@ -1,9 +1,9 @@
 /*
- * Files of huge pages. Linux.
+ * Files of huge pages (hugetlbfs). Linux only.
  *
- * The kernel rounds a view of such a file up to whole huge pages, over what lies behind it. So the
- * huge page is the unit of its views, and what cannot keep to that fails before the system is
- * asked.
+ * The kernel rounds the size of a view of such a file up to whole huge pages and replaces what lies
+ * behind the view. So the unit of these views is the huge page, and other arguments fail before a
+ * system call is made.
  */
 #define _GNU_SOURCE /* memfd_create */
 
@@ -25,8 +25,8 @@ enum { PAGES = 4 };
 
 static const char setting[] = "/proc/sys/vm/nr_hugepages";
 
-static unsigned long before; /* the setting */
-static size_t huge;          /* bytes of a huge page */
+static unsigned long before; /* vm.nr_hugepages before the test */
+static size_t huge;          /* size of a huge page in bytes */
 static int descriptor;
 
 static bool set_pages(unsigned long count) {
@@ -49,11 +49,11 @@ static bool read_settings(void) {
     return succeeded && huge > 0;
 }
 
-/* False, and the test is skipped: the system gives no huge pages. */
+/* False: this system has no huge pages, and the test is skipped. */
 static bool open_huge_file(void) {
     descriptor = -1;
     if (!read_settings() || !set_pages(before + PAGES)) {
-        check_skip("vm.nr_hugepages cannot be set: it takes root");
+        check_skip("vm.nr_hugepages cannot be set: it needs root");
         return false;
     }
     descriptor = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
@@ -66,7 +66,7 @@ static bool open_huge_file(void) {
     }
     if (descriptor >= 0) close(descriptor);
     set_pages(before);
-    check_skip("the system has no huge pages to give");
+    check_skip("the system has no free huge pages");
     return false;
 }
 
@@ -75,7 +75,7 @@ static void close_huge_file(void) {
     set_pages(before);
 }
 
-/* Restores the setting also where a check fails. */
+/* Runs body; restores the setting even if a check in it fails. */
 static void with_huge_file(void (*body)(void)) {
     if (!open_huge_file()) return;
     jmp_buf end, *outer = check_state.end_of_test;
@@ -107,7 +107,7 @@ static void map_in_space(void) {
     CHECK_STATUS(HF_INVALID,
                  hf_space_map_range(space, huge, huge + SMALL, file, 0, HF_COPY_ON_WRITE));
     CHECK_STATUS(HF_INVALID, hf_space_map_range(space, huge, 3 * huge, file, 0, HF_READ_WRITE));
-    CHECK_EQUAL(stats.refusals, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(stats.failures, hf_space_get_stats(space).failures);
     for (size_t at = 0; at < SMALL; at++) CHECK_EQUAL(42, base[SMALL + at]);
     CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * huge, huge, file, huge, HF_READ_WRITE));
     CHECK_STATUS(HF_OK, hf_space_map_range(space, 4 * huge, huge, file, huge, HF_READ_WRITE));
@@ -124,7 +124,7 @@ static void map_in_space(void) {
 
 static void views_of_huge_pages_are_whole_huge_pages(void) { with_huge_file(map_in_space); }
 
-/* ------------------------------------------------------- what maps a file by itself ------- */
+/* ------------------------------------------------ arenas, images and rings ---------------- */
 
 static void use_whole_files(void) {
     char path[64];
@@ -149,7 +149,9 @@ static void use_whole_files(void) {
     hf_file_close(file);
 }
 
-static void arenas_images_and_rings_take_no_huge_pages(void) { with_huge_file(use_whole_files); }
+static void in_arenas_images_and_rings_huge_pages_are_unsupported(void) {
+    with_huge_file(use_whole_files);
+}
 
 CHECK_MAIN(TEST(views_of_huge_pages_are_whole_huge_pages),
-           TEST(arenas_images_and_rings_take_no_huge_pages))
+           TEST(in_arenas_images_and_rings_huge_pages_are_unsupported))

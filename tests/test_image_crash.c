@@ -1,12 +1,13 @@
 /*
- * The system goes down at every file call of a program with a persistent log, and of one that saves
- * images: whatever the disk kept of what was not synced (see disk_model.h), the file opens as it
- * was at a sync, whole, and not at one before the last that was through.
+ * The system crashes at every file call of a program that keeps a log in a read-write image, and of
+ * one that saves images. Whatever the disk kept of the data that was not synced (see disk_model.h),
+ * the file opens in the state of a sync, complete, and no older than the last sync that succeeded.
  *
- * The log is a chain of records, each with a checksum and the way to the one before; the root is
- * the newest. Of each call CRASH_OUTCOMES random outcomes are tried, or all where there are fewer,
- * by pages and by sectors. Where a process dies first, the system goes down at each CRASH_STEP-th
- * call of the next one. Some seconds; the tests with a disk that forgets must find that it does.
+ * The log is a chain of records, each with a checksum and a ref to the previous one; the root is
+ * the newest. For each call, CRASH_OUTCOMES random outcomes of the crash are tried, or all if there
+ * are fewer, in units of pages and of sectors. If a process dies first, the system crashes at every
+ * CRASH_STEP-th call of the next process. Takes some seconds. The tests with a disk that loses
+ * syncs must detect the loss.
  */
 #include <holdfast.h>
 
@@ -17,7 +18,7 @@
 #undef CHECK_NEEDED
 #define CHECK_NEEDED scene_needs_views
 
-/* A few outcomes show which calls are made. */
+/* With few outcomes it still shows which calls are made. */
 #if defined(HOLDFAST_CASES_ALL)
 enum { CRASH_OUTCOMES = 1000, CRASH_STEP = 1 };
 #elif defined(HOLDFAST_CASES_FEW)
@@ -28,20 +29,20 @@ enum { CRASH_OUTCOMES = 8, CRASH_STEP = 3 };
 
 enum { SECTOR = 512, PAGE = 4096, STATES = 4, LARGE_RECORD = 70000, SMALL_RECORD = 3000, TAG = 7 };
 
-/* In the folder that ctest runs in. */
+/* In the working directory of ctest. */
 static const char image_path[] = "test_image_crash.tmp";
 static const char outcome_path[] = "test_image_crash.outcome";
 
 /* --------------------------------------------------------------------- the log --------------- */
 
 typedef struct record {
-    uint64_t checksum; /* of all behind it */
+    uint64_t checksum; /* of the rest of the record */
     hf_ref previous;
     uint32_t size;
     unsigned char bytes[];
 } record;
 
-/* What a program sees in a log. */
+/* What a program reads from a log. */
 typedef struct state {
     size_t used, root, records;
     uint64_t digest;
@@ -87,7 +88,7 @@ static bool are_alike(const state *a, const state *b) {
            a->digest == b->digest && a->is_whole && b->is_whole;
 }
 
-static bool append(hf_arena *log, struct random *random, size_t size) {
+static bool append_record(hf_arena *log, struct random *random, size_t size) {
     record *added = hf_alloc(log, sizeof *added + size, 8);
     if (added == NULL) return false;
     added->previous = hf_to_ref(log, hf_arena_root(log));
@@ -97,7 +98,7 @@ static bool append(hf_arena *log, struct random *random, size_t size) {
     return hf_arena_set_root(log, added) == HF_OK;
 }
 
-/* Half of its records go. */
+/* Rewinds half of the records. */
 static bool go_back(hf_arena *log) {
     size_t records = state_of(log).records;
     const record *found = hf_arena_root(log);
@@ -113,25 +114,25 @@ static bool go_back(hf_arena *log) {
 
 struct program {
     struct disk disk;
-    hf_backend *strict; /* over the disk */
+    hf_backend *strict; /* over disk.backend */
     hf_arena log;
     struct random random;
-    state states[STATES]; /* of the last sync that was through, and of those behind it */
+    state states[STATES]; /* of the last successful sync, and of later attempts */
     size_t count;
-    bool is_made; /* some sync was through */
-    int lives;    /* processes that ran on this disk */
+    bool is_made; /* a sync has succeeded */
+    int lives;    /* number of processes that ran on this disk */
 };
 
-static hf_status do_not_wait(const hf_backend *self, intptr_t file, hf_report *report) {
+static hf_status sync_nothing(const hf_backend *self, intptr_t file, hf_report *report) {
     (void)self, (void)file, (void)report;
     return HF_OK;
 }
 
-/* The system as it is, but for waiting for its disk. */
-static const hf_backend *without_waiting(void) {
+/* The native backend, but file_sync does not wait for the disk. */
+static const hf_backend *backend_without_sync(void) {
     static hf_backend backend;
     backend = *hf_backend_native();
-    backend.file_sync = do_not_wait;
+    backend.file_sync = sync_nothing;
     return &backend;
 }
 
@@ -140,8 +141,8 @@ static void add_state(struct program *program, state seen) {
     program->states[program->count++] = seen;
 }
 
-/* The newest state is safe; those before it are over. */
-static void is_through(struct program *program) {
+/* The newest state is durable; older states may no longer appear. */
+static void mark_synced(struct program *program) {
     program->states[0] = program->states[program->count - 1];
     program->count = 1;
     program->is_made = true;
@@ -164,14 +165,14 @@ static bool open_log(struct program *program) {
         return false;
     state seen = state_of(&program->log);
     CHECK(is_allowed(program, &seen));
-    if (program->lives == 1 && !program->is_made) is_through(program); /* it was made */
+    if (program->lives == 1 && !program->is_made) mark_synced(program); /* opening synced it */
     return true;
 }
 
 static bool sync_log(struct program *program) {
     add_state(program, state_of(&program->log));
     if (hf_arena_sync(&program->log) != HF_OK) return false;
-    is_through(program);
+    mark_synced(program);
     return true;
 }
 
@@ -179,18 +180,18 @@ static bool close_log(struct program *program) {
     add_state(program, state_of(&program->log));
     hf_arena_close(&program->log);
     if (program->disk.is_down) return false;
-    is_through(program);
+    mark_synced(program);
     return true;
 }
 
 static bool save_log(struct program *program) {
     add_state(program, state_of(&program->log));
     if (hf_arena_save(&program->log, image_path) != HF_OK) return false;
-    is_through(program);
+    mark_synced(program);
     return true;
 }
 
-static bool open_private(struct program *program) {
+static bool open_plain_arena(struct program *program) {
     hf_arena_options options = options_on(program->strict);
     return hf_arena_open(&program->log, &options) == HF_OK;
 }
@@ -199,9 +200,10 @@ static bool run_step(struct program *program, char step) {
     hf_arena *log = &program->log;
     switch (step) {
     case 'o': return open_log(program);
-    case 'p': return open_private(program);
-    case 'a': return append(log, &program->random, random_below(&program->random, SMALL_RECORD));
-    case 'A': return append(log, &program->random, LARGE_RECORD);
+    case 'p': return open_plain_arena(program);
+    case 'a':
+        return append_record(log, &program->random, random_below(&program->random, SMALL_RECORD));
+    case 'A': return append_record(log, &program->random, LARGE_RECORD);
     case 'b': return go_back(log);
     case 't': return hf_trim(log, 0) == HF_OK;
     case 's': return sync_log(program);
@@ -211,16 +213,17 @@ static bool run_step(struct program *program, char step) {
     }
 }
 
-/* A step for each letter, until one fails because the system is down. */
+/* Runs a step for each letter, until one fails because the system is down. */
 static void run_script(struct program *program, const char *script) {
     program->lives++;
     while (*script && run_step(program, *script)) script++;
     CHECK(*script == '\0' || program->disk.is_down);
-    hf_arena_close(&program->log); /* of a process that died: none of this reaches a file */
+    hf_arena_close(&program->log); /* the process has died: closing writes nothing to the disk */
 }
 
-/* Nothing was there before: the empty log is a state, too. */
-static void begin(struct program *program, size_t last_call, enum disk_fault fault, size_t unit) {
+/* Starts without a file; the empty log is a valid state too. */
+static void begin_program(struct program *program, size_t last_call, enum disk_fault fault,
+                          size_t unit) {
     remove(image_path);
     disk_init(&program->disk, NULL);
     program->disk.last_call = last_call;
@@ -235,7 +238,7 @@ static void begin(struct program *program, size_t last_call, enum disk_fault fau
     CHECK_STATUS(HF_OK, hf_strict_open(&program->strict, &program->disk.backend));
 }
 
-static void end(struct program *program) {
+static void end_program(struct program *program) {
     check_nothing_left(program->strict);
     hf_strict_close(program->strict);
     disk_free(&program->disk);
@@ -243,7 +246,8 @@ static void end(struct program *program) {
 
 /* -------------------------------------------------------------------- recovery --------------- */
 
-/* A file that is cut to nothing and written again some systems write to the disk at once. */
+/* Removes the file first: some file systems write a file to the disk at once when it is truncated
+ * and rewritten. */
 static void write_outcome(const unsigned char *bytes, uint64_t size) {
     remove(outcome_path);
     FILE *file = fopen(outcome_path, "wb");
@@ -252,32 +256,33 @@ static void write_outcome(const unsigned char *bytes, uint64_t size) {
     CHECK(fclose(file) == 0);
 }
 
-/* NULL, or what is wrong with what it shows. */
-static const char *judge(const struct program *program, const hf_arena *log) {
+/* Returns NULL, or what is wrong with the log. */
+static const char *check_recovered(const struct program *program, const hf_arena *log) {
     state seen = state_of(log);
     if (!seen.is_whole) return "a record is damaged";
     return is_allowed(program, &seen) ? NULL : "not as it was at the last sync";
 }
 
-/* Before the first sync was through there may be nothing to see. */
-static const char *look(const struct program *program) {
-    hf_arena_options options = options_on(without_waiting());
+/* Opens the outcome as a snapshot. Before the first successful sync there may be no image. */
+static const char *check_snapshot(const struct program *program) {
+    hf_arena_options options = options_on(backend_without_sync());
     hf_arena log;
     if (hf_arena_open_file(&log, outcome_path, HF_COPY_ON_WRITE, &options) != HF_OK)
         return program->is_made ? hf_last_error().call : NULL;
-    const char *loss = judge(program, &log);
+    const char *loss = check_recovered(program, &log);
     hf_arena_close(&log);
     return loss;
 }
 
-/* The log goes on where it was, and shows it. */
-static const char *go_on(struct program *program) {
-    hf_arena_options options = options_on(without_waiting());
+/* Opens the outcome read-write, appends a record, and reads it after reopening. */
+static const char *reopen_and_append(struct program *program) {
+    hf_arena_options options = options_on(backend_without_sync());
     hf_arena log;
     if (hf_arena_open_file(&log, outcome_path, HF_READ_WRITE, &options) != HF_OK)
         return hf_last_error().call;
-    const char *loss = judge(program, &log);
-    if (loss == NULL && !append(&log, &program->random, SMALL_RECORD)) loss = "does not go on";
+    const char *loss = check_recovered(program, &log);
+    if (loss == NULL && !append_record(&log, &program->random, SMALL_RECORD))
+        loss = "does not go on";
     state before = state_of(&log);
     hf_arena_close(&log);
     if (loss) return loss;
@@ -288,7 +293,7 @@ static const char *go_on(struct program *program) {
     return are_alike(&before, &after) ? NULL : "went on as something else";
 }
 
-/* Of the outcomes of a disk that is down: all, or as many random ones. */
+/* Checks the possible outcomes of the crash: all of them, or `most` random ones. */
 static const char *find_loss(struct program *program, uint64_t most) {
     static unsigned char bytes[DISK_FILE_BYTES];
     uint64_t all = disk_outcomes(&program->disk, image_path), size;
@@ -299,8 +304,8 @@ static const char *find_loss(struct program *program, uint64_t most) {
             write_outcome(bytes, size);
         else
             remove(outcome_path);
-        loss = look(program);
-        if (loss == NULL) loss = go_on(program);
+        loss = check_snapshot(program);
+        if (loss == NULL) loss = reopen_and_append(program);
     }
     remove(outcome_path);
     return loss;
@@ -308,7 +313,8 @@ static const char *find_loss(struct program *program, uint64_t most) {
 
 /* ----------------------------------------------------------------------- tests --------------- */
 
-/* The calls of a script; what an honest disk must never show goes to *loss. */
+/* Crashes at each call of a script; returns the number of calls. *loss says what was lost, or is
+ * NULL. */
 static size_t crash_at_every_call(const char *script, enum disk_fault fault, size_t unit,
                                   uint64_t most, const char **loss) {
     static struct program program;
@@ -317,12 +323,12 @@ static size_t crash_at_every_call(const char *script, enum disk_fault fault, siz
     *loss = NULL;
     while (!is_over && *loss == NULL) {
         size_t outer = check_enter("call %zu", ++call);
-        begin(&program, call, fault, unit);
+        begin_program(&program, call, fault, unit);
         run_script(&program, script);
         is_over = !program.disk.is_down;
         if (is_over) disk_go_down(&program.disk);
         *loss = find_loss(&program, most);
-        end(&program);
+        end_program(&program);
         check_leave(outer);
     }
     return call - 1;
@@ -347,14 +353,14 @@ static void loses_with(const char *script, enum disk_fault fault) {
     CHECK(loss != NULL);
 }
 
-/* The process dies at a call, another one opens what the cache has, and the system goes down at a
- * call of that one. False: the first one lived. */
+/* The process dies at call `death`, another process opens what the cache has, and the system
+ * crashes at each CRASH_STEP-th call of the second. False: the first process did not die. */
 static bool die_and_crash(size_t death, const char *first, const char *second) {
     static struct program program;
     bool died = true, is_over = false;
     for (size_t call = 1 + death % CRASH_STEP; died && !is_over; call += CRASH_STEP) {
         size_t outer = check_enter("death at call %zu, crash at call %zu", death, call);
-        begin(&program, death, DISK_HONEST, PAGE);
+        begin_program(&program, death, DISK_HONEST, PAGE);
         run_script(&program, first);
         died = program.disk.is_down;
         disk_restart(&program.disk, call);
@@ -363,7 +369,7 @@ static bool die_and_crash(size_t death, const char *first, const char *second) {
         if (is_over) disk_go_down(&program.disk);
         const char *loss = find_loss(&program, (CRASH_OUTCOMES + 49) / 50);
         if (loss) check_fail(__FILE__, __LINE__, loss);
-        end(&program);
+        end_program(&program);
         check_leave(outer);
     }
     return died;
@@ -382,8 +388,8 @@ static void a_log_survives_its_process_and_then_the_system(void) {
     CHECK(death > 30);
 }
 
-/* Without one of its syncs the log would be lost, so it is found when one is. */
-static void a_disk_that_forgets_is_found_out(void) {
+/* A disk that drops one kind of sync loses the log, so the tests would detect a missing sync. */
+static void a_lost_sync_is_detected(void) {
     loses_with(a_log, DISK_FORGETS_TO_SYNC);
     loses_with(a_log, DISK_FORGETS_TO_SYNC_FIRST);
     loses_with(a_log, DISK_FORGETS_TO_FLUSH);
@@ -392,5 +398,4 @@ static void a_disk_that_forgets_is_found_out(void) {
 }
 
 CHECK_MAIN(TEST(a_log_reopens_at_a_sync), TEST(an_image_is_saved_whole_or_not_at_all),
-           TEST(a_log_survives_its_process_and_then_the_system),
-           TEST(a_disk_that_forgets_is_found_out))
+           TEST(a_log_survives_its_process_and_then_the_system), TEST(a_lost_sync_is_detected))

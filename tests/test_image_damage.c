@@ -1,8 +1,8 @@
 /*
- * Files that are no images, or no longer: whatever they hold, opening one gives a status and a
- * sentence, maps nothing, loses nothing, and leaves the file as it was.
+ * Files that are not images, or damaged images: opening one returns a status and a reason, maps
+ * nothing, leaks nothing, and leaves the file unchanged.
  *
- * All of it on strict, whose books show what is left open.
+ * The tests run on the strict backend, which counts what stays open.
  */
 #include <time.h>
 
@@ -10,7 +10,7 @@
 #include "random.h"
 #include "scene.h"
 
-/* What is wrong with a header is found by the same code in every build. */
+/* The same code checks the header in every build, so that a sample is enough. */
 #if defined(HOLDFAST_CASES_ALL)
 enum { FLIP_STEP = 1, CUT_STEP = 1, BOUNDARY_STEP = 1 };
 #elif defined(HOLDFAST_CASES_FEW)
@@ -32,8 +32,8 @@ static void close_strict(void) {
     hf_strict_close(strict);
 }
 
-/* The reason why the file is refused. */
-static const char *refuse(hf_access access, hf_status expected) {
+/* Opening fails with this status; returns the reason. */
+static const char *open_fails(hf_access access, hf_status expected) {
     hf_arena_options options = {.backend = strict, .reserve = IMAGE_RESERVE};
     hf_arena arena;
     memset(&arena, 0x5a, sizeof arena);
@@ -45,24 +45,24 @@ static const char *refuse(hf_access access, hf_status expected) {
     return error.reason;
 }
 
-/* Not a call of the system's was made that something could be left of. */
+/* No region, page, file or lock is open on the strict backend. */
 static void check_nothing_open(void) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
     CHECK_EQUAL(0, stats.pieces + stats.pages + stats.files + stats.locks + stats.violations);
 }
 
-/* In every way; `words` are of the sentence. */
-static void refuse_content(const struct content *content, hf_status expected, const char *words) {
+/* Opening fails with every access; `part` is a part of the reason. */
+static void content_fails(const struct content *content, hf_status expected, const char *part) {
     write_content(path, content->bytes, content->size);
     for (size_t i = 0; i < 3; i++) {
-        const char *reason = refuse(accesses[i], expected);
-        if (words && strstr(reason, words) == NULL) check_fail(__FILE__, __LINE__, reason);
+        const char *reason = open_fails(accesses[i], expected);
+        if (part && strstr(reason, part) == NULL) check_fail(__FILE__, __LINE__, reason);
         check_nothing_open();
         check_content(path, content);
     }
 }
 
-/* An image of some blocks, with both of its slots written. */
+/* An image with both slots of its header written. */
 static struct content make_image(size_t size) {
     disk_remove(path);
     hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
@@ -74,27 +74,27 @@ static struct content make_image(size_t size) {
     return content_of(path);
 }
 
-/* The slot of the newer record. */
+/* The slot with the higher sequence number. */
 static unsigned char *newer_slot(const struct content *image) {
     unsigned char *one = image->bytes, *two = one + SLOT;
     return get_64(two, AT_SEQUENCE) > get_64(one, AT_SEQUENCE) ? two : one;
 }
 
-/* --------------------------------------------------------------------- cut off ------------- */
+/* ------------------------------------------------------------------- truncated ------------- */
 
 static void cut_to(intptr_t file, size_t size) {
     disk_resize(file, size);
     for (size_t i = 0; i < 3; i++) {
-        if (size == 0 && accesses[i] == HF_READ_WRITE) continue; /* a new one */
+        if (size == 0 && accesses[i] == HF_READ_WRITE) continue; /* a new image */
         size_t outer = check_enter("cut to %zu bytes, access %d", size, (int)accesses[i]);
-        const char *words = size > 0 ? "cut off" : "no image";
-        CHECK(strstr(refuse(accesses[i], HF_CORRUPT), words) != NULL);
+        const char *part = size > 0 ? "cut off" : "no image";
+        CHECK(strstr(open_fails(accesses[i], HF_CORRUPT), part) != NULL);
         check_leave(outer);
     }
 }
 
-/* Around each boundary of a page (behind the header, of BOUNDARY_STEP pages) and at the end of each
- * record every length, else every so many. */
+/* Every length around a page boundary (behind the header, of every BOUNDARY_STEP-th page) and
+ * around the end of each record; of the others, one in CUT_STEP or 4999. */
 static bool is_a_length_to_try(size_t size) {
     size_t into = size % SLOT, step = size > AREA ? 4999 : CUT_STEP;
     size_t boundary = (size + 3) / SLOT, boundaries = size > AREA + 3 ? BOUNDARY_STEP : 1;
@@ -103,8 +103,8 @@ static bool is_a_length_to_try(size_t size) {
     return is_near_a_boundary || is_near_a_record || size % step == 0;
 }
 
-/* From the end on, so that what is left is always the image's beginning. */
-static void an_image_that_ends_too_early(void) {
+/* From the end down, so that the rest is always a prefix of the image. */
+static void a_truncated_image_is_corrupt(void) {
     struct content image = make_image(5 * AREA + 12345);
     intptr_t file = disk_open(path, DISK_BOTH);
     struct content left = image;
@@ -135,7 +135,7 @@ static void restore(intptr_t file, const struct content *image, size_t bit) {
     disk_store(file, bit / 8, image->bytes + bit / 8, 1);
 }
 
-/* The version of the record at `slot`, in the byte order of this machine, with one bit flipped. */
+/* The version in `slot`, in this machine's byte order, with one bit flipped. */
 static uint32_t flipped_version(const unsigned char *slot, size_t bit) {
     unsigned char bytes[4];
     uint32_t version;
@@ -145,7 +145,7 @@ static uint32_t flipped_version(const unsigned char *slot, size_t bit) {
     return version;
 }
 
-/* A version that is higher is not ours to judge. */
+/* A higher version is HF_UNSUPPORTED, because its format is unknown. */
 static hf_status expected_for(const struct content *image, size_t bit) {
     const unsigned char *slot = image->bytes + bit / 8 / SLOT * SLOT;
     size_t at = bit / 8 % SLOT;
@@ -154,33 +154,33 @@ static hf_status expected_for(const struct content *image, size_t bit) {
     return flipped_version(slot, (at - AT_VERSION) * 8 + bit % 8) > 1 ? HF_UNSUPPORTED : HF_CORRUPT;
 }
 
-static void refuse_flipped(intptr_t file, const struct content *image, size_t bit,
-                           hf_access access) {
+static void flipped_fails(intptr_t file, const struct content *image, size_t bit,
+                          hf_access access) {
     size_t outer = check_enter("bit %zu of byte %zu, access %d", bit % 8, bit / 8, (int)access);
     flip(file, image, bit);
-    refuse(access, expected_for(image, bit));
+    open_fails(access, expected_for(image, bit));
     restore(file, image, bit);
     check_leave(outer);
 }
 
-/* Each bit of the records, and of the rest every so many. */
+/* Every bit of both records; of the other bits, one in `step`. */
 static size_t next_bit(size_t bit, size_t step) {
     size_t record = 8 * RECORD_END, second = 8 * SLOT;
     if (bit < record || (bit >= second && bit < second + record)) return bit + 1;
     return bit < second && bit + step > second ? second : bit + step;
 }
 
-/* What may write opens each; the others, of a sample, every seventh. The file is compared
- * now and then: what once changed there would stay. */
+/* HF_READ_WRITE, which may write to the file, opens every case; in a sample, the other accesses
+ * open every seventh. A change to the file would persist, so comparing now and then is enough. */
 static void flip_each(const struct content *image, size_t step) {
     intptr_t file = disk_open(path, DISK_BOTH);
     size_t other_step = step > 1 ? 7 : 1;
     open_strict();
     for (size_t bit = 0; bit < BITS; bit = next_bit(bit, step)) {
-        refuse_flipped(file, image, bit, HF_READ_WRITE);
+        flipped_fails(file, image, bit, HF_READ_WRITE);
         if (bit % other_step == 0) {
-            refuse_flipped(file, image, bit, HF_READ_ONLY);
-            refuse_flipped(file, image, bit, HF_COPY_ON_WRITE);
+            flipped_fails(file, image, bit, HF_READ_ONLY);
+            flipped_fails(file, image, bit, HF_COPY_ON_WRITE);
         }
         if (bit % 8192 == 0) check_content(path, image);
     }
@@ -189,7 +189,7 @@ static void flip_each(const struct content *image, size_t step) {
     disk_close(file);
 }
 
-static void any_bit_of_the_header(void) {
+static void any_flipped_bit_of_the_header_is_found(void) {
     struct content image = make_image(100000);
     clock_t begin = clock();
     flip_each(&image, FLIP_STEP);
@@ -199,8 +199,8 @@ static void any_bit_of_the_header(void) {
     disk_remove(path);
 }
 
-/* With one record alone, as a save writes it. */
-static void any_bit_of_a_header_of_one_record(void) {
+/* A header with one record, as hf_arena_save writes it. */
+static void any_flipped_bit_of_a_header_of_one_record_is_found(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
     fill(hf_alloc(&arena, 1000, 8), 1000, 1);
     CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
@@ -213,7 +213,7 @@ static void any_bit_of_a_header_of_one_record(void) {
 
 /* -------------------------------------------------------------------- foreign -------------- */
 
-static void other_kinds_of_files(void) {
+static void other_kinds_of_files_are_corrupt(void) {
     enum { MOST = 3 * AREA };
     static unsigned char bytes[MOST];
     static const size_t sizes[] = {1, 100, SLOT, AREA - 1, AREA, AREA + 1, MOST};
@@ -224,22 +224,22 @@ static void other_kinds_of_files(void) {
         content.size = sizes[i];
         for (size_t at = 0; at < MOST; at++)
             bytes[at] = (unsigned char)"A text of many lines.\n"[at % 22];
-        refuse_content(&content, HF_CORRUPT, "no image");
+        content_fails(&content, HF_CORRUPT, "no image");
         for (size_t at = 0; at < MOST; at++) bytes[at] = (unsigned char)random_below(&random, 256);
         memcpy(bytes, "\177ELF\2\1\1", 8);
-        refuse_content(&content, HF_CORRUPT, "no image");
+        content_fails(&content, HF_CORRUPT, "no image");
         memset(bytes, 0xff, MOST);
-        refuse_content(&content, HF_CORRUPT, "no image");
+        content_fails(&content, HF_CORRUPT, "no image");
         memset(bytes, 0, MOST);
         bytes[sizes[i] - 1] = 1;
-        refuse_content(&content, HF_CORRUPT, NULL);
+        content_fails(&content, HF_CORRUPT, NULL);
     }
     close_strict();
     disk_remove(path);
 }
 
-/* As far as the magic goes, which alone tells an image that was cut off. */
-static void short_files_that_begin_like_an_image(void) {
+/* The magic number distinguishes a truncated image from another file. */
+static void short_files_are_corrupt(void) {
     static const char *const beginnings[] = {"holdfasT", "holdfas ", "hold fast", "holo", "x"};
     static unsigned char bytes[1000];
     struct content content = {bytes, 0};
@@ -247,26 +247,26 @@ static void short_files_that_begin_like_an_image(void) {
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
         memcpy(bytes, beginnings[i], strlen(beginnings[i]));
         for (content.size = strlen(beginnings[i]); content.size <= 1000; content.size += 331)
-            refuse_content(&content, HF_CORRUPT, "no image");
+            content_fails(&content, HF_CORRUPT, "no image");
     }
     memcpy(bytes, "holdfast", 8);
     for (content.size = 1; content.size < 12; content.size++)
-        refuse_content(&content, HF_CORRUPT, "cut off");
+        content_fails(&content, HF_CORRUPT, "cut off");
     close_strict();
     disk_remove(path);
 }
 
-/* A file that is to be an image is no longer than a header. */
-static void zeros_are_an_image_up_to_its_header(void) {
+/* A file of zeros is a new image if it is no longer than a header. */
+static void zeros_are_a_new_image_up_to_a_headers_size(void) {
     static unsigned char zeros[2 * AREA];
     struct content content = {zeros, AREA + 1};
     open_strict();
-    refuse_content(&content, HF_CORRUPT, "no image");
+    content_fails(&content, HF_CORRUPT, "no image");
     content.size = 2 * AREA;
-    refuse_content(&content, HF_CORRUPT, "no image");
+    content_fails(&content, HF_CORRUPT, "no image");
     for (content.size = 0; content.size <= AREA; content.size += 4681) {
         write_content(path, zeros, content.size);
-        for (size_t i = 1; i < 3; i++) refuse(accesses[i], HF_CORRUPT);
+        for (size_t i = 1; i < 3; i++) open_fails(accesses[i], HF_CORRUPT);
         check_content(path, &content);
     }
     close_strict();
@@ -275,15 +275,15 @@ static void zeros_are_an_image_up_to_its_header(void) {
 
 /* ------------------------------------------------ nonsense with a right checksum ----------- */
 
-/* A field of the record that counts, of 4 or 8 bytes. */
+/* A field of 4 or 8 bytes in the newer record, and a value that is invalid there. */
 struct nonsense {
     size_t at, bytes;
     uint64_t value;
     hf_status status;
-    const char *words;
+    const char *part;
 };
 
-static void refuse_nonsense(const struct content *image, const struct nonsense *nonsense) {
+static void nonsense_fails(const struct content *image, const struct nonsense *nonsense) {
     struct content changed = {malloc(image->size), image->size};
     size_t outer = check_enter("%llx at %zu", (unsigned long long)nonsense->value, nonsense->at);
     memcpy(changed.bytes, image->bytes, image->size);
@@ -292,13 +292,13 @@ static void refuse_nonsense(const struct content *image, const struct nonsense *
         set_32(slot, nonsense->at, (uint32_t)nonsense->value);
     else
         set_64(slot, nonsense->at, nonsense->value);
-    seal(slot);
-    refuse_content(&changed, nonsense->status, nonsense->words);
+    set_checksum(slot);
+    content_fails(&changed, nonsense->status, nonsense->part);
     free(changed.bytes);
     check_leave(outer);
 }
 
-static void what_no_program_of_ours_writes(void) {
+static void impossible_fields_are_corrupt(void) {
     struct content image = make_image(100000);
     uint64_t used = get_64(newer_slot(&image), AT_USED);
     uint64_t base = get_64(newer_slot(&image), AT_BASE);
@@ -312,13 +312,13 @@ static void what_no_program_of_ours_writes(void) {
         {AT_POINTER_SIZE, 4, sizeof(void *) == 8 ? 4 : 8, HF_CORRUPT, "pointer size"},
         {AT_POINTER_SIZE, 4, 0, HF_CORRUPT, "pointer size"},
         {AT_SLOT_SIZE, 4, 512, HF_CORRUPT, "damaged"},
-        {AT_SEQUENCE, 8, sequence + 1, HF_CORRUPT, "damaged"}, /* the other slot's turn */
-        {AT_SEQUENCE, 8, sequence + 2, HF_CORRUPT, "damaged"}, /* not the next */
+        {AT_SEQUENCE, 8, sequence + 1, HF_CORRUPT, "damaged"}, /* belongs in the other slot */
+        {AT_SEQUENCE, 8, sequence + 2, HF_CORRUPT, "damaged"}, /* not the successor */
         {AT_SEQUENCE, 8, UINT64_MAX - 1 + sequence % 2, HF_CORRUPT, "damaged"},
         {AT_BASE, 8, 0, HF_CORRUPT, "damaged"},
         {AT_BASE, 8, base + 1, HF_CORRUPT, "damaged"},
         {AT_BASE, 8, base + 4096, HF_CORRUPT, "damaged"},
-        {AT_BASE, 8, UINTPTR_MAX - AREA + 1, HF_CORRUPT, "damaged"}, /* it would wrap */
+        {AT_BASE, 8, UINTPTR_MAX - AREA + 1, HF_CORRUPT, "damaged"}, /* the end would wrap */
         {AT_BASE, 8, UINT64_MAX - AREA + 1, HF_CORRUPT, "damaged"},
         {AT_USED, 8, image.size - AREA + 1, HF_CORRUPT, "cut off"},
         {AT_USED, 8, image.size, HF_CORRUPT, "cut off"},
@@ -330,45 +330,45 @@ static void what_no_program_of_ours_writes(void) {
         {AT_TAG, 8, 1, HF_CORRUPT, "tag"},
     };
     open_strict();
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) refuse_nonsense(&image, &table[i]);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) nonsense_fails(&image, &table[i]);
     close_strict();
     free(image.bytes);
     disk_remove(path);
 }
 
-/* A version that is higher may have its checksum where it wants. */
-static void a_later_version_is_told_by_any_form(void) {
+/* A later version may keep its checksum elsewhere. */
+static void a_later_version_may_have_any_layout(void) {
     struct content image = make_image(1000);
     unsigned char *slot = newer_slot(&image);
     set_32(slot, AT_VERSION, 2);
     memset(slot + AT_POINTER_SIZE, 0x77, SLOT - AT_POINTER_SIZE);
     open_strict();
-    refuse_content(&image, HF_UNSUPPORTED, "later version");
+    content_fails(&image, HF_UNSUPPORTED, "later version");
     close_strict();
     free(image.bytes);
     disk_remove(path);
 }
 
-static void records_that_do_not_belong_together(void) {
+static void records_that_do_not_match_are_corrupt(void) {
     struct content image = make_image(1000);
     struct content changed = {malloc(image.size), image.size};
     open_strict();
     memcpy(changed.bytes, image.bytes, image.size);
-    memset(changed.bytes, 0, 2 * SLOT); /* none at all */
-    refuse_content(&changed, HF_CORRUPT, "no image");
-    memcpy(changed.bytes, image.bytes + SLOT, SLOT); /* each in the other's place */
+    memset(changed.bytes, 0, 2 * SLOT); /* no record */
+    content_fails(&changed, HF_CORRUPT, "no image");
+    memcpy(changed.bytes, image.bytes + SLOT, SLOT); /* the records exchanged */
     memcpy(changed.bytes + SLOT, image.bytes, SLOT);
-    refuse_content(&changed, HF_CORRUPT, "damaged");
-    memcpy(changed.bytes + SLOT, image.bytes + SLOT, SLOT); /* the same twice */
-    refuse_content(&changed, HF_CORRUPT, "damaged");
+    content_fails(&changed, HF_CORRUPT, "damaged");
+    memcpy(changed.bytes + SLOT, image.bytes + SLOT, SLOT); /* the same record twice */
+    content_fails(&changed, HF_CORRUPT, "damaged");
     close_strict();
     free(changed.bytes);
     free(image.bytes);
     disk_remove(path);
 }
 
-/* Its number is the last there is: the next one is 0, and a record of 0 is the newer. */
-static void numbers_of_records_begin_again(void) {
+/* UINT64_MAX is followed by 0, and the record with number 0 is the newer one. */
+static void sequence_numbers_wrap(void) {
     struct content image = make_image(1000);
     unsigned char *newer = newer_slot(&image);
     uintptr_t base = (uintptr_t)get_64(newer, AT_BASE);
@@ -380,7 +380,7 @@ static void numbers_of_records_begin_again(void) {
         hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
         CHECK(hf_get_mark(&arena) >= used);
         used = hf_get_mark(&arena);
-        CHECK(holds(hf_arena_root(&arena), 1000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 1000, 1));
         CHECK(hf_alloc(&arena, 10, 8) != NULL);
         hf_arena_close(&arena);
     }
@@ -388,78 +388,78 @@ static void numbers_of_records_begin_again(void) {
     disk_remove(path);
 }
 
-/* ---------------------------------------------- changed between the look and the view ------ */
+/* ---------------------------------------------- changed between the check and mapping ------ */
 
-/* The native backend, where somebody else changes the file at the moment at which addresses are
- * taken for it: everything was looked at, nothing is mapped. */
-static void (*meddle)(void);
+/* The native backend, but another process changes the file when addresses are reserved for it:
+ * after the header was checked, before anything is mapped. */
+static void (*interfere)(void);
 
-static hf_status reserve_and_meddle(const hf_backend *self, void *base, size_t size, void **address,
-                                    hf_report *report) {
+static hf_status reserve_and_interfere(const hf_backend *self, void *base, size_t size,
+                                       void **address, hf_report *report) {
     hf_status status = hf_backend_native()->reserve(self, base, size, address, report);
-    if (status == HF_OK && meddle) {
-        void (*once)(void) = meddle;
-        meddle = NULL;
+    if (status == HF_OK && interfere) {
+        void (*once)(void) = interfere;
+        interfere = NULL;
         once();
     }
     return status;
 }
 
-static struct content meant; /* what the file is to hold then, and nothing else */
+static struct content meant; /* the whole contents of the file after the change */
 
-static void put_meant(void) {
+static void write_meant(void) {
     intptr_t file = disk_open(path, DISK_BOTH);
     disk_resize(file, meant.size);
     disk_store(file, 0, meant.bytes, meant.size);
     disk_close(file);
 }
 
-static void refuse_changed(const hf_backend *meddler, const struct content *image) {
+static void changed_fails(const hf_backend *interfering, const struct content *image) {
     for (size_t i = 0; i < 3; i++) {
         write_content(path, image->bytes, image->size);
-        CHECK_STATUS(HF_OK, hf_strict_open(&strict, meddler));
-        meddle = put_meant;
-        CHECK(strstr(refuse(accesses[i], HF_CORRUPT), "changed while") != NULL);
-        CHECK(meddle == NULL);
+        CHECK_STATUS(HF_OK, hf_strict_open(&strict, interfering));
+        interfere = write_meant;
+        CHECK(strstr(open_fails(accesses[i], HF_CORRUPT), "changed while") != NULL);
+        CHECK(interfere == NULL);
         close_strict();
         check_content(path, &meant);
     }
 }
 
-static void refuse_every_change(struct content *image, size_t at) {
-    hf_backend meddler = *hf_backend_native();
-    meddler.reserve = reserve_and_meddle;
+static void every_change_fails(struct content *image, size_t at) {
+    hf_backend interfering = *hf_backend_native();
+    interfering.reserve = reserve_and_interfere;
     meant = (struct content){malloc(image->size + AREA), image->size};
     memset(meant.bytes, 0x77, image->size + AREA);
-    refuse_changed(&meddler, image); /* all of it is another's */
+    changed_fails(&interfering, image); /* all bytes replaced */
     memcpy(meant.bytes, image->bytes, image->size);
     meant.size = image->size - 1;
-    refuse_changed(&meddler, image);
+    changed_fails(&interfering, image);
     meant.size = 1;
-    refuse_changed(&meddler, image);
+    changed_fails(&interfering, image);
     meant.size = image->size + AREA;
-    refuse_changed(&meddler, image);
+    changed_fails(&interfering, image);
     meant.size = image->size;
     meant.bytes[at] ^= 1;
-    refuse_changed(&meddler, image);
-    write_slot(meant.bytes, 2, (uintptr_t)AREA, 0, 0, 0); /* another image */
+    changed_fails(&interfering, image);
+    write_slot(meant.bytes, 2, (uintptr_t)AREA, 0, 0, 0); /* replaced by another image */
     memset(meant.bytes + SLOT, 0, SLOT);
-    refuse_changed(&meddler, image);
+    changed_fails(&interfering, image);
     free(meant.bytes);
 }
 
-static void an_image_that_changes(void) {
+static void an_image_changed_while_opening_is_corrupt(void) {
     struct content image = make_image(3 * AREA);
-    refuse_every_change(&image, AT_TAG);
+    every_change_fails(&image, AT_TAG);
     free(image.bytes);
     disk_remove(path);
 }
 
-/* What is not an image yet is nobody's to cut. */
-static void a_new_image_that_changes(void) {
+/* A file that is not an image yet is never truncated. */
+static void a_new_image_changed_while_opening_is_corrupt(void) {
     static unsigned char bytes[AREA];
-    hf_backend meddler = *hf_backend_native();
-    meddler.reserve = reserve_and_meddle;
+    hf_backend interfering = *hf_backend_native();
+    interfering.reserve = reserve_and_interfere;
     for (size_t size = 0; size <= AREA; size += AREA / 4) {
         static const size_t others[] = {1, 1000, AREA};
         for (size_t i = 0; i < 3; i++) {
@@ -467,9 +467,9 @@ static void a_new_image_that_changes(void) {
             meant = (struct content){bytes, others[i]};
             static unsigned char zeros[AREA];
             write_content(path, zeros, size);
-            CHECK_STATUS(HF_OK, hf_strict_open(&strict, &meddler));
-            meddle = put_meant;
-            CHECK(strstr(refuse(HF_READ_WRITE, HF_CORRUPT), "changed while") != NULL);
+            CHECK_STATUS(HF_OK, hf_strict_open(&strict, &interfering));
+            interfere = write_meant;
+            CHECK(strstr(open_fails(HF_READ_WRITE, HF_CORRUPT), "changed while") != NULL);
             close_strict();
             check_content(path, &meant);
         }
@@ -477,9 +477,10 @@ static void a_new_image_that_changes(void) {
     disk_remove(path);
 }
 
-CHECK_MAIN(TEST(an_image_that_ends_too_early), TEST(any_bit_of_the_header),
-           TEST(any_bit_of_a_header_of_one_record), TEST(other_kinds_of_files),
-           TEST(short_files_that_begin_like_an_image), TEST(zeros_are_an_image_up_to_its_header),
-           TEST(what_no_program_of_ours_writes), TEST(a_later_version_is_told_by_any_form),
-           TEST(records_that_do_not_belong_together), TEST(numbers_of_records_begin_again),
-           TEST(an_image_that_changes), TEST(a_new_image_that_changes))
+CHECK_MAIN(TEST(a_truncated_image_is_corrupt), TEST(any_flipped_bit_of_the_header_is_found),
+           TEST(any_flipped_bit_of_a_header_of_one_record_is_found),
+           TEST(other_kinds_of_files_are_corrupt), TEST(short_files_are_corrupt),
+           TEST(zeros_are_a_new_image_up_to_a_headers_size), TEST(impossible_fields_are_corrupt),
+           TEST(a_later_version_may_have_any_layout), TEST(records_that_do_not_match_are_corrupt),
+           TEST(sequence_numbers_wrap), TEST(an_image_changed_while_opening_is_corrupt),
+           TEST(a_new_image_changed_while_opening_is_corrupt))

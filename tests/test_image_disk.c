@@ -1,13 +1,13 @@
 /*
- * Images on disks that are really full, really read-only, really limited: small file systems,
- * mounted where no other process sees them.
+ * Images on file systems that are full, read-only or size-limited: small file systems mounted in a
+ * private mount namespace.
  *
- * It takes root, or a system that lets everybody have a namespace with mounts of its own, and for
- * the file systems of disks a loop device and the tools that make them; what cannot be had is said
- * and left out. ext2 is here for what it cannot do: it allocates no blocks but by writing them. XFS
- * and btrfs can store into a copy of a block instead of the block.
+ * The tests need root, or a system on which any user can create a mount namespace; disk file
+ * systems also need a loop device and mkfs tools. A test that cannot run says so and is skipped.
+ * ext2 is included because it allocates blocks only when they are written; XFS and btrfs because
+ * they can write to a copy of a block instead of the block.
  */
-#define _GNU_SOURCE /* unshare */
+#define _GNU_SOURCE /* declares unshare */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #include "image_fixture.h"
 #include "process.h"
 
-static char folder[64]; /* where the small disk is mounted */
+static char folder[64]; /* mount point of the small file system */
 
 static const char *path_of(const char *name) {
     static char path[4][128];
@@ -40,8 +40,8 @@ static bool write_line(const char *name, const char *line) {
     return written;
 }
 
-/* In a new user namespace: we are its root, and our group its root's. */
-static bool become_root(long user, long group) {
+/* Maps the user to root, and the group to root's, in a new user namespace. */
+static bool map_to_root(long user, long group) {
     char users[64], groups[64];
     snprintf(users, sizeof users, "0 %ld 1", user);
     snprintf(groups, sizeof groups, "0 %ld 1", group);
@@ -52,7 +52,7 @@ static bool become_root(long user, long group) {
 static bool enter_namespace(void) {
     long user = (long)geteuid(), group = (long)getegid();
     bool entered = unshare(CLONE_NEWNS) == 0 ||
-                   (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && become_root(user, group));
+                   (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && map_to_root(user, group));
     return entered && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
@@ -60,7 +60,7 @@ static bool mount_memory(void) {
     return enter_namespace() && mount("none", folder, "tmpfs", 0, "size=8m") == 0;
 }
 
-/* The disk's own file goes at once; while it is mounted the loop device keeps it. */
+/* The file behind the loop device is removed at once; the mount keeps it alive. */
 static bool mount_loop(const char *size, const char *make) {
     char command[600];
     snprintf(command, sizeof command,
@@ -98,7 +98,8 @@ static void mount_and_run(void *unused) {
     part();
 }
 
-static void run_on(const struct small_disk *wanted, void (*wanted_part)(void), const char *why) {
+static void run_on_disk(const struct small_disk *wanted, void (*wanted_part)(void),
+                        const char *why) {
     disk = wanted;
     part = wanted_part;
     strcpy(folder, "/tmp/holdfast-test-XXXXXX");
@@ -110,12 +111,12 @@ static void run_on(const struct small_disk *wanted, void (*wanted_part)(void), c
     if (!can_mount) check_leave_out(why);
 }
 
-/* On every disk there is; where there is none at all, the test is skipped. */
+/* Runs the part on every file system that can be mounted; skips the test if there is none. */
 static void run_on_all(void (*wanted_part)(void)) {
     for (size_t i = 0; i < DISKS; i++) {
         AT("%s", disks[i].name);
         bool was_left_out = check_state.left_out != NULL;
-        run_on(&disks[i], wanted_part, "not every file system can be mounted here");
+        run_on_disk(&disks[i], wanted_part, "not every file system can be mounted here");
         if (i == 0 && !was_left_out && check_state.left_out) {
             check_skip("no file system can be mounted here (it takes root)");
             return;
@@ -149,13 +150,14 @@ static bool add(hf_arena *arena, size_t seed) {
 }
 
 static void check_blocks(const hf_arena *arena, size_t count) {
-    size_t stride = hf_get_mark(arena) / count; /* with what a checker puts between them */
+    size_t stride = hf_get_mark(arena) / count; /* including red zones */
     CHECK(stride >= STEP && stride < STEP + 100);
     for (size_t i = 0; i < count; i++)
-        CHECK(holds(hf_arena_base(arena) + i * stride, STEP, (unsigned)i));
+        CHECK(is_filled(hf_arena_base(arena) + i * stride, STEP, (unsigned)i));
 }
 
-/* The call that finds no room says so, and takes nothing: not in the file, not on the disk. */
+/* The call fails with HF_NO_SPACE and allocates nothing: the file keeps its length, the disk its
+ * free blocks. */
 static void expect_no_space(hf_status status, size_t free_before, uint64_t length) {
     CHECK_STATUS(HF_NO_SPACE, status);
     CHECK_EQUAL(HF_NO_SPACE, hf_last_error().status);
@@ -164,7 +166,7 @@ static void expect_no_space(hf_status status, size_t free_before, uint64_t lengt
     CHECK(free_bytes() >= free_before);
 }
 
-/* How many blocks there are when the next one finds no room. */
+/* Adds blocks until the disk is full; returns their number. */
 static size_t fill_the_disk(hf_arena *arena, size_t count) {
     for (;;) {
         size_t before = free_bytes();
@@ -179,13 +181,13 @@ static size_t fill_the_disk(hf_arena *arena, size_t count) {
     }
 }
 
-static void fill_up_and_go_on(void) {
+static void fill_up_and_continue(void) {
     write_ballast();
     hf_arena arena = open_image();
     size_t count = fill_the_disk(&arena, 0);
     CHECK(count > 5);
     check_blocks(&arena, count);
-    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* what it takes was there from the beginning */
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* its blocks were allocated at opening */
     disk_remove(path_of("ballast"));
     size_t more = fill_the_disk(&arena, count);
     CHECK(more > count + 5);
@@ -196,16 +198,16 @@ static void fill_up_and_go_on(void) {
     CHECK(!add(&arena, 0));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, hf_get_mark(&arena) / more * 2));
     hf_arena_close(&arena);
-    CHECK(free_bytes() > BALLAST); /* cut to what is used */
+    CHECK(free_bytes() > BALLAST); /* closing truncated the file */
     arena = open_image();
     check_blocks(&arena, 2);
     CHECK(add(&arena, 2));
     hf_arena_close(&arena);
 }
 
-static void a_full_disk_is_no_space(void) { run_on_all(fill_up_and_go_on); }
+static void a_full_disk_is_no_space(void) { run_on_all(fill_up_and_continue); }
 
-/* Not a block is left. */
+/* Fills the disk to the last block. */
 static void fill_the_rest(void) {
     static const char bytes[4096];
     int file = open(path_of("rest"), O_WRONLY | O_CREAT, 0666);
@@ -215,13 +217,13 @@ static void fill_the_rest(void) {
     close(file);
 }
 
-/* True: there was room for it. */
+/* True if there was enough space for the image. */
 static bool make_new_one(void) {
     hf_arena arena;
     hf_arena_options options = {.reserve = IMAGE_RESERVE};
     hf_status status = hf_arena_open_file(&arena, path_of("new"), HF_READ_WRITE, &options);
     if (status != HF_OK) {
-        CHECK(status == HF_NO_SPACE || status == HF_IO); /* for its name there may be none */
+        CHECK(status == HF_NO_SPACE || status == HF_IO); /* no space for its name */
         CHECK_EQUAL(ENOSPC, hf_last_error().os_code);
         CHECK(!disk_exists(path_of("new")) || disk_size(path_of("new")) == 0);
         disk_remove(path_of("new"));
@@ -237,27 +239,27 @@ static bool make_new_one(void) {
     return block != NULL;
 }
 
-/* Block by block there is more room: for a part of the header, for all of it, for a part of the
- * first step. */
+/* Frees block after block: space for a part of the header, for all of it, for a part of the first
+ * step. */
 static void make_new_ones(void) {
     write_ballast();
     fill_the_rest();
     intptr_t ballast = disk_open(path_of("ballast"), DISK_BOTH);
-    size_t left = BALLAST, refused = 0;
-    for (;; refused++) {
+    size_t left = BALLAST, attempts = 0;
+    for (;; attempts++) {
         size_t before = free_bytes();
         if (make_new_one()) break;
         CHECK(free_bytes() >= before);
         CHECK(left > BALLAST / 2);
         disk_resize(ballast, left -= 4096);
     }
-    CHECK(refused >= 65);
+    CHECK(attempts >= 65);
     disk_close(ballast);
 }
 
 static void a_new_image_on_a_full_disk(void) { run_on_all(make_new_ones); }
 
-/* Over an image that is there: it stays. */
+/* A save over an existing image fails, and the image stays. */
 static void save_into_nothing(void) {
     write_ballast();
     hf_arena arena = fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE});
@@ -291,14 +293,14 @@ static void read_what_is_read_only(void) {
     CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, path_of("new"), HF_READ_WRITE, NULL));
     CHECK_EQUAL(EROFS, hf_last_error().os_code);
     arena = image_open(path_of("image"), HF_READ_ONLY, (hf_arena_options){0});
-    CHECK(holds(hf_arena_root(&arena), STEP, 1));
+    CHECK(is_filled(hf_arena_root(&arena), STEP, 1));
     hf_arena_close(&arena);
     arena = image_open(path_of("image"), HF_COPY_ON_WRITE, (hf_arena_options){0});
     fill(hf_arena_root(&arena), STEP, 2);
     CHECK(hf_alloc(&arena, MIB, 8) != NULL);
     CHECK_STATUS(HF_IO, hf_arena_save(&arena, path_of("image")));
     CHECK_EQUAL(EROFS, hf_last_error().os_code);
-    CHECK(holds(hf_arena_root(&arena), STEP, 2));
+    CHECK(is_filled(hf_arena_root(&arena), STEP, 2));
     hf_arena_close(&arena);
 }
 
@@ -308,7 +310,7 @@ static void a_read_only_disk_can_be_read(void) { run_on_all(read_what_is_read_on
 
 enum { LIMIT = 2000000 };
 
-/* Past it the kernel would kill: nobody has asked for that. */
+/* A write past RLIMIT_FSIZE would raise SIGXFSZ; the call must fail instead. */
 static void grow_to_the_limit(void *unused) {
     (void)unused;
     struct rlimit limit;
@@ -359,7 +361,7 @@ static void run_command(const char *format) {
     CHECK(system(command) == 0);
 }
 
-/* As a backup brings it back. */
+/* A sparse copy, as a backup restores it. */
 static void make_sparse_copy(size_t size) {
     hf_arena arena = image_open(path_of("whole"), HF_READ_WRITE, (hf_arena_options){0});
     CHECK(hf_alloc_zeroed(&arena, size, 8) != NULL);
@@ -373,10 +375,10 @@ static void make_sparse_copy(size_t size) {
 static void store_everywhere(hf_arena *arena, size_t size) {
     fill(hf_arena_base(arena), size, 3);
     CHECK_STATUS(HF_OK, hf_arena_sync(arena));
-    CHECK(holds(hf_arena_base(arena), size, 3));
+    CHECK(is_filled(hf_arena_base(arena), size, 3));
 }
 
-/* A store into a hole of a full disk would be a fault. */
+/* A store into a hole on a full disk would raise SIGBUS. */
 static void open_a_sparse_copy(void) {
     size_t size = 4 * MIB;
     make_sparse_copy(size);
@@ -384,7 +386,7 @@ static void open_a_sparse_copy(void) {
     uint64_t allocated = disk_allocated(path_of("image"));
     fill_the_rest();
     hf_arena arena;
-    hf_arena_options anywhere = {.any_base = true}; /* 32 bits have no address that stays free */
+    hf_arena_options anywhere = {.any_base = true}; /* on 32 bits no address is sure to stay free */
     CHECK_STATUS(HF_NO_SPACE,
                  hf_arena_open_file(&arena, path_of("image"), HF_READ_WRITE, &anywhere));
     CHECK_EQUAL(ENOSPC, hf_last_error().os_code);
@@ -402,7 +404,7 @@ static void open_a_sparse_copy(void) {
 
 static void a_sparse_copy_is_filled_when_it_opens(void) { run_on_all(open_a_sparse_copy); }
 
-/* Above the limit on sizes the kernel would kill who writes zeros into a hole. */
+/* Writing zeros into a hole above RLIMIT_FSIZE would raise SIGXFSZ. */
 static void open_a_sparse_copy_above_the_limit(void) {
     struct rlimit limit;
     make_sparse_copy(4 * MIB);
@@ -418,7 +420,7 @@ static void open_a_sparse_copy_above_the_limit(void) {
     hf_arena_close(&arena);
 }
 
-static void a_sparse_copy_above_the_limit_kills_nobody(void) {
+static void a_sparse_copy_above_the_limit_raises_no_signal(void) {
     run_on_all(open_a_sparse_copy_above_the_limit);
 }
 
@@ -439,11 +441,11 @@ static void open_a_copy_that_shares_blocks(void) {
 }
 
 static void shared_blocks_are_parted_when_an_image_opens(void) {
-    run_on(&(struct small_disk){"xfs", mount_xfs}, open_a_copy_that_shares_blocks,
-           "XFS cannot be mounted here");
+    run_on_disk(&(struct small_disk){"xfs", mount_xfs}, open_a_copy_that_shares_blocks,
+                "XFS cannot be mounted here");
 }
 
-/* btrfs is told to store in place while the file is empty, by a call that only Linux has. */
+/* On Linux, an ioctl (FS_IOC_SETFLAGS) on the empty file turns off copy-on-write on btrfs. */
 static void store_again_and_again(void) {
     hf_arena arena = open_image();
     CHECK(hf_alloc_zeroed(&arena, 8 * MIB, 8) != NULL);
@@ -458,14 +460,14 @@ static void btrfs_stores_in_place(void) {
         check_skip("only Linux has the call for it");
         return;
     }
-    run_on(&(struct small_disk){"btrfs", mount_btrfs}, store_again_and_again,
-           "btrfs cannot be mounted here");
+    run_on_disk(&(struct small_disk){"btrfs", mount_btrfs}, store_again_and_again,
+                "btrfs cannot be mounted here");
 }
 
 /* ------------------------------------------------------------- a disk that fails ----------- */
 
-/* A disk that has more blocks than what lies under it, as a volume of a pool: ext4 finds room for
- * the file, and the pages do not reach the disk. */
+/* A thin-provisioned disk, with more blocks than its backing file: ext4 allocates blocks for the
+ * file, but writing the pages back fails. */
 static bool mount_pool(void) {
     char command[600];
     snprintf(command, sizeof command,
@@ -479,49 +481,49 @@ static bool mount_pool(void) {
 
 static size_t length_of_folder;
 
-static void enter(const char *below) { strcpy(folder + length_of_folder, below); }
+static void enter_folder(const char *below) { strcpy(folder + length_of_folder, below); }
 
-/* What a failed sync may have lost stays lost to every later one, and what was durable is there. */
+/* Once a sync has failed, every later sync fails too; what was durable is still there. */
 static void sync_into_a_full_pool(void) {
     length_of_folder = strlen(folder);
-    enter("/disk");
+    enter_folder("/disk");
     hf_arena arena = open_image();
     fill(hf_alloc(&arena, 2 * MIB, 8), 2 * MIB, 1);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     size_t synced = hf_get_mark(&arena);
-    enter("/pool");
+    enter_folder("/pool");
     fill_the_rest();
-    enter("/disk");
+    enter_folder("/disk");
     char *lost = hf_alloc(&arena, 8 * MIB, 8);
     CHECK(lost != NULL);
     fill(lost, 8 * MIB, 2);
     hf_status first = hf_arena_sync(&arena);
     CHECK(first == HF_IO || first == HF_NO_SPACE);
     for (int i = 0; i < 3; i++) CHECK_STATUS(first, hf_arena_sync(&arena));
-    enter("/pool");
+    enter_folder("/pool");
     disk_remove(path_of("rest"));
-    enter("/disk");
+    enter_folder("/disk");
     CHECK_STATUS(first, hf_arena_sync(&arena));
     hf_arena_close(&arena);
-    enter("");
+    enter_folder("");
     run_command("cd %s && umount disk && mount -o loop %s/pool/disk disk");
-    enter("/disk");
+    enter_folder("/disk");
     arena = open_image();
     CHECK_EQUAL(synced, hf_get_mark(&arena));
-    CHECK(holds(hf_arena_base(&arena), 2 * MIB, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 2 * MIB, 1));
     fill(hf_alloc(&arena, 2 * MIB, 8), 2 * MIB, 3);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     hf_arena_close(&arena);
 }
 
 static void a_failed_sync_stays_failed(void) {
-    run_on(&(struct small_disk){"pool", mount_pool}, sync_into_a_full_pool,
-           "no ext4 can be mounted in a tmpfs here");
+    run_on_disk(&(struct small_disk){"pool", mount_pool}, sync_into_a_full_pool,
+                "no ext4 can be mounted in a tmpfs here");
 }
 
 CHECK_MAIN(TEST(a_full_disk_is_no_space), TEST(a_new_image_on_a_full_disk),
            TEST(a_save_on_a_full_disk), TEST(a_read_only_disk_can_be_read),
            TEST(the_limit_on_sizes_is_no_space), TEST(a_sparse_copy_is_filled_when_it_opens),
-           TEST(a_sparse_copy_above_the_limit_kills_nobody),
+           TEST(a_sparse_copy_above_the_limit_raises_no_signal),
            TEST(shared_blocks_are_parted_when_an_image_opens), TEST(btrfs_stores_in_place),
            TEST(a_failed_sync_stays_failed))

@@ -1,10 +1,10 @@
 /*
- * hf_arena_save on POSIX: rights, links, folders and names of what it replaces; what dead processes
- * left, and what is not theirs.
+ * hf_arena_save on POSIX: mode, owner, links, folders and names of the file that it replaces;
+ * drafts of dead processes, and other files with their names.
  *
- * Each test works in a folder of its own, which has to be empty but for the image in the end.
+ * Each test works in a folder of its own, which must contain only the image at the end.
  */
-#define _GNU_SOURCE /* the system's own files */
+#define _GNU_SOURCE /* declares the system's file calls */
 #define _FILE_OFFSET_BITS 64
 
 #include <dirent.h>
@@ -23,14 +23,14 @@
 #include "image_fixture.h"
 #include "process.h"
 
-enum { NOBODY = 65534, SIZE = 1000 };
+enum { OTHER_USER = 65534, SIZE = 1000 };
 
 /* ------------------------------------------------------------------ a folder of its own ----- */
 
 static char folder[64], before[PATH_MAX];
 
-/* Everybody can reach it, wherever the test runs; the test's process is in it. */
-static void enter(void) {
+/* Makes a folder that every user can reach, and changes to it. */
+static void enter_folder(void) {
     snprintf(folder, sizeof folder, "/tmp/holdfast-test-XXXXXX");
     CHECK(getcwd(before, sizeof before) != NULL);
     CHECK(mkdtemp(folder) != NULL && chmod(folder, 0777) == 0 && chdir(folder) == 0);
@@ -46,7 +46,7 @@ static size_t count_entries(const char *where) {
     return count;
 }
 
-static void leave(void) {
+static void leave_folder(void) {
     char command[100];
     CHECK(chdir(before) == 0);
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
@@ -72,7 +72,7 @@ static hf_status save_seed(unsigned seed, const char *name) {
 
 static void expect_seed(unsigned seed, const char *name) {
     hf_arena arena = image_open(name, HF_READ_ONLY, (hf_arena_options){.any_base = true});
-    CHECK(holds(hf_arena_root(&arena), SIZE, seed));
+    CHECK(is_filled(hf_arena_root(&arena), SIZE, seed));
     hf_arena_close(&arena);
 }
 
@@ -94,9 +94,9 @@ static void become(uid_t user) { CHECK(setgid(user) == 0 && setuid(user) == 0); 
 static void the_mode_stays(void) {
     static const mode_t modes[] = {0600, 0640, 0644, 0660, 0666, 0400, 0755, 0604};
     mode_t umask_before = umask(022);
-    enter();
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
-    CHECK_EQUAL(0644, status_of("image").st_mode & 0777); /* as any new file */
+    CHECK_EQUAL(0644, status_of("image").st_mode & 0777); /* like any new file */
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         CHECK(chmod("image", modes[i]) == 0);
         save_over("image");
@@ -106,11 +106,12 @@ static void the_mode_stays(void) {
     save_over("image");
     CHECK_EQUAL(0755, status_of("image").st_mode & 07777);
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
     umask(umask_before);
 }
 
-/* An image that appears while another is saved keeps its mode, too: read just before the rename. */
+/* A draft has mode 0600 until it is published; the mode of the image it replaces is read just
+ * before the rename. */
 static void a_draft_of_a_private_image_is_private(void *argument) {
     (void)argument;
     const hf_backend *native = hf_backend_native();
@@ -127,13 +128,13 @@ static void a_draft_of_a_private_image_is_private(void *argument) {
     CHECK_EQUAL(0640, status_of("image").st_mode & 0777);
 }
 
-static void rights_are_those_at_the_end(void) {
-    enter();
+static void the_mode_is_read_before_the_rename(void) {
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
     CHECK(chmod("image", 0666) == 0);
     a_draft_of_a_private_image_is_private(NULL);
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
 }
 
 static void the_owner_stays(void) {
@@ -141,23 +142,23 @@ static void the_owner_stays(void) {
         check_skip("only root gives files away");
         return;
     }
-    enter();
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
-    CHECK(chown("image", NOBODY, NOBODY - 1) == 0 && chmod("image", 0640) == 0);
+    CHECK(chown("image", OTHER_USER, OTHER_USER - 1) == 0 && chmod("image", 0640) == 0);
     save_over("image");
     struct stat now = status_of("image");
-    CHECK(now.st_uid == NOBODY && now.st_gid == NOBODY - 1);
+    CHECK(now.st_uid == OTHER_USER && now.st_gid == OTHER_USER - 1);
     CHECK_EQUAL(0640, now.st_mode & 07777);
-    leave();
+    leave_folder();
 }
 
-static void save_as_nobody(void *name) {
-    become(NOBODY);
+static void save_as_other_user(void *name) {
+    become(OTHER_USER);
     CHECK_STATUS(HF_OK, save_seed(3, name));
 }
 
-/* Whose group and owner can't stay: nobody gets more rights than before. */
-static void a_lost_group_gets_nothing(void) {
+/* If owner and group cannot be kept, no user gets more rights than before. */
+static void a_group_that_is_lost_gets_no_rights(void) {
     static const struct {
         mode_t before, after;
     } modes[] = {{0660, 0600}, {0664, 0644}, {0646, 0644}, {0604, 0600}, {0666, 0666}};
@@ -165,46 +166,47 @@ static void a_lost_group_gets_nothing(void) {
         check_skip("only root makes files of others");
         return;
     }
-    enter();
+    enter_folder();
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         AT("mode %o", (unsigned)modes[i].before);
         CHECK_STATUS(HF_OK, save_seed(1, "image"));
         CHECK(chown("image", 0, 0) == 0 && chmod("image", modes[i].before) == 0);
         bool can_read = (modes[i].before & 06) != 0;
         if (!can_read) continue;
-        CHECK(process_runs(save_as_nobody, "image"));
+        CHECK(process_runs(save_as_other_user, "image"));
         struct stat now = status_of("image");
-        CHECK(now.st_uid == NOBODY && now.st_gid == NOBODY);
+        CHECK(now.st_uid == OTHER_USER && now.st_gid == OTHER_USER);
         CHECK_EQUAL(modes[i].after, now.st_mode & 07777);
         CHECK(unlink("image") == 0);
     }
-    leave();
+    leave_folder();
 }
 
-static void cannot_save_as_nobody(void *name) {
-    become(NOBODY);
+static void cannot_save_as_other_user(void *name) {
+    become(OTHER_USER);
     CHECK_STATUS(HF_IO, save_seed(3, name));
     CHECK_EQUAL(EACCES, hf_last_error().os_code);
 }
 
-/* Whether a writer has it open can't be seen. */
+/* A save fails if it may not read the file that it would replace: it cannot check for a writer. */
 static void what_may_not_be_read_is_not_replaced(void) {
     if (geteuid() != 0) {
         check_skip("only root makes files of others");
         return;
     }
-    enter();
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
     CHECK(chmod("image", 0600) == 0);
-    CHECK(process_runs(cannot_save_as_nobody, "image"));
+    CHECK(process_runs(cannot_save_as_other_user, "image"));
     expect_seed(1, "image");
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
 }
 
 #if defined(__linux__) && !HOLDFAST_GENERIC_POSIX
 
-/* user::rw-, user:NOBODY:<rights>, group::---, mask::<rights>, other::---, as the kernel has it. */
+/* user::rw-, user:OTHER_USER:<rights>, group::---, mask::<rights>, other::---, in the kernel's
+ * format. */
 static bool set_list(const char *name, const char *list_name, unsigned short rights) {
     const struct {
         uint32_t version;
@@ -214,21 +216,21 @@ static bool set_list(const char *name, const char *list_name, unsigned short rig
         } entries[5];
     } list = {2,
               {{0x01, 6, UINT32_MAX},
-               {0x02, rights, NOBODY},
+               {0x02, rights, OTHER_USER},
                {0x04, 0, UINT32_MAX},
                {0x10, rights, UINT32_MAX},
                {0x20, 0, UINT32_MAX}}};
     return setxattr(name, list_name, &list, sizeof list, 0) == 0;
 }
 
-/* The bits of the group are what the list gives at most: without the list the group would get them.
- * */
-static void an_access_list_stays(void) {
+/* With an access control list, the mode's group bits are its mask: if the list were lost, the group
+ * would get these rights. */
+static void an_access_control_list_stays(void) {
     char list[100], now[100];
-    enter();
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
     if (!set_list("image", "system.posix_acl_access", 4)) {
-        leave();
+        leave_folder();
         check_skip("the file system has no access control lists");
         return;
     }
@@ -238,18 +240,18 @@ static void an_access_list_stays(void) {
     CHECK_EQUAL(0640, status_of("image").st_mode & 0777);
     CHECK_EQUAL(size, getxattr("image", "system.posix_acl_access", now, sizeof now));
     CHECK(memcmp(list, now, (size_t)size) == 0);
-    leave();
+    leave_folder();
 }
 
-/* A new file inherits its folder's list, which the mode of the file that it replaces would bring to
- * life. */
-static void a_list_that_was_not_there_does_not_come(void) {
+/* A new file inherits the folder's default list, which the mode of the replaced file would
+ * activate. */
+static void an_access_list_of_the_folder_is_not_inherited(void) {
     char list[100];
-    enter();
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
     CHECK(chmod("image", 0660) == 0);
     if (!set_list(".", "system.posix_acl_default", 6)) {
-        leave();
+        leave_folder();
         check_skip("the file system has no access control lists");
         return;
     }
@@ -257,10 +259,11 @@ static void a_list_that_was_not_there_does_not_come(void) {
     CHECK_EQUAL(0660, status_of("image").st_mode & 0777);
     CHECK(getxattr("image", "system.posix_acl_access", list, sizeof list) < 0);
     CHECK_EQUAL(ENODATA, errno);
-    leave();
+    leave_folder();
 }
 
-#define LIST_TESTS TEST(an_access_list_stays), TEST(a_list_that_was_not_there_does_not_come),
+#define LIST_TESTS \
+    TEST(an_access_control_list_stays), TEST(an_access_list_of_the_folder_is_not_inherited),
 
 #else
 #define LIST_TESTS
@@ -268,19 +271,19 @@ static void a_list_that_was_not_there_does_not_come(void) {
 
 /* -------------------------------------------------------------------- folders --------------- */
 
-/* A folder that may be searched and written, but not read: not synced either. */
+/* A folder with search and write permission but no read permission, so it cannot be synced. */
 static void a_folder_that_cannot_be_read(void) {
     if (geteuid() != 0) {
         check_skip("only root becomes another user");
         return;
     }
-    enter();
+    enter_folder();
     CHECK(mkdir("closed", 0733) == 0 && chmod("closed", 0733) == 0);
-    CHECK(process_runs(save_as_nobody, "closed/image"));
-    CHECK(process_runs(save_as_nobody, "closed/image"));
+    CHECK(process_runs(save_as_other_user, "closed/image"));
+    CHECK(process_runs(save_as_other_user, "closed/image"));
     expect_seed(3, "closed/image");
     CHECK_EQUAL(1, count_entries("closed"));
-    leave();
+    leave_folder();
 }
 
 static void a_folder_that_is_renamed_meanwhile(void) {
@@ -288,7 +291,7 @@ static void a_folder_that_is_renamed_meanwhile(void) {
     hf_report report = {0};
     void *draft;
     intptr_t file;
-    enter();
+    enter_folder();
     CHECK(mkdir("old", 0777) == 0);
     CHECK_STATUS(HF_OK, native->draft_open(native, "old/image", AREA, &draft, &file, &report));
     CHECK(rename("old", "new") == 0);
@@ -296,14 +299,14 @@ static void a_folder_that_is_renamed_meanwhile(void) {
     native->draft_close(native, draft);
     CHECK_EQUAL(AREA, disk_size("new/image"));
     CHECK_EQUAL(1, count_entries("new"));
-    leave();
+    leave_folder();
 }
 
 /* ---------------------------------------------------------------------- links --------------- */
 
 static void links_stay_and_their_targets_change(void) {
     char absolute[PATH_MAX];
-    enter();
+    enter_folder();
     snprintf(absolute, sizeof absolute, "%s/a/target", folder);
     CHECK(mkdir("a", 0777) == 0 && mkdir("b", 0777) == 0);
     CHECK(symlink("../a/target", "b/relative") == 0);
@@ -321,28 +324,29 @@ static void links_stay_and_their_targets_change(void) {
             CHECK_EQUAL(1, count_entries("a"));
             CHECK_EQUAL(2, count_entries("b"));
         }
-    leave();
+    leave_folder();
 }
 
-static void expect_refusal(const char *name, hf_status expected, long code) {
+static void expect_save_fails(const char *name, hf_status expected, long code) {
     AT("%s", name);
     CHECK_STATUS(expected, save_seed(1, name));
     CHECK_EQUAL(code, hf_last_error().os_code);
 }
 
 static void links_that_lead_nowhere(void) {
-    enter();
+    enter_folder();
     CHECK(symlink("round", "round") == 0);
     CHECK(symlink("missing/image", "lost") == 0);
     CHECK(symlink("/proc/self/fd/0", "magic") == 0);
-    expect_refusal("round", HF_IO, ELOOP);
-    expect_refusal("lost", HF_IO, ENOENT);
+    expect_save_fails("round", HF_IO, ELOOP);
+    expect_save_fails("lost", HF_IO, ENOENT);
     CHECK_EQUAL(3, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-/* The kernel would not follow such a link, lest somebody lets root overwrite any file. */
-static void links_of_others_in_a_common_folder(void) {
+/* With fs.protected_symlinks the kernel does not follow such a link, lest root be tricked into
+ * overwriting a file. */
+static void links_of_others_in_a_sticky_folder(void) {
     char on = '0';
     int setting = open("/proc/sys/fs/protected_symlinks", O_RDONLY);
     bool is_known = setting >= 0 && read(setting, &on, 1) == 1;
@@ -351,30 +355,30 @@ static void links_of_others_in_a_common_folder(void) {
         check_skip("takes root, and fs.protected_symlinks");
         return;
     }
-    enter();
+    enter_folder();
     CHECK(chmod(".", 01777) == 0);
     CHECK_STATUS(HF_OK, save_seed(1, "precious"));
-    CHECK(symlink("precious", "link") == 0 && lchown("link", NOBODY, NOBODY) == 0);
-    CHECK(symlink("nothing", "dangling") == 0 && lchown("dangling", NOBODY, NOBODY) == 0);
-    expect_refusal("link", HF_IO, EACCES);
-    expect_refusal("dangling", HF_IO, EACCES);
+    CHECK(symlink("precious", "link") == 0 && lchown("link", OTHER_USER, OTHER_USER) == 0);
+    CHECK(symlink("nothing", "dangling") == 0 && lchown("dangling", OTHER_USER, OTHER_USER) == 0);
+    expect_save_fails("link", HF_IO, EACCES);
+    expect_save_fails("dangling", HF_IO, EACCES);
     expect_seed(1, "precious");
     CHECK_EQUAL(3, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-static void what_is_no_file_stays(void) {
-    enter();
+static void what_is_not_a_file_stays(void) {
+    enter_folder();
     CHECK(mkfifo("pipe", 0666) == 0 && mkdir("folder", 0777) == 0);
-    expect_refusal("pipe", HF_UNSUPPORTED, 0);
-    expect_refusal("/dev/null", HF_UNSUPPORTED, 0);
-    expect_refusal("folder", HF_UNSUPPORTED, EISDIR);
-    expect_refusal("folder/", HF_UNSUPPORTED, EISDIR);
-    expect_refusal("folder/..", HF_UNSUPPORTED, EISDIR);
-    expect_refusal("pipe/image", HF_IO, ENOTDIR);
+    expect_save_fails("pipe", HF_UNSUPPORTED, 0);
+    expect_save_fails("/dev/null", HF_UNSUPPORTED, 0);
+    expect_save_fails("folder", HF_UNSUPPORTED, EISDIR);
+    expect_save_fails("folder/", HF_UNSUPPORTED, EISDIR);
+    expect_save_fails("folder/..", HF_UNSUPPORTED, EISDIR);
+    expect_save_fails("pipe/image", HF_IO, ENOTDIR);
     CHECK_EQUAL(2, count_entries("."));
     CHECK(S_ISFIFO(status_of("pipe").st_mode));
-    leave();
+    leave_folder();
 }
 
 /* ------------------------------------------------------------------ names and paths --------- */
@@ -388,7 +392,7 @@ static void expect_saved_alone(const char *name) {
 
 static void names_as_long_as_can_be(void) {
     char name[NAME_MAX + 2];
-    enter();
+    enter_folder();
     for (size_t length = NAME_MAX - 12; length <= NAME_MAX; length++) {
         memset(name, 'n', sizeof name);
         name[length] = '\0';
@@ -398,13 +402,13 @@ static void names_as_long_as_can_be(void) {
     }
     memset(name, 'n', sizeof name);
     name[NAME_MAX + 1] = '\0';
-    expect_refusal(name, HF_IO, ENAMETOOLONG);
+    expect_save_fails(name, HF_IO, ENAMETOOLONG);
     CHECK_EQUAL(0, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-/* A folder below the other, until a path from the root has so many bytes. */
-static void descend(char *path, size_t wanted) {
+/* Nests folders until the path from the root has `wanted` bytes. */
+static void make_deep_path(char *path, size_t wanted) {
     while (strlen(path) + 202 < wanted) {
         char name[201];
         memset(name, 'd', 200);
@@ -418,9 +422,9 @@ static void paths_as_long_as_can_be(void) {
     static char path[2 * PATH_MAX];
     for (size_t length = PATH_MAX - 12; length <= PATH_MAX; length++) {
         AT("length %zu", length);
-        enter();
+        enter_folder();
         CHECK(getcwd(path, sizeof path) != NULL);
-        descend(path, length);
+        make_deep_path(path, length);
         size_t left = length - strlen(path) - 1;
         strcat(path, "/");
         memset(path + length - left, 'p', left);
@@ -428,7 +432,7 @@ static void paths_as_long_as_can_be(void) {
         CHECK(chdir("/") == 0);
         CHECK_STATUS(length < PATH_MAX ? HF_OK : HF_IO, save_seed(1, path));
         if (length < PATH_MAX) expect_seed(1, path);
-        leave();
+        leave_folder();
     }
 }
 
@@ -445,32 +449,32 @@ static void make_beside(int number, mode_t mode) {
     CHECK(file >= 0 && write(file, "left", 4) == 4 && fchmod(file, mode) == 0 && close(file) == 0);
 }
 
-static void a_hundred_leftovers_go(void) {
-    enter();
+static void a_hundred_leftovers_are_removed(void) {
+    enter_folder();
     for (int i = 0; i < 100; i++) make_beside(i, i % 2 ? 0600 : 0400);
     save_over("image");
     CHECK_EQUAL(1, count_entries("."));
     make_beside(57, 0600);
     save_over("image");
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-static void save_for_ever(void) {
+static void save_repeatedly(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 4 * MIB});
     CHECK(hf_alloc(&arena, MIB, 8) != NULL);
     for (;;) hf_arena_save(&arena, "image");
 }
 
-/* Killed wherever they are: the image is whole, and the next save clears up. */
-static void what_killed_processes_left_goes(void) {
-    enter();
+/* Processes killed at any point: the image is complete, and the next save removes their drafts. */
+static void drafts_of_killed_processes_are_removed(void) {
+    enter_folder();
     CHECK_STATUS(HF_OK, save_seed(1, "image"));
     for (int i = 0; i < 60; i++) {
         fflush(NULL);
         pid_t child = fork();
         CHECK(child >= 0);
-        if (child == 0) save_for_ever();
+        if (child == 0) save_repeatedly();
         usleep((useconds_t)(1000 + i * 7919 % 20000));
         CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
         hf_arena found = image_open("image", HF_READ_ONLY, (hf_arena_options){.any_base = true});
@@ -478,13 +482,13 @@ static void what_killed_processes_left_goes(void) {
     }
     save_over("image");
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-/* A folder, a pipe, a link, another user's file, a draft of a process that lives. */
-static void what_is_no_leftover_stays(void) {
+/* A folder, a pipe, a link, a file of another user, a draft of a live process. */
+static void what_is_not_a_leftover_stays(void) {
     char name[32];
-    enter();
+    enter_folder();
     CHECK(mkdir("image.saving00", 0777) == 0 && mkfifo("image.saving01", 0666) == 0);
     write_content("theirs", "theirs", 6);
     CHECK(symlink("theirs", "image.saving02") == 0);
@@ -493,7 +497,7 @@ static void what_is_no_leftover_stays(void) {
     CHECK(living >= 0 && flock(living, LOCK_SH | LOCK_NB) == 0);
     bool is_root = geteuid() == 0;
     if (is_root) make_beside(6, 0666);
-    if (is_root) CHECK(chown("image.saving06", NOBODY, NOBODY) == 0);
+    if (is_root) CHECK(chown("image.saving06", OTHER_USER, OTHER_USER) == 0);
     save_over("image");
     for (int i = 0; i < 7; i++) {
         name_beside(name, i);
@@ -506,19 +510,19 @@ static void what_is_no_leftover_stays(void) {
     close(living);
     save_over("image");
     CHECK(!disk_exists("image.saving03"));
-    leave();
+    leave_folder();
 }
 
 static void a_hundred_names_of_others(void) {
     char name[32];
-    enter();
+    enter_folder();
     for (int i = 0; i < 100; i++) {
         name_beside(name, i);
         CHECK(mkdir(name, 0777) == 0);
     }
-    expect_refusal("image", HF_IO, EEXIST);
+    expect_save_fails("image", HF_IO, EEXIST);
     CHECK_EQUAL(100, count_entries("."));
-    leave();
+    leave_folder();
 }
 
 /* ------------------------------------------------------------------ at the same time -------- */
@@ -533,7 +537,7 @@ static void save_often(void *argument) {
 static void processes_that_save_at_once_succeed(void) {
     pid_t children[SAVERS];
     bool passed = true;
-    enter();
+    enter_folder();
     fflush(NULL);
     for (int i = 0; i < SAVERS; i++) {
         children[i] = fork();
@@ -552,16 +556,16 @@ static void processes_that_save_at_once_succeed(void) {
     CHECK(passed);
     expect_seed(SAVES - 1, "image");
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-/* A file that came to the path meanwhile is replaced, not its writer's. */
-static void a_writer_that_came_meanwhile_is_told_of(void) {
+/* An image that a writer created meanwhile is not replaced. */
+static void a_writer_that_opened_meanwhile_is_busy(void) {
     const hf_backend *native = hf_backend_native();
     hf_report report = {0};
     void *draft;
     intptr_t file;
-    enter();
+    enter_folder();
     CHECK_STATUS(HF_OK, native->draft_open(native, "image", AREA, &draft, &file, &report));
     hf_arena writer = image_open("image", HF_READ_WRITE, (hf_arena_options){0});
     CHECK_STATUS(HF_BUSY, native->draft_publish(native, draft, &report));
@@ -569,15 +573,16 @@ static void a_writer_that_came_meanwhile_is_told_of(void) {
     CHECK_STATUS(HF_OK, hf_arena_sync(&writer));
     hf_arena_close(&writer);
     CHECK_EQUAL(1, count_entries("."));
-    leave();
+    leave_folder();
 }
 
-CHECK_MAIN(TEST(the_mode_stays), TEST(rights_are_those_at_the_end), TEST(the_owner_stays),
-           TEST(a_lost_group_gets_nothing), LIST_TESTS TEST(what_may_not_be_read_is_not_replaced),
+CHECK_MAIN(TEST(the_mode_stays), TEST(the_mode_is_read_before_the_rename), TEST(the_owner_stays),
+           TEST(a_group_that_is_lost_gets_no_rights),
+           LIST_TESTS TEST(what_may_not_be_read_is_not_replaced),
            TEST(a_folder_that_cannot_be_read), TEST(a_folder_that_is_renamed_meanwhile),
            TEST(links_stay_and_their_targets_change), TEST(links_that_lead_nowhere),
-           TEST(links_of_others_in_a_common_folder), TEST(what_is_no_file_stays),
+           TEST(links_of_others_in_a_sticky_folder), TEST(what_is_not_a_file_stays),
            TEST(names_as_long_as_can_be), TEST(paths_as_long_as_can_be),
-           TEST(a_hundred_leftovers_go), TEST(what_killed_processes_left_goes),
-           TEST(what_is_no_leftover_stays), TEST(a_hundred_names_of_others),
-           TEST(processes_that_save_at_once_succeed), TEST(a_writer_that_came_meanwhile_is_told_of))
+           TEST(a_hundred_leftovers_are_removed), TEST(drafts_of_killed_processes_are_removed),
+           TEST(what_is_not_a_leftover_stays), TEST(a_hundred_names_of_others),
+           TEST(processes_that_save_at_once_succeed), TEST(a_writer_that_opened_meanwhile_is_busy))

@@ -1,6 +1,6 @@
 /*
- * Images and files appended, again with the n-th call of the system failing, for every n: what is
- * refused leaves the arena and the file as they were, and afterwards everything works.
+ * Images and appended files with the n-th backend call failing, for every n: a call that fails
+ * leaves arena and file unchanged, and both work afterwards.
  */
 #include "image_fixture.h"
 #include "nth_failure.h"
@@ -13,7 +13,7 @@ static hf_arena_options options_of(const struct failure *failure) {
     return (hf_arena_options){.backend = failure->strict, .reserve = IMAGE_RESERVE};
 }
 
-/* ---------------------------------------------------------------- it works again ----------- */
+/* ----------------------------------------------------------- it works afterwards ----------- */
 
 static char *add(hf_arena *arena, size_t size, unsigned seed) {
     char *block = hf_alloc(arena, size, 8);
@@ -22,7 +22,7 @@ static char *add(hf_arena *arena, size_t size, unsigned seed) {
     return block;
 }
 
-/* Growth, zeros, going back: all of it as if nothing had happened. */
+/* Growth, zeroing and rewinding work as if no call had failed. */
 static void works(hf_arena *arena) {
     hf_mark mark = hf_get_mark(arena);
     char *block = hf_alloc_zeroed(arena, 300000, 8);
@@ -33,11 +33,11 @@ static void works(hf_arena *arena) {
     CHECK_STATUS(HF_OK, hf_trim(arena, 0));
 }
 
-/* The image on the disk, opened by whoever comes next: `size` bytes, at least. */
+/* Opens the image as another program would: it has `size` bytes at least. */
 static void check_image(const char *name, size_t size, unsigned seed) {
     hf_arena arena = image_open(name, HF_READ_WRITE, (hf_arena_options){.any_base = true});
     CHECK(hf_get_mark(&arena) >= size);
-    CHECK(holds(hf_arena_base(&arena), size, seed));
+    CHECK(is_filled(hf_arena_base(&arena), size, seed));
     works(&arena);
     hf_arena_close(&arena);
 }
@@ -68,7 +68,7 @@ static void open_existing(struct failure *failure) {
         check_is_closed(&arena);
         arena = image_open(path, access, options);
     }
-    CHECK(holds(hf_arena_root(&arena), kept_size, 1));
+    CHECK(is_filled(hf_arena_root(&arena), kept_size, 1));
     if (access != HF_READ_ONLY) works(&arena);
     hf_arena_close(&arena);
 }
@@ -94,7 +94,7 @@ static void open_longer(struct failure *failure) {
     failure_on(failure);
     hf_status status = hf_arena_open_file(&arena, path, HF_READ_WRITE, &options);
     failure_off(failure);
-    bool is_cut = disk_size(path) < before.size; /* before anything is mapped */
+    bool is_cut = disk_size(path) < before.size; /* truncated before anything is mapped */
     CHECK(is_cut || status != HF_OK);
     if (is_cut) before.size = image_size(kept_size);
     check_content(path, &before);
@@ -109,7 +109,7 @@ static void opening_an_image_that_was_left_longer(void) {
     CHECK(each_failure(open_longer, NULL) >= 20);
 }
 
-/* Empty, or as many zeros as there were. */
+/* The file is empty, or has its *zeros zero bytes. */
 static bool is_blank(const char *name, const size_t *zeros) {
     struct content content = content_of(name);
     size_t i = 0;
@@ -124,37 +124,38 @@ static void leave_zeros(size_t size) {
     disk_close(file);
 }
 
-/* ------------------------------------------- a disk that syncs, or maps, not everything --- */
+/* -------------------------------------------------------------- syncs or maps that fail --- */
 
-/* Forwards to the native backend, but for the syncs after the first ones and the views that may be
- * stored to. */
+/* The native backend, but syncs fail after the first `syncs_left`, and mapping HF_READ_WRITE fails
+ * with `answer`. */
 static size_t syncs_left;
 static hf_status answer;
 
-static hf_status sync_no_more(const hf_backend *self, intptr_t file, hf_report *report) {
+static hf_status fail_later_syncs(const hf_backend *self, intptr_t file, hf_report *report) {
     if (syncs_left > 0) {
         syncs_left--;
         return hf_backend_native()->file_sync(self, file, report);
     }
-    report->call = "sync_no_more";
+    report->call = "fail_later_syncs";
     return HF_IO;
 }
 
-static hf_status map_to_read(const hf_backend *self, void *address, size_t size, intptr_t file,
-                             uint64_t file_offset, hf_access access, hf_report *report) {
+static hf_status fail_writable_map(const hf_backend *self, void *address, size_t size,
+                                   intptr_t file, uint64_t file_offset, hf_access access,
+                                   hf_report *report) {
     if (access != HF_READ_WRITE)
         return hf_backend_native()->map(self, address, size, file, file_offset, access, report);
-    report->call = "map_to_read";
+    report->call = "fail_writable_map";
     return answer;
 }
 
-/* The header that was read may be in the cache alone: until it is on the disk the bytes that it
- * does not count may be the last good sync's. */
-static void nothing_is_cut_before_the_header_is_on_the_disk(void) {
+/* The header that was read may be in the page cache only: until it is synced, the bytes behind its
+ * `used` may belong to the last durable record. */
+static void the_file_is_truncated_after_the_header_is_synced(void) {
     static const unsigned char soil[AREA] = {1, 2, 3};
     hf_backend failing = *hf_backend_native();
     hf_arena arena;
-    failing.file_sync = sync_no_more;
+    failing.file_sync = fail_later_syncs;
     image_make(path, kept_size, 1, (hf_arena_options){0});
     intptr_t file = disk_open(path, DISK_BOTH);
     disk_store(file, 10 * AREA, soil, AREA);
@@ -163,7 +164,7 @@ static void nothing_is_cut_before_the_header_is_on_the_disk(void) {
     syncs_left = 0;
     CHECK_STATUS(HF_IO, hf_arena_open_file(&arena, path, HF_READ_WRITE,
                                            &(hf_arena_options){.backend = &failing}));
-    CHECK_EQUAL(0, strcmp("sync_no_more", hf_last_error().call));
+    CHECK_EQUAL(0, strcmp("fail_later_syncs", hf_last_error().call));
     check_is_closed(&arena);
     check_content(path, &before);
     free(before.bytes);
@@ -172,20 +173,20 @@ static void nothing_is_cut_before_the_header_is_on_the_disk(void) {
     disk_remove(path);
 }
 
-static void open_where_nothing_can_be_stored(hf_access access, bool opens) {
+static void open_without_writable_maps(hf_access access, bool opens) {
     hf_backend reading = *hf_backend_native();
     hf_arena_options options = {.backend = &reading, .reserve = IMAGE_RESERVE};
     hf_arena arena;
-    reading.map = map_to_read;
+    reading.map = fail_writable_map;
     CHECK_STATUS(opens ? HF_OK : answer, hf_arena_open_file(&arena, path, access, &options));
-    if (opens) CHECK(holds(hf_arena_root(&arena), kept_size, 1));
-    if (!opens) CHECK_EQUAL(0, strcmp("map_to_read", hf_last_error().call));
+    if (opens) CHECK(is_filled(hf_arena_root(&arena), kept_size, 1));
+    if (!opens) CHECK_EQUAL(0, strcmp("fail_writable_map", hf_last_error().call));
     if (!opens) check_is_closed(&arena);
     hf_arena_close(&arena);
 }
 
-/* Some network file systems, and FUSE without a cache. */
-static void a_system_may_map_for_reading_only(void) {
+/* Some network file systems, and FUSE without a page cache, cannot map a file writable. */
+static void readers_open_without_writable_maps(void) {
     static const hf_status answers[] = {HF_UNSUPPORTED, HF_IO, HF_INVALID, HF_NO_MEMORY};
     static const size_t sizes[] = {0, 1, 4096, AREA - 1, AREA};
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
@@ -194,25 +195,25 @@ static void a_system_may_map_for_reading_only(void) {
         image_make(path, kept_size, 1, (hf_arena_options){0});
         struct content before = content_of(path);
         for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++)
-            open_where_nothing_can_be_stored(access, access != HF_READ_WRITE);
+            open_without_writable_maps(access, access != HF_READ_WRITE);
         check_content(path, &before);
         free(before.bytes);
         for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
             leave_zeros(sizes[k]);
-            open_where_nothing_can_be_stored(HF_READ_WRITE, false);
+            open_without_writable_maps(HF_READ_WRITE, false);
             CHECK(is_blank(path, &sizes[k]));
         }
         disk_remove(path);
-        open_where_nothing_can_be_stored(HF_READ_WRITE, false);
+        open_without_writable_maps(HF_READ_WRITE, false);
         CHECK(!disk_exists(path) || disk_size(path) == 0);
         disk_remove(path);
     }
 }
 
-/* ------------------------------------------------------------------- a new one ------------- */
+/* ----------------------------------------------------------------- a new image ------------- */
 
-/* Where the undo is refused as well, what stays is no image yet, or one of nothing. */
-/* Where no file is, or the zeros that a crash left of one that was being made. */
+/* Opens a path with no file, or with the zeros that a crash left of a new image. If the undo fails
+ * too, what stays is not an image yet, or an empty one. */
 static void open_new(struct failure *failure) {
     hf_arena_options options = options_of(failure);
     const size_t *zeros = failure->user;
@@ -244,14 +245,14 @@ static void opening_a_new_image(void) {
     CHECK(each_failure(open_new, &all) >= 19);
 }
 
-/* --------------------------------------------------------- what changes nothing ------------ */
+/* ------------------------------------- calls that change nothing when they fail ------------ */
 
-/* One call, on an arena that begins with a block that is kept. */
+/* One call on an arena whose first block must keep its contents. */
 struct scenario {
     const char *name;
     hf_access access;
-    void (*prepare)(hf_arena *); /* NULL: nothing */
-    bool (*act)(hf_arena *);     /* true: it succeeded, and the result is right */
+    void (*prepare)(hf_arena *); /* may be NULL */
+    bool (*act)(hf_arena *);     /* true if the call succeeded with the right result */
 };
 
 static bool grows(hf_arena *arena) {
@@ -269,14 +270,14 @@ static bool extends(hf_arena *arena) {
            is_zero(hf_arena_base(arena) + kept_size, MIB - kept_size);
 }
 
-static bool ensures(hf_arena *arena) { return hf_precommit(arena, 3 * MIB) == HF_OK; }
+static bool precommits(hf_arena *arena) { return hf_precommit(arena, 3 * MIB) == HF_OK; }
 
 static bool shows_peeked_bytes(hf_arena *arena) { return hf_peek(arena, MIB, NULL) != NULL; }
 
-static void be_dirty(hf_arena *arena) { dirty_bytes(arena, 2 * MIB); }
+static void raise_high_water(hf_arena *arena) { write_and_rewind(arena, 2 * MIB); }
 
-static void be_trimmed(hf_arena *arena) {
-    be_dirty(arena);
+static void trim_all(hf_arena *arena) {
+    raise_high_water(arena);
     CHECK_STATUS(HF_OK, hf_trim(arena, 0));
 }
 
@@ -287,7 +288,7 @@ static bool appends(hf_arena *arena) {
     size_t size = 0;
     hf_status status = hf_arena_append_file(arena, other, HF_READ_ONLY, &data, &size);
     CHECK(status == HF_OK || data == NULL);
-    return status == HF_OK && size == 10000 && holds(data, size, 9);
+    return status == HF_OK && size == 10000 && is_filled(data, size, 9);
 }
 
 static void make_file(hf_arena *arena) {
@@ -297,12 +298,12 @@ static void make_file(hf_arena *arena) {
     write_content(other, bytes, sizeof bytes);
 }
 
-static void be_ready(hf_arena *arena) {
+static void prepare_file_and_pages(hf_arena *arena) {
     make_file(arena);
-    dirty_bytes(arena, 3 * MIB);
+    write_and_rewind(arena, 3 * MIB);
 }
 
-static void meet_refusal(struct failure *failure) {
+static void fail_and_repeat(struct failure *failure) {
     const struct scenario *scenario = failure->user;
     image_make(path, kept_size, 1, (hf_arena_options){0});
     disk_remove(other);
@@ -313,14 +314,14 @@ static void meet_refusal(struct failure *failure) {
     failure_on(failure);
     bool acted = scenario->act(&arena);
     failure_off(failure);
-    CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+    CHECK(is_filled(hf_arena_base(&arena), kept_size, 1));
     if (!acted) {
         check_failure(failure, hf_last_error().status);
         CHECK_EQUAL(mark, hf_get_mark(&arena));
         if (!failure->from_then_on && disk_answers.cuts_under_views)
             CHECK_EQUAL(length, disk_size(path));
         CHECK(scenario->act(&arena));
-        CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+        CHECK(is_filled(hf_arena_base(&arena), kept_size, 1));
     }
     works(&arena);
     hf_arena_close(&arena);
@@ -329,43 +330,45 @@ static void meet_refusal(struct failure *failure) {
     disk_remove(other);
 }
 
-static void what_is_refused_changes_nothing(void) {
+static void calls_that_fail_change_nothing(void) {
     static const struct scenario scenarios[] = {
-        {"persistent growth", HF_READ_WRITE, NULL, grows},
+        {"growth of a read-write image", HF_READ_WRITE, NULL, grows},
         {"a small step", HF_READ_WRITE, NULL, grows_a_little},
-        {"growth where the file is long enough", HF_READ_WRITE, be_trimmed, grows},
-        {"growth where it is not quite", HF_READ_WRITE, be_trimmed, ensures},
+        {"growth where the file is long enough", HF_READ_WRITE, trim_all, grows},
+        {"growth where it is not quite", HF_READ_WRITE, trim_all, precommits},
         {"extension", HF_READ_WRITE, NULL, extends},
-        {"ensuring", HF_READ_WRITE, NULL, ensures},
-        {"the top", HF_READ_WRITE, NULL, shows_peeked_bytes},
+        {"precommitting", HF_READ_WRITE, NULL, precommits},
+        {"peeking", HF_READ_WRITE, NULL, shows_peeked_bytes},
         {"a snapshot's growth", HF_COPY_ON_WRITE, NULL, grows},
         {"a snapshot's extension", HF_COPY_ON_WRITE, NULL, extends},
-        {"a save of a persistent arena", HF_READ_WRITE, NULL, saves},
-        {"a save of a snapshot", HF_COPY_ON_WRITE, be_dirty, saves},
+        {"a save of a read-write image", HF_READ_WRITE, NULL, saves},
+        {"a save of a snapshot", HF_COPY_ON_WRITE, raise_high_water, saves},
         {"a file appended", HF_COPY_ON_WRITE, make_file, appends},
-        {"a file in the place of what was ready", HF_COPY_ON_WRITE, be_ready, appends},
+        {"a file appended over committed pages", HF_COPY_ON_WRITE, prepare_file_and_pages, appends},
     };
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
         AT("%s", scenarios[i].name);
-        CHECK(each_failure(meet_refusal, &scenarios[i]) >= 2);
+        CHECK(each_failure(fail_and_repeat, &scenarios[i]) >= 2);
     }
 }
 
 /* --------------------------------------------------------------------- syncing ------------- */
 
-/* A process that is killed now leaves the last sync, or this one. */
+/* The file, copied as a killed process would leave it, opens in the state of the last sync or of
+ * this one. */
 static void expect_one_of_two(size_t before, size_t after) {
     struct content now = content_of(path);
     write_content(other, now.bytes, now.size);
     free(now.bytes);
     hf_arena arena = image_open(other, HF_READ_WRITE, (hf_arena_options){.any_base = true});
     CHECK(hf_get_mark(&arena) == before || hf_get_mark(&arena) == after);
-    CHECK(holds(hf_arena_base(&arena), before < kept_size ? before / 2 : kept_size, 1));
+    CHECK(is_filled(hf_arena_base(&arena), before < kept_size ? before / 2 : kept_size, 1));
     hf_arena_close(&arena);
     disk_remove(other);
 }
 
-/* Up, or back: the record says more than is used then, or less. */
+/* Syncs after growing, or after rewinding: the record then counts more bytes than are used at
+ * closing, or fewer. */
 static void sync_and_close(struct failure *failure) {
     bool back = *(const bool *)failure->user;
     image_make(path, kept_size, 1, (hf_arena_options){0});
@@ -390,12 +393,13 @@ static void sync_and_close(struct failure *failure) {
     disk_remove(path);
 }
 
-static void a_refused_sync_loses_nothing(void) {
+static void a_failed_sync_loses_nothing(void) {
     static const bool ways[] = {false, true};
     for (size_t i = 0; i < 2; i++) CHECK(each_failure(sync_and_close, &ways[i]) >= 8);
 }
 
-/* After a sync that failed the system may call pages clean that are not on the disk. */
+/* After a failed fsync the kernel may have marked pages clean that are not on the disk, so later
+ * syncs must fail. */
 static void sync_after_a_failure(struct failure *failure) {
     image_make(path, kept_size, 1, (hf_arena_options){0});
     hf_arena arena = image_open(path, HF_READ_WRITE, options_of(failure));
@@ -425,10 +429,10 @@ static void a_failed_sync_stays_failed(void) {
     CHECK(each_failure(sync_after_a_failure, NULL) >= 8);
 }
 
-/* The record that a refused sync wrote counts more than is used when it closes. */
-static void nothing_is_cut_that_a_record_counts(void) {
+/* A failed sync may have written a record that counts more bytes than are used at closing. */
+static void closing_truncates_nothing_that_a_record_counts(void) {
     hf_backend failing = *hf_backend_native();
-    failing.file_sync = sync_no_more;
+    failing.file_sync = fail_later_syncs;
     for (size_t left = 0; left < 3; left++) {
         AT("%zu syncs", left);
         image_make(path, kept_size, 1, (hf_arena_options){0});
@@ -445,30 +449,30 @@ static void nothing_is_cut_that_a_record_counts(void) {
     disk_remove(path);
 }
 
-/* A disk on which no whole step finds room, and what is needed does. */
-static uint64_t room_on_disk;
+/* A disk that is too small for a whole growth step, but not for what is needed. */
+static uint64_t disk_capacity;
 
-static hf_status resize_up_to(const hf_backend *self, intptr_t file, uint64_t old_size,
-                              uint64_t new_size, hf_report *report) {
-    if (new_size <= old_size || new_size <= room_on_disk)
+static hf_status resize_to_capacity(const hf_backend *self, intptr_t file, uint64_t old_size,
+                                    uint64_t new_size, hf_report *report) {
+    if (new_size <= old_size || new_size <= disk_capacity)
         return hf_backend_native()->file_resize(self, file, old_size, new_size, report);
-    report->call = "resize_up_to";
+    report->call = "resize_to_capacity";
     return HF_NO_SPACE;
 }
 
-/* At any moment the file is as long as its record, whatever that will be, takes. */
-static void a_tight_disk_is_used_to_its_end(void) {
-    hf_backend tight = *hf_backend_native();
-    tight.file_resize = resize_up_to;
-    for (room_on_disk = 2 * AREA; room_on_disk < 40 * AREA; room_on_disk += 5 * AREA + 4096) {
-        AT("%llu bytes", (unsigned long long)room_on_disk);
+/* At any time the file is long enough for the next record, whatever it will count. */
+static void a_small_disk_is_used_to_its_end(void) {
+    hf_backend small = *hf_backend_native();
+    small.file_resize = resize_to_capacity;
+    for (disk_capacity = 2 * AREA; disk_capacity < 40 * AREA; disk_capacity += 5 * AREA + 4096) {
+        AT("%llu bytes", (unsigned long long)disk_capacity);
         disk_remove(path);
-        hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.backend = &tight});
+        hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.backend = &small});
         char *block = hf_alloc(&arena, 0, 8);
         size_t size = 0;
         while (hf_extend(&arena, block, size, size + 1000)) size += 1000;
         CHECK_EQUAL(HF_NO_SPACE, hf_last_error().status);
-        CHECK(size + 1100 > room_on_disk / AREA * AREA - AREA);
+        CHECK(size + 1100 > disk_capacity / AREA * AREA - AREA);
         fill(block, size, 1);
         CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
         expect_one_of_two(hf_get_mark(&arena), hf_get_mark(&arena));
@@ -480,7 +484,7 @@ static void a_tight_disk_is_used_to_its_end(void) {
 
 /* ---------------------------------------------------------------------- saving ------------- */
 
-/* Over an image that is there: it is the old one or the new one, and nothing lies beside it. */
+/* A save over an existing image leaves the old one or the new one, and no draft. */
 static void save_over(struct failure *failure) {
     image_make(path, kept_size, 1, (hf_arena_options){0});
     struct content before = content_of(path);
@@ -490,7 +494,7 @@ static void save_over(struct failure *failure) {
     add(&arena, kept_size, 2);
     hf_mark mark = hf_get_mark(&arena);
     add(&arena, MIB, 3);
-    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark)); /* several pieces to write */
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark)); /* splits the save into several writes */
     add(&arena, 1000, 4);
     struct snapshot state = snapshot_of(&arena);
     failure_on(failure);
@@ -516,9 +520,8 @@ static void a_save_is_whole_or_not_at_all(void) { CHECK(each_failure(save_over, 
 
 enum { VIEWS = 3 };
 
-/* Below views: those that went are gone, pos is above those that did not, and another try ends
- * it. */
-/* Of those that are left, each on a page of its own. */
+/* The end of the views that are left, each preceded by one page of block. If a rewind below views
+ * fails, the views unmapped so far are gone, pos is above the others, and repeating it succeeds. */
 static hf_mark end_of_views(hf_arena *arena) {
     size_t page = fixture_page_size(), size = round_up(10000, page);
     size_t views = hf_arena_get_stats(arena).viewed / size;
@@ -541,7 +544,7 @@ static void go_back_below_views(struct failure *failure) {
     failure_off(failure);
     if (status != HF_OK) {
         check_failure(failure, status);
-        CHECK(hf_get_mark(&arena) < 1000 || holds(hf_arena_base(&arena), 1000, 1));
+        CHECK(hf_get_mark(&arena) < 1000 || is_filled(hf_arena_base(&arena), 1000, 1));
         CHECK(hf_get_mark(&arena) >= end_of_views(&arena));
         works(&arena);
         hf_mark mark = hf_get_mark(&arena), end = end_of_views(&arena);
@@ -552,7 +555,7 @@ static void go_back_below_views(struct failure *failure) {
     }
     CHECK_EQUAL(target, hf_get_mark(&arena));
     CHECK_EQUAL(target <= page ? 0 : round_up(10000, page), hf_arena_get_stats(&arena).viewed);
-    CHECK(target == 0 || holds(hf_arena_base(&arena), 1000, 1));
+    CHECK(target == 0 || is_filled(hf_arena_base(&arena), 1000, 1));
     works(&arena);
     CHECK(appends(&arena));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
@@ -582,7 +585,7 @@ static void trim_and_reset(struct failure *failure) {
     hf_status status = hf_trim(&arena, 0);
     failure_off(failure);
     if (status != HF_OK) check_failure(failure, status);
-    CHECK(holds(hf_arena_base(&arena), kept_size, 1));
+    CHECK(is_filled(hf_arena_base(&arena), kept_size, 1));
     works(&arena);
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
@@ -598,9 +601,9 @@ static void trimming_an_image(void) {
 }
 
 CHECK_MAIN(TEST(opening_an_image), TEST(opening_an_image_that_was_left_longer),
-           TEST(nothing_is_cut_before_the_header_is_on_the_disk),
-           TEST(a_system_may_map_for_reading_only), TEST(opening_a_new_image),
-           TEST(what_is_refused_changes_nothing), TEST(a_refused_sync_loses_nothing),
-           TEST(a_failed_sync_stays_failed), TEST(nothing_is_cut_that_a_record_counts),
-           TEST(a_tight_disk_is_used_to_its_end), TEST(a_save_is_whole_or_not_at_all),
+           TEST(the_file_is_truncated_after_the_header_is_synced),
+           TEST(readers_open_without_writable_maps), TEST(opening_a_new_image),
+           TEST(calls_that_fail_change_nothing), TEST(a_failed_sync_loses_nothing),
+           TEST(a_failed_sync_stays_failed), TEST(closing_truncates_nothing_that_a_record_counts),
+           TEST(a_small_disk_is_used_to_its_end), TEST(a_save_is_whole_or_not_at_all),
            TEST(going_back_below_views), TEST(trimming_an_image))

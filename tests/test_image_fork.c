@@ -1,8 +1,7 @@
 /*
- * Images in the children of a fork: the process that opened an image is the only one that writes
- * it. POSIX.
+ * Images in forked children: only the process that opened an image writes to it. POSIX.
  */
-#define _GNU_SOURCE /* kill, unshare */
+#define _GNU_SOURCE /* declares kill, unshare */
 
 #include <sched.h>
 #include <signal.h>
@@ -19,9 +18,9 @@ static hf_arena open_kept(hf_access access) {
     return image_open(path, access, (hf_arena_options){0});
 }
 
-static void just_close(void *arena) { hf_arena_close(arena); }
+static void close_arena(void *arena) { hf_arena_close(arena); }
 
-/* As a destructor or an atexit function does. */
+/* As a destructor or an atexit function would. */
 static void a_child_that_closes_changes_nothing(void) {
     hf_arena arena = open_kept(HF_READ_WRITE);
     char *block = hf_alloc(&arena, 3 * MIB, 8);
@@ -32,22 +31,22 @@ static void a_child_that_closes_changes_nothing(void) {
     size_t at = (size_t)(block - hf_arena_base(&arena));
     CHECK(hf_alloc(&arena, 2 * MIB, 8) != NULL);
     struct content before = content_of(path);
-    CHECK(process_runs(just_close, &arena));
+    CHECK(process_runs(close_arena, &arena));
     check_content(path, &before);
     free(before.bytes);
-    CHECK(holds(block, 3 * MIB, 2));
+    CHECK(is_filled(block, 3 * MIB, 2));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, synced));
     fill(hf_alloc(&arena, 5 * MIB, 8), 5 * MIB, 3);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     hf_arena_close(&arena);
     arena = image_open(path, HF_READ_ONLY, (hf_arena_options){0});
-    CHECK(holds(hf_arena_base(&arena) + at, 3 * MIB, 2));
-    CHECK(holds(hf_arena_base(&arena) + synced, 5 * MIB, 3));
+    CHECK(is_filled(hf_arena_base(&arena) + at, 3 * MIB, 2));
+    CHECK(is_filled(hf_arena_base(&arena) + synced, 5 * MIB, 3));
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-static void check_is_state(hf_status status) {
+static void check_is_wrong_state(hf_status status) {
     CHECK_STATUS(HF_WRONG_STATE, status);
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(hf_last_error().reason != NULL);
@@ -57,27 +56,29 @@ static void read_and_try_to_write(void *argument) {
     hf_arena *arena = argument;
     size_t mark = hf_get_mark(arena);
     char *root = hf_arena_root(arena);
-    CHECK(holds(root, 100000, 1));
-    check_is_state(hf_arena_sync(arena));
-    check_is_state(hf_arena_set_root(arena, NULL));
-    check_is_state(hf_arena_set_root(arena, root + 8));
+    CHECK(is_filled(root, 100000, 1));
+    check_is_wrong_state(hf_arena_sync(arena));
+    check_is_wrong_state(hf_arena_set_root(arena, NULL));
+    check_is_wrong_state(hf_arena_set_root(arena, root + 8));
     CHECK(hf_arena_root(arena) == root);
-    check_is_state(hf_rewind(arena, 0));
-    check_is_state(hf_reset(arena));
-    check_is_state(hf_trim(arena, 0));
+    check_is_wrong_state(hf_rewind(arena, 0));
+    check_is_wrong_state(hf_reset(arena));
+    check_is_wrong_state(hf_trim(arena, 0));
     CHECK(hf_alloc(arena, 40 * MIB, 8) == NULL);
-    check_is_state(hf_last_error().status);
+    check_is_wrong_state(hf_last_error().status);
     CHECK(!hf_extend(arena, root, 100000, 200000));
-    check_is_state(hf_last_error().status);
+    check_is_wrong_state(hf_last_error().status);
     CHECK(!hf_extend(arena, root, 100000, 100));
-    check_is_state(hf_last_error().status);
+    check_is_wrong_state(hf_last_error().status);
+    CHECK(hf_realloc(arena, root, 100000, 100, 8) == NULL);
+    check_is_wrong_state(hf_last_error().status);
     CHECK_STATUS(HF_BUSY, hf_arena_save(arena, path));
     CHECK_EQUAL(mark, hf_get_mark(arena));
-    CHECK(holds(root, 100000, 1));
+    CHECK(is_filled(root, 100000, 1));
     CHECK_STATUS(HF_OK, hf_arena_save(arena, other));
     hf_arena_close(arena);
     hf_arena copy = image_open(other, HF_READ_ONLY, (hf_arena_options){.any_base = true});
-    CHECK(holds(hf_arena_root(&copy), 100000, 1));
+    CHECK(is_filled(hf_arena_root(&copy), 100000, 1));
     hf_arena_close(&copy);
 }
 
@@ -96,8 +97,8 @@ static void a_child_reads_and_does_not_write(void) {
 
 #if defined(__linux__)
 
-/* In a container the first process has the number 1, and its child in a further one, too. */
-static void fork_with_the_same_number(void *unused) {
+/* The first process of a PID namespace has PID 1, and so has its child in a nested namespace. */
+static void fork_with_the_same_pid(void *unused) {
     (void)unused;
     CHECK_EQUAL(1, getpid());
     hf_arena arena = open_kept(HF_READ_WRITE);
@@ -109,13 +110,13 @@ static void fork_with_the_same_number(void *unused) {
     hf_arena_close(&arena);
 }
 
-static void enter_a_namespace_of_processes(void *is_permitted) {
+static void enter_a_pid_namespace(void *is_permitted) {
     if (unshare(CLONE_NEWPID) != 0) return;
     *(volatile bool *)is_permitted = true;
-    CHECK(process_runs(fork_with_the_same_number, NULL));
+    CHECK(process_runs(fork_with_the_same_pid, NULL));
 }
 
-static void a_child_of_the_same_number_does_not_write(void) {
+static void a_child_of_the_same_pid_does_not_write(void) {
     hf_file *file;
     bool *is_permitted = NULL;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 65536, NULL));
@@ -123,7 +124,7 @@ static void a_child_of_the_same_number_does_not_write(void) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 65536, NULL));
     CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, 65536, file, 0, HF_READ_WRITE));
     is_permitted = (bool *)hf_space_base(space);
-    CHECK(process_runs(enter_a_namespace_of_processes, is_permitted));
+    CHECK(process_runs(enter_a_pid_namespace, is_permitted));
     if (!*is_permitted) check_skip("a namespace of processes takes root");
     hf_space_close(space);
     hf_file_close(file);
@@ -133,13 +134,13 @@ static void a_child_of_the_same_number_does_not_write(void) {
 
 #else
 
-static void a_child_of_the_same_number_does_not_write(void) {
+static void a_child_of_the_same_pid_does_not_write(void) {
     check_skip("only Linux has namespaces of processes");
 }
 
 #endif
 
-/* A snapshot is private to each process: the child's is its own. */
+/* A snapshot's memory is private to each process. */
 static void grow_and_save(void *argument) {
     hf_arena *arena = argument;
     fill(hf_alloc(arena, 5 * MIB, 8), 5 * MIB, 4);
@@ -152,7 +153,7 @@ static void grow_and_save(void *argument) {
 static void a_child_has_a_snapshot_of_its_own(void) {
     hf_arena arena = open_kept(HF_COPY_ON_WRITE);
     CHECK(process_runs(grow_and_save, &arena));
-    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
     hf_arena_close(&arena);
     disk_remove(path);
     disk_remove(other);
@@ -181,7 +182,7 @@ static void closing_unlocks_while_a_child_lives(void) {
         pid_t child = start_sleeper();
         hf_arena_close(&arena);
         arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
-        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
         hf_arena_close(&arena);
         end(child);
     }
@@ -206,5 +207,5 @@ static void a_child_that_closes_leaves_the_lock(void) {
 }
 
 CHECK_MAIN(TEST(a_child_that_closes_changes_nothing), TEST(a_child_reads_and_does_not_write),
-           TEST(a_child_of_the_same_number_does_not_write), TEST(a_child_has_a_snapshot_of_its_own),
+           TEST(a_child_of_the_same_pid_does_not_write), TEST(a_child_has_a_snapshot_of_its_own),
            TEST(closing_unlocks_while_a_child_lives), TEST(a_child_that_closes_leaves_the_lock))

@@ -1,9 +1,8 @@
 /*
- * The bytes of an image of version 1, as they were written when the format was fixed: they are a
- * promise to every later version of the library.
+ * The bytes of a version 1 image, fixed for every later version of the library.
  *
- * The records below were not made by the library. Each is a slot's first 72 bytes, the rest is
- * zero; slot 0 holds record 6, slot 1 record 7, which counts.
+ * The library did not make the records below. Each is the first 72 bytes of a slot, whose other
+ * bytes are zero; slot 0 has record 6, slot 1 record 7, the newer one.
  */
 #include "image_fixture.h"
 
@@ -83,7 +82,7 @@ static bool is_big_endian(void) {
     return *(const unsigned char *)&one == 0;
 }
 
-static bool is_own(const struct golden *golden) {
+static bool is_of_this_system(const struct golden *golden) {
     return golden->is_big_endian == is_big_endian() && golden->pointer_size == sizeof(void *);
 }
 
@@ -127,22 +126,22 @@ static void an_image_of_version_1_opens_on_its_kind_of_system(void) {
         struct content file = file_of(&goldens[i]);
         for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
             write_content(path, file.bytes, file.size);
-            if (is_own(&goldens[i]))
+            if (is_of_this_system(&goldens[i]))
                 expect_opens(&file, access);
             else
                 expect_foreign(&goldens[i], &file, access);
         }
-        own += is_own(&goldens[i]);
+        own += is_of_this_system(&goldens[i]);
     }
     CHECK_EQUAL(1, own);
     disk_remove(path);
 }
 
-/* Of the older record, if the newer one was never written. */
+/* The older record is used if the newer one was never written. */
 static void the_older_record_stands_alone_too(void) {
     for (size_t i = 0; i < GOLDENS; i++) {
         struct content file = file_of(&goldens[i]);
-        if (!is_own(&goldens[i])) continue;
+        if (!is_of_this_system(&goldens[i])) continue;
         memset(file.bytes + SLOT, 0, SLOT);
         write_content(path, file.bytes, file.size);
         hf_arena arena =
@@ -160,8 +159,8 @@ static void append(hf_arena *arena, size_t size) {
     memcpy(hf_alloc(arena, size, 8), bytes + used, size);
 }
 
-/* Record 0 is made by opening, 1 to 5 by eight bytes each. */
-static void write_as_then(hf_arena *arena) {
+/* Opening writes record 0, the syncs here records 1 to 6, closing record 7. */
+static void write_records(hf_arena *arena) {
     for (int i = 1; i <= 5; i++) {
         append(arena, 8);
         CHECK_STATUS(HF_OK, hf_arena_sync(arena));
@@ -172,15 +171,15 @@ static void write_as_then(hf_arena *arena) {
     append(arena, 16);
 }
 
-/* The base is where it lies today. */
+/* The image's bytes with the base of this run. */
 static struct content expected_at(uint64_t base) {
     struct content file = {NULL, 0};
     for (size_t i = 0; i < GOLDENS; i++) {
-        if (!is_own(&goldens[i])) continue;
+        if (!is_of_this_system(&goldens[i])) continue;
         file = file_of(&goldens[i]);
         for (size_t slot = 0; slot < 2 * SLOT; slot += SLOT) {
             set_64(file.bytes + slot, AT_BASE, base);
-            seal(file.bytes + slot);
+            set_checksum(file.bytes + slot);
         }
     }
     return file;
@@ -194,7 +193,7 @@ static void an_image_is_written_as_version_1_was(void) {
     disk_remove(path);
     hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.tag = TAG});
     uint64_t base = (uintptr_t)hf_arena_base(&arena);
-    write_as_then(&arena);
+    write_records(&arena);
     hf_arena_close(&arena);
     struct content expected = expected_at(base);
     check_content(path, &expected);

@@ -1,8 +1,8 @@
 /*
- * What an arena with files in it tells AddressSanitizer, byte for byte; as test_arena_marking.c, by
- * standing in for its runtime.
+ * What an arena with views poisons and unpoisons for AddressSanitizer, byte by byte. Like
+ * test_arena_marking.c, this program defines the runtime's symbols.
  *
- * Not in a build with the sanitizer, which has these symbols itself.
+ * Not in a build with AddressSanitizer, whose runtime defines these symbols.
  */
 #include "image_fixture.h"
 #include "nth_failure.h"
@@ -11,35 +11,36 @@ static const char path[] = "test_image_marking.tmp", saved[] = "test_image_marki
 
 enum { WATCHED = 4 * 1024 * 1024 };
 
-/* A flag for each byte from a base on. */
+/* A flag for each byte, from base on. */
 static struct {
     char *base;
-    bool forbidden[WATCHED];
+    bool poisoned[WATCHED];
 } shadow;
 
-static void mark(const volatile void *address, size_t size, bool forbidden) {
+static void set_flags(const volatile void *address, size_t size, bool poisoned) {
     uintptr_t offset = (uintptr_t)address - (uintptr_t)shadow.base;
     if (shadow.base == NULL || offset >= WATCHED) return;
     if (size > WATCHED - offset) size = WATCHED - offset;
-    memset(shadow.forbidden + offset, forbidden, size);
+    memset(shadow.poisoned + offset, poisoned, size);
 }
 
 void __asan_poison_memory_region(const volatile void *address, size_t size);
 void __asan_unpoison_memory_region(const volatile void *address, size_t size);
 int __asan_address_is_poisoned(const volatile void *address);
 
-/* By this one the library tells the sanitizer from AFL++'s stand-in for the first. */
+/* The library looks for this symbol too, because AFL++ defines an empty
+ * __asan_poison_memory_region. */
 int __asan_address_is_poisoned(const volatile void *address) {
     (void)address;
     return 0;
 }
 
 void __asan_poison_memory_region(const volatile void *address, size_t size) {
-    mark(address, size, true);
+    set_flags(address, size, true);
 }
 
 void __asan_unpoison_memory_region(const volatile void *address, size_t size) {
-    mark(address, size, false);
+    set_flags(address, size, false);
 }
 
 static void watch(const char *base) {
@@ -47,11 +48,11 @@ static void watch(const char *base) {
     shadow.base = (char *)(uintptr_t)base;
 }
 
-static void expect(size_t from, size_t to, bool forbidden) {
+static void expect(size_t from, size_t to, bool poisoned) {
     for (size_t i = from; i < to; i++) {
-        if (shadow.forbidden[i] == forbidden) continue;
+        if (shadow.poisoned[i] == poisoned) continue;
         AT("byte %zu of [%zu, %zu)", i, from, to);
-        CHECK(shadow.forbidden[i] == forbidden);
+        CHECK(shadow.poisoned[i] == poisoned);
     }
 }
 
@@ -59,7 +60,7 @@ static size_t offset_of(const void *address) {
     return (size_t)((const char *)address - shadow.base);
 }
 
-/* An image of a block of so many bytes; where it will lie again is watched. */
+/* Makes an image with one block of `size` bytes and watches the address at which it will open. */
 static size_t make_watched(size_t size) {
     image_make(path, size, 1, (hf_arena_options){0});
     hf_arena arena = image_open(path, HF_READ_ONLY, (hf_arena_options){0});
@@ -72,8 +73,9 @@ static size_t make_watched(size_t size) {
 
 /* --------------------------------------------------------------------- images -------------- */
 
-/* Frozen ones nobody can store to, and what is behind theirs is nobody's. */
-static void what_no_block_has_is_forbidden(void) {
+/* Nothing is poisoned behind a read-only image: it cannot be written to, and the bytes behind it do
+ * not belong to the arena. */
+static void bytes_of_no_block_are_poisoned(void) {
     static const size_t sizes[] = {1, 1001, 65000, 65536 - 16, 65536, 200000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
@@ -82,14 +84,14 @@ static void what_no_block_has_is_forbidden(void) {
             CHECK(hf_arena_base(&arena) == shadow.base);
             expect(0, used, false);
             expect(used, end, access != HF_READ_ONLY);
-            CHECK(arena.limit == arena.pos); /* no allocation may go unnoticed */
+            CHECK(arena.limit == arena.pos); /* hf_alloc always calls hf_alloc_slow */
             hf_arena_close(&arena);
             expect(0, WATCHED, false);
         }
     disk_remove(path);
 }
 
-static void blocks_behind_an_image_are_parted(void) {
+static void blocks_behind_an_image_have_red_zones(void) {
     for (hf_access access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access += 2) {
         size_t used = make_watched(1001);
         hf_arena arena = image_open(path, access, (hf_arena_options){0});
@@ -111,16 +113,16 @@ static void blocks_behind_an_image_are_parted(void) {
     disk_remove(path);
 }
 
-/* A file that is refused after it was mapped, too. */
-static hf_status refuse_sync(const hf_backend *self, intptr_t file, hf_report *report) {
+/* An image that fails to open after it was mapped leaves nothing poisoned. */
+static hf_status fail_sync(const hf_backend *self, intptr_t file, hf_report *report) {
     (void)self, (void)file;
-    report->call = "refuse_sync";
+    report->call = "fail_sync";
     return HF_IO;
 }
 
-static void a_refused_image_forbids_nothing(void) {
+static void an_image_that_fails_to_open_poisons_nothing(void) {
     hf_backend failing = *hf_backend_native();
-    failing.file_sync = refuse_sync;
+    failing.file_sync = fail_sync;
     make_watched(1001);
     hf_arena arena;
     hf_arena_options options = {.backend = &failing, .reserve = IMAGE_RESERVE};
@@ -131,15 +133,15 @@ static void a_refused_image_forbids_nothing(void) {
 
 /* ---------------------------------------------------------------------- saving ------------- */
 
-/* What lies between blocks is written as it is, and nobody is told that it was read. */
-static void a_save_reads_what_is_forbidden(void) {
+/* The bytes between blocks are saved too, without a sanitizer report. */
+static void a_save_reads_poisoned_bytes(void) {
     static bool before[WATCHED];
     hf_arena arena = fixture_open((hf_arena_options){.reserve = WATCHED});
     watch(hf_arena_base(&arena));
     for (unsigned i = 0; i < 200; i++) fill(hf_alloc(&arena, 1000 + i, 1), 1000 + i, i);
-    memcpy(before, shadow.forbidden, sizeof before);
+    memcpy(before, shadow.poisoned, sizeof before);
     CHECK_STATUS(HF_OK, hf_arena_save(&arena, saved));
-    CHECK(memcmp(before, shadow.forbidden, sizeof before) == 0);
+    CHECK(memcmp(before, shadow.poisoned, sizeof before) == 0);
     struct content image = content_of(saved);
     CHECK(memcmp(image.bytes + AREA, hf_arena_base(&arena), hf_get_mark(&arena)) == 0);
     free(image.bytes);
@@ -158,17 +160,17 @@ static void save_with_failures(struct failure *failure) {
     CHECK(disk_exists(saved) == (status == HF_OK || failure_is_published(failure)));
     CHECK_STATUS(HF_OK, hf_arena_save(&arena, saved));
     struct content image = content_of(saved);
-    CHECK(holds(image.bytes + AREA, 200000, 1));
+    CHECK(is_filled(image.bytes + AREA, 200000, 1));
     free(image.bytes);
     hf_arena_close(&arena);
     disk_remove(saved);
 }
 
-static void a_save_can_be_refused(void) { CHECK(each_failure(save_with_failures, NULL) >= 12); }
+static void a_save_can_fail(void) { CHECK(each_failure(save_with_failures, NULL) >= 12); }
 
 /* -------------------------------------------------------------------- appending ------------ */
 
-static void what_lies_around_a_view_is_forbidden(void) {
+static void bytes_around_a_view_are_poisoned(void) {
     unsigned char bytes[10000];
     size_t page = fixture_page_size(), room, size;
     void *data;
@@ -177,12 +179,12 @@ static void what_lies_around_a_view_is_forbidden(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = WATCHED});
     watch(hf_arena_base(&arena));
     size_t block = offset_of(hf_alloc(&arena, 100, 8));
-    char *top = hf_peek(&arena, 1000, &room);
-    expect(offset_of(top), offset_of(top) + room, false);
+    char *peeked = hf_peek(&arena, 1000, &room);
+    expect(offset_of(peeked), offset_of(peeked) + room, false);
     CHECK_STATUS(HF_OK, hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
     CHECK_EQUAL(page, offset_of(data));
     expect(block, block + 100, false);
-    expect(block + 100, page, true); /* also what the top had shown */
+    expect(block + 100, page, true); /* also the bytes that hf_peek returned */
     expect(page, page + size, false);
     expect(page + size, page + round_up(size, page), true);
     hf_mark behind = hf_get_mark(&arena);
@@ -198,6 +200,6 @@ static void what_lies_around_a_view_is_forbidden(void) {
     disk_remove(path);
 }
 
-CHECK_MAIN(TEST(what_no_block_has_is_forbidden), TEST(blocks_behind_an_image_are_parted),
-           TEST(a_refused_image_forbids_nothing), TEST(a_save_reads_what_is_forbidden),
-           TEST(a_save_can_be_refused), TEST(what_lies_around_a_view_is_forbidden))
+CHECK_MAIN(TEST(bytes_of_no_block_are_poisoned), TEST(blocks_behind_an_image_have_red_zones),
+           TEST(an_image_that_fails_to_open_poisons_nothing), TEST(a_save_reads_poisoned_bytes),
+           TEST(a_save_can_fail), TEST(bytes_around_a_view_are_poisoned))

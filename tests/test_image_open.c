@@ -1,13 +1,12 @@
 /*
- * How an image is opened: what its options ask for, where it comes to lie, its root, who may have
- * it open at the same time.
+ * Opening images: options, the base, the root, the tag, and who may open an image at the same time.
  */
 #include <time.h>
 
 #include "image_fixture.h"
 #include "process.h"
 
-static const char path[] = "test_image_open.tmp", sign[] = "test_image_open.sign.tmp";
+static const char path[] = "test_image_open.tmp", ready[] = "test_image_open.ready.tmp";
 
 static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
 
@@ -17,8 +16,8 @@ static hf_arena open_as(hf_access access, hf_arena_options options) {
 
 static void make(size_t size) { image_make(path, size, 1, (hf_arena_options){0}); }
 
-/* The arena is zeroed, the file is as it was. */
-static void refuse_as(hf_access access, hf_arena_options options, hf_status expected) {
+/* Opening fails with this status, zeroes the arena and leaves the file unchanged. */
+static void open_fails(hf_access access, hf_arena_options options, hf_status expected) {
     struct content before = content_of(path);
     hf_arena arena;
     size_t handles = disk_handles();
@@ -32,8 +31,8 @@ static void refuse_as(hf_access access, hf_arena_options options, hf_status expe
     free(before.bytes);
 }
 
-static void refuse_all(hf_arena_options options, hf_status expected) {
-    for (size_t i = 0; i < 3; i++) refuse_as(accesses[i], options, expected);
+static void every_open_fails(hf_arena_options options, hf_status expected) {
+    for (size_t i = 0; i < 3; i++) open_fails(accesses[i], options, expected);
 }
 
 /* --------------------------------------------------------------------- arguments ----------- */
@@ -71,15 +70,15 @@ static void readers_make_no_file(void) {
     CHECK_EQUAL(disk_answers.no_folder, hf_last_error().os_code);
 }
 
-/* NULL for the options is a good default, too. */
-static void options_are_none(void) {
+/* NULL options are valid. */
+static void options_may_be_null(void) {
     hf_arena arena;
     disk_remove(path);
     for (unsigned round = 0; round < 2; round++)
         for (size_t i = 0; i < 3; i++) {
             CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, accesses[i], NULL));
             if (round == 0 && i == 0) fill(hf_alloc(&arena, 1000, 8), 1000, 1);
-            CHECK(holds(hf_arena_base(&arena), 1000, 1));
+            CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
             hf_arena_close(&arena);
         }
     disk_remove(path);
@@ -87,25 +86,25 @@ static void options_are_none(void) {
 
 /* ------------------------------------------------------------------- reservation ----------- */
 
-static void too_small_a_reservation_is_full(void) {
+static void a_reservation_smaller_than_the_image_is_reserve_full(void) {
     make(3 * AREA - 100);
-    size_t takes = (size_t)disk_size(path) - AREA;
-    for (size_t reserve = 1; reserve <= takes - AREA; reserve += 9999) {
-        refuse_as(HF_READ_WRITE, (hf_arena_options){.reserve = reserve}, HF_RESERVE_FULL);
-        refuse_as(HF_COPY_ON_WRITE, (hf_arena_options){.reserve = reserve}, HF_RESERVE_FULL);
-        CHECK_EQUAL(takes, hf_last_error().size);
+    size_t needed = (size_t)disk_size(path) - AREA;
+    for (size_t reserve = 1; reserve <= needed - AREA; reserve += 9999) {
+        open_fails(HF_READ_WRITE, (hf_arena_options){.reserve = reserve}, HF_RESERVE_FULL);
+        open_fails(HF_COPY_ON_WRITE, (hf_arena_options){.reserve = reserve}, HF_RESERVE_FULL);
+        CHECK_EQUAL(needed, hf_last_error().size);
     }
     for (size_t i = 0; i < 3; i++) {
-        hf_arena arena = open_as(accesses[i], (hf_arena_options){.reserve = takes});
-        CHECK_EQUAL(i == 1 ? hf_get_mark(&arena) : takes, hf_arena_get_stats(&arena).reserved);
-        CHECK(holds(hf_arena_root(&arena), 3 * AREA - 100, 1));
+        hf_arena arena = open_as(accesses[i], (hf_arena_options){.reserve = needed});
+        CHECK_EQUAL(i == 1 ? hf_get_mark(&arena) : needed, hf_arena_get_stats(&arena).reserved);
+        CHECK(is_filled(hf_arena_root(&arena), 3 * AREA - 100, 1));
         hf_arena_close(&arena);
     }
     disk_remove(path);
 }
 
-/* More than there is: less will do, down to least_reserve. */
-static void a_reservation_of_everything(void) {
+/* More addresses than exist: the reservation is halved, down to least_reserve. */
+static void more_addresses_than_exist_fall_back(void) {
     if (process_pays_for_addresses()) {
         check_skip("all addresses take more memory here than there is");
         return;
@@ -117,7 +116,7 @@ static void a_reservation_of_everything(void) {
             if (round == 0) disk_remove(path);
             hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){.reserve = all[i]});
             if (round == 0) fill(hf_alloc(&arena, 100000, 8), 100000, 1);
-            CHECK(holds(hf_arena_base(&arena), 100000, 1));
+            CHECK(is_filled(hf_arena_base(&arena), 100000, 1));
             CHECK(hf_arena_get_stats(&arena).reserved >= MIB);
             hf_arena_close(&arena);
         }
@@ -127,8 +126,8 @@ static void a_reservation_of_everything(void) {
 static void least_above_reserve_is_invalid(void) {
     make(1000);
     hf_arena_options options = {.reserve = 2 * MIB, .least_reserve = 3 * MIB};
-    refuse_as(HF_READ_WRITE, options, HF_INVALID);
-    refuse_as(HF_COPY_ON_WRITE, options, HF_INVALID);
+    open_fails(HF_READ_WRITE, options, HF_INVALID);
+    open_fails(HF_COPY_ON_WRITE, options, HF_INVALID);
     disk_remove(path);
     hf_arena arena;
     CHECK_STATUS(HF_INVALID, hf_arena_open_file(&arena, path, HF_READ_WRITE, &options));
@@ -138,14 +137,14 @@ static void least_above_reserve_is_invalid(void) {
     CHECK(!disk_exists(path));
 }
 
-/* A call that succeeds leaves the last error as it was. */
+/* The last error is the one from before: a call that succeeds leaves it unchanged. */
 static void check_error_is(const hf_error *before) {
     hf_error now = hf_last_error();
     CHECK(now.status == before->status && now.call == before->call);
     CHECK(now.offset == before->offset && now.size == before->size);
 }
 
-/* A backend that has not so many addresses. */
+/* The native backend with fewer addresses. */
 static size_t most;
 
 static hf_status reserve_up_to_most(const hf_backend *self, void *base, size_t size, void **address,
@@ -155,32 +154,32 @@ static hf_status reserve_up_to_most(const hf_backend *self, void *base, size_t s
     return hf_backend_native()->reserve(self, base, size, address, report);
 }
 
-static void a_reservation_falls_back_to_what_the_image_takes(void) {
+static void a_reservation_falls_back_to_the_size_of_the_image(void) {
     hf_backend scarce = *hf_backend_native();
     scarce.reserve = reserve_up_to_most;
     make(5 * MIB);
-    size_t takes = (size_t)disk_size(path) - AREA;
+    size_t needed = (size_t)disk_size(path) - AREA;
     hf_arena_options options = {.backend = &scarce, .reserve = 64 * MIB, .least_reserve = MIB};
-    for (most = takes; most < 64 * MIB; most *= 2) {
+    for (most = needed; most < 64 * MIB; most *= 2) {
         hf_error before = hf_last_error();
         for (size_t i = 0; i < 3; i += 2) {
             hf_arena arena = open_as(accesses[i], options);
-            CHECK(hf_arena_get_stats(&arena).reserved >= takes);
+            CHECK(hf_arena_get_stats(&arena).reserved >= needed);
             CHECK(hf_arena_get_stats(&arena).reserved <= most);
-            CHECK(holds(hf_arena_root(&arena), 5 * MIB, 1));
+            CHECK(is_filled(hf_arena_root(&arena), 5 * MIB, 1));
             hf_arena_close(&arena);
         }
-        check_error_is(&before); /* the refusals on the way are nobody's business */
+        check_error_is(&before); /* the failed attempts leave the last error unchanged */
     }
-    most = takes - 1;
-    refuse_all(options, HF_NO_ADDRESS);
-    most = takes;
-    options.least_reserve = 2 * takes;
-    refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
+    most = needed - 1;
+    every_open_fails(options, HF_NO_ADDRESS);
+    most = needed;
+    options.least_reserve = 2 * needed;
+    open_fails(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
     disk_remove(path);
 }
 
-/* ----------------------------------------------------------------------- address ----------- */
+/* -------------------------------------------------------------------------- base ----------- */
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -196,14 +195,14 @@ static bool has_few_addresses(void) {
     return sizeof(void *) < 8;
 }
 
-/* Four places for images, and a hundred arenas reach down to them. */
+/* Under ThreadSanitizer there are four candidate bases, and a hundred arenas reach down to them. */
 static bool has_addresses_of_tsan(void) {
     if (IS_TSAN) check_skip("ThreadSanitizer leaves few addresses");
     return IS_TSAN;
 }
 
-/* Where no system puts anything by itself; more arenas than those whose reservations would reach
- * down to it. */
+/* The base is at an address that no system chooses by itself; the arenas here are more than those
+ * whose reservations would reach down to it. */
 static void an_image_opens_again_beside_many_arenas(void) {
     enum { ARENAS = 100 };
     static hf_arena arenas[ARENAS];
@@ -218,17 +217,17 @@ static void an_image_opens_again_beside_many_arenas(void) {
     for (int i = 0; i < ARENAS; i++) CHECK_STATUS(HF_OK, hf_arena_open(&arenas[i], NULL));
     arena = open_as(HF_READ_WRITE, (hf_arena_options){0});
     CHECK_EQUAL(base, (uintptr_t)hf_arena_base(&arena));
-    CHECK(holds(hf_arena_base(&arena), 1000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
     hf_arena_close(&arena);
     for (int i = 0; i < ARENAS; i++) hf_arena_close(&arenas[i]);
     disk_remove(path);
 }
 
-/* Of one name, as a program started in different folders makes them. */
-static void images_of_different_times_rarely_meet(void) {
+/* Images of the same program, created in different folders. */
+static void images_of_different_times_rarely_have_the_same_base(void) {
     enum { TIMES = 32 };
     uintptr_t bases[TIMES];
-    size_t meetings = 0;
+    size_t collisions = 0;
     char name[64];
     if (has_few_addresses() || has_addresses_of_tsan()) return;
     for (int i = 0; i < TIMES; i++) {
@@ -239,9 +238,9 @@ static void images_of_different_times_rarely_meet(void) {
         bases[i] = (uintptr_t)hf_arena_base(&arena);
         hf_arena_close(&arena);
         disk_remove(name);
-        for (int j = 0; j < i; j++) meetings += bases[i] == bases[j];
+        for (int j = 0; j < i; j++) collisions += bases[i] == bases[j];
     }
-    CHECK(meetings < TIMES / 2);
+    CHECK(collisions < TIMES / 2);
 }
 
 static void a_collision_says_what_to_do(void) {
@@ -256,7 +255,7 @@ static void a_collision_says_what_to_do(void) {
     disk_remove(path);
 }
 
-/* Another image took the path between opening the file and locking it. */
+/* Another image is saved to the path after the file was opened and before it is locked. */
 static const char *replacement;
 
 static hf_status lock_late(const hf_backend *self, intptr_t file, bool exclusive,
@@ -282,7 +281,7 @@ static void the_file_at_the_path_is_opened(void) {
         hf_arena arena =
             image_open(path, accesses[i], (hf_arena_options){.backend = &late, .any_base = true});
         CHECK(replacement == NULL);
-        CHECK(holds(hf_arena_root(&arena), 2000, 2));
+        CHECK(is_filled(hf_arena_root(&arena), 2000, 2));
         hf_arena_close(&arena);
     }
     disk_remove(fresh);
@@ -295,8 +294,8 @@ static void name_image(char *name, size_t room, int number) {
     snprintf(name, room, "test_image_open.%d.tmp", number);
 }
 
-/* Made at the same time, each at an address of its own: all of them open again together. */
-static void images_have_places_beside_one_another(void) {
+/* Images made while others are open have different bases, so all of them open together again. */
+static void images_open_together_have_different_bases(void) {
     hf_arena arenas[IMAGES];
     char name[64], *bases[IMAGES];
     for (int round = 0; round < 2; round++) {
@@ -315,86 +314,88 @@ static void images_have_places_beside_one_another(void) {
     }
 }
 
-static hf_status reserve_nothing_named(const hf_backend *self, void *base, size_t size,
-                                       void **address, hf_report *report) {
-    report->call = "reserve_nothing_named";
+static hf_status reserve_without_base(const hf_backend *self, void *base, size_t size,
+                                      void **address, hf_report *report) {
+    report->call = "reserve_without_base";
     if (base != NULL) return HF_NO_ADDRESS;
     return hf_backend_native()->reserve(self, base, size, address, report);
 }
 
-static void where_all_places_are_taken_any_will_do(void) {
+static void a_new_image_opens_at_any_base_if_all_candidates_are_occupied(void) {
     hf_backend crowded = *hf_backend_native();
-    crowded.reserve = reserve_nothing_named;
+    crowded.reserve = reserve_without_base;
     disk_remove(path);
     hf_error before = hf_last_error();
     hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){.backend = &crowded});
     check_error_is(&before);
     fill(hf_alloc(&arena, 1000, 8), 1000, 1);
     hf_arena_close(&arena);
-    refuse_all((hf_arena_options){.backend = &crowded}, HF_NO_ADDRESS);
+    every_open_fails((hf_arena_options){.backend = &crowded}, HF_NO_ADDRESS);
     disk_remove(path);
 }
 
-/* Every place that is tried before any address will do. */
-enum { MOST_PLACES = 700 };
-static struct place {
+/* Every base that is tried before the system chooses one. */
+enum { MOST_CANDIDATES = 700 };
+static struct candidate {
     uint64_t base;
     size_t size;
-} places[MOST_PLACES];
-static size_t place_count;
+} candidates[MOST_CANDIDATES];
+static size_t candidate_count;
 
-static hf_status note_place(const hf_backend *self, void *base, size_t size, void **address,
-                            hf_report *report) {
-    CHECK(place_count < MOST_PLACES);
-    if (base != NULL) places[place_count++] = (struct place){(uintptr_t)base, size};
-    return reserve_nothing_named(self, base, size, address, report);
+static hf_status note_candidate(const hf_backend *self, void *base, size_t size, void **address,
+                                hf_report *report) {
+    CHECK(candidate_count < MOST_CANDIDATES);
+    if (base != NULL) candidates[candidate_count++] = (struct candidate){(uintptr_t)base, size};
+    return reserve_without_base(self, base, size, address, report);
 }
 
-static void try_all_places(size_t reserve) {
+static void collect_candidates(size_t reserve) {
     hf_backend crowded = *hf_backend_native();
     hf_arena arena;
-    crowded.reserve = note_place;
+    crowded.reserve = note_candidate;
     disk_remove(path);
-    place_count = 0;
+    candidate_count = 0;
     hf_arena_options options = {.backend = &crowded, .reserve = reserve};
     CHECK_STATUS(HF_OK, hf_arena_open_file(&arena, path, HF_READ_WRITE, &options));
     hf_arena_close(&arena);
 }
 
-/* Places first to end - 1 are all those of one range, each once; from any of them on. */
-static void expect_places(size_t first, size_t end, uint64_t begin, uint64_t step, size_t size) {
-    static bool is_tried[MOST_PLACES];
+/* Candidates first to end - 1 are all the bases of one range, each once, in any order. */
+static void expect_candidates(size_t first, size_t end, uint64_t begin, uint64_t step,
+                              size_t size) {
+    static bool is_tried[MOST_CANDIDATES];
     memset(is_tried, 0, sizeof is_tried);
-    CHECK(end <= place_count);
+    CHECK(end <= candidate_count);
     for (size_t i = first; i < end; i++) {
-        uint64_t index = (places[i].base - AREA - begin) / step;
-        CHECK(places[i].base == begin + index * step + AREA);
+        uint64_t index = (candidates[i].base - AREA - begin) / step;
+        CHECK(candidates[i].base == begin + index * step + AREA);
         CHECK(index < end - first && !is_tried[index]);
-        CHECK_EQUAL(size, places[i].size);
+        CHECK_EQUAL(size, candidates[i].size);
         is_tried[index] = true;
     }
 }
 
-/* 40 TiB in two parts, of which either comes first, the part that ThreadSanitizer leaves alone, and
- * 39 bits of addresses: there a reservation that nobody named is no larger than a place. */
-static void new_images_try_every_place(void) {
+/* 40 TiB in two ranges, either of which comes first; the range that ThreadSanitizer leaves free;
+ * and a range within 39 bits of addresses, where a default reservation is no larger than the
+ * distance of two candidates. */
+static void new_images_try_every_candidate(void) {
     const uint64_t gib = (uint64_t)1 << 30;
     if (has_few_addresses()) return;
-    try_all_places((size_t)(8 * gib));
-    CHECK_EQUAL(640 + 4 + 24, place_count);
-    size_t high = places[0].base < 0x410000000000 ? 400 : 0, low = high ? 0 : 240;
-    expect_places(high, high + 240, 0x410000000000, 64 * gib, (size_t)(8 * gib));
-    expect_places(low, low + 400, 0x110000000000, 64 * gib, (size_t)(8 * gib));
-    expect_places(640, 644, 0x551000000000, 64 * gib, (size_t)(8 * gib));
-    expect_places(644, 668, 0x1000000000, 4 * gib, (size_t)(8 * gib));
-    try_all_places(0);
-    CHECK_EQUAL(640 + 4 + 24, place_count);
-    expect_places(644, 668, 0x1000000000, 4 * gib, (size_t)(4 * gib));
+    collect_candidates((size_t)(8 * gib));
+    CHECK_EQUAL(640 + 4 + 24, candidate_count);
+    size_t high = candidates[0].base < 0x410000000000 ? 400 : 0, low = high ? 0 : 240;
+    expect_candidates(high, high + 240, 0x410000000000, 64 * gib, (size_t)(8 * gib));
+    expect_candidates(low, low + 400, 0x110000000000, 64 * gib, (size_t)(8 * gib));
+    expect_candidates(640, 644, 0x551000000000, 64 * gib, (size_t)(8 * gib));
+    expect_candidates(644, 668, 0x1000000000, 4 * gib, (size_t)(8 * gib));
+    collect_candidates(0);
+    CHECK_EQUAL(640 + 4 + 24, candidate_count);
+    expect_candidates(644, 668, 0x1000000000, 4 * gib, (size_t)(4 * gib));
     disk_remove(path);
 }
 
-/* All addresses above its base are enough, if no more are wanted. */
-static void as_many_addresses_as_lie_above_it_are_asked_for(void) {
+/* If the addresses above the base are at least least_reserve, they are enough. */
+static void a_reservation_is_limited_by_the_end_of_the_address_space(void) {
     hf_backend crowded = *hf_backend_native();
     size_t above = 64 * MIB;
     hf_arena arena;
@@ -405,19 +406,19 @@ static void as_many_addresses_as_lie_above_it_are_asked_for(void) {
     write_slot(image.bytes, 0, 0 - above, used, 1, 0);
     write_content(path, image.bytes, image.size);
     free(image.bytes);
-    crowded.reserve = note_place;
+    crowded.reserve = note_candidate;
     for (size_t more = 0; more <= AREA; more += AREA) {
         hf_arena_options options = {
             .backend = &crowded, .reserve = 2 * above, .least_reserve = above + more};
-        place_count = 0;
+        candidate_count = 0;
         CHECK_STATUS(HF_NO_ADDRESS, hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, &options));
-        CHECK_EQUAL(more == 0, place_count > 0);
-        if (more == 0) CHECK(places[0].base == 0 - above && places[0].size == above);
+        CHECK_EQUAL(more == 0, candidate_count > 0);
+        if (more == 0) CHECK(candidates[0].base == 0 - above && candidates[0].size == above);
     }
     disk_remove(path);
 }
 
-/* Somewhere that is free, to be named. */
+/* An address with IMAGE_RESERVE free bytes. */
 static void *free_address(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, IMAGE_RESERVE, NULL));
@@ -426,7 +427,7 @@ static void *free_address(void) {
     return address;
 }
 
-static void a_base_that_is_named_is_where_it_lies(void) {
+static void an_explicit_base_is_used(void) {
     void *base = free_address();
     disk_remove(path);
     hf_arena arena = open_as(HF_READ_WRITE, (hf_arena_options){.base = base});
@@ -438,40 +439,41 @@ static void a_base_that_is_named_is_where_it_lies(void) {
         CHECK((void *)hf_arena_base(&arena) == base);
         hf_arena_close(&arena);
     }
-    refuse_all((hf_arena_options){.base = (char *)base + HF_ALLOCATION_GRANULARITY}, HF_INVALID);
-    refuse_all((hf_arena_options){.base = (char *)base + 1}, HF_INVALID);
-    refuse_all((hf_arena_options){.base = (char *)base + 1, .any_base = true}, HF_INVALID);
+    every_open_fails((hf_arena_options){.base = (char *)base + HF_ALLOCATION_GRANULARITY},
+                     HF_INVALID);
+    every_open_fails((hf_arena_options){.base = (char *)base + 1}, HF_INVALID);
+    every_open_fails((hf_arena_options){.base = (char *)base + 1, .any_base = true}, HF_INVALID);
     disk_remove(path);
     CHECK_STATUS(HF_INVALID, hf_arena_open_file(&arena, path, HF_READ_WRITE,
                                                 &(hf_arena_options){.base = (char *)base + 1}));
     CHECK(!disk_exists(path));
 }
 
-static void where_it_lay_something_else_lies(void) {
+static void an_occupied_base_is_no_address_without_any_base(void) {
     make(100000);
     hf_arena arena = open_as(HF_READ_ONLY, (hf_arena_options){0});
     hf_space_options options = {.base = hf_arena_base(&arena)};
     hf_space *space;
     hf_arena_close(&arena);
     CHECK_STATUS(HF_OK, hf_space_open(&space, MIB, &options));
-    refuse_all((hf_arena_options){0}, HF_NO_ADDRESS);
+    every_open_fails((hf_arena_options){0}, HF_NO_ADDRESS);
     hf_error before = hf_last_error();
     for (size_t i = 0; i < 3; i++) {
         arena = open_as(accesses[i], (hf_arena_options){.any_base = true});
         CHECK((void *)hf_arena_base(&arena) != options.base);
-        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
         hf_arena_close(&arena);
     }
     check_error_is(&before);
     hf_space_close(space);
-    arena = open_as(HF_READ_WRITE, (hf_arena_options){.any_base = true}); /* free: there again */
+    arena = open_as(HF_READ_WRITE, (hf_arena_options){.any_base = true}); /* free again */
     CHECK((void *)hf_arena_base(&arena) == options.base);
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* Where fewer addresses are left above it than are asked for. */
-static void it_lay_near_the_end_of_all_addresses(void) {
+/* The address space ends before base + reserve. */
+static void an_image_near_the_end_of_the_address_space_opens(void) {
     make(1000);
     struct content image = content_of(path);
     size_t used = (size_t)get_64(image.bytes + SLOT, AT_USED);
@@ -481,36 +483,36 @@ static void it_lay_near_the_end_of_all_addresses(void) {
         write_slot(image.bytes, 0, 0 - above, used, 1, 0);
         write_content(path, image.bytes, image.size);
         hf_arena_options options = {.least_reserve = above + AREA, .reserve = 2 * above};
-        refuse_as(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
-        if (IS_TSAN) continue; /* takes such an address for a wish, and dies of what it gets */
+        open_fails(HF_COPY_ON_WRITE, options, HF_NO_ADDRESS);
+        if (IS_TSAN) continue; /* ThreadSanitizer treats such a base as a hint, and crashes */
         hf_status status = hf_arena_open_file(&arena, path, HF_COPY_ON_WRITE, NULL);
         CHECK(status == HF_OK || status == HF_NO_ADDRESS);
         if (status != HF_OK) continue;
         CHECK((uintptr_t)hf_arena_base(&arena) == 0 - above);
         CHECK(hf_arena_get_stats(&arena).reserved <= above);
-        CHECK(holds(hf_arena_root(&arena), 1000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 1000, 1));
         hf_arena_close(&arena);
     }
     free(image.bytes);
     disk_remove(path);
 }
 
-static void any_base_can_be_named_too(void) {
+static void any_base_tries_an_explicit_base_first(void) {
     make(100000);
     void *base = free_address();
     hf_arena arena = open_as(HF_COPY_ON_WRITE, (hf_arena_options){.base = base, .any_base = true});
     CHECK((void *)hf_arena_base(&arena) == base);
-    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
     hf_arena second = open_as(HF_READ_ONLY, (hf_arena_options){.base = base, .any_base = true});
     CHECK((void *)hf_arena_base(&second) != base);
-    CHECK(holds(hf_arena_root(&second), 100000, 1));
+    CHECK(is_filled(hf_arena_root(&second), 100000, 1));
     hf_arena_close(&arena);
     hf_arena_close(&second);
     disk_remove(path);
 }
 
-/* Half of what was asked for at the base that was named is better than all of it elsewhere. */
-static void any_base_takes_part_of_a_reserve(void) {
+/* Half of the reservation at the explicit base is preferred to all of it at another base. */
+static void any_base_prefers_a_smaller_reservation_at_the_base(void) {
     make(100000);
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * IMAGE_RESERVE, NULL));
@@ -524,22 +526,22 @@ static void any_base_takes_part_of_a_reserve(void) {
         hf_arena arena = open_as(accesses[i], options);
         CHECK((char *)hf_arena_base(&arena) == base);
         CHECK_EQUAL(IMAGE_RESERVE / 2, hf_arena_get_stats(&arena).reserved);
-        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
         check_error_is(&before);
         hf_arena_close(&arena);
     }
     options.least_reserve =
-        IMAGE_RESERVE / 2 + HF_ALLOCATION_GRANULARITY; /* so it lies elsewhere */
+        IMAGE_RESERVE / 2 + HF_ALLOCATION_GRANULARITY; /* more than fits at the base */
     hf_arena arena = open_as(HF_COPY_ON_WRITE, options);
     CHECK((char *)hf_arena_base(&arena) != base);
     CHECK_EQUAL(IMAGE_RESERVE, hf_arena_get_stats(&arena).reserved);
-    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
     hf_arena_close(&arena);
     hf_space_close(space);
     disk_remove(path);
 }
 
-static void refs_are_good_anywhere(void) {
+static void refs_work_at_any_base(void) {
     enum { NODES = 5000 };
     struct node {
         hf_ref next;
@@ -566,7 +568,7 @@ static void refs_are_good_anywhere(void) {
     disk_remove(path);
 }
 
-static void it_owns_what_it_reserved(void) {
+static void it_owns_its_reservation(void) {
     make(1000);
     for (size_t i = 0; i < 3; i += 2) {
         hf_arena arena = open_as(accesses[i], (hf_arena_options){0});
@@ -587,13 +589,13 @@ static void another_tag_is_corrupt(void) {
         image_make(path, 1000, 1, (hf_arena_options){.tag = tags[mine]});
         for (size_t other = 0; other < 4; other++) {
             if (other != mine) {
-                refuse_all((hf_arena_options){.tag = tags[other]}, HF_CORRUPT);
+                every_open_fails((hf_arena_options){.tag = tags[other]}, HF_CORRUPT);
                 CHECK(strstr(hf_last_error().reason, "tag") != NULL);
                 continue;
             }
             for (size_t i = 0; i < 3; i++) {
                 hf_arena arena = open_as(accesses[i], (hf_arena_options){.tag = tags[other]});
-                CHECK(holds(hf_arena_root(&arena), 1000, 1));
+                CHECK(is_filled(hf_arena_root(&arena), 1000, 1));
                 hf_arena_close(&arena);
             }
         }
@@ -610,13 +612,13 @@ static void expect_no_root(hf_arena *arena, const void *object) {
     CHECK(hf_arena_root(arena) == root);
 }
 
-static void a_root_is_handed_out(void) {
+static void a_root_is_an_allocated_object(void) {
     hf_arena arena = {0};
     int mine = 0;
     expect_no_root(&arena, NULL);
     expect_no_root(&arena, &mine);
     arena = fixture_open((hf_arena_options){.reserve = MIB});
-    expect_no_root(&arena, hf_arena_base(&arena)); /* nothing is yet */
+    expect_no_root(&arena, hf_arena_base(&arena)); /* nothing is allocated yet */
     char *block = hf_alloc(&arena, 100, 1);
     for (int i = 0; i < 100; i++) {
         CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block + i));
@@ -640,8 +642,8 @@ static hf_arena with_root(hf_arena_options options) {
     return arena;
 }
 
-/* Not another object in its place, either. */
-static void going_back_takes_the_root(void) {
+/* Also after another object was allocated at the same address. */
+static void rewinding_below_the_root_unsets_it(void) {
     for (int faulting = 0; faulting < 2; faulting++) {
         hf_arena arena = with_root((hf_arena_options){.fault_after_rewind = faulting});
         char *root = hf_arena_root(&arena);
@@ -660,7 +662,7 @@ static void going_back_takes_the_root(void) {
     }
 }
 
-static void every_way_back_takes_the_root(void) {
+static void every_way_of_going_back_unsets_the_root(void) {
     hf_arena arena = with_root((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK(hf_alloc(&arena, 4000, 8) != NULL && hf_arena_root(&arena) == NULL);
@@ -679,12 +681,12 @@ static void every_way_back_takes_the_root(void) {
     hf_arena_close(&arena);
 }
 
-static void a_root_is_kept_in_images(void) {
+static void a_root_is_stored_in_images(void) {
     for (size_t i = 0; i < 3; i++) {
         make(1000);
         hf_arena arena = open_as(accesses[i], (hf_arena_options){0});
         char *block = hf_arena_root(&arena);
-        CHECK(block != NULL && holds(block, 1000, 1));
+        CHECK(block != NULL && is_filled(block, 1000, 1));
         bool is_read_only = accesses[i] == HF_READ_ONLY;
         CHECK_STATUS(is_read_only ? HF_WRONG_STATE : HF_OK, hf_arena_set_root(&arena, block + 10));
         CHECK(hf_arena_root(&arena) == (is_read_only ? block : block + 10));
@@ -704,7 +706,7 @@ static hf_status try_as(hf_access access) {
     hf_arena arena;
     size_t handles = disk_handles();
     hf_status status = hf_arena_open_file(&arena, path, access, &anywhere);
-    if (status == HF_OK) CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    if (status == HF_OK) CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
     if (status != HF_OK) check_is_closed(&arena);
     hf_arena_close(&arena);
     CHECK_EQUAL(handles, disk_handles());
@@ -715,22 +717,23 @@ static bool are_both_readers(hf_access one, hf_access other) {
     return one != HF_READ_WRITE && other != HF_READ_WRITE;
 }
 
-/* In any order, in this process or in two. */
-static void expect_company(hf_access first) {
+/* Readers can share an image; a writer excludes everybody else. In any order, in one process or
+ * two. */
+static void expect_sharing(hf_access first) {
     for (size_t i = 0; i < 3; i++) {
         AT("access %d beside access %d", accesses[i], first);
         CHECK_STATUS(are_both_readers(first, accesses[i]) ? HF_OK : HF_BUSY, try_as(accesses[i]));
     }
 }
 
-static void a_writer_is_alone(void) {
+static void a_writer_excludes_everybody_else(void) {
     make(100000);
     struct content before = content_of(path);
     for (size_t i = 0; i < 3; i++) {
         hf_arena arena = open_as(accesses[i], anywhere);
-        expect_company(accesses[i]);
+        expect_sharing(accesses[i]);
         check_content(path, &before);
-        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
         hf_arena_close(&arena);
         for (size_t next = 0; next < 3; next++) CHECK_STATUS(HF_OK, try_as(accesses[next]));
     }
@@ -738,8 +741,8 @@ static void a_writer_is_alone(void) {
     disk_remove(path);
 }
 
-/* A new image is locked before it is one. */
-static void a_new_image_has_its_writer(void) {
+/* The file is locked before it becomes an image. */
+static void a_new_image_is_locked(void) {
     disk_remove(path);
     hf_arena arena = open_as(HF_READ_WRITE, anywhere);
     for (size_t i = 0; i < 3; i++) CHECK_STATUS(HF_BUSY, try_as(accesses[i]));
@@ -748,30 +751,30 @@ static void a_new_image_has_its_writer(void) {
 }
 
 static void finds(hf_access access) {
-    expect_company(access);
+    expect_sharing(access);
     if (access == HF_READ_WRITE) CHECK_EQUAL(HF_BUSY, hf_last_error().status);
 }
 static void finds_a_writer(void) { finds(HF_READ_WRITE); }
 static void finds_a_reader(void) { finds(HF_READ_ONLY); }
 
-/* Holds it until its input ends. */
-static void holds_as(hf_access access) {
+/* Keeps the image open until this process's input ends. */
+static void keep_open_as(hf_access access) {
     hf_arena arena = open_as(access, anywhere);
-    disk_close(disk_create(sign, 0));
+    disk_close(disk_create(ready, 0));
     while (fgetc(process_input()) != EOF) continue;
     hf_arena_close(&arena);
 }
-static void holds_as_a_writer(void) { holds_as(HF_READ_WRITE); }
-static void holds_as_a_reader(void) { holds_as(HF_READ_ONLY); }
-static void holds_a_snapshot(void) { holds_as(HF_COPY_ON_WRITE); }
+static void keeps_open_as_a_writer(void) { keep_open_as(HF_READ_WRITE); }
+static void keeps_open_as_a_reader(void) { keep_open_as(HF_READ_ONLY); }
+static void keeps_open_as_a_snapshot(void) { keep_open_as(HF_COPY_ON_WRITE); }
 
-static void wait_for_the_sign(void) {
+static void wait_until_ready(void) {
     time_t begin = time(NULL);
-    while (!disk_exists(sign)) CHECK(difftime(time(NULL), begin) < 3600);
-    disk_remove(sign);
+    while (!disk_exists(ready)) CHECK(difftime(time(NULL), begin) < 3600);
+    disk_remove(ready);
 }
 
-static void other_processes_are_kept_out_too(void) {
+static void a_lock_excludes_other_processes(void) {
     make(100000);
     for (size_t i = 0; i < 3; i++) {
         hf_arena arena = open_as(accesses[i], anywhere);
@@ -783,37 +786,41 @@ static void other_processes_are_kept_out_too(void) {
 }
 
 static void other_processes_keep_out_too(void) {
-    static const char *const names[] = {"holds_as_a_writer", "holds_as_a_reader",
-                                        "holds_a_snapshot"};
+    static const char *const names[] = {"keeps_open_as_a_writer", "keeps_open_as_a_reader",
+                                        "keeps_open_as_a_snapshot"};
     make(100000);
     for (size_t i = 0; i < 3; i++) {
-        disk_remove(sign);
+        disk_remove(ready);
         FILE *process = process_start(names[i]);
         CHECK(process != NULL);
-        wait_for_the_sign();
-        expect_company(accesses[i]);
+        wait_until_ready();
+        expect_sharing(accesses[i]);
         CHECK(process_ended_well(process));
         CHECK_STATUS(HF_OK, try_as(HF_READ_WRITE));
     }
     disk_remove(path);
 }
 
-CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_are_none),
-           TEST(too_small_a_reservation_is_full), TEST(a_reservation_of_everything),
-           TEST(least_above_reserve_is_invalid),
-           TEST(a_reservation_falls_back_to_what_the_image_takes),
+CHECK_MAIN(TEST(a_path_is_needed), TEST(readers_make_no_file), TEST(options_may_be_null),
+           TEST(a_reservation_smaller_than_the_image_is_reserve_full),
+           TEST(more_addresses_than_exist_fall_back), TEST(least_above_reserve_is_invalid),
+           TEST(a_reservation_falls_back_to_the_size_of_the_image),
            TEST(an_image_opens_again_beside_many_arenas),
-           TEST(images_of_different_times_rarely_meet), TEST(a_collision_says_what_to_do),
-           TEST(the_file_at_the_path_is_opened), TEST(images_have_places_beside_one_another),
-           TEST(where_all_places_are_taken_any_will_do), TEST(new_images_try_every_place),
-           TEST(as_many_addresses_as_lie_above_it_are_asked_for),
-           TEST(a_base_that_is_named_is_where_it_lies), TEST(where_it_lay_something_else_lies),
-           TEST(it_lay_near_the_end_of_all_addresses), TEST(any_base_can_be_named_too),
-           TEST(any_base_takes_part_of_a_reserve), TEST(refs_are_good_anywhere),
-           TEST(it_owns_what_it_reserved), TEST(another_tag_is_corrupt), TEST(a_root_is_handed_out),
-           TEST(going_back_takes_the_root), TEST(every_way_back_takes_the_root),
-           TEST(a_root_is_kept_in_images), TEST(a_writer_is_alone),
-           TEST(a_new_image_has_its_writer), TEST_BY_NAME(finds_a_writer),
-           TEST_BY_NAME(finds_a_reader), TEST_BY_NAME(holds_as_a_writer),
-           TEST_BY_NAME(holds_as_a_reader), TEST_BY_NAME(holds_a_snapshot),
-           TEST(other_processes_are_kept_out_too), TEST(other_processes_keep_out_too))
+           TEST(images_of_different_times_rarely_have_the_same_base),
+           TEST(a_collision_says_what_to_do), TEST(the_file_at_the_path_is_opened),
+           TEST(images_open_together_have_different_bases),
+           TEST(a_new_image_opens_at_any_base_if_all_candidates_are_occupied),
+           TEST(new_images_try_every_candidate),
+           TEST(a_reservation_is_limited_by_the_end_of_the_address_space),
+           TEST(an_explicit_base_is_used), TEST(an_occupied_base_is_no_address_without_any_base),
+           TEST(an_image_near_the_end_of_the_address_space_opens),
+           TEST(any_base_tries_an_explicit_base_first),
+           TEST(any_base_prefers_a_smaller_reservation_at_the_base), TEST(refs_work_at_any_base),
+           TEST(it_owns_its_reservation), TEST(another_tag_is_corrupt),
+           TEST(a_root_is_an_allocated_object), TEST(rewinding_below_the_root_unsets_it),
+           TEST(every_way_of_going_back_unsets_the_root), TEST(a_root_is_stored_in_images),
+           TEST(a_writer_excludes_everybody_else), TEST(a_new_image_is_locked),
+           TEST_BY_NAME(finds_a_writer), TEST_BY_NAME(finds_a_reader),
+           TEST_BY_NAME(keeps_open_as_a_writer), TEST_BY_NAME(keeps_open_as_a_reader),
+           TEST_BY_NAME(keeps_open_as_a_snapshot), TEST(a_lock_excludes_other_processes),
+           TEST(other_processes_keep_out_too))

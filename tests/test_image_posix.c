@@ -1,8 +1,8 @@
 /*
- * What a path can be on POSIX that is no image: nothing waits, nothing is changed, nothing stays
- * open; and files that may be read and not written.
+ * Paths on POSIX that are not images (folders, pipes, devices): opening them does not block, change
+ * or leak anything. And files that may be read but not written.
  */
-#define _GNU_SOURCE /* the system's own files */
+#define _GNU_SOURCE /* declares the system's file calls */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@ static const char path[] = "test_image_posix.tmp", target[] = "test_image_posix.
 
 static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
 
-static void refuse(const char *name, hf_status expected) {
+static void open_fails(const char *name, hf_status expected) {
     for (size_t i = 0; i < 3; i++) {
         size_t handles = disk_handles(), outer = check_enter("%s, access %zu", name, i);
         struct stat before, after;
@@ -37,24 +37,24 @@ static void refuse(const char *name, hf_status expected) {
 
 static void only_regular_files_are_images(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    refuse("/", HF_UNSUPPORTED);
-    refuse(".", HF_UNSUPPORTED);
-    refuse("/dev/null", HF_UNSUPPORTED);
-    refuse("/dev/zero", HF_UNSUPPORTED);
+    open_fails("/", HF_UNSUPPORTED);
+    open_fails(".", HF_UNSUPPORTED);
+    open_fails("/dev/null", HF_UNSUPPORTED);
+    open_fails("/dev/zero", HF_UNSUPPORTED);
     disk_remove(path);
     CHECK(mkfifo(path, 0666) == 0);
-    refuse(path, HF_UNSUPPORTED);
+    open_fails(path, HF_UNSUPPORTED);
     disk_remove(path);
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     memcpy(address.sun_path, path, sizeof path);
     CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
-    refuse(path, HF_UNSUPPORTED);
+    open_fails(path, HF_UNSUPPORTED);
     close(listener);
     disk_remove(path);
 }
 
-/* This very program: an ELF file, or what else the system runs. */
-static void a_program_is_no_image(void) {
+/* The executable of this test, an ELF file for example. */
+static void a_program_is_not_an_image(void) {
     char program[4096] = {0};
     hf_arena arena;
     CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
@@ -66,7 +66,7 @@ static void a_program_is_no_image(void) {
     CHECK(status == HF_CORRUPT || (status == HF_BUSY && hf_last_error().os_code == ETXTBSY));
 }
 
-/* To open, and to save: the link stays. */
+/* Opening and saving follow links; a save keeps the link. */
 static void links_are_followed(void) {
     disk_remove(path);
     disk_remove(target);
@@ -82,13 +82,13 @@ static void links_are_followed(void) {
     struct stat status;
     CHECK(lstat(path, &status) == 0 && S_ISLNK(status.st_mode));
     arena = image_open(target, HF_READ_ONLY, (hf_arena_options){0});
-    CHECK(holds(hf_arena_base(&arena), 1000, 2));
+    CHECK(is_filled(hf_arena_base(&arena), 1000, 2));
     hf_arena_close(&arena);
     disk_remove(path);
     disk_remove(target);
 }
 
-/* Its name is a folder's: nothing is saved there, and nothing beside it stays. */
+/* A save to the path of a folder fails and leaves no draft. */
 static void a_folder_is_not_replaced(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB});
     disk_remove(path);
@@ -100,7 +100,7 @@ static void a_folder_is_not_replaced(void) {
     hf_arena_close(&arena);
 }
 
-/* What is opened is closed in a program that this one starts. */
+/* File descriptors are closed in a program that this one executes. */
 static void descriptors_are_not_inherited(void) {
     size_t inherited = disk_inherited_handles();
     image_make(path, 1000, 1, (hf_arena_options){0});
@@ -112,24 +112,24 @@ static void descriptors_are_not_inherited(void) {
     disk_remove(path);
 }
 
-/* A child made by fork has the arena as it was, and the lock with its parent. */
-static void look_after_fork(void *argument) {
+/* A forked child has the arena as it was; the parent keeps the lock. */
+static void use_after_fork(void *argument) {
     hf_arena *arena = argument, second;
-    CHECK(holds(hf_arena_root(arena), 100000, 1));
+    CHECK(is_filled(hf_arena_root(arena), 100000, 1));
     CHECK_STATUS(HF_BUSY, hf_arena_open_file(&second, path, HF_READ_ONLY, NULL));
-    fill(hf_arena_root(arena), 100000, 2); /* of both, for it is the file's */
+    fill(hf_arena_root(arena), 100000, 2); /* the view is shared by both */
 }
 
-static void a_fork_shares_it(void) {
+static void a_fork_shares_the_image(void) {
     image_make(path, 100000, 1, (hf_arena_options){0});
     hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
-    CHECK(process_runs(look_after_fork, &arena));
-    CHECK(holds(hf_arena_root(&arena), 100000, 2));
+    CHECK(process_runs(use_after_fork, &arena));
+    CHECK(is_filled(hf_arena_root(&arena), 100000, 2));
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* Bytes that are on the disk under no name are lost when the file closes. */
+/* The bytes of a file without a name are lost when it is closed, so a sync of it fails. */
 static void a_file_without_a_name_cannot_be_synced(void) {
     image_make(path, 1000, 1, (hf_arena_options){0});
     hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
@@ -148,13 +148,13 @@ static void a_file_without_a_name_cannot_be_synced(void) {
     CHECK_STATUS(HF_IO, hf_arena_sync(&arena));
     hf_arena_close(&arena);
     arena = image_open(path, HF_READ_ONLY, (hf_arena_options){.any_base = true});
-    CHECK(holds(hf_arena_root(&arena), 2000, 2));
+    CHECK(is_filled(hf_arena_root(&arena), 2000, 2));
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* A folder that everybody can reach, wherever the test runs; and a user who is not root. */
-static void open_as_nobody(void *argument) {
+/* Runs as a user who is not root, in a folder that every user can reach. */
+static void open_as_other_user(void *argument) {
     const char *name = argument;
     hf_arena arena;
     if (geteuid() == 0) CHECK(setgid(65534) == 0 && setuid(65534) == 0);
@@ -162,7 +162,7 @@ static void open_as_nobody(void *argument) {
     CHECK_EQUAL(EACCES, hf_last_error().os_code);
     for (size_t i = 1; i < 3; i++) {
         arena = image_open(name, accesses[i], (hf_arena_options){0});
-        CHECK(holds(hf_arena_root(&arena), 100000, 1));
+        CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
         CHECK_STATUS(HF_IO, hf_arena_save(&arena, name));
         CHECK_EQUAL(EACCES, hf_last_error().os_code);
         hf_arena_close(&arena);
@@ -175,14 +175,14 @@ static void readers_need_no_right_to_write(void) {
     snprintf(name, sizeof name, "%s/image", folder);
     image_make(name, 100000, 1, (hf_arena_options){0});
     CHECK(chmod(folder, 0555) == 0 && chmod(name, 0444) == 0);
-    bool passed = process_runs(open_as_nobody, name);
+    bool passed = process_runs(open_as_other_user, name);
     CHECK(chmod(folder, 0755) == 0);
     disk_remove(name);
     rmdir(folder);
     CHECK(passed);
 }
 
-CHECK_MAIN(TEST(only_regular_files_are_images), TEST(a_program_is_no_image),
+CHECK_MAIN(TEST(only_regular_files_are_images), TEST(a_program_is_not_an_image),
            TEST(links_are_followed), TEST(a_folder_is_not_replaced),
-           TEST(descriptors_are_not_inherited), TEST(a_fork_shares_it),
+           TEST(descriptors_are_not_inherited), TEST(a_fork_shares_the_image),
            TEST(a_file_without_a_name_cannot_be_synced), TEST(readers_need_no_right_to_write))

@@ -1,9 +1,9 @@
 /*
- * Persistent arenas: what holdfast/arena.h says of HF_READ_WRITE and of hf_arena_sync.
+ * Read-write images: what holdfast/arena.h says of HF_READ_WRITE and hf_arena_sync.
  *
- * What lies in the file at any moment is what a process that is killed then leaves behind: so a
- * test kills no process, it copies the file and opens the copy. One that does end its process is
- * here too, to show that this is so.
+ * The bytes in the file are what a killed process would leave behind. So most tests do not kill a
+ * process, but copy the file and open the copy. One test ends a process, to show that the two are
+ * equivalent.
  */
 #include "image_fixture.h"
 #include "process.h"
@@ -30,7 +30,7 @@ static char *add(hf_arena *arena, size_t size, unsigned seed) {
 
 /* ------------------------------------------------------------------- the file -------------- */
 
-/* Every byte of it: a format is a promise to the next version. */
+/* Every byte of a new image: later versions must be able to read it. */
 static void a_new_image_is_a_header(void) {
     disk_remove(path);
     hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.tag = 4711});
@@ -64,7 +64,7 @@ static void records_are_written_in_turn(void) {
         CHECK(is_zero(now.bytes + sizeof slots, AREA - sizeof slots));
         free(now.bytes);
     }
-    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* nothing is new: no record either */
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* nothing has changed, so no record is written */
     struct content now = content_of(path);
     CHECK(memcmp(slots, now.bytes, sizeof slots) == 0);
     free(now.bytes);
@@ -82,21 +82,21 @@ static void an_empty_file_is_a_new_image(void) {
         add(&arena, 1000, 1);
         hf_arena_close(&arena);
         arena = reopen();
-        CHECK(holds(hf_arena_base(&arena), 1000, 1));
+        CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
         hf_arena_close(&arena);
     }
     disk_remove(path);
 }
 
-/* As an editor or an archiver would find it. */
-static void what_is_stored_is_in_the_file(void) {
+/* Reads the file with file calls, as another program would. */
+static void stores_reach_the_file(void) {
     hf_arena arena = open_new();
     for (unsigned i = 0; i < SIZES; i++) {
         AT("size %zu", sizes[i]);
         size_t offset = (size_t)(add(&arena, sizes[i], i) - hf_arena_base(&arena));
         CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
         struct content now = content_of(path);
-        CHECK(holds(now.bytes + AREA + offset, sizes[i], i));
+        CHECK(is_filled(now.bytes + AREA + offset, sizes[i], i));
         free(now.bytes);
     }
     hf_arena_close(&arena);
@@ -110,8 +110,8 @@ static void check_length_while_open(const hf_arena *arena) {
     CHECK(stats.viewed >= stats.used);
 }
 
-/* As long as was committed; cut when it closes. */
-static void the_file_is_as_long_as_it_takes(void) {
+/* The file is as long as the mapped bytes, and is truncated to the used ones at closing. */
+static void the_file_is_as_long_as_the_mapped_bytes(void) {
     for (unsigned i = 0; i < SIZES; i++) {
         AT("size %zu", sizes[i]);
         hf_arena arena = open_new();
@@ -128,7 +128,7 @@ static void the_file_is_as_long_as_it_takes(void) {
     disk_remove(path);
 }
 
-static void a_trim_gives_addresses_back(void) {
+static void a_trim_releases_addresses(void) {
     hf_arena arena = open_new();
     add(&arena, 100000, 1);
     hf_mark mark = hf_get_mark(&arena);
@@ -139,7 +139,7 @@ static void a_trim_gives_addresses_back(void) {
     CHECK(hf_arena_get_stats(&arena).viewed < viewed);
     CHECK(hf_arena_get_stats(&arena).viewed >= mark);
     CHECK_EQUAL(length, disk_size(path));
-    CHECK(holds(hf_arena_base(&arena), 100000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 100000, 1));
     char *again = hf_alloc_zeroed(&arena, 6 * MIB, 8);
     CHECK(again != NULL && is_zero(again, 6 * MIB));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
@@ -152,7 +152,7 @@ static void a_trim_gives_addresses_back(void) {
 
 /* ------------------------------------------------------------------ opened again ----------- */
 
-static void it_comes_back_as_it_was(void) {
+static void an_image_reopens_as_it_was(void) {
     for (unsigned i = 0; i < SIZES; i++) {
         AT("size %zu", sizes[i]);
         hf_arena arena = open_new();
@@ -164,20 +164,20 @@ static void it_comes_back_as_it_was(void) {
         CHECK(hf_arena_base(&arena) == base);
         CHECK_EQUAL(used, hf_get_mark(&arena));
         CHECK(hf_arena_root(&arena) == block);
-        CHECK(holds(block, sizes[i], i));
-        CHECK(hf_extend(&arena, block, sizes[i], 2 * sizes[i])); /* it is the last one still */
+        CHECK(is_filled(block, sizes[i], i));
+        CHECK(hf_extend(&arena, block, sizes[i], 2 * sizes[i])); /* it is still the last block */
         fill(block, 2 * sizes[i], i + 1);
         used = hf_get_mark(&arena);
         hf_arena_close(&arena);
         arena = reopen();
         CHECK_EQUAL(used, hf_get_mark(&arena));
-        CHECK(holds(block, 2 * sizes[i], i + 1));
+        CHECK(is_filled(block, 2 * sizes[i], i + 1));
         hf_arena_close(&arena);
     }
     disk_remove(path);
 }
 
-static void pointers_stay_good(void) {
+static void pointers_stay_valid(void) {
     struct node {
         struct node *next;
         size_t value;
@@ -200,9 +200,8 @@ static void pointers_stay_good(void) {
     disk_remove(path);
 }
 
-/* Small steps first, larger ones later, over 64 KiB, megabytes and huge pages. */
-/* The steps themselves, in KiB, where one byte more is needed each time; the file is as long. */
-static void the_steps_are_these(void) {
+/* The growth steps, in KiB, if each step is requested by one byte; the file grows with them. */
+static void the_steps_have_these_sizes(void) {
     static const size_t steps[] = {64,  128,  192,  256,  320,  448,  576,  704,
                                    960, 1216, 1472, 1984, 2496, 3008, 3520, 4032};
     hf_arena arena = open_new();
@@ -219,15 +218,14 @@ static void the_steps_are_these(void) {
         CHECK_EQUAL(steps[i] * KIB, viewed);
         CHECK_EQUAL(AREA + viewed, disk_size(path));
     }
-    CHECK_STATUS(HF_OK,
-                 hf_precommit(&arena, 20 * MIB + 1)); /* more than a step is one of its own */
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 20 * MIB + 1)); /* larger than a growth step */
     CHECK_EQUAL(20 * MIB + 64 * KIB, hf_arena_get_stats(&arena).viewed);
     hf_arena_close(&arena);
     CHECK_EQUAL(AREA, disk_size(path));
     disk_remove(path);
 }
 
-static void it_grows_by_many_steps(void) {
+static void an_image_grows_by_many_steps(void) {
     hf_arena arena = open_new();
     size_t count = 0, size = 12345;
     while (hf_get_mark(&arena) < 40 * MIB) add(&arena, size, (unsigned)count++);
@@ -238,14 +236,14 @@ static void it_grows_by_many_steps(void) {
     CHECK(hf_get_mark(&arena) >= 40 * MIB);
     char *block = hf_arena_base(&arena);
     for (size_t i = 0; i < count; i++) {
-        CHECK(holds(block, size, (unsigned)i));
+        CHECK(is_filled(block, size, (unsigned)i));
         block += fixture_is_exact() ? round_up(size, 8) : round_up(size, 8) + 16;
     }
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-static void the_reservation_ends(void) {
+static void growing_past_the_reservation_is_reserve_full(void) {
     disk_remove(path);
     hf_arena_options options = {.reserve = 4 * AREA};
     hf_arena arena = image_open(path, HF_READ_WRITE, options);
@@ -253,15 +251,15 @@ static void the_reservation_ends(void) {
     CHECK(hf_alloc(&arena, AREA, 1) != NULL || !fixture_is_exact());
     CHECK(hf_alloc(&arena, AREA, 1) == NULL);
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
-    CHECK(holds(block, 3 * AREA, 1));
+    CHECK(is_filled(block, 3 * AREA, 1));
     hf_arena_close(&arena);
     arena = image_open(path, HF_READ_WRITE, options);
-    CHECK(holds(hf_arena_base(&arena), 3 * AREA, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 3 * AREA, 1));
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* The file is padded to 64 KiB, and so is what is reserved for it. */
+/* The file and the reservation are both rounded up to 64 KiB. */
 static void any_reservation_can_be_filled(void) {
     for (size_t reserve = 1; reserve <= 3 * AREA; reserve += 3001) {
         AT("reserve %zu", reserve);
@@ -292,8 +290,9 @@ static void frames_need_no_system_call(void) {
     disk_remove(path);
 }
 
-/* Of private memory alone: pages of a file stay, and pos goes back. */
-static void options_of_private_memory_change_nothing(void) {
+/* fault_after_rewind, populate and huge_pages concern private memory only: the pages of the file
+ * stay readable, and pos goes back. */
+static void options_for_private_memory_have_no_effect(void) {
     disk_remove(path);
     hf_arena arena =
         image_open(path, HF_READ_WRITE,
@@ -305,16 +304,16 @@ static void options_of_private_memory_change_nothing(void) {
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
     CHECK_EQUAL(mark, hf_get_mark(&arena));
     CHECK(is_zero(hf_alloc_zeroed(&arena, MIB, 8), MIB));
-    CHECK(holds(block, MIB, 1));
+    CHECK(is_filled(block, MIB, 1));
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* -------------------------------------------------------------------- zero is zero --------- */
+/* ------------------------------------------------------------------- zeroed memory --------- */
 
-/* All bytes of the file behind the header, 0xee: also those that no record counts. */
-static void soil(size_t length) {
+/* Fills the whole file behind the header with 0xee, also the bytes that no record counts. */
+static void fill_file(size_t length) {
     intptr_t file = disk_open(path, DISK_BOTH);
     static unsigned char bytes[AREA];
     memset(bytes, 0xee, sizeof bytes);
@@ -322,16 +321,16 @@ static void soil(size_t length) {
     disk_close(file);
 }
 
-/* A process was killed before it synced: behind the record lie bytes, in the last of its 64 KiB and
- * in what the file is longer. */
-static void bytes_behind_the_record_are_cleared(void) {
+/* A killed process left bytes behind the record, both in the last 64 KiB that it counts and beyond
+ * them. */
+static void bytes_behind_the_record_are_zeroed(void) {
     for (unsigned i = 0; i < SIZES; i++) {
         AT("size %zu", sizes[i]);
         hf_arena arena = open_new();
         add(&arena, sizes[i], i);
         size_t used = hf_get_mark(&arena);
         hf_arena_close(&arena);
-        soil(image_size(used) + 10 * AREA);
+        fill_file(image_size(used) + 10 * AREA);
         arena = reopen();
         CHECK_EQUAL(image_size(used), disk_size(path));
         char *first = hf_alloc_zeroed(&arena, 3, 1);
@@ -344,8 +343,8 @@ static void bytes_behind_the_record_are_cleared(void) {
     disk_remove(path);
 }
 
-/* The file keeps what a trim gave back, so that what grows there again is not fresh. */
-static void what_grows_again_after_a_trim_is_cleared(void) {
+/* The file keeps the bytes that were trimmed, so pages mapped again are not fresh. */
+static void bytes_mapped_again_after_a_trim_are_zeroed(void) {
     hf_arena arena = open_new();
     for (int round = 0; round < 5; round++) {
         char *block = hf_alloc_zeroed(&arena, (size_t)(5 - round) * 700000, 8);
@@ -360,12 +359,12 @@ static void what_grows_again_after_a_trim_is_cleared(void) {
     disk_remove(path);
 }
 
-static void what_hf_peek_showed_is_cleared(void) {
+static void peeked_bytes_are_zeroed(void) {
     hf_arena arena = open_new();
     size_t room;
-    char *top = hf_peek(&arena, 100000, &room);
-    CHECK(top != NULL && room >= 100000);
-    memset(top, 0xee, room);
+    char *peeked = hf_peek(&arena, 100000, &room);
+    CHECK(peeked != NULL && room >= 100000);
+    memset(peeked, 0xee, room);
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     char *block = hf_alloc_zeroed(&arena, room, 1);
     CHECK(block != NULL && is_zero(block, room));
@@ -375,8 +374,8 @@ static void what_hf_peek_showed_is_cleared(void) {
 
 /* ----------------------------------------------------------------------- syncing ----------- */
 
-/* What a process that is killed now leaves behind. */
-static void kill_now(void) {
+/* Copies the file as a process killed now would leave it. */
+static void copy_as_killed(void) {
     struct content now = content_of(path);
     write_content(copy, now.bytes, now.size);
     free(now.bytes);
@@ -387,46 +386,46 @@ static void expect_after_kill(size_t used, const char *root, size_t size, unsign
     CHECK_EQUAL(used, hf_get_mark(&arena));
     CHECK_EQUAL(image_size(used), disk_size(copy));
     CHECK((hf_arena_root(&arena) != NULL) == (root != NULL));
-    CHECK(holds(hf_arena_base(&arena), size, seed));
+    CHECK(is_filled(hf_arena_base(&arena), size, seed));
     hf_arena_close(&arena);
     disk_remove(copy);
 }
 
 static void a_killed_process_leaves_the_last_sync(void) {
     hf_arena arena = open_new();
-    kill_now();
+    copy_as_killed();
     expect_after_kill(0, NULL, 0, 0);
     char *block = add(&arena, 200000, 1);
     CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
-    kill_now();
+    copy_as_killed();
     expect_after_kill(0, NULL, 0, 0);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     size_t synced = hf_get_mark(&arena);
-    kill_now();
+    copy_as_killed();
     expect_after_kill(synced, block, 200000, 1);
     add(&arena, 3 * MIB, 2);
     CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, NULL));
-    kill_now();
+    copy_as_killed();
     expect_after_kill(synced, block, 200000, 1);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     size_t second = hf_get_mark(&arena);
-    kill_now();
+    copy_as_killed();
     expect_after_kill(second, NULL, 200000, 1);
-    CHECK_STATUS(HF_OK, hf_rewind(&arena, synced)); /* sync before the space is used again */
-    kill_now();
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, synced)); /* does not sync */
+    copy_as_killed();
     expect_after_kill(second, NULL, 200000, 1);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
-    kill_now();
+    copy_as_killed();
     expect_after_kill(synced, NULL, 200000, 1);
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* What the backend reports of the calls that an image makes beside those of its space. */
-static size_t reported;
+/* Counts the system calls that the backend reports for an image's own calls, outside its space. */
+static size_t reported_calls;
 
 static hf_status note(hf_status status, const hf_report *report, size_t before) {
-    reported += report->system_calls - before;
+    reported_calls += report->system_calls - before;
     return status;
 }
 
@@ -471,10 +470,10 @@ static hf_status flush_noted(const hf_backend *self, void *address, size_t size,
 
 static void expect_counted(const hf_arena *arena, size_t *counted) {
     size_t now = hf_arena_get_stats(arena).system_calls;
-    CHECK(reported > 0);
-    CHECK_EQUAL(*counted + reported, now);
+    CHECK(reported_calls > 0);
+    CHECK_EQUAL(*counted + reported_calls, now);
     *counted = now;
-    reported = 0;
+    reported_calls = 0;
 }
 
 static hf_status fill_noted(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
@@ -483,7 +482,7 @@ static hf_status fill_noted(const hf_backend *self, intptr_t file, uint64_t size
     return hf_backend_native()->file_fill(self, file, size, is_shared, report);
 }
 
-/* Filling what the file lacks, too, which opening does. */
+/* Opening also reports the calls that fill holes of the file. */
 static void every_call_of_filling_is_counted(void) {
     hf_backend noting = *hf_backend_native();
     noting.file_fill = fill_noted;
@@ -494,7 +493,8 @@ static void every_call_of_filling_is_counted(void) {
     disk_remove(path);
 }
 
-/* Growing takes the file and a view, a sync the file, its name and its record. */
+/* Growing resizes and maps the file; a sync flushes the file, checks its name and writes a
+ * record. */
 static void every_call_of_an_image_is_counted(void) {
     hf_backend noting = *hf_backend_native();
     noting.file_sync = sync_noted;
@@ -506,13 +506,13 @@ static void every_call_of_an_image_is_counted(void) {
     disk_remove(path);
     hf_arena arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.backend = &noting});
     size_t counted = hf_arena_get_stats(&arena).system_calls;
-    reported = 0;
+    reported_calls = 0;
     add(&arena, 1000, 1);
-    if (noting.file_flush == NULL) expect_counted(&arena, &counted); /* a split counts there */
-    counted = hf_arena_get_stats(&arena).system_calls, reported = 0;
+    if (noting.file_flush == NULL) expect_counted(&arena, &counted); /* else a split counts too */
+    counted = hf_arena_get_stats(&arena).system_calls, reported_calls = 0;
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena));
     expect_counted(&arena, &counted);
-    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* no new record */
+    CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* no record is written */
     expect_counted(&arena, &counted);
     hf_arena_close(&arena);
     disk_remove(path);
@@ -524,13 +524,13 @@ static void closing_syncs(void) {
     CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
     size_t used = hf_get_mark(&arena);
     hf_arena_close(&arena);
-    kill_now();
+    copy_as_killed();
     expect_after_kill(used, block, 200000, 1);
     disk_remove(path);
 }
 
-/* The part of a process that ends without a word. */
-static void dies_after_a_sync(void) {
+/* A process that ends without closing the arena. */
+static void exits_after_a_sync(void) {
     hf_arena arena = open_new();
     char *block = add(&arena, 70000, 1);
     CHECK_STATUS(HF_OK, hf_arena_set_root(&arena, block));
@@ -539,15 +539,15 @@ static void dies_after_a_sync(void) {
     _Exit(EXIT_SUCCESS);
 }
 
-/* It held the lock, too. */
-static void another_process_goes_on(void) {
-    FILE *process = process_start("dies_after_a_sync");
+/* The process that ended also had the lock. */
+static void another_process_continues(void) {
+    FILE *process = process_start("exits_after_a_sync");
     CHECK(process != NULL && process_ended_well(process));
     CHECK(disk_size(path) > image_size(70100));
     hf_arena arena = reopen();
     CHECK_EQUAL(image_size(70100), disk_size(path));
     CHECK(hf_get_mark(&arena) >= 70000 && hf_get_mark(&arena) <= 70100);
-    CHECK(holds(hf_arena_root(&arena), 70000, 1));
+    CHECK(is_filled(hf_arena_root(&arena), 70000, 1));
     CHECK(is_zero(hf_alloc_zeroed(&arena, MIB, 1), MIB));
     hf_arena_close(&arena);
     disk_remove(path);
@@ -570,15 +570,15 @@ static void only_read_write_arenas_sync(void) {
 }
 
 CHECK_MAIN(TEST(a_new_image_is_a_header), TEST(records_are_written_in_turn),
-           TEST(an_empty_file_is_a_new_image), TEST(what_is_stored_is_in_the_file),
-           TEST(the_file_is_as_long_as_it_takes), TEST(a_trim_gives_addresses_back),
-           TEST(it_comes_back_as_it_was), TEST(pointers_stay_good), TEST(the_steps_are_these),
-           TEST(it_grows_by_many_steps), TEST(the_reservation_ends),
-           TEST(any_reservation_can_be_filled), TEST(frames_need_no_system_call),
-           TEST(options_of_private_memory_change_nothing),
-           TEST(bytes_behind_the_record_are_cleared),
-           TEST(what_grows_again_after_a_trim_is_cleared), TEST(what_hf_peek_showed_is_cleared),
+           TEST(an_empty_file_is_a_new_image), TEST(stores_reach_the_file),
+           TEST(the_file_is_as_long_as_the_mapped_bytes), TEST(a_trim_releases_addresses),
+           TEST(an_image_reopens_as_it_was), TEST(pointers_stay_valid),
+           TEST(the_steps_have_these_sizes), TEST(an_image_grows_by_many_steps),
+           TEST(growing_past_the_reservation_is_reserve_full), TEST(any_reservation_can_be_filled),
+           TEST(frames_need_no_system_call), TEST(options_for_private_memory_have_no_effect),
+           TEST(bytes_behind_the_record_are_zeroed),
+           TEST(bytes_mapped_again_after_a_trim_are_zeroed), TEST(peeked_bytes_are_zeroed),
            TEST(a_killed_process_leaves_the_last_sync), TEST(every_call_of_an_image_is_counted),
            TEST(every_call_of_filling_is_counted), TEST(closing_syncs),
-           TEST_BY_NAME(dies_after_a_sync), TEST(another_process_goes_on),
+           TEST_BY_NAME(exits_after_a_sync), TEST(another_process_continues),
            TEST(only_read_write_arenas_sync))

@@ -1,28 +1,28 @@
 /*
- * hf_arena_save: any arena as an image, whole or not at all.
+ * hf_arena_save: saves any arena as an image, atomically.
  */
 #include "image_fixture.h"
 #include "process.h"
 
 static const char path[] = "test_image_save.tmp", source[] = "test_image_save.source.tmp";
 
-/* Where a save writes before it is whole. */
-static const char *beside(int number) {
+/* The name of a draft, which a save writes before it renames it. */
+static const char *draft_name(int number) {
     static char name[64];
     snprintf(name, sizeof name, "%s.saving%02d", path, number);
     return name;
 }
 
-static void check_nothing_beside(void) {
-    for (int i = 0; i < 100; i++) CHECK(!disk_exists(beside(i)));
+static void check_no_draft(void) {
+    for (int i = 0; i < 100; i++) CHECK(!disk_exists(draft_name(i)));
 }
 
-/* Without a place in the addresses of its own, while the arena it was saved from is there. */
+/* Opens the saved image at any base, because the arena it was saved from is still open. */
 static hf_arena open_saved(void) {
     return image_open(path, HF_COPY_ON_WRITE, (hf_arena_options){.any_base = true});
 }
 
-/* The whole file, byte by byte: `used` bytes as they lie in the arena. */
+/* Checks the whole file: the arena's used bytes, as they are in memory. */
 static void expect_image_of(const hf_arena *arena, uint64_t tag) {
     struct content now = content_of(path);
     unsigned char slot[SLOT];
@@ -35,7 +35,7 @@ static void expect_image_of(const hf_arena *arena, uint64_t tag) {
     CHECK(is_zero(now.bytes + AREA + used, now.size - AREA - used));
     CHECK(disk_allocated(path) >= now.size);
     free(now.bytes);
-    check_nothing_beside();
+    check_no_draft();
 }
 
 static void save(const hf_arena *arena) {
@@ -56,7 +56,7 @@ static hf_arena open_filled(size_t size, hf_arena_options options) {
 
 /* ------------------------------------------------------------------- any arena ------------- */
 
-static void an_arena_of_any_size(void) {
+static void an_arena_of_any_size_is_saved(void) {
     static const size_t sizes[] = {0,    1,        4095,   4096,    4097,        AREA - 1,
                                    AREA, AREA + 1, 300000, 3 * MIB, 20 * MIB + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -69,15 +69,15 @@ static void an_arena_of_any_size(void) {
         expect_image_of(&arena, i);
         hf_arena_close(&arena);
         arena = image_open(path, HF_READ_ONLY, (hf_arena_options){.tag = i});
-        CHECK(sizes[i] == 0 || holds(hf_arena_root(&arena), sizes[i], 1));
+        CHECK(sizes[i] == 0 || is_filled(hf_arena_root(&arena), sizes[i], 1));
         CHECK((hf_arena_root(&arena) == NULL) == (sizes[i] == 0));
         hf_arena_close(&arena);
     }
     disk_remove(path);
 }
 
-/* Red zones, and bytes that nobody has written, are bytes of the image too. */
-static void an_arena_of_many_blocks(void) {
+/* Red zones and uninitialized bytes are saved too. */
+static void an_arena_of_many_blocks_is_saved(void) {
     hf_arena arena = open_filled(0, (hf_arena_options){0});
     for (size_t i = 0; i < 1000; i++) {
         hf_ref *block = hf_alloc(&arena, 100 + i, 8);
@@ -96,8 +96,8 @@ static void an_arena_of_many_blocks(void) {
     disk_remove(path);
 }
 
-/* Pages that fault are of the arena as well: no byte of theirs is anybody's. */
-static void an_arena_with_pages_that_fault(void) {
+/* Pages that fault are part of the image, as zeros. */
+static void an_arena_with_pages_that_fault_is_saved(void) {
     hf_arena arena = open_filled(100000, (hf_arena_options){.fault_after_rewind = true});
     hf_mark mark = hf_get_mark(&arena);
     CHECK(hf_alloc(&arena, 3 * MIB, 8) != NULL);
@@ -107,9 +107,9 @@ static void an_arena_with_pages_that_fault(void) {
     save(&arena);
     expect_image_of(&arena, 0);
     hf_arena saved = open_saved();
-    CHECK(holds(hf_arena_base(&saved), 100000, 1));
+    CHECK(is_filled(hf_arena_base(&saved), 100000, 1));
     char *copied = hf_arena_base(&saved) + (behind - hf_arena_base(&arena));
-    CHECK(holds(copied, 100000, 2));
+    CHECK(is_filled(copied, 100000, 2));
     char *gap = hf_arena_base(&saved) + round_up(mark, fixture_page_size());
     CHECK(is_zero(gap, (size_t)(copied - gap) / fixture_page_size() * fixture_page_size()));
     hf_arena_close(&saved);
@@ -117,7 +117,7 @@ static void an_arena_with_pages_that_fault(void) {
     disk_remove(path);
 }
 
-static void an_arena_with_files_in_it(void) {
+static void an_arena_with_views_is_saved(void) {
     char bytes[10000];
     void *data;
     size_t size;
@@ -132,32 +132,32 @@ static void an_arena_with_files_in_it(void) {
     save(&arena);
     expect_image_of(&arena, 0);
     hf_arena saved = open_saved();
-    CHECK(holds(hf_arena_base(&saved), 1000, 1));
-    CHECK(holds(hf_arena_base(&saved) + fixture_page_size(), sizeof bytes, 3));
-    CHECK(holds(hf_arena_root(&saved), sizeof bytes, 5));
+    CHECK(is_filled(hf_arena_base(&saved), 1000, 1));
+    CHECK(is_filled(hf_arena_base(&saved) + fixture_page_size(), sizeof bytes, 3));
+    CHECK(is_filled(hf_arena_root(&saved), sizeof bytes, 5));
     hf_arena_close(&saved);
     hf_arena_close(&arena);
     disk_remove(source);
     disk_remove(path);
 }
 
-static void a_read_write_arena(void) {
+static void a_read_write_arena_is_saved(void) {
     disk_remove(source);
     hf_arena arena = image_open(source, HF_READ_WRITE, (hf_arena_options){.tag = 9});
     fill(hf_alloc(&arena, 3 * MIB, 8), 3 * MIB, 1);
-    save(&arena); /* synced or not */
+    save(&arena); /* whether or not it was synced */
     expect_image_of(&arena, 9);
     hf_arena_close(&arena);
     arena = image_open(path, HF_READ_WRITE, (hf_arena_options){.tag = 9});
-    CHECK(holds(hf_arena_base(&arena), 3 * MIB, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 3 * MIB, 1));
     hf_arena_close(&arena);
     disk_remove(source);
     disk_remove(path);
 }
 
-/* ------------------------------------------------------------ in the place of another ------ */
+/* ------------------------------------------------------------------- replacing a file ------ */
 
-static void readers_keep_what_is_replaced(void) {
+static void readers_keep_the_replaced_file(void) {
     for (int access = HF_READ_ONLY; access <= HF_COPY_ON_WRITE; access++) {
         AT("access %d", access);
         image_make(path, 200000, 7, (hf_arena_options){0});
@@ -165,9 +165,9 @@ static void readers_keep_what_is_replaced(void) {
         hf_arena arena = open_filled(1000, (hf_arena_options){0});
         save(&arena);
         expect_image_of(&arena, 0);
-        CHECK(holds(hf_arena_root(&holder), 200000, 7));
+        CHECK(is_filled(hf_arena_root(&holder), 200000, 7));
         hf_arena saved = open_saved();
-        CHECK(holds(hf_arena_root(&saved), 1000, 1));
+        CHECK(is_filled(hf_arena_root(&saved), 1000, 1));
         hf_arena_close(&saved);
         hf_arena_close(&holder);
         expect_image_of(&arena, 0);
@@ -176,19 +176,19 @@ static void readers_keep_what_is_replaced(void) {
     disk_remove(path);
 }
 
-/* Else the writer's later syncs would go to a file that has no name any more. */
-static void a_writer_keeps_its_path(void) {
+/* Otherwise the writer's later syncs would go to a file without a name. */
+static void a_save_over_a_writers_image_is_busy(void) {
     image_make(path, 200000, 7, (hf_arena_options){0});
     hf_arena writer = image_open(path, HF_READ_WRITE, (hf_arena_options){0});
     hf_arena arena = open_filled(1000, (hf_arena_options){0});
     CHECK_STATUS(HF_BUSY, hf_arena_save(&arena, path));
     CHECK_STATUS(HF_BUSY, hf_arena_save(&writer, path));
-    check_nothing_beside();
+    check_no_draft();
     fill(hf_arena_root(&writer), 200000, 8);
     CHECK_STATUS(HF_OK, hf_arena_sync(&writer));
     hf_arena_close(&writer);
     hf_arena saved = open_saved();
-    CHECK(holds(hf_arena_root(&saved), 200000, 8));
+    CHECK(is_filled(hf_arena_root(&saved), 200000, 8));
     hf_arena_close(&saved);
     save(&arena);
     expect_image_of(&arena, 0);
@@ -196,7 +196,7 @@ static void a_writer_keeps_its_path(void) {
     disk_remove(path);
 }
 
-static void it_replaces_any_file(void) {
+static void a_save_replaces_any_file(void) {
     write_content(path, "no image at all", 15);
     hf_arena arena = open_filled(1000, (hf_arena_options){0});
     save(&arena);
@@ -205,23 +205,23 @@ static void it_replaces_any_file(void) {
     disk_remove(path);
 }
 
-/* Processes that died while they saved have left theirs, of every name there is. */
-static void leftovers_are_cleared_up(void) {
+/* Processes that died while saving have left drafts of every possible name. */
+static void leftover_drafts_are_removed(void) {
     hf_arena arena = open_filled(1000, (hf_arena_options){0});
     disk_remove(path);
-    for (int i = 0; i < 100; i++) write_content(beside(i), "theirs", 6);
+    for (int i = 0; i < 100; i++) write_content(draft_name(i), "theirs", 6);
     save(&arena);
     expect_image_of(&arena, 0);
-    for (int i = 3; i < 100; i += 32) write_content(beside(i), "theirs", 6);
+    for (int i = 3; i < 100; i += 32) write_content(draft_name(i), "theirs", 6);
     save(&arena);
     expect_image_of(&arena, 0);
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* -------------------------------------------------------------------- refusals ------------- */
+/* ---------------------------------------------------------------------- errors ------------- */
 
-static void arguments_are_looked_at(void) {
+static void arguments_are_checked(void) {
     hf_arena arena = {0};
     disk_remove(path);
     CHECK_STATUS(HF_INVALID, hf_arena_save(&arena, path));
@@ -235,8 +235,8 @@ static void arguments_are_looked_at(void) {
     hf_arena_close(&arena);
 }
 
-/* Longer than any system takes, and than a page of holdfast's. */
-static void a_path_of_any_length(void) {
+/* Names longer than any system allows, some longer than a page. */
+static void a_path_that_is_too_long_fails(void) {
     hf_arena arena = open_filled(1000, (hf_arena_options){0});
     for (size_t length = 300; length < 20000; length += 997) {
         char *name = malloc(length + 1);
@@ -257,7 +257,7 @@ struct node {
 
 enum { NODES = 10000 };
 
-/* With pointers: it lies where it lay. */
+/* The list has pointers, so the image must open at its base. */
 static void reads_a_list(void) {
     hf_arena arena = image_open(path, HF_READ_ONLY, (hf_arena_options){0});
     size_t value = NODES;
@@ -286,10 +286,10 @@ static void another_process_follows_the_pointers(void) {
 #endif
 }
 
-CHECK_MAIN(TEST(an_arena_of_any_size), TEST(an_arena_of_many_blocks),
-           TEST(an_arena_with_pages_that_fault), TEST(an_arena_with_files_in_it),
-           TEST(a_read_write_arena), TEST(readers_keep_what_is_replaced),
-           TEST(a_writer_keeps_its_path), TEST(it_replaces_any_file),
-           TEST(leftovers_are_cleared_up), TEST(arguments_are_looked_at),
-           TEST(a_path_of_any_length), TEST_BY_NAME(reads_a_list),
+CHECK_MAIN(TEST(an_arena_of_any_size_is_saved), TEST(an_arena_of_many_blocks_is_saved),
+           TEST(an_arena_with_pages_that_fault_is_saved), TEST(an_arena_with_views_is_saved),
+           TEST(a_read_write_arena_is_saved), TEST(readers_keep_the_replaced_file),
+           TEST(a_save_over_a_writers_image_is_busy), TEST(a_save_replaces_any_file),
+           TEST(leftover_drafts_are_removed), TEST(arguments_are_checked),
+           TEST(a_path_that_is_too_long_fails), TEST_BY_NAME(reads_a_list),
            TEST(another_process_follows_the_pointers))

@@ -1,5 +1,5 @@
 /*
- * Snapshots and frozen images: what holdfast/arena.h says of HF_COPY_ON_WRITE and HF_READ_ONLY.
+ * Snapshots and read-only images: what holdfast/arena.h says of HF_COPY_ON_WRITE and HF_READ_ONLY.
  */
 #include "image_fixture.h"
 #include "process.h"
@@ -19,7 +19,7 @@ static struct content make(size_t size, unsigned seed) {
     return content_of(path);
 }
 
-/* What the tests stored and grew is none of the file's. */
+/* Closes the arena; nothing that the test stored or allocated has reached the file. */
 static void close_untouched(hf_arena *arena, struct content *before) {
     check_content(path, before);
     hf_arena_close(arena);
@@ -37,11 +37,11 @@ static void stores_are_private(void) {
         struct content before = make(sizes[i], i);
         hf_arena arena = open_as(HF_COPY_ON_WRITE);
         char *block = hf_arena_root(&arena);
-        CHECK(holds(block, sizes[i], i));
+        CHECK(is_filled(block, sizes[i], i));
         CHECK_EQUAL(before.size - AREA, hf_arena_get_stats(&arena).viewed);
         CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
         fill(block, sizes[i], i + 1);
-        CHECK(holds(block, sizes[i], i + 1));
+        CHECK(is_filled(block, sizes[i], i + 1));
         close_untouched(&arena, &before);
     }
 }
@@ -53,19 +53,19 @@ static void growth_is_private(void) {
         hf_arena arena = open_as(HF_COPY_ON_WRITE);
         char *block = hf_arena_root(&arena);
         CHECK(hf_extend_zeroed(&arena, block, sizes[i], sizes[i] + 5 * MIB));
-        CHECK(holds(block, sizes[i], i) && is_zero(block + sizes[i], 5 * MIB));
+        CHECK(is_filled(block, sizes[i], i) && is_zero(block + sizes[i], 5 * MIB));
         fill(block, sizes[i] + 5 * MIB, 9);
         char *next = hf_alloc_zeroed(&arena, MIB, 64);
         CHECK(next != NULL && is_zero(next, MIB));
         CHECK(hf_arena_get_stats(&arena).committed >= 5 * MIB);
         CHECK_EQUAL(before.size - AREA, hf_arena_get_stats(&arena).viewed);
-        CHECK(holds(block, sizes[i] + 5 * MIB, 9));
+        CHECK(is_filled(block, sizes[i] + 5 * MIB, 9));
         close_untouched(&arena, &before);
     }
 }
 
-/* Behind the record's bytes a crash can have left others. */
-static void bytes_behind_the_record_are_cleared(void) {
+/* A crash can leave bytes in the file behind those that the record counts. */
+static void bytes_behind_the_record_are_zeroed(void) {
     unsigned char soil[AREA];
     memset(soil, 0xee, sizeof soil);
     free(make(1000, 1).bytes);
@@ -77,11 +77,11 @@ static void bytes_behind_the_record_are_cleared(void) {
     hf_arena arena = open_as(HF_COPY_ON_WRITE);
     char *block = hf_alloc_zeroed(&arena, 20 * AREA, 8);
     CHECK(block != NULL && is_zero(block, 20 * AREA));
-    CHECK(holds(hf_arena_root(&arena), 1000, 1));
+    CHECK(is_filled(hf_arena_root(&arena), 1000, 1));
     close_untouched(&arena, &before);
 }
 
-static void it_goes_back_as_any_arena(void) {
+static void it_rewinds_as_any_arena(void) {
     struct content before = make(300000, 1);
     hf_arena arena = open_as(HF_COPY_ON_WRITE);
     hf_mark whole = hf_get_mark(&arena);
@@ -89,12 +89,12 @@ static void it_goes_back_as_any_arena(void) {
     CHECK(hf_alloc(&arena, MIB, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     CHECK_EQUAL(whole, hf_get_mark(&arena));
-    CHECK_STATUS(HF_OK, hf_rewind(&arena, 1000)); /* within the image */
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 1000)); /* to a position within the image */
     CHECK_EQUAL(1000, hf_get_mark(&arena));
-    CHECK(holds(hf_arena_base(&arena), 1000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
     char *again = hf_alloc_zeroed(&arena, 500000, 8);
     CHECK(again != NULL && is_zero(again, 500000));
-    CHECK(holds(hf_arena_base(&arena), 1000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
     CHECK_STATUS(HF_INVALID, hf_rewind(&arena, hf_get_mark(&arena) + 1));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK_EQUAL(0, hf_get_mark(&arena));
@@ -103,8 +103,8 @@ static void it_goes_back_as_any_arena(void) {
     close_untouched(&arena, &before);
 }
 
-/* Its view goes whole, once all of it was handed back. */
-static void a_trim_lets_the_view_go(void) {
+/* The view is unmapped as a whole, once pos is at 0. */
+static void a_trim_unmaps_the_view(void) {
     struct content before = make(300000, 1);
     hf_arena arena = open_as(HF_COPY_ON_WRITE);
     size_t viewed = hf_arena_get_stats(&arena).viewed;
@@ -113,7 +113,7 @@ static void a_trim_lets_the_view_go(void) {
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     CHECK_EQUAL(viewed, hf_arena_get_stats(&arena).viewed);
     CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
-    CHECK(holds(hf_arena_base(&arena), 1000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     CHECK_EQUAL(0, hf_arena_get_stats(&arena).viewed);
@@ -122,7 +122,8 @@ static void a_trim_lets_the_view_go(void) {
     close_untouched(&arena, &before);
 }
 
-/* The image's pages stay, for a view goes whole; private ones fault. */
+/* The image's view is unmapped only as a whole, so its pages stay readable; rewound private pages
+ * fault. */
 static void rewound_pages_fault_behind_the_image(void) {
     struct content before = make(100000, 1);
     hf_arena arena =
@@ -136,12 +137,12 @@ static void rewound_pages_fault_behind_the_image(void) {
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 1000));
     CHECK(hf_get_mark(&arena) >= MIB);
     CHECK_EQUAL(viewed, hf_arena_get_stats(&arena).viewed);
-    CHECK(holds(hf_arena_base(&arena), 1000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 1000, 1));
     CHECK(hf_alloc(&arena, MIB, 8) > (void *)(block + MIB - fixture_page_size()));
     close_untouched(&arena, &before);
 }
 
-static void it_is_saved_elsewhere(void) {
+static void a_snapshot_is_saved_to_another_path(void) {
     struct content before = make(100000, 1);
     hf_arena arena = open_as(HF_COPY_ON_WRITE);
     char *block = hf_arena_root(&arena);
@@ -151,31 +152,31 @@ static void it_is_saved_elsewhere(void) {
     close_untouched(&arena, &before);
     arena = image_open(other, HF_READ_WRITE, (hf_arena_options){0});
     CHECK(hf_arena_root(&arena) == block);
-    CHECK(holds(block, 3 * MIB, 2));
+    CHECK(is_filled(block, 3 * MIB, 2));
     hf_arena_close(&arena);
     disk_remove(other);
 }
 
-/* Live editing: the snapshot goes on over the file that it was opened from. */
-static void it_is_saved_over_itself(void) {
+/* The snapshot stays usable after it is saved over the file that it was opened from. */
+static void a_snapshot_is_saved_over_its_own_file(void) {
     free(make(100000, 1).bytes);
     hf_arena arena = open_as(HF_COPY_ON_WRITE);
     for (unsigned i = 2; i < 5; i++) {
         fill(hf_arena_root(&arena), 100000, i);
         CHECK_STATUS(HF_OK, hf_arena_save(&arena, path));
-        CHECK(holds(hf_arena_root(&arena), 100000, i));
+        CHECK(is_filled(hf_arena_root(&arena), 100000, i));
     }
     char *block = hf_arena_root(&arena);
     hf_arena_close(&arena);
     arena = open_as(HF_READ_ONLY);
     CHECK(hf_arena_root(&arena) == block);
-    CHECK(holds(block, 100000, 4));
+    CHECK(is_filled(block, 100000, 4));
     hf_arena_close(&arena);
     disk_remove(path);
 }
 
-/* At the limit of what its program allows; above it there is none. */
-static void the_reservation_ends(void) {
+/* A reservation that is barely larger than the image. */
+static void growing_past_the_reservation_is_reserve_full(void) {
     struct content before = make(3 * AREA - 100, 1);
     hf_arena arena =
         image_open(path, HF_COPY_ON_WRITE, (hf_arena_options){.reserve = 3 * (size_t)AREA});
@@ -183,11 +184,11 @@ static void the_reservation_ends(void) {
     CHECK(hf_alloc(&arena, AREA, 1) == NULL);
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
     CHECK(hf_alloc(&arena, 50, 1) != NULL);
-    CHECK(holds(hf_arena_base(&arena), 3 * AREA - 100, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 3 * AREA - 100, 1));
     close_untouched(&arena, &before);
 }
 
-static void an_image_of_nothing_is_a_snapshot_too(void) {
+static void an_empty_image_opens_as_a_snapshot(void) {
     disk_remove(path);
     hf_arena arena = open_as(HF_READ_WRITE);
     hf_arena_close(&arena);
@@ -200,17 +201,17 @@ static void an_image_of_nothing_is_a_snapshot_too(void) {
     close_untouched(&arena, &before);
 }
 
-/* ------------------------------------------------------------------------ frozen ----------- */
+/* -------------------------------------------------------------- read-only images ----------- */
 
 static void store(void *address) { *(volatile char *)address = 'x'; }
 
-static void stores_fault(void) {
+static void stores_to_a_read_only_image_fault(void) {
     struct content before = make(100000, 1);
     hf_arena arena = open_as(HF_READ_ONLY);
     char *block = hf_arena_root(&arena);
     CHECK(process_faults_at(store, block, block));
     CHECK(process_faults_at(store, block + 99999, block + 99999));
-    CHECK(holds(block, 100000, 1));
+    CHECK(is_filled(block, 100000, 1));
     close_untouched(&arena, &before);
 }
 
@@ -219,7 +220,7 @@ static void expect_full(const void *result) {
     CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
 }
 
-static void nothing_is_allocated(void) {
+static void nothing_is_allocated_in_a_read_only_image(void) {
     for (unsigned i = 0; i < SIZES; i++) {
         AT("size %zu", sizes[i]);
         struct content before = make(sizes[i], i);
@@ -238,12 +239,12 @@ static void nothing_is_allocated(void) {
         expect_full(hf_realloc(&arena, block, sizes[i], sizes[i] + 1, 1));
         CHECK_STATUS(HF_RESERVE_FULL, hf_precommit(&arena, 1));
         check_unchanged(&arena, &state);
-        CHECK(holds(block, sizes[i], i));
+        CHECK(is_filled(block, sizes[i], i));
         close_untouched(&arena, &before);
     }
 }
 
-static void its_blocks_keep_their_size(void) {
+static void blocks_of_a_read_only_image_keep_their_size(void) {
     struct content before = make(100000, 1);
     hf_arena arena = open_as(HF_READ_ONLY);
     char *block = hf_arena_root(&arena);
@@ -252,13 +253,13 @@ static void its_blocks_keep_their_size(void) {
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK(!hf_extend_zeroed(&arena, block, 100000, 200000));
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
-    CHECK(hf_extend(&arena, block, 100000, 1)); /* frees nothing */
+    CHECK(hf_extend(&arena, block, 100000, 1)); /* shrinking frees nothing */
     CHECK(hf_realloc(&arena, block, 100000, 1, 1) == block);
     check_unchanged(&arena, &state);
     close_untouched(&arena, &before);
 }
 
-static void it_does_not_go_back(void) {
+static void a_read_only_image_does_not_rewind(void) {
     struct content before = make(100000, 1);
     hf_arena arena = open_as(HF_READ_ONLY);
     hf_mark whole = hf_get_mark(&arena);
@@ -268,17 +269,17 @@ static void it_does_not_go_back(void) {
         CHECK_STATUS(HF_WRONG_STATE, hf_rewind(&arena, mark));
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     CHECK_STATUS(HF_INVALID, hf_rewind(&arena, whole + 1));
-    CHECK_STATUS(HF_OK, hf_rewind(&arena, whole)); /* nowhere */
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, whole)); /* to where pos is */
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
     CHECK_STATUS(HF_WRONG_STATE, hf_reset(&arena));
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     check_unchanged(&arena, &state);
-    CHECK(holds(hf_arena_base(&arena), 100000, 1));
+    CHECK(is_filled(hf_arena_base(&arena), 100000, 1));
     close_untouched(&arena, &before);
 }
 
-static void it_tells_what_it_is(void) {
+static void a_read_only_image_has_stats_and_root(void) {
     struct content before = make(100000, 1);
     hf_arena arena = open_as(HF_READ_ONLY);
     hf_arena_stats stats = hf_arena_get_stats(&arena);
@@ -296,18 +297,18 @@ static void it_tells_what_it_is(void) {
     close_untouched(&arena, &before);
 }
 
-static void it_is_saved(void) {
+static void a_read_only_image_is_saved(void) {
     struct content before = make(100000, 1);
     hf_arena arena = open_as(HF_READ_ONLY);
     CHECK_STATUS(HF_OK, hf_arena_save(&arena, other));
     close_untouched(&arena, &before);
     arena = image_open(other, HF_READ_WRITE, (hf_arena_options){0});
-    CHECK(holds(hf_arena_root(&arena), 100000, 1));
+    CHECK(is_filled(hf_arena_root(&arena), 100000, 1));
     hf_arena_close(&arena);
     disk_remove(other);
 }
 
-static void an_image_of_nothing_is_read_only_too(void) {
+static void an_empty_image_opens_read_only(void) {
     disk_remove(path);
     hf_arena arena = open_as(HF_READ_WRITE);
     hf_arena_close(&arena);
@@ -319,8 +320,8 @@ static void an_image_of_nothing_is_read_only_too(void) {
     close_untouched(&arena, &before);
 }
 
-/* A checker is told nothing of addresses that are no longer ours. */
-static void addresses_are_anybodys_afterwards(void) {
+/* Closing must not poison or unpoison addresses that the arena has released. */
+static void closing_a_read_only_image_releases_its_addresses(void) {
     free(make(1001, 1).bytes);
     for (int access = HF_READ_WRITE; access <= HF_COPY_ON_WRITE; access++) {
         hf_arena arena = open_as((hf_access)access);
@@ -336,10 +337,13 @@ static void addresses_are_anybodys_afterwards(void) {
 }
 
 CHECK_MAIN(TEST(stores_are_private), TEST(growth_is_private),
-           TEST(bytes_behind_the_record_are_cleared), TEST(it_goes_back_as_any_arena),
-           TEST(a_trim_lets_the_view_go), TEST(rewound_pages_fault_behind_the_image),
-           TEST(it_is_saved_elsewhere), TEST(it_is_saved_over_itself), TEST(the_reservation_ends),
-           TEST(an_image_of_nothing_is_a_snapshot_too), TEST(stores_fault),
-           TEST(nothing_is_allocated), TEST(its_blocks_keep_their_size), TEST(it_does_not_go_back),
-           TEST(it_tells_what_it_is), TEST(it_is_saved), TEST(an_image_of_nothing_is_read_only_too),
-           TEST(addresses_are_anybodys_afterwards))
+           TEST(bytes_behind_the_record_are_zeroed), TEST(it_rewinds_as_any_arena),
+           TEST(a_trim_unmaps_the_view), TEST(rewound_pages_fault_behind_the_image),
+           TEST(a_snapshot_is_saved_to_another_path), TEST(a_snapshot_is_saved_over_its_own_file),
+           TEST(growing_past_the_reservation_is_reserve_full),
+           TEST(an_empty_image_opens_as_a_snapshot), TEST(stores_to_a_read_only_image_fault),
+           TEST(nothing_is_allocated_in_a_read_only_image),
+           TEST(blocks_of_a_read_only_image_keep_their_size),
+           TEST(a_read_only_image_does_not_rewind), TEST(a_read_only_image_has_stats_and_root),
+           TEST(a_read_only_image_is_saved), TEST(an_empty_image_opens_read_only),
+           TEST(closing_a_read_only_image_releases_its_addresses))

@@ -1,6 +1,6 @@
 /*
- * The limits on addresses and memory that a process really meets. Each is set with setrlimit in a
- * child, and the library has to say which it was, with all as before.
+ * Limits of a process on addresses and memory, set with setrlimit in a child. The library must
+ * return the status for that limit and change nothing.
  */
 #define _DEFAULT_SOURCE /* setrlimit, mlockall */
 
@@ -20,14 +20,15 @@ static void set_limit(int which, size_t bytes) {
     CHECK(setrlimit(which, &limit) == 0);
 }
 
-/* Runs a test in a child, whose limits go with it. */
+/* Runs a test in a child, so that its limits end with it. */
 static void in_a_child(void (*test)(void *)) { CHECK(process_runs(test, NULL)); }
 
 /* ------------------------------------------------------------------- ulimit -v -------------- */
 
-/* 64 GiB under 8,000,000 KiB fit at the fourth halving; on 32 bits 1 GiB under 500,000 KiB. */
+/* A reservation of 64 GiB fits under 8,000,000 KiB after four halvings; on 32 bits 1 GiB fits under
+ * 500,000 KiB after two. */
 static const struct {
-    size_t reserve, limit, granted, refusals;
+    size_t reserve, limit, granted, failures;
 } addresses =
 #if SIZE_MAX > UINT32_MAX
     {(size_t)64 << 30, (size_t)8000000 * 1024, (size_t)4 << 30, 4};
@@ -46,11 +47,11 @@ static void fall_back_under_ulimit(void *unused) {
     CHECK(space == NULL);
     options.least = 2 * addresses.granted;
     CHECK_STATUS(HF_NO_ADDRESS, hf_space_open(&space, addresses.reserve, &options));
-    CHECK_EQUAL(options.least, hf_last_error().size); /* the last try */
+    CHECK_EQUAL(options.least, hf_last_error().size); /* the last size that was tried */
     options.least = MIB;
     CHECK_STATUS(HF_OK, hf_space_open(&space, addresses.reserve, &options));
     CHECK_EQUAL(addresses.granted, hf_space_size(space));
-    CHECK_EQUAL(addresses.refusals, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(addresses.failures, hf_space_get_stats(space).failures);
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, hf_space_size(space) - MIB, MIB));
     memset(hf_space_base(space) + hf_space_size(space) - MIB, 1, MIB);
     hf_space_close(space);
@@ -58,7 +59,7 @@ static void fall_back_under_ulimit(void *unused) {
 
 static void ulimit_v_falls_back(void) { in_a_child(fall_back_under_ulimit); }
 
-/* Not even a page for the library's records. */
+/* Even the page for records cannot be allocated. */
 static void open_without_any_address(void *unused) {
     (void)unused;
     hf_space *space = NULL;
@@ -74,7 +75,7 @@ static void open_without_any_address(void *unused) {
 
 static void no_address_at_all(void) { in_a_child(open_without_any_address); }
 
-/* The last addresses of all: the range does not wrap, but it is the system's own. */
+/* The highest addresses: the range does not wrap, but belongs to the kernel. */
 static void addresses_that_nobody_gets(void) {
     char *high = (char *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
     hf_space_options options = {.base = high};
@@ -105,7 +106,8 @@ static void fall_back_under_mlockall(void *unused) {
 
 static void mlockall_falls_back(void) { in_a_child(fall_back_under_mlockall); }
 
-/* The new placeholder would count beside the memory that it replaces: more than the limit. */
+/* If the new placeholder were mapped before the old memory is unmapped, both would count: more than
+ * the limit. */
 static void release_under_mlockall(void *unused) {
     (void)unused;
     hf_space *space;
@@ -138,7 +140,7 @@ static void expect_as_before(const hf_space *space) {
     CHECK_STATUS(HF_OK, hf_space_check(space));
 }
 
-/* |  c  |            p            |  where no more than some MiB can be committed. */
+/* |  c  |            p            |  with a limit of 16 MiB on private memory. */
 static void commit_under_limit(void *unused) {
     (void)unused;
     hf_space *space;
@@ -161,9 +163,9 @@ static void commit_under_limit(void *unused) {
     hf_space_close(space);
 }
 
-static void a_refused_commit_changes_nothing(void) { in_a_child(commit_under_limit); }
+static void a_failed_commit_changes_nothing(void) { in_a_child(commit_under_limit); }
 
-/* What was released counts no more: as much again can be committed, time after time. */
+/* Released memory does not count: the same amount can be committed again and again. */
 static void commit_and_release_under_limit(void *unused) {
     (void)unused;
     hf_space *space;
@@ -182,4 +184,4 @@ static void a_release_gives_the_charge_back(void) { in_a_child(commit_and_releas
 
 CHECK_MAIN(TEST(ulimit_v_falls_back), TEST(no_address_at_all), TEST(addresses_that_nobody_gets),
            TEST(mlockall_falls_back), TEST(memory_goes_under_mlockall),
-           TEST(a_refused_commit_changes_nothing), TEST(a_release_gives_the_charge_back))
+           TEST(a_failed_commit_changes_nothing), TEST(a_release_gives_the_charge_back))

@@ -1,8 +1,8 @@
 /*
- * A disk that is really full: a file system of one MiB, mounted where no other process sees it.
+ * A disk that is full: a file system of one MiB, mounted in a separate mount namespace.
  *
- * It takes root, or a system that lets everybody have a namespace with mounts of its own; elsewhere
- * the test says so and is skipped.
+ * This needs root, or a system where every user may make user namespaces; elsewhere the test is
+ * skipped.
  */
 #define _GNU_SOURCE /* unshare */
 
@@ -29,7 +29,7 @@ static bool write_line(const char *path, const char *line) {
     return written;
 }
 
-/* In a new user namespace: we are its root, and our group its root's. */
+/* In a new user namespace: maps this user and group to its root. */
 static bool become_root(long user, long group) {
     char users[64], groups[64];
     snprintf(users, sizeof users, "0 %ld 1", user);
@@ -68,7 +68,7 @@ static void expect_no_space(const char *path, uint64_t size) {
     CHECK_EQUAL(size, hf_last_error().size);
     CHECK(file == NULL);
     CHECK(access(path, F_OK) != 0);
-    CHECK_EQUAL(before, free_bytes()); /* what it got before the disk was full went back */
+    CHECK_EQUAL(before, free_bytes()); /* blocks that were allocated before the failure are freed */
 }
 
 static void fill_the_disk(void *unused) {
@@ -85,7 +85,7 @@ static void fill_the_disk(void *unused) {
     CHECK(access(small, F_OK) == 0);
     CHECK_STATUS(HF_OK, hf_space_open(&space, DISK, NULL));
     CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, DISK / 2, file, 0, HF_READ_WRITE));
-    memset(hf_space_base(space), 'x', DISK / 2); /* its blocks are its own */
+    memset(hf_space_base(space), 'x', DISK / 2); /* all blocks are allocated */
     hf_file_close(file);
     hf_space_close(space);
 }
@@ -98,7 +98,7 @@ static void a_full_disk_is_no_space(void) {
     if (can_mount)
         CHECK(passed);
     else
-        check_skip("no file system can be mounted here (it takes root)");
+        check_skip("no file system can be mounted here (it needs root)");
 }
 
 CHECK_MAIN(TEST(a_full_disk_is_no_space))

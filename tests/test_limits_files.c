@@ -1,5 +1,5 @@
 /*
- * The limits on files that a process really meets, set with setrlimit in a child.
+ * Limits of a process on files, set with setrlimit in a child.
  */
 #define _GNU_SOURCE /* setrlimit */
 
@@ -19,7 +19,7 @@ static const char path[] = "test_limits_files.tmp";
 
 /* ---------------------------------------------------------------- RLIMIT_FSIZE -------------- */
 
-/* Past the limit the system would kill the process with SIGXFSZ: it must not be asked. */
+/* Growing a file beyond RLIMIT_FSIZE raises SIGXFSZ, so the library must check the limit itself. */
 static void create_under_limit(void *unused) {
     (void)unused;
     hf_file *file = NULL;
@@ -58,7 +58,9 @@ static void open_without_descriptors(void *unused) {
     CHECK(file == NULL);
 }
 
-static void no_descriptor_left(void) { CHECK(process_runs(open_without_descriptors, NULL)); }
+static void without_descriptors_opening_is_io(void) {
+    CHECK(process_runs(open_without_descriptors, NULL));
+}
 
 /* ---------------------------------------------------------- views without descriptors ------- */
 
@@ -127,6 +129,6 @@ static void more_rings_are_open_than_descriptors_are_allowed(void) {
     CHECK(process_runs(open_rings_with_few_descriptors, NULL));
 }
 
-CHECK_MAIN(TEST(a_file_beyond_the_limit_is_no_space), TEST(no_descriptor_left),
+CHECK_MAIN(TEST(a_file_beyond_the_limit_is_no_space), TEST(without_descriptors_opening_is_io),
            TEST(more_files_are_appended_than_descriptors_are_allowed),
            TEST(more_rings_are_open_than_descriptors_are_allowed))

@@ -1,12 +1,11 @@
 /*
- * vm.max_map_count reached for real: placeholders and committed pages in turn until the system
- * has no mapping left.
+ * Reaches vm.max_map_count: commits every other page until the process can have no more mappings.
  *
  *     |c c c|p|c|p|c|p|c|p|c|p| ... |c|p            p|
  *
- * Here even a release can be refused: a decommit in the middle of a region makes two mappings
- * more. It is MAP_LIMIT, the region stays committed, its pages are given back where the system
- * knows how to; a release that joins mappings works, and then everything works again.
+ * At the limit even a decommit can fail: in the middle of a region it needs two more mappings. It
+ * returns HF_MAP_LIMIT and the region stays committed, but on Linux its pages are freed. A release
+ * that merges mappings succeeds, and then there is room for other steps.
  */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 
@@ -18,7 +17,7 @@
 #include "holdfast/space.h"
 #include "process.h"
 
-/* Without Linux' own means nothing tells this limit from the limit on memory. */
+/* The generic POSIX backend cannot tell this limit from the limit on memory: both are ENOMEM. */
 #if HOLDFAST_GENERIC_POSIX
 static const bool is_linux = false;
 #else
@@ -26,7 +25,7 @@ static const bool is_linux = true;
 #endif
 
 static hf_space *space;
-static size_t page_size, filled; /* the next page size to place */
+static size_t page_size, filled; /* filled: number of the next page to commit */
 
 static void run_on_linux(void (*part)(void *)) {
     if (is_linux)
@@ -43,7 +42,7 @@ static size_t limit_on_mappings(void) {
     return limit;
 }
 
-static hf_status place_next(void) {
+static hf_status commit_next(void) {
     hf_status status = hf_space_commit_range(space, filled * page_size, page_size);
     if (status == HF_OK) {
         hf_space_base(space)[filled * page_size] = 'x';
@@ -52,32 +51,32 @@ static hf_status place_next(void) {
     return status;
 }
 
-static char *reserved_by_hand(void) {
+static char *reserve_with_mmap(void) {
     void *got = mmap(NULL, 3 * page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(got != MAP_FAILED);
     return got;
 }
 
-/* Where one mapping is left, a step that needs two takes it and fails. */
-static void take_the_last_mapping(char *by_hand) {
-    CHECK(mprotect(by_hand + page_size, page_size, PROT_READ) != 0 && errno == ENOMEM);
+/* If one mapping is left, this mprotect, which needs two, uses it and fails. */
+static void use_the_last_mapping(char *pages) {
+    CHECK(mprotect(pages + page_size, page_size, PROT_READ) != 0 && errno == ENOMEM);
 }
 
 static void open_and_fill(void) {
     page_size = hf_backend_native()->page_size(hf_backend_native());
-    char *by_hand = reserved_by_hand();
+    char *pages = reserve_with_mmap();
     CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * page_size, NULL));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 3 * page_size));
     memset(hf_space_base(space), 'x', 3 * page_size);
     filled = 4;
     hf_status status = HF_OK;
-    while (status == HF_OK) status = place_next();
+    while (status == HF_OK) status = commit_next();
     CHECK_STATUS(is_linux ? HF_MAP_LIMIT : HF_NO_MEMORY, status);
     CHECK(filled > limit_on_mappings() / 2);
-    take_the_last_mapping(by_hand);
+    use_the_last_mapping(pages);
 }
 
-/* The kinds of the regions, the statistics and the system's list: all as they should be. */
+/* Regions, statistics, the system's list of mappings and contents are as expected. */
 static void expect_consistent(void) {
     hf_space_stats stats = hf_space_get_stats(space);
     CHECK_EQUAL(filled - 4 + 2, stats.regions); /* |c c c|p|, then |c|p| for each two */
@@ -86,31 +85,31 @@ static void expect_consistent(void) {
     for (size_t i = 4; i < filled; i += 2) CHECK_EQUAL('x', hf_space_base(space)[i * page_size]);
 }
 
-static void expect_refused(hf_status status, size_t first, size_t count) {
+static void expect_map_limit(hf_status status, size_t first, size_t count) {
     CHECK_STATUS(is_linux ? HF_MAP_LIMIT : HF_NO_MEMORY, status);
     CHECK_EQUAL(first * page_size, hf_last_error().offset);
     CHECK_EQUAL(count * page_size, hf_last_error().size);
     CHECK(hf_last_error().os_code != 0);
 }
 
-/* A place is refused and undone. */
-static void refuse_to_commit_range(void) {
+/* commit_range and map_range fail and are undone. */
+static void commit_range_at_the_limit(void) {
     hf_file *file;
-    expect_refused(place_next(), filled, 1);
+    expect_map_limit(commit_next(), filled, 1);
     expect_consistent();
-    expect_refused(hf_space_commit_range(space, (filled + 7) * page_size, 5 * page_size),
-                   filled + 7, 5);
+    expect_map_limit(hf_space_commit_range(space, (filled + 7) * page_size, 5 * page_size),
+                     filled + 7, 5);
     expect_consistent();
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, NULL));
-    expect_refused(
+    expect_map_limit(
         hf_space_map_range(space, (filled + 3) * page_size, page_size, file, 0, HF_READ_WRITE),
         filled + 3, 1);
     hf_file_close(file);
     expect_consistent();
 }
 
-/* The middle of |c c c|: a mapping more on each side. */
-static void refuse_to_decommit(void) {
+/* Decommitting the middle of |c c c| needs two more mappings. */
+static void decommit_at_the_limit(void) {
     char *base = hf_space_base(space);
     CHECK_STATUS(HF_MAP_LIMIT, hf_space_decommit(space, page_size, page_size));
     CHECK_EQUAL(page_size, hf_last_error().offset);
@@ -124,7 +123,7 @@ static void refuse_to_decommit(void) {
     CHECK_EQUAL(is_linux ? 0 : 'y', base[page_size]);
 }
 
-/* |p|c|p| -> |p p p|: two mappings less. */
+/* |p|c|p| -> |p p p| frees two mappings. */
 static void release_some(void) {
     for (size_t i = 0; i < 10; i++) {
         filled -= 2;
@@ -138,7 +137,7 @@ static void work_again(void) {
     CHECK_STATUS(HF_OK, hf_space_check(space));
     CHECK_STATUS(HF_OK, hf_space_commit(space, page_size, page_size));
     CHECK_EQUAL(0, hf_space_base(space)[page_size]);
-    CHECK_STATUS(HF_OK, place_next());
+    CHECK_STATUS(HF_OK, commit_next());
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, hf_space_size(space)));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -148,9 +147,9 @@ static void reach_the_limit(void *unused) {
     (void)unused;
     open_and_fill();
     expect_consistent();
-    refuse_to_commit_range();
-    refuse_to_decommit();
-    refuse_to_commit_range();
+    commit_range_at_the_limit();
+    decommit_at_the_limit();
+    commit_range_at_the_limit();
     release_some();
     work_again();
     hf_space_close(space);
@@ -173,29 +172,29 @@ static void close_at_the_limit(void *unused) {
 
 static void closing_at_the_limit(void) { CHECK(process_runs(close_at_the_limit, NULL)); }
 
-/* The system's list of mappings can't be opened then. */
-static void refuse_without_descriptors(void *unused) {
+/* Without a free descriptor the library cannot open the list of mappings. */
+static void fill_without_descriptors(void *unused) {
     (void)unused;
     struct rlimit limit;
     open_and_fill();
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}) == 0);
-    expect_refused(place_next(), filled, 1);
+    expect_map_limit(commit_next(), filled, 1);
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     expect_consistent();
     release_some();
     CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}) == 0);
-    CHECK_STATUS(HF_OK, place_next());
+    CHECK_STATUS(HF_OK, commit_next());
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     hf_space_close(space);
 }
 
 static void the_limit_without_descriptors(void) {
-    CHECK(process_runs(refuse_without_descriptors, NULL));
+    CHECK(process_runs(fill_without_descriptors, NULL));
 }
 
-/* Reservations that touch nothing are a mapping each; the limit lets one more be made than there
- * may be, and says so at the next. */
+/* Each reservation that touches no other is one mapping. mmap allows one mapping more than the
+ * limit and fails at the next. */
 static void reserve_at_the_limit(void *unused) {
     (void)unused;
     enum { TRIES = 8 };
@@ -204,7 +203,7 @@ static void reserve_at_the_limit(void *unused) {
     CHECK_STATUS(HF_OK, hf_space_open(&gaps, 2 * TRIES * unit, NULL));
     hf_space_options options = {.base = hf_space_base(gaps)};
     open_and_fill();
-    hf_space_close(gaps); /* among these addresses nothing can be joined */
+    hf_space_close(gaps); /* reservations at these addresses touch no other */
     hf_status status = HF_OK;
     for (; status == HF_OK && made < TRIES; made++) {
         options.base = (char *)options.base + 2 * unit;
@@ -219,7 +218,7 @@ static void reserve_at_the_limit(void *unused) {
 
 static void reserving_at_the_limit(void) { CHECK(process_runs(reserve_at_the_limit, NULL)); }
 
-/* Memory that grows from its end into the placeholder behind it needs no mapping more. */
+/* Committing behind committed memory makes its mapping larger: this needs no more mappings. */
 static void grow_at_the_limit(void *unused) {
     (void)unused;
     open_and_fill();
@@ -229,8 +228,8 @@ static void grow_at_the_limit(void *unused) {
         CHECK_STATUS(HF_OK, hf_space_commit_range(space, at, page_size));
         memset(base + at, 'y', page_size);
     }
-    expect_refused(hf_space_commit_range(space, (filled + 10) * page_size, page_size), filled + 10,
-                   1);
+    expect_map_limit(hf_space_commit_range(space, (filled + 10) * page_size, page_size),
+                     filled + 10, 1);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
 }
@@ -239,29 +238,29 @@ static void growing_at_the_limit(void) { run_on_linux(grow_at_the_limit); }
 
 /* ---------------------------------------------------------- one beyond the limit ------------ */
 
-enum { MOST_TAKEN = 64 };
+enum { MOST_EXTRA = 64 };
 
-static void *taken[MOST_TAKEN];
-static size_t taken_count;
+static void *extra[MOST_EXTRA];
+static size_t extra_count;
 
-/* Mappings of the test's own, no two of which the kernel joins, until there are no more: mmap lets
- * a process have one more than the limit, and then fails whatever it is asked. */
+/* Makes mappings that the kernel cannot merge until mmap fails: mmap allows one mapping more than
+ * the limit, and then every call fails. */
 static void go_beyond_the_limit(void) {
     for (;;) {
-        int protection = taken_count % 2 ? PROT_READ : PROT_WRITE;
+        int protection = extra_count % 2 ? PROT_READ : PROT_WRITE;
         void *got = mmap(NULL, page_size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (got == MAP_FAILED) break;
-        CHECK(taken_count < MOST_TAKEN);
-        taken[taken_count++] = got;
+        CHECK(extra_count < MOST_EXTRA);
+        extra[extra_count++] = got;
     }
     CHECK_EQUAL(ENOMEM, errno);
 }
 
 static void come_back_below_the_limit(void) {
-    while (taken_count > 0) CHECK(munmap(taken[--taken_count], page_size) == 0);
+    while (extra_count > 0) CHECK(munmap(extra[--extra_count], page_size) == 0);
 }
 
-/* Three regions side by side, then |p|c| until nothing more is possible. */
+/* |c|c|c|p|c|p|c| ... until commit fails, then other mappings until mmap fails. */
 static void fill_beyond_the_limit(void) {
     page_size = hf_backend_native()->page_size(hf_backend_native());
     CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * page_size, NULL));
@@ -270,11 +269,11 @@ static void fill_beyond_the_limit(void) {
         hf_space_base(space)[i * page_size] = 'x';
     }
     filled = 4;
-    while (place_next() == HF_OK) continue;
+    while (commit_next() == HF_OK) continue;
     go_beyond_the_limit();
 }
 
-/* Bytes in memory of the first `size` bytes of the space. */
+/* How many of the first `size` bytes of the space are resident. */
 static size_t resident(size_t size) {
     static unsigned char pages[1 << 20];
     size_t count = size / page_size, sum = 0;
@@ -283,8 +282,8 @@ static size_t resident(size_t size) {
     return sum * page_size;
 }
 
-/* Nothing that could be joined: the regions stay, their memory goes. */
-static void release_what_stays(void) {
+/* The release cannot merge mappings: the regions stay, but their memory is freed. */
+static void release_with_map_limit(void) {
     char *base = hf_space_base(space);
     size_t regions = hf_space_get_stats(space).regions;
     CHECK_EQUAL(3 * page_size, resident(3 * page_size));
@@ -304,7 +303,7 @@ static void release_what_stays(void) {
 static void release_beyond_the_limit(void *unused) {
     (void)unused;
     fill_beyond_the_limit();
-    release_what_stays();
+    release_with_map_limit();
     come_back_below_the_limit();
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 4 * page_size, 8 * page_size));
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 3 * page_size));
@@ -313,9 +312,9 @@ static void release_beyond_the_limit(void *unused) {
     hf_space_close(space);
 }
 
-static void memory_goes_beyond_the_limit(void) { run_on_linux(release_beyond_the_limit); }
+static void memory_is_released_beyond_the_limit(void) { run_on_linux(release_beyond_the_limit); }
 
-/* A view stays, but what was stored to it is given back. */
+/* The copy-on-write view stays, but its private pages are freed: it shows the file again. */
 static void release_a_view_beyond_the_limit(void *unused) {
     (void)unused;
     hf_space *views;
@@ -327,7 +326,7 @@ static void release_a_view_beyond_the_limit(void *unused) {
     char *base = hf_space_base(views);
     memset(base, 'x', 8 * page_size);
     fill_beyond_the_limit();
-    expect_refused(hf_space_release_range(views, 0, 8 * page_size), 0, 8);
+    expect_map_limit(hf_space_release_range(views, 0, 8 * page_size), 0, 8);
     for (size_t i = 0; i < 8; i++) CHECK_EQUAL(0, base[i * page_size]);
     CHECK_STATUS(HF_OK, hf_space_check(views));
     come_back_below_the_limit();
@@ -337,7 +336,7 @@ static void release_a_view_beyond_the_limit(void *unused) {
     hf_file_close(file);
 }
 
-static void a_view_goes_back_to_its_file_beyond_the_limit(void) {
+static void a_view_shows_its_file_again_beyond_the_limit(void) {
     run_on_linux(release_a_view_beyond_the_limit);
 }
 
@@ -347,7 +346,7 @@ static void release_all_beyond_the_limit(void *unused) {
     CHECK(resident(hf_space_size(space)) >= (filled - 4) / 2 * page_size);
     hf_error before = hf_last_error();
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, hf_space_size(space)));
-    CHECK_EQUAL(before.size, hf_last_error().size); /* success leaves the last error alone */
+    CHECK_EQUAL(before.size, hf_last_error().size); /* success does not change the last error */
     CHECK_EQUAL(0, resident(hf_space_size(space)));
     CHECK_EQUAL(1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -362,6 +361,7 @@ static void a_release_over_all_succeeds_beyond_the_limit(void) {
 }
 
 CHECK_MAIN(TEST(the_limit_on_mappings), TEST(the_limit_without_descriptors),
-           TEST(a_view_goes_back_to_its_file_beyond_the_limit), TEST(closing_at_the_limit),
+           TEST(a_view_shows_its_file_again_beyond_the_limit), TEST(closing_at_the_limit),
            TEST(reserving_at_the_limit), TEST(growing_at_the_limit),
-           TEST(memory_goes_beyond_the_limit), TEST(a_release_over_all_succeeds_beyond_the_limit))
+           TEST(memory_is_released_beyond_the_limit),
+           TEST(a_release_over_all_succeeds_beyond_the_limit))

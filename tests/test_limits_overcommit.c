@@ -1,10 +1,10 @@
 /*
- * More memory than there is: a commit is refused in time, and not by a kill at the first touch.
- * That holds for a step beyond all of the machine's memory as it is set by default, and for the
- * last byte with vm.overcommit_memory 2.
+ * Committing more memory than there is fails with HF_NO_MEMORY, instead of the process being killed
+ * when it touches the memory. By default Linux does so for one commit beyond all of the memory of
+ * the machine, with vm.overcommit_memory 2 for every byte beyond the limit.
  *
- * The setting is the whole machine's. It is changed for a moment, from a parent that puts it back
- * whatever becomes of the child; where it may not be set, the test says so and is skipped.
+ * The setting belongs to the whole machine. A parent process changes it and restores it, whatever
+ * happens to the child; where it cannot be changed, the test is skipped.
  */
 #define _DEFAULT_SOURCE /* fork, alarm */
 
@@ -33,7 +33,7 @@ static char get_overcommit(void) {
     return mode;
 }
 
-/* "MemTotal:   12345 kB" in bytes. */
+/* The value of a line "MemTotal:   12345 kB" of /proc/meminfo in bytes. */
 static size_t meminfo(const char *name) {
     unsigned long long kib = 0;
     char line[200], found[64];
@@ -46,8 +46,8 @@ static size_t meminfo(const char *name) {
     return (size_t)kib * 1024;
 }
 
-/* Prepared before the setting changes, and short while it holds. The file has no blocks, for
- * shared memory would be charged itself where the system allocates it at once. */
+/* Prepared before the setting changes, so that it is changed only for a short time. The file is
+ * sparse: shared memory would be charged too where the system allocates it immediately. */
 static hf_space *space;
 static hf_file *file;
 static size_t page_size, too_much;
@@ -67,7 +67,7 @@ static void expect_one_placeholder(void) {
     CHECK_STATUS(HF_OK, hf_space_check(space));
 }
 
-/* Addresses are not charged; memory is, when it is committed or may be copied. */
+/* Reserved addresses are not charged; committed memory and copy-on-write views are. */
 static void commit_too_much(void) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * too_much, NULL));
     CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 0, too_much));
@@ -87,7 +87,7 @@ static void commit_too_much(void) {
     hf_space_close(space);
 }
 
-/* The child waits for the setting, and cannot outlive a hang. */
+/* The child waits until the setting has been changed; alarm ends it if it hangs. */
 static int run_child(int go) {
     char byte;
     check_stands_alone();
@@ -112,14 +112,14 @@ static bool passes_under_overcommit_2(char before) {
     return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
 }
 
-static void a_commit_is_refused_in_time(void) {
+static void with_overcommit_2_a_commit_fails_beyond_the_limit(void) {
     char before = get_overcommit();
     if (!set_overcommit(before)) {
-        check_skip("vm.overcommit_memory cannot be set here (it takes root)");
+        check_skip("vm.overcommit_memory cannot be set here (it needs root)");
         return;
     }
     if (meminfo("Committed_AS") + ((size_t)1 << 30) > meminfo("CommitLimit")) {
-        check_skip("others have committed all that vm.overcommit_memory 2 would grant");
+        check_skip("other processes have committed all that vm.overcommit_memory 2 allows");
         return;
     }
     prepare();
@@ -127,8 +127,8 @@ static void a_commit_is_refused_in_time(void) {
     hf_file_close(file);
 }
 
-/* As the machine is set: unless it promises everything, a step beyond all its memory is refused. */
-static void more_than_the_machine_has_is_refused(void) {
+/* With the current setting: unless it is 1, committing more than all memory fails. */
+static void more_than_the_machine_has_is_no_memory(void) {
     size_t unit = (size_t)1 << 30, all = meminfo("MemTotal") + meminfo("SwapTotal");
     size_t size = (all / unit + 2) * unit;
     hf_status expected = get_overcommit() == '1' ? HF_OK : HF_NO_MEMORY;
@@ -139,4 +139,5 @@ static void more_than_the_machine_has_is_refused(void) {
     hf_space_close(space);
 }
 
-CHECK_MAIN(TEST(more_than_the_machine_has_is_refused), TEST(a_commit_is_refused_in_time))
+CHECK_MAIN(TEST(more_than_the_machine_has_is_no_memory),
+           TEST(with_overcommit_2_a_commit_fails_beyond_the_limit))

@@ -1,9 +1,9 @@
 /*
- * The POSIX backend with the n-th system call itself failing.
+ * Tests of the POSIX backend in which the n-th system call fails.
  *
- * Its source is included here, with a macro before each system call that lets the n-th one fail
- * with a chosen code. What strict cannot reach is reached so: the code of a system that is out of
- * memory, of mappings, of descriptors or of disk in the middle of one step, and old kernels.
+ * This file includes the source of the backend, after macros that make the n-th system call fail
+ * with a chosen code. That reaches what the strict backend cannot: codes for a lack of memory,
+ * mappings, descriptors or disk space in the middle of one step, and old kernels.
  */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
@@ -31,22 +31,22 @@
 #include "check.h"
 #include "scene.h"
 
-/* --------------------------------------------------------------------- faults --------------- */
+/* ----------------------------------------------------------------------- Faults ------------ */
 
 static struct faults {
-    const char *only; /* the one function that fails; NULL: any */
-    size_t nth;       /* this call fails; 0: none */
+    const char *only; /* the only function that fails; NULL: any function fails */
+    size_t nth;       /* number of the call that fails; 0: none */
     bool from_then_on;
     int code;
     size_t calls, failures;
-    size_t made;                        /* system calls of any kind, failing or not */
+    size_t made;                        /* system calls of every kind, failed or not */
     const char *last;                   /* the function that failed last */
-    bool leaves_gap;                    /* an mmap that fails late, when the old mapping is gone */
-    bool ignores_exactly;               /* a kernel from before MAP_FIXED_NOREPLACE */
-    char *hint;                         /* where the next mapping is to lie */
-    const char *replaced, *replacement; /* the one is read, the other is opened */
+    bool leaves_gap;                    /* mmap fails after it has removed the old mapping */
+    bool ignores_exactly;               /* like a kernel without MAP_FIXED_NOREPLACE */
+    char *hint;                         /* address of the next mapping */
+    const char *replaced, *replacement; /* openat(replaced) opens replacement */
     bool hides_proc;
-    size_t most; /* bytes that one call reads or writes; 0: all */
+    size_t most; /* bytes that one call reads or writes at most; 0: no limit */
 } faults;
 
 static bool is_one_of(const char *name, const char *const *names) {
@@ -54,7 +54,7 @@ static bool is_one_of(const char *name, const char *const *names) {
     return *names != NULL;
 }
 
-/* A signal never interrupts these. */
+/* A signal never interrupts these calls. */
 static bool is_never_interrupted(const char *function) {
     static const char *const names[] = {"mmap",  "munmap",    "mprotect", "madvise", "prctl",
                                         "close", "getrlimit", "mutex",    "mlock",   "munlock",
@@ -99,13 +99,13 @@ static size_t at_most(size_t size) {
 
 static const char *name_of_open(int folder) { return folder == AT_FDCWD ? "open" : "openat"; }
 
-/* A close that fails has closed the descriptor. */
+/* A close that fails has closed the descriptor all the same. */
 static int close_or_fail(int descriptor) {
     int result = close(descriptor);
     return fails("close") ? -1 : result;
 }
 
-static size_t longest_name; /* of shared memory */
+static size_t longest_name; /* of a shared memory object */
 
 static const char *note_name(const char *name) {
     if (strlen(name) > longest_name) longest_name = strlen(name);
@@ -113,7 +113,7 @@ static const char *note_name(const char *name) {
 }
 
 #ifndef HF_GENERIC_POSIX
-/* Cut short within the first part. */
+/* Writes at most a part of the first buffer. */
 static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int count, off_t offset) {
     if (fails("pwritev")) return -1;
     if (faults.most == 0) return pwritev(file, parts, count, offset);
@@ -169,7 +169,7 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define pthread_mutex_init(...) (fails("mutex") ? faults.code : pthread_mutex_init(__VA_ARGS__))
 #define pthread_atfork(...) (fails("pthread_atfork") ? faults.code : pthread_atfork(__VA_ARGS__))
 
-#define MOST_DRAFTS 3 /* each call fails in turn: so many are enough */
+#define POSIX_MOST_DRAFTS 3 /* enough, because each call fails once in turn */
 
 #include "../src/backend/posix.c"
 
@@ -226,15 +226,15 @@ static void fail_no_more(void) { faults.nth = 0; }
 
 static const char path[] = "test_posix_failures.tmp";
 
-static size_t page(void) { return page_size(NULL); }
+static size_t page(void) { return posix_page_size(NULL); }
 
-/* ----------------------------------------------------------------- steps, drawn ------------- */
+/* ---------------------------------------------------------- Steps from drawings ------------ */
 
 static int step_code;
 static bool step_from_then_on, step_leaves_gap;
 
-/* A decommit that met the limit may have given the pages back; the region is committed still. */
-static void forget_pages_given_back(struct scene *scene, const struct drawn *drawn) {
+/* A decommit that fails with HF_MAP_LIMIT may have freed the pages; the region stays committed. */
+static void forget_freed_pages(struct scene *scene, const struct drawn *drawn) {
     for (size_t i = drawn->first; i < drawn->first + drawn->count; i++) {
         const char *byte = hf_space_base(scene->space) + i * scene->page_size;
         if (scene->now.letters[i] == 'c' && *byte == 0) scene->filled[i] = 0;
@@ -255,7 +255,7 @@ static bool meets_failure(const struct drawn *drawn, size_t nth) {
         CHECK(step_code == EAGAIN ? status == HF_NO_ADDRESS
                                   : status == HF_NO_MEMORY || status == HF_MAP_LIMIT);
         CHECK_EQUAL(step_code, hf_last_error().os_code);
-        if (status == HF_MAP_LIMIT) forget_pages_given_back(&scene, drawn);
+        if (status == HF_MAP_LIMIT) forget_freed_pages(&scene, drawn);
         scene_expect(&scene, &drawn->before);
         CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
     }
@@ -280,7 +280,7 @@ static void fail_each_call_in_every_way(const struct step *step, const char *dra
     }
 }
 
-static void a_refused_commit_leaves_a_placeholder(void) {
+static void a_failed_commit_leaves_a_placeholder(void) {
     fail_each_call_in_every_way(&step_commit, "p p     c|p p|c     v|p|v\n"
                                               "---       ---         -  \n"
                                               "c c     c|c c|c     v|c|v\n");
@@ -289,7 +289,7 @@ static void a_refused_commit_leaves_a_placeholder(void) {
                                                     "c c     c c|p     c|p|c|p|v\n");
 }
 
-static void a_refused_decommit_leaves_it_committed(void) {
+static void a_failed_decommit_leaves_it_committed(void) {
     fail_each_call_in_every_way(&step_decommit, "c c     c c c     p|c c c|p\n"
                                                 "---       -         ---    \n"
                                                 "p p     c|p|c     p|p p|c|p\n");
@@ -298,7 +298,7 @@ static void a_refused_decommit_leaves_it_committed(void) {
                                                      "p p     c|p|c     p p p|c|p\n");
 }
 
-static void a_refused_map_leaves_a_placeholder(void) {
+static void a_failed_map_leaves_a_placeholder(void) {
     fail_each_call_in_every_way(&step_map, "p p     c|p p|c     p|p|p\n"
                                            "---       ---         -  \n"
                                            "v v     c|v v|c     p|v|p\n");
@@ -307,13 +307,13 @@ static void a_refused_map_leaves_a_placeholder(void) {
                                                  "v v     v v|p     c|p|v|p|v\n");
 }
 
-static void a_refused_unmap_leaves_a_view(void) {
+static void a_failed_unmap_leaves_a_view(void) {
     fail_each_call_in_every_way(&step_unmap, "v v     c|r r|c     p|w|p\n"
                                              "---       ---         -  \n"
                                              "p p     c|p p|c     p|p|p\n");
 }
 
-/* The system lost the placeholder while it failed to put the view there: it is put back. */
+/* mmap fails after it has removed the placeholder: the backend maps a placeholder there again. */
 static void a_gap_is_covered_again(void) {
     step_leaves_gap = true;
     step_from_then_on = false;
@@ -326,7 +326,7 @@ static void a_gap_is_covered_again(void) {
     step_leaves_gap = false;
 }
 
-/* A commit that got half-way: the first page was permitted before the second was refused. */
+/* mprotect changes the first page and fails at the second, which is not mapped. */
 static void half_a_commit_is_taken_back(void) {
     struct scene scene;
     struct picture picture = picture_parse("p p", 3);
@@ -340,93 +340,95 @@ static void half_a_commit_is_taken_back(void) {
     scene_close(&scene);
 }
 
-/* ----------------------------------------------------------------- reservations ------------- */
+/* ----------------------------------------------------------------- Reservations ------------ */
 
 static hf_report report;
 
 static void *reserve_somewhere(size_t size) {
     void *address;
-    CHECK_STATUS(HF_OK, reserve(NULL, NULL, size, &address, &report));
+    CHECK_STATUS(HF_OK, posix_reserve(NULL, NULL, size, &address, &report));
     CHECK_EQUAL(0, (uintptr_t)address % HF_ALLOCATION_GRANULARITY);
     return address;
 }
 
-static bool is_taken(char *address, size_t size) {
+static bool is_mapped(char *address, size_t size) {
     void *got = mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(got != MAP_FAILED && munmap(got, size) == 0);
     return got != address;
 }
 
-static void a_refused_reservation_takes_nothing(void) {
+static void a_failed_reservation_reserves_nothing(void) {
     static const int codes[] = {ENOMEM, EAGAIN};
     void *const untouched = &report, *address = untouched;
     char *base = reserve_somewhere(16 * HF_ALLOCATION_GRANULARITY);
-    release(NULL, base, 16 * HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    posix_release(NULL, base, 16 * HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     for (size_t i = 0; i < 2; i++) {
         fail_nth("mmap", 1, false, codes[i]);
-        CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, NULL, page(), &address, &report));
+        CHECK_STATUS(HF_NO_ADDRESS, posix_reserve(NULL, NULL, page(), &address, &report));
         CHECK_EQUAL(codes[i], report.os_code);
         fail_nth("mmap", 1, false, codes[i]);
-        CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, base, page(), &address, &report));
-        CHECK(!is_taken(base, 16 * HF_ALLOCATION_GRANULARITY));
-        fail_nth("mmap", 2, false, codes[i]); /* the first try was not aligned */
+        CHECK_STATUS(HF_NO_ADDRESS, posix_reserve(NULL, base, page(), &address, &report));
+        CHECK(!is_mapped(base, 16 * HF_ALLOCATION_GRANULARITY));
+        fail_nth("mmap", 2, false, codes[i]); /* the first mapping was not aligned */
         faults.hint = base + page();
-        CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, NULL, page(), &address, &report));
-        CHECK(!is_taken(base, 16 * HF_ALLOCATION_GRANULARITY));
+        CHECK_STATUS(HF_NO_ADDRESS, posix_reserve(NULL, NULL, page(), &address, &report));
+        CHECK(!is_mapped(base, 16 * HF_ALLOCATION_GRANULARITY));
     }
     CHECK(address == untouched);
     fail_no_more();
 }
 
 /* |  slack  |     size     | slack |  with all of the slack below, above, or on both sides. */
-static void the_slack_goes_back(void) {
+static void the_slack_is_unmapped(void) {
     size_t unit = HF_ALLOCATION_GRANULARITY, size = 2 * unit;
     char *base = reserve_somewhere(16 * unit);
     void *address;
-    release(NULL, base, 16 * unit, HF_PLACEHOLDER);
+    posix_release(NULL, base, 16 * unit, HF_PLACEHOLDER);
     for (size_t below = 0; below < unit; below += unit / 4) {
         faults = (struct faults){.hint = base + page()};
-        void *unaligned = map_memory(NULL, size, PROT_NONE, 0, &report);
+        void *unaligned = posix_map_anonymous(NULL, size, PROT_NONE, 0, &report);
         CHECK(unaligned == base + page() && munmap(unaligned, size) == 0);
         faults.hint = base + 4 * unit + below;
-        CHECK_STATUS(HF_OK, reserve_aligned(size, unit, &address, &report));
+        CHECK_STATUS(HF_OK, posix_reserve_aligned(size, unit, &address, &report));
         CHECK(address == base + (below ? 5 : 4) * unit);
-        CHECK(!is_taken(base, 4 * unit) && !is_taken((char *)address + size, 4 * unit));
-        CHECK(is_taken(address, page()));
-        release(NULL, address, size, HF_PLACEHOLDER);
+        CHECK(!is_mapped(base, 4 * unit) && !is_mapped((char *)address + size, 4 * unit));
+        CHECK(is_mapped(address, page()));
+        posix_release(NULL, address, size, HF_PLACEHOLDER);
     }
-    CHECK_STATUS(HF_NO_ADDRESS, reserve_aligned(SIZE_MAX - page() + 1, unit, &address, &report));
+    CHECK_STATUS(HF_NO_ADDRESS,
+                 posix_reserve_aligned(SIZE_MAX - page() + 1, unit, &address, &report));
 }
 
-/* A base that is taken, on a kernel that takes the base for a mere wish. */
-static void an_old_kernel_is_not_believed(void) {
-    char *taken = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
+/* A base that is in use, on a kernel that treats the base as a hint. */
+static void an_old_kernel_ignores_noreplace(void) {
+    char *mapped = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     void *address = NULL;
     faults = (struct faults){.ignores_exactly = true};
-    CHECK_STATUS(HF_NO_ADDRESS, reserve(NULL, taken, HF_ALLOCATION_GRANULARITY, &address, &report));
+    CHECK_STATUS(HF_NO_ADDRESS,
+                 posix_reserve(NULL, mapped, HF_ALLOCATION_GRANULARITY, &address, &report));
     CHECK_EQUAL(EEXIST, report.os_code);
     CHECK(address == NULL);
-    release(NULL, taken, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
-    CHECK_STATUS(HF_OK, reserve(NULL, taken, HF_ALLOCATION_GRANULARITY, &address, &report));
-    CHECK(address == taken);
-    release(NULL, taken, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    posix_release(NULL, mapped, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    CHECK_STATUS(HF_OK, posix_reserve(NULL, mapped, HF_ALLOCATION_GRANULARITY, &address, &report));
+    CHECK(address == mapped);
+    posix_release(NULL, mapped, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     faults.ignores_exactly = false;
 }
 
-/* Addresses that cannot go back keep no memory at least, where the system knows how. */
-static void a_refused_release_gives_the_pages_back(void) {
+/* If munmap fails, the addresses stay reserved, but on Linux their pages are freed. */
+static void a_failed_release_frees_the_pages(void) {
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
-    CHECK_STATUS(HF_OK, commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
+    CHECK_STATUS(HF_OK, posix_commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     *base = 'x';
     fail_nth("munmap", 1, false, ENOMEM);
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
     fail_no_more();
-    CHECK_EQUAL(LINUX ? 0 : 'x', *base);
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
-    CHECK(!is_taken(base, HF_ALLOCATION_GRANULARITY));
+    CHECK_EQUAL(POSIX_LINUX ? 0 : 'x', *base);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
+    CHECK(!is_mapped(base, HF_ALLOCATION_GRANULARITY));
 }
 
-/* -------------------------------------------------------------- two kinds of ENOMEM --------- */
+/* ------------------------------------------------------- Two limits with ENOMEM ------------ */
 
 static void write_file(const char *text) {
     unlink(path);
@@ -435,54 +437,54 @@ static void write_file(const char *text) {
     close(file);
 }
 
-/* A refused step where the system allows so many mappings; NULL: where it does not say. */
+/* Steps fail with ENOMEM while the system allows `limit` mappings. NULL: the limit is unknown. */
 static void expect_statuses(const char *limit, hf_status memory, hf_status addresses) {
     void *address;
     write_file(limit ? limit : "");
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     for (int i = 0; i < 5; i++) {
-        fail_nth(i == 0 ? "mprotect" : NULL, 1, i == 0, ENOMEM); /* a commit is tried twice */
+        fail_nth(i == 0 ? "mprotect" : NULL, 1, i == 0, ENOMEM); /* a commit tries twice */
         faults.replaced = "/proc/sys/vm/max_map_count";
         faults.replacement = path;
         faults.hides_proc = limit == NULL;
-        hf_status status = i == 0   ? commit(NULL, base, page(), &report)
-                           : i == 1 ? map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report)
-                           : i == 2
-                               ? allocate_pages(NULL, page(), &address, &report)
-                               : reserve(NULL, i == 3 ? NULL : base, page(), &address, &report);
+        hf_status status =
+            i == 0   ? posix_commit(NULL, base, page(), &report)
+            : i == 1 ? posix_map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report)
+            : i == 2 ? posix_allocate_pages(NULL, page(), &address, &report)
+                     : posix_reserve(NULL, i == 3 ? NULL : base, page(), &address, &report);
         size_t outer = check_enter("limit %s, call %d", limit ? limit : "unknown", i);
         CHECK_STATUS(i < 3 ? memory : addresses, status);
         CHECK_EQUAL(ENOMEM, report.os_code);
         check_leave(outer);
     }
     faults = (struct faults){0};
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     unlink(path);
 }
 
-static void the_limit_on_mappings_is_told_from_that_on_memory(void) {
-    hf_status at_limit = LINUX ? HF_MAP_LIMIT : HF_NO_MEMORY;
-    expect_statuses("10\n", at_limit, LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
-    expect_statuses("10", at_limit, LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
+static void enomem_is_the_limit_on_mappings_or_on_memory(void) {
+    hf_status at_limit = POSIX_LINUX ? HF_MAP_LIMIT : HF_NO_MEMORY;
+    expect_statuses("10\n", at_limit, POSIX_LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
+    expect_statuses("10", at_limit, POSIX_LINUX ? HF_MAP_LIMIT : HF_NO_ADDRESS);
     expect_statuses("1000000\n", HF_NO_MEMORY, HF_NO_ADDRESS);
     expect_statuses(NULL, HF_NO_MEMORY, HF_NO_ADDRESS);
 }
 
-/* At the limit a commit is tried once more, where it needs no mapping more than before. */
+/* At the limit on mappings a commit is tried once more in a way that needs no further mapping. */
 static void a_commit_at_the_limit_is_tried_again(void) {
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     write_file("10\n");
     fail_nth("mprotect", 1, false, ENOMEM);
     faults.replaced = "/proc/sys/vm/max_map_count";
     faults.replacement = path;
-    CHECK_STATUS(LINUX ? HF_OK : HF_NO_MEMORY, commit(NULL, base, page(), &report));
+    CHECK_STATUS(POSIX_LINUX ? HF_OK : HF_NO_MEMORY, posix_commit(NULL, base, page(), &report));
     faults = (struct faults){0};
-    if (LINUX) base[0] = 'x';
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    if (POSIX_LINUX) base[0] = 'x';
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     unlink(path);
 }
 
-/* What mmap may say of a file, and what it is to holdfast. */
+/* The codes of mmap for a file. */
 static void each_code_of_a_view_has_its_status(void) {
     static const struct {
         int code;
@@ -491,70 +493,71 @@ static void each_code_of_a_view_has_its_status(void) {
                  {ENFILE, HF_IO},          {EAGAIN, HF_NO_ADDRESS}, {ENOMEM, HF_NO_MEMORY}};
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     intptr_t file;
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
+    CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         size_t outer = check_enter("code %d", codes[i].code);
         fail_nth("mmap", 1, false, codes[i].code);
-        CHECK_STATUS(codes[i].status,
-                     map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0, HF_READ_WRITE, &report));
+        CHECK_STATUS(codes[i].status, posix_map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0,
+                                                HF_READ_WRITE, &report));
         CHECK_EQUAL(codes[i].code, report.os_code);
         check_leave(outer);
     }
     fail_no_more();
-    file_close(NULL, file);
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    posix_file_close(NULL, file);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
 
-/* A private view that cannot be charged in full is mapped without the charge. */
+/* ENOMEM for a private view: it is mapped again with MAP_NORESERVE. */
 static void a_copy_on_write_view_is_tried_without_its_charge(void) {
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     intptr_t file;
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
+    CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
     fail_nth("mmap", 1, false, ENOMEM);
-    CHECK_STATUS(HF_OK,
-                 map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0, HF_COPY_ON_WRITE, &report));
+    CHECK_STATUS(HF_OK, posix_map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0, HF_COPY_ON_WRITE,
+                                  &report));
     fail_no_more();
     base[7] = 'x';
-    CHECK_STATUS(HF_OK, unmap(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
-    file_close(NULL, file);
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    CHECK_STATUS(HF_OK, posix_unmap(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
+    posix_file_close(NULL, file);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
 
-/* EAGAIN is the limit on locked memory: what is replaced is unlocked, and the call made again. */
+/* EAGAIN means RLIMIT_MEMLOCK: the old mapping is unlocked and the call is made again. */
 static void locked_memory_is_unlocked_to_be_released(void) {
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
-    CHECK_STATUS(HF_OK, commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
+    CHECK_STATUS(HF_OK, posix_commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     base[0] = 'x';
     fail_nth("mmap", 1, true, EAGAIN);
-    CHECK_STATUS(HF_NO_ADDRESS, decommit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
+    CHECK_STATUS(HF_NO_ADDRESS, posix_decommit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     CHECK_EQUAL(EAGAIN, report.os_code);
     CHECK_EQUAL('x', base[0]);
     fail_nth("mmap", 1, false, EAGAIN);
-    CHECK_STATUS(HF_OK, decommit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
+    CHECK_STATUS(HF_OK, posix_decommit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     fail_no_more();
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
 
-/* ----------------------------------------------------------------------- hints -------------- */
+/* ------------------------------------------------------------------------ Hints ------------ */
 
 static void expect_advice(int code, hf_advice advice, hf_status expected) {
     char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
     size_t outer = check_enter("advice %d failing with %d", (int)advice, code);
-    CHECK_STATUS(HF_OK, commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
+    CHECK_STATUS(HF_OK, posix_commit(NULL, base, HF_ALLOCATION_GRANULARITY, &report));
     base[1] = 'x';
     fail_nth("madvise", code ? 1 : 0, false, code);
-    CHECK_STATUS(expected, advise(NULL, base, HF_ALLOCATION_GRANULARITY, advice, &report));
+    CHECK_STATUS(expected, posix_advise(NULL, base, HF_ALLOCATION_GRANULARITY, advice, &report));
     if (expected != HF_OK && code) CHECK_EQUAL(code, report.os_code);
     fail_no_more();
     CHECK(base[1] == 'x' && base[page()] == 0);
-    release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
     check_leave(outer);
 }
 
-/* A kernel that cannot populate has its pages touched; one without huge pages says so. */
-static void hints_are_refused_in_words(void) {
+/* If the kernel has no MADV_POPULATE_WRITE, the pages are touched. Without huge pages the hint
+ * fails with HF_UNSUPPORTED. */
+static void each_code_of_a_hint_has_its_status(void) {
     expect_advice(0, HF_ADVISE_POPULATE, HF_OK);
-    if (LINUX) {
+    if (POSIX_LINUX) {
         expect_advice(EINVAL, HF_ADVISE_POPULATE, HF_OK);
         expect_advice(ENOMEM, HF_ADVISE_POPULATE, HF_NO_MEMORY);
         expect_advice(EAGAIN, HF_ADVISE_POPULATE, HF_NO_MEMORY);
@@ -570,24 +573,24 @@ static void hints_are_refused_in_words(void) {
     }
 }
 
-/* ----------------------------------------------------------------------- files -------------- */
+/* ---------------------------------------------------------------- Opening files ------------ */
 
-static int plain; /* a descriptor to take handles from */
+static int plain; /* the descriptor to duplicate */
 
 static hf_status open_plain(intptr_t *file, uint64_t *size) {
-    return file_open(NULL, path, HF_READ_WRITE, file, size, &report);
+    return posix_file_open(NULL, path, HF_READ_WRITE, file, size, &report);
 }
-static hf_status take_handle(intptr_t *file, uint64_t *size) {
-    return file_duplicate(NULL, plain, HF_READ_WRITE, file, size, &report);
+static hf_status duplicate_handle(intptr_t *file, uint64_t *size) {
+    return posix_file_duplicate(NULL, plain, HF_READ_WRITE, file, size, &report);
 }
 static hf_status create_new(intptr_t *file, uint64_t *size) {
     unlink(path);
     *size = 10000;
-    return file_create(NULL, path, *size, file, &report);
+    return posix_file_create(NULL, path, *size, file, &report);
 }
 static hf_status create_shared(intptr_t *file, uint64_t *size) {
     *size = 10000;
-    return file_create_shared(NULL, *size, file, &report);
+    return posix_file_create_shared(NULL, *size, file, &report);
 }
 
 typedef hf_status way_to_file(intptr_t *, uint64_t *);
@@ -616,10 +619,10 @@ static bool file_meets_failure(way_to_file *way, size_t nth, size_t which) {
     if (status == HF_OK) {
         CHECK_EQUAL(10000, size);
         CHECK(fcntl((int)file, F_GETFD) & FD_CLOEXEC);
-        file_close(NULL, file);
+        posix_file_close(NULL, file);
     } else {
-        /* a handle that cannot even be asked is none */
-        bool is_no_handle = way == take_handle && nth == 1;
+        /* fcntl(F_GETFL) failed: not a handle */
+        bool is_no_handle = way == duplicate_handle && nth == 1;
         bool is_memory = strcmp(report.call, "mmap") == 0;
         CHECK_STATUS(is_no_handle ? HF_INVALID
                      : is_memory  ? HF_NO_MEMORY
@@ -632,8 +635,8 @@ static bool file_meets_failure(way_to_file *way, size_t nth, size_t which) {
     return met;
 }
 
-static void a_refused_file_leaves_nothing_behind(void) {
-    static way_to_file *const ways[] = {open_plain, take_handle, create_shared, create_new};
+static void a_failed_open_or_create_leaves_nothing_behind(void) {
+    static way_to_file *const ways[] = {open_plain, duplicate_handle, create_shared, create_new};
     static const size_t least_calls[] = {2, 3, 2, 2};
     write_file("");
     plain = open(path, O_RDWR);
@@ -661,9 +664,9 @@ static void expect_blocks_of_zeros(size_t size) {
     close(file);
 }
 
-#define ALLOCATE (LINUX ? "fallocate" : "posix_fallocate")
+#define ALLOCATE (POSIX_LINUX ? "fallocate" : "posix_fallocate")
 
-/* A call that was interrupted is made again; where blocks can't be allocated they are written. */
+/* An interrupted call is made again; where blocks cannot be allocated, zeros are written. */
 static void blocks_are_written_where_they_cannot_be_allocated(void) {
     static const int codes[] = {EOPNOTSUPP, EINVAL, EINTR};
     static const size_t sizes[] = {1, 65536, 65537, 300000};
@@ -671,24 +674,24 @@ static void blocks_are_written_where_they_cannot_be_allocated(void) {
         intptr_t file;
         unlink(path);
         fail_nth(ALLOCATE, 1, false, codes[i % 3]);
-        CHECK_STATUS(HF_OK, file_create(NULL, path, sizes[i / 3], &file, &report));
+        CHECK_STATUS(HF_OK, posix_file_create(NULL, path, sizes[i / 3], &file, &report));
         CHECK_EQUAL(1, faults.failures);
         expect_blocks_of_zeros(sizes[i / 3]);
-        file_close(NULL, file);
+        posix_file_close(NULL, file);
     }
     unlink(path);
     fail_no_more();
 }
 
-static int written_code; /* what write_zeros says when its n-th call fails with a code */
+static int written_code; /* what posix_write_zeros returned when its n-th call failed */
 
-/* Pieces of 64 KiB at most. */
+/* A call writes at most 64 KiB. */
 static void write_with_failure(size_t nth, int code) {
     write_file("");
     int file = open(path, O_RDWR);
-    fail_nth(LINUX ? "pwritev" : "pwrite", nth, false, code);
+    fail_nth(POSIX_LINUX ? "pwritev" : "pwrite", nth, false, code);
     faults.most = 65536;
-    written_code = write_zeros(file, 0, 200000, &report);
+    written_code = posix_write_zeros(file, 0, 200000, &report);
     CHECK_EQUAL(1, faults.failures);
     fail_no_more();
     close(file);
@@ -705,13 +708,13 @@ static void writing_blocks_can_fail(void) {
     unlink(path);
 }
 
-/* ------------------------------------------------------------------ files that change ------- */
+/* --------------------------------------------------------------- Changing files ------------ */
 
-/* A file of a pattern, which each call leaves as it was when it is refused. */
+/* A file with a pattern. A call that fails leaves it unchanged. */
 enum { CHANGED_SIZE = 100000, GROWN_SIZE = 300000 };
 
 static unsigned char pattern[CHANGED_SIZE];
-static int changed; /* its descriptor */
+static int changed; /* descriptor of the file with the pattern */
 
 static void write_pattern(void) {
     for (size_t i = 0; i < CHANGED_SIZE; i++) pattern[i] = (unsigned char)(i * 7 + (i >> 8));
@@ -733,50 +736,50 @@ static void expect_pattern(size_t size) {
 }
 
 static hf_status grow_file(void) {
-    return file_resize(NULL, changed, CHANGED_SIZE, GROWN_SIZE, &report);
+    return posix_file_resize(NULL, changed, CHANGED_SIZE, GROWN_SIZE, &report);
 }
 static hf_status shrink_file(void) {
-    return file_resize(NULL, changed, CHANGED_SIZE, 1000, &report);
+    return posix_file_resize(NULL, changed, CHANGED_SIZE, 1000, &report);
 }
 static hf_status read_file(void) {
     static unsigned char bytes[CHANGED_SIZE];
-    hf_status status = file_read(NULL, changed, 0, bytes, CHANGED_SIZE, &report);
+    hf_status status = posix_file_read(NULL, changed, 0, bytes, CHANGED_SIZE, &report);
     CHECK(status != HF_OK || memcmp(bytes, pattern, CHANGED_SIZE) == 0);
     return status;
 }
 static hf_status write_again(void) {
-    return file_write(NULL, changed, 0, pattern, CHANGED_SIZE, &report);
+    return posix_file_write(NULL, changed, 0, pattern, CHANGED_SIZE, &report);
 }
-static hf_status sync_changed(void) { return file_sync(NULL, changed, &report); }
+static hf_status sync_changed(void) { return posix_file_sync(NULL, changed, &report); }
 static hf_status lock_file(void) {
-    hf_status status = file_lock(NULL, changed, true, &report);
+    hf_status status = posix_file_lock(NULL, changed, true, &report);
     if (status == HF_OK) CHECK(flock(changed, LOCK_UN) == 0);
     return status;
 }
 static hf_status measure_file(void) {
     uint64_t size = 0;
-    hf_status status = file_measure(NULL, changed, &size, &report);
+    hf_status status = posix_file_measure(NULL, changed, &size, &report);
     CHECK(status != HF_OK || size == CHANGED_SIZE);
     return status;
 }
 static hf_status open_existing(void) {
     intptr_t file;
     uint64_t size;
-    hf_status status = file_open_or_create(NULL, path, &file, &size, &report);
+    hf_status status = posix_file_open_or_create(NULL, path, &file, &size, &report);
     CHECK(status != HF_OK || size == CHANGED_SIZE);
-    if (status == HF_OK) file_close(NULL, file);
+    if (status == HF_OK) posix_file_close(NULL, file);
     return status;
 }
 
 static const struct change {
     hf_status (*run)(void);
-    size_t least_calls, size; /* the file's when it succeeded */
+    size_t least_calls, size; /* `size`: of the file after success */
 } changes[] = {{grow_file, 2, GROWN_SIZE},      {shrink_file, 1, 1000},
                {read_file, 1, CHANGED_SIZE},    {write_again, 2, CHANGED_SIZE},
                {sync_changed, 1, CHANGED_SIZE}, {lock_file, 1, CHANGED_SIZE},
                {measure_file, 1, CHANGED_SIZE}, {open_existing, 2, CHANGED_SIZE}};
 
-/* What the system cannot tell, or cannot do at once, is done without: those are no refusals. */
+/* A failed call need not make the function fail: some calls are optional. */
 static bool change_meets_failure(const struct change *change, size_t nth, size_t which) {
     write_pattern();
     int lowest = lowest_descriptor();
@@ -795,7 +798,7 @@ static bool change_meets_failure(const struct change *change, size_t nth, size_t
     return met;
 }
 
-static void a_refused_change_leaves_the_file(void) {
+static void a_failed_change_leaves_the_file(void) {
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         for (size_t which = 0; which < sizeof file_codes / sizeof *file_codes; which++) {
             size_t nth = 1, outer = check_enter("change %zu, code %d", i, file_codes[which].code);
@@ -806,8 +809,8 @@ static void a_refused_change_leaves_the_file(void) {
     unlink(path);
 }
 
-/* Interrupted, or a part at a time: all of it is done in the end. */
-static void parts_are_made_whole(void) {
+/* Calls that are interrupted or that read or write only a part: everything is done in the end. */
+static void partial_reads_and_writes_are_completed(void) {
     static const char *const names[] = {"pread", "pwrite", "pwritev"};
     static const size_t indexes[] = {0, 2, 3};
     for (size_t i = 0; i < 9; i++)
@@ -825,11 +828,11 @@ static void parts_are_made_whole(void) {
     unlink(path);
 }
 
-/* A disk that is full takes a part and refuses the next: what was taken goes back. */
-static void a_part_that_was_taken_goes_back(void) {
+/* A full disk: a write stores a part and the next one fails. The file gets its old size again. */
+static void a_failed_growth_restores_the_size(void) {
     for (size_t nth = 1; nth < 20; nth++) {
         write_pattern();
-        fail_nth(LINUX ? "pwritev" : "pwrite", nth, false, ENOSPC);
+        fail_nth(POSIX_LINUX ? "pwritev" : "pwrite", nth, false, ENOSPC);
         faults.most = 10000;
         CHECK_STATUS(HF_NO_SPACE, grow_file());
         fail_no_more();
@@ -840,25 +843,26 @@ static void a_part_that_was_taken_goes_back(void) {
     unlink(path);
 }
 
-static void a_file_that_ends_before_is_told(void) {
+static void reading_past_the_end_fails(void) {
     unsigned char byte;
     write_pattern();
-    CHECK_STATUS(HF_IO, file_read(NULL, changed, CHANGED_SIZE, &byte, 1, &report));
+    CHECK_STATUS(HF_IO, posix_file_read(NULL, changed, CHANGED_SIZE, &byte, 1, &report));
     CHECK_EQUAL(0, report.os_code);
-    CHECK_STATUS(HF_OK, file_read(NULL, changed, CHANGED_SIZE, &byte, 0, &report));
-    CHECK_STATUS(HF_OK, file_write(NULL, changed, CHANGED_SIZE, &byte, 0, &report));
+    CHECK_STATUS(HF_OK, posix_file_read(NULL, changed, CHANGED_SIZE, &byte, 0, &report));
+    CHECK_STATUS(HF_OK, posix_file_write(NULL, changed, CHANGED_SIZE, &byte, 0, &report));
     expect_pattern(CHANGED_SIZE);
     close(changed);
     unlink(path);
 }
 
-static void a_lock_that_somebody_has_is_busy(void) {
+static void a_locked_file_is_busy(void) {
     write_pattern();
     int second = open(path, O_RDONLY);
     for (int mine = 0; mine < 2; mine++)
         for (int theirs = 0; theirs < 2; theirs++) {
-            CHECK_STATUS(HF_OK, file_lock(NULL, second, theirs, &report));
-            CHECK_STATUS(mine || theirs ? HF_BUSY : HF_OK, file_lock(NULL, changed, mine, &report));
+            CHECK_STATUS(HF_OK, posix_file_lock(NULL, second, theirs, &report));
+            CHECK_STATUS(mine || theirs ? HF_BUSY : HF_OK,
+                         posix_file_lock(NULL, changed, mine, &report));
             CHECK(flock(second, LOCK_UN) == 0 && flock(changed, LOCK_UN) == 0);
         }
     close(second);
@@ -866,7 +870,7 @@ static void a_lock_that_somebody_has_is_busy(void) {
     unlink(path);
 }
 
-/* ------------------------------------------------------------------ files with names -------- */
+/* --------------------------------------------------------------- Names of files ------------ */
 
 static const char other_path[] = "test_posix_failures.other.tmp";
 
@@ -874,21 +878,22 @@ static hf_status make_name(void) {
     intptr_t file;
     uint64_t size;
     unlink(path);
-    hf_status status = file_open_or_create(NULL, path, &file, &size, &report);
+    hf_status status = posix_file_open_or_create(NULL, path, &file, &size, &report);
     if (status != HF_OK) return status;
     CHECK_EQUAL(0, size);
-    file_close(NULL, file);
+    posix_file_close(NULL, file);
     return HF_OK;
 }
 
-/* With a draft: of a name that is new, or that another file has. */
+/* Publishes a draft to a path that does not exist, or that another file has. */
 static hf_status publish_name(void) {
     intptr_t file;
     void *made;
-    hf_status status = draft_open(hf_backend_native(), other_path, 4096, &made, &file, &report);
+    hf_status status =
+        posix_draft_open(hf_backend_native(), other_path, 4096, &made, &file, &report);
     if (status != HF_OK) return status;
-    status = draft_publish(hf_backend_native(), made, &report);
-    draft_close(hf_backend_native(), made);
+    status = posix_draft_publish(hf_backend_native(), made, &report);
+    posix_draft_close(hf_backend_native(), made);
     return status;
 }
 
@@ -900,8 +905,8 @@ static hf_status replace_name(void) {
     return publish_name();
 }
 
-/* A folder that may not be read is synced by nobody; some file systems sync none, or know no hard
- * links. */
+/* A folder that cannot be read is not synced. Some file systems cannot sync folders, or have no
+ * hard links. */
 static bool is_harmless(const char *function, int code) {
     return (strcmp(function, "open") == 0 && code == EACCES) ||
            (strcmp(function, "linkat") == 0 && code == EINVAL) ||
@@ -926,7 +931,7 @@ static void expect_name(hf_status (*run)(void), const char *function, size_t nth
     check_leave(outer);
 }
 
-static void a_name_is_durable_or_refused(void) {
+static void a_name_is_durable_or_the_call_fails(void) {
     static const int more[] = {EINVAL, EROFS};
     for (size_t i = 0; i < sizeof file_codes / sizeof *file_codes + 2; i++) {
         bool is_known = i < sizeof file_codes / sizeof *file_codes;
@@ -942,10 +947,10 @@ static void a_name_is_durable_or_refused(void) {
     }
 }
 
-/* ------------------------------------------------------ every function, every call ---------- */
+/* ------------------------------------------------- Every call of every function ------------ */
 
 /*
- * One file and one piece of memory, and each function of the backend once on them:
+ * One file and one block of memory, on which each function of the backend is called:
  *
  *      block     | committed | committed | placeholder | placeholder | view |
  *      path      CHANGED_SIZE bytes, open as `changed`
@@ -955,11 +960,11 @@ enum { OLD_SIZE = 5, DRAFT_SIZE = 70000, MOST_BESIDE = 100 };
 
 static struct subject {
     char *block;
-    void *address;   /* that a function took */
-    size_t taken;    /* bytes there */
-    intptr_t opened; /* a file that a function opened; -1 */
+    void *address;   /* that a function mapped */
+    size_t mapped;   /* bytes at `address` */
+    intptr_t opened; /* a file that a function opened; -1: none */
     void *draft;
-    size_t made, told; /* calls before the function: of the system's, and as the report counts */
+    size_t made, reported; /* system calls before the function: made, and counted by the report */
 } subject;
 
 static const char new_path[] = "test_posix_failures.new.tmp";
@@ -983,12 +988,13 @@ static void prepare_subject(void) {
                                     HF_READ_WRITE, &report));
 }
 
-static void drop_subject(void) {
+static void close_subject(void) {
     const hf_backend *native = hf_backend_native();
     fail_no_more();
     if (subject.draft) native->draft_close(native, subject.draft);
     if (subject.opened >= 0 && !subject.draft) native->file_close(native, subject.opened);
-    if (subject.taken > 0) native->release(native, subject.address, subject.taken, HF_PLACEHOLDER);
+    if (subject.mapped > 0)
+        native->release(native, subject.address, subject.mapped, HF_PLACEHOLDER);
     native->release(native, subject.block, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
     close(changed);
     unlink(path);
@@ -998,37 +1004,36 @@ static void drop_subject(void) {
 
 static void begin_counting(void) {
     subject.made = faults.made;
-    subject.told = report.system_calls;
+    subject.reported = report.system_calls;
 }
 
 static hf_status counted(hf_status status) {
-    CHECK_EQUAL(faults.made - subject.made, report.system_calls - subject.told);
+    CHECK_EQUAL(faults.made - subject.made, report.system_calls - subject.reported);
     return status;
 }
 
-/* The functions that report; a comma apart from their names, as the table of the backend has them.
- * */
+/* Calls a function of the backend that reports, and checks how many system calls it counts. */
 #define CALL(name, ...) \
     (begin_counting(),  \
      counted(hf_backend_native()->name(hf_backend_native(), __VA_ARGS__, &report)))
 
 static hf_status call_reserve(void) {
     hf_status status = CALL(reserve, NULL, 2 * HF_ALLOCATION_GRANULARITY, &subject.address);
-    if (status == HF_OK) subject.taken = 2 * HF_ALLOCATION_GRANULARITY;
+    if (status == HF_OK) subject.mapped = 2 * HF_ALLOCATION_GRANULARITY;
     return status;
 }
 static hf_status call_reserve_unaligned(void) {
     faults.hint = subject.block + 16 * HF_ALLOCATION_GRANULARITY + page();
     return call_reserve();
 }
-static hf_status take_again(void) {
+static hf_status reserve_again(void) {
     void *address;
     return CALL(reserve, subject.block, HF_ALLOCATION_GRANULARITY, &address);
 }
-static hf_status call_reserve_taken(void) {
-    hf_status status = take_again();
+static hf_status call_reserve_in_use(void) {
+    hf_status status = reserve_again();
     bool fails_all = faults.nth > 0 && faults.from_then_on; /* as at the limit on mappings */
-    CHECK(status == HF_NO_ADDRESS || (LINUX && fails_all && status == HF_MAP_LIMIT));
+    CHECK(status == HF_NO_ADDRESS || (POSIX_LINUX && fails_all && status == HF_MAP_LIMIT));
     return HF_OK;
 }
 static hf_status call_split(void) { return CALL(split, subject.block + 2 * page(), page()); }
@@ -1072,7 +1077,7 @@ static hf_status call_check(void) {
 }
 static hf_status call_allocate_pages(void) {
     hf_status status = CALL(allocate_pages, page(), &subject.address);
-    if (status == HF_OK) subject.taken = page();
+    if (status == HF_OK) subject.mapped = page();
     return status;
 }
 static hf_status call_file_open(void) {
@@ -1149,7 +1154,7 @@ static const struct function {
 } functions[] = {
     {"reserve", call_reserve, false},
     {"reserve, not aligned at first", call_reserve_unaligned, false},
-    {"reserve, taken", call_reserve_taken, false},
+    {"reserve, in use", call_reserve_in_use, false},
     {"split", call_split, false},
     {"coalesce", call_coalesce, false},
     {"commit", call_commit, false},
@@ -1198,9 +1203,9 @@ static size_t count_beside(const char *name) {
     return count;
 }
 
-/* A draft is in place, or what it was to replace; what a call left that failed the next one clears.
- * */
-static void expect_drafts_settled(hf_status status, bool from_then_on) {
+/* Either the draft or the file that it replaces has the path. A draft that a failed call has left
+ * is deleted by the next call. */
+static void expect_complete_drafts(hf_status status, bool from_then_on) {
     struct stat now;
     bool is_old = stat(other_path, &now) == 0 && now.st_size == OLD_SIZE;
     bool may_be_new = status == HF_OK || strcmp(report.call, "fsync") == 0;
@@ -1212,10 +1217,10 @@ static void expect_drafts_settled(hf_status status, bool from_then_on) {
     if (count_beside(other_path) + count_beside(new_path) == 0) return;
     prepare_subject();
     CHECK_STATUS(HF_OK, call_draft_publish());
-    drop_subject();
+    close_subject();
     prepare_subject();
     CHECK_STATUS(HF_OK, call_draft_publish_new());
-    drop_subject();
+    close_subject();
     CHECK_EQUAL(0, count_beside(other_path) + count_beside(new_path));
 }
 
@@ -1230,7 +1235,7 @@ static bool function_meets_failure(const struct function *function, size_t nth, 
     hf_status status = function->call();
     bool met = faults.failures > 0;
     fail_no_more();
-    CHECK(status == HF_OK || met || (!LINUX && status == HF_UNSUPPORTED)); /* huge pages */
+    CHECK(status == HF_OK || met || (!POSIX_LINUX && status == HF_UNSUPPORTED)); /* huge pages */
     if (code == EINTR && !from_then_on && met) CHECK_STATUS(HF_OK, status);
     if (status != HF_OK && met) CHECK(report.call != NULL && code == report.os_code);
     CHECK(pthread_sigmask(SIG_SETMASK, NULL, &after) == 0);
@@ -1243,10 +1248,10 @@ static bool function_meets_failure(const struct function *function, size_t nth, 
     if (is_draft) {
         struct subject kept = subject;
         int kept_changed = changed;
-        expect_drafts_settled(status, from_then_on);
+        expect_complete_drafts(status, from_then_on);
         subject = kept, changed = kept_changed;
     }
-    drop_subject();
+    close_subject();
     CHECK_EQUAL(descriptors, count_descriptors());
     return met;
 }
@@ -1263,7 +1268,7 @@ static void fail_each_call_of(const struct function *function, int code, bool fr
     check_leave(outer);
 }
 
-/* What the report counts is what was called, whether it fails or not; no descriptor stays open. */
+/* A report counts every system call, failed or not, and no descriptor stays open. */
 static void every_call_is_counted(void) {
     static const int codes[] = {EIO, ENOMEM, ENOSPC};
     for (size_t i = 0; i < FUNCTIONS; i++)
@@ -1271,22 +1276,21 @@ static void every_call_is_counted(void) {
             fail_each_call_of(&functions[i], codes[way % 3], way / 3);
 }
 
-/* A call that a signal interrupts is made again; if that never ends, it fails. */
+/* A call that fails with EINTR is made again; if it always fails with EINTR, the function fails. */
 static void an_interrupted_call_is_made_again(void) {
     for (size_t i = 0; i < FUNCTIONS; i++)
         for (int from_then_on = 0; from_then_on < 2; from_then_on++)
             fail_each_call_of(&functions[i], EINTR, from_then_on);
 }
 
-/* A system that has no locks there, and one that has; what a draft does without is not a failure.
- * */
-static void a_file_system_without_locks_is_told(void) {
+/* file_lock fails with HF_UNSUPPORTED on a file system without locks, but a draft works there. */
+static void a_file_system_without_locks_is_unsupported(void) {
     static const int codes[] = {ENOSYS, EOPNOTSUPP, ENOLCK, EIO};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         hf_status expected = codes[i] == EIO ? HF_IO : HF_UNSUPPORTED;
         write_pattern();
         fail_nth("flock", 1, true, codes[i]);
-        CHECK_STATUS(expected, file_lock(NULL, changed, true, &report));
+        CHECK_STATUS(expected, posix_file_lock(NULL, changed, true, &report));
         CHECK_EQUAL(codes[i], report.os_code);
         hf_status status = replace_name();
         CHECK_STATUS(codes[i] == EIO ? HF_IO : HF_OK, status);
@@ -1298,8 +1302,8 @@ static void a_file_system_without_locks_is_told(void) {
     }
 }
 
-/* What open may say, and what it is to holdfast. */
-static void each_code_has_its_status(void) {
+/* The codes of open. */
+static void each_code_of_open_has_its_status(void) {
     static const struct {
         int code;
         hf_status status;
@@ -1330,7 +1334,8 @@ static void each_code_has_its_status(void) {
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         size_t outer = check_enter("code %d", codes[i].code);
         fail_nth("open", 1, false, codes[i].code);
-        CHECK_STATUS(codes[i].status, file_open(NULL, path, HF_READ_WRITE, &file, &size, &report));
+        CHECK_STATUS(codes[i].status,
+                     posix_file_open(NULL, path, HF_READ_WRITE, &file, &size, &report));
         CHECK_EQUAL(codes[i].code, report.os_code);
         check_leave(outer);
     }
@@ -1339,46 +1344,47 @@ static void each_code_has_its_status(void) {
     unlink(path);
 }
 
-/* tmpfs gives back all that an interrupted call allocated, so each may be interrupted for ever. */
+/* When a signal interrupts fallocate, tmpfs frees all that the call had allocated, so every call
+ * may be interrupted. */
 static void blocks_are_written_where_allocation_is_always_interrupted(void) {
     intptr_t file;
     for (size_t nth = 1; nth < 12; nth++) {
         unlink(new_path);
         fail_nth(ALLOCATE, nth, true, EINTR);
-        CHECK_STATUS(HF_OK, file_create(NULL, new_path, 40 << 20, &file, &report));
+        CHECK_STATUS(HF_OK, posix_file_create(NULL, new_path, 40 << 20, &file, &report));
         CHECK(nth > 1 || (faults.failures > 0 && faults.failures < 20));
         fail_no_more();
         struct stat status;
         CHECK(fstat((int)file, &status) == 0);
         CHECK_EQUAL(40 << 20, status.st_size);
         CHECK(status.st_blocks * 512 >= 40 << 20);
-        file_close(NULL, file);
+        posix_file_close(NULL, file);
     }
     unlink(new_path);
 }
 
-/* Its folder is found by the path alone. */
-static void the_folder_of_a_path(void) {
+/* The folder is found from the path alone. */
+static void the_folder_of_a_path_is_synced(void) {
     static char deep[PATH_MAX + 100];
-    CHECK_STATUS(HF_OK, sync_folder("/name", &report));
-    CHECK_STATUS(HF_OK, sync_folder("name", &report));
-    CHECK_STATUS(HF_IO, sync_folder("no such folder/name", &report));
+    CHECK_STATUS(HF_OK, posix_sync_folder("/name", &report));
+    CHECK_STATUS(HF_OK, posix_sync_folder("name", &report));
+    CHECK_STATUS(HF_IO, posix_sync_folder("no such folder/name", &report));
     CHECK_EQUAL(ENOENT, report.os_code);
     memset(deep, 'x', sizeof deep - 2);
     deep[sizeof deep - 3] = '/';
-    CHECK_STATUS(HF_IO, sync_folder(deep, &report));
+    CHECK_STATUS(HF_IO, posix_sync_folder(deep, &report));
     CHECK_EQUAL(ENAMETOOLONG, report.os_code);
 }
 
-#if !LINUX
+#if !POSIX_LINUX
 
-static void what_was_stored_is_flushed(void) {
+static void a_view_is_flushed(void) {
     write_pattern();
     void *view = mmap(NULL, page(), PROT_READ | PROT_WRITE, MAP_SHARED, changed, 0);
     CHECK(view != MAP_FAILED);
-    CHECK_STATUS(HF_OK, file_flush(NULL, view, page(), &report));
+    CHECK_STATUS(HF_OK, posix_file_flush(NULL, view, page(), &report));
     fail_nth("msync", 1, false, EIO);
-    CHECK_STATUS(HF_IO, file_flush(NULL, view, page(), &report));
+    CHECK_STATUS(HF_IO, posix_file_flush(NULL, view, page(), &report));
     CHECK_EQUAL(EIO, report.os_code);
     fail_no_more();
     munmap(view, page());
@@ -1388,31 +1394,31 @@ static void what_was_stored_is_flushed(void) {
 
 #endif
 
-/* A limit that cannot be asked is none. */
-static void an_unknown_size_limit_is_none(void) {
+/* If getrlimit fails there is no limit. */
+static void an_unknown_size_limit_is_ignored(void) {
     intptr_t file;
     unlink(path);
     fail_nth("getrlimit", 1, true, EINVAL);
-    CHECK_STATUS(HF_OK, file_create(NULL, path, 10000, &file, &report));
-    file_close(NULL, file);
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
-    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, posix_file_create(NULL, path, 10000, &file, &report));
+    posix_file_close(NULL, file);
+    CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, 10000, &file, &report));
+    posix_file_close(NULL, file);
     fail_no_more();
     unlink(path);
 }
 
-/* ------------------------------------------------------------------- the others ------------- */
+/* ----------------------------------------------- Locks, check and shared memory ------------ */
 
-static void a_lock_can_be_refused(void) {
+static void creating_a_lock_can_fail(void) {
     hf_lock storage;
     hf_space *space = NULL;
     fail_nth("mutex", 1, false, EAGAIN);
-    CHECK_STATUS(HF_NO_MEMORY, lock_open(NULL, &storage, &report));
+    CHECK_STATUS(HF_NO_MEMORY, posix_lock_open(NULL, &storage, &report));
     CHECK_EQUAL(EAGAIN, report.os_code);
     fail_nth("mutex", 1, false, EAGAIN);
     CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     CHECK(space == NULL);
-    gate.is_registered = false;
+    posix_gate.is_registered = false;
     fail_nth("pthread_atfork", 1, false, ENOMEM);
     CHECK_STATUS(HF_NO_MEMORY, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     CHECK_EQUAL(ENOMEM, hf_last_error().os_code);
@@ -1422,9 +1428,9 @@ static void a_lock_can_be_refused(void) {
     hf_space_close(space);
 }
 
-#if LINUX
+#if POSIX_LINUX
 
-static void without_proc_nothing_is_proved(void) {
+static void check_fails_without_proc(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     faults = (struct faults){.hides_proc = true};
@@ -1435,8 +1441,8 @@ static void without_proc_nothing_is_proved(void) {
     hf_space_close(space);
 }
 
-/* A list that ends too early, or has no number where one belongs, agrees with no region. */
-static void a_list_cut_short_is_a_difference(void) {
+/* A list that is too short or has no number where one belongs matches no region. */
+static void check_finds_a_truncated_list(void) {
     static const char *const lists[] = {"", "0-ffffffff rw-p 00000000 0:0\n",
                                         "0-1000 r--p 0 0:0 0\n"};
     hf_space *space;
@@ -1453,40 +1459,40 @@ static void a_list_cut_short_is_a_difference(void) {
     unlink(path);
 }
 
-/* An old kernel, or a container's filter of system calls. */
+/* An old kernel, or a filter of system calls. */
 static void shared_memory_does_without_memfd(void) {
     static const int codes[] = {ENOSYS, EPERM, EACCES};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         intptr_t file;
         uint64_t size = 0;
         fail_nth("memfd_create", 1, true, codes[i]);
-        CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
+        CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, 10000, &file, &report));
         fail_no_more();
-        CHECK_STATUS(HF_OK, file_measure(NULL, file, &size, &report));
+        CHECK_STATUS(HF_OK, posix_file_measure(NULL, file, &size, &report));
         CHECK_EQUAL(10000, size);
-        file_close(NULL, file);
+        posix_file_close(NULL, file);
     }
     intptr_t file;
     fail_nth("memfd_create", 1, true, EMFILE);
-    CHECK_STATUS(HF_IO, file_create_shared(NULL, 10000, &file, &report));
+    CHECK_STATUS(HF_IO, posix_file_create_shared(NULL, 10000, &file, &report));
     CHECK_EQUAL(EMFILE, report.os_code);
     fail_no_more();
 }
 
-#define PECULIAR_TEST                                                             \
-    TEST(without_proc_nothing_is_proved), TEST(a_list_cut_short_is_a_difference), \
+#define SYSTEM_TESTS                                                    \
+    TEST(check_fails_without_proc), TEST(check_finds_a_truncated_list), \
         TEST(shared_memory_does_without_memfd)
 
 #else
 
-/* Another process may have taken the name: the next one is tried, though not for ever. */
-static void names_of_shared_memory_are_tried(void) {
+/* If another process has the name, the next one is tried, but only so often. */
+static void another_name_of_shared_memory_is_tried(void) {
     intptr_t file;
     fail_nth("shm_open", 1, false, EEXIST);
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
-    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, 10000, &file, &report));
+    posix_file_close(NULL, file);
     fail_nth("shm_open", 1, true, EEXIST);
-    CHECK_STATUS(HF_IO, file_create_shared(NULL, 10000, &file, &report));
+    CHECK_STATUS(HF_IO, posix_file_create_shared(NULL, 10000, &file, &report));
     CHECK_EQUAL(EEXIST, report.os_code);
     fail_no_more();
 }
@@ -1496,36 +1502,35 @@ static void names_of_shared_memory_are_short(void) {
     intptr_t file;
     longest_name = 0;
     fail_nth("shm_open", 1, false, EEXIST);
-    CHECK_STATUS(HF_OK, file_create_shared(NULL, 10000, &file, &report));
-    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, 10000, &file, &report));
+    posix_file_close(NULL, file);
     fail_no_more();
     CHECK(longest_name > 0);
-    CHECK(longest_name + 2 <= 31); /* two digits more for the last attempt */
+    CHECK(longest_name + 2 <= 31); /* the last attempt has two more digits */
 }
 
-#define PECULIAR_TEST                                                               \
-    TEST(names_of_shared_memory_are_tried), TEST(names_of_shared_memory_are_short), \
-        TEST(what_was_stored_is_flushed)
+#define SYSTEM_TESTS                                                                      \
+    TEST(another_name_of_shared_memory_is_tried), TEST(names_of_shared_memory_are_short), \
+        TEST(a_view_is_flushed)
 
 #endif
 
-CHECK_MAIN(TEST(a_refused_commit_leaves_a_placeholder),
-           TEST(a_refused_decommit_leaves_it_committed), TEST(a_refused_map_leaves_a_placeholder),
-           TEST(a_refused_unmap_leaves_a_view), TEST(a_gap_is_covered_again),
-           TEST(half_a_commit_is_taken_back), TEST(a_refused_reservation_takes_nothing),
-           TEST(the_slack_goes_back), TEST(an_old_kernel_is_not_believed),
-           TEST(a_refused_release_gives_the_pages_back),
-           TEST(the_limit_on_mappings_is_told_from_that_on_memory),
+CHECK_MAIN(TEST(a_failed_commit_leaves_a_placeholder), TEST(a_failed_decommit_leaves_it_committed),
+           TEST(a_failed_map_leaves_a_placeholder), TEST(a_failed_unmap_leaves_a_view),
+           TEST(a_gap_is_covered_again), TEST(half_a_commit_is_taken_back),
+           TEST(a_failed_reservation_reserves_nothing), TEST(the_slack_is_unmapped),
+           TEST(an_old_kernel_ignores_noreplace), TEST(a_failed_release_frees_the_pages),
+           TEST(enomem_is_the_limit_on_mappings_or_on_memory),
            TEST(a_commit_at_the_limit_is_tried_again), TEST(each_code_of_a_view_has_its_status),
            TEST(a_copy_on_write_view_is_tried_without_its_charge),
-           TEST(locked_memory_is_unlocked_to_be_released), TEST(hints_are_refused_in_words),
-           TEST(a_refused_file_leaves_nothing_behind),
+           TEST(locked_memory_is_unlocked_to_be_released), TEST(each_code_of_a_hint_has_its_status),
+           TEST(a_failed_open_or_create_leaves_nothing_behind),
            TEST(blocks_are_written_where_they_cannot_be_allocated), TEST(writing_blocks_can_fail),
-           TEST(a_refused_change_leaves_the_file), TEST(parts_are_made_whole),
-           TEST(a_part_that_was_taken_goes_back), TEST(a_file_that_ends_before_is_told),
-           TEST(a_lock_that_somebody_has_is_busy), TEST(a_name_is_durable_or_refused),
-           TEST(a_file_system_without_locks_is_told), TEST(each_code_has_its_status),
+           TEST(a_failed_change_leaves_the_file), TEST(partial_reads_and_writes_are_completed),
+           TEST(a_failed_growth_restores_the_size), TEST(reading_past_the_end_fails),
+           TEST(a_locked_file_is_busy), TEST(a_name_is_durable_or_the_call_fails),
+           TEST(a_file_system_without_locks_is_unsupported), TEST(each_code_of_open_has_its_status),
            TEST(blocks_are_written_where_allocation_is_always_interrupted),
            TEST(every_call_is_counted), TEST(an_interrupted_call_is_made_again),
-           TEST(the_folder_of_a_path), TEST(an_unknown_size_limit_is_none), PECULIAR_TEST,
-           TEST(a_lock_can_be_refused))
+           TEST(the_folder_of_a_path_is_synced), TEST(an_unknown_size_limit_is_ignored),
+           SYSTEM_TESTS, TEST(creating_a_lock_can_fail))

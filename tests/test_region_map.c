@@ -1,14 +1,13 @@
 /*
- * The region map by itself: cuts and absorbs in random order against a plain set of offsets, the
- * depth of its tree, records that are there before they are needed, and a proof that no damage
- * passes.
+ * The region map alone: cuts and absorbs in random order compared with an array of offsets, the
+ * height of the tree, reserving records, and damage that hf_region_map_check must find.
  */
 #include "region_map.h"
 
 #include "check.h"
 #include "random.h"
 
-enum { SIZE = 20000 }; /* regions begin at any byte: the map knows no page size */
+enum { SIZE = 20000 }; /* regions begin at any byte: the map has no page size */
 
 static _Alignas(hf_node) char first_records[4096];
 
@@ -107,7 +106,7 @@ static void random_edits(void) {
     hf_region_map_close(&map);
 }
 
-/* The orders that would make a list of a plain search tree. */
+/* In these orders an unbalanced search tree would become a list. */
 static void edits_in_order(void) {
     open_map(hf_backend_native());
     for (size_t offset = 1; offset < SIZE; offset++) cut_at(offset);
@@ -122,10 +121,10 @@ static void edits_in_order(void) {
 
 /* ------------------------------------------------------------------- records ---------------- */
 
-/* A backend that counts the pages taken, and may have none. */
+/* A backend that counts the bytes allocated by allocate_pages, which fails after `left` calls. */
 static struct pages {
     hf_backend backend;
-    size_t page_size, taken, left;
+    size_t page_size, allocated, left;
 } pages;
 
 static size_t large_page_size(const hf_backend *self) {
@@ -138,12 +137,12 @@ static hf_status allocate_pages(const hf_backend *self, size_t size, void **addr
     if (pages.left == 0) return HF_NO_MEMORY;
     CHECK_EQUAL(0, size % pages.page_size);
     pages.left--;
-    pages.taken += size;
+    pages.allocated += size;
     return hf_backend_native()->allocate_pages(self, size, address, report);
 }
 
 static void free_pages(const hf_backend *self, void *address, size_t size) {
-    pages.taken -= size;
+    pages.allocated -= size;
     hf_backend_native()->free_pages(self, address, size);
 }
 
@@ -155,7 +154,7 @@ static void open_on_pages(size_t page_size, size_t left) {
     open_map(&pages.backend);
 }
 
-/* After a reserve, so many cuts take nothing more; without memory nothing has changed. */
+/* After a reserve that many cuts allocate nothing; a reserve that fails changes nothing. */
 static void reserved_cuts_cannot_fail(void) {
     static const size_t sizes[] = {4096, 65536, 1 << 18};
     hf_report report = {0};
@@ -167,12 +166,12 @@ static void reserved_cuts_cannot_fail(void) {
         CHECK_EQUAL(most, map.free_count);
         pages.left = 1;
         CHECK_STATUS(HF_OK, hf_region_map_reserve(&map, most + 1, &report));
-        CHECK_EQUAL(pages.taken, map.block_bytes);
+        CHECK_EQUAL(pages.allocated, map.block_bytes);
         for (size_t offset = 1; offset <= most + 1; offset++)
             hf_region_map_cut(&map, hf_region_map_find(&map, offset), offset);
         expect_sound();
         hf_region_map_close(&map);
-        CHECK_EQUAL(0, pages.taken);
+        CHECK_EQUAL(0, pages.allocated);
     }
 }
 
@@ -187,27 +186,27 @@ static void records_are_used_again(void) {
         }
         while (map.count > 1) hf_region_map_absorb_next(&map, map.first);
     }
-    CHECK_EQUAL(0, pages.taken);
+    CHECK_EQUAL(0, pages.allocated);
     hf_region_map_close(&map);
 }
 
-/* ---------------------------------------------------------------------- lies ---------------- */
+/* --------------------------------------------------------------------- damage --------------- */
 
-/* The damage is found, at this offset; then all is put back. */
-#define CHECK_FINDS(at, place, lie)              \
+/* Changes a field; the check must find it, at this offset. Then restores the field. */
+#define CHECK_FINDS(at, field, wrong)            \
     do {                                         \
-        char truth_[sizeof(place)];              \
+        char right_[sizeof(field)];              \
         size_t offset_ = SIZE_MAX;               \
-        memcpy(truth_, &(place), sizeof truth_); \
+        memcpy(right_, &(field), sizeof right_); \
         expect_sound();                          \
-        (place) = (lie);                         \
+        (field) = (wrong);                       \
         CHECK(!is_sound(&offset_));              \
         CHECK_EQUAL(at, offset_);                \
-        memcpy(&(place), truth_, sizeof truth_); \
+        memcpy(&(field), right_, sizeof right_); \
         expect_sound();                          \
     } while (0)
 
-/* |0|100|200| ... |900|, with 300 at the root. */
+/* Regions at 0, 100, 200 ... 900; the root is 300. */
 static void damage_is_found(void) {
     open_map(hf_backend_native());
     for (size_t offset = 100; offset < 1000; offset += 100) cut_at(offset);
@@ -233,11 +232,11 @@ static void damage_is_found(void) {
     hf_region_map_close(&map);
 }
 
-/* A root that leaves some of the regions out. */
+/* The root is moved so that the tree lacks some regions. */
 static void a_tree_that_lacks_regions_is_found(void) {
     open_map(hf_backend_native());
     cut_at(100);
-    cut_at(200); /* 0 and 200 below 100 */
+    cut_at(200); /* the children of 100 are 0 and 200 */
     CHECK_EQUAL(100, map.root->offset);
     CHECK_FINDS(200, map.root, NULL);
     CHECK_FINDS(0, map.root, map.root->left);
@@ -245,7 +244,7 @@ static void a_tree_that_lacks_regions_is_found(void) {
     hf_region_map_close(&map);
 }
 
-/* A chain: every region is there and every height is right, but it leans to one side. */
+/* All regions are in the tree and all heights are right, but every node has one child. */
 static void a_tree_out_of_balance_is_found(void) {
     size_t offset;
     open_map(hf_backend_native());

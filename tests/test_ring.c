@@ -1,10 +1,11 @@
 /*
- * The ring: what holdfast/ring.h promises, over a placeholder and at addresses that were free.
+ * The ring: what holdfast/ring.h says, in a placeholder and at free addresses.
  *
- * The second way is taken where the system has no placeholders. Here it can be had on any system:
- * `crowd` is the native backend with the one way taken away and the other made of what is left;
- * and between the release of the addresses and the views somebody else takes them. More often than
- * a test wants, too: any thread of the process can be that, so tries are counted from below.
+ * The library maps a ring at free addresses if the system has no placeholders. To test that on any
+ * system, `struct competitor` is a copy of the native backend without placeholders, whose map_free
+ * is made from other calls; and it can reserve the ring's addresses between their release and the
+ * mapping, as another thread would. Real threads of the process can do so too, so tests check only
+ * the least number of tries.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -20,60 +21,63 @@ enum { KIB = 1024 };
 
 /* -------------------------------------------------------- a backend without placeholders ---- */
 
-struct crowd {
+struct competitor {
     hf_backend backend;
-    size_t takers;      /* so many times from now on, another thread is quicker */
-    size_t taken_after; /* of the three views it lets so many pass first */
-    void *address;      /* what it took */
-    size_t taken;
+    size_t occupations;    /* how many more times another thread is faster */
+    size_t occupied_after; /* which of the three views loses its address */
+    void *address;         /* the reservation of the competitor */
+    size_t occupied;
     size_t reservations, views;
 };
 
-static struct crowd *crowd_of(const hf_backend *self) { return (struct crowd *)(uintptr_t)self; }
+static struct competitor *competitor_of(const hf_backend *self) {
+    return (struct competitor *)(uintptr_t)self;
+}
 
-static hf_status crowd_reserve(const hf_backend *self, void *base, size_t size, void **address,
-                               hf_report *report) {
-    crowd_of(self)->reservations++;
+static hf_status competitor_reserve(const hf_backend *self, void *base, size_t size, void **address,
+                                    hf_report *report) {
+    competitor_of(self)->reservations++;
     return hf_backend_native()->reserve(self, base, size, address, report);
 }
 
-static hf_status crowd_map(const hf_backend *self, void *address, size_t size, intptr_t file,
-                           uint64_t file_offset, hf_access access, hf_report *report) {
+static hf_status competitor_map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                                uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
-    report->call = "crowd_map";
+    report->call = "competitor_map";
     return HF_UNSUPPORTED;
 }
 
-/* As if another thread had been quicker: of the released addresses those of one view are taken,
- * 64 KiB in a ring of that capacity. Where the system can release a part, they are never free, not
- * for a moment: a thread of the process (a sanitizer's) would take them now and then, and give them
- * back too early. */
-static void release_all_but_one_view(struct crowd *crowd, char *address, size_t size) {
+/* As if another thread were faster: the addresses of one of the three views (64 KiB in a ring of
+ * that capacity) stay reserved when the ring's addresses are released. Where part of a reservation
+ * can be released, they are reserved all the time: otherwise a thread of the process (a
+ * sanitizer's) could reserve them first, and release them too early. */
+static void release_all_but_one_view(struct competitor *competitor, char *address, size_t size) {
     const hf_backend *native = hf_backend_native();
     hf_report report = {0};
     void *got;
-    crowd->takers--;
-    crowd->taken = size / 3;
-    crowd->address = address + crowd->taken_after * crowd->taken;
-    if (native->map_free) { /* a reservation goes whole */
-        native->release(&crowd->backend, address, size, HF_PLACEHOLDER);
-        CHECK_STATUS(HF_OK,
-                     native->reserve(&crowd->backend, crowd->address, crowd->taken, &got, &report));
+    competitor->occupations--;
+    competitor->occupied = size / 3;
+    competitor->address = address + competitor->occupied_after * competitor->occupied;
+    if (native->map_free) { /* a reservation is released as a whole */
+        native->release(&competitor->backend, address, size, HF_PLACEHOLDER);
+        CHECK_STATUS(HF_OK, native->reserve(&competitor->backend, competitor->address,
+                                            competitor->occupied, &got, &report));
         return;
     }
     for (size_t i = 0; i < 2; i++)
-        CHECK_STATUS(HF_OK, native->split(&crowd->backend, address + i * crowd->taken, crowd->taken,
-                                          &report));
+        CHECK_STATUS(HF_OK, native->split(&competitor->backend, address + i * competitor->occupied,
+                                          competitor->occupied, &report));
     for (size_t i = 0; i < 3; i++)
-        if (i != crowd->taken_after)
-            native->release(&crowd->backend, address + i * crowd->taken, crowd->taken,
-                            HF_PLACEHOLDER);
+        if (i != competitor->occupied_after)
+            native->release(&competitor->backend, address + i * competitor->occupied,
+                            competitor->occupied, HF_PLACEHOLDER);
 }
 
-static void give_back(struct crowd *crowd) {
-    if (crowd->taken > 0)
-        hf_backend_native()->release(&crowd->backend, crowd->address, crowd->taken, HF_PLACEHOLDER);
-    crowd->taken = 0;
+static void release_occupied(struct competitor *competitor) {
+    if (competitor->occupied > 0)
+        hf_backend_native()->release(&competitor->backend, competitor->address,
+                                     competitor->occupied, HF_PLACEHOLDER);
+    competitor->occupied = 0;
 }
 
 static hf_status view_at(const hf_backend *self, void *address, size_t size, intptr_t file,
@@ -89,37 +93,39 @@ static hf_status view_at(const hf_backend *self, void *address, size_t size, int
     return status;
 }
 
-static hf_status crowd_map_free(const hf_backend *self, void *address, size_t size, intptr_t file,
-                                uint64_t file_offset, hf_access access, hf_report *report) {
-    struct crowd *crowd = crowd_of(self);
+static hf_status competitor_map_free(const hf_backend *self, void *address, size_t size,
+                                     intptr_t file, uint64_t file_offset, hf_access access,
+                                     hf_report *report) {
+    struct competitor *competitor = competitor_of(self);
     hf_status status = view_at(self, address, size, file, file_offset, access, report);
-    if (status == HF_OK) crowd->views++;
-    if (status == HF_NO_ADDRESS) give_back(crowd);
+    if (status == HF_OK) competitor->views++;
+    if (status == HF_NO_ADDRESS) release_occupied(competitor);
     return status;
 }
 
-static void crowd_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
-    struct crowd *crowd = crowd_of(self);
-    if (kind == HF_VIEW) crowd->views--;
-    if (kind == HF_PLACEHOLDER && crowd->takers > 0)
-        release_all_but_one_view(crowd, address, size);
+static void competitor_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    struct competitor *competitor = competitor_of(self);
+    if (kind == HF_VIEW) competitor->views--;
+    if (kind == HF_PLACEHOLDER && competitor->occupations > 0)
+        release_all_but_one_view(competitor, address, size);
     else
         hf_backend_native()->release(self, address, size, kind);
 }
 
-static struct crowd make_crowd(size_t takers, size_t taken_after) {
-    struct crowd crowd = {
-        .backend = *hf_backend_native(), .takers = takers, .taken_after = taken_after};
-    crowd.backend.reserve = crowd_reserve;
-    crowd.backend.release = crowd_release;
-    crowd.backend.map = crowd_map;
-    crowd.backend.map_free = crowd_map_free;
-    return crowd;
+static struct competitor make_competitor(size_t occupations, size_t occupied_after) {
+    struct competitor competitor = {.backend = *hf_backend_native(),
+                                    .occupations = occupations,
+                                    .occupied_after = occupied_after};
+    competitor.backend.reserve = competitor_reserve;
+    competitor.backend.release = competitor_release;
+    competitor.backend.map = competitor_map;
+    competitor.backend.map_free = competitor_map_free;
+    return competitor;
 }
 
-/* ----------------------------------------------------------------------- what it holds ------ */
+/* ---------------------------------------------------------------------------- contents ------ */
 
-/* A byte that tells where in the stream it stands. */
+/* The byte at a position of the stream. */
 static char byte_at(size_t total) { return (char)(total % 251); }
 
 static void write_stream(hf_ring *ring, size_t *total, size_t size) {
@@ -152,7 +158,7 @@ static size_t ready_in(hf_ring *ring) {
     return ready;
 }
 
-/* Both halves show the same memory, to the last byte. */
+/* Both views of the data show the same memory. */
 static void is_mirrored(hf_ring *ring) {
     size_t capacity = hf_ring_capacity(ring), room;
     char *base = hf_ring_write_begin(ring, &room);
@@ -163,7 +169,7 @@ static void is_mirrored(hf_ring *ring) {
     for (size_t i = 0; i < capacity; i++) CHECK(base[i] == 'x');
 }
 
-/* The whole capacity at once, wherever it begins. */
+/* The whole capacity is contiguous, at every position. */
 static void is_one_piece_everywhere(hf_ring *ring) {
     size_t capacity = hf_ring_capacity(ring), written = 0, consumed = 0;
     for (size_t step = 1; step < capacity; step = step * 3 + 1) {
@@ -195,7 +201,7 @@ static void every_capacity_is_a_ring(void) {
     }
 }
 
-static void random_pieces_come_out_as_they_went_in(void) {
+static void random_pieces_are_read_as_they_were_written(void) {
     hf_ring *ring;
     struct random random = {1};
     size_t written = 0, consumed = 0;
@@ -211,8 +217,9 @@ static void random_pieces_come_out_as_they_went_in(void) {
     hf_ring_close(ring);
 }
 
-/* A message is whole or not there; and another look is taken when what was seen is used up. */
-static void a_message_has_room_or_waits(void) {
+/* A message is available as a whole or not at all; the peer's position is read again when the
+ * cached one is used up. */
+static void a_message_fits_whole_or_not_at_all(void) {
     hf_ring *ring;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
     size_t capacity = hf_ring_capacity(ring);
@@ -232,14 +239,14 @@ static void a_message_has_room_or_waits(void) {
     hf_ring_close(ring);
 }
 
-/* At every position, the end of the ring among them. */
-static void a_message_is_copied_whole_or_not(void) {
+/* At every position, also across the end of the ring. */
+static void a_message_is_copied_whole_or_not_at_all(void) {
     hf_ring *ring;
     char in[1000], out[1000];
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
     size_t capacity = hf_ring_capacity(ring), count = capacity / sizeof in;
     CHECK(!hf_ring_read(ring, out, 1) && hf_ring_read(ring, out, 0) && hf_ring_write(ring, in, 0));
-    volatile size_t huge = SIZE_MAX; /* of which a compiler would warn */
+    volatile size_t huge = SIZE_MAX; /* volatile, because compilers warn of the constant */
     CHECK(!hf_ring_write(ring, in, capacity + 1) && !hf_ring_write(ring, in, huge));
     for (size_t round = 0; round < 200; round++) {
         for (size_t i = 0; i < count; i++) {
@@ -274,7 +281,7 @@ static void is_the_last_error(const char *call, size_t offset, size_t size) {
     CHECK_EQUAL(size, error.size);
 }
 
-static void bad_arguments_are_refused(void) {
+static void bad_arguments_are_invalid(void) {
     no_ring_of_such_a_capacity(0, HF_INVALID);
     no_ring_of_such_a_capacity(SIZE_MAX, HF_INVALID);
     no_ring_of_such_a_capacity(SIZE_MAX / 2, HF_INVALID);
@@ -285,7 +292,7 @@ static void bad_arguments_are_refused(void) {
     CHECK_EQUAL(0, hf_ring_capacity(NULL));
 }
 
-/* A file of any size, of which there is little. */
+/* A file that claims any size, but has little memory. */
 static hf_status create_vast(const hf_backend *self, uint64_t size, intptr_t *file,
                              hf_report *report) {
     (void)size;
@@ -304,7 +311,7 @@ static hf_status open_vast(uint64_t size) {
     return status;
 }
 
-/* Twice the capacity has to be addressed: the largest fails for want of something else. */
+/* A ring needs twice its capacity in addresses; the largest capacity fails for another reason. */
 static void the_largest_capacity_is_a_quarter_of_all_addresses(void) {
     uint64_t most = (uint64_t)SIZE_MAX / 4 + 1 + 64 * KIB;
     CHECK(open_vast(most) != HF_INVALID);
@@ -312,7 +319,7 @@ static void the_largest_capacity_is_a_quarter_of_all_addresses(void) {
     is_the_last_error("hf_ring_open_file", 0, 0);
 }
 
-static void more_than_there_is_changes_nothing(void) {
+static void ending_more_than_available_changes_nothing(void) {
     hf_ring *ring;
     size_t written = 0, consumed = 0;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
@@ -335,8 +342,8 @@ static void more_than_there_is_changes_nothing(void) {
     hf_ring_close(ring);
 }
 
-/* Who ends more than was told gets it, if it is there by now. */
-static void what_has_come_meanwhile_may_be_ended(void) {
+/* A call may end more than begin returned, if that many bytes have arrived since. */
+static void bytes_that_arrived_meanwhile_may_be_ended(void) {
     hf_ring *ring;
     size_t written = 0, consumed = 0;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
@@ -365,7 +372,7 @@ static void *produce(void *data) {
     return NULL;
 }
 
-/* What one thread writes the other reads, byte by byte, without a lock. */
+/* One thread writes and another reads, without a lock. */
 static void one_thread_writes_another_reads(void) {
     hf_ring *ring;
     pthread_t producer;
@@ -393,7 +400,7 @@ static void *send_all(void *ring) {
     return NULL;
 }
 
-static void messages_go_from_thread_to_thread(void) {
+static void messages_pass_from_thread_to_thread(void) {
     hf_ring *ring;
     pthread_t sender;
     CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, NULL));
@@ -412,39 +419,39 @@ static void messages_go_from_thread_to_thread(void) {
 /* ------------------------------------------------------------ without placeholders ---------- */
 
 static void free_addresses_make_a_ring(void) {
-    struct crowd crowd = make_crowd(0, 0);
+    struct competitor competitor = make_competitor(0, 0);
     hf_ring *ring;
-    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 100 * KIB, &crowd.backend));
-    CHECK(crowd.reservations >= 1);
-    CHECK_EQUAL(3, crowd.views);
+    CHECK_STATUS(HF_OK, hf_ring_open(&ring, 100 * KIB, &competitor.backend));
+    CHECK(competitor.reservations >= 1);
+    CHECK_EQUAL(3, competitor.views);
     is_a_ring(ring, 100 * KIB);
     hf_ring_close(ring);
-    CHECK_EQUAL(0, crowd.views);
+    CHECK_EQUAL(0, competitor.views);
 }
 
-/* Somebody takes the addresses of one of the views, again and again. */
-static void what_another_thread_took_is_tried_elsewhere(void) {
-    for (size_t taken_after = 0; taken_after < 3; taken_after++) {
-        struct crowd crowd = make_crowd(7, taken_after);
+/* Another thread reserves the addresses of one of the views, several times. */
+static void an_occupied_address_is_tried_elsewhere(void) {
+    for (size_t occupied_after = 0; occupied_after < 3; occupied_after++) {
+        struct competitor competitor = make_competitor(7, occupied_after);
         hf_ring *ring;
-        CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
-        CHECK(crowd.reservations >= 8);
-        CHECK_EQUAL(0, crowd.takers);
-        CHECK_EQUAL(3, crowd.views);
+        CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &competitor.backend));
+        CHECK(competitor.reservations >= 8);
+        CHECK_EQUAL(0, competitor.occupations);
+        CHECK_EQUAL(3, competitor.views);
         is_a_ring(ring, 1);
         hf_ring_close(ring);
-        CHECK_EQUAL(0, crowd.views);
+        CHECK_EQUAL(0, competitor.views);
     }
 }
 
-static void it_gives_up_after_so_many_tries(void) {
-    for (size_t taken_after = 0; taken_after < 3; taken_after++) {
-        struct crowd crowd = make_crowd(SIZE_MAX, taken_after);
+static void opening_fails_after_100_tries(void) {
+    for (size_t occupied_after = 0; occupied_after < 3; occupied_after++) {
+        struct competitor competitor = make_competitor(SIZE_MAX, occupied_after);
         hf_ring *ring = NULL;
-        CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &crowd.backend));
+        CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &competitor.backend));
         CHECK(ring == NULL);
-        CHECK_EQUAL(100, crowd.reservations);
-        CHECK_EQUAL(0, crowd.views);
+        CHECK_EQUAL(100, competitor.reservations);
+        CHECK_EQUAL(0, competitor.views);
         CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
     }
 }
@@ -452,33 +459,32 @@ static void it_gives_up_after_so_many_tries(void) {
 static hf_status no_reservation(const hf_backend *self, void *base, size_t size, void **address,
                                 hf_report *report) {
     (void)base, (void)size, (void)address;
-    crowd_of(self)->reservations++;
+    competitor_of(self)->reservations++;
     report->call = "no_reservation";
     return HF_NO_ADDRESS;
 }
 
-/* That the system has no addresses is no reason to ask again. */
-static void a_refused_reservation_is_not_tried_again(void) {
-    struct crowd crowd = make_crowd(0, 0);
+/* If reserving fails, there is no second try. */
+static void a_failed_reservation_is_not_tried_again(void) {
+    struct competitor competitor = make_competitor(0, 0);
     hf_ring *ring;
-    crowd.backend.reserve = no_reservation;
-    CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &crowd.backend));
-    CHECK_EQUAL(1, crowd.reservations);
+    competitor.backend.reserve = no_reservation;
+    CHECK_STATUS(HF_NO_ADDRESS, hf_ring_open(&ring, 1, &competitor.backend));
+    CHECK_EQUAL(1, competitor.reservations);
     CHECK(strcmp("no_reservation", hf_last_error().call) == 0);
 }
 
-/* In a space, on new memory and on a file: the status, the system's call, and how much was asked.
- * */
-static void a_refused_reservation_is_told(void) {
-    struct crowd crowd = make_crowd(0, 0);
+/* The last error of a ring in a space, on new memory and on a file: status, call and size. */
+static void a_failed_reservation_is_the_last_error(void) {
+    struct competitor competitor = make_competitor(0, 0);
     hf_ring *ring = NULL;
     hf_file *file;
-    crowd.backend.reserve = no_reservation;
-    crowd.backend.map_free = NULL;
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 128 * KIB, &crowd.backend));
+    competitor.backend.reserve = no_reservation;
+    competitor.backend.map_free = NULL;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 128 * KIB, &competitor.backend));
     for (int is_file = 0; is_file < 2; is_file++) {
         hf_status status =
-            is_file ? hf_ring_open_file(&ring, file) : hf_ring_open(&ring, 1, &crowd.backend);
+            is_file ? hf_ring_open_file(&ring, file) : hf_ring_open(&ring, 1, &competitor.backend);
         CHECK_STATUS(HF_NO_ADDRESS, status);
         CHECK_STATUS(HF_NO_ADDRESS, hf_last_error().status);
         CHECK(strcmp("no_reservation", hf_last_error().call) == 0);
@@ -488,66 +494,66 @@ static void a_refused_reservation_is_told(void) {
     hf_file_close(file);
 }
 
-/* ---------------------------------------------------------------- with threads for real ----- */
+/* -------------------------------------------------------------------- with real threads ----- */
 
-struct racer {
+struct reserver {
     hf_lock lock;
     bool is_over;
-    size_t grabs;
+    size_t reservations;
 };
 
-/* Notes one more of the thread's own; true: no other is wanted. */
-static bool note_grab(struct racer *racer) {
+/* Counts one more reservation; true if the thread should end. */
+static bool count_reservation(struct reserver *reserver) {
     const hf_backend *native = hf_backend_native();
-    native->lock(native, &racer->lock);
-    bool over = racer->is_over;
-    racer->grabs++;
-    native->unlock(native, &racer->lock);
+    native->lock(native, &reserver->lock);
+    bool over = reserver->is_over;
+    reserver->reservations++;
+    native->unlock(native, &reserver->lock);
     return over;
 }
 
-static size_t grabs_of(struct racer *racer) {
+static size_t reservations_of(struct reserver *reserver) {
     const hf_backend *native = hf_backend_native();
-    native->lock(native, &racer->lock);
-    size_t grabs = racer->grabs;
-    native->unlock(native, &racer->lock);
-    return grabs;
+    native->lock(native, &reserver->lock);
+    size_t reservations = reserver->reservations;
+    native->unlock(native, &reserver->lock);
+    return reservations;
 }
 
-/* Takes and gives back addresses of the same size as fast as it can. */
-static void *grab(void *data) {
+/* Reserves and releases a range of the ring's size in a loop. */
+static void *reserve_and_release(void *data) {
     const hf_backend *native = hf_backend_native();
-    struct racer *racer = data;
+    struct reserver *reserver = data;
     do {
         hf_report report = {0};
         void *address;
         CHECK_STATUS(HF_OK, native->reserve(native, NULL, 192 * KIB, &address, &report));
         native->release(native, address, 192 * KIB, HF_PLACEHOLDER);
-    } while (!note_grab(racer));
+    } while (!count_reservation(reserver));
     return NULL;
 }
 
-static void rings_open_while_another_thread_takes_addresses(void) {
+static void rings_open_while_another_thread_reserves_addresses(void) {
     const hf_backend *native = hf_backend_native();
-    struct racer racer = {0};
-    struct crowd crowd = make_crowd(0, 0);
+    struct reserver reserver = {0};
+    struct competitor competitor = make_competitor(0, 0);
     hf_report report = {0};
     pthread_t thread;
-    CHECK_STATUS(HF_OK, native->lock_open(native, &racer.lock, &report));
-    CHECK(pthread_create(&thread, NULL, grab, &racer) == 0);
+    CHECK_STATUS(HF_OK, native->lock_open(native, &reserver.lock, &report));
+    CHECK(pthread_create(&thread, NULL, reserve_and_release, &reserver) == 0);
     /* On a busy machine the thread may not have begun after 300. */
-    for (int i = 0; i < 300 || grabs_of(&racer) < 300; i++) {
+    for (int i = 0; i < 300 || reservations_of(&reserver) < 300; i++) {
         hf_ring *ring;
-        CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &crowd.backend));
+        CHECK_STATUS(HF_OK, hf_ring_open(&ring, 1, &competitor.backend));
         if (i % 50 == 0) is_mirrored(ring);
         hf_ring_close(ring);
     }
-    native->lock(native, &racer.lock);
-    racer.is_over = true;
-    native->unlock(native, &racer.lock);
+    native->lock(native, &reserver.lock);
+    reserver.is_over = true;
+    native->unlock(native, &reserver.lock);
     CHECK(pthread_join(thread, NULL) == 0);
-    native->lock_close(native, &racer.lock);
-    CHECK(crowd.reservations >= 300);
+    native->lock_close(native, &reserver.lock);
+    CHECK(competitor.reservations >= 300);
 }
 
 /* ------------------------------------------------------------------ the n-th call fails ----- */
@@ -566,29 +572,30 @@ static void open_with_failures(struct failure *failure) {
     hf_ring_close(ring);
 }
 
-/* The record; the file's, its lock and its memory; the addresses; the three views; and where it is
- * a space, its record, its lock and splits. */
-static void a_refusal_leaves_nothing(void) {
+/* The failing calls: the ring's record; the file's record, its lock and its memory; the addresses;
+ * the three views; and in a space its records, its lock and the splits. */
+static void a_failure_leaves_nothing(void) {
     CHECK(each_failure(open_with_failures, NULL) >= 2 * 7);
 }
 
-/* The two records, the shared memory, the addresses and the three views. */
-static void a_refusal_leaves_nothing_at_free_addresses(void) {
-    struct crowd crowd = make_crowd(0, 0);
-    CHECK(each_failure_on(&crowd.backend, open_with_failures, NULL) >= 2 * 7);
-    CHECK_EQUAL(0, crowd.views);
+/* The failing calls: two records, the shared memory, the addresses and the three views. */
+static void a_failure_leaves_nothing_at_free_addresses(void) {
+    struct competitor competitor = make_competitor(0, 0);
+    CHECK(each_failure_on(&competitor.backend, open_with_failures, NULL) >= 2 * 7);
+    CHECK_EQUAL(0, competitor.views);
 }
 
 #undef CHECK_COUNTED
 #define CHECK_COUNTED disk_handles
 
-CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_come_out_as_they_went_in),
-           TEST(a_message_has_room_or_waits), TEST(a_message_is_copied_whole_or_not),
-           TEST(messages_go_from_thread_to_thread), TEST(bad_arguments_are_refused),
+CHECK_MAIN(TEST(every_capacity_is_a_ring), TEST(random_pieces_are_read_as_they_were_written),
+           TEST(a_message_fits_whole_or_not_at_all), TEST(a_message_is_copied_whole_or_not_at_all),
+           TEST(messages_pass_from_thread_to_thread), TEST(bad_arguments_are_invalid),
            TEST(the_largest_capacity_is_a_quarter_of_all_addresses),
-           TEST(more_than_there_is_changes_nothing), TEST(what_has_come_meanwhile_may_be_ended),
-           TEST(one_thread_writes_another_reads), TEST(free_addresses_make_a_ring),
-           TEST(what_another_thread_took_is_tried_elsewhere), TEST(it_gives_up_after_so_many_tries),
-           TEST(a_refused_reservation_is_not_tried_again), TEST(a_refused_reservation_is_told),
-           TEST(rings_open_while_another_thread_takes_addresses), TEST(a_refusal_leaves_nothing),
-           TEST(a_refusal_leaves_nothing_at_free_addresses))
+           TEST(ending_more_than_available_changes_nothing),
+           TEST(bytes_that_arrived_meanwhile_may_be_ended), TEST(one_thread_writes_another_reads),
+           TEST(free_addresses_make_a_ring), TEST(an_occupied_address_is_tried_elsewhere),
+           TEST(opening_fails_after_100_tries), TEST(a_failed_reservation_is_not_tried_again),
+           TEST(a_failed_reservation_is_the_last_error),
+           TEST(rings_open_while_another_thread_reserves_addresses), TEST(a_failure_leaves_nothing),
+           TEST(a_failure_leaves_nothing_at_free_addresses))

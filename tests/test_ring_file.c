@@ -1,6 +1,6 @@
 /*
- * Rings in files: what holdfast/ring.h promises of hf_ring_open_file, within a process and between
- * two; and that the other side's memory is not believed.
+ * Rings in files: what holdfast/ring.h says of hf_ring_open_file, in one process and in two; and
+ * that the ring does not trust memory that the other side can write.
  */
 #include <stdint.h>
 
@@ -83,8 +83,8 @@ static void has_capacity(uint64_t file_size, size_t capacity) {
     hf_ring_close(ring);
 }
 
-/* A power of two. */
-static void the_capacity_is_what_the_file_has_beyond_the_positions(void) {
+/* Rounded down to a power of two. */
+static void the_capacity_is_the_file_size_without_the_positions(void) {
     has_capacity(128 * KIB, 64 * KIB);
     has_capacity(192 * KIB - 1, 64 * KIB);
     has_capacity(192 * KIB, 128 * KIB);
@@ -92,8 +92,8 @@ static void the_capacity_is_what_the_file_has_beyond_the_positions(void) {
     has_capacity(1000 * KIB, 512 * KIB);
 }
 
-/* Two rings on one file are one. */
-static void what_one_writes_the_other_reads(void) {
+/* Two rings on one file are the same ring. */
+static void two_rings_on_one_file_share_its_bytes(void) {
     hf_file_close(make_file());
     hf_ring *here = open_ring(), *there = open_ring();
     size_t written = 0, consumed = 0;
@@ -111,7 +111,7 @@ static void what_one_writes_the_other_reads(void) {
     remove(path);
 }
 
-static void the_next_one_goes_on_from_there(void) {
+static void a_reopened_ring_keeps_its_bytes(void) {
     hf_file_close(make_file());
     size_t written = 0, consumed = 0;
     for (int i = 0; i < 20; i++) {
@@ -136,7 +136,7 @@ static void another_process_reads(void) {
     hf_ring_close(ring);
 }
 
-static void what_a_process_writes_another_reads(void) {
+static void one_process_writes_another_reads(void) {
     hf_file_close(make_file());
     hf_ring *ring = open_ring();
     FILE *reader = process_start("another_process_reads");
@@ -153,7 +153,7 @@ static void what_a_process_writes_another_reads(void) {
 
 /* ----------------------------------------------------------------------- bad input ---------- */
 
-static void no_ring_in(hf_file *file, hf_status expected) {
+static void open_ring_fails(hf_file *file, hf_status expected) {
     hf_ring *ring = (hf_ring *)&ring;
     CHECK_STATUS(expected, hf_ring_open_file(&ring, file));
     CHECK(ring == (hf_ring *)&ring);
@@ -161,46 +161,46 @@ static void no_ring_in(hf_file *file, hf_status expected) {
     hf_file_close(file);
 }
 
-static void last_reason_has(const char *words) {
+static void last_reason_has(const char *part) {
     const char *reason = hf_last_error().reason;
-    CHECK(reason != NULL && strstr(reason, words) != NULL);
+    CHECK(reason != NULL && strstr(reason, part) != NULL);
 }
 
-static void a_file_without_room_or_rights_is_invalid(void) {
+static void a_file_too_small_or_not_writable_is_invalid(void) {
     hf_file *file;
-    no_ring_in(NULL, HF_INVALID);
+    open_ring_fails(NULL, HF_INVALID);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 128 * KIB - 1, NULL));
-    no_ring_in(file, HF_INVALID);
+    open_ring_fails(file, HF_INVALID);
     last_reason_has("128 KiB");
     file = make_file();
     CHECK_STATUS(HF_INVALID, hf_ring_open_file(NULL, file));
     hf_file_close(file);
-    no_ring_in(open_again(HF_READ_ONLY), HF_INVALID);
+    open_ring_fails(open_again(HF_READ_ONLY), HF_INVALID);
     last_reason_has("not open for writing");
-    no_ring_in(open_again(HF_COPY_ON_WRITE), HF_INVALID);
+    open_ring_fails(open_again(HF_COPY_ON_WRITE), HF_INVALID);
     remove(path);
 }
 
-/* Stores a few bytes into the file, by the C library. */
-static void scribble(long offset, const void *bytes, size_t size) {
+/* Writes a few bytes to the file with the C library. */
+static void write_at(long offset, const void *bytes, size_t size) {
     FILE *file = fopen(path, "r+b");
     CHECK(file != NULL);
     CHECK(fseek(file, offset, SEEK_SET) == 0 && fwrite(bytes, size, 1, file) == 1);
     CHECK(fclose(file) == 0);
 }
 
-static void what_is_no_ring_is_corrupt(void) {
+static void a_damaged_description_is_corrupt(void) {
     static const size_t nonsense[] = {2 * CAPACITY, SIZE_MAX, CAPACITY + 1};
     for (size_t i = 0; i < 3; i++) {
         hf_file_close(make_file());
-        scribble(128, &nonsense[i], sizeof nonsense[i]);
-        no_ring_in(open_again(HF_READ_WRITE), HF_CORRUPT);
+        write_at(128, &nonsense[i], sizeof nonsense[i]);
+        open_ring_fails(open_again(HF_READ_WRITE), HF_CORRUPT);
     }
     for (long offset = 0; offset < 24; offset++) {
         hf_file_close(make_file());
         hf_ring_close(open_ring());
-        scribble(offset, "?", 1);
-        no_ring_in(open_again(HF_READ_WRITE), HF_CORRUPT);
+        write_at(offset, "?", 1);
+        open_ring_fails(open_again(HF_READ_WRITE), HF_CORRUPT);
     }
     remove(path);
 }
@@ -209,7 +209,7 @@ static void what_is_no_ring_is_corrupt(void) {
 
 enum { DESCRIBED = 24, HEAD = 384 };
 
-/* The bytes of a ring's file are a format that other versions read: they stay. */
+/* The format of a ring's file is fixed: other versions read it. */
 static void expected_head(unsigned char head[HEAD]) {
     uint32_t byte_order = 0x01020304, pointer_size = sizeof(void *);
     uint64_t capacity = CAPACITY;
@@ -229,7 +229,7 @@ static void expect_head_of_empty_ring(void) {
     for (size_t i = 0; i < HEAD; i++) CHECK_EQUAL(expected[i], found[i]);
 }
 
-static void the_bytes_of_a_description_stay(void) {
+static void the_format_of_a_description_is_fixed(void) {
     static const unsigned char golden[DESCRIBED] = {'h', 'f', ' ', 'r', 'i', 'n', 'g', 0, 4, 3, 2,
                                                     1,   8,   0,   0,   0,   0,   0,   2, 0, 0, 0};
     unsigned char head[HEAD];
@@ -245,7 +245,7 @@ static void the_bytes_of_a_description_stay(void) {
 
 static void open_half_made(const unsigned char head[HEAD]) {
     hf_file_close(make_file());
-    scribble(0, head, DESCRIBED);
+    write_at(0, head, DESCRIBED);
     hf_ring *ring = open_ring();
     CHECK_EQUAL(0, ready_in(ring));
     CHECK_EQUAL(CAPACITY, room_in(ring));
@@ -253,7 +253,8 @@ static void open_half_made(const unsigned char head[HEAD]) {
     expect_head_of_empty_ring();
 }
 
-/* Killed after any byte, from either end, or between any two stores of words. */
+/* A process was killed after any number of bytes, from either end, or between any two of the 4-byte
+ * stores. */
 static void a_half_made_ring_is_completed(void) {
     unsigned char whole[HEAD], head[HEAD];
     expected_head(whole);
@@ -267,25 +268,26 @@ static void a_half_made_ring_is_completed(void) {
     }
     for (unsigned written = 0; written < 64; written++) {
         memset(head, 0, HEAD);
-        for (size_t word = 0; word < 6; word++)
-            if (written >> word & 1) memcpy(head + 4 * word, whole + 4 * word, 4);
+        for (size_t index = 0; index < 6; index++)
+            if (written >> index & 1) memcpy(head + 4 * index, whole + 4 * index, 4);
         open_half_made(head);
     }
     remove(path);
 }
 
-/* Behind the description nothing is written: what is there is another file's. */
-static void what_lies_behind_a_description_is_zero(void) {
+/* A ring writes nothing behind its description, so other bytes there mean that the file is not a
+ * ring's. */
+static void nonzero_bytes_behind_a_description_are_corrupt(void) {
     for (long offset = DESCRIBED; offset < 128; offset += 7) {
         hf_file_close(make_file());
-        scribble(offset, "x", 1);
-        no_ring_in(open_again(HF_READ_WRITE), HF_CORRUPT);
+        write_at(offset, "x", 1);
+        open_ring_fails(open_again(HF_READ_WRITE), HF_CORRUPT);
     }
     remove(path);
 }
 
-/* A sparse copy of a ring that was used before. */
-static void a_sparse_copy_gets_its_blocks(void) {
+/* A sparse copy of a used ring: opening fills its holes. */
+static void holes_of_a_copied_ring_are_filled(void) {
     unsigned char head[HEAD];
     expected_head(head);
     intptr_t sparse = disk_create(path, 0);
@@ -300,8 +302,9 @@ static void a_sparse_copy_gets_its_blocks(void) {
     remove(path);
 }
 
-/* Blocks for all that the ring can store to; a file that is no ring stays as it is. */
-static void a_sparse_file_gets_its_blocks(void) {
+/* Opening allocates blocks for every byte that the ring can store to; a file that is not a ring
+ * stays unchanged. */
+static void holes_of_a_new_ring_are_filled(void) {
     static const unsigned char nonsense = '?';
     for (int is_ring = 0; is_ring < 2; is_ring++) {
         intptr_t sparse = disk_create(path, 0);
@@ -316,16 +319,16 @@ static void a_sparse_file_gets_its_blocks(void) {
         if (is_ring)
             hf_ring_close(open_ring());
         else
-            no_ring_in(open_again(HF_READ_WRITE), HF_CORRUPT);
+            open_ring_fails(open_again(HF_READ_WRITE), HF_CORRUPT);
         CHECK(is_ring ? disk_allocated(path) >= POSITIONS + CAPACITY
                       : disk_allocated(path) == before);
     }
     remove(path);
 }
 
-/* --------------------------------------------------------- two that make one ring's file ---- */
+/* ------------------------------------------------- two processes that make the same ring ---- */
 
-/* What a program does that does not know whether it is the first. */
+/* Creates the ring's file, or opens it if it exists. */
 static hf_ring *make_or_open_ring(void) {
     hf_file *file;
     hf_ring *ring;
@@ -341,11 +344,11 @@ static hf_ring *make_or_open_ring(void) {
     return ring;
 }
 
-enum { RACES = 200 };
+enum { ROUNDS = 200 };
 
-/* The other process: a byte through the ring of each file that it finds. */
+/* The other process: writes a byte to the ring in each file. */
 static void another_process_makes_rings(void) {
-    for (int race = 0; race < RACES; race++) {
+    for (int round = 0; round < ROUNDS; round++) {
         hf_ring *ring = make_or_open_ring();
         CHECK_EQUAL(CAPACITY, hf_ring_capacity(ring));
         while (!hf_ring_write(ring, "x", 1)) {
@@ -357,7 +360,7 @@ static void another_process_makes_rings(void) {
     }
 }
 
-static void processes_that_make_one_ring_get_one(void) {
+static void processes_that_make_the_same_ring_share_it(void) {
     if (!disk_answers.cuts_under_views) {
         check_skip("this system removes no file that is mapped, and shows files half-made");
         return;
@@ -365,7 +368,7 @@ static void processes_that_make_one_ring_get_one(void) {
     remove(path);
     FILE *other = process_start("another_process_makes_rings");
     CHECK(other != NULL);
-    for (int race = 0; race < RACES; race++) {
+    for (int round = 0; round < ROUNDS; round++) {
         char byte;
         hf_ring *ring = make_or_open_ring();
         CHECK_EQUAL(CAPACITY, hf_ring_capacity(ring));
@@ -380,8 +383,8 @@ static void processes_that_make_one_ring_get_one(void) {
     remove(path);
 }
 
-/* A view of the positions, as another process has one. */
-static size_t *look_at_positions(hf_space **space) {
+/* Maps the positions, as another process would. */
+static size_t *map_positions(hf_space **space) {
     hf_file *file = open_again(HF_READ_WRITE);
     CHECK_STATUS(HF_OK, hf_space_open(space, POSITIONS, NULL));
     CHECK_STATUS(HF_OK, hf_space_map_range(*space, 0, POSITIONS, file, 0, HF_READ_WRITE));
@@ -389,8 +392,9 @@ static size_t *look_at_positions(hf_space **space) {
     return (size_t *)(void *)hf_space_base(*space);
 }
 
-/* Whatever the other side stores: what is offered lies within the ring. */
-static void nonsense_is_no_room_and_nothing_to_read(void) {
+/* Whatever positions the other side stores, pointers stay within the ring, which counts as full or
+ * empty. */
+static void corrupt_positions_count_as_full_or_empty(void) {
     if (!scene_has_views(hf_backend_native())) return;
     static const size_t nonsense[] = {2 * CAPACITY, 2 * CAPACITY + 1, SIZE_MAX, SIZE_MAX / 2};
     hf_file_close(make_file());
@@ -398,7 +402,7 @@ static void nonsense_is_no_room_and_nothing_to_read(void) {
     size_t written = 0, room, ready;
     char *base = hf_ring_write_begin(ring, &room);
     hf_space *space;
-    size_t *producer = look_at_positions(&space) + 128 / sizeof(size_t);
+    size_t *producer = map_positions(&space) + 128 / sizeof(size_t);
     size_t *consumer = producer + 128 / sizeof(size_t);
     write_stream(ring, &written, 100);
     CHECK_EQUAL(100, *producer);
@@ -437,20 +441,22 @@ static void open_with_failures(struct failure *failure) {
     hf_file_close(file);
 }
 
-/* The record, the addresses and three views, at least. */
-static void a_refusal_leaves_nothing(void) {
+/* The failing calls: at least the record, the addresses and the three views. */
+static void a_failure_leaves_nothing(void) {
     CHECK(each_failure(open_with_failures, NULL) >= 2 * 5);
 }
 
 #undef CHECK_COUNTED
 #define CHECK_COUNTED disk_handles
 
-CHECK_MAIN(TEST(the_capacity_is_what_the_file_has_beyond_the_positions),
-           TEST(what_one_writes_the_other_reads), TEST(the_next_one_goes_on_from_there),
-           TEST(what_a_process_writes_another_reads), TEST_BY_NAME(another_process_reads),
-           TEST(a_file_without_room_or_rights_is_invalid), TEST(what_is_no_ring_is_corrupt),
-           TEST(the_bytes_of_a_description_stay), TEST(a_half_made_ring_is_completed),
-           TEST(what_lies_behind_a_description_is_zero), TEST(a_sparse_file_gets_its_blocks),
-           TEST(a_sparse_copy_gets_its_blocks), TEST_BY_NAME(another_process_makes_rings),
-           TEST(processes_that_make_one_ring_get_one),
-           TEST(nonsense_is_no_room_and_nothing_to_read), TEST(a_refusal_leaves_nothing))
+CHECK_MAIN(TEST(the_capacity_is_the_file_size_without_the_positions),
+           TEST(two_rings_on_one_file_share_its_bytes), TEST(a_reopened_ring_keeps_its_bytes),
+           TEST(one_process_writes_another_reads), TEST_BY_NAME(another_process_reads),
+           TEST(a_file_too_small_or_not_writable_is_invalid),
+           TEST(a_damaged_description_is_corrupt), TEST(the_format_of_a_description_is_fixed),
+           TEST(a_half_made_ring_is_completed),
+           TEST(nonzero_bytes_behind_a_description_are_corrupt),
+           TEST(holes_of_a_new_ring_are_filled), TEST(holes_of_a_copied_ring_are_filled),
+           TEST_BY_NAME(another_process_makes_rings),
+           TEST(processes_that_make_the_same_ring_share_it),
+           TEST(corrupt_positions_count_as_full_or_empty), TEST(a_failure_leaves_nothing))

@@ -1,37 +1,37 @@
 /*
- * Strict against Windows itself: the same random calls on both, side by side.
+ * Compares strict with Windows: makes the same random calls on both.
  *
- * Each sequence begins with one placeholder on each and makes calls that mostly break a rule. Every
- * code has to be the same, and after every call so have the kind of each page and its bytes. What
- * lies under strict is the native backend: so this also shows that what it does with Windows is
- * what strict takes it to do.
+ * Each sequence begins with one placeholder on each side. Most calls break a rule. Every call must
+ * return the same code on both sides, and after it the state of each page and its bytes must be
+ * the same. strict calls the native backend, so this also shows that the native backend does to
+ * the memory what strict has in its table.
  */
 #include "check.h"
 #include "random.h"
 #include "rules.h"
 
-enum { GROUND = 16, VIEW_PAGES = 16, SEQUENCES = 1000, CALLS = 60 };
+enum { PAGES = 16, VIEW_PAGES = 16, SEQUENCES = 1000, CALLS = 60 };
 
 struct side {
     const struct machine *machine;
-    char *ground;
+    char *reservation;
     intptr_t section;
 };
 
 static struct side windows, strict;
 static size_t page;
 
-/* Windows takes a view by any address inside, strict by its extent: these are the views' extents,
- * at the page where each begins; else 0. */
-static size_t views[GROUND];
+/* For the page where a view begins, its number of pages; else 0. Windows accepts any address inside
+ * a view, strict only its exact range. */
+static size_t views[PAGES];
 
 enum operation { SPLIT, JOIN, REPLACE_BY_MEMORY, REPLACE_BY_VIEW, UNMAP, OPERATIONS };
 
-/* Where a code may have a mark: the rule, and the code that it foretells. */
+/* For each operation the rule whose code may have a mark, and the code that the rule says. */
 static const struct {
     const char *name;
     int rule;
-    long foretold;
+    long expected;
 } operations[OPERATIONS] = {
     {"preserve", 9, INVALID_PARAMETER}, {"coalesce", 19, INVALID_PARAMETER},
     {"replace", 2, INVALID_ADDRESS},    {"map", 2, INVALID_ADDRESS},
@@ -45,19 +45,19 @@ struct call {
 };
 
 static long replace(const struct side *side, const struct call *call) {
-    char *base = side->ground + call->first * page, *address;
+    char *base = side->reservation + call->first * page, *address;
     return side->machine->allocate(base, call->count * page, RESERVE | COMMIT | REPLACE, READ_WRITE,
                                    &address);
 }
 
 static long map(const struct side *side, const struct call *call) {
-    char *base = side->ground + call->first * page, *address;
+    char *base = side->reservation + call->first * page, *address;
     return side->machine->map(side->section, base, call->offset * page, call->count * page, REPLACE,
                               call->protection, &address);
 }
 
 static long make(const struct side *side, const struct call *call) {
-    char *base = side->ground + call->first * page;
+    char *base = side->reservation + call->first * page;
     size_t size = call->count * page;
     switch (call->operation) {
     case SPLIT: return side->machine->free(base, size, RELEASE | PRESERVE);
@@ -68,12 +68,12 @@ static long make(const struct side *side, const struct call *call) {
     }
 }
 
-/* ----------------------------------------------------------------------- what differs ------- */
+/* ----------------------------------------------------------------------- codes -------------- */
 
 static size_t calls, marked_calls;
 
 static bool is_marked(const struct call *call, long by_strict, long by_windows) {
-    if (by_strict != operations[call->operation].foretold) return false;
+    if (by_strict != operations[call->operation].expected) return false;
     const struct mark *mark = windows.machine->marks;
     int rule = operations[call->operation].rule;
     while (mark->rule != 0 && (mark->rule != rule || mark->instead != by_windows)) mark++;
@@ -87,14 +87,15 @@ static void compare_codes(const struct call *call, long by_strict, long by_windo
     if (!marked) CHECK_EQUAL(by_windows, by_strict);
 }
 
-/* ----------------------------------------------------------------------- what is there ------ */
+/* ----------------------------------------------------------------------- pages -------------- */
 
 enum { IS_COMMITTED = COMMIT, IS_SHARED = 0x40000 };
 
-/* What can be read of a page: the same on both sides. */
+/* VirtualQuery and the bytes of a page must be the same on both sides. */
 static void compare_page(size_t index) {
     struct memory ours, theirs;
-    char *our_page = strict.ground + index * page, *their_page = windows.ground + index * page;
+    char *our_page = strict.reservation + index * page,
+         *their_page = windows.reservation + index * page;
     CHECK_EQUAL(SUCCESS, windows.machine->query(our_page, &ours));
     CHECK_EQUAL(SUCCESS, windows.machine->query(their_page, &theirs));
     CHECK_EQUAL(theirs.state, ours.state);
@@ -105,13 +106,13 @@ static void compare_page(size_t index) {
 }
 
 static void compare_pages(void) {
-    for (size_t i = 0; i < GROUND; i++) compare_page(i);
+    for (size_t i = 0; i < PAGES; i++) compare_page(i);
 }
 
-/* Private memory is zero at first; a stamp tells each call's bytes from the others'. */
+/* Checks that new private memory is zero, and stores the number of the call into each page. */
 static void stamp(const struct call *call, unsigned char number) {
     for (size_t i = call->first; i < call->first + call->count; i++) {
-        char *ours = strict.ground + i * page, *theirs = windows.ground + i * page;
+        char *ours = strict.reservation + i * page, *theirs = windows.reservation + i * page;
         CHECK(call->operation == REPLACE_BY_VIEW || (*ours == 0 && *theirs == 0));
         if (call->protection != READ_ONLY) *ours = *theirs = (char)number;
     }
@@ -119,8 +120,8 @@ static void stamp(const struct call *call, unsigned char number) {
 
 /* ----------------------------------------------------------------------- sequences ---------- */
 
-/* An address in a view, but not its base, stands for the view. */
-static void aim_at_view(struct call *call) {
+/* Makes the range of an unmap that begins inside a view the whole view. */
+static void cover_view(struct call *call) {
     size_t first = call->first;
     while (first > 0 && views[first] == 0) first--;
     bool inside = views[first] > 0 && call->first < first + views[first];
@@ -132,17 +133,17 @@ static struct call draw_call(struct random *random) {
     static const unsigned protections[] = {READ_WRITE, READ_ONLY, WRITE_COPY};
     struct call call;
     call.operation = (enum operation)random_below(random, OPERATIONS);
-    call.first = random_below(random, GROUND);
-    call.count = 1 + random_below(random, GROUND - call.first);
+    call.first = random_below(random, PAGES);
+    call.count = 1 + random_below(random, PAGES - call.first);
     if (call.operation <= JOIN && random_below(random, 20) == 0) call.count = 0;
     call.offset = random_below(random, VIEW_PAGES - call.count + 1);
     call.protection = protections[random_below(random, 3)];
     if (call.operation != REPLACE_BY_VIEW) call.protection = READ_WRITE;
-    if (call.operation == UNMAP) aim_at_view(&call);
+    if (call.operation == UNMAP) cover_view(&call);
     return call;
 }
 
-static void follow(const struct call *call, unsigned char number) {
+static void record_result(const struct call *call, unsigned char number) {
     if (call->operation == REPLACE_BY_VIEW) views[call->first] = call->count;
     if (call->operation == UNMAP) views[call->first] = 0;
     if (call->operation == REPLACE_BY_MEMORY || call->operation == REPLACE_BY_VIEW)
@@ -155,21 +156,21 @@ static void make_both(struct random *random, unsigned char number) {
                                call.first, call.count);
     long by_strict = make(&strict, &call), by_windows = make(&windows, &call);
     compare_codes(&call, by_strict, by_windows);
-    if (by_windows == SUCCESS) follow(&call, number);
+    if (by_windows == SUCCESS) record_result(&call, number);
     compare_pages();
     check_leave(outer);
 }
 
 static void open_side(struct side *side) {
-    size_t size = GROUND * page;
+    size_t size = PAGES * page;
     CHECK_EQUAL(SUCCESS,
                 side->machine->open_section(PAGING_FILE, NULL, VIEW_PAGES * page, &side->section));
     CHECK_EQUAL(SUCCESS, side->machine->allocate(NULL, size, RESERVE | PLACEHOLDER, NO_ACCESS,
-                                                 &side->ground));
+                                                 &side->reservation));
 }
 
 static void close_side(struct side *side) {
-    machine_sweep(side->machine, side->ground, GROUND * page);
+    machine_sweep(side->machine, side->reservation, PAGES * page);
     side->machine->close_section(side->section);
 }
 
@@ -185,16 +186,16 @@ static void run_sequence(size_t seed) {
     check_leave(outer);
 }
 
-static void strict_answers_as_windows_does(void) {
+static void strict_behaves_as_windows_does(void) {
     for (size_t seed = 1; seed <= SEQUENCES; seed++) run_sequence(seed);
-    printf("%zu calls answered alike, %zu of them but for a code that is marked\n", calls,
+    printf("%zu calls with the same result, %zu of them except for a code with a mark\n", calls,
            marked_calls);
 }
 
 CHECK_THREAD_LOCAL struct check_state check_state;
 
 int main(void) {
-    static const struct check_test tests[] = {TEST(strict_answers_as_windows_does)};
+    static const struct check_test tests[] = {TEST(strict_behaves_as_windows_does)};
     const char *why;
     strict.machine = machine_strict();
     windows.machine = machine_windows(&why);

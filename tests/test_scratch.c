@@ -1,5 +1,5 @@
 /*
- * Scratch: two arenas, and the one of them that is not the conflict.
+ * Scratch: two arenas; a scope uses the one that does not conflict.
  */
 #include "arena_fixture.h"
 #include "disk.h"
@@ -44,7 +44,7 @@ static void needs_no_options(void) {
     hf_scratch_close(&scratch);
 }
 
-static void gives_the_arena_that_is_not_the_conflict(void) {
+static void begin_chooses_the_arena_that_is_not_the_conflict(void) {
     hf_scratch scratch = open_scratch();
     hf_arena other = fixture_open((hf_arena_options){.reserve = MIB});
     for (int i = 0; i < 2; i++) {
@@ -62,7 +62,7 @@ static void gives_the_arena_that_is_not_the_conflict(void) {
     hf_scratch_close(&scratch);
 }
 
-/* Functions that call each other, each returning its result in the arena that it was given. */
+/* Functions that call each other; each returns its result in the arena of its caller. */
 static char *repeat(hf_scratch *scratch, hf_arena *result, const char *text, int depth) {
     hf_scope temporary = hf_scratch_begin(scratch, result);
     CHECK(temporary.arena != result);
@@ -85,7 +85,7 @@ static void results_outlive_temporaries(void) {
     hf_scratch_close(&scratch);
 }
 
-static void a_scope_hands_back_what_it_took(void) {
+static void ending_a_scope_rewinds_its_arena(void) {
     hf_scratch scratch = open_scratch();
     hf_scope outer = hf_scratch_begin(&scratch, NULL);
     char *block = hf_alloc(outer.arena, 1000, 8);
@@ -94,7 +94,7 @@ static void a_scope_hands_back_what_it_took(void) {
     CHECK(hf_alloc(inner.arena, MIB, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_scope_end(inner));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(inner));
-    CHECK(holds(block, 1000, 1));
+    CHECK(is_filled(block, 1000, 1));
     CHECK_STATUS(HF_OK, hf_scope_end(outer));
     CHECK_EQUAL(0, hf_get_mark(outer.arena));
     hf_scratch_close(&scratch);
@@ -124,7 +124,7 @@ static void the_errors_are_those_of_an_arena(void) {
     spy.largest[SPY_RESERVE] = 0;
     opening_fails(HF_NO_ADDRESS, (hf_arena_options){.backend = &spy.backend});
     spy.largest[SPY_RESERVE] = SIZE_MAX;
-    spy.largest[SPY_TAKE_PAGES] = 0;
+    spy.largest[SPY_ALLOCATE_PAGES] = 0;
     opening_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &spy.backend});
 }
 
@@ -143,13 +143,15 @@ static void open_and_use(struct failure *failure) {
     }
 }
 
-/* Refused half-way, with the first arena open already, nothing is left: each_failure checks. */
+/* If opening the second arena fails, the first is closed: each_failure checks that nothing is left
+ * open. */
 static void opening_is_whole_or_not_at_all(void) { CHECK(each_failure(open_and_use, NULL) >= 8); }
 
 #undef CHECK_COUNTED
 #define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(opens_two_arenas), TEST(needs_no_options),
-           TEST(gives_the_arena_that_is_not_the_conflict), TEST(results_outlive_temporaries),
-           TEST(a_scope_hands_back_what_it_took), TEST(a_base_is_invalid),
-           TEST(the_errors_are_those_of_an_arena), TEST(opening_is_whole_or_not_at_all))
+           TEST(begin_chooses_the_arena_that_is_not_the_conflict),
+           TEST(results_outlive_temporaries), TEST(ending_a_scope_rewinds_its_arena),
+           TEST(a_base_is_invalid), TEST(the_errors_are_those_of_an_arena),
+           TEST(opening_is_whole_or_not_at_all))

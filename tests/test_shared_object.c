@@ -1,5 +1,5 @@
 /*
- * libholdfast.a linked into a shared object, and used from a program that has none of it itself.
+ * Uses a shared object that contains libholdfast.a from a program that does not link the library.
  */
 #include <pthread.h>
 

@@ -1,12 +1,12 @@
 /*
- * The contract of space.h that is not about neighbours: opening and closing, looking, memory and
- * views, hints, names, statistics.
+ * The parts of space.h where neighbouring regions do not matter: opening and closing, looking up
+ * regions, contents of views, hints, names, statistics.
  */
 #include "check.h"
 #include "process.h"
 #include "scene.h"
 
-/* A native space of `pages`; the whole one placeholder. */
+/* Opens a space of `pages` pages on the native backend. */
 static hf_space *open_native(size_t pages) {
     hf_space *space;
     size_t page_size = hf_backend_native()->page_size(hf_backend_native());
@@ -41,7 +41,7 @@ static void options_of_zero_are_no_options(void) {
     hf_space_close(space);
 }
 
-/* Sizes on both sides of a huge page, whose reservations are aligned in another way. */
+/* Sizes below and above a huge page: the backend aligns larger reservations to huge pages. */
 static void every_base_is_aligned(void) {
     static const size_t pages[] = {1, 15, 16, 17, 511, 512, 513, 1024, 5000};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
@@ -57,7 +57,7 @@ static void every_base_is_aligned(void) {
     }
 }
 
-static void refuse_to_open(size_t size, void *base, size_t least, const hf_backend *backend) {
+static void expect_invalid_open(size_t size, void *base, size_t least, const hf_backend *backend) {
     hf_space_options options = {.base = base, .least = least, .backend = backend};
     hf_space *const untouched = (hf_space *)&options, *space = untouched;
     size_t outer = check_enter("size %#zx, base %p, least %#zx", size, base, least);
@@ -77,27 +77,27 @@ static void bad_options_are_invalid(void) {
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
     const hf_backend *const backends[] = {NULL, strict};
     for (size_t i = 0; i < 2; i++) {
-        refuse_to_open(0, NULL, 0, backends[i]);
-        refuse_to_open(1, NULL, 0, backends[i]);
-        refuse_to_open(g - 1, NULL, 0, backends[i]);
-        refuse_to_open(g + 1, NULL, 0, backends[i]);
-        refuse_to_open(SIZE_MAX, NULL, 0, backends[i]);
-        refuse_to_open(4 * g, NULL, 1, backends[i]);
-        refuse_to_open(4 * g, NULL, g + 1, backends[i]);
-        refuse_to_open(4 * g, NULL, 5 * g, backends[i]);
-        refuse_to_open(4 * g, (char *)g, 0, backends[i]);
-        refuse_to_open(4 * g, (char *)1, 0, backends[i]);
-        refuse_to_open(4 * g, (char *)HF_ALLOCATION_GRANULARITY + 1, 0, backends[i]);
-        refuse_to_open(HF_ALLOCATION_GRANULARITY + g, high, 0, backends[i]);
-        refuse_to_open(last, (char *)HF_ALLOCATION_GRANULARITY, 0, backends[i]);
+        expect_invalid_open(0, NULL, 0, backends[i]);
+        expect_invalid_open(1, NULL, 0, backends[i]);
+        expect_invalid_open(g - 1, NULL, 0, backends[i]);
+        expect_invalid_open(g + 1, NULL, 0, backends[i]);
+        expect_invalid_open(SIZE_MAX, NULL, 0, backends[i]);
+        expect_invalid_open(4 * g, NULL, 1, backends[i]);
+        expect_invalid_open(4 * g, NULL, g + 1, backends[i]);
+        expect_invalid_open(4 * g, NULL, 5 * g, backends[i]);
+        expect_invalid_open(4 * g, (char *)g, 0, backends[i]);
+        expect_invalid_open(4 * g, (char *)1, 0, backends[i]);
+        expect_invalid_open(4 * g, (char *)HF_ALLOCATION_GRANULARITY + 1, 0, backends[i]);
+        expect_invalid_open(HF_ALLOCATION_GRANULARITY + g, high, 0, backends[i]);
+        expect_invalid_open(last, (char *)HF_ALLOCATION_GRANULARITY, 0, backends[i]);
     }
     CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
     hf_strict_close(strict);
     CHECK_STATUS(HF_INVALID, hf_space_open(NULL, g, NULL));
 }
 
-/* An address that was free a moment ago, and lies where nobody looks first: a system may put what
- * a space takes for its records at the lowest or at the highest that is free. */
+/* An address that was just released. It lies in the middle of a free range, because the system may
+ * allocate the records of a space at the lowest or the highest free address. */
 static char *some_free_base(size_t size) {
     size_t margin = 256 * HF_ALLOCATION_GRANULARITY;
     hf_space *space;
@@ -118,15 +118,15 @@ static void opens_at_an_exact_base(void) {
     hf_space_close(space);
 }
 
-/* |      taken      |   and every way to overlap it: NO_ADDRESS, and the taken one is untouched. */
-static void a_base_that_is_taken_is_no_address(void) {
+/* Opening a space that overlaps `occupied` fails with HF_NO_ADDRESS and does not change it. */
+static void a_base_in_use_is_no_address(void) {
     size_t unit = HF_ALLOCATION_GRANULARITY;
     hf_space_options options = {.base = some_free_base(16 * unit)};
-    hf_space *taken, *const untouched = (hf_space *)&options, *space = untouched;
+    hf_space *occupied, *const untouched = (hf_space *)&options, *space = untouched;
     char *base = (char *)options.base + 4 * unit;
     options.base = base;
-    CHECK_STATUS(HF_OK, hf_space_open(&taken, 4 * unit, &options));
-    CHECK_STATUS(HF_OK, hf_space_commit_range(taken, unit, unit));
+    CHECK_STATUS(HF_OK, hf_space_open(&occupied, 4 * unit, &options));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(occupied, unit, unit));
     base[unit] = 'x';
     const struct {
         char *base;
@@ -144,13 +144,13 @@ static void a_base_that_is_taken_is_no_address(void) {
         CHECK_EQUAL(overlaps[i].size, hf_last_error().size);
         CHECK(hf_last_error().os_code != 0);
         CHECK_EQUAL('x', base[unit]);
-        CHECK_STATUS(HF_OK, hf_space_check(taken));
+        CHECK_STATUS(HF_OK, hf_space_check(occupied));
         check_leave(outer);
     }
-    hf_space_close(taken);
+    hf_space_close(occupied);
 }
 
-/* With a base and with `least`, the base stays exact and the size gives way. */
+/* With a base and `least`, the size is halved and the base stays exact. */
 static void falls_back_at_an_exact_base(void) {
     size_t unit = HF_ALLOCATION_GRANULARITY;
     char *base = some_free_base(16 * unit);
@@ -160,7 +160,7 @@ static void falls_back_at_an_exact_base(void) {
     CHECK_STATUS(HF_OK, hf_space_open(&space, 12 * unit, &lower));
     CHECK(hf_space_base(space) == base);
     CHECK_EQUAL(6 * unit, hf_space_size(space));
-    CHECK_EQUAL(1, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(1, hf_space_get_stats(space).failures);
     hf_space_close(space);
     hf_space_close(blocking);
 }
@@ -179,14 +179,14 @@ static void more_addresses_than_there_are(void) {
 
 static void falls_back_to_what_there_is(void) {
     if (process_pays_for_addresses()) {
-        check_skip("all the addresses there are would take more memory than the machine has");
+        check_skip("reserving all addresses would take more memory than the machine has");
         return;
     }
     size_t page_size = native_page_size(), huge = (SIZE_MAX - SIZE_MAX / 16) & ~(page_size - 1);
     hf_space_options options = {.least = page_size};
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, huge, &options));
-    /* How large the largest gap is, is chance, and sanitizers leave small ones. */
+    /* The size of the largest gap varies; under a sanitizer it is small. */
     CHECK(hf_space_size(space) < huge && hf_space_size(space) >= huge >> 17 >> 17);
     CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, hf_space_size(space) - page_size, page_size));
@@ -208,8 +208,7 @@ static void closes_whatever_its_state(void) {
     hf_space_close(NULL);
 }
 
-/* After closing, the addresses are free again. */
-static void closing_gives_the_addresses_back(void) {
+static void closing_releases_the_addresses(void) {
     struct scene scene;
     struct picture picture = scene_picture("c c|p|v|r r|p p|w|c|c");
     scene_open(&scene, hf_backend_native(), NULL, &picture);
@@ -220,7 +219,7 @@ static void closing_gives_the_addresses_back(void) {
     hf_space_close(scene.space);
 }
 
-/* --------------------------------------------------------------------- looking -------------- */
+/* ---------------------------------------------------------------- find and next ------------- */
 
 static void finds_nothing_outside(void) {
     hf_space *space = open_native(8);
@@ -232,7 +231,7 @@ static void finds_nothing_outside(void) {
     hf_space_close(space);
 }
 
-/* A walk meets each region once, in order, whatever happened before the walker. */
+/* hf_space_next returns the regions behind *region in order, also after a change before them. */
 static void a_walk_goes_on_behind_a_change(void) {
     struct scene scene;
     struct picture picture = scene_picture("c|p p p|v|p");
@@ -245,31 +244,31 @@ static void a_walk_goes_on_behind_a_change(void) {
     CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
     CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 2 * scene.page_size, scene.page_size));
     CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
-    CHECK_EQUAL(scene.page_size, region.offset); /* the region there begins before */
+    CHECK_EQUAL(scene.page_size, region.offset); /* the coalesced region begins earlier */
     CHECK(hf_space_next(scene.space, &region) && region.offset == 4 * scene.page_size);
     scene_close(&scene);
 }
 
 /* ---------------------------------------------------------------------- views --------------- */
 
-/* Three views of one page, each of another access, and of the same bytes. */
+/* Three views of the same page of the file, each with another access. */
 static void stores_go_where_the_access_says(void) {
     if (!scene_needs_views()) return;
     struct scene scene;
     struct picture picture = picture_parse("p|p|p", 5);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     size_t g = scene.page_size;
-    char *shared = hf_space_base(scene.space), *frozen = shared + g, *own = frozen + g;
+    char *shared = hf_space_base(scene.space), *read_only = shared + g, *own = read_only + g;
     CHECK_STATUS(HF_OK, hf_space_map(scene.space, 0, g, scene.file, 0, HF_READ_WRITE));
     CHECK_STATUS(HF_OK, hf_space_map(scene.space, g, g, scene.file, 0, HF_READ_ONLY));
     CHECK_STATUS(HF_OK, hf_space_map(scene.space, 2 * g, g, scene.file, 0, HF_COPY_ON_WRITE));
     shared[0] = 'a';
-    CHECK(frozen[0] == 'a' && own[0] == 'a');
+    CHECK(read_only[0] == 'a' && own[0] == 'a');
     own[1] = 'b';
-    CHECK(frozen[1] != 'b' && shared[1] != 'b' && own[1] == 'b');
+    CHECK(read_only[1] != 'b' && shared[1] != 'b' && own[1] == 'b');
     CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * g, g));
     CHECK_STATUS(HF_OK, hf_space_map(scene.space, 2 * g, g, scene.file, 0, HF_COPY_ON_WRITE));
-    CHECK(own[0] == 'a' && own[1] != 'b'); /* the private copy went with its view */
+    CHECK(own[0] == 'a' && own[1] != 'b'); /* unmapping discarded the private copy */
     scene_close(&scene);
 }
 
@@ -277,7 +276,7 @@ static void store(void *address) { *(volatile char *)address = 1; }
 
 static void load(void *address) { (void)*(volatile char *)address; }
 
-/* Not only is the system's table right: the fault itself happens, at that address. */
+/* Loads and stores really fault, at that address. */
 static void placeholders_and_read_only_views_fault(void) {
     struct scene scene;
     struct picture picture = scene_picture("p|c|r");
@@ -292,7 +291,7 @@ static void placeholders_and_read_only_views_fault(void) {
     scene_close(&scene);
 }
 
-/* hf_file_close closes the handle at once, and the views stay as they are. */
+/* hf_file_close closes the handle immediately; the views stay. */
 static void a_view_needs_no_open_file(void) {
     if (!scene_needs_views()) return;
     hf_backend *strict;
@@ -312,7 +311,7 @@ static void a_view_needs_no_open_file(void) {
     hf_strict_close(strict);
 }
 
-/* One file in two spaces, which see each other's stores. */
+/* Views of one file in two spaces see each other's stores. */
 static void spaces_share_a_file(void) {
     if (!scene_needs_views()) return;
     hf_space *one = open_native(4), *other = open_native(4);
@@ -330,7 +329,7 @@ static void spaces_share_a_file(void) {
     hf_space_close(other);
 }
 
-/* The last page of a file may be part of it only; what follows the file's end there is zero. */
+/* The file may end inside the last page of a view; the bytes behind its end are zero. */
 static void a_view_ends_in_the_last_page(void) {
     if (!scene_needs_views()) return;
     size_t g = native_page_size();
@@ -352,7 +351,7 @@ static void a_view_ends_in_the_last_page(void) {
 
 /* ---------------------------------------------------------------------- hints --------------- */
 
-static void hints_are_for_what_they_fit(void) {
+static void hints_need_the_right_kind_of_region(void) {
     if (!scene_needs_views()) return;
     struct scene scene;
     struct picture picture = picture_parse("p p|c c|v|p|c", 13);
@@ -397,7 +396,7 @@ static void populate_faults_pages_in(void) {
     hf_space_close(space);
 }
 
-/* A decommit forgets a hint: what is committed there again has none. */
+/* Memory that is decommitted and committed again has no hint. */
 static void a_decommit_forgets_the_hint(void) {
     size_t huge = (size_t)1 << 21, size = 4 * huge;
     hf_space *space;
@@ -425,7 +424,7 @@ static hf_status no_advice(const hf_backend *self, void *address, size_t size, h
     return HF_UNSUPPORTED;
 }
 
-/* A hint that the system does not know is harmless, also where there are no hints at all. */
+/* An unsupported hint changes nothing, whether advise fails or the backend has no advise. */
 static void unknown_hints_are_harmless(void) {
     for (int is_missing = 0; is_missing <= 1; is_missing++) {
         hf_backend backend = *hf_backend_native();
@@ -439,14 +438,14 @@ static void unknown_hints_are_harmless(void) {
         CHECK_EQUAL(!is_missing, hf_last_error().os_code);
         CHECK_STATUS(HF_WRONG_STATE, hf_space_advise(space, g, g, HF_ADVISE_POPULATE));
         CHECK_STATUS(HF_OK, hf_space_check(space));
-        CHECK_EQUAL(!is_missing, hf_space_get_stats(space).refusals);
+        CHECK_EQUAL(!is_missing, hf_space_get_stats(space).failures);
         hf_space_close(space);
     }
 }
 
 /* ----------------------------------------------------------------------- names -------------- */
 
-/* A backend that notes what it is asked to name. */
+/* A backend that records the calls of its name function. */
 struct naming {
     hf_backend backend;
     size_t count, size;
@@ -454,8 +453,8 @@ struct naming {
     const char *name;
 };
 
-static void note_name(const hf_backend *self, void *address, size_t size, const char *name,
-                      hf_report *report) {
+static void record_name(const hf_backend *self, void *address, size_t size, const char *name,
+                        hf_report *report) {
     struct naming *naming = (struct naming *)(uintptr_t)self;
     naming->count++;
     naming->address = address;
@@ -464,10 +463,11 @@ static void note_name(const hf_backend *self, void *address, size_t size, const 
     report->system_calls++;
 }
 
-/* The whole space gets its name at first, and later each new placeholder, which had lost it. */
+/* Opening names the whole space; later each new placeholder is named, because its new mapping has
+ * no name. */
 static void placeholders_are_named(void) {
     struct naming naming = {.backend = *hf_backend_native()};
-    naming.backend.name = note_name;
+    naming.backend.name = record_name;
     hf_space_options options = {.name = "a name", .backend = &naming.backend};
     size_t g = native_page_size();
     hf_space *space;
@@ -484,17 +484,17 @@ static void placeholders_are_named(void) {
     hf_space_close(space);
 }
 
-static void refuse_name(const hf_backend *self, void *address, size_t size, const char *name,
-                        hf_report *report) {
-    note_name(self, address, size, name, report);
-    report->call = "refuse_name";
+static void fail_to_name(const hf_backend *self, void *address, size_t size, const char *name,
+                         hf_report *report) {
+    record_name(self, address, size, name, report);
+    report->call = "fail_to_name";
     report->os_code = 22;
 }
 
-/* A refusal is harmless, and ends the naming. */
-static void a_refused_name_is_asked_for_once(void) {
+/* If naming fails, nothing else changes and the name function is not called again. */
+static void naming_that_failed_is_not_repeated(void) {
     struct naming naming = {.backend = *hf_backend_native()};
-    naming.backend.name = refuse_name;
+    naming.backend.name = fail_to_name;
     hf_space_options options = {.name = "a name", .backend = &naming.backend};
     size_t g = native_page_size();
     hf_space *space;
@@ -503,7 +503,7 @@ static void a_refused_name_is_asked_for_once(void) {
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, 3 * g));
     CHECK_EQUAL(1, naming.count);
-    CHECK_EQUAL(0, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(0, hf_space_get_stats(space).failures);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* as it was before */
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -511,7 +511,7 @@ static void a_refused_name_is_asked_for_once(void) {
 
 static void a_space_without_a_name_is_never_named(void) {
     struct naming naming = {.backend = *hf_backend_native()};
-    naming.backend.name = note_name;
+    naming.backend.name = record_name;
     hf_space_options options = {.backend = &naming.backend};
     size_t g = native_page_size();
     hf_space *space;
@@ -522,7 +522,7 @@ static void a_space_without_a_name_is_never_named(void) {
     CHECK_EQUAL(0, naming.count);
 }
 
-/* The native one: whether or not this system shows names, nothing else changes. */
+/* On the native backend, whether or not this system shows names. */
 static void a_name_is_harmless(void) {
     hf_space_options options = {.name = "holdfast's test"};
     size_t g = native_page_size();
@@ -531,13 +531,13 @@ static void a_name_is_harmless(void) {
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, 3 * g));
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 2 * g, 3 * g));
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_EQUAL(0, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(0, hf_space_get_stats(space).failures);
     hf_space_close(space);
 }
 
 /* ------------------------------------------------------------------ statistics -------------- */
 
-static void statistics_tell_what_happened(void) {
+static void statistics_count_steps_and_bytes(void) {
     if (!scene_needs_views()) return;
     struct scene scene;
     struct picture picture = picture_parse("p p p p p p p p", 15);
@@ -565,13 +565,13 @@ static void statistics_tell_what_happened(void) {
     CHECK_EQUAL(1, stats.steps[HF_STEP_MAP]);
     CHECK_EQUAL(1, stats.steps[HF_STEP_UNMAP]);
     CHECK_EQUAL(1, stats.steps[HF_STEP_COALESCE]);
-    CHECK_EQUAL(0, stats.refusals);
+    CHECK_EQUAL(0, stats.failures);
     for (int step = HF_STEP_SPLIT; step < HF_STEPS; step++) /* Windows makes a section first */
         CHECK(stats.system_calls[step] <= stats.steps[step] * (step == HF_STEP_MAP ? 3 : 2));
     scene_close(&scene);
 }
 
-/* Many regions go by one call of the system, where it has one for that. */
+/* Where the backend has release_run, it releases many regions by one system call. */
 static void a_release_of_many_regions_is_one_call(void) {
     enum { REGIONS = 512 };
     if (hf_backend_native()->release_run == NULL) {
@@ -584,12 +584,12 @@ static void a_release_of_many_regions_is_one_call(void) {
         CHECK_STATUS(HF_OK, hf_space_commit_range(space, (3 + 2 * i) * g, g));
         hf_space_base(space)[(3 + 2 * i) * g] = 'x';
     }
-    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, g)); /* a region beside another */
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, g)); /* two adjacent regions */
     hf_space_stats before = hf_space_get_stats(space);
     CHECK_STATUS(HF_OK, hf_space_release_range(space, g, (2 * REGIONS + 6) * g));
     hf_space_stats after = hf_space_get_stats(space);
     size_t calls = after.system_calls[HF_STEP_DECOMMIT] - before.system_calls[HF_STEP_DECOMMIT];
-    CHECK(calls == 1 || calls == 2); /* one that releases, one that says what a dump leaves out */
+    CHECK(calls == 1 || calls == 2); /* the second keeps the range out of dumps */
     CHECK_EQUAL(REGIONS + 1, after.steps[HF_STEP_DECOMMIT] - before.steps[HF_STEP_DECOMMIT]);
     CHECK_EQUAL(1, after.steps[HF_STEP_COALESCE] - before.steps[HF_STEP_COALESCE]);
     CHECK_EQUAL(0, after.committed_bytes);
@@ -600,8 +600,8 @@ static void a_release_of_many_regions_is_one_call(void) {
     hf_space_close(space);
 }
 
-/* What the system refuses is a refusal, and costs calls; what we refuse is neither. */
-static void statistics_tell_refusals(void) {
+/* Only steps that fail in the backend are counted, not calls with wrong arguments or state. */
+static void statistics_count_steps_that_failed(void) {
     hf_backend *strict;
     struct scene scene;
     struct picture picture = picture_parse("p p p", 5);
@@ -612,7 +612,7 @@ static void statistics_tell_refusals(void) {
     CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(scene.space, 0, 3 * scene.page_size));
     CHECK_STATUS(HF_INVALID, hf_space_unmap(scene.space, 0, 0));
     hf_space_stats stats = hf_space_get_stats(scene.space);
-    CHECK_EQUAL(1, stats.refusals);
+    CHECK_EQUAL(1, stats.failures);
     CHECK_EQUAL(0, stats.steps[HF_STEP_COMMIT]);
     CHECK_EQUAL(0, stats.peak_committed_bytes);
     scene_close(&scene);
@@ -633,16 +633,16 @@ static void success_does_not_touch_the_last_error(void) {
 
 CHECK_MAIN(TEST(opens_as_one_placeholder), TEST(options_of_zero_are_no_options),
            TEST(every_base_is_aligned), TEST(bad_options_are_invalid), TEST(opens_at_an_exact_base),
-           TEST(a_base_that_is_taken_is_no_address), TEST(falls_back_at_an_exact_base),
+           TEST(a_base_in_use_is_no_address), TEST(falls_back_at_an_exact_base),
            TEST(more_addresses_than_there_are), TEST(falls_back_to_what_there_is),
-           TEST(closes_whatever_its_state), TEST(closing_gives_the_addresses_back),
+           TEST(closes_whatever_its_state), TEST(closing_releases_the_addresses),
            TEST(finds_nothing_outside), TEST(a_walk_goes_on_behind_a_change),
            TEST(stores_go_where_the_access_says), TEST(placeholders_and_read_only_views_fault),
            TEST(a_view_needs_no_open_file), TEST(spaces_share_a_file),
-           TEST(a_view_ends_in_the_last_page), TEST(hints_are_for_what_they_fit),
+           TEST(a_view_ends_in_the_last_page), TEST(hints_need_the_right_kind_of_region),
            TEST(populate_faults_pages_in), TEST(a_decommit_forgets_the_hint),
            TEST(unknown_hints_are_harmless), TEST(placeholders_are_named),
-           TEST(a_refused_name_is_asked_for_once), TEST(a_space_without_a_name_is_never_named),
-           TEST(a_name_is_harmless), TEST(statistics_tell_what_happened),
-           TEST(a_release_of_many_regions_is_one_call), TEST(statistics_tell_refusals),
+           TEST(naming_that_failed_is_not_repeated), TEST(a_space_without_a_name_is_never_named),
+           TEST(a_name_is_harmless), TEST(statistics_count_steps_and_bytes),
+           TEST(a_release_of_many_regions_is_one_call), TEST(statistics_count_steps_that_failed),
            TEST(success_does_not_touch_the_last_error))

@@ -1,16 +1,16 @@
 /*
- * Bad arguments: INVALID from every function, whatever the regions are, before the first system
- * call and with nothing changed.
+ * With invalid arguments every function returns HF_INVALID, whatever the regions are, without a
+ * system call and without a change.
  */
 #include "check.h"
 #include "scene.h"
 
-/* A space with a region of every kind, twice over, so that no state excuses an argument. */
-static const char ground[] = "p|c|v|p p p|c c|v v|p p";
+/* A space with regions of every kind and of several sizes. */
+static const char start[] = "p|c|v|p p p|c c|v v|p p";
 
 static struct scene scene;
 
-/* What must not change while arguments are refused. */
+/* Must not change while calls fail because of their arguments. */
 static hf_space_stats stats_before;
 static size_t calls_before;
 
@@ -31,9 +31,9 @@ static void expect_invalid(hf_status status, const char *call, size_t offset, si
     CHECK_EQUAL(calls_before, calls_so_far());
 }
 
-/* Runs a test on a scene of the native backend and on one of strict. */
+/* Runs a test on a space of the native backend and on one of strict. */
 static void on_each_backend(void (*test)(void)) {
-    struct picture picture = scene_picture(ground);
+    struct picture picture = scene_picture(start);
     for (int is_strict = 0; is_strict <= 1; is_strict++) {
         hf_backend *strict = NULL;
         if (is_strict) CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
@@ -50,7 +50,7 @@ static void on_each_backend(void (*test)(void)) {
 
 /* ---------------------------------------------------------------------- ranges -------------- */
 
-/* No range is a sound one: size 0, no multiple of the page size, outside the space, wrapping. */
+/* Size 0, no multiple of the page size, outside the space, wrapping. */
 static size_t bad_ranges(size_t (*ranges)[2]) {
     size_t g = scene.page_size, all = hf_space_size(scene.space), last = SIZE_MAX - g + 1;
     const size_t bad[][2] = {{0, 0},
@@ -93,7 +93,7 @@ static hf_status advise_huge(struct scene *at, size_t offset, size_t size) {
     return hf_space_advise(at->space, offset, size, HF_ADVISE_HUGE);
 }
 
-static void refuse_bad_ranges(void) {
+static void try_bad_ranges(void) {
     const struct {
         hf_status (*run)(struct scene *, size_t offset, size_t size);
         const char *call;
@@ -117,12 +117,12 @@ static void refuse_bad_ranges(void) {
         }
 }
 
-static void bad_ranges_are_invalid(void) { on_each_backend(refuse_bad_ranges); }
+static void bad_ranges_are_invalid(void) { on_each_backend(try_bad_ranges); }
 
 /* ----------------------------------------------------------------------- views -------------- */
 
-/* A view on the placeholder of three pages, |v v v|, which only its file can spoil. */
-static void refuse_view(hf_file *file, uint64_t file_offset, hf_access access) {
+/* Maps a view on the placeholder of three pages; only the arguments about the file are invalid. */
+static void expect_invalid_view(hf_file *file, uint64_t file_offset, hf_access access) {
     size_t offset = 3 * scene.page_size, size = 3 * scene.page_size;
     size_t outer =
         check_enter("a view from %#llx, access %d", (unsigned long long)file_offset, (int)access);
@@ -133,64 +133,62 @@ static void refuse_view(hf_file *file, uint64_t file_offset, hf_access access) {
     check_leave(outer);
 }
 
-static void refuse_file_offsets(void) {
+static void try_file_offsets(void) {
     uint64_t g = scene.page_size, end = hf_file_size(scene.file), last = UINT64_MAX - g + 1;
-    refuse_view(scene.file, 1, HF_READ_WRITE);
-    refuse_view(scene.file, g - 1, HF_READ_WRITE);
-    refuse_view(scene.file, g / 2, HF_READ_ONLY);
-    refuse_view(scene.file, end - 2 * g, HF_READ_WRITE);
-    refuse_view(scene.file, end - g, HF_READ_WRITE);
-    refuse_view(scene.file, end, HF_READ_ONLY);
-    refuse_view(scene.file, end + g, HF_COPY_ON_WRITE);
-    refuse_view(scene.file, last, HF_READ_ONLY);
-    refuse_view(scene.file, last - 2 * g, HF_READ_ONLY);
-    refuse_view(scene.file, UINT64_MAX, HF_READ_ONLY);
-    refuse_view(scene.file, (uint64_t)1 << 32, HF_READ_ONLY);
-    refuse_view(scene.file, (uint64_t)1 << 63, HF_READ_ONLY);
+    expect_invalid_view(scene.file, 1, HF_READ_WRITE);
+    expect_invalid_view(scene.file, g - 1, HF_READ_WRITE);
+    expect_invalid_view(scene.file, g / 2, HF_READ_ONLY);
+    expect_invalid_view(scene.file, end - 2 * g, HF_READ_WRITE);
+    expect_invalid_view(scene.file, end - g, HF_READ_WRITE);
+    expect_invalid_view(scene.file, end, HF_READ_ONLY);
+    expect_invalid_view(scene.file, end + g, HF_COPY_ON_WRITE);
+    expect_invalid_view(scene.file, last, HF_READ_ONLY);
+    expect_invalid_view(scene.file, last - 2 * g, HF_READ_ONLY);
+    expect_invalid_view(scene.file, UINT64_MAX, HF_READ_ONLY);
+    expect_invalid_view(scene.file, (uint64_t)1 << 32, HF_READ_ONLY);
+    expect_invalid_view(scene.file, (uint64_t)1 << 63, HF_READ_ONLY);
 }
 
-static void a_view_past_the_end_of_its_file_is_invalid(void) {
-    on_each_backend(refuse_file_offsets);
+static void a_view_past_the_end_of_its_file_is_invalid(void) { on_each_backend(try_file_offsets); }
+
+static void try_accesses(void) {
+    expect_invalid_view(scene.file, 0, (hf_access)(HF_COPY_ON_WRITE + 1));
+    expect_invalid_view(scene.file, 0, (hf_access)1000);
+    expect_invalid_view(NULL, 0, HF_READ_ONLY);
 }
 
-static void refuse_accesses(void) {
-    refuse_view(scene.file, 0, (hf_access)(HF_COPY_ON_WRITE + 1));
-    refuse_view(scene.file, 0, (hf_access)1000);
-    refuse_view(NULL, 0, HF_READ_ONLY);
-}
+static void no_access_and_no_file_are_invalid(void) { on_each_backend(try_accesses); }
 
-static void no_access_and_no_file_are_invalid(void) { on_each_backend(refuse_accesses); }
-
-/* The native backend's file on a strict space, and the other way round. */
-static void refuse_foreign_file(void) {
+/* A file of the native backend in a space on strict, and the other way round. */
+static void try_foreign_file(void) {
     hf_backend *another;
     hf_file *foreign;
     CHECK_STATUS(HF_OK, hf_strict_open(&another, NULL));
     const hf_backend *backend = scene.strict ? hf_backend_native() : another;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.page_size, backend));
-    refuse_view(foreign, 0, HF_READ_WRITE);
+    expect_invalid_view(foreign, 0, HF_READ_WRITE);
     hf_file_close(foreign);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&foreign, 64 * scene.page_size, another));
-    refuse_view(foreign, 0, HF_READ_WRITE);
+    expect_invalid_view(foreign, 0, HF_READ_WRITE);
     hf_file_close(foreign);
     hf_strict_close(another);
 }
 
-static void a_file_of_another_backend_is_invalid(void) { on_each_backend(refuse_foreign_file); }
+static void a_file_of_another_backend_is_invalid(void) { on_each_backend(try_foreign_file); }
 
 /* ----------------------------------------------------------------------- others ------------- */
 
-static void refuse_advice(void) {
+static void try_advice(void) {
     size_t g = scene.page_size;
     expect_invalid(hf_space_advise(scene.space, g, g, (hf_advice)(HF_ADVISE_POPULATE + 1)),
                    "hf_space_advise", g, g);
     expect_invalid(hf_space_advise(scene.space, g, g, (hf_advice)-1), "hf_space_advise", g, g);
 }
 
-static void a_number_that_is_no_advice_is_invalid(void) { on_each_backend(refuse_advice); }
+static void an_unknown_advice_is_invalid(void) { on_each_backend(try_advice); }
 
-/* INVALID goes before STATE: here both are wrong. */
-static void refuse_arguments_before_state(void) {
+/* Arguments and state are both wrong: the status is HF_INVALID. */
+static void try_bad_arguments_in_a_wrong_state(void) {
     size_t g = scene.page_size;
     expect_invalid(hf_space_map(scene.space, g, g, scene.file, 1, HF_READ_WRITE), "hf_space_map", g,
                    g);
@@ -199,12 +197,12 @@ static void refuse_arguments_before_state(void) {
                    8 * g, g + 1);
 }
 
-static void arguments_are_judged_before_the_state(void) {
-    on_each_backend(refuse_arguments_before_state);
+static void arguments_are_checked_before_the_state(void) {
+    on_each_backend(try_bad_arguments_in_a_wrong_state);
 }
 
-/* Where a space belongs, NULL is refused and not followed. */
-static void refuse_no_space(void) {
+/* A NULL space is HF_INVALID, or an empty result. */
+static void try_no_space(void) {
     struct scene nowhere = scene;
     hf_region region = {0};
     nowhere.space = NULL;
@@ -223,9 +221,9 @@ static void refuse_no_space(void) {
     CHECK_EQUAL(0, hf_space_get_stats(NULL).regions);
 }
 
-static void no_space_is_invalid(void) { on_each_backend(refuse_no_space); }
+static void no_space_is_invalid(void) { on_each_backend(try_no_space); }
 
 CHECK_MAIN(TEST(bad_ranges_are_invalid), TEST(a_view_past_the_end_of_its_file_is_invalid),
            TEST(no_access_and_no_file_are_invalid), TEST(a_file_of_another_backend_is_invalid),
-           TEST(a_number_that_is_no_advice_is_invalid), TEST(arguments_are_judged_before_the_state),
+           TEST(an_unknown_advice_is_invalid), TEST(arguments_are_checked_before_the_state),
            TEST(no_space_is_invalid))

@@ -1,6 +1,6 @@
 /*
- * hf_space_check finds lies in the system's mappings: what is changed there behind the library's
- * back is CORRUPT, at the place where it was changed. Linux, which lists its mappings.
+ * hf_space_check compares the regions with /proc/self/maps: after a mapping was changed by other
+ * calls it returns HF_CORRUPT with the offset of the change. Linux only.
  */
 #define _GNU_SOURCE /* mmap, mprotect */
 
@@ -26,31 +26,31 @@ static void permit_loads(char *address, size_t size) {
 static void permit_nothing(char *address, size_t size) {
     CHECK(mprotect(address, size, PROT_NONE) == 0);
 }
-static void put_placeholder(char *address, size_t size) {
+static void map_placeholder(char *address, size_t size) {
     CHECK(install(address, size, PROT_NONE, MAP_PRIVATE) == address);
 }
-static void put_private_memory(char *address, size_t size) {
+static void map_private_memory(char *address, size_t size) {
     CHECK(install(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE) == address);
 }
-static void put_shared_memory(char *address, size_t size) {
+static void map_shared_memory(char *address, size_t size) {
     CHECK(install(address, size, PROT_READ | PROT_WRITE, MAP_SHARED) == address);
 }
 
-/* The same page of the same file, but as a copy of a mapping that lies elsewhere. */
+/* Moves the mapping of the page behind it to this address. */
 static void move_page_from_behind(char *address, size_t size) {
     CHECK(mremap(address + size, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address);
 }
 
-static void expect_lie(const char *text, size_t page_size,
-                       void (*lie)(char *address, size_t size)) {
+static void expect_found(const char *text, size_t page,
+                         void (*change)(char *address, size_t size)) {
     struct picture picture = picture_parse(text, strlen(text));
     struct scene scene;
-    size_t outer = check_enter("\"%s\", page size %zu", text, page_size);
+    size_t outer = check_enter("\"%s\", page %zu", text, page);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    lie(hf_space_base(scene.space) + page_size * scene.page_size, scene.page_size);
+    change(hf_space_base(scene.space) + page * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(page_size * scene.page_size, hf_last_error().offset);
+    CHECK_EQUAL(page * scene.page_size, hf_last_error().offset);
     CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
     scene_close(&scene);
     check_leave(outer);
@@ -58,60 +58,60 @@ static void expect_lie(const char *text, size_t page_size,
 
 static void a_hole_is_found(void) {
     static const char text[] = "p p p|c c c|v v v|r r r|w w w|p";
-    for (size_t i = 0; i < sizeof text / 2; i++) expect_lie(text, i, make_hole);
-    expect_lie("c", 0, make_hole);
-    expect_lie("v", 0, make_hole);
-    expect_lie("p", 0, make_hole);
+    for (size_t i = 0; i < sizeof text / 2; i++) expect_found(text, i, make_hole);
+    expect_found("c", 0, make_hole);
+    expect_found("v", 0, make_hole);
+    expect_found("p", 0, make_hole);
 }
 
-static void a_placeholder_that_is_none_is_found(void) {
-    static void (*const lies[])(char *, size_t) = {permit_all, permit_loads, put_private_memory,
-                                                   put_shared_memory};
-    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        expect_lie("p p p", 0, lies[i]);
-        expect_lie("p p p", 1, lies[i]);
-        expect_lie("c|p p p", 3, lies[i]);
-        expect_lie("c|p|c", 1, lies[i]);
+static void a_changed_placeholder_is_found(void) {
+    static void (*const changes[])(char *, size_t) = {permit_all, permit_loads, map_private_memory,
+                                                      map_shared_memory};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        expect_found("p p p", 0, changes[i]);
+        expect_found("p p p", 1, changes[i]);
+        expect_found("c|p p p", 3, changes[i]);
+        expect_found("c|p|c", 1, changes[i]);
     }
 }
 
-static void committed_memory_that_is_none_is_found(void) {
-    static void (*const lies[])(char *, size_t) = {permit_nothing, permit_loads, put_placeholder,
-                                                   put_shared_memory};
-    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        expect_lie("c c c", 0, lies[i]);
-        expect_lie("c c c", 2, lies[i]);
-        expect_lie("p|c|p", 1, lies[i]);
-        expect_lie("v|c c|v", 2, lies[i]);
+static void changed_committed_memory_is_found(void) {
+    static void (*const changes[])(char *, size_t) = {permit_nothing, permit_loads, map_placeholder,
+                                                      map_shared_memory};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        expect_found("c c c", 0, changes[i]);
+        expect_found("c c c", 2, changes[i]);
+        expect_found("p|c|p", 1, changes[i]);
+        expect_found("v|c c|v", 2, changes[i]);
     }
 }
 
-static void a_view_that_is_none_is_found(void) {
-    static void (*const lies[])(char *, size_t) = {permit_nothing, permit_loads, put_placeholder,
-                                                   put_private_memory, put_shared_memory};
-    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        expect_lie("v v v", 0, lies[i]);
-        expect_lie("v v v", 2, lies[i]);
-        expect_lie("p|v|p", 1, lies[i]);
-        expect_lie("c|w w w|c", 2, lies[i]);
+static void a_changed_view_is_found(void) {
+    static void (*const changes[])(char *, size_t) = {permit_nothing, permit_loads, map_placeholder,
+                                                      map_private_memory, map_shared_memory};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        expect_found("v v v", 0, changes[i]);
+        expect_found("v v v", 2, changes[i]);
+        expect_found("p|v|p", 1, changes[i]);
+        expect_found("c|w w w|c", 2, changes[i]);
     }
 }
 
 static void a_view_of_another_access_is_found(void) {
-    expect_lie("r r r", 1, permit_all);
-    expect_lie("r", 0, permit_nothing);
-    expect_lie("w|v", 0, move_page_from_behind);
-    expect_lie("v|w", 0, move_page_from_behind);
-    expect_lie("v|r", 0, move_page_from_behind);
+    expect_found("r r r", 1, permit_all);
+    expect_found("r", 0, permit_nothing);
+    expect_found("w|v", 0, move_page_from_behind);
+    expect_found("v|w", 0, move_page_from_behind);
+    expect_found("v|r", 0, move_page_from_behind);
 }
 
 static void a_view_of_another_page_is_found(void) {
-    expect_lie("v v v|p", 1, move_page_from_behind);
-    expect_lie("r r r", 0, move_page_from_behind);
-    expect_lie("w w|w w", 1, move_page_from_behind);
+    expect_found("v v v|p", 1, move_page_from_behind);
+    expect_found("r r r", 0, move_page_from_behind);
+    expect_found("w w|w w", 1, move_page_from_behind);
 }
 
-/* Where the list of mappings cannot be read, the check says so. */
+/* If /proc/self/maps cannot be opened, hf_space_check returns HF_IO. */
 static void check_without_descriptors(void *argument) {
     struct rlimit none = {0, 0};
     CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
@@ -119,7 +119,7 @@ static void check_without_descriptors(void *argument) {
     CHECK(hf_last_error().os_code != 0);
 }
 
-static void a_list_that_cannot_be_read_is_no_proof(void) {
+static void a_list_that_cannot_be_read_is_io(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
     CHECK(process_runs(check_without_descriptors, space));
@@ -128,7 +128,7 @@ static void a_list_that_cannot_be_read_is_no_proof(void) {
 
 /* ---------------------------------------------------------------------- dumps --------------- */
 
-/* Whether the kernel keeps the mapping of an address out of dumps (madvise's MADV_DONTDUMP). */
+/* Whether the mapping at an address is kept out of core dumps (MADV_DONTDUMP). */
 static bool is_kept_out(const char *address) {
     char line[512];
     unsigned long from, to;
@@ -155,7 +155,7 @@ static void expect_dumped(const hf_space *space) {
     }
 }
 
-/* gdb's gcore would write every page of them. */
+/* Otherwise gcore of gdb would write all of their pages. */
 static void placeholders_are_kept_out_of_dumps(void) {
     hf_space *space;
     hf_file *file;
@@ -180,6 +180,6 @@ static void placeholders_are_kept_out_of_dumps(void) {
 }
 
 CHECK_MAIN(TEST(placeholders_are_kept_out_of_dumps), TEST(a_hole_is_found),
-           TEST(a_placeholder_that_is_none_is_found), TEST(committed_memory_that_is_none_is_found),
-           TEST(a_view_that_is_none_is_found), TEST(a_view_of_another_access_is_found),
-           TEST(a_view_of_another_page_is_found), TEST(a_list_that_cannot_be_read_is_no_proof))
+           TEST(a_changed_placeholder_is_found), TEST(changed_committed_memory_is_found),
+           TEST(a_changed_view_is_found), TEST(a_view_of_another_access_is_found),
+           TEST(a_view_of_another_page_is_found), TEST(a_list_that_cannot_be_read_is_io))

@@ -1,10 +1,10 @@
 /*
- * Every step, composite and opening with the n-th call of the system failing, for every n.
+ * Steps, composites and hf_space_open with the n-th backend call failing, for every n.
  *
- * A call that fails leaves all as it was: regions, memory, contents. The header makes three
- * exceptions. Two are here, to the letter: an undo that the system refuses too leaves the pieces,
- * each of them true (the fourth line of a drawing); a clear stops where the system refused, and
- * calling it again finishes. The third, a decommit at the limit on mappings, is in test_limits.c.
+ * A call that fails leaves regions, memory and contents as they were. space.h names three
+ * exceptions. Two are tested here: when an undo fails too, the placeholder stays split (the fourth
+ * line of a drawing); release_range stops at the step that failed, and calling it again finishes.
+ * The third, a decommit at the limit on mappings, is in test_limits_mappings.c.
  */
 #include "check.h"
 #include "disk.h"
@@ -22,8 +22,7 @@ static void expect_last_error(const struct failure *failure, hf_status status, s
     CHECK_EQUAL(size, error.size);
 }
 
-/* A decommit that fails with HF_MAP_LIMIT may have given the pages back: pages that read as zero
- * are expected to. */
+/* A decommit that failed with HF_MAP_LIMIT may have freed pages: expects zero in those that are. */
 static void expect_lost_pages(struct scene *scene) {
     hf_error error = hf_last_error();
     hf_region there;
@@ -33,8 +32,9 @@ static void expect_lost_pages(struct scene *scene) {
         if (hf_space_base(scene->space)[at] == 0) scene->filled[at / scene->page_size] = 0;
 }
 
-/* The regions are as before, or in the pieces of a refused undo, and finishing works on both. */
-static void expect_undone(const struct drawn *drawn, struct scene *scene, bool may_be_refused) {
+/* The regions are as before the step, or split if the undo failed. In both cases the step can be
+ * finished now. */
+static void expect_undone(const struct drawn *drawn, struct scene *scene, bool undo_may_fail) {
     if (!hf_last_error().undo_failed) {
         scene_expect(scene, &drawn->before);
         CHECK_STATUS(HF_OK, drawn_run(drawn, scene));
@@ -42,8 +42,8 @@ static void expect_undone(const struct drawn *drawn, struct scene *scene, bool m
     }
     struct drawn rest = *drawn;
     rest.step = drawn->step == &step_commit_range ? &step_commit : &step_map;
-    CHECK(may_be_refused && drawn->has_refused);
-    scene_expect(scene, &drawn->refused);
+    CHECK(undo_may_fail && drawn->has_undo_failed);
+    scene_expect(scene, &drawn->undo_failed);
     CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
 }
 
@@ -56,7 +56,7 @@ static void attempt_step(struct failure *failure) {
     hf_status status = drawn_run(drawn, &scene);
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
-    CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).refusals);
+    CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).failures);
     if (status != HF_OK) {
         expect_last_error(failure, status, drawn->first * scene.page_size,
                           drawn->count * scene.page_size);
@@ -122,7 +122,7 @@ static void map_range_is_undone_whole(void) {
                  fail_each_call);
 }
 
-/* ---------------------------------------------------------------------- clear --------------- */
+/* ---------------------------------------------------------------- release_range ------------- */
 
 static void append_region(struct picture *picture, const struct picture *from, size_t start,
                           size_t end, char letter) {
@@ -132,7 +132,7 @@ static void append_region(struct picture *picture, const struct picture *from, s
     CHECK(end <= from->pages);
 }
 
-/* A region of `before` whose part in [first, end) was given back. */
+/* Appends region `index` of `before`, with its part in [first, end) turned into a placeholder. */
 static void append_released(struct picture *after, const struct picture *before, size_t index,
                             size_t first, size_t end) {
     size_t start = before->starts[index], stop = before->starts[index + 1];
@@ -148,23 +148,23 @@ static void append_released(struct picture *after, const struct picture *before,
     if (high < stop) append_region(after, before, high, stop, letter);
 }
 
-/* All in [first, end) was given back, region by region, and nothing coalesced. */
+/* The picture after [first, end) was released region by region, without coalescing. */
 static struct picture released(const struct picture *before, size_t first, size_t end) {
     struct picture after = {0};
     for (size_t i = 0; i < before->regions; i++) append_released(&after, before, i, first, end);
     return after;
 }
 
-/* How far a clear came that was refused: to the error's offset, or, when what is there is
- * placeholder already, to its end, with only the coalesce refused. */
-static size_t pages_cleared(const struct drawn *drawn, const struct scene *scene) {
+/* Where a release_range that failed stopped: at the offset of the error; if that is a placeholder
+ * already, only the coalesce failed and all of the range was released. */
+static size_t end_of_release(const struct drawn *drawn, const struct scene *scene) {
     hf_region there;
     CHECK(hf_space_find(scene->space, hf_last_error().offset, &there));
     if (there.kind == HF_PLACEHOLDER) return drawn->first + drawn->count;
     return hf_last_error().offset / scene->page_size;
 }
 
-/* The part of the region that failed, or all placeholders that were to be coalesced. */
+/* The range of the step that failed: a part of one region, or the placeholders to coalesce. */
 static hf_region range_that_failed(const struct drawn *drawn, const struct scene *scene) {
     size_t first = drawn->first * scene->page_size, end = first + drawn->count * scene->page_size;
     hf_region there, next;
@@ -199,7 +199,7 @@ static void attempt_release_range(struct failure *failure) {
         expect_last_error(failure, status, there.offset, there.size);
         expect_lost_pages(&scene);
         struct picture partly =
-            released(&drawn->before, drawn->first, pages_cleared(drawn, &scene));
+            released(&drawn->before, drawn->first, end_of_release(drawn, &scene));
         scene_expect(&scene, &partly);
         CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
     }
@@ -224,7 +224,7 @@ static void release_stops_where_it_fails(void) {
                  fail_each_call_of_release_range);
 }
 
-/* A range in which there is nothing to do asks for nothing, and cannot fail. */
+/* Releasing a part of a placeholder makes no backend call, so it cannot fail. */
 static void attempt_idle_release_range(struct failure *failure) {
     struct scene scene;
     struct picture picture = picture_parse("c|p p p|c", 9);
@@ -275,7 +275,7 @@ static void attempt_open(struct failure *failure) {
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
     if (status != HF_OK) {
-        bool is_address = failure->calls == 3; /* after its record and its lock */
+        bool is_address = failure->calls == 3; /* the first two are for its record and its lock */
         expect_last_error(failure, status, 0, is_address ? size : hf_last_error().size);
         CHECK(space == untouched);
         check_nothing_left(failure->strict);
@@ -291,7 +291,7 @@ static void a_space_opens_whole_or_not_at_all(void) {
     CHECK(each_failure(attempt_open, NULL) >= 2 * 3); /* its record, its lock, its addresses */
 }
 
-/* With `least` a refused reservation is tried at half the size. */
+/* With `least`, a reservation that fails is tried again with half the size. */
 static void attempt_open_smaller(struct failure *failure) {
     size_t page_size = failure->strict->page_size(failure->strict);
     hf_space_options options = {.backend = failure->strict, .least = 3 * page_size};
@@ -304,14 +304,14 @@ static void attempt_open_smaller(struct failure *failure) {
         CHECK_EQUAL(HF_INVALID, hf_last_error().status); /* as it was before */
         CHECK_EQUAL(failure->failed ? 8 * page_size : 16 * page_size, hf_space_size(space));
         CHECK_EQUAL(hf_space_size(space), hf_space_get_stats(space).placeholder_bytes);
-        CHECK_EQUAL(failure->failed, hf_space_get_stats(space).refusals);
+        CHECK_EQUAL(failure->failed, hf_space_get_stats(space).failures);
         CHECK_STATUS(HF_OK, hf_space_check(space));
     } else {
         CHECK(space == NULL);
         CHECK(failure->from_then_on || failure->calls < 3); /* its record, or its lock */
         check_failure(failure, status);
     }
-    /* 16, 8, 4, and the least itself: four reservations are tried, and no fifth. */
+    /* Reservations of 16, 8, 4 and 3 pages are tried, and no fifth. */
     if (status != HF_OK && failure->nth == 3) {
         CHECK_EQUAL(4, failure->failed);
         CHECK_EQUAL(3 * page_size, hf_last_error().size);
@@ -328,8 +328,8 @@ static void a_space_falls_back_by_halving(void) {
 enum { TRIALS = 400, KEPT = 4 };
 
 /*
- * A space whose next edit needs a new page of records: heads are split off one by one until there
- * is no room left for two regions more.
+ * A space whose next change needs a new page for records: pages are split off the placeholder one
+ * by one until the records have no room for two more regions.
  *      | c c c c |p|p|p|p| ... |               p               |
  */
 static hf_space *open_short_of_records(hf_backend *strict, size_t splits) {
@@ -344,7 +344,7 @@ static hf_space *open_short_of_records(hf_backend *strict, size_t splits) {
     return space;
 }
 
-/* How many splits it takes; the next one is the first to take pages. */
+/* After how many splits the next split allocates pages for records. */
 static size_t splits_before_records(void) {
     hf_backend *strict;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
@@ -360,11 +360,11 @@ static size_t splits_before_records(void) {
     return splits - 1;
 }
 
-/* A step that cuts a region, at the edge of the records. */
+/* A step that splits a region, on a space that needs a new page for records. */
 struct cut {
     hf_status (*run)(hf_space *, size_t offset, size_t size);
     size_t splits;
-    bool cuts_committed; /* in the middle of the first region, else of the last */
+    bool cuts_committed; /* the range is in the committed region; else in the last placeholder */
 };
 
 static void expect_same_regions(const hf_space *space, const hf_space_stats *before) {
@@ -392,7 +392,7 @@ static void attempt_cut(struct failure *failure) {
     hf_status status = cut->run(space, offset, page_size);
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
-    if (failure->nth == 1) { /* the pages of the records: nothing else was asked for */
+    if (failure->nth == 1) { /* the call for the page of records, before any other */
         CHECK(status == HF_NO_MEMORY || status == HF_MAP_LIMIT);
         CHECK_EQUAL(1, failure->calls);
     }
@@ -412,7 +412,7 @@ static void attempt_cut(struct failure *failure) {
     hf_space_close(space);
 }
 
-static void records_are_taken_before_the_step(void) {
+static void records_are_allocated_before_the_step(void) {
     size_t splits = splits_before_records();
     const struct cut cuts[] = {{hf_space_split, splits, false},
                                {hf_space_commit_range, splits, false},
@@ -428,93 +428,94 @@ static void records_are_taken_before_the_step(void) {
 /* ------------------------------------------------------------- a long scenario -------------- */
 
 /*
- * A life of a space. The first call that fails leaves the picture as it was; the system then
- * recovers and the call is made again. From then on all goes as if nothing had happened.
+ * A sequence of steps on one space. The first step that fails changes nothing; then failures are
+ * switched off and the step is repeated. The following steps must succeed.
  */
-struct life {
+struct sequence {
     struct failure *failure;
     struct scene scene;
 };
 
-static void live(struct life *life, const struct step *step, const char *drawing) {
+static void run_next(struct sequence *sequence, const struct step *step, const char *drawing) {
     size_t length = strcspn(drawing, "\n");
     const char *after = strchr(strchr(drawing, '\n') + 1, '\n') + 1;
     struct picture before = picture_parse(drawing, length), now = picture_parse(after, length);
     const char *range = drawing + length + 1;
     size_t first = strcspn(range, "-"), last = first + strspn(range + first, "-");
     struct drawn drawn = {.step = step, .first = first / 2, .count = (last - first) / 2 + 1};
-    hf_status status = drawn_run(&drawn, &life->scene);
+    hf_status status = drawn_run(&drawn, &sequence->scene);
     if (status != HF_OK) {
-        failure_off(life->failure);
-        check_failure(life->failure, status);
-        expect_lost_pages(&life->scene);
+        failure_off(sequence->failure);
+        check_failure(sequence->failure, status);
+        expect_lost_pages(&sequence->scene);
         if (hf_last_error().undo_failed) {
-            size_t page_size = life->scene.page_size;
-            CHECK_STATUS(HF_OK, hf_space_release_range(life->scene.space, drawn.first * page_size,
-                                                       drawn.count * page_size));
+            size_t page_size = sequence->scene.page_size;
+            CHECK_STATUS(HF_OK,
+                         hf_space_release_range(sequence->scene.space, drawn.first * page_size,
+                                                drawn.count * page_size));
         } else if (step != &step_release_range) {
-            scene_expect(&life->scene, &before);
+            scene_expect(&sequence->scene, &before);
         }
-        CHECK_STATUS(HF_OK, drawn_run(&drawn, &life->scene));
+        CHECK_STATUS(HF_OK, drawn_run(&drawn, &sequence->scene));
     }
-    scene_expect(&life->scene, &now);
+    scene_expect(&sequence->scene, &now);
 }
 
-static void attempt_life(struct failure *failure) {
-    struct life life = {.failure = failure};
+static void attempt_sequence(struct failure *failure) {
+    struct sequence sequence = {.failure = failure};
     struct picture picture = picture_parse("p p p p p p p p", 15);
-    scene_open(&life.scene, failure->strict, failure->strict, &picture);
+    scene_open(&sequence.scene, failure->strict, failure->strict, &picture);
     failure_on(failure);
-    live(&life, &step_commit_range,
-         "p p p p p p p p\n"
-         "---            \n"
-         "c c|p p p p p p");
-    live(&life, &step_map_range,
-         "c c|p p p p p p\n"
-         "      ---      \n"
-         "c c|p|v v|p p p");
-    live(&life, &step_split,
-         "c c|p|v v|p p p\n"
-         "            -  \n"
-         "c c|p|v v|p|p|p");
-    live(&life, &step_commit,
-         "c c|p|v v|p|p|p\n"
-         "              -\n"
-         "c c|p|v v|p|p|c");
-    live(&life, &step_map,
-         "c c|p|v v|p|p|c\n"
-         "    -          \n"
-         "c c|v|v v|p|p|c");
-    live(&life, &step_coalesce,
-         "c c|v|v v|p|p|c\n"
-         "          ---  \n"
-         "c c|v|v v|p p|c");
-    live(&life, &step_decommit,
-         "c c|v|v v|p p|c\n"
-         "  -            \n"
-         "c|p|v|v v|p p|c");
-    live(&life, &step_unmap,
-         "c|p|v|v v|p p|c\n"
-         "    -          \n"
-         "c|p|p|v v|p p|c");
-    live(&life, &step_release_range,
-         "c|p|p|v v|p p|c\n"
-         "      ---      \n"
-         "c|p|p p p p p|c");
-    live(&life, &step_commit_range,
-         "c|p|p p p p p|c\n"
-         "      ---      \n"
-         "c|p|p|c c|p p|c");
-    live(&life, &step_release_range,
-         "c|p|p|c c|p p|c\n"
-         "---------------\n"
-         "p p p p p p p p");
+    run_next(&sequence, &step_commit_range,
+             "p p p p p p p p\n"
+             "---            \n"
+             "c c|p p p p p p");
+    run_next(&sequence, &step_map_range,
+             "c c|p p p p p p\n"
+             "      ---      \n"
+             "c c|p|v v|p p p");
+    run_next(&sequence, &step_split,
+             "c c|p|v v|p p p\n"
+             "            -  \n"
+             "c c|p|v v|p|p|p");
+    run_next(&sequence, &step_commit,
+             "c c|p|v v|p|p|p\n"
+             "              -\n"
+             "c c|p|v v|p|p|c");
+    run_next(&sequence, &step_map,
+             "c c|p|v v|p|p|c\n"
+             "    -          \n"
+             "c c|v|v v|p|p|c");
+    run_next(&sequence, &step_coalesce,
+             "c c|v|v v|p|p|c\n"
+             "          ---  \n"
+             "c c|v|v v|p p|c");
+    run_next(&sequence, &step_decommit,
+             "c c|v|v v|p p|c\n"
+             "  -            \n"
+             "c|p|v|v v|p p|c");
+    run_next(&sequence, &step_unmap,
+             "c|p|v|v v|p p|c\n"
+             "    -          \n"
+             "c|p|p|v v|p p|c");
+    run_next(&sequence, &step_release_range,
+             "c|p|p|v v|p p|c\n"
+             "      ---      \n"
+             "c|p|p p p p p|c");
+    run_next(&sequence, &step_commit_range,
+             "c|p|p p p p p|c\n"
+             "      ---      \n"
+             "c|p|p|c c|p p|c");
+    run_next(&sequence, &step_release_range,
+             "c|p|p|c c|p p|c\n"
+             "---------------\n"
+             "p p p p p p p p");
     failure_off(failure);
-    scene_close(&life.scene);
+    scene_close(&sequence.scene);
 }
 
-static void a_life_goes_on_after_any_failure(void) {
-    if (scene_needs_views()) CHECK(each_failure(attempt_life, NULL) > 20);
+static void a_sequence_goes_on_after_any_failure(void) {
+    if (scene_needs_views()) CHECK(each_failure(attempt_sequence, NULL) > 20);
 }
 
 #undef CHECK_COUNTED
@@ -524,4 +525,4 @@ CHECK_MAIN(TEST(steps_change_nothing), TEST(commit_range_is_undone_whole),
            TEST(map_range_is_undone_whole), TEST(release_stops_where_it_fails),
            TEST(release_of_a_placeholder_makes_no_call), TEST(a_hint_changes_nothing),
            TEST(a_space_opens_whole_or_not_at_all), TEST(a_space_falls_back_by_halving),
-           TEST(records_are_taken_before_the_step), TEST(a_life_goes_on_after_any_failure))
+           TEST(records_are_allocated_before_the_step), TEST(a_sequence_goes_on_after_any_failure))

@@ -1,21 +1,21 @@
 /*
- * Random steps on tens of thousands of regions, against a model that is too simple to be wrong: an
- * array with the kind of each page size and whether a region begins there.
+ * Random steps on tens of thousands of regions, compared with a simple model: an array with the
+ * kind of each page and whether a region begins there.
  *
- * The model foretells the status of every step, and after it find must agree at random places; now
- * and then everything is compared, contents included. This is what the search tree has to stand.
+ * The model predicts the status of every step. After each step hf_space_find is compared at random
+ * offsets, and from time to time all regions and contents. This tests the search tree.
  */
 #include "check.h"
 #include "random.h"
 #include "scene.h"
 
-enum { MOST_GRANULES = 80000, FILE_PAGES = 64, LONGEST = 12 };
+enum { MOST_PAGES = 80000, FILE_PAGES = 64, LONGEST = 12 };
 
 struct cell {
     bool begins;
     hf_kind kind;
-    uint32_t page;  /* of a view: the page of the file it shows */
-    uint32_t stamp; /* of committed memory: what its first word holds */
+    uint32_t page;  /* view: the page of the file that it shows */
+    uint32_t stamp; /* committed memory: its first four bytes */
 };
 
 static struct model {
@@ -23,11 +23,11 @@ static struct model {
     hf_file *file;
     size_t page_size, count;
     bool has_views;
-    struct cell cells[MOST_GRANULES + 1]; /* one more, at which no region goes on */
+    struct cell cells[MOST_PAGES + 1]; /* the last one ends all regions */
     struct random random;
 } model;
 
-/* [first, first + count), and for a map the page of the file. */
+/* [first, first + count), and for a view the page of the file. */
 struct range {
     size_t first, count, page;
 };
@@ -70,15 +70,17 @@ static bool coalesces(const struct range *range) {
 static bool commits(const struct range *range) { return is_exactly_one(range, HF_PLACEHOLDER); }
 static bool decommits(const struct range *range) { return is_within_one(range, HF_COMMITTED); }
 static bool unmaps(const struct range *range) { return is_exactly_one(range, HF_VIEW); }
-static bool places(const struct range *range) { return is_within_one(range, HF_PLACEHOLDER); }
+static bool commits_range(const struct range *range) {
+    return is_within_one(range, HF_PLACEHOLDER);
+}
 
-static bool clears(const struct range *range) {
+static bool releases(const struct range *range) {
     size_t last = range_end(range) - 1;
     return (model.cells[range->first].kind != HF_VIEW || model.cells[range->first].begins) &&
            (model.cells[last].kind != HF_VIEW || model.cells[last + 1].begins);
 }
 
-/* The range becomes one region of this kind, and what it was cut from begins anew behind it. */
+/* The range becomes one region of this kind; a region begins behind it. */
 static void become(const struct range *range, hf_kind kind) {
     for (size_t at = range->first; at < range_end(range); at++)
         model.cells[at] = (struct cell){.kind = kind,
@@ -91,7 +93,7 @@ static void become_placeholder(const struct range *range) { become(range, HF_PLA
 static void become_committed(const struct range *range) { become(range, HF_COMMITTED); }
 static void become_view(const struct range *range) { become(range, HF_VIEW); }
 
-/* Placeholder, one with the placeholders that it reaches into or touches. */
+/* The range becomes one placeholder with the placeholders that overlap or touch it. */
 static void become_released(const struct range *range) {
     size_t first = range->first, end = range_end(range);
     size_t low = model.cells[first].kind == HF_PLACEHOLDER ? start_of(first) : first;
@@ -128,15 +130,15 @@ static hf_status unmap(hf_space *space, size_t offset, size_t size, size_t page)
     (void)page;
     return hf_space_unmap(space, offset, size);
 }
-static hf_status place(hf_space *space, size_t offset, size_t size, size_t page) {
+static hf_status commit_range(hf_space *space, size_t offset, size_t size, size_t page) {
     (void)page;
     return hf_space_commit_range(space, offset, size);
 }
-static hf_status place_file(hf_space *space, size_t offset, size_t size, size_t page) {
+static hf_status map_range(hf_space *space, size_t offset, size_t size, size_t page) {
     return hf_space_map_range(space, offset, size, model.file, page * model.page_size,
                               HF_READ_WRITE);
 }
-static hf_status clear(hf_space *space, size_t offset, size_t size, size_t page) {
+static hf_status release_range(hf_space *space, size_t offset, size_t size, size_t page) {
     (void)page;
     return hf_space_release_range(space, offset, size);
 }
@@ -152,9 +154,9 @@ static const struct operation {
                   {"decommit", decommit, decommits, become_placeholder},
                   {"map", map, commits, become_view},
                   {"unmap", unmap, unmaps, become_placeholder},
-                  {"place", place, places, become_committed},
-                  {"place_file", place_file, places, become_view},
-                  {"clear", clear, clears, become_released}};
+                  {"commit_range", commit_range, commits_range, become_committed},
+                  {"map_range", map_range, commits_range, become_view},
+                  {"release_range", release_range, releases, become_released}};
 
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
@@ -169,24 +171,24 @@ static void expect_region(const hf_region *region) {
     CHECK_EQUAL(cell->kind == HF_VIEW ? cell->page * model.page_size : 0, region->file_offset);
 }
 
-static void expect_found(size_t page_size) {
+static void expect_find(size_t page) {
     hf_region region;
     size_t inside = random_below(&model.random, model.page_size);
-    CHECK(hf_space_find(model.space, page_size * model.page_size + inside, &region));
-    CHECK_EQUAL(start_of(page_size) * model.page_size, region.offset);
+    CHECK(hf_space_find(model.space, page * model.page_size + inside, &region));
+    CHECK_EQUAL(start_of(page) * model.page_size, region.offset);
     expect_region(&region);
 }
 
-static uint32_t *first_word(size_t page_size) {
-    return (uint32_t *)(void *)(hf_space_base(model.space) + page_size * model.page_size);
+static uint32_t *first_bytes(size_t page) {
+    return (uint32_t *)(void *)(hf_space_base(model.space) + page * model.page_size);
 }
 
-/* A view's page holds its number; committed memory what we stored, or zero. */
+/* A page of the file contains its number; a committed page its stamp, or zero. */
 static void expect_contents(void) {
     for (size_t at = 0; at < model.count; at++) {
         const struct cell *cell = &model.cells[at];
-        if (cell->kind == HF_COMMITTED) CHECK_EQUAL(cell->stamp, *first_word(at));
-        if (cell->kind == HF_VIEW) CHECK_EQUAL(cell->page, *first_word(at));
+        if (cell->kind == HF_COMMITTED) CHECK_EQUAL(cell->stamp, *first_bytes(at));
+        if (cell->kind == HF_VIEW) CHECK_EQUAL(cell->page, *first_bytes(at));
     }
 }
 
@@ -203,11 +205,11 @@ static void expect_all(void) {
     expect_contents();
 }
 
-/* ------------------------------------------------------------------- at random -------------- */
+/* ---------------------------------------------------------------- random steps -------------- */
 
 static bool is_likely(size_t one_in) { return random_below(&model.random, one_in) == 0; }
 
-/* Often exactly a region or two, else any range; never so long that a step gets expensive. */
+/* Often exactly one or two regions, otherwise any range, at most LONGEST pages. */
 static struct range choose_range(void) {
     size_t at = random_below(&model.random, model.count), end;
     struct range range = {.page = random_below(&model.random, FILE_PAGES - LONGEST)};
@@ -220,12 +222,12 @@ static struct range choose_range(void) {
     return range;
 }
 
-/* Stores something new into a committed page size of the range, if its first one is such. */
+/* Stores a new stamp into the first page of the range if it is committed. */
 static void stamp(const struct range *range) {
     struct cell *cell = &model.cells[range->first];
     if (cell->kind != HF_COMMITTED) return;
     cell->stamp = (uint32_t)random_below(&model.random, UINT32_MAX) | 1;
-    *first_word(range->first) = cell->stamp;
+    *first_bytes(range->first) = cell->stamp;
 }
 
 static bool step_at_random(const struct operation *operation) {
@@ -241,17 +243,17 @@ static bool step_at_random(const struct operation *operation) {
                  operation->run(model.space, range.first * g, range.count * g, range.page));
     if (succeeds) operation->edit(&range);
     stamp(&range);
-    expect_found(range.first);
-    expect_found(random_below(&model.random, model.count));
+    expect_find(range.first);
+    expect_find(random_below(&model.random, model.count));
     check_leave(outer);
     return succeeds;
 }
 
-/* A view of the whole file, where the space begins. */
+/* Maps the whole file at the start of the space and stores its number into each page. */
 static void number_pages(void) {
     become_view(&(struct range){.count = FILE_PAGES});
-    CHECK_STATUS(HF_OK, place_file(model.space, 0, FILE_PAGES * model.page_size, 0));
-    for (uint32_t page = 0; page < FILE_PAGES; page++) *first_word(page) = page;
+    CHECK_STATUS(HF_OK, map_range(model.space, 0, FILE_PAGES * model.page_size, 0));
+    for (uint32_t page = 0; page < FILE_PAGES; page++) *first_bytes(page) = page;
 }
 
 static void open_model(const hf_backend *backend, size_t pages, uint64_t seed) {
@@ -261,14 +263,13 @@ static void open_model(const hf_backend *backend, size_t pages, uint64_t seed) {
     model.count = pages;
     model.random.state = seed;
     model.cells[0].begins = model.cells[pages].begins = true;
-    CHECK_STATUS(HF_OK,
-                 hf_file_create_shared(&model.file, FILE_PAGES * model.page_size, backend));
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&model.file, FILE_PAGES * model.page_size, backend));
     CHECK_STATUS(HF_OK, hf_space_open(&model.space, pages * model.page_size, &options));
     model.has_views = scene_has_views(backend);
     if (model.has_views) number_pages();
 }
 
-/* Everything, in one clear, is one placeholder again. */
+/* One release_range over the whole space leaves one placeholder. */
 static void close_model(void) {
     expect_all();
     CHECK_STATUS(HF_OK, hf_space_release_range(model.space, 0, hf_space_size(model.space)));
@@ -296,7 +297,7 @@ static void expect_successes(size_t least) {
     }
 }
 
-/* First splits alone, until there are many regions; then everything. */
+/* First only splits, until there are many regions; then all operations. */
 static void run_model(const hf_backend *backend, size_t pages, size_t steps, uint64_t seed) {
     open_model(backend, pages, seed);
     while (hf_space_get_stats(model.space).regions < (pages - FILE_PAGES) / 2)
@@ -312,7 +313,7 @@ static void run_model(const hf_backend *backend, size_t pages, size_t steps, uin
 }
 
 static void many_regions_on_the_native_backend(void) {
-    run_model(hf_backend_native(), MOST_GRANULES, 100000, 1);
+    run_model(hf_backend_native(), MOST_PAGES, 100000, 1);
     expect_successes(300);
 }
 
@@ -325,7 +326,7 @@ static void many_regions_on_strict(void) {
     hf_strict_close(strict);
 }
 
-/* Small spaces meet their own ends often. */
+/* In small spaces many ranges touch the ends of the space. */
 static void few_regions_and_many_seeds(void) {
     for (uint64_t seed = 3; seed < 23; seed++) {
         hf_backend *strict;

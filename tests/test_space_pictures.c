@@ -2,8 +2,8 @@
  * Every step between every pair of neighbours: none, a placeholder, committed memory, a view.
  *
  * The pictures are the tests: scene.h says how to read them. In each group the rows differ in the
- * left neighbour and the columns in the right one. After the groups come the states that a step
- * refuses.
+ * left neighbour and the columns in the right one. After the groups come the states in which a step
+ * fails with HF_WRONG_STATE.
  */
 #include "check.h"
 #include "scene.h"
@@ -188,7 +188,7 @@ static void unmaps(void) {
                                  "v|p p     v|p p|p     v|p p|c     v|p p|v\n");
 }
 
-static void places_in_the_whole(void) {
+static void commit_range_of_the_whole(void) {
     drawing_becomes(&step_commit_range, "p p     p p|p     p p|c     p p|v\n"
                                         "---     ---       ---       ---  \n"
                                         "c c     c c|p     c c|c     c c|v\n");
@@ -203,7 +203,7 @@ static void places_in_the_whole(void) {
                                         "v|c c     v|c c|p     v|c c|c     v|c c|v\n");
 }
 
-static void places_at_the_head(void) {
+static void commit_range_at_the_head(void) {
     drawing_becomes(&step_commit_range, "p p p     p p p|p     p p p|c     p p p|v\n"
                                         "-         -           -           -      \n"
                                         "c|p p     c|p p|p     c|p p|c     c|p p|v\n");
@@ -218,7 +218,7 @@ static void places_at_the_head(void) {
                                         "v|c|p p     v|c|p p|p     v|c|p p|c     v|c|p p|v\n");
 }
 
-static void places_in_the_middle(void) {
+static void commit_range_in_the_middle(void) {
     drawing_becomes(&step_commit_range, "p p p     p p p|p     p p p|c     p p p|v\n"
                                         "  -         -           -           -    \n"
                                         "p|c|p     p|c|p|p     p|c|p|c     p|c|p|v\n");
@@ -233,7 +233,7 @@ static void places_in_the_middle(void) {
                                         "v|p|c|p     v|p|c|p|p     v|p|c|p|c     v|p|c|p|v\n");
 }
 
-static void places_at_the_tail(void) {
+static void commit_range_at_the_tail(void) {
     drawing_becomes(&step_commit_range, "p p p     p p p|p     p p p|c     p p p|v\n"
                                         "  ---       ---         ---         ---  \n"
                                         "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
@@ -248,7 +248,7 @@ static void places_at_the_tail(void) {
                                         "v|p|c c     v|p|c c|p     v|p|c c|c     v|p|c c|v\n");
 }
 
-static void places_a_file_in_the_whole(void) {
+static void map_range_of_the_whole(void) {
     drawing_becomes(&step_map_range, "p p     p p|p     p p|c     p p|v\n"
                                      "---     ---       ---       ---  \n"
                                      "v v     v v|p     v v|c     v v|v\n");
@@ -263,7 +263,7 @@ static void places_a_file_in_the_whole(void) {
                                      "v|v v     v|v v|p     v|v v|c     v|v v|v\n");
 }
 
-static void places_a_file_at_the_head(void) {
+static void map_range_at_the_head(void) {
     drawing_becomes(&step_map_range, "p p p     p p p|p     p p p|c     p p p|v\n"
                                      "-         -           -           -      \n"
                                      "v|p p     v|p p|p     v|p p|c     v|p p|v\n");
@@ -278,7 +278,7 @@ static void places_a_file_at_the_head(void) {
                                      "v|v|p p     v|v|p p|p     v|v|p p|c     v|v|p p|v\n");
 }
 
-static void places_a_file_in_the_middle(void) {
+static void map_range_in_the_middle(void) {
     drawing_becomes(&step_map_range, "p p p     p p p|p     p p p|c     p p p|v\n"
                                      "  -         -           -           -    \n"
                                      "p|v|p     p|v|p|p     p|v|p|c     p|v|p|v\n");
@@ -293,7 +293,7 @@ static void places_a_file_in_the_middle(void) {
                                      "v|p|v|p     v|p|v|p|p     v|p|v|p|c     v|p|v|p|v\n");
 }
 
-static void places_a_file_at_the_tail(void) {
+static void map_range_at_the_tail(void) {
     drawing_becomes(&step_map_range, "p p p     p p p|p     p p p|c     p p p|v\n"
                                      "  ---       ---         ---         ---  \n"
                                      "p|v v     p|v v|p     p|v v|c     p|v v|v\n");
@@ -308,7 +308,7 @@ static void places_a_file_at_the_tail(void) {
                                      "v|p|v v     v|p|v v|p     v|p|v v|c     v|p|v v|v\n");
 }
 
-static void clears_committed_memory(void) {
+static void releases_committed_memory(void) {
     drawing_becomes(&step_release_range, "c c     c c|p     c c|c     c c|v\n"
                                          "---     ---       ---       ---  \n"
                                          "p p     p p p     p p|c     p p|v\n");
@@ -323,7 +323,7 @@ static void clears_committed_memory(void) {
                                          "v|p p     v|p p p     v|p p|c     v|p p|v\n");
 }
 
-static void clears_its_head(void) {
+static void releases_the_head_of_committed_memory(void) {
     drawing_becomes(&step_release_range, "c c c     c c c|p     c c c|c     c c c|v\n"
                                          "-         -           -           -      \n"
                                          "p|c c     p|c c|p     p|c c|c     p|c c|v\n");
@@ -338,7 +338,7 @@ static void clears_its_head(void) {
                                          "v|p|c c     v|p|c c|p     v|p|c c|c     v|p|c c|v\n");
 }
 
-static void clears_its_middle(void) {
+static void releases_the_middle_of_committed_memory(void) {
     drawing_becomes(&step_release_range, "c c c     c c c|p     c c c|c     c c c|v\n"
                                          "  -         -           -           -    \n"
                                          "c|p|c     c|p|c|p     c|p|c|c     c|p|c|v\n");
@@ -353,7 +353,7 @@ static void clears_its_middle(void) {
                                          "v|c|p|c     v|c|p|c|p     v|c|p|c|c     v|c|p|c|v\n");
 }
 
-static void clears_its_tail(void) {
+static void releases_the_tail_of_committed_memory(void) {
     drawing_becomes(&step_release_range, "c c c     c c c|p     c c c|c     c c c|v\n"
                                          "  ---       ---         ---         ---  \n"
                                          "c|p p     c|p p p     c|p p|c     c|p p|v\n");
@@ -368,7 +368,7 @@ static void clears_its_tail(void) {
                                          "v|c|p p     v|c|p p p     v|c|p p|c     v|c|p p|v\n");
 }
 
-static void clears_a_view(void) {
+static void releases_a_view(void) {
     drawing_becomes(&step_release_range, "v v     v v|p     v v|c     v v|v\n"
                                          "---     ---       ---       ---  \n"
                                          "p p     p p p     p p|c     p p|v\n");
@@ -428,7 +428,7 @@ static void releases_the_middle_of_a_placeholder(void) {
                                          "v|p p p     v|p p p|p     v|p p p|c     v|p p p|v\n");
 }
 
-static void clears_several(void) {
+static void releases_several_regions(void) {
     drawing_becomes(&step_release_range, "c|v|p|c     c|v|p|c|p     c|v|p|c|c     c|v|p|c|v\n"
                                          "-------     -------       -------       -------  \n"
                                          "p p p p     p p p p p     p p p p|c     p p p p|v\n");
@@ -446,7 +446,7 @@ static void clears_several(void) {
                     "v|p p p p     v|p p p p p     v|p p p p|c     v|p p p p|v\n");
 }
 
-static void clears_across(void) {
+static void releases_parts_of_regions(void) {
     drawing_becomes(&step_release_range,
                     "c c|p|v|c c     c c|p|v|c c|p     c c|p|v|c c|c     c c|p|v|c c|v\n"
                     "  -------         -------           -------           -------    \n"
@@ -465,91 +465,92 @@ static void clears_across(void) {
                     "v|c|p p p p|c     v|c|p p p p|c|p     v|c|p p p p|c|c     v|c|p p p p|c|v\n");
 }
 
-/* ------------------------------------------------------------------- refusals -------------- */
+/* ---------------------------------------------------------------- wrong states ------------- */
 
 /* Not within one placeholder, or all of it. */
-static void refuses_to_split(void) {
-    drawing_is_refused(&step_split, "p p     c|p p|c     p|p p|p\n"
-                                    "---       ---         ---  \n");
-    drawing_is_refused(&step_split, "p p|p p     p p|p p     p|p p|p     p p|c     p p|v\n"
-                                    "-----         ---       -----         ---       ---\n");
-    drawing_is_refused(&step_split, "p|c c|p     p|c c|p     p|v v|p     p|v v|p     c|p p\n"
-                                    "  -           ---         ---           -       ---  \n");
+static void split_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_split, "p p     c|p p|c     p|p p|p\n"
+                                        "---       ---         ---  \n");
+    drawing_is_wrong_state(&step_split, "p p|p p     p p|p p     p|p p|p     p p|c     p p|v\n"
+                                        "-----         ---       -----         ---       ---\n");
+    drawing_is_wrong_state(&step_split, "p|c c|p     p|c c|p     p|v v|p     p|v v|p     c|p p\n"
+                                        "  -           ---         ---           -       ---  \n");
 }
 
 /* Anything else in the range, a part of a placeholder, or only one. */
-static void refuses_to_coalesce(void) {
-    drawing_is_refused(&step_coalesce, "p p     p|p p|p     p p p     p p|p p     p p|p p\n"
-                                       "---       ---       ---         -----     -----  \n");
-    drawing_is_refused(&step_coalesce, "p p|p p     p|c|p     p|v|p     c|p|p     p|p|v\n"
-                                       "  ---       -----     -----     -----     -----\n");
-    drawing_is_refused(&step_coalesce, "p|p|c c     c c|p|p     c|c     v|v     c c     v v\n"
-                                       "-----         -----     ---     ---     ---     -  \n");
+static void coalesce_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_coalesce, "p p     p|p p|p     p p p     p p|p p     p p|p p\n"
+                                           "---       ---       ---         -----     -----  \n");
+    drawing_is_wrong_state(&step_coalesce, "p p|p p     p|c|p     p|v|p     c|p|p     p|p|v\n"
+                                           "  ---       -----     -----     -----     -----\n");
+    drawing_is_wrong_state(&step_coalesce, "p|p|c c     c c|p|p     c|c     v|v     c c     v v\n"
+                                           "-----         -----     ---     ---     ---     -  \n");
 }
 
 /* Not exactly one whole placeholder. */
-static void refuses_to_commit(void) {
-    drawing_is_refused(&step_commit, "p p p     p p p     p p p     p|p     p p|p     p|p p\n"
-                                     "-           -         ---     ---     -----     ---  \n");
-    drawing_is_refused(&step_commit,
-                       "c c     c c     v v     v v     p|c     c|p     p|v     v|p\n"
-                       "---     -       ---     -       ---     ---     ---     ---\n");
+static void commit_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_commit, "p p p     p p p     p p p     p|p     p p|p     p|p p\n"
+                                         "-           -         ---     ---     -----     ---  \n");
+    drawing_is_wrong_state(&step_commit,
+                           "c c     c c     v v     v v     p|c     c|p     p|v     v|p\n"
+                           "---     -       ---     -       ---     ---     ---     ---\n");
 }
 
 /* Not within one committed region. */
-static void refuses_to_decommit(void) {
-    drawing_is_refused(&step_decommit, "p p     p p     v v     v v     c|c     c c|c c\n"
-                                       "---     -       ---     -       ---       ---  \n");
-    drawing_is_refused(&step_decommit, "p|c     c|p     c c|v     c|p|c     v|c c     c|c|c\n"
-                                       "---     ---       ---     -----     ---       -----\n");
+static void decommit_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_decommit, "p p     p p     v v     v v     c|c     c c|c c\n"
+                                           "---     -       ---     -       ---       ---  \n");
+    drawing_is_wrong_state(&step_decommit, "p|c     c|p     c c|v     c|p|c     v|c c     c|c|c\n"
+                                           "---     ---       ---     -----     ---       -----\n");
 }
 
 /* Not exactly one whole placeholder. */
-static void refuses_to_map(void) {
-    drawing_is_refused(&step_map, "p p p     p p p     p p p     p|p     p p|p     p|p p\n"
-                                  "-           -         ---     ---     -----     ---  \n");
-    drawing_is_refused(&step_map, "c c     c c     v v     v v     p|c     c|p     p|v     v|p\n"
-                                  "---     -       ---     -       ---     ---     ---     ---\n");
+static void map_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_map, "p p p     p p p     p p p     p|p     p p|p     p|p p\n"
+                                      "-           -         ---     ---     -----     ---  \n");
+    drawing_is_wrong_state(&step_map,
+                           "c c     c c     v v     v v     p|c     c|p     p|v     v|p\n"
+                           "---     -       ---     -       ---     ---     ---     ---\n");
 }
 
 /* Not exactly one whole view. */
-static void refuses_to_unmap(void) {
-    drawing_is_refused(&step_unmap, "v v v     v v v     v v v     v|v     v v|v     v|v v\n"
-                                    "-           -         ---     ---     -----     ---  \n");
-    drawing_is_refused(&step_unmap,
-                       "c c     c c     p p     p p     p|v     v|p     c|v     v|c\n"
-                       "---     -       ---     -       ---     ---     ---     ---\n");
+static void unmap_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_unmap, "v v v     v v v     v v v     v|v     v v|v     v|v v\n"
+                                        "-           -         ---     ---     -----     ---  \n");
+    drawing_is_wrong_state(&step_unmap,
+                           "c c     c c     p p     p p     p|v     v|p     c|v     v|c\n"
+                           "---     -       ---     -       ---     ---     ---     ---\n");
 }
 
 /* Not within one placeholder. */
-static void refuses_to_commit_a_range(void) {
-    drawing_is_refused(&step_commit_range, "p|p     p p|p p     c c     c c     v v     v v\n"
-                                           "---       ---       ---     -       ---     -  \n");
-    drawing_is_refused(&step_commit_range,
-                       "p p|c     c|p p     p p|v     v|p p     p|c|p     p|p|p\n"
-                       "  ---     ---         ---     ---       -----     -----\n");
+static void commit_range_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_commit_range, "p|p     p p|p p     c c     c c     v v     v v\n"
+                                               "---       ---       ---     -       ---     -  \n");
+    drawing_is_wrong_state(&step_commit_range,
+                           "p p|c     c|p p     p p|v     v|p p     p|c|p     p|p|p\n"
+                           "  ---     ---         ---     ---       -----     -----\n");
 }
 
-/* The same for a file. */
-static void refuses_to_map_a_file(void) {
-    drawing_is_refused(&step_map_range, "p|p     p p|p p     c c     c c     v v     v v\n"
-                                        "---       ---       ---     -       ---     -  \n");
-    drawing_is_refused(&step_map_range, "p p|c     c|p p     p p|v     v|p p     p|c|p\n"
-                                        "  ---     ---         ---     ---       -----\n");
+/* Not within one placeholder. */
+static void map_range_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_map_range, "p|p     p p|p p     c c     c c     v v     v v\n"
+                                            "---       ---       ---     -       ---     -  \n");
+    drawing_is_wrong_state(&step_map_range, "p p|c     c|p p     p p|v     v|p p     p|c|p\n"
+                                            "  ---     ---         ---     ---       -----\n");
 }
 
 /* A part of a view, whatever else is in the range. */
-static void refuses_to_release(void) {
-    drawing_is_refused(&step_release_range, "v v v     v v v     v v v     r r     w w\n"
-                                            "-           -         ---     -         -\n");
-    drawing_is_refused(&step_release_range,
-                       "c|v v     v v|c     p|v v     v v|p     v v|v     v|c|v v\n"
-                       "---         ---     ---         ---       ---     ----- \n");
-    drawing_is_refused(&step_release_range, "c c|p|c|v v     v v|c|p|c c     v v|c c|v v\n"
-                                            "  -------         -------         -------  \n");
+static void release_range_in_a_wrong_state(void) {
+    drawing_is_wrong_state(&step_release_range, "v v v     v v v     v v v     r r     w w\n"
+                                                "-           -         ---     -         -\n");
+    drawing_is_wrong_state(&step_release_range,
+                           "c|v v     v v|c     p|v v     v v|p     v v|v     v|c|v v\n"
+                           "---         ---     ---         ---       ---     ----- \n");
+    drawing_is_wrong_state(&step_release_range, "c c|p|c|v v     v v|c|p|c c     v v|c c|v v\n"
+                                                "  -------         -------         -------  \n");
 }
 
-/* ------------------------------------------------------------ what else views are ----------- */
+/* ------------------------------------------------- other accesses, equal neighbours --------- */
 
 static void releases_views_of_every_access(void) {
     drawing_becomes(&step_unmap, "r r     w w     r|v v|w     v|r r|v     v|w w|v\n"
@@ -576,14 +577,18 @@ static void neighbours_of_one_kind_stay_apart(void) {
 CHECK_MAIN(TEST(splits_the_head), TEST(splits_the_middle), TEST(splits_the_tail),
            TEST(coalesces_two), TEST(coalesces_three), TEST(commits), TEST(decommits_the_whole),
            TEST(decommits_the_head), TEST(decommits_the_middle), TEST(decommits_the_tail),
-           TEST(maps), TEST(unmaps), TEST(places_in_the_whole), TEST(places_at_the_head),
-           TEST(places_in_the_middle), TEST(places_at_the_tail), TEST(places_a_file_in_the_whole),
-           TEST(places_a_file_at_the_head), TEST(places_a_file_in_the_middle),
-           TEST(places_a_file_at_the_tail), TEST(clears_committed_memory), TEST(clears_its_head),
-           TEST(clears_its_middle), TEST(clears_its_tail), TEST(clears_a_view),
+           TEST(maps), TEST(unmaps), TEST(commit_range_of_the_whole),
+           TEST(commit_range_at_the_head), TEST(commit_range_in_the_middle),
+           TEST(commit_range_at_the_tail), TEST(map_range_of_the_whole),
+           TEST(map_range_at_the_head), TEST(map_range_in_the_middle), TEST(map_range_at_the_tail),
+           TEST(releases_committed_memory), TEST(releases_the_head_of_committed_memory),
+           TEST(releases_the_middle_of_committed_memory),
+           TEST(releases_the_tail_of_committed_memory), TEST(releases_a_view),
            TEST(releases_a_placeholder), TEST(releases_the_head_of_a_placeholder),
-           TEST(releases_the_middle_of_a_placeholder), TEST(clears_several), TEST(clears_across),
-           TEST(refuses_to_split), TEST(refuses_to_coalesce), TEST(refuses_to_commit),
-           TEST(refuses_to_decommit), TEST(refuses_to_map), TEST(refuses_to_unmap),
-           TEST(refuses_to_commit_a_range), TEST(refuses_to_map_a_file), TEST(refuses_to_release),
+           TEST(releases_the_middle_of_a_placeholder), TEST(releases_several_regions),
+           TEST(releases_parts_of_regions), TEST(split_in_a_wrong_state),
+           TEST(coalesce_in_a_wrong_state), TEST(commit_in_a_wrong_state),
+           TEST(decommit_in_a_wrong_state), TEST(map_in_a_wrong_state),
+           TEST(unmap_in_a_wrong_state), TEST(commit_range_in_a_wrong_state),
+           TEST(map_range_in_a_wrong_state), TEST(release_range_in_a_wrong_state),
            TEST(releases_views_of_every_access), TEST(neighbours_of_one_kind_stay_apart))

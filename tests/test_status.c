@@ -1,11 +1,11 @@
 /*
- * Statuses, their names and sentences, the thread's last error before any call has failed, and the
- * text of an error.
+ * Names and sentences of the statuses, the last error of a thread before any call failed, and
+ * hf_error_text.
  */
 #include "check.h"
 #include "holdfast/arena.h"
 
-/* The first test: it needs a thread in which no call has failed yet. */
+/* Must be the first test: it needs a thread in which no call has failed yet. */
 static void starts_without_an_error(void) {
     hf_error error = hf_last_error();
     CHECK(error.status == HF_OK);
@@ -22,7 +22,7 @@ static bool is_one_sentence(const char *text) {
     return length > 10 && length < 200 && !strchr(text, '\n');
 }
 
-static void every_status_has_a_text_of_its_own(void) {
+static void every_status_has_a_different_text(void) {
     for (int status = HF_OK; status <= HF_UNSUPPORTED; status++) {
         const char *text = hf_status_text((hf_status)status);
         size_t outer = check_enter("status %d: %s", status, text ? text : "NULL");
@@ -33,8 +33,8 @@ static void every_status_has_a_text_of_its_own(void) {
     }
 }
 
-/* A caller with an arena has no regions, and one with a single process no other. */
-static void no_text_is_about_what_the_caller_may_not_have(void) {
+/* The text of a status is true whoever calls: it assumes no regions and no other process. */
+static void texts_are_true_for_every_caller(void) {
     for (int status = HF_OK; status <= HF_UNSUPPORTED; status++) {
         const char *text = hf_status_text((hf_status)status);
         CHECK(!strstr(text, "region") && !strstr(text, "hf_space") &&
@@ -43,13 +43,13 @@ static void no_text_is_about_what_the_caller_may_not_have(void) {
     }
 }
 
-/* A writer is refused because of readers, too. */
+/* A writer gets HF_BUSY because of readers, too. */
 static void a_busy_file_may_have_readers_only(void) {
     const char *text = hf_status_text(HF_BUSY);
     CHECK(strstr(text, "only readers share it") && !strstr(text, "for writing"));
 }
 
-static void a_number_that_is_no_status_has_a_text(void) {
+static void an_unknown_status_has_a_text(void) {
     CHECK(is_one_sentence(hf_status_text((hf_status)(HF_UNSUPPORTED + 1))));
     CHECK(is_one_sentence(hf_status_text((hf_status)1000000)));
     CHECK(is_one_sentence(hf_status_text((hf_status)-1)));
@@ -83,7 +83,7 @@ static void expect_text(const char *expected, const hf_error *error) {
     check_leave(outer);
 }
 
-static void an_error_is_told_in_one_line(void) {
+static void an_error_is_one_line(void) {
     expect_text("The call succeeded.", &(hf_error){.status = HF_OK});
     expect_text("The call failed (HF_RESERVE_FULL). The reservation has no room for that: reserve "
                 "more when opening. What is read-only does not grow at all.",
@@ -96,7 +96,7 @@ static void an_error_is_told_in_one_line(void) {
                             .size = 4096});
 }
 
-static void a_failed_undo_is_told(void) {
+static void a_failed_undo_is_reported(void) {
     hf_error error = {.status = HF_NO_MEMORY, .call = "mprotect", .undo_failed = true};
     expect_text("mprotect failed (HF_NO_MEMORY). The system commits no more memory: free some, or "
                 "raise its limit. A step before it could not be undone: nothing is lost, but there "
@@ -104,7 +104,7 @@ static void a_failed_undo_is_told(void) {
                 &error);
 }
 
-static void the_text_is_cut_like_that_of_snprintf(void) {
+static void the_text_is_truncated_as_by_snprintf(void) {
     const hf_error error = {
         .status = HF_IO, .call = "call", .reason = "a reason", .offset = SIZE_MAX, .size = 10};
     char whole[HF_ERROR_TEXT_SIZE], text[HF_ERROR_TEXT_SIZE];
@@ -121,12 +121,13 @@ static void the_text_is_cut_like_that_of_snprintf(void) {
     }
 }
 
-/* Code 2 is ENOENT, and ERROR_FILE_NOT_FOUND on Windows. */
-static void a_missing_file_is_told_in_the_words_of_the_system(void) {
+/* Code 2 is ENOENT, on Windows ERROR_FILE_NOT_FOUND. */
+static void a_missing_file_has_the_text_of_the_system(void) {
 #ifdef _WIN32
-    const char *words = ": File not found (HF_IO, code 2). ", *other = "cannot find";
+    const char *text_of_code = ": File not found (HF_IO, code 2). ", *other = "cannot find";
 #else
-    const char *words = ": No such file or directory (HF_IO, code 2). ", *other = words;
+    const char *text_of_code = ": No such file or directory (HF_IO, code 2). ",
+               *other = text_of_code;
 #endif
     char text[HF_ERROR_TEXT_SIZE];
     hf_arena arena;
@@ -136,13 +137,13 @@ static void a_missing_file_is_told_in_the_words_of_the_system(void) {
     CHECK_STATUS(HF_IO, hf_arena_append_file(&arena, "no such file", HF_READ_ONLY, &data, &size));
     CHECK(hf_error_text(NULL, text, sizeof text) < sizeof text);
     size_t outer = check_enter("%s", text);
-    CHECK(strstr(text, words) != NULL || strstr(text, other) != NULL);
+    CHECK(strstr(text, text_of_code) != NULL || strstr(text, other) != NULL);
     CHECK(strstr(text, "check the path") != NULL);
     check_leave(outer);
     hf_arena_close(&arena);
 }
 
-static void a_code_that_the_system_does_not_know_is_a_number(void) {
+static void an_unknown_code_is_a_number(void) {
     char text[HF_ERROR_TEXT_SIZE];
     hf_error error = {.status = HF_IO, .call = "call", .os_code = -20000};
     hf_error_text(&error, text, sizeof text);
@@ -152,10 +153,9 @@ static void a_code_that_the_system_does_not_know_is_a_number(void) {
     CHECK(strstr(text, "code 123456789)") != NULL);
 }
 
-CHECK_MAIN(TEST(starts_without_an_error), TEST(every_status_has_a_text_of_its_own),
-           TEST(no_text_is_about_what_the_caller_may_not_have),
-           TEST(a_busy_file_may_have_readers_only), TEST(a_number_that_is_no_status_has_a_text),
-           TEST(a_status_is_named_as_in_the_source), TEST(an_error_is_told_in_one_line),
-           TEST(a_failed_undo_is_told), TEST(the_text_is_cut_like_that_of_snprintf),
-           TEST(a_missing_file_is_told_in_the_words_of_the_system),
-           TEST(a_code_that_the_system_does_not_know_is_a_number))
+CHECK_MAIN(TEST(starts_without_an_error), TEST(every_status_has_a_different_text),
+           TEST(texts_are_true_for_every_caller), TEST(a_busy_file_may_have_readers_only),
+           TEST(an_unknown_status_has_a_text), TEST(a_status_is_named_as_in_the_source),
+           TEST(an_error_is_one_line), TEST(a_failed_undo_is_reported),
+           TEST(the_text_is_truncated_as_by_snprintf),
+           TEST(a_missing_file_has_the_text_of_the_system), TEST(an_unknown_code_is_a_number))

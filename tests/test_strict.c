@@ -1,9 +1,9 @@
 /*
- * The strict backend itself, called raw: each rule of Windows' placeholders that it enforces, with
- * Windows' code; failures on demand; and its counts.
+ * Calls the functions of the strict backend directly: each rule of Windows' placeholders that it
+ * enforces, with the code that Windows returns; failures on demand; and its counts.
  *
- * A rule is broken here on purpose. Wherever a space stands between a test and strict, the count of
- * violations stays zero; that is the point of strict.
+ * These tests break the rules on purpose. A space on strict never does: there the count of
+ * violations must stay zero.
  */
 #include "check.h"
 #include "scene.h"
@@ -16,9 +16,9 @@ enum {
     NO_SYSTEM_RESOURCES = 1450,
     COMMITMENT_LIMIT = 1455
 };
-enum { GRANULES = 16, FILE_PAGES = 4 };
+enum { PAGES = 16, FILE_PAGES = 4 };
 
-/* One reservation on a strict backend, and a file; addresses are counted in pages. */
+/* One reservation on a strict backend, and a file. at(3) is the address of page 3. */
 static hf_backend *strict;
 static hf_report report;
 static char *base;
@@ -27,7 +27,8 @@ static intptr_t file;
 
 static char *at(size_t index) { return base + index * page_size; }
 
-/* Where the system has no views in a space, strict keeps its rules over committed memory. */
+/* Where the system cannot map views into a space, strict runs on a backend that commits memory
+ * instead, so that the rules of views can be tested. */
 static hf_status commit_as_view(const hf_backend *self, void *address, size_t size, intptr_t shown,
                                 uint64_t file_offset, hf_access access, hf_report *why) {
     (void)shown, (void)file_offset, (void)access;
@@ -39,30 +40,29 @@ static void release_as_view(const hf_backend *self, void *address, size_t size, 
 }
 
 static const hf_backend *backend_with_views(void) {
-    static hf_backend stand_in;
-    stand_in = *hf_backend_native();
+    static hf_backend with_views;
+    with_views = *hf_backend_native();
     if (scene_has_views(NULL)) return hf_backend_native();
-    stand_in.map = commit_as_view;
-    stand_in.unmap = stand_in.decommit;
-    stand_in.release = release_as_view;
-    return &stand_in;
+    with_views.map = commit_as_view;
+    with_views.unmap = with_views.decommit;
+    with_views.release = release_as_view;
+    return &with_views;
 }
 
-static void open_ground(void) {
+static void open_reservation(void) {
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, backend_with_views()));
     page_size = strict->page_size(strict);
-    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, GRANULES * page_size, &address, &report));
+    CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, PAGES * page_size, &address, &report));
     base = address;
-    CHECK_STATUS(HF_OK,
-                 strict->file_create_shared(strict, FILE_PAGES * page_size, &file, &report));
+    CHECK_STATUS(HF_OK, strict->file_create_shared(strict, FILE_PAGES * page_size, &file, &report));
 }
 
 static void release(size_t first, size_t count, hf_kind kind) {
     strict->release(strict, at(first), count * page_size, kind);
 }
 
-static void close_ground(void) {
+static void close_reservation(void) {
     hf_strict_stats stats;
     strict->file_close(strict, file);
     stats = hf_strict_get_stats(strict);
@@ -71,7 +71,7 @@ static void close_ground(void) {
     hf_strict_close(strict);
 }
 
-/* The steps, by pages. */
+/* The steps, with offset and size in pages. */
 static hf_status split(size_t first, size_t count) {
     return strict->split(strict, at(first), count * page_size, &report);
 }
@@ -91,11 +91,11 @@ static hf_status unmap(size_t first, size_t count) {
     return strict->unmap(strict, at(first), count * page_size, &report);
 }
 
-/* The call was refused with this code and counted as a violation; no piece came or went. */
-#define CHECK_VIOLATES(code, refused_call)                             \
+/* The call must fail with this code and count as a violation, and change no region. */
+#define CHECK_VIOLATES(code, failing_call)                             \
     do {                                                               \
         hf_strict_stats before_ = hf_strict_get_stats(strict), after_; \
-        CHECK((refused_call) != HF_OK);                                \
+        CHECK((failing_call) != HF_OK);                                \
         after_ = hf_strict_get_stats(strict);                          \
         CHECK_EQUAL(code, report.os_code);                             \
         CHECK(report.call != NULL);                                    \
@@ -106,31 +106,31 @@ static hf_status unmap(size_t first, size_t count) {
 
 /* ----------------------------------------------------------------------- rules -------------- */
 
-/* Rules 1, 4, 26: addresses and sizes of a reservation are aligned, and its addresses free. */
+/* Rules 1, 4, 26: address and size of a reservation are aligned, and the addresses are free. */
 static void rules_of_reserve(void) {
-    void *address = NULL, *taken;
-    open_ground();
+    void *address = NULL, *in_use;
+    open_reservation();
     CHECK((uintptr_t)base % HF_ALLOCATION_GRANULARITY == 0);
     CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 0, &address, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->reserve(strict, NULL, 1, &address, &report));
     CHECK_VIOLATES(INVALID_PARAMETER,
-                   strict->reserve(strict, at(GRANULES) + 1, page_size, &address, &report));
+                   strict->reserve(strict, at(PAGES) + 1, page_size, &address, &report));
     CHECK_VIOLATES(INVALID_ADDRESS,
                    strict->reserve(strict, base + page_size, page_size, &address, &report));
     CHECK_VIOLATES(INVALID_ADDRESS,
                    strict->reserve(strict, base + 1, page_size, &address, &report));
-    taken = base; /* no violation: another process' library may have been faster */
-    CHECK_STATUS(HF_NO_ADDRESS, strict->reserve(strict, taken, page_size, &address, &report));
+    in_use = base; /* no violation: other code of the process may have taken the address */
+    CHECK_STATUS(HF_NO_ADDRESS, strict->reserve(strict, in_use, page_size, &address, &report));
     CHECK_EQUAL(INVALID_ADDRESS, report.os_code);
     CHECK_EQUAL(5, hf_strict_get_stats(strict).violations);
     CHECK(address == NULL);
-    release(0, GRANULES, HF_PLACEHOLDER);
-    close_ground();
+    release(0, PAGES, HF_PLACEHOLDER);
+    close_reservation();
 }
 
-/* Rules 6, 7, 8, 9, 13: a proper part of one placeholder, by the page. */
+/* Rules 6, 7, 8, 9, 13: a split is of a proper part of one placeholder, in whole pages. */
 static void rules_of_split(void) {
-    open_ground();
+    open_reservation();
     CHECK_STATUS(HF_OK, split(0, 1));  /* |p|...            */
     CHECK_STATUS(HF_OK, split(15, 1)); /* |p|.............|p| */
     CHECK_STATUS(HF_OK, split(4, 3));  /* |p|...|p p p|........|p| */
@@ -141,7 +141,7 @@ static void rules_of_split(void) {
     CHECK_VIOLATES(INVALID_PARAMETER, split(5, 3));
     CHECK_VIOLATES(INVALID_PARAMETER, split(4, 4));
     CHECK_VIOLATES(INVALID_PARAMETER, split(15, 2));
-    CHECK_VIOLATES(INVALID_ADDRESS, split(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, split(PAGES, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, split(8, 0));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8) + 1, page_size, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->split(strict, at(8), page_size - 1, &report));
@@ -153,12 +153,12 @@ static void rules_of_split(void) {
     release(4, 3, HF_VIEW);
     release(7, 8, HF_PLACEHOLDER);
     release(15, 1, HF_PLACEHOLDER);
-    close_ground();
+    close_reservation();
 }
 
-/* Rules 17, 18, 19: two or more whole neighbours, exactly. */
+/* Rules 17, 18, 19: a coalesce is of exactly two or more whole adjacent placeholders. */
 static void rules_of_coalesce(void) {
-    open_ground();
+    open_reservation();
     for (size_t i = 0; i < 8; i++) CHECK_STATUS(HF_OK, split(i, 1)); /* |p|p|p|p|p|p|p|p|p...| */
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(3, 1));
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(7, 2));
@@ -172,20 +172,20 @@ static void rules_of_coalesce(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(1, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(2, 2));
     CHECK_VIOLATES(INVALID_ADDRESS, coalesce(4, 2));
-    CHECK_VIOLATES(INVALID_PARAMETER, coalesce(5, 2)); /* a view first */
+    CHECK_VIOLATES(INVALID_PARAMETER, coalesce(5, 2)); /* begins with a view */
     CHECK_STATUS(HF_OK, coalesce(0, 2));
     CHECK_STATUS(HF_OK, decommit(2, 1));
     CHECK_STATUS(HF_OK, unmap(5, 1));
-    CHECK_STATUS(HF_OK, coalesce(0, GRANULES)); /* any number in one call */
+    CHECK_STATUS(HF_OK, coalesce(0, PAGES)); /* any number in one call */
     CHECK_EQUAL(1, hf_strict_get_stats(strict).pieces);
-    release(0, GRANULES, HF_PLACEHOLDER);
-    close_ground();
+    release(0, PAGES, HF_PLACEHOLDER);
+    close_reservation();
 }
 
-/* Rule 20: neighbours from two reservations coalesce; over a hole between them they don't. */
+/* Rule 20: adjacent placeholders of two reservations coalesce, but not over a hole between them. */
 static void reservations_coalesce_but_not_over_a_hole(void) {
     void *lower, *upper;
-    open_ground();
+    open_reservation();
     size_t half = HF_ALLOCATION_GRANULARITY;
     void *both;
     CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 2 * half, &both, &report));
@@ -195,20 +195,20 @@ static void reservations_coalesce_but_not_over_a_hole(void) {
     CHECK_STATUS(HF_OK, strict->reserve(strict, both, half, &lower, &report));
     CHECK_STATUS(HF_OK, strict->coalesce(strict, lower, 2 * half, &report));
     strict->release(strict, both, 2 * half, HF_PLACEHOLDER);
-    release(0, GRANULES, HF_PLACEHOLDER);
-    close_ground();
+    release(0, PAGES, HF_PLACEHOLDER);
+    close_reservation();
 }
 
 /* Rules 2, 4: a replacement matches one placeholder exactly. */
 static void rules_of_commit(void) {
-    open_ground();
+    open_reservation();
     CHECK_STATUS(HF_OK, split(4, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(5, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(5, 1));
     CHECK_VIOLATES(INVALID_ADDRESS, commit(4, 5));
-    CHECK_VIOLATES(INVALID_ADDRESS, commit(0, GRANULES));
-    CHECK_VIOLATES(INVALID_ADDRESS, commit(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(0, PAGES));
+    CHECK_VIOLATES(INVALID_ADDRESS, commit(PAGES, 1));
     CHECK_VIOLATES(INVALID_ADDRESS, strict->commit(strict, base - page_size, page_size, &report));
     CHECK_VIOLATES(INVALID_PARAMETER, commit(4, 0));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->commit(strict, at(4) + 1, page_size, &report));
@@ -218,12 +218,12 @@ static void rules_of_commit(void) {
     release(0, 4, HF_PLACEHOLDER);
     release(4, 4, HF_COMMITTED);
     release(8, 8, HF_PLACEHOLDER);
-    close_ground();
+    close_reservation();
 }
 
-/* Rules 11, 12: whole or part of private memory; what is committed again is zero. */
+/* Rules 11, 12: a decommit is of an allocation or a part of one; memory committed again is zero. */
 static void rules_of_decommit(void) {
-    open_ground();
+    open_reservation();
     CHECK_STATUS(HF_OK, split(4, 8));
     CHECK_STATUS(HF_OK, commit(4, 8));
     memset(at(4), 7, 8 * page_size);
@@ -236,12 +236,12 @@ static void rules_of_decommit(void) {
     CHECK_VIOLATES(INVALID_ADDRESS, decommit(4, 1));    /* a placeholder already */
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(5, 4));  /* two allocations */
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(10, 2)); /* an allocation and a placeholder */
-    CHECK_VIOLATES(INVALID_ADDRESS, decommit(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, decommit(PAGES, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, decommit(5, 0));
     CHECK_VIOLATES(INVALID_PARAMETER, strict->decommit(strict, at(5) + 1, page_size, &report));
     CHECK_STATUS(HF_OK, map(0, 4));
-    CHECK_VIOLATES(INVALID_PARAMETER, decommit(0, 4)); /* a view, */
-    CHECK_VIOLATES(INVALID_PARAMETER, decommit(1, 1)); /* or a part of one */
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(0, 4)); /* a view */
+    CHECK_VIOLATES(INVALID_PARAMETER, decommit(1, 1)); /* a part of a view */
     release(0, 4, HF_VIEW);
     release(4, 1, HF_PLACEHOLDER);
     release(5, 2, HF_COMMITTED);
@@ -249,17 +249,17 @@ static void rules_of_decommit(void) {
     release(9, 2, HF_COMMITTED);
     release(11, 1, HF_PLACEHOLDER);
     release(12, 4, HF_PLACEHOLDER);
-    close_ground();
+    close_reservation();
 }
 
-/* Rules 2, 24: exactly one placeholder, at a page of the file. */
+/* Rules 2, 24: a view replaces exactly one placeholder; file offset and address are whole pages. */
 static void rules_of_map(void) {
-    open_ground();
+    open_reservation();
     CHECK_STATUS(HF_OK, split(4, 4));
     CHECK_VIOLATES(INVALID_ADDRESS, map(4, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, map(5, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, map(0, 8));
-    CHECK_VIOLATES(INVALID_ADDRESS, map(GRANULES, 1));
+    CHECK_VIOLATES(INVALID_ADDRESS, map(PAGES, 1));
     CHECK_VIOLATES(MAPPED_ALIGNMENT, map(4, 0));
     CHECK_VIOLATES(MAPPED_ALIGNMENT,
                    strict->map(strict, at(4) + 1, page_size, file, 0, HF_READ_WRITE, &report));
@@ -271,12 +271,12 @@ static void rules_of_map(void) {
     release(0, 4, HF_PLACEHOLDER);
     release(4, 4, HF_VIEW);
     release(8, 8, HF_PLACEHOLDER);
-    close_ground();
+    close_reservation();
 }
 
-/* Rules 14, 15: a view goes whole, and once. */
+/* Rules 14, 15: a view is unmapped whole, and only once. */
 static void rules_of_unmap(void) {
-    open_ground();
+    open_reservation();
     CHECK_STATUS(HF_OK, split(0, 4));
     CHECK_STATUS(HF_OK, split(4, 4));
     CHECK_STATUS(HF_OK, map(0, 4));
@@ -293,12 +293,12 @@ static void rules_of_unmap(void) {
     release(0, 4, HF_PLACEHOLDER);
     release(4, 4, HF_COMMITTED);
     release(8, 8, HF_PLACEHOLDER);
-    close_ground();
+    close_reservation();
 }
 
-/* Rule 21: one whole piece, by its base; anything else is a violation and frees nothing. */
+/* Rule 21: a release is of one whole region; any other is a violation and frees nothing. */
 static void rules_of_release(void) {
-    open_ground();
+    open_reservation();
     CHECK_STATUS(HF_OK, split(4, 4));
     CHECK_STATUS(HF_OK, commit(4, 4));
     *at(4) = 9;
@@ -306,7 +306,7 @@ static void rules_of_release(void) {
     release(4, 3, HF_COMMITTED);
     release(5, 3, HF_COMMITTED);
     release(0, 8, HF_PLACEHOLDER);
-    release(GRANULES, 1, HF_PLACEHOLDER);
+    release(PAGES, 1, HF_PLACEHOLDER);
     CHECK_EQUAL(5, hf_strict_get_stats(strict).violations);
     CHECK_EQUAL(3, hf_strict_get_stats(strict).pieces);
     CHECK_EQUAL(9, *at(4));
@@ -315,12 +315,12 @@ static void rules_of_release(void) {
     release(8, 8, HF_PLACEHOLDER);
     release(8, 8, HF_PLACEHOLDER); /* twice */
     CHECK_EQUAL(6, hf_strict_get_stats(strict).violations);
-    close_ground();
+    close_reservation();
 }
 
 /* -------------------------------------------------------------------- failures -------------- */
 
-/* Every counted call, made in a state that allows it, so that only its turn can refuse it. */
+/* Every call that strict counts, in a state that allows it, so that it fails only on demand. */
 static hf_status call_reserve(void) {
     void *address;
     return strict->reserve(strict, NULL, page_size, &address, &report);
@@ -398,8 +398,8 @@ enum { MOST_WAYS = 6 };
 
 static const struct counted {
     hf_status (*call)(void);
-    long code;                     /* of the first way */
-    hf_status statuses[MOST_WAYS]; /* in the order of the ways; HF_OK: no more */
+    long code;                     /* the code with the first status */
+    hf_status statuses[MOST_WAYS]; /* what the call can return, in strict's order; HF_OK: end */
 } counted[] = {
     {call_reserve, NOT_ENOUGH_MEMORY, {HF_NO_ADDRESS, HF_MAP_LIMIT}},
     {call_split, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY, HF_MAP_LIMIT}},
@@ -432,9 +432,9 @@ static const struct counted {
 
 enum { COUNTED = sizeof counted / sizeof *counted };
 
-/* |p p p|p|p|c|v|p...|: where each of the calls above is allowed. */
-static void open_varied_ground(void) {
-    open_ground();
+/* |p p p|p|p|c|v|p...|: each of the calls above is allowed here. */
+static void open_varied_regions(void) {
+    open_reservation();
     CHECK_STATUS(HF_OK, split(3, 1));
     CHECK_STATUS(HF_OK, split(4, 1));
     CHECK_STATUS(HF_OK, split(5, 1));
@@ -445,7 +445,7 @@ static void open_varied_ground(void) {
     *at(6) = 6;
 }
 
-static void close_varied_ground(void) {
+static void close_varied_regions(void) {
     CHECK(*at(5) == 5 && *at(6) == 6);
     release(0, 3, HF_PLACEHOLDER);
     release(3, 1, HF_PLACEHOLDER);
@@ -453,7 +453,7 @@ static void close_varied_ground(void) {
     release(5, 1, HF_COMMITTED);
     release(6, 1, HF_VIEW);
     release(7, 9, HF_PLACEHOLDER);
-    close_ground();
+    close_reservation();
 }
 
 static size_t count_ways(const struct counted *wanted) {
@@ -462,7 +462,7 @@ static size_t count_ways(const struct counted *wanted) {
     return count;
 }
 
-static void expect_same_alive(const hf_strict_stats *before, const hf_strict_stats *after) {
+static void expect_same_counts(const hf_strict_stats *before, const hf_strict_stats *after) {
     CHECK_EQUAL(before->violations, after->violations);
     CHECK_EQUAL(before->pieces, after->pieces);
     CHECK_EQUAL(before->pages, after->pages);
@@ -484,24 +484,24 @@ static void expect_failure(const struct counted *wanted, size_t choice) {
     CHECK_STATUS(status, after.failed_as.status);
     CHECK_EQUAL(report.os_code, after.failed_as.os_code);
     CHECK(report.call != NULL && report.call == after.failed_as.call);
-    expect_same_alive(&before, &after);
+    expect_same_counts(&before, &after);
 }
 
-/* Rule 28 among others: a call that fails for want of resources leaves everything intact. */
-static void each_call_fails_in_its_turn(void) {
-    open_varied_ground();
+/* Rule 28 among others: a call that fails for lack of resources changes nothing. */
+static void each_counted_call_can_fail(void) {
+    open_varied_regions();
     for (size_t i = 0; i < COUNTED; i++) {
         size_t outer = check_enter("call %zu", i);
         expect_failure(&counted[i], 0);
         CHECK_EQUAL(counted[i].code, report.os_code);
         check_leave(outer);
     }
-    close_varied_ground();
+    close_varied_regions();
 }
 
-/* The third way of decommit is the one that gives the pages back. */
-static void each_call_fails_in_every_way(void) {
-    open_varied_ground();
+/* The third way of decommit to fail (choice 2) frees the pages. */
+static void each_counted_call_can_fail_with_every_status(void) {
+    open_varied_regions();
     for (size_t i = 0; i < COUNTED; i++) {
         for (size_t choice = 0; choice <= count_ways(&counted[i]); choice++) {
             size_t outer = check_enter("call %zu, way %zu", i, choice);
@@ -512,11 +512,11 @@ static void each_call_fails_in_every_way(void) {
             check_leave(outer);
         }
     }
-    close_varied_ground();
+    close_varied_regions();
 }
 
 static void the_nth_call_fails_once(void) {
-    open_varied_ground();
+    open_varied_regions();
     hf_strict_fail(strict, 3, false);
     CHECK_STATUS(HF_OK, split(0, 1));
     CHECK_STATUS(HF_OK, coalesce(0, 2 + 1));
@@ -524,40 +524,40 @@ static void the_nth_call_fails_once(void) {
     CHECK_STATUS(HF_OK, split(0, 1));
     CHECK_STATUS(HF_OK, coalesce(0, 3));
     CHECK_EQUAL(1, hf_strict_get_stats(strict).failures);
-    close_varied_ground();
+    close_varied_regions();
 }
 
 static void from_the_nth_call_on_all_fail(void) {
-    open_varied_ground();
+    open_varied_regions();
     hf_strict_fail(strict, 2, true);
     CHECK_STATUS(HF_OK, split(0, 1));
     for (size_t i = 0; i < 5; i++) CHECK_STATUS(HF_NO_MEMORY, coalesce(0, 3));
     CHECK_EQUAL(5, hf_strict_get_stats(strict).failures);
     hf_strict_fail(strict, 0, true);
     CHECK_STATUS(HF_OK, coalesce(0, 3));
-    close_varied_ground();
+    close_varied_regions();
 }
 
-/* Only calls that would have succeeded have a turn. */
-static void a_violation_does_not_use_up_a_turn(void) {
-    open_varied_ground();
+/* Only calls that break no rule are counted. */
+static void a_violation_is_not_counted_as_a_call(void) {
+    open_varied_regions();
     hf_strict_fail(strict, 2, false);
     CHECK_STATUS(HF_OK, split(0, 1));
     CHECK_VIOLATES(INVALID_ADDRESS, split(0, 1));
     CHECK_STATUS(HF_NO_MEMORY, coalesce(0, 3));
     CHECK_STATUS(HF_OK, coalesce(0, 3));
     CHECK_EQUAL(1, hf_strict_get_stats(strict).violations);
-    close_varied_ground();
+    close_varied_regions();
 }
 
 /* ---------------------------------------------------------------------- counts -------------- */
 
-static void counts_what_is_alive(void) {
+static void counts_what_is_open(void) {
     hf_lock lock;
     void *pages;
     intptr_t another;
     uint64_t size;
-    open_varied_ground();
+    open_varied_regions();
     hf_strict_stats before = hf_strict_get_stats(strict), stats;
     CHECK_EQUAL(6, before.pieces);
     CHECK_EQUAL(1, before.files);
@@ -581,21 +581,21 @@ static void counts_what_is_alive(void) {
     CHECK_EQUAL(0, stats.pages);
     CHECK_EQUAL(0, stats.locks);
     CHECK_EQUAL(1, stats.files);
-    CHECK_EQUAL(before.calls + 3, stats.calls); /* what cannot fail is not counted */
-    close_varied_ground();
+    CHECK_EQUAL(before.calls + 3, stats.calls); /* calls that cannot fail are not counted */
+    close_varied_regions();
 }
 
-/* A call that the system below refuses is no violation, and counts nothing as alive. */
-static void refusals_from_below_pass_through(void) {
-    open_varied_ground();
+/* A call that fails in the backend below is no violation, and opens nothing. */
+static void errors_of_the_backend_below_are_returned(void) {
+    open_varied_regions();
     hf_strict_stats before = hf_strict_get_stats(strict), after;
     CHECK_STATUS(HF_IO, call_file_open());
     CHECK_STATUS(HF_IO, call_file_create());
     after = hf_strict_get_stats(strict);
     CHECK_EQUAL(before.calls + 2, after.calls);
     CHECK_EQUAL(before.failures, after.failures);
-    expect_same_alive(&before, &after);
-    close_varied_ground();
+    expect_same_counts(&before, &after);
+    close_varied_regions();
 }
 
 static void opening_and_closing(void) {
@@ -605,10 +605,10 @@ static void opening_and_closing(void) {
 
 /* ----------------------------------------------------------- over another backend ----------- */
 
-/* A native backend whose allocate_pages and lock_open fail from a given call on. */
+/* A native backend whose allocate_pages and lock_open fail after `grants` calls. */
 struct poor {
     hf_backend backend;
-    size_t grants, taken;
+    size_t grants, allocated; /* calls that still succeed; bytes */
 };
 
 static hf_status poor_allocate_pages(const hf_backend *self, size_t size, void **address,
@@ -620,13 +620,13 @@ static hf_status poor_allocate_pages(const hf_backend *self, size_t size, void *
         return HF_NO_MEMORY;
     }
     poor->grants--;
-    poor->taken += size;
+    poor->allocated += size;
     return hf_backend_native()->allocate_pages(self, size, address, why);
 }
 
 static void poor_free_pages(const hf_backend *self, void *address, size_t size) {
     struct poor *poor = (struct poor *)(uintptr_t)self;
-    poor->taken -= size;
+    poor->allocated -= size;
     hf_backend_native()->free_pages(self, address, size);
 }
 
@@ -652,24 +652,24 @@ static void opens_whole_or_not_at_all(void) {
         hf_status status = hf_strict_open(&opened, &poor.backend);
         if (status == HF_OK) {
             hf_strict_close(opened);
-            CHECK_EQUAL(0, poor.taken);
+            CHECK_EQUAL(0, poor.allocated);
             break;
         }
         CHECK_STATUS(HF_NO_MEMORY, status);
         CHECK(opened == NULL);
         CHECK_EQUAL(12, hf_last_error().os_code);
-        CHECK_EQUAL(0, poor.taken);
+        CHECK_EQUAL(0, poor.allocated);
     }
-    CHECK_EQUAL(3, grants); /* its record, its table, its lock */
+    CHECK_EQUAL(3, grants); /* for its record, its table and its lock */
 }
 
-/* Room for the table is taken before the step; without it nothing has happened. */
-static void a_table_that_cannot_grow_refuses_the_step(void) {
+/* strict makes room in its table before a step; if that fails, the step changes nothing. */
+static void a_step_fails_if_the_table_cannot_grow(void) {
     struct poor poor = make_poor(3);
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &poor.backend));
     page_size = strict->page_size(strict);
-    size_t pages = page_size; /* more than a page of the table has room for */
+    size_t pages = page_size; /* more than one page of the table can describe */
     CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, pages * page_size, &address, &report));
     base = address;
     poor.grants = 0;
@@ -687,7 +687,7 @@ static void a_table_that_cannot_grow_refuses_the_step(void) {
     CHECK_STATUS(HF_OK, coalesce(0, pages));
     release(0, pages, HF_PLACEHOLDER);
     hf_strict_close(strict);
-    CHECK_EQUAL(0, poor.taken);
+    CHECK_EQUAL(0, poor.allocated);
 }
 
 static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {
@@ -715,7 +715,7 @@ static void note_name(const hf_backend *self, void *address, size_t size, const 
     named = name;
 }
 
-static void names_pass_through(void) {
+static void names_are_passed_on(void) {
     hf_backend naming = *hf_backend_native();
     naming.name = note_name;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &naming));
@@ -725,7 +725,7 @@ static void names_pass_through(void) {
     hf_strict_close(strict);
 }
 
-/* What a backend below was asked, each once. */
+/* The arguments of the calls that reached the backend below. */
 static struct asked {
     intptr_t unlocked, forgotten, granular;
     unsigned paused;
@@ -763,7 +763,7 @@ static uint64_t note_process(const hf_backend *self) {
     return 4711 + asked.processes++;
 }
 
-static void what_cannot_fail_passes_through(void) {
+static void calls_that_cannot_fail_are_passed_on(void) {
     hf_backend noting = *hf_backend_native();
     noting.file_unlock = note_unlock;
     noting.file_forget = note_forget;
@@ -790,32 +790,32 @@ static void what_cannot_fail_passes_through(void) {
 
 /* ----------------------------------------------------------------------- check -------------- */
 
-/* Regions told one after the other. */
-struct told {
+/* A list of regions, and next_region as the cursor function over it. */
+struct region_list {
     const hf_region *regions;
     size_t count;
 };
 
-static bool tell_next(void *cursor, hf_region *region) {
-    struct told *told = cursor;
-    if (told->count == 0) return false;
-    *region = *told->regions++;
-    told->count--;
+static bool next_region(void *cursor, hf_region *region) {
+    struct region_list *region_list = cursor;
+    if (region_list->count == 0) return false;
+    *region = *region_list->regions++;
+    region_list->count--;
     return true;
 }
 
-/* HF_OK, or HF_WRONG_STATE with the first wrong page size in *wrong. */
+/* HF_OK, or HF_WRONG_STATE with the number of the first wrong page in *wrong. */
 static hf_status check_regions(const hf_backend *backend, const hf_region *regions, size_t count,
                                size_t *wrong) {
-    struct told told = {regions, count};
+    struct region_list region_list = {regions, count};
     size_t offset = SIZE_MAX;
-    hf_status status = backend->check(backend, base, tell_next, &told, &offset, &report);
+    hf_status status = backend->check(backend, base, next_region, &region_list, &offset, &report);
     *wrong = offset / page_size;
     return status;
 }
 
-/* Held against the real regions and against three lies: on `under` without a check of its own. */
-static void check_tells_lies_from_truth(const hf_backend *under) {
+/* Compares the actual regions and three wrong lists, with `under` below strict. */
+static void expect_check_compares_regions(const hf_backend *under) {
     size_t wrong;
     void *address;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, under));
@@ -824,25 +824,25 @@ static void check_tells_lies_from_truth(const hf_backend *under) {
     base = address;
     CHECK_STATUS(HF_OK, split(1, 2));
     CHECK_STATUS(HF_OK, commit(1, 2)); /* |p|c c|p| */
-    hf_region truth[] = {{.size = page_size, .kind = HF_PLACEHOLDER},
-                         {.offset = page_size, .size = 2 * page_size, .kind = HF_COMMITTED},
-                         {.offset = 3 * page_size, .size = page_size, .kind = HF_PLACEHOLDER}};
-    hf_region kind[3], extent[3], place[3];
+    hf_region actual[] = {{.size = page_size, .kind = HF_PLACEHOLDER},
+                          {.offset = page_size, .size = 2 * page_size, .kind = HF_COMMITTED},
+                          {.offset = 3 * page_size, .size = page_size, .kind = HF_PLACEHOLDER}};
+    hf_region kind[3], extent[3], position[3];
     size_t calls = hf_strict_get_stats(strict).calls;
-    memcpy(kind, truth, sizeof truth);
-    memcpy(extent, truth, sizeof truth);
-    memcpy(place, truth, sizeof truth);
+    memcpy(kind, actual, sizeof actual);
+    memcpy(extent, actual, sizeof actual);
+    memcpy(position, actual, sizeof actual);
     kind[1].kind = HF_VIEW;
     extent[2].size = 2 * page_size;
-    place[1].offset = 2 * page_size;
-    CHECK_STATUS(HF_OK, check_regions(strict, truth, 3, &wrong));
+    position[1].offset = 2 * page_size;
+    CHECK_STATUS(HF_OK, check_regions(strict, actual, 3, &wrong));
     CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, kind, 3, &wrong));
     CHECK_EQUAL(1, wrong);
     CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, extent, 3, &wrong));
     CHECK_EQUAL(3, wrong);
-    CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, place, 3, &wrong));
+    CHECK_STATUS(HF_WRONG_STATE, check_regions(strict, position, 3, &wrong));
     CHECK_EQUAL(2, wrong);
-    CHECK_EQUAL(calls, hf_strict_get_stats(strict).calls); /* a check is no counted call */
+    CHECK_EQUAL(calls, hf_strict_get_stats(strict).calls); /* check is not a counted call */
     CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
     release(0, 1, HF_PLACEHOLDER);
     release(1, 2, HF_COMMITTED);
@@ -853,11 +853,12 @@ static void check_tells_lies_from_truth(const hf_backend *under) {
 static void checks_its_own_table(void) {
     hf_backend unable = *hf_backend_native();
     unable.check = NULL;
-    check_tells_lies_from_truth(NULL);
-    check_tells_lies_from_truth(&unable);
+    expect_check_compares_regions(NULL);
+    expect_check_compares_regions(&unable);
 }
 
-/* A part that was given back and committed again would be two allocations to the backend below. */
+/* When a decommit of a part fails, strict must not have decommitted it below: committing it again
+ * would make a second allocation there. */
 static void a_part_that_fails_to_decommit_stays_one_allocation_below(void) {
     hf_backend *under;
     void *address;
@@ -881,13 +882,13 @@ static void a_part_that_fails_to_decommit_stays_one_allocation_below(void) {
 CHECK_MAIN(TEST(rules_of_reserve), TEST(rules_of_split), TEST(rules_of_coalesce),
            TEST(reservations_coalesce_but_not_over_a_hole), TEST(rules_of_commit),
            TEST(rules_of_decommit), TEST(rules_of_map), TEST(rules_of_unmap),
-           TEST(rules_of_release), TEST(each_call_fails_in_its_turn),
-           TEST(each_call_fails_in_every_way), TEST(the_nth_call_fails_once),
-           TEST(from_the_nth_call_on_all_fail), TEST(a_violation_does_not_use_up_a_turn),
-           TEST(counts_what_is_alive), TEST(refusals_from_below_pass_through),
+           TEST(rules_of_release), TEST(each_counted_call_can_fail),
+           TEST(each_counted_call_can_fail_with_every_status), TEST(the_nth_call_fails_once),
+           TEST(from_the_nth_call_on_all_fail), TEST(a_violation_is_not_counted_as_a_call),
+           TEST(counts_what_is_open), TEST(errors_of_the_backend_below_are_returned),
            TEST(opening_and_closing), TEST(opens_whole_or_not_at_all),
-           TEST(a_table_that_cannot_grow_refuses_the_step),
+           TEST(a_step_fails_if_the_table_cannot_grow),
            TEST(lacks_the_optional_functions_that_the_backend_below_lacks),
-           TEST(names_pass_through), TEST(what_cannot_fail_passes_through),
+           TEST(names_are_passed_on), TEST(calls_that_cannot_fail_are_passed_on),
            TEST(checks_its_own_table),
            TEST(a_part_that_fails_to_decommit_stays_one_allocation_below))

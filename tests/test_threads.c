@@ -1,6 +1,6 @@
 /*
- * Several threads on one space, one file, one backend. Under ThreadSanitizer this shows that the
- * locks are where they belong; everywhere it shows that each call is one change of the regions.
+ * Several threads use one space, one file, one backend. ThreadSanitizer checks the locking; without
+ * it these tests check that each call is atomic.
  */
 #include <pthread.h>
 
@@ -12,7 +12,7 @@ enum { THREADS = 4, PART = 32, ROUNDS = 60 };
 
 static size_t page_size;
 
-/* Runs a function in each thread at once, with the thread's number, and waits for all. */
+/* Runs the function in THREADS threads, passes each its number, and waits for them. */
 static void in_threads(void *(*function)(void *)) {
     static size_t numbers[THREADS];
     pthread_t threads[THREADS];
@@ -26,7 +26,7 @@ static void in_threads(void *(*function)(void *)) {
 /* ------------------------------------------------------------------- one space -------------- */
 
 /*
- * Each thread has a part of its own, between pages that stay committed:
+ * Each thread uses one part of the space, between pages that stay committed:
  *
  *     |c|      p      |c|      p      |c| ...
  *        thread 0        thread 1
@@ -52,7 +52,7 @@ static void close_parts(void) {
     hf_space_stats stats = hf_space_get_stats(space);
     CHECK_EQUAL(2 * THREADS + 1, stats.regions);
     CHECK_EQUAL((THREADS + 1) * page_size, stats.committed_bytes);
-    CHECK_EQUAL(0, stats.refusals);
+    CHECK_EQUAL(0, stats.failures);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
     hf_file_close(file);
@@ -60,7 +60,7 @@ static void close_parts(void) {
 
 static char *address_of(size_t at) { return hf_space_base(space) + at * page_size; }
 
-/* Memory comes zeroed, is ours, and keeps what we store until we release it. */
+/* Committed memory is zero at first, and contains what the thread stored until it is released. */
 static void use_memory(size_t thread, size_t first, size_t count) {
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, first * page_size, count * page_size));
     for (size_t i = first; i < first + count; i++) {
@@ -76,7 +76,7 @@ static void use_memory(size_t thread, size_t first, size_t count) {
     CHECK_STATUS(HF_OK, hf_space_release_range(space, first * page_size, count * page_size));
 }
 
-/* Each thread stores at its own place of the file's first page. */
+/* Each thread stores into another byte of the file's first page. */
 static void use_view(size_t thread, size_t first, size_t count) {
     CHECK_STATUS(HF_OK, hf_space_map_range(space, first * page_size, count * page_size, file, 0,
                                            HF_READ_WRITE));
@@ -92,13 +92,13 @@ static void use_steps(size_t first, size_t count) {
     CHECK_STATUS(HF_OK, hf_space_release_range(space, first * page_size, count * page_size));
 }
 
-/* Whatever the others are doing: what is seen is whole. */
-static void look_around(size_t thread) {
+/* Regions and statistics are consistent while other threads work. */
+static void expect_consistent(size_t thread) {
     hf_space_stats stats = hf_space_get_stats(space);
     hf_region region = {0};
     size_t end = 0, total;
     while (hf_space_next(space, &region)) {
-        CHECK(region.offset <= end); /* a region may have grown to either side meanwhile */
+        CHECK(region.offset <= end); /* another thread may have made the region larger */
         end = region.offset + region.size;
     }
     CHECK_EQUAL(hf_space_size(space), end);
@@ -118,7 +118,7 @@ static void *work_on_part(void *number) {
         use_memory(thread, first, count);
         if (has_views) use_view(thread, first, count);
         if (has_views) use_steps(first, count);
-        look_around(thread);
+        expect_consistent(thread);
         if (round % 16 == 0) CHECK_STATUS(HF_OK, hf_space_check(space));
     }
     return NULL;
@@ -155,7 +155,7 @@ static void threads_share_a_strict_space(void) {
 
 static hf_backend *backend;
 
-/* Each thread has spaces of its own, with views of the one file. */
+/* Each thread opens spaces with views of the same file. */
 static void *view_in_own_spaces(void *number) {
     hf_space_options options = {.backend = backend};
     size_t thread = *(size_t *)number;
@@ -187,11 +187,11 @@ static void threads_share_a_file(void) {
     hf_strict_close(backend);
 }
 
-/* The file is closed before the first view goes; each thread sees what was stored into it. */
-static hf_space *holders[THREADS];
+/* The file is closed before the first view is unmapped; every thread sees what was stored. */
+static hf_space *owners[THREADS];
 
-static void *let_go(void *number) {
-    hf_space *own = holders[*(size_t *)number];
+static void *close_own_space(void *number) {
+    hf_space *own = owners[*(size_t *)number];
     CHECK_EQUAL('x', hf_space_base(own)[0]);
     hf_space_close(own);
     return NULL;
@@ -205,13 +205,13 @@ static void views_outlive_their_file(void) {
     for (size_t round = 0; round < ROUNDS; round++) {
         CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, backend));
         for (size_t i = 0; i < THREADS; i++) {
-            CHECK_STATUS(HF_OK, hf_space_open(&holders[i], page_size, &options));
-            CHECK_STATUS(HF_OK, hf_space_map(holders[i], 0, page_size, file, 0, HF_READ_WRITE));
+            CHECK_STATUS(HF_OK, hf_space_open(&owners[i], page_size, &options));
+            CHECK_STATUS(HF_OK, hf_space_map(owners[i], 0, page_size, file, 0, HF_READ_WRITE));
         }
         hf_file_close(file);
         CHECK_EQUAL(0, hf_strict_get_stats(backend).files);
-        hf_space_base(holders[0])[0] = 'x';
-        in_threads(let_go);
+        hf_space_base(owners[0])[0] = 'x';
+        in_threads(close_own_space);
         check_nothing_left(backend);
     }
     hf_strict_close(backend);
@@ -219,7 +219,7 @@ static void views_outlive_their_file(void) {
 
 /* ---------------------------------------------------------------- the last error ------------ */
 
-static void *fail_in_own_way(void *number) {
+static void *cause_errors(void *number) {
     size_t thread = *(size_t *)number;
     CHECK_EQUAL(HF_OK, hf_last_error().status); /* a new thread has none */
     CHECK(hf_last_error().call == NULL);
@@ -235,14 +235,14 @@ static void *fail_in_own_way(void *number) {
 static void each_thread_has_its_own_last_error(void) {
     open_parts(hf_backend_native());
     CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(space, 0, page_size));
-    in_threads(fail_in_own_way);
+    in_threads(cause_errors);
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
     close_parts();
 }
 
 /* --------------------------------------------------------------------- failures ------------- */
 
-/* Steps that may be refused at any point: then the part is as it was. */
+/* Any step may fail; then the part is as before. */
 static void *work_under_failures(void *number) {
     size_t start = part_start(*(size_t *)number);
     for (size_t round = 0; round < ROUNDS; round++) {
@@ -263,13 +263,13 @@ static void *work_under_failures(void *number) {
     return NULL;
 }
 
-static void failures_hit_any_thread(void) {
+static void failures_in_any_thread_change_nothing(void) {
     CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
     open_parts(backend);
     in_threads(work_under_failures);
     hf_strict_fail(backend, 0, false);
     CHECK(hf_strict_get_stats(backend).failures > ROUNDS / 4);
-    CHECK_EQUAL(hf_strict_get_stats(backend).failures, hf_space_get_stats(space).refusals);
+    CHECK_EQUAL(hf_strict_get_stats(backend).failures, hf_space_get_stats(space).failures);
     CHECK_EQUAL(2 * THREADS + 1, hf_space_get_stats(space).regions);
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -280,4 +280,4 @@ static void failures_hit_any_thread(void) {
 
 CHECK_MAIN(TEST(threads_share_a_space), TEST(threads_share_a_strict_space),
            TEST(threads_share_a_file), TEST(views_outlive_their_file),
-           TEST(each_thread_has_its_own_last_error), TEST(failures_hit_any_thread))
+           TEST(each_thread_has_its_own_last_error), TEST(failures_in_any_thread_change_nothing))

@@ -1,7 +1,7 @@
 /*
- * What files, handles and views are on Windows alone: names, kinds of handles and their rights,
- * sections of others, the last page of a file; and that hf_space_check finds what was changed in a
- * space with Windows' own calls.
+ * Files, handles and views on Windows: names, kinds of handles and their rights, section handles of
+ * the program, the last page of a file; and hf_space_check after the memory of a space was changed
+ * by Windows calls.
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -40,7 +40,7 @@ static HANDLE open_plain(DWORD rights) {
     return open_with(rights, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, OPEN_EXISTING);
 }
 
-/* Full of 'x'. */
+/* Makes a file filled with 'x'. */
 static void write_file(size_t size) {
     DWORD written;
     SetFileAttributesA(path, FILE_ATTRIBUTE_NORMAL);
@@ -87,7 +87,7 @@ static void expect_error(hf_status status, const char *call, DWORD code) {
 
 /* ---------------------------------------------------------------------- names --------------- */
 
-static void refuse_open(const char *name, hf_status status, const char *call, DWORD code) {
+static void expect_open_error(const char *name, hf_status status, const char *call, DWORD code) {
     for (size_t i = 0; i < COUNT_OF(accesses); i++) {
         DWORD handles = handles_open();
         hf_file *const untouched = (hf_file *)(void *)&handles, *file = untouched;
@@ -116,11 +116,11 @@ static void names_are_utf8(void) {
     CHECK_EQUAL(handles, handles_open());
 }
 
-static void names_that_are_no_utf8(void) {
+static void names_that_are_not_utf8_are_io(void) {
     static const char *const names[] = {"\xff.tmp", "a\xc3", "\xed\xa0\x80.tmp", "\xc0\xaf.tmp"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         hf_file *file;
-        refuse_open(names[i], HF_IO, "MultiByteToWideChar", ERROR_NO_UNICODE_TRANSLATION);
+        expect_open_error(names[i], HF_IO, "MultiByteToWideChar", ERROR_NO_UNICODE_TRANSLATION);
         CHECK_STATUS(HF_IO, hf_file_create(&file, names[i], 1, NULL));
         expect_error(HF_IO, "MultiByteToWideChar", ERROR_NO_UNICODE_TRANSLATION);
     }
@@ -128,7 +128,7 @@ static void names_that_are_no_utf8(void) {
 
 enum { LEVELS = 4, LEVEL_LENGTH = 150 };
 
-/* Windows itself takes paths longer than MAX_PATH in 16-bit characters alone. */
+/* Windows supports paths longer than MAX_PATH only in the functions for UTF-16. */
 static void widen(const char *text, wchar_t *wide, size_t room) {
     CHECK(MultiByteToWideChar(CP_UTF8, 0, text, -1, wide, (int)room) > 0);
 }
@@ -151,7 +151,7 @@ static bool remove_file(const char *name) {
     return DeleteFileW(wide);
 }
 
-/* Folders in folders, farther than the 260 characters that a path has without the prefix. */
+/* Nested folders with a path longer than 260 characters, the limit without the prefix \\?\. */
 static void long_paths_have_a_prefix(void) {
     char name[1000] = "\\\\?\\";
     hf_file *file;
@@ -174,24 +174,24 @@ static void long_paths_have_a_prefix(void) {
     for (name[end] = '\0'; end > start; name[end -= LEVEL_LENGTH] = '\0') remove_folder(name);
 }
 
-static void paths_that_no_call_takes(void) {
+static void paths_too_long_or_missing_are_io(void) {
     static char name[40000];
     memset(name, 'a', sizeof name - 1);
-    refuse_open(name, HF_IO, "MultiByteToWideChar", ERROR_INSUFFICIENT_BUFFER);
-    refuse_open("no such file", HF_IO, "CreateFile", ERROR_FILE_NOT_FOUND);
-    refuse_open("no such folder\\file", HF_IO, "CreateFile", ERROR_PATH_NOT_FOUND);
+    expect_open_error(name, HF_IO, "MultiByteToWideChar", ERROR_INSUFFICIENT_BUFFER);
+    expect_open_error("no such file", HF_IO, "CreateFile", ERROR_FILE_NOT_FOUND);
+    expect_open_error("no such folder\\file", HF_IO, "CreateFile", ERROR_PATH_NOT_FOUND);
 }
 
-/* -------------------------------------------------------------- what is no file ------------- */
+/* ---------------------------------------------------------------- other files --------------- */
 
-/* Their names are taken: nothing new can have them. */
+/* Opening a folder or a device is HF_UNSUPPORTED; creating a file of that name is HF_IO. */
 static void folders_and_devices_are_unsupported(void) {
     static const char folder[] = "test_windows.folder";
     hf_file *file;
     CHECK(CreateDirectoryA(folder, NULL) || GetLastError() == ERROR_ALREADY_EXISTS);
-    refuse_open(folder, HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
-    refuse_open(".", HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
-    refuse_open("NUL", HF_UNSUPPORTED, "GetFileType", 0);
+    expect_open_error(folder, HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
+    expect_open_error(".", HF_UNSUPPORTED, "CreateFile", ERROR_ACCESS_DENIED);
+    expect_open_error("NUL", HF_UNSUPPORTED, "GetFileType", 0);
     CHECK_STATUS(HF_IO, hf_file_create(&file, folder, 1, NULL));
     CHECK_EQUAL(ERROR_FILE_EXISTS, hf_last_error().os_code);
     CHECK_STATUS(HF_IO, hf_file_create(&file, "NUL", 100, NULL));
@@ -204,12 +204,12 @@ static bool is_writable(void) {
     return handle != INVALID_HANDLE_VALUE && CloseHandle(handle);
 }
 
-static void a_file_for_reading_only(void) {
+static void a_read_only_file(void) {
     hf_file *file;
     write_file(10);
     CHECK(SetFileAttributesA(path, FILE_ATTRIBUTE_READONLY));
     if (is_writable()) {
-        check_leave_out("Wine asks Unix, where root may write to any file");
+        check_leave_out("Wine uses Unix permissions, and root may write to any file");
     } else {
         CHECK_STATUS(HF_IO, hf_file_open(&file, path, HF_READ_WRITE, NULL));
         expect_error(HF_IO, "CreateFile", ERROR_ACCESS_DENIED);
@@ -222,16 +222,16 @@ static void a_file_for_reading_only(void) {
     CHECK(DeleteFileA(path));
 }
 
-static void a_file_of_somebody_who_shares_it_not(void) {
+static void a_file_opened_without_sharing_is_io(void) {
     write_file(10);
     HANDLE alone = open_with(GENERIC_READ, 0, OPEN_EXISTING);
-    refuse_open(path, HF_IO, "CreateFile", ERROR_SHARING_VIOLATION);
+    expect_open_error(path, HF_IO, "CreateFile", ERROR_SHARING_VIOLATION);
     CloseHandle(alone);
     CHECK(DeleteFileA(path));
 }
 
-/* Our own handles keep nobody out, whether he shares deletion (as we do) or not (as fopen does). */
-static void our_files_can_be_opened_by_others(void) {
+/* While holdfast has a file open, fopen (which does not share deletion) and MoveFile succeed. */
+static void open_files_can_be_opened_by_others(void) {
     for (int is_new = 0; is_new <= 1; is_new++) {
         hf_file *file;
         write_file(10);
@@ -250,7 +250,7 @@ static void our_files_can_be_opened_by_others(void) {
 
 /* --------------------------------------------------------------------- handles -------------- */
 
-static void refuse_handle(HANDLE handle, hf_access access, hf_status expected) {
+static void expect_handle_error(HANDLE handle, hf_access access, hf_status expected) {
     DWORD handles = handles_open();
     hf_file *const untouched = (hf_file *)(void *)&handles, *file = untouched;
     size_t outer = check_enter("access %d", (int)access);
@@ -262,26 +262,28 @@ static void refuse_handle(HANDLE handle, hf_access access, hf_status expected) {
     check_leave(outer);
 }
 
-static void refuse_handle_for_all(const char *what, HANDLE handle, hf_status expected) {
+static void expect_handle_error_for_each_access(const char *what, HANDLE handle,
+                                                hf_status expected) {
     size_t outer = check_enter("%s", what);
-    for (size_t i = 0; i < COUNT_OF(accesses); i++) refuse_handle(handle, accesses[i], expected);
+    for (size_t i = 0; i < COUNT_OF(accesses); i++)
+        expect_handle_error(handle, accesses[i], expected);
     check_leave(outer);
 }
 
-static void refuse_and_close(const char *what, HANDLE handle) {
+static void expect_unsupported_and_close(const char *what, HANDLE handle) {
     CHECK(handle != NULL && handle != INVALID_HANDLE_VALUE);
-    refuse_handle_for_all(what, handle, HF_UNSUPPORTED);
+    expect_handle_error_for_each_access(what, handle, HF_UNSUPPORTED);
     CHECK(CloseHandle(handle));
 }
 
-static void handles_that_are_none(void) {
+static void invalid_handles_fail(void) {
     HANDLE closed = CreateEventA(NULL, FALSE, FALSE, NULL);
     CHECK(closed != NULL && CloseHandle(closed));
-    refuse_handle_for_all("a closed handle", closed, HF_INVALID);
+    expect_handle_error_for_each_access("a closed handle", closed, HF_INVALID);
     expect_error(HF_INVALID, "DuplicateHandle", ERROR_INVALID_HANDLE);
-    refuse_handle_for_all("NULL", NULL, HF_INVALID);
-    refuse_handle_for_all("-1", INVALID_HANDLE_VALUE, HF_INVALID);
-    refuse_handle_for_all("a number", (HANDLE)(intptr_t)0x3fffff8, HF_INVALID);
+    expect_handle_error_for_each_access("NULL", NULL, HF_INVALID);
+    expect_handle_error_for_each_access("-1", INVALID_HANDLE_VALUE, HF_INVALID);
+    expect_handle_error_for_each_access("a number", (HANDLE)(intptr_t)0x3fffff8, HF_INVALID);
 }
 
 static HANDLE open_own_image(void) {
@@ -294,26 +296,26 @@ static HANDLE open_own_image(void) {
     return section;
 }
 
-static void handles_of_other_things(void) {
+static void handles_of_other_kinds_are_unsupported(void) {
     HANDLE reads, writes;
-    refuse_and_close("an event", CreateEventA(NULL, FALSE, FALSE, NULL));
-    refuse_and_close("a mutex", CreateMutexA(NULL, FALSE, NULL));
+    expect_unsupported_and_close("an event", CreateEventA(NULL, FALSE, FALSE, NULL));
+    expect_unsupported_and_close("a mutex", CreateMutexA(NULL, FALSE, NULL));
     CHECK(CreatePipe(&reads, &writes, NULL, 0));
-    refuse_and_close("a pipe's read end", reads);
-    refuse_and_close("a pipe's write end", writes);
-    refuse_and_close("a device", CreateFileA("NUL", GENERIC_READ | GENERIC_WRITE, 0, NULL,
-                                             OPEN_EXISTING, 0, NULL));
-    refuse_and_close("a folder",
-                     CreateFileA(".", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
-                                 OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL));
-    refuse_and_close("a program's image", open_own_image());
-    refuse_and_close("memory to be committed later",
-                     CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE, 0,
-                                        65536, NULL));
-    refuse_handle_for_all("this thread", GetCurrentThread(), HF_UNSUPPORTED);
+    expect_unsupported_and_close("a pipe's read end", reads);
+    expect_unsupported_and_close("a pipe's write end", writes);
+    expect_unsupported_and_close("a device", CreateFileA("NUL", GENERIC_READ | GENERIC_WRITE, 0,
+                                                         NULL, OPEN_EXISTING, 0, NULL));
+    expect_unsupported_and_close(
+        "a folder", CreateFileA(".", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                                OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL));
+    expect_unsupported_and_close("a program's image", open_own_image());
+    expect_unsupported_and_close("memory to be committed later",
+                                 CreateFileMappingA(INVALID_HANDLE_VALUE, NULL,
+                                                    PAGE_READWRITE | SEC_RESERVE, 0, 65536, NULL));
+    expect_handle_error_for_each_access("this thread", GetCurrentThread(), HF_UNSUPPORTED);
 }
 
-/* What a handle permits, of the three accesses; the handle is closed before the file is used. */
+/* Checks which of the three accesses a handle permits. Closes the handle. */
 static void expect_permitted(const char *what, HANDLE handle, const bool permitted[3],
                              uint64_t size) {
     size_t outer = check_enter("%s", what);
@@ -322,7 +324,7 @@ static void expect_permitted(const char *what, HANDLE handle, const bool permitt
     for (size_t i = 0; i < COUNT_OF(accesses); i++) {
         hf_file *file;
         if (!permitted[i]) {
-            refuse_handle(handle, accesses[i], HF_INVALID);
+            expect_handle_error(handle, accesses[i], HF_INVALID);
             CHECK_EQUAL(ERROR_ACCESS_DENIED, hf_last_error().os_code);
             continue;
         }
@@ -338,11 +340,11 @@ static void expect_permitted(const char *what, HANDLE handle, const bool permitt
 
 static const bool all[] = {true, true, true}, loads[] = {false, true, true}, none[3];
 
-static void handles_of_files_have_rights(void) {
+static void the_rights_of_file_handles_are_checked(void) {
     write_file(10000);
     expect_permitted("loads and stores", open_plain(GENERIC_READ | GENERIC_WRITE), all, 10000);
     expect_permitted("loads", open_plain(GENERIC_READ), loads, 10000);
-    expect_permitted("loads of data alone", open_plain(FILE_READ_DATA), loads, 10000);
+    expect_permitted("loads of data only", open_plain(FILE_READ_DATA), loads, 10000);
     expect_permitted("stores", open_plain(GENERIC_WRITE), none, 0);
     expect_permitted("appending", open_plain(FILE_READ_DATA | FILE_APPEND_DATA), loads, 10000);
     expect_permitted("neither", open_plain(FILE_READ_ATTRIBUTES), none, 0);
@@ -356,26 +358,28 @@ static HANDLE make_section(DWORD rights, DWORD protection) {
     return section;
 }
 
-static HANDLE lesser(HANDLE section, DWORD rights) {
+static HANDLE with_fewer_rights(HANDLE section, DWORD rights) {
     HANDLE process = GetCurrentProcess(), copy;
     CHECK(DuplicateHandle(process, section, process, &copy, rights, FALSE, DUPLICATE_CLOSE_SOURCE));
     return copy;
 }
 
-static void handles_of_sections_have_rights(void) {
+static void the_rights_of_section_handles_are_checked(void) {
     DWORD both = GENERIC_READ | GENERIC_WRITE;
     write_file(10000);
     expect_permitted("read-write", make_section(both, PAGE_READWRITE), all, 10000);
     expect_permitted("read-only", make_section(GENERIC_READ, PAGE_READONLY), loads, 10000);
     expect_permitted("write-copy", make_section(GENERIC_READ, PAGE_WRITECOPY), loads, 10000);
-    expect_permitted("loads of a section for both",
-                     lesser(make_section(both, PAGE_READWRITE), SECTION_QUERY | SECTION_MAP_READ),
-                     loads, 10000);
-    expect_permitted("a section that must not be asked for its size",
-                     lesser(make_section(both, PAGE_READWRITE), FILE_MAP_READ | FILE_MAP_WRITE),
-                     none, 0);
-    expect_permitted("a section to ask alone",
-                     lesser(make_section(both, PAGE_READWRITE), SECTION_QUERY), none, 0);
+    expect_permitted(
+        "loads of a section for both",
+        with_fewer_rights(make_section(both, PAGE_READWRITE), SECTION_QUERY | SECTION_MAP_READ),
+        loads, 10000);
+    expect_permitted(
+        "a section without SECTION_QUERY",
+        with_fewer_rights(make_section(both, PAGE_READWRITE), FILE_MAP_READ | FILE_MAP_WRITE), none,
+        0);
+    expect_permitted("a section with only SECTION_QUERY",
+                     with_fewer_rights(make_section(both, PAGE_READWRITE), SECTION_QUERY), none, 0);
     expect_permitted("memory of the paging file",
                      CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 65536, NULL),
                      all, 65536);
@@ -390,7 +394,7 @@ static hf_space *open_space(size_t pages) {
     return space;
 }
 
-/* Three ways to the file that has its last byte in its third page. */
+/* Three ways to open the file. */
 static hf_file *file_from_path(void) {
     hf_file *file;
     CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_WRITE, NULL));
@@ -416,8 +420,8 @@ typedef hf_file *way_to_file(void);
 
 static way_to_file *const ways[] = {file_from_path, file_from_handle, file_from_section};
 
-/* |  page 0  |  page 1  |  page 2, a part | end  |, seen from each page on */
-static void see_the_last_page(hf_file *file, hf_access access, size_t first) {
+/* |  page 0  |  page 1  |  page 2, a part | end  |, mapped from page `first` on. */
+static void expect_last_page(hf_file *file, hf_access access, size_t first) {
     size_t g = page(), size = (3 - first) * g, last_byte = 2 * g + 1000 - 1 - first * g;
     hf_space *space = open_space(8);
     char *seen = hf_space_base(space) + g;
@@ -444,7 +448,7 @@ static void the_last_page_need_not_be_full(void) {
         DWORD handles = handles_open();
         hf_file *file = ways[way]();
         CHECK_EQUAL(size, hf_file_size(file));
-        see_the_last_page(file, access, first);
+        expect_last_page(file, access, first);
         hf_file_close(file);
         CHECK_EQUAL(handles, handles_open());
         CHECK_EQUAL(size, length_of_file());
@@ -454,8 +458,8 @@ static void the_last_page_need_not_be_full(void) {
     CHECK(DeleteFileA(path));
 }
 
-/* A view behind what is left of the file would make it longer again. */
-static void a_file_that_became_shorter_stays_so(void) {
+/* After another handle truncated the file, mapping it fails: a section would extend it again. */
+static void a_truncated_file_is_not_extended(void) {
     if (!scene_needs_views()) return;
     static const size_t lengths[] = {0, 1, 4096, 8191, 8192};
     for (size_t i = 0; i < COUNT_OF(lengths) * COUNT_OF(accesses); i++) {
@@ -477,7 +481,7 @@ static void a_file_that_became_shorter_stays_so(void) {
     CHECK(DeleteFileA(path));
 }
 
-/* Each step shows what came to the file since the last one: through sections of its own. */
+/* Each step extends the file, opens it again and maps the new part. */
 static void a_file_grows_in_steps(void) {
     if (!scene_needs_views()) return;
     enum { STEPS = 10 };
@@ -506,8 +510,7 @@ static void a_file_grows_in_steps(void) {
     CHECK(DeleteFileA(path));
 }
 
-/* Beyond what 32 bits count. */
-static void views_reach_far_into_a_file(void) {
+static void views_beyond_4_gib(void) {
     if (!scene_needs_views()) return;
     uint64_t distance = (uint64_t)5 << 30;
     DWORD count;
@@ -531,7 +534,7 @@ static void views_reach_far_into_a_file(void) {
     CHECK(DeleteFileA(path));
 }
 
-/* |  v  |  v  |  w  |  r  |  of the same page, which lives on in its views. */
+/* |  v  |  v  |  w  |  r  |  of the same page, after the file was closed. */
 static void shared_memory_is_seen_everywhere(void) {
     if (!scene_needs_views()) return;
     static const hf_access shown[] = {HF_READ_WRITE, HF_READ_WRITE, HF_COPY_ON_WRITE, HF_READ_ONLY};
@@ -539,7 +542,8 @@ static void shared_memory_is_seen_everywhere(void) {
     size_t g = page();
     hf_file *file;
     hf_space *space = open_space(4);
-    volatile char *base = hf_space_base(space); /* a compiler takes the four for different memory */
+    volatile char *base =
+        hf_space_base(space); /* the compiler does not know that the four are the same memory */
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 1, NULL));
     for (size_t i = 0; i < 4; i++)
         CHECK_STATUS(HF_OK, hf_space_map_range(space, i * g, g, file, 0, shown[i]));
@@ -549,12 +553,12 @@ static void shared_memory_is_seen_everywhere(void) {
     base[2 * g + 5] = 'y';
     for (size_t i = 0; i < 4; i++) CHECK_EQUAL(i == 2 ? 'y' : 'x', base[i * g + 5]);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_EQUAL(handles, handles_open()); /* the views keep the section alive by themselves */
+    CHECK_EQUAL(handles, handles_open()); /* the views need no open handle of the section */
     hf_space_close(space);
     CHECK_EQUAL(handles, handles_open());
 }
 
-/* ------------------------------------------------------------- lies are found --------------- */
+/* ---------------------------------------------------------------------- check --------------- */
 
 typedef PVOID WINAPI alloc2_function(HANDLE, PVOID, SIZE_T, ULONG, ULONG, void *, ULONG);
 typedef PVOID WINAPI map3_function(HANDLE, HANDLE, PVOID, ULONG64, SIZE_T, ULONG, ULONG, void *,
@@ -576,7 +580,8 @@ static void unmap_piece(char *address, size_t size) {
     (void)size;
     CHECK(UnmapViewOfFile(address));
 }
-static void make_placeholder(char *address, size_t size) { /* of memory, or of a part of one */
+static void make_placeholder(char *address,
+                             size_t size) { /* of an allocation, or of a part of one */
     CHECK(VirtualFree(address, size, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER));
 }
 static void coalesce_with_next(char *address, size_t size) {
@@ -587,12 +592,12 @@ static void unmap_to_placeholder(char *address, size_t size) {
     unmap2_function *unmap2 = (unmap2_function *)look_up("UnmapViewOfFile2");
     CHECK(unmap2(GetCurrentProcess(), address, MEM_PRESERVE_PLACEHOLDER));
 }
-static void put_private_memory(char *address, size_t size) {
+static void commit_placeholder(char *address, size_t size) {
     alloc2_function *alloc2 = (alloc2_function *)look_up("VirtualAlloc2");
     DWORD how = MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER;
     CHECK(alloc2(GetCurrentProcess(), address, size, how, PAGE_READWRITE, NULL, 0) == address);
 }
-static void put_view(char *address, size_t size, DWORD protection) {
+static void map_view(char *address, size_t size, DWORD protection) {
     map3_function *map3 = (map3_function *)look_up("MapViewOfFile3");
     HANDLE section =
         CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, (DWORD)size, NULL);
@@ -600,8 +605,8 @@ static void put_view(char *address, size_t size, DWORD protection) {
                                   MEM_REPLACE_PLACEHOLDER, protection, NULL, 0) == address);
     CloseHandle(section);
 }
-static void put_read_write_view(char *address, size_t size) {
-    put_view(address, size, PAGE_READWRITE);
+static void map_read_write_view(char *address, size_t size) {
+    map_view(address, size, PAGE_READWRITE);
 }
 static void permit(char *address, size_t size, DWORD protection) {
     DWORD old;
@@ -609,39 +614,39 @@ static void permit(char *address, size_t size, DWORD protection) {
 }
 static void permit_loads(char *address, size_t size) { permit(address, size, PAGE_READONLY); }
 static void permit_nothing(char *address, size_t size) { permit(address, size, PAGE_NOACCESS); }
-static void permit_running(char *address, size_t size) {
+static void permit_execution(char *address, size_t size) {
     permit(address, size, PAGE_EXECUTE_READWRITE);
 }
 static void replace_view_by_memory(char *address, size_t size) {
     unmap_to_placeholder(address, size);
-    put_private_memory(address, size);
+    commit_placeholder(address, size);
 }
 static void replace_view_by_read_only(char *address, size_t size) {
     unmap_to_placeholder(address, size);
-    put_view(address, size, PAGE_READONLY);
+    map_view(address, size, PAGE_READONLY);
 }
 static void replace_view_by_read_write(char *address, size_t size) {
     unmap_to_placeholder(address, size);
-    put_read_write_view(address, size);
+    map_read_write_view(address, size);
 }
 static void replace_memory_by_view(char *address, size_t size) {
     make_placeholder(address, size);
-    put_read_write_view(address, size);
+    map_read_write_view(address, size);
 }
-static void part_memory_in_two(char *address, size_t size) {
+static void split_allocation(char *address, size_t size) {
     make_placeholder(address, size);
-    put_private_memory(address, size);
+    commit_placeholder(address, size);
 }
 
-/* The lie is told of one page size; the check finds it at `found`. */
-static void expect_lie(const char *text, size_t page_size, void (*lie)(char *, size_t),
-                       size_t found) {
+/* Changes one page by Windows calls; hf_space_check must find it at page `found`. */
+static void expect_found(const char *text, size_t index, void (*change)(char *, size_t),
+                         size_t found) {
     struct picture picture = picture_parse(text, strlen(text));
     struct scene scene;
-    size_t outer = check_enter("\"%s\", page size %zu", text, page_size);
+    size_t outer = check_enter("\"%s\", page %zu", text, index);
     scene_open(&scene, hf_backend_native(), NULL, &picture);
     CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    lie(hf_space_base(scene.space) + page_size * scene.page_size, scene.page_size);
+    change(hf_space_base(scene.space) + index * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
     CHECK_EQUAL(found * scene.page_size, hf_last_error().offset);
     CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
@@ -654,59 +659,59 @@ static void a_hole_is_found(void) {
     static const char text[] = "p|c|v|p p p|c c c|v v v|r|w";
     for (size_t i = 0; i < sizeof text / 2; i++) {
         bool begins = i == 0 || text[2 * i - 1] == '|', is_view = strchr("vrw", text[2 * i]);
-        if (begins) expect_lie(text, i, is_view ? unmap_piece : release_piece, i);
+        if (begins) expect_found(text, i, is_view ? unmap_piece : release_piece, i);
     }
 }
 
-/* Where the system parted what is one in the books, the second part is no longer of the first's
- * allocation; where it joined what are two, the second is. */
+/* After a system call split a placeholder, its second part has another allocation base; after one
+ * coalesced two, the second has the allocation base of the first. */
 static void a_placeholder_in_pieces_is_found(void) {
     if (!scene_needs_views()) return;
-    expect_lie("p p p", 0, make_placeholder, 1);
-    expect_lie("p p p", 1, make_placeholder, 1);
-    expect_lie("p p p", 2, make_placeholder, 2);
-    expect_lie("v|p p|c", 1, make_placeholder, 2);
-    expect_lie("p|p", 0, coalesce_with_next, 1);
-    expect_lie("c|p|p p", 2, make_placeholder, 3);
+    expect_found("p p p", 0, make_placeholder, 1);
+    expect_found("p p p", 1, make_placeholder, 1);
+    expect_found("p p p", 2, make_placeholder, 2);
+    expect_found("v|p p|c", 1, make_placeholder, 2);
+    expect_found("p|p", 0, coalesce_with_next, 1);
+    expect_found("c|p|p p", 2, make_placeholder, 3);
 }
 
-static void a_placeholder_that_is_none_is_found(void) {
+static void a_changed_placeholder_is_found(void) {
     if (!scene_needs_views()) return;
-    expect_lie("c|p|c", 1, put_private_memory, 1);
-    expect_lie("v|p|v", 1, put_read_write_view, 1);
+    expect_found("c|p|c", 1, commit_placeholder, 1);
+    expect_found("v|p|v", 1, map_read_write_view, 1);
 }
 
-static void committed_memory_that_is_none_is_found(void) {
+static void changed_committed_memory_is_found(void) {
     if (!scene_needs_views()) return;
-    static void (*const lies[])(char *, size_t) = {make_placeholder, permit_loads, permit_nothing,
-                                                   permit_running, replace_memory_by_view};
-    for (size_t i = 0; i < COUNT_OF(lies); i++) {
-        expect_lie("c c c", 0, lies[i], 0);
-        expect_lie("c c c", 1, lies[i], 1);
-        expect_lie("c c c", 2, lies[i], 2);
-        expect_lie("v|c|p", 1, lies[i], 1);
+    static void (*const changes[])(char *, size_t) = {
+        make_placeholder, permit_loads, permit_nothing, permit_execution, replace_memory_by_view};
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        expect_found("c c c", 0, changes[i], 0);
+        expect_found("c c c", 1, changes[i], 1);
+        expect_found("c c c", 2, changes[i], 2);
+        expect_found("v|c|p", 1, changes[i], 1);
     }
-    expect_lie("c c c", 1, part_memory_in_two, 1);
-    expect_lie("c c c", 0, part_memory_in_two, 1);
+    expect_found("c c c", 1, split_allocation, 1);
+    expect_found("c c c", 0, split_allocation, 1);
 }
 
-static void a_view_that_is_none_is_found(void) {
+static void a_changed_view_is_found(void) {
     if (!scene_needs_views()) return;
-    static void (*const lies[])(char *, size_t) = {unmap_to_placeholder, replace_view_by_memory,
-                                                   permit_nothing};
-    for (size_t i = 0; i < COUNT_OF(lies); i++) {
-        expect_lie("p|v|p", 1, lies[i], 1);
-        expect_lie("c|w|v", 1, lies[i], 1);
-        expect_lie("c|r|v", 1, lies[i], 1);
+    static void (*const changes[])(char *, size_t) = {unmap_to_placeholder, replace_view_by_memory,
+                                                      permit_nothing};
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        expect_found("p|v|p", 1, changes[i], 1);
+        expect_found("c|w|v", 1, changes[i], 1);
+        expect_found("c|r|v", 1, changes[i], 1);
     }
-    expect_lie("v v v", 1, permit_loads, 1);
-    expect_lie("v", 0, replace_view_by_read_only, 0);
-    expect_lie("r", 0, replace_view_by_read_write, 0);
-    expect_lie("v v", 0, permit_nothing, 0);
+    expect_found("v v v", 1, permit_loads, 1);
+    expect_found("v", 0, replace_view_by_read_only, 0);
+    expect_found("r", 0, replace_view_by_read_write, 0);
+    expect_found("v v", 0, permit_nothing, 0);
 }
 
-/* The pages that were stored to are the process's own, and look so. */
-static void a_copied_page_is_no_lie(void) {
+/* After a store into a copy-on-write view VirtualQuery shows another protection for that page. */
+static void a_copied_page_is_no_error(void) {
     if (!scene_needs_views()) return;
     struct picture picture = picture_parse("w w w|p", 7);
     struct scene scene;
@@ -716,14 +721,15 @@ static void a_copied_page_is_no_lie(void) {
     scene_close(&scene);
 }
 
-CHECK_MAIN(TEST(names_are_utf8), TEST(names_that_are_no_utf8), TEST(long_paths_have_a_prefix),
-           TEST(paths_that_no_call_takes), TEST(folders_and_devices_are_unsupported),
-           TEST(a_file_for_reading_only), TEST(a_file_of_somebody_who_shares_it_not),
-           TEST(our_files_can_be_opened_by_others), TEST(handles_that_are_none),
-           TEST(handles_of_other_things), TEST(handles_of_files_have_rights),
-           TEST(handles_of_sections_have_rights), TEST(the_last_page_need_not_be_full),
-           TEST(a_file_that_became_shorter_stays_so), TEST(a_file_grows_in_steps),
-           TEST(views_reach_far_into_a_file), TEST(shared_memory_is_seen_everywhere),
-           TEST(a_hole_is_found), TEST(a_placeholder_in_pieces_is_found),
-           TEST(a_placeholder_that_is_none_is_found), TEST(committed_memory_that_is_none_is_found),
-           TEST(a_view_that_is_none_is_found), TEST(a_copied_page_is_no_lie))
+CHECK_MAIN(TEST(names_are_utf8), TEST(names_that_are_not_utf8_are_io),
+           TEST(long_paths_have_a_prefix), TEST(paths_too_long_or_missing_are_io),
+           TEST(folders_and_devices_are_unsupported), TEST(a_read_only_file),
+           TEST(a_file_opened_without_sharing_is_io), TEST(open_files_can_be_opened_by_others),
+           TEST(invalid_handles_fail), TEST(handles_of_other_kinds_are_unsupported),
+           TEST(the_rights_of_file_handles_are_checked),
+           TEST(the_rights_of_section_handles_are_checked), TEST(the_last_page_need_not_be_full),
+           TEST(a_truncated_file_is_not_extended), TEST(a_file_grows_in_steps),
+           TEST(views_beyond_4_gib), TEST(shared_memory_is_seen_everywhere), TEST(a_hole_is_found),
+           TEST(a_placeholder_in_pieces_is_found), TEST(a_changed_placeholder_is_found),
+           TEST(changed_committed_memory_is_found), TEST(a_changed_view_is_found),
+           TEST(a_copied_page_is_no_error))

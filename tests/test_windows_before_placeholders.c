@@ -1,8 +1,8 @@
 /*
- * Windows as it was before placeholders, on any Windows: the whole space but its views.
+ * The backend for Windows versions before placeholders, on any Windows: space.h except views.
  *
- * A space is one reservation there, parted in the books alone; so what is held against the system
- * is that reservation, and where memory is committed in it.
+ * There a space is one reservation, and splits exist only in the region map. So the tests compare
+ * the regions with that reservation and with the memory that is committed in it.
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -59,7 +59,7 @@ static void becomes(const struct drawn *drawn) {
     hf_strict_close(strict);
 }
 
-static void every_step_works_but_views(void) {
+static void every_step_works_except_views(void) {
     drawing_each(&step_split,
                  "p p p     p p p     c|p p p|c\n"
                  "-           -           ---  \n"
@@ -92,8 +92,8 @@ static void every_step_works_but_views(void) {
                  becomes);
 }
 
-/* |  p  | c c c c |  p  |  in the books; the reservation is one all the time. */
-static void splits_are_in_the_books_alone(void) {
+/* Regions are split and coalesced without a system call; the reservation stays one. */
+static void splits_make_no_system_call(void) {
     hf_space *space = open_space(before(), 100);
     char *base = hf_space_base(space);
     size_t g = page();
@@ -129,7 +129,7 @@ static void memory_is_zero_again(void) {
 
 /* ---------------------------------------------------------------------- views --------------- */
 
-static void expect_refused(hf_status status) {
+static void expect_views_unsupported(hf_status status) {
     hf_error error = hf_last_error();
     CHECK_STATUS(HF_UNSUPPORTED, status);
     CHECK_EQUAL(0, error.os_code);
@@ -138,7 +138,7 @@ static void expect_refused(hf_status status) {
                  error.reason) == 0);
 }
 
-static void views_are_refused_in_words(void) {
+static void views_are_unsupported_with_a_reason(void) {
     struct scene scene;
     struct picture picture = picture_parse("p p|c|p p", 9);
     hf_file *file;
@@ -150,9 +150,9 @@ static void views_are_refused_in_words(void) {
     for (size_t i = 0; i < 6; i++) {
         hf_file *viewed = i < 3 ? file : scene.file;
         hf_access access = accesses[i % 3];
-        expect_refused(hf_space_map(scene.space, 0, 2 * g, viewed, 0, access));
-        expect_refused(hf_space_map_range(scene.space, 3 * g, 2 * g, viewed, 0, access));
-        expect_refused(hf_space_map_range(scene.space, 4 * g, g, viewed, g, access));
+        expect_views_unsupported(hf_space_map(scene.space, 0, 2 * g, viewed, 0, access));
+        expect_views_unsupported(hf_space_map_range(scene.space, 3 * g, 2 * g, viewed, 0, access));
+        expect_views_unsupported(hf_space_map_range(scene.space, 4 * g, g, viewed, g, access));
         scene_expect(&scene, &picture);
     }
     CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(scene.space, 0, 2 * g));
@@ -166,57 +166,59 @@ static void views_are_refused_in_words(void) {
 
 enum { PIECES = 16 };
 
-/* A backend in whose process another thread takes what is released at the very moment it is. */
-struct crowd {
+/* A backend whose release is followed immediately by allocations of the released addresses, as if
+ * another thread made them. */
+struct watching {
     hf_backend backend;
     const hf_backend *real;
     char *base;
-    size_t size, taken;
-    char *takes[2 * PIECES];
+    size_t size, count;
+    char *addresses[2 * PIECES];
 };
 
-static void crowd_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
-    struct crowd *crowd = (struct crowd *)(uintptr_t)self;
-    crowd->real->release(crowd->real, address, size, kind);
-    for (char *at = crowd->base; at < crowd->base + crowd->size; at += HF_ALLOCATION_GRANULARITY) {
+static void watching_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    struct watching *watching = (struct watching *)(uintptr_t)self;
+    watching->real->release(watching->real, address, size, kind);
+    for (char *at = watching->base; at < watching->base + watching->size;
+         at += HF_ALLOCATION_GRANULARITY) {
         char *got =
             VirtualAlloc(at, HF_ALLOCATION_GRANULARITY, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
         if (got == NULL) continue;
-        CHECK(crowd->taken < 2 * PIECES);
+        CHECK(watching->count < 2 * PIECES);
         *got = 'x';
-        crowd->takes[crowd->taken++] = got;
+        watching->addresses[watching->count++] = got;
     }
 }
 
-/* Pieces that begin where another allocation could: the close must not take them for its own. */
-static void close_in_crowd(const hf_backend *real) {
-    static struct crowd crowd;
-    crowd =
-        (struct crowd){.backend = *real, .real = real, .size = PIECES * HF_ALLOCATION_GRANULARITY};
-    crowd.backend.release = crowd_release;
-    hf_space_options options = {.backend = &crowd.backend};
+/* Regions that begin where another allocation can begin: closing must not release those. */
+static void close_among_other_threads(const hf_backend *real) {
+    static struct watching watching;
+    watching = (struct watching){
+        .backend = *real, .real = real, .size = PIECES * HF_ALLOCATION_GRANULARITY};
+    watching.backend.release = watching_release;
+    hf_space_options options = {.backend = &watching.backend};
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, crowd.size, &options));
-    crowd.base = hf_space_base(space);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, watching.size, &options));
+    watching.base = hf_space_base(space);
     for (size_t i = 0; i < PIECES; i += 2)
         CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * HF_ALLOCATION_GRANULARITY,
                                                   HF_ALLOCATION_GRANULARITY));
     CHECK_EQUAL(PIECES, hf_space_get_stats(space).regions);
     hf_space_close(space);
-    CHECK_EQUAL(PIECES, crowd.taken);
-    for (size_t i = 0; i < crowd.taken; i++) {
-        CHECK(query(crowd.takes[i]).State == MEM_COMMIT && *crowd.takes[i] == 'x');
-        CHECK(VirtualFree(crowd.takes[i], 0, MEM_RELEASE));
+    CHECK_EQUAL(PIECES, watching.count);
+    for (size_t i = 0; i < watching.count; i++) {
+        CHECK(query(watching.addresses[i]).State == MEM_COMMIT && *watching.addresses[i] == 'x');
+        CHECK(VirtualFree(watching.addresses[i], 0, MEM_RELEASE));
     }
-    CHECK(is_free(crowd.base, crowd.size));
+    CHECK(is_free(watching.base, watching.size));
 }
 
-static void closing_leaves_what_others_put_there(void) {
-    close_in_crowd(before());
-    close_in_crowd(hf_backend_native());
+static void closing_releases_nothing_of_other_threads(void) {
+    close_among_other_threads(before());
+    close_among_other_threads(hf_backend_native());
 }
 
-static void closing_releases_it_all(void) {
+static void closing_releases_everything(void) {
     static const char *const pictures[] = {"p", "c", "p p|c|p", "c|p p|c c|p|c", "c|c|c"};
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
         struct picture picture = picture_parse(pictures[i], strlen(pictures[i]));
@@ -243,35 +245,35 @@ static void permit_loads(char *address, size_t size) {
     CHECK(VirtualProtect(address, size, PAGE_READONLY, &old));
 }
 
-static void expect_lie(const char *text, size_t page_size, void (*lie)(char *, size_t)) {
+static void expect_found(const char *text, size_t index, void (*change)(char *, size_t)) {
     struct picture picture = picture_parse(text, strlen(text));
     struct scene scene;
-    size_t outer = check_enter("\"%s\", page size %zu", text, page_size);
+    size_t outer = check_enter("\"%s\", page %zu", text, index);
     scene_open(&scene, before(), NULL, &picture);
-    lie(hf_space_base(scene.space) + page_size * scene.page_size, scene.page_size);
+    change(hf_space_base(scene.space) + index * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(page_size * scene.page_size, hf_last_error().offset);
+    CHECK_EQUAL(index * scene.page_size, hf_last_error().offset);
     scene_close(&scene);
     check_leave(outer);
 }
 
-static void lies_are_found(void) {
+static void changes_are_found(void) {
     static const char text[] = "p p p|c c c|p|c";
     for (size_t i = 0; i < sizeof text / 2; i++) {
         bool is_committed = text[2 * i] == 'c';
-        expect_lie(text, i, is_committed ? decommit_raw : commit_raw);
-        if (is_committed) expect_lie(text, i, permit_loads);
+        expect_found(text, i, is_committed ? decommit_raw : commit_raw);
+        if (is_committed) expect_found(text, i, permit_loads);
     }
 }
 
-/* A space whose reservation is gone, and one in the place of which another reservation lies. */
+/* A space whose reservation was released, and one that was replaced by two other reservations. */
 static void a_lost_reservation_is_found(void) {
     for (int is_replaced = 0; is_replaced <= 1; is_replaced++) {
         hf_space *space = open_space(before(), 64);
         char *base = hf_space_base(space);
         CHECK_STATUS(HF_OK, hf_space_split(space, 0, 32 * page()));
         CHECK(VirtualFree(base, 0, MEM_RELEASE));
-        if (is_replaced) /* |  the first half  |  a reservation of its own  | */
+        if (is_replaced) /* two reservations of one half each */
             for (size_t i = 0; i < 2; i++)
                 CHECK(VirtualAlloc(base + i * 32 * page(), 32 * page(), MEM_RESERVE,
                                    PAGE_NOACCESS) == base + i * 32 * page());
@@ -287,7 +289,7 @@ static void a_lost_reservation_is_found(void) {
 
 static hf_report report;
 
-/* Sixteen pages, full of 'x' but for what lies behind the last byte. */
+/* The file has 16 pages, the last one in part; it is filled with 'x'. */
 static size_t file_size(void) { return 15 * page() + 1000; }
 
 static intptr_t make_file(void) {
@@ -335,12 +337,12 @@ static DWORD protection_of(const void *address) {
     return found.Protect;
 }
 
-/* |  the same pages  |  the same pages  |, as a ring has them. */
-static void twice_the_same_pages(intptr_t file, hf_access access) {
+/* |  the same pages  |  the same pages  |, as in a ring. */
+static void map_the_same_pages_twice(intptr_t file, hf_access access) {
     size_t size = HF_ALLOCATION_GRANULARITY;
     bool writes = access == HF_READ_WRITE, copies = access == HF_COPY_ON_WRITE;
     char *base = free_addresses(2 * size);
-    volatile char *seen = base; /* for all a compiler knows, the two are different memory */
+    volatile char *seen = base; /* the compiler does not know that the two are the same memory */
     DWORD handles = handles_open();
     CHECK_STATUS(HF_OK, map_at(base, size, file, 0, HF_READ_WRITE));
     CHECK_STATUS(HF_OK, map_at(base + size, size, file, 0, access));
@@ -359,11 +361,11 @@ static void twice_the_same_pages(intptr_t file, hf_access access) {
     CHECK(is_free(base, 2 * size));
 }
 
-static void views_stand_at_free_addresses(void) {
+static void views_are_mapped_at_free_addresses(void) {
     for (size_t i = 0; i < 6; i++) {
         intptr_t file = i < 3 ? make_file() : make_shared();
         size_t outer = check_enter("%s, access %d", i < 3 ? "file" : "shared memory", (int)i % 3);
-        twice_the_same_pages(file, accesses[i % 3]);
+        map_the_same_pages_twice(file, accesses[i % 3]);
         before()->file_close(before(), file);
         if (i < 3) CHECK_EQUAL(file_size(), length_of_file());
         check_leave(outer);
@@ -371,7 +373,7 @@ static void views_stand_at_free_addresses(void) {
     DeleteFileA(path);
 }
 
-/* Stores behind the last byte reach no file, and make none longer. */
+/* Stores behind the last byte do not reach the file and do not extend it. */
 static void the_last_page_need_not_be_full(void) {
     size_t size = 16 * page();
     for (size_t i = 0; i < 3; i++) {
@@ -388,14 +390,14 @@ static void the_last_page_need_not_be_full(void) {
     DeleteFileA(path);
 }
 
-static void taken_addresses_are_no_address(void) {
+static void addresses_in_use_are_no_address(void) {
     size_t size = 2 * HF_ALLOCATION_GRANULARITY;
     char *base = free_addresses(size);
     intptr_t file;
     CHECK_STATUS(HF_OK, before()->file_create_shared(before(), size, &file, &report));
     for (size_t i = 0; i < 2; i++) {
-        char *taken = base + i * HF_ALLOCATION_GRANULARITY;
-        CHECK(VirtualAlloc(taken, HF_ALLOCATION_GRANULARITY, MEM_RESERVE, PAGE_NOACCESS) == taken);
+        char *part = base + i * HF_ALLOCATION_GRANULARITY;
+        CHECK(VirtualAlloc(part, HF_ALLOCATION_GRANULARITY, MEM_RESERVE, PAGE_NOACCESS) == part);
         DWORD handles = handles_open();
         for (size_t access = 0; access < 3; access++) {
             CHECK_STATUS(HF_NO_ADDRESS, map_at(base, size, file, 0, accesses[access]));
@@ -403,7 +405,7 @@ static void taken_addresses_are_no_address(void) {
             CHECK(strcmp("MapViewOfFileEx", report.call) == 0);
         }
         CHECK_EQUAL(handles, handles_open());
-        CHECK(VirtualFree(taken, 0, MEM_RELEASE));
+        CHECK(VirtualFree(part, 0, MEM_RELEASE));
         CHECK(is_free(base, size));
     }
     before()->file_close(before(), file);
@@ -419,8 +421,8 @@ static void expect_no_view(hf_status expected, size_t size, intptr_t file, uint6
     CHECK(is_free(base, size));
 }
 
-/* The two offsets that Windows refuses: inside of 64 KiB, and behind the end. */
-static void what_cannot_be_seen_leaves_no_view(void) {
+/* File offsets that fail: not a multiple of 64 KiB, and behind the end of the file. */
+static void a_map_that_fails_leaves_no_view(void) {
     intptr_t file = make_file(), shared = make_shared();
     for (size_t i = 0; i < 3; i++) {
         expect_no_view(HF_IO, page(), file, page(), accesses[i]);
@@ -448,7 +450,7 @@ static hf_status commit_and_release(hf_space *space) {
     return status == HF_OK ? hf_space_release_range(space, 0, 16 * g) : status;
 }
 
-/* Returns whether a call failed. Whatever it was, the space agrees with the system. */
+/* Returns whether a call failed. Afterwards hf_space_check succeeds in every case. */
 static bool meets_failure(size_t nth, bool from_then_on) {
     hf_backend *strict;
     hf_space *space = NULL;
@@ -492,8 +494,8 @@ static size_t committed_bytes(const char *base, size_t size) {
     return committed;
 }
 
-/* What a trim gives back is the system's again. */
-static void an_arena_is_at_home(void) {
+/* A trim decommits memory: VirtualQuery shows as much committed as the arena's statistics. */
+static void an_arena_works(void) {
     enum { SIZE = 1000000 };
     hf_arena arena;
     hf_arena_options options = {.backend = before(), .reserve = (size_t)1 << 27};
@@ -519,7 +521,7 @@ static void an_arena_is_at_home(void) {
     CHECK(is_free(base, (size_t)1 << 27));
 }
 
-/* A rewind that faults asks for middles, and any middle can be decommitted here. */
+/* fault_after_rewind decommits the middle of a region, which works here. */
 static void an_arena_can_fault_after_rewind(void) {
     hf_arena arena;
     hf_arena_options options = {.backend = before(), .fault_after_rewind = true};
@@ -533,11 +535,10 @@ static void an_arena_can_fault_after_rewind(void) {
     hf_arena_close(&arena);
 }
 
-CHECK_MAIN(TEST(every_step_works_but_views), TEST(splits_are_in_the_books_alone),
-           TEST(memory_is_zero_again), TEST(views_are_refused_in_words),
-           TEST(closing_leaves_what_others_put_there), TEST(closing_releases_it_all),
-           TEST(lies_are_found), TEST(a_lost_reservation_is_found),
-           TEST(views_stand_at_free_addresses), TEST(the_last_page_need_not_be_full),
-           TEST(taken_addresses_are_no_address), TEST(what_cannot_be_seen_leaves_no_view),
-           TEST(every_call_can_fail), TEST(an_arena_is_at_home),
-           TEST(an_arena_can_fault_after_rewind))
+CHECK_MAIN(TEST(every_step_works_except_views), TEST(splits_make_no_system_call),
+           TEST(memory_is_zero_again), TEST(views_are_unsupported_with_a_reason),
+           TEST(closing_releases_nothing_of_other_threads), TEST(closing_releases_everything),
+           TEST(changes_are_found), TEST(a_lost_reservation_is_found),
+           TEST(views_are_mapped_at_free_addresses), TEST(the_last_page_need_not_be_full),
+           TEST(addresses_in_use_are_no_address), TEST(a_map_that_fails_leaves_no_view),
+           TEST(every_call_can_fail), TEST(an_arena_works), TEST(an_arena_can_fault_after_rewind))

@@ -1,10 +1,10 @@
 /*
- * Windows' backend with the n-th system call itself failing.
+ * The backend of Windows with its n-th system call failing.
  *
- * Its source is included here, with a macro before each system call that lets the n-th one fail
- * with a chosen code; the functions that it looks up are handed out wrapped. What strict cannot
- * reach is reached so: the codes of a system that is out of memory, of disk or of handles in the
- * middle of one step, and systems that know less of placeholders than Windows does now.
+ * This file includes windows.c after it has replaced each system call by a macro that lets the n-th
+ * call fail with a chosen code, and GetProcAddress by a function that returns wrappers. It tests
+ * what a strict backend cannot: the codes of a system that runs out of memory, disk space or
+ * handles in the middle of one step, and systems without placeholders or with a part of them.
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -20,22 +20,22 @@
 /* --------------------------------------------------------------------- faults --------------- */
 
 static struct faults {
-    const char *only; /* the one function that fails; NULL: any */
+    const char *only; /* the function that fails; NULL: any */
     size_t nth;       /* this call fails; 0: none */
     bool from_then_on;
     DWORD code;
     size_t calls, failures;
-    const char *failed;  /* the first function that did */
-    DWORD refuses_parts; /* the code for heads and middles of private memory; 0: they can go */
-    DWORD refuses_placeholders;
-    bool refuses_limits; /* on addresses */
-    const char *missing; /* a library or function that this Windows does not have */
-    size_t stay_uncompressed;
-    DWORD major, minor; /* the version of this Windows; 0: the real one */
+    const char *failed; /* the first function that failed */
+    DWORD parts_code;   /* the code for releasing a head or middle of private memory; 0: succeeds */
+    DWORD placeholders_code; /* the code of VirtualAlloc2; 0: succeeds */
+    bool rejects_limits;     /* VirtualAlloc2 fails if it has parameters */
+    const char *missing;     /* a library or function that does not exist */
+    size_t uncompressed;     /* calls of FSCTL_SET_COMPRESSION */
+    DWORD major, minor;      /* the version of Windows; 0: the real one */
 } faults;
 
-static size_t waited;
-static SIZE_T view_size; /* what the last view was asked to have */
+static size_t sleeps;
+static SIZE_T view_size; /* of the last call that maps a view */
 
 static bool fails(const char *function) {
     if (faults.nth == 0 || (faults.only && strcmp(faults.only, function) != 0)) return false;
@@ -58,7 +58,7 @@ static BOOL control(HANDLE file, DWORD what, const void *argument, DWORD *length
 static HMODULE find_library(const wchar_t *name);
 static void *map_or_fail(HANDLE section, DWORD access, DWORD high, DWORD low, SIZE_T size,
                          void *address);
-static void wait_not(DWORD milliseconds);
+static void count_pause(DWORD milliseconds);
 static FARPROC look_up_wrapped(HMODULE library, const char *name);
 
 #define VirtualAlloc(...) (fails("VirtualAlloc") ? NULL : VirtualAlloc(__VA_ARGS__))
@@ -67,7 +67,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
     (fails("CreateFileMapping") ? NULL : CreateFileMappingW(__VA_ARGS__))
 #define CreateFileW(...) (fails("CreateFile") ? INVALID_HANDLE_VALUE : CreateFileW(__VA_ARGS__))
 #define MapViewOfFileEx map_or_fail
-#define Sleep wait_not
+#define Sleep count_pause
 #define GetFileInformationByHandleEx(...) \
     (!fails("GetFileInformationByHandleEx") && GetFileInformationByHandleEx(__VA_ARGS__))
 #define SetFileInformationByHandle set_or_fail
@@ -102,9 +102,9 @@ static void *map_or_fail(HANDLE section, DWORD access, DWORD high, DWORD low, SI
     return MapViewOfFileEx(section, access, high, low, size, address);
 }
 
-static void wait_not(DWORD milliseconds) {
+static void count_pause(DWORD milliseconds) {
     CHECK(milliseconds <= 100);
-    waited++;
+    sleeps++;
 }
 
 static MEMORY_BASIC_INFORMATION query(const void *address) {
@@ -113,55 +113,54 @@ static MEMORY_BASIC_INFORMATION query(const void *address) {
     return found;
 }
 
-/* Whether a range begins or ends inside of what is left of a private allocation, and more of that
- * lies behind the range. */
+/* Does the range lie in a private allocation that continues after it? */
 static bool is_head_or_middle(const char *address, size_t size) {
     MEMORY_BASIC_INFORMATION here = query(address), behind = query(address + size);
     return here.State == MEM_COMMIT && here.Type == MEM_PRIVATE && behind.State == MEM_COMMIT &&
            behind.AllocationBase == here.AllocationBase;
 }
 
-/* Giving a whole allocation back cannot fail. */
+/* Releasing a whole allocation cannot fail. */
 static BOOL free_or_fail(void *address, SIZE_T size, DWORD how) {
     if (how != MEM_RELEASE && fails("VirtualFree")) return FALSE;
     bool preserves = how == (MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER);
-    if (faults.refuses_parts && preserves && is_head_or_middle(address, size)) {
-        SetLastError(faults.refuses_parts);
+    if (faults.parts_code && preserves && is_head_or_middle(address, size)) {
+        SetLastError(faults.parts_code);
         return FALSE;
     }
     return VirtualFree(address, size, how);
 }
 
-/* A deletion is tidying up after a failure, and has to work. */
+/* A deletion undoes a failed creation, and never fails. */
 static BOOL set_or_fail(HANDLE file, FILE_INFO_BY_HANDLE_CLASS what, void *value, DWORD size) {
     if (what != FileDispositionInfo && fails("SetFileInformationByHandle")) return FALSE;
     return SetFileInformationByHandle(file, what, value, size);
 }
 
-/* A file system that compresses nothing. */
+/* A file system without compression. */
 static BOOL control(HANDLE file, DWORD what, const void *argument, DWORD *length) {
     *length = 0;
     CHECK(what == FSCTL_SET_COMPRESSION && GetFileType(file) == FILE_TYPE_DISK);
     CHECK_EQUAL(COMPRESSION_FORMAT_NONE, *(const USHORT *)argument);
-    faults.stay_uncompressed++;
+    faults.uncompressed++;
     SetLastError(ERROR_INVALID_FUNCTION);
     return FALSE;
 }
 
-/* --------------------------------------------------- functions looked up -------------------- */
+/* -------------------------------------------------------- functions looked up --------------- */
 
 enum { ALLOC2, MAP3, UNMAP2, QUERY_OBJECT, QUERY_SECTION, GET_VERSION, LOOKED_UP };
 
-static any_function *real[LOOKED_UP];
+static win_any_function *real[LOOKED_UP];
 
 static PVOID WINAPI alloc2_or_fail(HANDLE process, PVOID base, SIZE_T size, ULONG type,
                                    ULONG protection, void *parameters, ULONG count) {
     DWORD code =
-        faults.refuses_limits && parameters ? ERROR_INVALID_PARAMETER : faults.refuses_placeholders;
+        faults.rejects_limits && parameters ? ERROR_INVALID_PARAMETER : faults.placeholders_code;
     if (code != 0) SetLastError(code);
     if (code != 0 || fails("VirtualAlloc2")) return NULL;
-    return ((virtual_alloc2_function *)real[ALLOC2])(process, base, size, type, protection,
-                                                     parameters, count);
+    return ((win_virtual_alloc2_function *)real[ALLOC2])(process, base, size, type, protection,
+                                                         parameters, count);
 }
 
 static PVOID WINAPI map3_or_fail(HANDLE section, HANDLE process, PVOID base, ULONG64 offset,
@@ -169,13 +168,13 @@ static PVOID WINAPI map3_or_fail(HANDLE section, HANDLE process, PVOID base, ULO
                                  ULONG count) {
     view_size = size;
     if (fails("MapViewOfFile3")) return NULL;
-    return ((map_view3_function *)real[MAP3])(section, process, base, offset, size, type,
-                                              protection, parameters, count);
+    return ((win_map_view3_function *)real[MAP3])(section, process, base, offset, size, type,
+                                                  protection, parameters, count);
 }
 
 static BOOL WINAPI unmap2_or_fail(HANDLE process, PVOID base, ULONG flags) {
     return !fails("UnmapViewOfFile2") &&
-           ((unmap_view2_function *)real[UNMAP2])(process, base, flags);
+           ((win_unmap_view2_function *)real[UNMAP2])(process, base, flags);
 }
 
 #define STATUS_OF_NO_RESOURCES ((LONG)0xC000009A)
@@ -183,17 +182,17 @@ static BOOL WINAPI unmap2_or_fail(HANDLE process, PVOID base, ULONG flags) {
 static LONG WINAPI query_object_or_fail(HANDLE handle, int what, void *result, ULONG size,
                                         ULONG *length) {
     if (fails("NtQueryObject")) return STATUS_OF_NO_RESOURCES;
-    return ((query_object_function *)real[QUERY_OBJECT])(handle, what, result, size, length);
+    return ((win_query_object_function *)real[QUERY_OBJECT])(handle, what, result, size, length);
 }
 
 static LONG WINAPI query_section_or_fail(HANDLE handle, int what, void *result, SIZE_T size,
                                          SIZE_T *length) {
     if (fails("NtQuerySection")) return STATUS_OF_NO_RESOURCES;
-    return ((query_section_function *)real[QUERY_SECTION])(handle, what, result, size, length);
+    return ((win_query_section_function *)real[QUERY_SECTION])(handle, what, result, size, length);
 }
 
 static LONG WINAPI get_version(OSVERSIONINFOW *version) {
-    LONG answer = ((get_version_function *)real[GET_VERSION])(version);
+    LONG answer = ((win_get_version_function *)real[GET_VERSION])(version);
     if (faults.major != 0) {
         version->dwMajorVersion = faults.major;
         version->dwMinorVersion = faults.minor;
@@ -203,14 +202,14 @@ static LONG WINAPI get_version(OSVERSIONINFOW *version) {
 
 static const struct {
     const char *name;
-    any_function *wrapper;
+    win_any_function *wrapper;
 } wrapped[LOOKED_UP] = {
-    [ALLOC2] = {"VirtualAlloc2", (any_function *)alloc2_or_fail},
-    [MAP3] = {"MapViewOfFile3", (any_function *)map3_or_fail},
-    [UNMAP2] = {"UnmapViewOfFile2", (any_function *)unmap2_or_fail},
-    [QUERY_OBJECT] = {"NtQueryObject", (any_function *)query_object_or_fail},
-    [QUERY_SECTION] = {"NtQuerySection", (any_function *)query_section_or_fail},
-    [GET_VERSION] = {"RtlGetVersion", (any_function *)get_version},
+    [ALLOC2] = {"VirtualAlloc2", (win_any_function *)alloc2_or_fail},
+    [MAP3] = {"MapViewOfFile3", (win_any_function *)map3_or_fail},
+    [UNMAP2] = {"UnmapViewOfFile2", (win_any_function *)unmap2_or_fail},
+    [QUERY_OBJECT] = {"NtQueryObject", (win_any_function *)query_object_or_fail},
+    [QUERY_SECTION] = {"NtQuerySection", (win_any_function *)query_section_or_fail},
+    [GET_VERSION] = {"RtlGetVersion", (win_any_function *)get_version},
 };
 
 static FARPROC look_up_wrapped(HMODULE library, const char *name) {
@@ -218,7 +217,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name) {
     while (which < LOOKED_UP && strcmp(wrapped[which].name, name) != 0) which++;
     if (which == LOOKED_UP) return GetProcAddress(library, name);
     if (faults.missing && strcmp(faults.missing, name) == 0) return NULL;
-    real[which] = (any_function *)GetProcAddress(library, name);
+    real[which] = (win_any_function *)GetProcAddress(library, name);
     return real[which] ? (FARPROC)wrapped[which].wrapper : NULL;
 }
 
@@ -227,46 +226,46 @@ static HMODULE find_library(const wchar_t *name) {
     return is_missing && wcscmp(name, L"kernelbase.dll") == 0 ? NULL : GetModuleHandleW(name);
 }
 
-/* ------------------------------------------------------------------ what is held ------------ */
+/* ------------------------------------------------------------------ resources --------------- */
 
-struct held {
+struct resources {
     DWORD handles;
     size_t bytes; /* of addresses that are not free */
 };
 
-static struct held held_now(void) {
-    struct held held = {handles_open(), 0};
+static struct resources resources_now(void) {
+    struct resources resources = {handles_open(), 0};
     MEMORY_BASIC_INFORMATION found;
     for (char *at = NULL; VirtualQuery(at, &found, sizeof found) != 0; at += found.RegionSize)
-        if (found.State != MEM_FREE) held.bytes += found.RegionSize;
-    return held;
+        if (found.State != MEM_FREE) resources.bytes += found.RegionSize;
+    return resources;
 }
 
-static void expect_held(struct held before) {
-    struct held now = held_now();
+static void expect_resources(struct resources before) {
+    struct resources now = resources_now();
     CHECK_EQUAL(before.handles, now.handles);
     CHECK_EQUAL(before.bytes, now.bytes);
 }
 
 static const char path[] = "test_windows_failures.tmp";
 
-static size_t page(void) { return page_size(NULL); }
+static size_t page(void) { return win_page_size(NULL); }
 
-/* What a refusal with a code is to be called. */
-struct refusal {
+/* A code to inject, and the status that it becomes. */
+struct injected {
     DWORD code;
     hf_status status;
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-static const struct refusal of_memory[] = {
+static const struct injected memory_codes[] = {
     {ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
     {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
     {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
 };
 
-static const struct refusal of_files[] = {
+static const struct injected file_codes[] = {
     {ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
     {ERROR_OUTOFMEMORY, HF_NO_MEMORY},
     {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
@@ -291,8 +290,9 @@ static const struct refusal of_files[] = {
     {ERROR_INVALID_ADDRESS, HF_IO},
 };
 
-/* What some functions alone can mean by a refusal, with any code or with some; else its status. */
-static hf_status status_in(const char *function, const struct refusal *with) {
+/* The expected status if this function failed with the code: some functions have one status for
+ * every code. */
+static hf_status status_in(const char *function, const struct injected *with) {
     static const struct {
         const char *function;
         hf_status status;
@@ -303,69 +303,70 @@ static hf_status status_in(const char *function, const struct refusal *with) {
     for (size_t i = 0; i < COUNT_OF(meanings); i++)
         if (strcmp(function, meanings[i].function) == 0) return meanings[i].status;
     bool sets_end = strcmp(function, "SetFileInformationByHandle") == 0;
-    return sets_end && is_too_long(with->code) ? HF_NO_SPACE : with->status;
+    return sets_end && win_is_file_too_large(with->code) ? HF_NO_SPACE : with->status;
 }
 
-/* The two that are no functions of Win32 have statuses of the kernel's instead of codes. */
-static DWORD code_in(const char *function, const struct refusal *with) {
+/* The expected code: for an Nt function it does not depend on the NTSTATUS. */
+static DWORD code_in(const char *function, const struct injected *with) {
     return strcmp(function, "NtQuerySection") == 0  ? 0
            : strcmp(function, "NtQueryObject") == 0 ? ERROR_ACCESS_DENIED
                                                     : with->code;
 }
 
-/* ----------------------------------------------------------------- steps, drawn ------------- */
+/* ---------------------------------------------------------------------- steps --------------- */
 
-static const struct refusal *refusal;
+static const struct injected *injected;
 static bool step_from_then_on;
-static const hf_backend *stepping; /* NULL: the native one */
+static const hf_backend *stepping; /* the backend; NULL: the native one */
 
 static bool failed_in(const char *function) { return strcmp(faults.failed, function) == 0; }
 
-/* Memory that was wanting once was wanting for a moment: the step is made again. (The kernel's own
- * functions have other codes.) */
-static bool passes(bool from_then_on) {
-    return refusal->code == ERROR_COMMITMENT_LIMIT && !from_then_on &&
+/* ERROR_COMMITMENT_LIMIT is transient: the space repeats the step, which succeeds unless every
+ * later call fails too. Nt functions fail with another code. */
+static bool is_retried(bool from_then_on) {
+    return injected->code == ERROR_COMMITMENT_LIMIT && !from_then_on &&
            strncmp(faults.failed, "Nt", 2) != 0;
 }
 
-static void expect_refusal(hf_status status) {
+static void expect_injected(hf_status status) {
     const char *call = hf_last_error().call;
-    CHECK_STATUS(status_in(call, refusal), status);
-    CHECK_EQUAL(code_in(call, refusal), hf_last_error().os_code);
+    CHECK_STATUS(status_in(call, injected), status);
+    CHECK_EQUAL(code_in(call, injected), hf_last_error().os_code);
 }
 
-/* As it was, or in the pieces of an undo that was refused as well. */
+/* The space is as before the step, or as the drawing shows it if the undo failed too. The step then
+ * succeeds. */
 static void expect_undone(const struct drawn *drawn, struct scene *scene) {
     struct drawn rest = *drawn;
     if (hf_last_error().undo_failed) {
-        CHECK(step_from_then_on && drawn->has_refused);
-        scene_expect(scene, &drawn->refused);
+        CHECK(step_from_then_on && drawn->has_undo_failed);
+        scene_expect(scene, &drawn->undo_failed);
         rest.step = drawn->step == &step_commit_range ? &step_commit : &step_map;
     } else {
-        /* A step that is made again can meet its failure in another call. */
-        CHECK(refusal->code == ERROR_COMMITMENT_LIMIT || failed_in(hf_last_error().call));
+        /* A repeated step can fail in another call than the first. */
+        CHECK(injected->code == ERROR_COMMITMENT_LIMIT || failed_in(hf_last_error().call));
         scene_expect(scene, &drawn->before);
     }
     CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
 }
 
 static bool meets_failure(const struct drawn *drawn, size_t nth) {
-    struct held before = held_now();
+    struct resources before = resources_now();
     struct scene scene;
     size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
-                               refusal->code, step_from_then_on);
+                               injected->code, step_from_then_on);
     scene_open(&scene, stepping ? stepping : hf_backend_native(), NULL, &drawn->before);
-    fail_nth(NULL, nth, step_from_then_on, refusal->code);
+    fail_nth(NULL, nth, step_from_then_on, injected->code);
     hf_status status = drawn_run(drawn, &scene);
     fail_no_more();
-    CHECK((status == HF_OK) == (faults.failures == 0 || passes(step_from_then_on)));
+    CHECK((status == HF_OK) == (faults.failures == 0 || is_retried(step_from_then_on)));
     if (status != HF_OK) {
-        expect_refusal(status);
+        expect_injected(status);
         expect_undone(drawn, &scene);
     }
     scene_expect(&scene, &drawn->after);
     scene_close(&scene);
-    expect_held(before);
+    expect_resources(before);
     check_leave(outer);
     return faults.failures > 0;
 }
@@ -376,114 +377,114 @@ static void fail_each_call(const struct drawn *drawn) {
     CHECK(nth > 1);
 }
 
-static void fail_with_each(const struct refusal *refusals, size_t count, const struct step *step,
+static void fail_with_each(const struct injected *list, size_t count, const struct step *step,
                            const char *drawing) {
     for (size_t i = 0; i < 2 * count; i++) {
-        refusal = &refusals[i / 2];
+        injected = &list[i / 2];
         step_from_then_on = i % 2 == 1;
         drawing_each(step, drawing, fail_each_call);
     }
 }
 
-#define FAIL_WITH_EACH(refusals, step, drawing) \
-    fail_with_each(refusals, COUNT_OF(refusals), step, drawing)
+#define FAIL_WITH_EACH(list, step, drawing) fail_with_each(list, COUNT_OF(list), step, drawing)
 
-static void a_refused_split_leaves_one_placeholder(void) {
+static void a_failed_split_leaves_one_placeholder(void) {
     if (!scene_needs_views()) return;
-    FAIL_WITH_EACH(of_memory, &step_split,
+    FAIL_WITH_EACH(memory_codes, &step_split,
                    "p p p     p p p     c|p p p|v\n"
                    "-           -           ---  \n"
                    "p|p p     p|p|p     c|p|p p|v\n");
 }
 
-static void a_refused_coalesce_leaves_the_pieces(void) {
+static void a_failed_coalesce_leaves_the_pieces(void) {
     if (!scene_needs_views()) return;
-    FAIL_WITH_EACH(of_memory, &step_coalesce,
+    FAIL_WITH_EACH(memory_codes, &step_coalesce,
                    "p|p     p|p p|p     c|p|p|v\n"
                    "---     -------       ---  \n"
                    "p p     p p p p     c|p p|v\n");
 }
 
-static void a_refused_commit_leaves_a_placeholder(void) {
+static void a_failed_commit_leaves_a_placeholder(void) {
     if (!scene_needs_views()) return;
-    FAIL_WITH_EACH(of_memory, &step_commit,
+    FAIL_WITH_EACH(memory_codes, &step_commit,
                    "p p     c|p p|c     v|p|v\n"
                    "---       ---         -  \n"
                    "c c     c|c c|c     v|c|v\n");
-    FAIL_WITH_EACH(of_memory, &step_commit_range,
+    FAIL_WITH_EACH(memory_codes, &step_commit_range,
                    "p p     p p p     c|p p p|v\n"
                    "---     ---           -    \n"
                    "c c     c c|p     c|p|c|p|v\n"
                    "p p     p p|p     c|p|p|p|v\n");
 }
 
-static void a_refused_decommit_leaves_it_committed(void) {
+static void a_failed_decommit_leaves_it_committed(void) {
     if (!scene_needs_views()) return;
-    static const struct refusal of_decommit[] = {{ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
-                                                 {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
-                                                 {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
-                                                 {ERROR_INVALID_PARAMETER, HF_UNSUPPORTED},
-                                                 {ERROR_INVALID_ADDRESS, HF_UNSUPPORTED}};
-    FAIL_WITH_EACH(of_decommit, &step_decommit,
+    static const struct injected decommit_codes[] = {{ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
+                                                     {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
+                                                     {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
+                                                     {ERROR_INVALID_PARAMETER, HF_UNSUPPORTED},
+                                                     {ERROR_INVALID_ADDRESS, HF_UNSUPPORTED}};
+    FAIL_WITH_EACH(decommit_codes, &step_decommit,
                    "c c     c c c     c c c     p|c c c|p\n"
                    "---     -           -         ---    \n"
                    "p p     p|c c     c|p|c     p|p p|c|p\n");
 }
 
-static void a_refused_map_leaves_a_placeholder(void) {
+static void a_failed_map_leaves_a_placeholder(void) {
     if (!scene_needs_views()) return;
-    FAIL_WITH_EACH(of_files, &step_map,
+    FAIL_WITH_EACH(file_codes, &step_map,
                    "p p     c|p p|v\n"
                    "---       ---  \n"
                    "v v     c|v v|v\n");
-    FAIL_WITH_EACH(of_memory, &step_map_range,
+    FAIL_WITH_EACH(memory_codes, &step_map_range,
                    "p p     p p p     c|p p p|v\n"
                    "---     ---           -    \n"
                    "v v     v v|p     c|p|v|p|v\n"
                    "p p     p p|p     c|p|p|p|v\n");
 }
 
-static void a_refused_unmap_leaves_a_view(void) {
+static void a_failed_unmap_leaves_a_view(void) {
     if (!scene_needs_views()) return;
-    FAIL_WITH_EACH(of_memory, &step_unmap,
+    FAIL_WITH_EACH(memory_codes, &step_unmap,
                    "v v     c|r r|c     p|w|p\n"
                    "---       ---         -  \n"
                    "p p     c|p p|c     p|p|p\n");
 }
 
-/* Splits are in the books, so a place is one call and has nothing to undo. */
-static void a_refused_step_before_placeholders_changes_nothing(void) {
+/* A split makes no system call, so hf_space_commit_range makes one call and has nothing to undo. */
+static void a_failed_step_before_placeholders_changes_nothing(void) {
     stepping = hf_backend_before_placeholders();
-    FAIL_WITH_EACH(of_memory, &step_commit,
+    FAIL_WITH_EACH(memory_codes, &step_commit,
                    "p p     c|p p|c\n"
                    "---       ---  \n"
                    "c c     c|c c|c\n");
-    FAIL_WITH_EACH(of_memory, &step_commit_range,
+    FAIL_WITH_EACH(memory_codes, &step_commit_range,
                    "p p     p p p     c|p p p|c\n"
                    "---     ---           -    \n"
                    "c c     c c|p     c|p|c|p|c\n");
-    FAIL_WITH_EACH(of_memory, &step_decommit,
+    FAIL_WITH_EACH(memory_codes, &step_decommit,
                    "c c     c c c     c c c     p|c c c|p\n"
                    "---     -           -         ---    \n"
                    "p p     p|c c     c|p|c     p|p p|c|p\n");
-    FAIL_WITH_EACH(of_memory, &step_release_range,
+    FAIL_WITH_EACH(memory_codes, &step_release_range,
                    "c c     c c c     p|c c|c|p\n"
                    "---       -         ---    \n"
                    "p p     c|p|c     p p p|c|p\n");
     stepping = NULL;
 }
 
-/* ------------------------------------------------------------- views of a file -------------- */
+/* ------------------------------------------------------------ views of a file --------------- */
 
 static hf_report report;
 
 static HANDLE open_plain(DWORD rights, DWORD how) {
-    HANDLE handle = CreateFileA(path, rights, SHARE_ALL, NULL, how, FILE_ATTRIBUTE_NORMAL, NULL);
+    HANDLE handle =
+        CreateFileA(path, rights, WIN_SHARE_ALL, NULL, how, FILE_ATTRIBUTE_NORMAL, NULL);
     CHECK(handle != INVALID_HANDLE_VALUE);
     return handle;
 }
 
-/* Three pages, the last of which is not full. */
+/* Three pages; the last one is not full. */
 static const DWORD file_size = 10000;
 
 static void write_file(void) {
@@ -504,8 +505,8 @@ static uint64_t length_of_file(void) {
 
 static bool view_meets_failure(hf_space *space, hf_file *file, hf_access access, size_t nth) {
     hf_region region;
-    struct held before = held_now();
-    fail_nth(NULL, nth, false, refusal->code);
+    struct resources before = resources_now();
+    fail_nth(NULL, nth, false, injected->code);
     hf_status status = hf_space_map(space, 0, 2 * page(), file, page(), access);
     fail_no_more();
     CHECK(hf_space_find(space, 0, &region) && region.size == 2 * page());
@@ -516,15 +517,15 @@ static bool view_meets_failure(hf_space *space, hf_file *file, hf_access access,
         CHECK_EQUAL(file_size - page(), view_size);
         CHECK_STATUS(HF_OK, hf_space_unmap(space, 0, 2 * page()));
     } else {
-        expect_refusal(status);
+        expect_injected(status);
         CHECK(strcmp(hf_last_error().call, faults.failed) == 0);
     }
-    expect_held(before);
+    expect_resources(before);
     CHECK_EQUAL(file_size, length_of_file());
     return faults.failures > 0;
 }
 
-static void a_refused_view_of_a_file_leaves_nothing_behind(void) {
+static void a_failed_view_of_a_file_leaves_nothing_behind(void) {
     if (!scene_needs_views()) return;
     static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
     hf_space *space;
@@ -532,12 +533,12 @@ static void a_refused_view_of_a_file_leaves_nothing_behind(void) {
     write_file();
     CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * page(), NULL));
     CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_WRITE, NULL));
-    for (size_t i = 0; i < 3 * COUNT_OF(of_files); i++) {
+    for (size_t i = 0; i < 3 * COUNT_OF(file_codes); i++) {
         size_t nth = 1;
-        refusal = &of_files[i / 3];
-        size_t outer = check_enter("code %lu, access %d", refusal->code, (int)accesses[i % 3]);
+        injected = &file_codes[i / 3];
+        size_t outer = check_enter("code %lu, access %d", injected->code, (int)accesses[i % 3]);
         while (view_meets_failure(space, file, accesses[i % 3], nth)) nth++;
-        CHECK_EQUAL(4, nth); /* its length, a section, the view */
+        CHECK_EQUAL(4, nth); /* file size, section, view */
         check_leave(outer);
     }
     hf_space_close(space);
@@ -545,107 +546,107 @@ static void a_refused_view_of_a_file_leaves_nothing_behind(void) {
     DeleteFileA(path);
 }
 
-/* At addresses that are free: that they are not is the one code that says so. */
+/* At free addresses. ERROR_INVALID_ADDRESS of MapViewOfFileEx is HF_NO_ADDRESS. */
 static bool free_view_meets_failure(char *base, intptr_t file, size_t nth) {
-    struct held before = held_now();
-    fail_nth(NULL, nth, false, refusal->code);
-    hf_status status = map_free(NULL, base, 3 * page(), file, 0, HF_READ_ONLY, &report);
+    struct resources before = resources_now();
+    fail_nth(NULL, nth, false, injected->code);
+    hf_status status = win_old_map_free(NULL, base, 3 * page(), file, 0, HF_READ_ONLY, &report);
     fail_no_more();
     if (status == HF_OK) {
         CHECK(base[file_size - 1] == 'x');
         CHECK_EQUAL(file_size, view_size);
-        release(NULL, base, 3 * page(), HF_VIEW);
+        win_release(NULL, base, 3 * page(), HF_VIEW);
     } else {
-        bool taken = nth == 3 && refusal->code == ERROR_INVALID_ADDRESS;
-        CHECK_STATUS(taken ? HF_NO_ADDRESS : refusal->status, status);
-        CHECK_EQUAL(refusal->code, report.os_code);
+        bool taken = nth == 3 && injected->code == ERROR_INVALID_ADDRESS;
+        CHECK_STATUS(taken ? HF_NO_ADDRESS : injected->status, status);
+        CHECK_EQUAL(injected->code, report.os_code);
         CHECK(strcmp(faults.failed, report.call) == 0);
     }
-    expect_held(before);
+    expect_resources(before);
     return faults.failures > 0;
 }
 
-static void a_refused_view_at_free_addresses_leaves_them_free(void) {
+static void a_failed_view_at_free_addresses_leaves_them_free(void) {
     void *base;
     intptr_t file;
     uint64_t size;
     write_file();
-    CHECK_STATUS(HF_OK, file_open(NULL, path, HF_READ_ONLY, &file, &size, &report));
-    CHECK_STATUS(HF_OK, reserve_range(NULL, NULL, 3 * page(), &base, &report));
-    release(NULL, base, 3 * page(), HF_PLACEHOLDER);
-    for (size_t i = 0; i < COUNT_OF(of_files); i++) {
-        size_t nth = 1, outer = check_enter("code %lu", of_files[i].code);
-        refusal = &of_files[i];
+    CHECK_STATUS(HF_OK, win_file_open(NULL, path, HF_READ_ONLY, &file, &size, &report));
+    CHECK_STATUS(HF_OK, win_old_reserve(NULL, NULL, 3 * page(), &base, &report));
+    win_release(NULL, base, 3 * page(), HF_PLACEHOLDER);
+    for (size_t i = 0; i < COUNT_OF(file_codes); i++) {
+        size_t nth = 1, outer = check_enter("code %lu", file_codes[i].code);
+        injected = &file_codes[i];
         while (free_view_meets_failure(base, file, nth)) nth++;
-        CHECK_EQUAL(4, nth); /* its length, a section, the view */
+        CHECK_EQUAL(4, nth); /* file size, section, view */
         check_leave(outer);
     }
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     DeleteFileA(path);
 }
 
-/* ----------------------------------------------------------------------- files -------------- */
+/* ---------------------------------------------------------------------- files --------------- */
 
-static HANDLE plain; /* to take handles from */
+static HANDLE plain; /* duplicated by take_handle */
 
 static hf_status open_existing(intptr_t *file, uint64_t *size) {
-    return file_open(NULL, path, HF_READ_WRITE, file, size, &report);
+    return win_file_open(NULL, path, HF_READ_WRITE, file, size, &report);
 }
 static hf_status take_handle(intptr_t *file, uint64_t *size) {
-    return file_duplicate(NULL, (intptr_t)plain, HF_READ_WRITE, file, size, &report);
+    return win_file_duplicate(NULL, (intptr_t)plain, HF_READ_WRITE, file, size, &report);
 }
 static hf_status create_new(intptr_t *file, uint64_t *size) {
     DeleteFileA(path);
     *size = file_size;
-    return file_create(NULL, path, *size, file, &report);
+    return win_file_create(NULL, path, *size, file, &report);
 }
 static hf_status create_shared(intptr_t *file, uint64_t *size) {
     *size = file_size;
-    return file_create_shared(NULL, *size, file, &report);
+    return win_file_create_shared(NULL, *size, file, &report);
 }
 
 typedef hf_status way_to_file(intptr_t *, uint64_t *);
 
 static bool file_meets_failure(way_to_file *way, size_t nth) {
-    struct held before = held_now();
+    struct resources before = resources_now();
     const intptr_t untouched = (intptr_t)&before;
     intptr_t file = untouched;
     uint64_t size;
-    fail_nth(NULL, nth, false, refusal->code);
+    fail_nth(NULL, nth, false, injected->code);
     hf_status status = way(&file, &size);
     fail_no_more();
     if (status == HF_OK) {
         CHECK_EQUAL(file_size, size);
-        file_close(NULL, file);
+        win_file_close(NULL, file);
     } else {
-        bool shared = way == create_shared; /* which only memory can be wanting for */
-        CHECK_STATUS(shared ? HF_NO_MEMORY : status_in(faults.failed, refusal), status);
-        CHECK_EQUAL(code_in(faults.failed, refusal), report.os_code);
+        bool shared = way == create_shared; /* fails only for lack of memory */
+        CHECK_STATUS(shared ? HF_NO_MEMORY : status_in(faults.failed, injected), status);
+        CHECK_EQUAL(code_in(faults.failed, injected), report.os_code);
         CHECK(strcmp(faults.failed, report.call) == 0);
         CHECK(file == untouched);
         CHECK(way != create_new || GetFileAttributesA(path) == INVALID_FILE_ATTRIBUTES);
     }
-    expect_held(before);
+    expect_resources(before);
     return faults.failures > 0;
 }
 
 static void fail_each_call_of(way_to_file *way, size_t calls) {
-    for (size_t i = 0; i < COUNT_OF(of_files); i++) {
+    for (size_t i = 0; i < COUNT_OF(file_codes); i++) {
         size_t nth = 1;
-        refusal = &of_files[i];
-        size_t outer = check_enter("code %lu", refusal->code);
+        injected = &file_codes[i];
+        size_t outer = check_enter("code %lu", injected->code);
         while (file_meets_failure(way, nth)) nth++;
         CHECK_EQUAL(calls, nth - 1);
         check_leave(outer);
     }
 }
 
-static void a_refused_file_leaves_nothing_behind(void) {
+static void a_failed_file_leaves_nothing_behind(void) {
     write_file();
-    fail_each_call_of(open_existing, 4); /* room for the path, the path, the file, its length */
+    fail_each_call_of(open_existing, 4); /* room for the path, its conversion, file, size */
     fail_each_call_of(create_shared, 1);
     plain = open_plain(GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING);
-    fail_each_call_of(take_handle, 4); /* a copy, its type, its length, its rights */
+    fail_each_call_of(take_handle, 4); /* duplicate, type, size, rights */
     HANDLE file = plain;
     plain = CreateFileMappingA(file, NULL, PAGE_READWRITE, 0, 0, NULL);
     CHECK(plain != NULL && CloseHandle(file));
@@ -655,7 +656,7 @@ static void a_refused_file_leaves_nothing_behind(void) {
     DeleteFileA(path);
 }
 
-static void a_code_of_no_handle_is_invalid(void) {
+static void a_closed_handle_is_invalid(void) {
     intptr_t file;
     uint64_t size;
     write_file();
@@ -668,8 +669,8 @@ static void a_code_of_no_handle_is_invalid(void) {
     DeleteFileA(path);
 }
 
-/* A size that the file system does not count so far, however it calls that. */
-static void a_file_too_long_is_want_of_space(void) {
+/* A size above the limit of the file system, with each code that file systems have for it. */
+static void a_file_too_large_is_no_space(void) {
     static const DWORD codes[] = {ERROR_INVALID_PARAMETER, ERROR_FILE_TOO_LARGE, ERROR_DISK_FULL};
     intptr_t file;
     uint64_t size;
@@ -680,25 +681,25 @@ static void a_file_too_long_is_want_of_space(void) {
         CHECK(GetFileAttributesA(path) == INVALID_FILE_ATTRIBUTES);
     }
     fail_no_more();
-    CHECK_STATUS(HF_NO_SPACE, file_create(NULL, path, (uint64_t)1 << 63, &file, &report));
+    CHECK_STATUS(HF_NO_SPACE, win_file_create(NULL, path, (uint64_t)1 << 63, &file, &report));
     CHECK(GetFileAttributesA(path) == INVALID_FILE_ATTRIBUTES);
 }
 
-/* The blocks of a compressed file are allocated as it is written: too late to be refused. */
+/* The blocks of a compressed file are allocated when they are written, too late to fail. */
 static void a_new_file_is_not_compressed(void) {
     intptr_t file;
     uint64_t size;
     faults = (struct faults){0};
     CHECK_STATUS(HF_OK, create_new(&file, &size));
-    CHECK_EQUAL(1, faults.stay_uncompressed);
-    file_close(NULL, file);
+    CHECK_EQUAL(1, faults.uncompressed);
+    win_file_close(NULL, file);
     DeleteFileA(path);
 }
 
-/* ------------------------------------------------------------- whole scenarios -------------- */
+/* ------------------------------------------------------------ whole scenarios --------------- */
 
-/* A view of each kind, a decommitted middle, and everything one placeholder again. */
-static hf_status live_in_space(hf_space *space, hf_file *file, hf_file *shared) {
+/* Maps a view of each kind, decommits a middle, and makes everything one placeholder again. */
+static hf_status use_space(hf_space *space, hf_file *file, hf_file *shared) {
     size_t g = page();
     hf_status status = hf_space_commit_range(space, 0, 8 * g);
     if (status == HF_OK) status = hf_space_decommit(space, 3 * g, 2 * g);
@@ -717,7 +718,7 @@ static hf_status space_scenario(void) {
     hf_status status = hf_space_open(&space, 16 * page(), NULL);
     if (status == HF_OK) status = hf_file_create(&file, path, file_size, NULL);
     if (status == HF_OK) status = hf_file_create_shared(&shared, page(), NULL);
-    if (status == HF_OK) status = live_in_space(space, file, shared);
+    if (status == HF_OK) status = use_space(space, file, shared);
     fail_no_more();
     if (space) CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_file_close(file);
@@ -726,7 +727,7 @@ static hf_status space_scenario(void) {
     return status;
 }
 
-/* Each block is full of its own number, whatever was refused on the way. */
+/* Each block stays full of its own number, whatever fails. */
 static hf_status arena_scenario(void) {
     enum { BLOCKS = 40, SIZE = 300000 };
     hf_arena arena;
@@ -750,52 +751,54 @@ static hf_status arena_scenario(void) {
 }
 
 static bool scenario_meets_failure(hf_status (*scenario)(void), size_t nth, bool from_then_on) {
-    struct held before = held_now();
+    struct resources before = resources_now();
     size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
-                               refusal->code, from_then_on);
-    fail_nth(NULL, nth, from_then_on, refusal->code);
+                               injected->code, from_then_on);
+    fail_nth(NULL, nth, from_then_on, injected->code);
     hf_status status = scenario();
-    bool forgives = scenario == arena_scenario; /* a large step that is refused is made smaller */
+    bool may_succeed =
+        scenario == arena_scenario; /* if a large step fails, a smaller one is tried */
     CHECK(faults.failures == 0 ? status == HF_OK
-                               : forgives || passes(from_then_on) || status != HF_OK);
+                               : may_succeed || is_retried(from_then_on) || status != HF_OK);
     if (status != HF_OK) {
-        if (status == HF_NO_ADDRESS) /* of a reservation; else a commit */
+        if (status == HF_NO_ADDRESS) /* of a reservation */
             CHECK(failed_in("VirtualAlloc2") || failed_in("VirtualAlloc"));
         else
-            expect_refusal(status);
+            expect_injected(status);
     }
     DeleteFileA(path);
-    expect_held(before);
+    expect_resources(before);
     check_leave(outer);
     return faults.failures > 0;
 }
 
 static size_t fail_each_call_in(hf_status (*scenario)(void), bool from_then_on) {
     size_t nth = 1;
-    CHECK_STATUS(HF_OK, scenario()); /* what the system takes once and for ever, it takes here */
+    CHECK_STATUS(HF_OK, scenario()); /* allocates what the system never frees */
     while (scenario_meets_failure(scenario, nth, from_then_on)) nth++;
     return nth - 1;
 }
 
 static void a_space_leaves_nothing_behind(void) {
     if (!scene_needs_views()) return;
-    for (size_t i = 0; i < 2 * COUNT_OF(of_memory); i++) {
-        refusal = &of_memory[i / 2];
+    for (size_t i = 0; i < 2 * COUNT_OF(memory_codes); i++) {
+        injected = &memory_codes[i / 2];
         CHECK(fail_each_call_in(space_scenario, i % 2 == 1) >= 25);
     }
 }
 
 static void an_arena_leaves_nothing_behind(void) {
-    for (size_t i = 0; i < 2 * COUNT_OF(of_memory); i++) {
-        refusal = &of_memory[i / 2];
+    for (size_t i = 0; i < 2 * COUNT_OF(memory_codes); i++) {
+        injected = &memory_codes[i / 2];
         CHECK(fail_each_call_in(arena_scenario, i % 2 == 1) >= 7);
     }
 }
 
-/* ------------------------------------------- a Windows without heads and middles ------------ */
+/* ----------------------------- a Windows that cannot release heads or middles --------------- */
 
-/* Tails and wholes can go; anything else is refused, and all is as it was. */
-static void parts_that_cannot_go_stay(void) {
+/* A tail and a whole allocation can be released. For other parts decommit is HF_UNSUPPORTED and
+ * changes nothing. */
+static void parts_that_cannot_be_released_stay(void) {
     if (!scene_needs_views()) return;
     static const DWORD codes[] = {ERROR_INVALID_PARAMETER, ERROR_INVALID_ADDRESS};
     for (size_t i = 0; i < COUNT_OF(codes); i++) {
@@ -803,7 +806,7 @@ static void parts_that_cannot_go_stay(void) {
         struct picture picture = picture_parse("p|c c c c|v", 11);
         scene_open(&scene, hf_backend_native(), NULL, &picture);
         size_t g = scene.page_size;
-        faults = (struct faults){.refuses_parts = codes[i]};
+        faults = (struct faults){.parts_code = codes[i]};
         CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, g, g));
         CHECK_EQUAL(codes[i], hf_last_error().os_code);
         CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, 2 * g, 2 * g));
@@ -821,7 +824,7 @@ static void parts_that_cannot_go_stay(void) {
 
 enum { MOST_BLOCKS = 200 };
 
-/* An arena's blocks as a stack; block i is full of i + 1. */
+/* Blocks of an arena; block i is full of i + 1. */
 struct stack {
     hf_arena arena;
     char *blocks[MOST_BLOCKS];
@@ -851,13 +854,13 @@ static void expect_blocks(const struct stack *stack) {
     }
 }
 
-/* The arena gives back from the top alone, so it never asks for what is not there. */
-static void an_arena_needs_tails_alone(void) {
+/* An arena releases memory only at its end, so it works on such a Windows. */
+static void an_arena_releases_tails_only(void) {
     if (!scene_needs_views()) return;
     static struct stack stack;
     struct random random = {1};
     CHECK_STATUS(HF_OK, hf_arena_open(&stack.arena, NULL));
-    faults = (struct faults){.refuses_parts = ERROR_INVALID_PARAMETER};
+    faults = (struct faults){.parts_code = ERROR_INVALID_PARAMETER};
     for (int i = 0; i < 2000; i++) {
         size_t what = random_below(&random, 10);
         if (what < 6 && stack.count < MOST_BLOCKS)
@@ -877,7 +880,8 @@ static void an_arena_needs_tails_alone(void) {
     faults = (struct faults){0};
 }
 
-/* What asks for a middle is the debugging option: it says that it cannot be, and harms nothing. */
+/* With fault_after_rewind a rewind releases a middle: it is HF_UNSUPPORTED, and the arena stays
+ * usable. */
 static void faults_after_rewind_need_middles(void) {
     if (!scene_needs_views()) return;
     hf_arena arena;
@@ -887,7 +891,7 @@ static void faults_after_rewind_need_middles(void) {
     hf_mark mark = hf_get_mark(&arena);
     memset(kept, 1, 100);
     CHECK(hf_alloc(&arena, 5 * page(), 16) != NULL);
-    faults = (struct faults){.refuses_parts = ERROR_INVALID_PARAMETER};
+    faults = (struct faults){.parts_code = ERROR_INVALID_PARAMETER};
     CHECK_STATUS(HF_UNSUPPORTED, hf_rewind(&arena, mark));
     CHECK_EQUAL(ERROR_INVALID_PARAMETER, hf_last_error().os_code);
     char *next = hf_alloc(&arena, 300000, 16);
@@ -899,41 +903,41 @@ static void faults_after_rewind_need_middles(void) {
     faults = (struct faults){0};
 }
 
-/* -------------------------------------------------- a Windows without placeholders ---------- */
+/* --------------------------------------------- a Windows without placeholders --------------- */
 
 static bool has_placeholders_now(struct faults how) {
     faults = how;
-    look_all_up(NULL, NULL, NULL);
-    bool has = hf_backend_native() == &with_placeholders;
+    win_look_up_all(NULL, NULL, NULL);
+    bool has = hf_backend_native() == &win_backend;
     CHECK(has || hf_backend_native() == hf_backend_before_placeholders());
     faults = (struct faults){0};
-    look_all_up(NULL, NULL, NULL);
+    win_look_up_all(NULL, NULL, NULL);
     return has;
 }
 
-/* A refusal for want of something else proves nothing. */
-static void placeholders_are_tried(void) {
+/* Only ERROR_INVALID_PARAMETER shows that there are no placeholders. */
+static void placeholders_are_tested(void) {
     if (!scene_needs_views()) return;
     static const char *const missing[] = {"kernelbase.dll", "VirtualAlloc2", "MapViewOfFile3",
                                           "UnmapViewOfFile2"};
-    struct held before = held_now();
+    struct resources before = resources_now();
     CHECK(has_placeholders_now((struct faults){0}));
     for (size_t i = 0; i < COUNT_OF(missing); i++)
         CHECK(!has_placeholders_now((struct faults){.missing = missing[i]}));
-    CHECK(!has_placeholders_now((struct faults){.refuses_placeholders = ERROR_INVALID_PARAMETER}));
-    CHECK(has_placeholders_now((struct faults){.refuses_placeholders = ERROR_NOT_ENOUGH_MEMORY}));
-    CHECK(has_placeholders_now((struct faults){.refuses_placeholders = ERROR_COMMITMENT_LIMIT}));
-    expect_held(before);
+    CHECK(!has_placeholders_now((struct faults){.placeholders_code = ERROR_INVALID_PARAMETER}));
+    CHECK(has_placeholders_now((struct faults){.placeholders_code = ERROR_NOT_ENOUGH_MEMORY}));
+    CHECK(has_placeholders_now((struct faults){.placeholders_code = ERROR_COMMITMENT_LIMIT}));
+    expect_resources(before);
 }
 
-/* As in a process that was linked for 2 GiB. */
-static void a_limit_on_addresses_is_a_wish(void) {
+/* As in a process linked for 2 GiB of addresses. */
+static void an_invalid_limit_on_addresses_is_dropped(void) {
     if (!scene_needs_views()) return;
     hf_space *space;
-    CHECK(has_placeholders_now((struct faults){.refuses_limits = true}));
-    faults.refuses_limits = true;
+    CHECK(has_placeholders_now((struct faults){.rejects_limits = true}));
+    faults.rejects_limits = true;
     CHECK_STATUS(HF_OK, hf_space_open(&space, 3 * page(), NULL));
-    faults.refuses_limits = false;
+    faults.rejects_limits = false;
     CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % HF_ALLOCATION_GRANULARITY);
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, page(), page()));
     CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -948,7 +952,7 @@ static size_t cheap_reserve_of(DWORD major, DWORD minor) {
     return size;
 }
 
-/* Vista, 7 and 8.0 charge page tables for them. */
+/* Windows Vista, 7 and 8.0 charge page tables of reserved addresses to the commit limit. */
 static void before_windows_8_1_addresses_cost_memory(void) {
     CHECK_EQUAL((size_t)1 << 30, cheap_reserve_of(6, 0));
     CHECK_EQUAL((size_t)1 << 30, cheap_reserve_of(6, 1));
@@ -956,21 +960,21 @@ static void before_windows_8_1_addresses_cost_memory(void) {
     CHECK_EQUAL(SIZE_MAX, cheap_reserve_of(6, 3));
     CHECK_EQUAL(SIZE_MAX, cheap_reserve_of(10, 0));
     faults = (struct faults){.missing = "RtlGetVersion"};
-    look_all_up(NULL, NULL, NULL);
+    win_look_up_all(NULL, NULL, NULL);
     CHECK_EQUAL(SIZE_MAX, cheap_reserve_of(6, 1));
-    look_all_up(NULL, NULL, NULL);
+    win_look_up_all(NULL, NULL, NULL);
 }
 
-CHECK_MAIN(TEST(a_refused_split_leaves_one_placeholder), TEST(a_refused_coalesce_leaves_the_pieces),
-           TEST(a_refused_commit_leaves_a_placeholder),
-           TEST(a_refused_decommit_leaves_it_committed), TEST(a_refused_map_leaves_a_placeholder),
-           TEST(a_refused_unmap_leaves_a_view),
-           TEST(a_refused_step_before_placeholders_changes_nothing),
-           TEST(a_refused_view_of_a_file_leaves_nothing_behind),
-           TEST(a_refused_view_at_free_addresses_leaves_them_free),
-           TEST(a_refused_file_leaves_nothing_behind), TEST(a_code_of_no_handle_is_invalid),
-           TEST(a_file_too_long_is_want_of_space), TEST(a_new_file_is_not_compressed),
+CHECK_MAIN(TEST(a_failed_split_leaves_one_placeholder), TEST(a_failed_coalesce_leaves_the_pieces),
+           TEST(a_failed_commit_leaves_a_placeholder), TEST(a_failed_decommit_leaves_it_committed),
+           TEST(a_failed_map_leaves_a_placeholder), TEST(a_failed_unmap_leaves_a_view),
+           TEST(a_failed_step_before_placeholders_changes_nothing),
+           TEST(a_failed_view_of_a_file_leaves_nothing_behind),
+           TEST(a_failed_view_at_free_addresses_leaves_them_free),
+           TEST(a_failed_file_leaves_nothing_behind), TEST(a_closed_handle_is_invalid),
+           TEST(a_file_too_large_is_no_space), TEST(a_new_file_is_not_compressed),
            TEST(a_space_leaves_nothing_behind), TEST(an_arena_leaves_nothing_behind),
-           TEST(parts_that_cannot_go_stay), TEST(an_arena_needs_tails_alone),
-           TEST(faults_after_rewind_need_middles), TEST(placeholders_are_tried),
-           TEST(a_limit_on_addresses_is_a_wish), TEST(before_windows_8_1_addresses_cost_memory))
+           TEST(parts_that_cannot_be_released_stay), TEST(an_arena_releases_tails_only),
+           TEST(faults_after_rewind_need_middles), TEST(placeholders_are_tested),
+           TEST(an_invalid_limit_on_addresses_is_dropped),
+           TEST(before_windows_8_1_addresses_cost_memory))

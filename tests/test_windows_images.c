@@ -1,9 +1,9 @@
 /*
- * Windows' files for images: each system call in them failing, dying before each, files that
- * somebody maps while they are replaced, and locks.
+ * Files of images on Windows: each system call fails, the process dies before each system call,
+ * files are replaced while they are mapped, files are locked.
  *
- * The backend's source is included here, with a macro before each system call that lets the n-th
- * one fail with a chosen code, or ends the process before it.
+ * This file includes windows.c after it has replaced each system call by a macro that lets the n-th
+ * call fail with a chosen code, or ends the process before it.
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -20,33 +20,33 @@ static struct faults {
     bool from_then_on, dies;
     DWORD code;
     size_t calls, failures;
-    const char *failed;  /* the first function that did */
-    DWORD most_bytes;    /* one transfer has no more; 0: what was asked for */
-    bool writes_nothing; /* and says that it succeeded */
-    bool keeps_what_it_is_told_to_delete;
-    const char *passing; /* this function fails `times` times, with `code`, then no more */
+    const char *failed;  /* the first function that failed */
+    DWORD most_bytes;    /* of one transfer; 0: no limit */
+    bool writes_nothing; /* WriteFile succeeds with 0 bytes */
+    bool cannot_delete;
+    const char *transient; /* this function fails `times` times with `code` */
     size_t times;
-    const wchar_t *link, *leads_to; /* a path that is a link, and where */
-    bool knows_posix_renames;       /* as Windows 10 does: the Ex class is the plain one */
+    const wchar_t *link, *leads_to; /* a path that is a link, and its target */
+    bool knows_posix_renames;       /* as Windows 10: FileRenameInfoEx becomes FileRenameInfo */
     const FILE_ALLOCATED_RANGE_BUFFER *ranges; /* of a sparse file */
     size_t range_count;
-    DWORD attributes; /* that files have besides */
-    bool has_no_name; /* each open file is one that was deleted */
+    DWORD attributes; /* that every file has in addition */
+    bool has_no_name; /* every open file is deleted */
 } faults;
 
-/* What was asked of the system, all along. */
+/* The system calls that were made. */
 static struct seen {
-    size_t waits, milliseconds;
+    size_t sleeps, milliseconds;
     DWORD creation_flags; /* of the last CREATE_NEW */
     wchar_t opened[400];  /* the last path */
     DWORD renames[8];     /* classes, in order */
     size_t rename_count;
-    DWORD rename_flags;          /* of the first with an Ex class */
-    DWORD decompressions, whole; /* files that were made uncompressed, and not sparse */
+    DWORD rename_flags;          /* of the last FileRenameInfoEx */
+    DWORD decompressions, whole; /* FSCTL_SET_COMPRESSION; FSCTL_SET_SPARSE to false */
 } seen;
 
 static bool fails(const char *function) {
-    if (faults.passing && strcmp(faults.passing, function) == 0 && faults.times > 0) {
+    if (faults.transient && strcmp(faults.transient, function) == 0 && faults.times > 0) {
         faults.times--;
         SetLastError(faults.code);
         return true;
@@ -85,9 +85,9 @@ static const char *function_of(FILE_INFO_BY_HANDLE_CLASS what) {
     return renames ? "FileRenameInfo" : "SetFileInformationByHandle";
 }
 
-/* Wine has no Ex class. */
+/* Wine has no FileRenameInfoEx. */
 static BOOL set_or_fail(HANDLE file, FILE_INFO_BY_HANDLE_CLASS what, void *value, DWORD size) {
-    if (what == FileDispositionInfo || what == FileBasicInfo) /* tidying up, which has to work */
+    if (what == FileDispositionInfo || what == FileBasicInfo) /* never fail */
         return SetFileInformationByHandle(file, what, value, size);
     if (strcmp(function_of(what), "FileRenameInfo") == 0 && seen.rename_count < 8)
         seen.renames[seen.rename_count++] = (DWORD)what;
@@ -130,9 +130,9 @@ static bool overlaps(const FILE_ALLOCATED_RANGE_BUFFER *one,
            other->FileOffset.QuadPart < one->FileOffset.QuadPart + one->Length.QuadPart;
 }
 
-/* The first range that there is room for. */
-static BOOL tell_ranges(const FILE_ALLOCATED_RANGE_BUFFER *wanted,
-                        FILE_ALLOCATED_RANGE_BUFFER *found, DWORD *length) {
+/* FSCTL_QUERY_ALLOCATED_RANGES with room for one range. */
+static BOOL query_ranges(const FILE_ALLOCATED_RANGE_BUFFER *wanted,
+                         FILE_ALLOCATED_RANGE_BUFFER *found, DWORD *length) {
     size_t count = 0;
     *length = 0;
     for (size_t i = 0; i < faults.range_count; i++)
@@ -148,19 +148,19 @@ static BOOL control_or_fail(HANDLE file, DWORD what, void *argument, DWORD size,
     seen.whole += what == FSCTL_SET_SPARSE && !((FILE_SET_SPARSE_BUFFER *)argument)->SetSparse;
     if (faults.attributes != 0 && fails("DeviceIoControl")) return FALSE;
     if (what == FSCTL_QUERY_ALLOCATED_RANGES && faults.ranges)
-        return tell_ranges(argument, result, length);
+        return query_ranges(argument, result, length);
     if (faults.attributes != 0) return TRUE;
     return DeviceIoControl(file, what, argument, size, result, room, length, overlapped);
 }
 
-static void wait_not(DWORD milliseconds) {
-    seen.waits++;
+static void count_sleep(DWORD milliseconds) {
+    seen.sleeps++;
     seen.milliseconds += milliseconds;
 }
 
 static BOOL delete_or_keep(const wchar_t *path) {
-    if (faults.keeps_what_it_is_told_to_delete) SetLastError(ERROR_USER_MAPPED_FILE);
-    return !faults.keeps_what_it_is_told_to_delete && !fails("DeleteFile") && DeleteFileW(path);
+    if (faults.cannot_delete) SetLastError(ERROR_USER_MAPPED_FILE);
+    return !faults.cannot_delete && !fails("DeleteFile") && DeleteFileW(path);
 }
 
 #define VirtualAlloc(...) (fails("VirtualAlloc") ? NULL : VirtualAlloc(__VA_ARGS__))
@@ -170,7 +170,7 @@ static BOOL delete_or_keep(const wchar_t *path) {
 #define GetFileAttributesW attributes_or_link
 #define GetFileInformationByHandleEx get_or_fail
 #define DeviceIoControl control_or_fail
-#define Sleep wait_not
+#define Sleep count_sleep
 #define SetFileInformationByHandle set_or_fail
 #define FlushFileBuffers(file) (!fails("FlushFileBuffers") && FlushFileBuffers(file))
 #define FlushViewOfFile(...) (!fails("FlushViewOfFile") && FlushViewOfFile(__VA_ARGS__))
@@ -220,16 +220,19 @@ static hf_status expected_status(const char *call, DWORD code) {
     if (strcmp(call, "LockFileEx") == 0 &&
         (code == ERROR_LOCK_VIOLATION || code == ERROR_IO_PENDING))
         return HF_BUSY;
-    if (strcmp(call, "SetFileInformationByHandle") == 0 && is_too_long(code)) return HF_NO_SPACE;
-    return is_want_of_memory(code) ? HF_NO_MEMORY : is_want_of_space(code) ? HF_NO_SPACE : HF_IO;
+    if (strcmp(call, "SetFileInformationByHandle") == 0 && win_is_file_too_large(code))
+        return HF_NO_SPACE;
+    return win_is_out_of_memory(code)  ? HF_NO_MEMORY
+           : win_is_out_of_space(code) ? HF_NO_SPACE
+                                       : HF_IO;
 }
 
 /* ---------------------------------------------------------------------- files --------------- */
 
 static char image[80];
 
-/* Each test has an image of its own: one that fails and leaves its files open is in no other's way.
- * A part of a test in another process takes the number of its test. */
+/* Each test has its own image, so that a failed test that leaves files open disturbs no other. The
+ * process that a test starts receives the number of the test. */
 static int image_number;
 
 static void name_image(int number) {
@@ -248,7 +251,7 @@ static bool begin_test(void) {
 
 static hf_report report;
 
-/* As the backend does it, in room of the test's. */
+/* hf_widen with a scratch buffer. */
 static bool widen_it(const char *path, wchar_t *wide) {
     static wchar_t scratch[HF_LONGEST_PATH];
     return hf_widen(path, wide, scratch);
@@ -259,7 +262,7 @@ static HANDLE open_named(const char *name, const char *suffix, DWORD rights, DWO
     char whole[1000];
     snprintf(whole, sizeof whole, "%s%s", name, suffix);
     CHECK(widen_it(whole, wide));
-    return CreateFileW(wide, rights, SHARE_ALL, NULL, creation, FILE_ATTRIBUTE_NORMAL, NULL);
+    return CreateFileW(wide, rights, WIN_SHARE_ALL, NULL, creation, FILE_ATTRIBUTE_NORMAL, NULL);
 }
 
 static void remove_named(const char *name, const char *suffix) {
@@ -280,7 +283,7 @@ static bool is_there(const char *name, const char *suffix) {
 
 enum { WHOLE = 65536 };
 
-/* Full of one byte. */
+/* Creates a file full of one byte. */
 static void write_named(const char *name, const char *suffix, char byte) {
     static char bytes[WHOLE];
     DWORD written;
@@ -291,16 +294,16 @@ static void write_named(const char *name, const char *suffix, char byte) {
     CloseHandle(handle);
 }
 
-/* The file that opens under the name is whole: which byte it is full of; 0: none opens. */
+/* The byte that the file of this name is full of; 0: no file can be opened. */
 static char content(const char *name) {
     static char bytes[WHOLE];
     intptr_t file;
     uint64_t size;
-    if (file_open(NULL, name, HF_READ_ONLY, &file, &size, &report) != HF_OK) return 0;
+    if (win_file_open(NULL, name, HF_READ_ONLY, &file, &size, &report) != HF_OK) return 0;
     CHECK_EQUAL(WHOLE, size);
-    CHECK_STATUS(HF_OK, file_read(NULL, file, 0, bytes, WHOLE, &report));
+    CHECK_STATUS(HF_OK, win_file_read(NULL, file, 0, bytes, WHOLE, &report));
     for (size_t i = 1; i < WHOLE; i++) CHECK(bytes[i] == bytes[0]);
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     return bytes[0];
 }
 
@@ -316,7 +319,7 @@ static void expect_nothing_beside(void) {
     for (size_t i = 0; i < COUNT_OF(beside); i++) CHECK(!is_there(image, beside[i]));
 }
 
-/* Somebody who has an image open, and shows it. */
+/* An open and mapped image. */
 struct reader {
     intptr_t file;
     const char *view;
@@ -325,8 +328,9 @@ struct reader {
 static struct reader open_reader(void) {
     struct reader reader;
     uint64_t size;
-    CHECK_STATUS(HF_OK, file_open(NULL, image, HF_READ_ONLY, &reader.file, &size, &report));
-    HANDLE section = CreateFileMappingW(handle_of(reader.file), NULL, PAGE_READONLY, 0, 0, NULL);
+    CHECK_STATUS(HF_OK, win_file_open(NULL, image, HF_READ_ONLY, &reader.file, &size, &report));
+    HANDLE section =
+        CreateFileMappingW(win_handle_of(reader.file), NULL, PAGE_READONLY, 0, 0, NULL);
     CHECK(section != NULL);
     reader.view = MapViewOfFile(section, FILE_MAP_READ, 0, 0, 0);
     CHECK(reader.view != NULL);
@@ -336,15 +340,15 @@ static struct reader open_reader(void) {
 
 static void close_reader(const struct reader *reader) {
     CHECK(UnmapViewOfFile(reader->view));
-    file_close(NULL, reader->file);
+    win_file_close(NULL, reader->file);
 }
 
-/* --------------------------------------------------- each call failing ---------------------- */
+/* ---------------------------------------------------------- each call failing --------------- */
 
 static intptr_t open_writable(const char *name) {
     intptr_t file;
     uint64_t size;
-    CHECK_STATUS(HF_OK, file_open_or_create(NULL, name, &file, &size, &report));
+    CHECK_STATUS(HF_OK, win_file_open_or_create(NULL, name, &file, &size, &report));
     return file;
 }
 
@@ -352,26 +356,27 @@ static char *shown; /* a view of the file */
 
 static hf_status measure_it(intptr_t file) {
     uint64_t size;
-    return file_measure(NULL, file, &size, &report);
+    return win_file_measure(NULL, file, &size, &report);
 }
 static hf_status lengthen_it(intptr_t file) {
-    return file_resize(NULL, file, WHOLE, 2 * WHOLE, &report);
+    return win_file_resize(NULL, file, WHOLE, 2 * WHOLE, &report);
 }
 static hf_status read_it(intptr_t file) {
     char bytes[100];
-    return file_read(NULL, file, 100, bytes, sizeof bytes, &report);
+    return win_file_read(NULL, file, 100, bytes, sizeof bytes, &report);
 }
 static hf_status write_it(intptr_t file) {
-    return file_write(NULL, file, 100, "aaaaa", 5, &report);
+    return win_file_write(NULL, file, 100, "aaaaa", 5, &report);
 }
-static hf_status sync_it(intptr_t file) { return file_sync(NULL, file, &report); }
+static hf_status sync_it(intptr_t file) { return win_file_sync(NULL, file, &report); }
 static hf_status flush_it(intptr_t file) {
     (void)file;
-    return file_flush(NULL, shown, WHOLE, &report);
+    return win_file_flush(NULL, shown, WHOLE, &report);
 }
-static hf_status lock_it(intptr_t file) { return file_lock(NULL, file, true, &report); }
+static hf_status lock_it(intptr_t file) { return win_file_lock(NULL, file, true, &report); }
 
-/* Some codes pass: those calls are made again, `others` calls besides. */
+/* The function fails with every code; transient ones are retried. `others`: other system calls that
+ * act makes. */
 static void fail_each_call_of(hf_status (*act)(intptr_t), const char *function, size_t others,
                               intptr_t file) {
     for (size_t i = 0; i < COUNT_OF(codes); i++) {
@@ -382,12 +387,12 @@ static void fail_each_call_of(hf_status (*act)(intptr_t), const char *function, 
         fail_nth(1, true, codes[i]);
         hf_status status = act(file);
         fail_no_more();
-        CHECK(faults.failures == 1 + seen.waits && is(function));
+        CHECK(faults.failures == 1 + seen.sleeps && is(function));
         CHECK_STATUS(expected_status(function, codes[i]), status);
         CHECK_EQUAL(codes[i], report.os_code);
         CHECK(strcmp(function, report.call) == 0);
-        CHECK(report.system_calls >= 1 + seen.waits);
-        CHECK(report.system_calls <= 1 + seen.waits + others);
+        CHECK(report.system_calls >= 1 + seen.sleeps);
+        CHECK(report.system_calls <= 1 + seen.sleeps + others);
         CHECK_EQUAL(handles, handles_open());
         check_leave(outer);
     }
@@ -396,11 +401,11 @@ static void fail_each_call_of(hf_status (*act)(intptr_t), const char *function, 
     CHECK_EQUAL(1 + others, report.system_calls);
 }
 
-static void calls_on_an_open_file_tell_their_codes(void) {
+static void calls_on_an_open_file_report_their_codes(void) {
     remove_all();
     write_named(image, "", 'a');
     intptr_t file = open_writable(image);
-    HANDLE section = CreateFileMappingW(handle_of(file), NULL, PAGE_READWRITE, 0, 0, NULL);
+    HANDLE section = CreateFileMappingW(win_handle_of(file), NULL, PAGE_READWRITE, 0, 0, NULL);
     CHECK(section != NULL);
     shown = MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, WHOLE);
     CHECK(shown != NULL && CloseHandle(section));
@@ -411,11 +416,11 @@ static void calls_on_an_open_file_tell_their_codes(void) {
     fail_each_call_of(flush_it, "FlushViewOfFile", 0, file);
     fail_each_call_of(lock_it, "LockFileEx", 0, file);
     CHECK(UnmapViewOfFile(shown));
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     CHECK(content(image) == 'a');
     file = open_writable(image);
     fail_each_call_of(lengthen_it, "SetFileInformationByHandle", 2, file);
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
@@ -427,13 +432,13 @@ static bool opening_meets_failure(bool is_new, size_t nth, DWORD code) {
     if (!is_new) write_named(image, "", 'a');
     report = (hf_report){0};
     fail_nth(nth, false, code);
-    hf_status status = file_open_or_create(NULL, image, &file, &size, &report);
+    hf_status status = win_file_open_or_create(NULL, image, &file, &size, &report);
     fail_no_more();
     if (status == HF_OK) {
-        CHECK(faults.failures == 0 || (is_passing(code) && is("CreateFile")) ||
+        CHECK(faults.failures == 0 || (win_is_sharing_error(code) && is("CreateFile")) ||
               (code == ERROR_COMMITMENT_LIMIT && is("VirtualAlloc")));
         CHECK_EQUAL(is_new ? 0 : WHOLE, size);
-        file_close(NULL, file);
+        win_file_close(NULL, file);
     } else {
         CHECK_STATUS(expected_status(faults.failed, code), status);
         CHECK_EQUAL(code, report.os_code);
@@ -449,15 +454,15 @@ static void a_failed_opening_leaves_nothing_open(void) {
         bool is_new = i % 2 == 1;
         size_t nth = 1, outer = check_enter("code %lu, new: %d", codes[i / 2], is_new);
         while (opening_meets_failure(is_new, nth, codes[i / 2])) nth++;
-        CHECK_EQUAL(is_new ? 5 : 4, nth - 1); /* room, the path, to find and to make it, length */
+        CHECK_EQUAL(is_new ? 5 : 4, nth - 1); /* room, path, open, create, size */
         check_leave(outer);
     }
     remove_all();
 }
 
-/* ---------------------------------------------------------------- transfers ----------------- */
+/* ------------------------------------------------------------------ transfers --------------- */
 
-static void transfers_go_on_where_they_were_cut(void) {
+static void partial_transfers_are_continued(void) {
     enum { LENGTH = 1000 };
     static const DWORD most[] = {1, 7, 999, 1000, 5000};
     char written[LENGTH], read[LENGTH];
@@ -467,78 +472,79 @@ static void transfers_go_on_where_they_were_cut(void) {
         intptr_t file = open_writable(image);
         faults = (struct faults){.most_bytes = most[i]};
         report = (hf_report){0};
-        CHECK_STATUS(HF_OK, file_write(NULL, file, 5, written, LENGTH, &report));
+        CHECK_STATUS(HF_OK, win_file_write(NULL, file, 5, written, LENGTH, &report));
         CHECK_EQUAL((LENGTH + most[i] - 1) / most[i], report.system_calls);
         memset(read, 0, LENGTH);
-        CHECK_STATUS(HF_OK, file_read(NULL, file, 5, read, LENGTH, &report));
+        CHECK_STATUS(HF_OK, win_file_read(NULL, file, 5, read, LENGTH, &report));
         CHECK(memcmp(written, read, LENGTH) == 0);
         faults = (struct faults){0};
-        CHECK_STATUS(HF_IO, file_read(NULL, file, 6, read, LENGTH, &report)); /* one is missing */
+        CHECK_STATUS(HF_IO,
+                     win_file_read(NULL, file, 6, read, LENGTH, &report)); /* one byte too many */
         CHECK_EQUAL(ERROR_HANDLE_EOF, report.os_code);
         faults.writes_nothing = true;
-        CHECK_STATUS(HF_IO, file_write(NULL, file, 5, written, LENGTH, &report));
+        CHECK_STATUS(HF_IO, win_file_write(NULL, file, 5, written, LENGTH, &report));
         CHECK_EQUAL(ERROR_WRITE_FAULT, report.os_code);
         faults.writes_nothing = false;
-        file_close(NULL, file);
+        win_file_close(NULL, file);
     }
     remove_all();
 }
 
 static void large_transfers_are_several(void) {
-    size_t size = 2 * LONGEST_TRANSFER + 5;
+    size_t size = 2 * WIN_LONGEST_TRANSFER + 5;
     char *bytes = malloc(size), *read = calloc(size, 1);
     CHECK(bytes && read);
     for (size_t i = 0; i < size; i++) bytes[i] = (char)(i % 251);
     remove_all();
     intptr_t file = open_writable(image);
     report = (hf_report){0};
-    CHECK_STATUS(HF_OK, file_write(NULL, file, 0, bytes, size, &report));
+    CHECK_STATUS(HF_OK, win_file_write(NULL, file, 0, bytes, size, &report));
     CHECK_EQUAL(3, report.system_calls);
-    CHECK_STATUS(HF_OK, file_read(NULL, file, 0, read, size, &report));
+    CHECK_STATUS(HF_OK, win_file_read(NULL, file, 0, read, size, &report));
     CHECK(memcmp(bytes, read, size) == 0);
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     free(bytes);
     free(read);
     remove_all();
 }
 
-/* Sparse where the file system can. */
+/* The file is sparse if the file system has sparse files. */
 static void positions_reach_above_4_gib(void) {
     uint64_t behind = ((uint64_t)5 << 30) + 12345, size;
     char bytes[5];
     DWORD count;
     remove_all();
     intptr_t file = open_writable(image);
-    DeviceIoControl(handle_of(file), FSCTL_SET_SPARSE, NULL, 0, NULL, 0, &count, NULL);
-    CHECK_STATUS(HF_OK, file_write(NULL, file, behind, "far ", 5, &report));
-    CHECK_STATUS(HF_OK, file_write(NULL, file, (uint32_t)behind, "near", 5, &report));
-    CHECK_STATUS(HF_OK, file_read(NULL, file, behind, bytes, 5, &report));
+    DeviceIoControl(win_handle_of(file), FSCTL_SET_SPARSE, NULL, 0, NULL, 0, &count, NULL);
+    CHECK_STATUS(HF_OK, win_file_write(NULL, file, behind, "far ", 5, &report));
+    CHECK_STATUS(HF_OK, win_file_write(NULL, file, (uint32_t)behind, "near", 5, &report));
+    CHECK_STATUS(HF_OK, win_file_read(NULL, file, behind, bytes, 5, &report));
     CHECK(memcmp(bytes, "far ", 5) == 0);
-    CHECK_STATUS(HF_OK, file_read(NULL, file, (uint32_t)behind, bytes, 5, &report));
+    CHECK_STATUS(HF_OK, win_file_read(NULL, file, (uint32_t)behind, bytes, 5, &report));
     CHECK(memcmp(bytes, "near", 5) == 0);
-    CHECK_STATUS(HF_OK, file_measure(NULL, file, &size, &report));
+    CHECK_STATUS(HF_OK, win_file_measure(NULL, file, &size, &report));
     CHECK_EQUAL(behind + 5, size);
-    CHECK_STATUS(HF_OK, file_resize(NULL, file, size, behind, &report));
-    CHECK_STATUS(HF_IO, file_read(NULL, file, behind, bytes, 1, &report));
-    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, win_file_resize(NULL, file, size, behind, &report));
+    CHECK_STATUS(HF_IO, win_file_read(NULL, file, behind, bytes, 1, &report));
+    win_file_close(NULL, file);
     remove_all();
 }
 
-/* What is documented of a file with a view: it grows, and is not cut. */
+/* Documented: a file with a view can be extended, but not truncated. */
 static void a_view_keeps_its_file_from_being_cut(void) {
     uint64_t size;
     remove_all();
     write_named(image, "", 'a');
     struct reader reader = open_reader();
     intptr_t file = open_writable(image);
-    CHECK_STATUS(HF_OK, file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
-    CHECK_STATUS(HF_IO, file_resize(NULL, file, 3 * WHOLE, 0, &report));
+    CHECK_STATUS(HF_OK, win_file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
+    CHECK_STATUS(HF_IO, win_file_resize(NULL, file, 3 * WHOLE, 0, &report));
     CHECK_EQUAL(ERROR_USER_MAPPED_FILE, report.os_code);
-    CHECK_STATUS(HF_OK, file_measure(NULL, file, &size, &report));
+    CHECK_STATUS(HF_OK, win_file_measure(NULL, file, &size, &report));
     CHECK_EQUAL(3 * WHOLE, size);
     close_reader(&reader);
-    CHECK_STATUS(HF_OK, file_resize(NULL, file, 3 * WHOLE, WHOLE, &report));
-    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, win_file_resize(NULL, file, 3 * WHOLE, WHOLE, &report));
+    win_file_close(NULL, file);
     CHECK(content(image) == 'a');
     remove_all();
 }
@@ -551,36 +557,36 @@ static void locks_are_between_handles(void) {
     for (int way = 0; way < 4; way++) {
         bool first = way / 2 == 1, second = way % 2 == 1; /* exclusive */
         intptr_t one = open_writable(image), other = open_writable(image);
-        CHECK_STATUS(HF_OK, file_lock(NULL, one, first, &report));
+        CHECK_STATUS(HF_OK, win_file_lock(NULL, one, first, &report));
         report = (hf_report){0};
-        hf_status status = file_lock(NULL, other, second, &report);
+        hf_status status = win_file_lock(NULL, other, second, &report);
         CHECK_STATUS(first || second ? HF_BUSY : HF_OK, status);
         if (status != HF_OK) CHECK_EQUAL(ERROR_LOCK_VIOLATION, report.os_code);
-        /* It keeps nobody from the bytes. */
-        CHECK_STATUS(HF_OK, file_write(NULL, other, 0, "aaaa", 4, &report));
-        CHECK_STATUS(HF_OK, file_resize(NULL, other, WHOLE, 2 * WHOLE, &report));
-        CHECK_STATUS(HF_OK, file_resize(NULL, other, 2 * WHOLE, WHOLE, &report));
-        file_close(NULL, one);
-        if (status != HF_OK) CHECK_STATUS(HF_OK, file_lock(NULL, other, second, &report));
-        file_close(NULL, other);
+        /* A lock does not lock the data. */
+        CHECK_STATUS(HF_OK, win_file_write(NULL, other, 0, "aaaa", 4, &report));
+        CHECK_STATUS(HF_OK, win_file_resize(NULL, other, WHOLE, 2 * WHOLE, &report));
+        CHECK_STATUS(HF_OK, win_file_resize(NULL, other, 2 * WHOLE, WHOLE, &report));
+        win_file_close(NULL, one);
+        if (status != HF_OK) CHECK_STATUS(HF_OK, win_file_lock(NULL, other, second, &report));
+        win_file_close(NULL, other);
     }
     CHECK(content(image) == 'a');
     remove_all();
 }
 
-/* -------------------------------------------------------------------- replacing ------------- */
+/* ------------------------------------------------------------------ replacing --------------- */
 
 static hf_status save_named(const char *name, char byte) {
     static char bytes[WHOLE];
     void *one;
     intptr_t file;
     memset(bytes, byte, WHOLE);
-    hf_status status = draft_open(NULL, name, WHOLE, &one, &file, &report);
+    hf_status status = win_draft_open(NULL, name, WHOLE, &one, &file, &report);
     if (status != HF_OK) return status;
-    status = file_write(NULL, file, 0, bytes, WHOLE, &report);
-    if (status == HF_OK) status = file_sync(NULL, file, &report);
-    if (status == HF_OK) status = draft_publish(NULL, one, &report);
-    draft_close(NULL, one);
+    status = win_file_write(NULL, file, 0, bytes, WHOLE, &report);
+    if (status == HF_OK) status = win_file_sync(NULL, file, &report);
+    if (status == HF_OK) status = win_draft_publish(NULL, one, &report);
+    win_draft_close(NULL, one);
     return status;
 }
 
@@ -591,29 +597,29 @@ static void prepare_replacing(void) {
     write_named(image, "", 'a');
 }
 
-/* ------------------------------------------------------------- what passes ------------------ */
+/* ----------------------------------------------------------- transient errors --------------- */
 
 static void fail_for_a_while(const char *function, size_t times, DWORD code) {
-    faults = (struct faults){.passing = function, .times = times, .code = code};
+    faults = (struct faults){.transient = function, .times = times, .code = code};
     seen = (struct seen){0};
     report = (hf_report){0};
 }
 
 static char *map_for_flush(intptr_t file) {
-    HANDLE section = CreateFileMappingW(handle_of(file), NULL, PAGE_READWRITE, 0, 0, NULL);
+    HANDLE section = CreateFileMappingW(win_handle_of(file), NULL, PAGE_READWRITE, 0, 0, NULL);
     char *view = MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, WHOLE);
     CHECK(view != NULL && CloseHandle(section));
     return view;
 }
 
-/* NTFS says so now and then; what it says for seconds is told. */
+/* NTFS fails so now and then. An error that lasts for seconds is reported. */
 static void a_flush_is_tried_again_while_it_meets_a_lock(void) {
     prepare_replacing();
     intptr_t file = open_writable(image);
     shown = map_for_flush(file);
     fail_for_a_while("FlushViewOfFile", 5, ERROR_LOCK_VIOLATION);
     CHECK_STATUS(HF_OK, flush_it(file));
-    CHECK_EQUAL(5, seen.waits);
+    CHECK_EQUAL(5, seen.sleeps);
     CHECK_EQUAL(1 + 2 + 4 + 8 + 16, seen.milliseconds);
     CHECK_EQUAL(6, report.system_calls);
     fail_for_a_while("FlushViewOfFile", SIZE_MAX, ERROR_LOCK_VIOLATION);
@@ -622,39 +628,39 @@ static void a_flush_is_tried_again_while_it_meets_a_lock(void) {
     CHECK_EQUAL(4095, seen.milliseconds);
     fail_for_a_while("FlushViewOfFile", 1, ERROR_CRC);
     CHECK_STATUS(HF_IO, flush_it(file));
-    CHECK_EQUAL(0, seen.waits);
+    CHECK_EQUAL(0, seen.sleeps);
     faults = (struct faults){0};
     CHECK(UnmapViewOfFile(shown));
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
 static hf_status open_it(void) {
     intptr_t file;
     uint64_t size;
-    hf_status status = file_open(NULL, image, HF_READ_WRITE, &file, &size, &report);
-    if (status == HF_OK) file_close(NULL, file);
+    hf_status status = win_file_open(NULL, image, HF_READ_WRITE, &file, &size, &report);
+    if (status == HF_OK) win_file_close(NULL, file);
     return status;
 }
 
 static hf_status create_it(void) {
     intptr_t file;
     remove_named(image, "");
-    hf_status status = file_create(NULL, image, 10, &file, &report);
-    if (status == HF_OK) file_close(NULL, file);
+    hf_status status = win_file_create(NULL, image, 10, &file, &report);
+    if (status == HF_OK) win_file_close(NULL, file);
     return status;
 }
 
 static hf_status cut_it(void) {
     intptr_t file = open_writable(image);
-    hf_status status = file_resize(NULL, file, WHOLE, 10, &report);
-    file_close(NULL, file);
+    hf_status status = win_file_resize(NULL, file, WHOLE, 10, &report);
+    win_file_close(NULL, file);
     return status;
 }
 
 static hf_status save_it(void) { return save('b'); }
 
-/* Mapped: the way round, with its moves and deletions. */
+/* A mapped image is replaced in three renames. */
 static hf_status save_over_reader(void) {
     struct reader reader = open_reader();
     hf_status status = save('b');
@@ -667,7 +673,7 @@ static void a_scanner_delays_a_call_and_does_not_fail_it(void) {
         hf_status (*act)(void);
         const char *function;
         DWORD code;
-    } held[] = {
+    } cases[] = {
         {open_it, "CreateFile", ERROR_SHARING_VIOLATION},
         {open_it, "CreateFile", ERROR_LOCK_VIOLATION},
         {open_it, "CreateFile", ERROR_ACCESS_DENIED},
@@ -683,12 +689,12 @@ static void a_scanner_delays_a_call_and_does_not_fail_it(void) {
         {save_over_reader, "FileRenameInfo", ERROR_SHARING_VIOLATION},
         {save_over_reader, "DeleteFile", ERROR_SHARING_VIOLATION},
     };
-    for (size_t i = 0; i < COUNT_OF(held); i++) {
-        size_t outer = check_enter("%s failing with %lu", held[i].function, held[i].code);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        size_t outer = check_enter("%s failing with %lu", cases[i].function, cases[i].code);
         prepare_replacing();
-        fail_for_a_while(held[i].function, 3, held[i].code);
-        CHECK_STATUS(HF_OK, held[i].act());
-        CHECK(seen.waits > 0 && seen.milliseconds < 200);
+        fail_for_a_while(cases[i].function, 3, cases[i].code);
+        CHECK_STATUS(HF_OK, cases[i].act());
+        CHECK(seen.sleeps > 0 && seen.milliseconds < 200);
         CHECK_EQUAL(0, faults.times);
         faults = (struct faults){0};
         check_leave(outer);
@@ -696,32 +702,32 @@ static void a_scanner_delays_a_call_and_does_not_fail_it(void) {
     remove_all();
 }
 
-/* A folder, a file that nobody may write, codes that no scanner causes. */
-static void what_does_not_pass_is_told_at_once(void) {
+/* A folder, a read-only file, codes that no scanner causes. */
+static void permanent_errors_are_reported_at_once(void) {
     wchar_t wide[HF_LONGEST_PATH];
     prepare_replacing();
     seen = (struct seen){0};
-    faults = (struct faults){.passing = "CreateFile", .times = 1, .code = ERROR_CRC};
+    faults = (struct faults){.transient = "CreateFile", .times = 1, .code = ERROR_CRC};
     CHECK_STATUS(HF_IO, open_it());
-    faults = (struct faults){.passing = "CreateFile", .times = 1, .code = ERROR_ACCESS_DENIED};
+    faults = (struct faults){.transient = "CreateFile", .times = 1, .code = ERROR_ACCESS_DENIED};
     CHECK(widen_it(image, wide) && SetFileAttributesW(wide, FILE_ATTRIBUTE_READONLY));
     CHECK_STATUS(HF_IO, open_it());
     remove_all();
     CHECK(CreateDirectoryW(wide, NULL));
     faults = (struct faults){0};
     CHECK_STATUS(HF_UNSUPPORTED, open_it());
-    CHECK_EQUAL(0, seen.waits);
+    CHECK_EQUAL(0, seen.sleeps);
     remove_all();
 }
 
-/* ------------------------------------------------------- files with holes ------------------- */
+/* ----------------------------------------------------------- files with holes --------------- */
 
 #define RANGE(offset, size)                            \
     {                                                  \
         {.QuadPart = (offset)}, { .QuadPart = (size) } \
     }
 
-/* Wine makes no file sparse: the system's answers are played. Zeros show where it was filled. */
+/* Wine has no sparse files, so the system's answers are simulated. Zeros show what was filled. */
 static void expect_filled(const FILE_ALLOCATED_RANGE_BUFFER *ranges, size_t count) {
     static char bytes[WHOLE];
     prepare_replacing();
@@ -729,10 +735,10 @@ static void expect_filled(const FILE_ALLOCATED_RANGE_BUFFER *ranges, size_t coun
     seen = (struct seen){0};
     faults = (struct faults){
         .ranges = ranges, .range_count = count, .attributes = FILE_ATTRIBUTE_SPARSE_FILE};
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report));
+    CHECK_STATUS(HF_OK, win_file_fill(NULL, file, WHOLE, false, &report));
     faults = (struct faults){0};
     CHECK_EQUAL(1, seen.whole);
-    CHECK_STATUS(HF_OK, file_read(NULL, file, 0, bytes, WHOLE, &report));
+    CHECK_STATUS(HF_OK, win_file_read(NULL, file, 0, bytes, WHOLE, &report));
     for (size_t i = 0; i < WHOLE; i++) {
         bool has = false;
         for (size_t j = 0; j < count; j++)
@@ -741,8 +747,8 @@ static void expect_filled(const FILE_ALLOCATED_RANGE_BUFFER *ranges, size_t coun
         CHECK_EQUAL(has ? 'a' : 0, bytes[i]);
     }
     uint64_t size;
-    CHECK(file_measure(NULL, file, &size, &report) == HF_OK && size == WHOLE);
-    file_close(NULL, file);
+    CHECK(win_file_measure(NULL, file, &size, &report) == HF_OK && size == WHOLE);
+    win_file_close(NULL, file);
 }
 
 static void a_sparse_file_is_filled(void) {
@@ -767,29 +773,29 @@ static void a_sparse_file_is_filled(void) {
         faults = (struct faults){.ranges = some,
                                  .range_count = 2,
                                  .attributes = FILE_ATTRIBUTE_SPARSE_FILE,
-                                 .passing = failing[i].function,
+                                 .transient = failing[i].function,
                                  .times = 1,
                                  .code = failing[i].code};
-        CHECK_STATUS(failing[i].status, file_fill(NULL, file, WHOLE, false, &report));
+        CHECK_STATUS(failing[i].status, win_file_fill(NULL, file, WHOLE, false, &report));
         CHECK_EQUAL(failing[i].code, report.os_code);
     }
     faults = (struct faults){0};
     seen = (struct seen){0};
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report)); /* any other file is whole */
+    CHECK_STATUS(HF_OK, win_file_fill(NULL, file, WHOLE, false, &report)); /* not sparse */
     CHECK_EQUAL(0, seen.whole);
-    /* One that others store into is not written to. */
+    /* A shared file is not written to. */
     faults =
         (struct faults){.ranges = none, .range_count = 1, .attributes = FILE_ATTRIBUTE_SPARSE_FILE};
     char byte;
-    CHECK_STATUS(HF_OK, file_write(NULL, file, 0, "s", 1, &report));
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, true, &report));
-    CHECK(file_read(NULL, file, 0, &byte, 1, &report) == HF_OK && byte == 's');
+    CHECK_STATUS(HF_OK, win_file_write(NULL, file, 0, "s", 1, &report));
+    CHECK_STATUS(HF_OK, win_file_fill(NULL, file, WHOLE, true, &report));
+    CHECK(win_file_read(NULL, file, 0, &byte, 1, &report) == HF_OK && byte == 's');
     faults = (struct faults){0};
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
-/* Its new end has no blocks of its own; without them it does not grow. */
+/* The added part has no blocks; if they cannot be allocated, the file keeps its size. */
 static void a_sparse_file_that_grows_is_filled(void) {
     static const FILE_ALLOCATED_RANGE_BUFFER old[] = {RANGE(0, WHOLE)};
     uint64_t size;
@@ -798,21 +804,21 @@ static void a_sparse_file_that_grows_is_filled(void) {
     struct faults sparse = {.ranges = old,
                             .range_count = 1,
                             .attributes = FILE_ATTRIBUTE_SPARSE_FILE,
-                            .passing = "WriteFile",
+                            .transient = "WriteFile",
                             .times = 1,
                             .code = ERROR_DISK_FULL};
     faults = sparse;
-    CHECK_STATUS(HF_NO_SPACE, file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
+    CHECK_STATUS(HF_NO_SPACE, win_file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
     CHECK_EQUAL(ERROR_DISK_FULL, report.os_code);
-    CHECK(file_measure(NULL, file, &size, &report) == HF_OK && size == WHOLE);
+    CHECK(win_file_measure(NULL, file, &size, &report) == HF_OK && size == WHOLE);
     sparse.times = 0;
     faults = sparse;
     report = (hf_report){0};
-    CHECK_STATUS(HF_OK, file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
-    /* It is decompressed, gets its length, is asked for attributes and ranges, and is filled. */
-    CHECK_EQUAL(4 + 2 * WHOLE / MOST_ZEROS, report.system_calls);
+    CHECK_STATUS(HF_OK, win_file_resize(NULL, file, WHOLE, 3 * WHOLE, &report));
+    /* FSCTL_SET_COMPRESSION, size, attributes, ranges, then the writes. */
+    CHECK_EQUAL(4 + 2 * WHOLE / WIN_MOST_ZEROS, report.system_calls);
     faults = (struct faults){0};
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
@@ -821,15 +827,15 @@ static void a_compressed_file_is_decompressed(void) {
     intptr_t file = open_writable(image);
     seen = (struct seen){0};
     faults = (struct faults){.attributes = FILE_ATTRIBUTE_COMPRESSED};
-    CHECK_STATUS(HF_OK, file_fill(NULL, file, WHOLE, false, &report));
+    CHECK_STATUS(HF_OK, win_file_fill(NULL, file, WHOLE, false, &report));
     CHECK_EQUAL(1, seen.decompressions);
     faults = (struct faults){.attributes = FILE_ATTRIBUTE_COMPRESSED,
-                             .passing = "DeviceIoControl",
+                             .transient = "DeviceIoControl",
                              .times = 1,
                              .code = ERROR_DISK_FULL};
-    CHECK_STATUS(HF_NO_SPACE, file_fill(NULL, file, WHOLE, false, &report));
+    CHECK_STATUS(HF_NO_SPACE, win_file_fill(NULL, file, WHOLE, false, &report));
     faults = (struct faults){0};
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
@@ -837,7 +843,7 @@ static void a_compressed_file_is_decompressed(void) {
 
 static bool is_at(intptr_t file, const char *path) {
     bool is_there = false;
-    CHECK_STATUS(HF_OK, file_is_at(NULL, file, path, &is_there, &report));
+    CHECK_STATUS(HF_OK, win_file_is_at(NULL, file, path, &is_there, &report));
     return is_there;
 }
 
@@ -848,33 +854,33 @@ static void a_file_knows_whether_it_is_at_its_path(void) {
     CHECK(!is_at(file, "no_such_file") && !is_at(file, "no_such_folder/file") && !is_at(file, "."));
     CHECK_STATUS(HF_OK, save('b'));
     CHECK(!is_at(file, image));
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     file = open_writable(image);
     CHECK(is_at(file, image));
     DWORD handles = handles_open();
-    for (size_t nth = 1; nth <= 4; nth++) { /* length, room, path, the other file */
+    for (size_t nth = 1; nth <= 4; nth++) { /* standard info, room, path, the other file */
         bool is_there;
         fail_nth(nth, false, ERROR_NETNAME_DELETED);
-        hf_status status = file_is_at(NULL, file, image, &is_there, &report);
+        hf_status status = win_file_is_at(NULL, file, image, &is_there, &report);
         fail_no_more();
         CHECK_STATUS(expected_status(faults.failed, ERROR_NETNAME_DELETED), status);
         CHECK_EQUAL(handles, handles_open());
     }
-    fail_nth(5, false, ERROR_INVALID_PARAMETER); /* a system that knows file numbers of 64 bits */
+    fail_nth(5, false, ERROR_INVALID_PARAMETER); /* no FileIdInfo: file numbers of 64 bits */
     CHECK_EQUAL(false, is_at(file, "test_windows_images.exe"));
     fail_no_more();
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
-/* Deleted, and not gone before its last handle closes. */
+/* A deleted file exists until its last handle is closed. */
 static void a_file_without_a_name_is_nowhere(void) {
     prepare_replacing();
     intptr_t file = open_writable(image);
     faults.has_no_name = true;
     CHECK(!is_at(file, NULL) && !is_at(file, image));
     faults.has_no_name = false;
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
@@ -889,10 +895,10 @@ static void a_new_file_does_not_follow_a_link(void) {
     remove_all();
 }
 
-/* ------------------------------------------------- replaced or not ------------------------- */
+/* ------------------------------------------------------------ replaced or not --------------- */
 
-/* All or nothing; what was aside comes back with the first who opens the image. Only when the new
- * name cannot be made durable is the new file there in spite of the failure. */
+/* The image is the old or the new one, whole. image.hf-aside is renamed back by the first opening.
+ * After a failure the new file is there only if FlushFileBuffers failed. */
 static void expect_replaced_or_not(hf_status status) {
     bool is_in_place = status == HF_OK || strcmp(report.call, "FlushFileBuffers") == 0;
     char found = content(image);
@@ -915,9 +921,9 @@ static bool replacing_meets_failure(bool is_mapped, size_t nth, bool from_then_o
         CHECK_STATUS(expected_status(report.call, code), status);
         CHECK_EQUAL(code, report.os_code);
     }
-    hf_report told = report;
+    hf_report reported = report;
     expect_replaced_or_not(status);
-    report = told;
+    report = reported;
     CHECK_EQUAL(handles, handles_open());
     if (is_mapped) CHECK(reader.view[0] == 'a' && reader.view[WHOLE - 1] == 'a');
     if (is_mapped) close_reader(&reader);
@@ -931,7 +937,7 @@ static void fail_each_call_with(bool is_mapped, bool on, DWORD code, size_t leas
     check_leave(outer);
 }
 
-/* Every code once; and from then on one of each kind, for the kind decides what is tried next. */
+/* Every code for one call; one code of each kind for all later calls. */
 static void fail_each_call_of_replacing(bool is_mapped, size_t least_calls) {
     static const DWORD lasting[] = {ERROR_COMMITMENT_LIMIT, ERROR_DISK_FULL,
                                     ERROR_ACCESS_DENIED,    ERROR_SHARING_VIOLATION,
@@ -943,16 +949,16 @@ static void fail_each_call_of_replacing(bool is_mapped, size_t least_calls) {
     remove_all();
 }
 
-/* Room, the path, the old file, its lock and attributes, the draft, its length, its bytes, a sync;
+/* Room, path, the old file, its lock and attributes, the draft, its size, its bytes, a sync; then
  * the old file and its lock, two renames, a sync. */
 static void a_file_is_replaced_or_not(void) { fail_each_call_of_replacing(false, 14); }
 
-/* The renames fail; aside; into its place; away. */
+/* Two renames fail; then the three of win_replace_mapped. */
 static void a_file_that_is_mapped_is_replaced_or_not(void) {
     fail_each_call_of_replacing(true, 17);
 }
 
-/* Windows 10: one call that all who share the file's deletion can live with. */
+/* Windows 10: one call replaces the file, if all who have it open share deletion. */
 static void a_posix_rename_comes_first(void) {
     enum { EX = 22, REPLACES = 1, POSIX = 2, READ_ONLY_TOO = 0x40 };
     prepare_replacing();
@@ -969,22 +975,22 @@ static void a_posix_rename_comes_first(void) {
     remove_all();
 }
 
-/* And not mapped: with or without a name of its own aside. */
+/* Open but not mapped: it needs no image.hf-aside. */
 static void a_file_that_is_open_is_replaced(void) {
     intptr_t file;
     uint64_t size;
     char byte = 0;
     prepare_replacing();
-    CHECK_STATUS(HF_OK, file_open(NULL, image, HF_READ_ONLY, &file, &size, &report));
+    CHECK_STATUS(HF_OK, win_file_open(NULL, image, HF_READ_ONLY, &file, &size, &report));
     CHECK_STATUS(HF_OK, save('b'));
-    CHECK_STATUS(HF_OK, file_read(NULL, file, WHOLE - 1, &byte, 1, &report));
+    CHECK_STATUS(HF_OK, win_file_read(NULL, file, WHOLE - 1, &byte, 1, &report));
     CHECK(byte == 'a' && content(image) == 'b');
     CHECK(!is_there(image, ".hf-aside"));
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     remove_all();
 }
 
-/* Each as whoever has it open knows it, for as long as that one likes. */
+/* Everybody who has an image mapped keeps seeing that one. */
 static void generations_stay_as_they_are(void) {
     struct reader readers[3];
     prepare_replacing();
@@ -996,7 +1002,7 @@ static void generations_stay_as_they_are(void) {
         for (int j = 0; j <= i; j++) CHECK(readers[j].view[WHOLE - 1] == 'a' + j);
     }
     for (int i = 0; i < 3; i++) close_reader(&readers[i]);
-    /* What could not be deleted then can be now. */
+    /* Files that could not be deleted before can be now. */
     struct reader last = open_reader();
     CHECK_STATUS(HF_OK, save('z'));
     close_reader(&last);
@@ -1004,14 +1010,14 @@ static void generations_stay_as_they_are(void) {
     remove_all();
 }
 
-/* The user deletes the image: an older one, which the system would not delete, is not it. */
+/* After the user has deleted the image, no older one that could not be deleted replaces it. */
 static void a_deleted_image_does_not_return(void) {
     intptr_t file;
     uint64_t size;
     for (int way = 0; way < 2; way++) {
         prepare_replacing();
         struct reader reader = open_reader();
-        faults = (struct faults){.keeps_what_it_is_told_to_delete = true};
+        faults = (struct faults){.cannot_delete = true};
         CHECK_STATUS(HF_OK, save('b'));
         faults = (struct faults){0};
         CHECK(is_there(image, ".hf-over00") && !is_there(image, ".hf-aside"));
@@ -1021,16 +1027,16 @@ static void a_deleted_image_does_not_return(void) {
             CHECK(content(image) == 0);
             CHECK_EQUAL(ERROR_FILE_NOT_FOUND, report.os_code);
         } else {
-            CHECK_STATUS(HF_OK, file_open_or_create(NULL, image, &file, &size, &report));
+            CHECK_STATUS(HF_OK, win_file_open_or_create(NULL, image, &file, &size, &report));
             CHECK_EQUAL(0, size);
-            file_close(NULL, file);
+            win_file_close(NULL, file);
         }
     }
     remove_all();
 }
 
-/* As a crash between the moves leaves it. */
-static void what_is_aside_comes_back(void) {
+/* The state after a crash between two renames. */
+static void a_file_aside_is_renamed_back(void) {
     static const hf_access accesses[] = {HF_READ_ONLY, HF_COPY_ON_WRITE, HF_READ_WRITE};
     intptr_t file;
     uint64_t size;
@@ -1038,44 +1044,44 @@ static void what_is_aside_comes_back(void) {
         remove_all();
         write_named(image, ".hf-aside", 'a');
         CHECK_STATUS(HF_OK, i < COUNT_OF(accesses)
-                                ? file_open(NULL, image, accesses[i], &file, &size, &report)
-                                : file_open_or_create(NULL, image, &file, &size, &report));
+                                ? win_file_open(NULL, image, accesses[i], &file, &size, &report)
+                                : win_file_open_or_create(NULL, image, &file, &size, &report));
         CHECK_EQUAL(WHOLE, size);
-        file_close(NULL, file);
+        win_file_close(NULL, file);
         CHECK(content(image) == 'a' && !is_there(image, ".hf-aside"));
     }
-    /* Not over one that is there; and a new one is new. */
+    /* Not if there is an image, and not by file_create. */
     write_named(image, ".hf-aside", 'z');
     CHECK(content(image) == 'a' && is_there(image, ".hf-aside"));
     remove_named(image, "");
-    CHECK_STATUS(HF_OK, file_create(NULL, image, 10, &file, &report));
-    file_close(NULL, file);
+    CHECK_STATUS(HF_OK, win_file_create(NULL, image, 10, &file, &report));
+    win_file_close(NULL, file);
     CHECK(is_there(image, ".hf-aside"));
     remove_all();
 }
 
-/* An empty one in its place would be the end of it. */
-static void what_cannot_come_back_is_not_made_anew(void) {
+/* A new, empty image would replace the one aside. */
+static void no_file_is_created_while_one_is_aside(void) {
     intptr_t file;
     uint64_t size;
     remove_all();
     write_named(image, ".hf-aside", 'a');
     fail_for_a_while("MoveFileEx", SIZE_MAX, ERROR_SHARING_VIOLATION);
-    CHECK_STATUS(HF_IO, file_open_or_create(NULL, image, &file, &size, &report));
+    CHECK_STATUS(HF_IO, win_file_open_or_create(NULL, image, &file, &size, &report));
     CHECK_EQUAL(ERROR_SHARING_VIOLATION, report.os_code);
     CHECK_STATUS(HF_IO, save('b'));
     CHECK(!is_there(image, "") && is_there(image, ".hf-aside"));
     fail_for_a_while("MoveFileEx", 3, ERROR_SHARING_VIOLATION);
-    CHECK_STATUS(HF_OK, file_open_or_create(NULL, image, &file, &size, &report));
-    CHECK_EQUAL(3, seen.waits);
+    CHECK_STATUS(HF_OK, win_file_open_or_create(NULL, image, &file, &size, &report));
+    CHECK_EQUAL(3, seen.sleeps);
     faults = (struct faults){0};
-    file_close(NULL, file);
+    win_file_close(NULL, file);
     CHECK(content(image) == 'a');
     remove_all();
 }
 
-/* A crash left one there: it is in nobody's way, and goes. */
-static void an_older_one_aside_gives_way(void) {
+/* One that a crash left. */
+static void an_older_file_aside_is_deleted(void) {
     for (int is_mapped = 0; is_mapped < 2; is_mapped++) {
         struct reader reader = {0};
         prepare_replacing();
@@ -1090,13 +1096,13 @@ static void an_older_one_aside_gives_way(void) {
     remove_all();
 }
 
-static void a_folder_stays_where_it_is(void) {
+static void a_folder_is_not_replaced(void) {
     wchar_t wide[HF_LONGEST_PATH];
     remove_all();
     CHECK(widen_it(image, wide) && CreateDirectoryW(wide, NULL));
     CHECK_STATUS(HF_UNSUPPORTED, save('b'));
     CHECK_EQUAL(ERROR_ACCESS_DENIED, report.os_code);
-    CHECK(is_folder(wide));
+    CHECK(win_is_folder(wide));
     expect_nothing_beside();
     CHECK(RemoveDirectoryW(wide));
     remove_all();
@@ -1119,7 +1125,7 @@ static void a_read_only_file_is_replaced(void) {
     remove_all();
 }
 
-/* Somebody who shares nothing: everything stays. */
+/* Another handle does not share writing or deletion: nothing changes. */
 static void a_file_that_is_not_shared_stays(void) {
     prepare_replacing();
     wchar_t wide[HF_LONGEST_PATH];
@@ -1134,48 +1140,48 @@ static void a_file_that_is_not_shared_stays(void) {
     remove_all();
 }
 
-/* A writer that is there already, and one that comes while the draft is written. */
+/* A writer that has locked the file before, and one that locks it while the draft is written. */
 static void a_writer_keeps_its_file_from_being_replaced(void) {
     void *one;
     intptr_t file;
     prepare_replacing();
     intptr_t writer = open_writable(image);
-    CHECK_STATUS(HF_OK, file_lock(NULL, writer, true, &report));
-    CHECK_STATUS(HF_BUSY, draft_open(NULL, image, WHOLE, &one, &file, &report));
+    CHECK_STATUS(HF_OK, win_file_lock(NULL, writer, true, &report));
+    CHECK_STATUS(HF_BUSY, win_draft_open(NULL, image, WHOLE, &one, &file, &report));
     expect_nothing_beside();
-    file_unlock(NULL, writer);
-    CHECK_STATUS(HF_OK, draft_open(NULL, image, WHOLE, &one, &file, &report));
-    CHECK_STATUS(HF_OK, file_lock(NULL, writer, true, &report));
-    CHECK_STATUS(HF_BUSY, draft_publish(NULL, one, &report));
-    draft_close(NULL, one);
+    win_file_unlock(NULL, writer);
+    CHECK_STATUS(HF_OK, win_draft_open(NULL, image, WHOLE, &one, &file, &report));
+    CHECK_STATUS(HF_OK, win_file_lock(NULL, writer, true, &report));
+    CHECK_STATUS(HF_BUSY, win_draft_publish(NULL, one, &report));
+    win_draft_close(NULL, one);
     expect_nothing_beside();
-    file_close(NULL, writer);
+    win_file_close(NULL, writer);
     CHECK(content(image) == 'a');
-    /* A reader's lock is in nobody's way. */
+    /* A shared lock does not matter. */
     intptr_t reader = open_writable(image);
-    CHECK_STATUS(HF_OK, file_lock(NULL, reader, false, &report));
+    CHECK_STATUS(HF_OK, win_file_lock(NULL, reader, false, &report));
     CHECK_STATUS(HF_OK, save('b'));
     CHECK(content(image) == 'b');
-    file_close(NULL, reader);
+    win_file_close(NULL, reader);
     remove_all();
 }
 
-/* ------------------------------------------------------- what lies beside ------------------- */
+/* ----------------------------------------------------- files beside the image --------------- */
 
-static void two_drafts_do_not_meet(void) {
+static void drafts_have_different_names(void) {
     void *drafts[3];
     intptr_t files[3];
     static char bytes[WHOLE];
     prepare_replacing();
     for (int i = 0; i < 3; i++)
-        CHECK_STATUS(HF_OK, draft_open(NULL, image, WHOLE, &drafts[i], &files[i], &report));
+        CHECK_STATUS(HF_OK, win_draft_open(NULL, image, WHOLE, &drafts[i], &files[i], &report));
     CHECK(is_there(image, ".saving00") || GetLastError() == ERROR_SHARING_VIOLATION);
     for (int i = 0; i < 3; i++) {
         memset(bytes, 'b' + i, WHOLE);
-        CHECK_STATUS(HF_OK, file_write(NULL, files[i], 0, bytes, WHOLE, &report));
-        CHECK_STATUS(HF_OK, draft_publish(NULL, drafts[i], &report));
-        CHECK(content(image) == 'b' + i); /* before the draft is closed */
-        draft_close(NULL, drafts[i]);
+        CHECK_STATUS(HF_OK, win_file_write(NULL, files[i], 0, bytes, WHOLE, &report));
+        CHECK_STATUS(HF_OK, win_draft_publish(NULL, drafts[i], &report));
+        CHECK(content(image) == 'b' + i); /* before draft_close */
+        win_draft_close(NULL, drafts[i]);
     }
     expect_nothing_beside();
     remove_all();
@@ -1185,7 +1191,7 @@ static void drafts_of_dead_processes_are_deleted(void) {
     void *one;
     intptr_t file;
     prepare_replacing();
-    CHECK_STATUS(HF_OK, draft_open(NULL, image, WHOLE, &one, &file, &report));
+    CHECK_STATUS(HF_OK, win_draft_open(NULL, image, WHOLE, &one, &file, &report));
     write_named(image, ".saving01", 'x');
     write_named(image, ".saving77", 'x');
     write_named(image, ".savingxx", 'x');
@@ -1193,29 +1199,30 @@ static void drafts_of_dead_processes_are_deleted(void) {
     CHECK(!is_there(image, ".saving01") && !is_there(image, ".saving77"));
     CHECK(is_there(image, ".savingxx"));
     remove_named(image, ".savingxx");
-    CHECK_STATUS(HF_OK, draft_publish(NULL, one, &report)); /* nobody took the living one */
-    draft_close(NULL, one);
+    CHECK_STATUS(HF_OK, win_draft_publish(NULL, one,
+                                          &report)); /* that of a living process was not deleted */
+    win_draft_close(NULL, one);
     expect_nothing_beside();
     remove_all();
 }
 
-static void a_hundred_leftovers_are_in_nobodys_way(void) {
+static void a_hundred_leftovers_are_deleted(void) {
     char suffix[20];
     prepare_replacing();
-    for (int i = 0; i < MOST_BESIDE; i++) {
+    for (int i = 0; i < WIN_MOST_NUMBERS; i++) {
         snprintf(suffix, sizeof suffix, ".saving%02d", i);
         write_named(image, suffix, 'x');
     }
     CHECK_STATUS(HF_OK, save('b'));
     CHECK(content(image) == 'b');
-    for (int i = 0; i < MOST_BESIDE; i++) {
+    for (int i = 0; i < WIN_MOST_NUMBERS; i++) {
         snprintf(suffix, sizeof suffix, ".saving%02d", i);
         CHECK(!is_there(image, suffix));
     }
     remove_all();
 }
 
-/* Wine makes no links: one is played. */
+/* Wine has no symbolic links: one is simulated. */
 static void save_over_link(const char *target, char byte) {
     wchar_t link[HF_LONGEST_PATH], leads_to[HF_LONGEST_PATH];
     CHECK(widen_it("test_windows_images.link", link) && widen_it(target, leads_to));
@@ -1247,19 +1254,19 @@ typedef struct rights {
 static rights rights_of(const char *name) {
     rights found = {{0}, 0};
     HANDLE handle = open_named(name, "", READ_CONTROL, OPEN_EXISTING);
-    CHECK(late.query_security(handle, DACL_SECURITY_INFORMATION, found.descriptor,
-                              sizeof found.descriptor, &found.length) >= 0);
+    CHECK(win_api.query_security(handle, DACL_SECURITY_INFORMATION, found.descriptor,
+                                 sizeof found.descriptor, &found.length) >= 0);
     CloseHandle(handle);
     return found;
 }
 
-/* An image that its owner alone may read stays one. */
+/* An image that only its owner may read stays so. */
 static void who_may_do_what_stays(void) {
     char list[200];
     SECURITY_DESCRIPTOR descriptor;
     SID everyone = {
         .Revision = 1, .SubAuthorityCount = 1, .IdentifierAuthority = {{0, 0, 0, 0, 0, 1}}};
-    has_placeholders(); /* looks the functions up */
+    win_has_placeholders(); /* looks the functions up */
     prepare_replacing();
     rights usual = rights_of(image);
     CHECK(InitializeAcl((ACL *)(void *)list, sizeof list, ACL_REVISION));
@@ -1268,7 +1275,7 @@ static void who_may_do_what_stays(void) {
     CHECK(InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION));
     CHECK(SetSecurityDescriptorDacl(&descriptor, TRUE, (ACL *)(void *)list, FALSE));
     HANDLE handle = open_named(image, "", WRITE_DAC, OPEN_EXISTING);
-    CHECK(late.set_security(handle, DACL_SECURITY_INFORMATION, &descriptor) >= 0);
+    CHECK(win_api.set_security(handle, DACL_SECURITY_INFORMATION, &descriptor) >= 0);
     CloseHandle(handle);
     rights before = rights_of(image);
     CHECK(before.length != usual.length || memcmp(&before, &usual, sizeof usual) != 0);
@@ -1279,7 +1286,7 @@ static void who_may_do_what_stays(void) {
     remove_all();
 }
 
-/* -------------------------------------------------------------------- names ----------------- */
+/* ---------------------------------------------------------------------- names --------------- */
 
 enum { LONG_NAME = 250 };
 
@@ -1290,25 +1297,27 @@ static const char *long_name(char last) {
     return name;
 }
 
-/* A name with a suffix is no longer than a file system allows, and is another one for each. */
-static void names_near_the_limit_are_cut(void) {
+/* A name with a suffix is not too long for the file system, and different for each file. */
+static void names_near_the_limit_are_shortened(void) {
     static wchar_t path[HF_LONGEST_PATH], one[HF_LONGEST_PATH], other[HF_LONGEST_PATH];
-    for (size_t length = LONGEST_NAME - 12; length <= LONGEST_NAME; length++) {
+    for (size_t length = WIN_LONGEST_NAME - 12; length <= WIN_LONGEST_NAME; length++) {
         size_t start = 10;
         wcscpy(path, L"C:\\folder\\");
         for (size_t i = 0; i < length; i++) path[start + i] = L'x';
         path[start + length] = L'\0';
-        CHECK(add_number(path, draft_suffix, 42, one));
-        CHECK(wcslen(one) - start <= LONGEST_NAME);
+        CHECK(win_add_numbered_suffix(path, win_draft_suffix, 42, one));
+        CHECK(wcslen(one) - start <= WIN_LONGEST_NAME);
         CHECK(wcscmp(one + wcslen(one) - 9, L".saving42") == 0);
         path[start + length - 1] = L'y';
-        CHECK(add_number(path, draft_suffix, 42, other) && wcscmp(one, other) != 0);
-        CHECK(name_aside(path, one) && add_number(path, over_suffix, 0, other));
-        CHECK(wcslen(one) - start <= LONGEST_NAME && wcslen(other) - start <= LONGEST_NAME);
+        CHECK(win_add_numbered_suffix(path, win_draft_suffix, 42, other) &&
+              wcscmp(one, other) != 0);
+        CHECK(win_name_aside(path, one) &&
+              win_add_numbered_suffix(path, win_replaced_suffix, 0, other));
+        CHECK(wcslen(one) - start <= WIN_LONGEST_NAME && wcslen(other) - start <= WIN_LONGEST_NAME);
     }
     for (size_t i = 0; i < HF_LONGEST_PATH - 1; i++) path[i] = i % 2 ? L'\\' : L'x';
     path[HF_LONGEST_PATH - 1] = L'\0';
-    CHECK(!name_aside(path, one));
+    CHECK(!win_name_aside(path, one));
 }
 
 static void a_long_name_is_replaced_while_it_is_mapped(void) {
@@ -1328,7 +1337,7 @@ static void a_long_name_is_replaced_while_it_is_mapped(void) {
 
 static const wchar_t *lengthened(const wchar_t *given) {
     static wchar_t wide[HF_LONGEST_PATH];
-    hf_lengthen(given, wide);
+    hf_add_long_prefix(given, wide);
     return wide;
 }
 
@@ -1352,7 +1361,7 @@ static void a_long_path_gets_its_prefix(void) {
     for (size_t i = 0; i < COUNT_OF(stay); i++) CHECK(wcscmp(lengthened(stay[i]), stay[i]) == 0);
 }
 
-/* The name of a file goes to the system with the prefix, though it was given without. */
+/* CreateFile receives the long path with the prefix. */
 static void a_long_path_is_replaced(void) {
     char folder[400], long_image[800];
     DWORD length = GetCurrentDirectoryA(sizeof folder, folder);
@@ -1366,14 +1375,14 @@ static void a_long_path_is_replaced(void) {
     CHECK(content(long_image) == 'b');
     snprintf(long_image, sizeof long_image, "%0240d.tmp", 1); /* the same, from here */
     CHECK(content(long_image) == 'b');
-    CHECK_EQUAL(length + 1 + 244 >= HF_OLD_LIMIT, wcsncmp(seen.opened, L"\\\\?\\", 4) == 0);
+    CHECK_EQUAL(length + 1 + 244 >= HF_SHORT_PATH_LIMIT, wcsncmp(seen.opened, L"\\\\?\\", 4) == 0);
     remove_named(long_image, "");
     CHECK(!is_there(long_image, ""));
 }
 
-/* ----------------------------------------------------- dying on the way --------------------- */
+/* ----------------------------------------------------------- dying on the way --------------- */
 
-/* The number of the call before which it dies. */
+/* Runs in another process, which dies before the nth system call. */
 static void dies_while_it_replaces(void) {
     faults = (struct faults){.dies = true};
     name_image(fgetc(process_input()));
@@ -1391,7 +1400,8 @@ static bool lives_through_replacing(int nth) {
     return process_ended_well(process);
 }
 
-/* The old one or the new one opens, whole; the next one saves over it as ever and clears up. */
+/* After a crash the old or the new image opens, whole; the next save replaces it and deletes the
+ * other files. */
 static void a_crash_leaves_one_of_the_two(void) {
     bool lived = false;
     int nth = 0, brought_back = 0, replaced = 0;
@@ -1414,29 +1424,30 @@ static void a_crash_leaves_one_of_the_two(void) {
         check_leave(outer);
     }
     CHECK_EQUAL(1, brought_back);
-    CHECK(replaced >= 2); /* before the old one went, before the new name was durable */
+    CHECK(replaced >= 2); /* before the old one is deleted, before the new name is durable */
     remove_all();
 }
 
-CHECK_MAIN(TEST(calls_on_an_open_file_tell_their_codes), TEST(a_failed_opening_leaves_nothing_open),
-           TEST(transfers_go_on_where_they_were_cut), TEST(large_transfers_are_several),
-           TEST(positions_reach_above_4_gib), TEST(a_view_keeps_its_file_from_being_cut),
-           TEST(locks_are_between_handles), TEST(a_flush_is_tried_again_while_it_meets_a_lock),
+CHECK_MAIN(TEST(calls_on_an_open_file_report_their_codes),
+           TEST(a_failed_opening_leaves_nothing_open), TEST(partial_transfers_are_continued),
+           TEST(large_transfers_are_several), TEST(positions_reach_above_4_gib),
+           TEST(a_view_keeps_its_file_from_being_cut), TEST(locks_are_between_handles),
+           TEST(a_flush_is_tried_again_while_it_meets_a_lock),
            TEST(a_scanner_delays_a_call_and_does_not_fail_it),
-           TEST(what_does_not_pass_is_told_at_once), TEST(a_sparse_file_is_filled),
+           TEST(permanent_errors_are_reported_at_once), TEST(a_sparse_file_is_filled),
            TEST(a_sparse_file_that_grows_is_filled), TEST(a_compressed_file_is_decompressed),
            TEST(a_file_knows_whether_it_is_at_its_path), TEST(a_file_without_a_name_is_nowhere),
            TEST(a_new_file_does_not_follow_a_link), TEST(a_file_is_replaced_or_not),
            TEST(a_file_that_is_mapped_is_replaced_or_not), TEST(a_posix_rename_comes_first),
            TEST(a_file_that_is_open_is_replaced), TEST(generations_stay_as_they_are),
-           TEST(a_deleted_image_does_not_return), TEST(what_is_aside_comes_back),
-           TEST(what_cannot_come_back_is_not_made_anew), TEST(an_older_one_aside_gives_way),
-           TEST(a_folder_stays_where_it_is), TEST(a_device_is_not_replaced),
+           TEST(a_deleted_image_does_not_return), TEST(a_file_aside_is_renamed_back),
+           TEST(no_file_is_created_while_one_is_aside), TEST(an_older_file_aside_is_deleted),
+           TEST(a_folder_is_not_replaced), TEST(a_device_is_not_replaced),
            TEST(a_read_only_file_is_replaced), TEST(a_file_that_is_not_shared_stays),
-           TEST(a_writer_keeps_its_file_from_being_replaced), TEST(two_drafts_do_not_meet),
-           TEST(drafts_of_dead_processes_are_deleted), TEST(a_hundred_leftovers_are_in_nobodys_way),
+           TEST(a_writer_keeps_its_file_from_being_replaced), TEST(drafts_have_different_names),
+           TEST(drafts_of_dead_processes_are_deleted), TEST(a_hundred_leftovers_are_deleted),
            TEST(a_link_stays_and_its_target_is_replaced), TEST(a_link_to_nothing_gets_its_target),
-           TEST(who_may_do_what_stays), TEST(names_near_the_limit_are_cut),
+           TEST(who_may_do_what_stays), TEST(names_near_the_limit_are_shortened),
            TEST(a_long_name_is_replaced_while_it_is_mapped), TEST(a_long_path_gets_its_prefix),
            TEST(a_long_path_is_replaced), TEST_BY_NAME(dies_while_it_replaces),
            TEST(a_crash_leaves_one_of_the_two))

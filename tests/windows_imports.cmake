@@ -1,6 +1,6 @@
-# What a program with holdfast asks of the Windows that it starts on, read from its import table and
-# from the library's symbols: none of the functions that came with placeholders, for a program that
-# imports one does not even start where there is none; and no library but the system's oldest.
+# Checks the import table of a program with holdfast and the symbols of the library. None may refer
+# to the functions that came with placeholders: a program that imports one does not start on an
+# older Windows. And the program may need only the libraries that every Windows has.
 #
 #   cmake -D LIBRARY=libholdfast.a -D PROGRAM=program.exe -D NM=nm -D OBJDUMP=objdump
 #         -P windows_imports.cmake
@@ -12,13 +12,13 @@ function(read_output result)
     set(${result} "${output}" PARENT_SCOPE)
 endfunction()
 
-# "         U __imp_VirtualAlloc", and where a compiler was not told dllimport, " U VirtualAlloc".
+# "         U __imp_VirtualAlloc", or without __declspec(dllimport) " U VirtualAlloc".
 read_output(symbols ${NM} --undefined-only ${LIBRARY})
 if(NOT symbols MATCHES " U (__imp_)?VirtualAlloc\n")
     message(FATAL_ERROR "no call of VirtualAlloc: the symbols of ${LIBRARY} were not read")
 endif()
 
-# "	DLL Name: KERNEL32.dll", and under each its functions: "	9f2a4	 1496  VirtualAlloc".
+# "	DLL Name: KERNEL32.dll", and below it each function: "	9f2a4	 1496  VirtualAlloc".
 read_output(imports ${OBJDUMP} -p ${PROGRAM})
 if(NOT imports MATCHES "[ \t]VirtualAlloc\r?\n" OR NOT imports MATCHES "DLL Name: KERNEL32.dll")
     message(FATAL_ERROR "no import of VirtualAlloc: the imports of ${PROGRAM} were not read")

@@ -1,6 +1,6 @@
 /*
- * wine_headers.h -- included before the Windows backend is compiled over Wine's headers: what
- * Microsoft's <windows.h> declares and Wine's does not.
+ * wine_headers.h -- included before the Windows backend when it is compiled with Wine's headers:
+ * types that Microsoft's <windows.h> declares and Wine's does not.
  */
 #include <windows.h>
 #include <winioctl.h>

@@ -47,7 +47,7 @@ beginning() {
 }
 
 # has_usage WRONG...: --help and -h are answered, the WRONG arguments (words of one call each) are
-# refused with the same line, and neither makes a file.
+# an error with the same line, and neither makes a file.
 has_usage() {
     for asked in --help -h; do
         example "$asked" </dev/null >told 2>complaint || wrong "$asked ended with $?"
@@ -80,7 +80,7 @@ tells_missing() {
 
 # needs_views ARGUMENT...: where a Windows is from before it had them, the example with these says so.
 needs_views() {
-    [ -n "$emulator" ] && ! example "$@" </dev/null >refused 2>&1 || return 0
-    grep '1803.*cannot do that' refused || return 0
+    [ -n "$emulator" ] && ! example "$@" </dev/null >failed 2>&1 || return 0
+    grep '1803.*cannot do that' failed || return 0
     exit 77
 }

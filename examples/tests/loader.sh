@@ -7,7 +7,7 @@ command -v readelf >/dev/null || { echo "there is no readelf"; exit 77; }
 
 # loads FILE: the example compares bytes; here are the headers and the shape of the space.
 loads() {
-    example "$1" >found || wrong "refused $1"
+    example "$1" >found || wrong "failed on $1"
     readelf -lW "$1" | awk '$1 == "LOAD" { print $2, $3, $5, $6 }' |
         sed 's/0x0*\([0-9a-f]\)/\1/g' >expected
     sed -n 's/^segment //p' found | sed 's/0x0*\([0-9a-f]\)/\1/g' >segments

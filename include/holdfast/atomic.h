@@ -1,15 +1,28 @@
-/*
- * holdfast/atomic.h -- what one thread publishes and another sees: a load with acquire, a store
- * with release, for the inline functions of ring.h; and a counter that several threads change.
+/** @file
+ *  holdfast/atomic.h: private, for the inline functions of ring.h and for the library: a load with
+ *  acquire, a store with release, and a counter that several threads change.
  *
- * On plain size_t, not C11's _Atomic: such a word may lie in memory that processes share, and older
- * compilers of Microsoft's have no <stdatomic.h>. There a volatile access is a plain one to the
- * processor, and the fences around it hold the order.
+ *      one thread                           another one
+ *      bytes ..., hf_store_release(&n)  ->  hf_load_acquire(&n), bytes ...
+ *
+ *  @code{.c}
+ *  #include <holdfast/atomic.h>
+ *
+ *  static size_t opened;                               // changed by several threads
+ *
+ *  size_t next_number(void) { return hf_fetch_add(&opened, 1); }
+ *  @endcode
+ *
+ *  They work on plain size_t, not on C11's _Atomic: such a variable may lie in memory that
+ *  processes share, and older compilers of Microsoft have no stdatomic.h. There a volatile access
+ *  is a plain one to the processor, and the fences around it keep the order.
  */
 #ifndef HOLDFAST_ATOMIC_H
 #define HOLDFAST_ATOMIC_H
 
 #include <stddef.h>
+
+/** @cond private */
 
 #if defined(_MSC_VER)
 
@@ -41,7 +54,7 @@ static inline void hf_store_release(size_t *word, size_t value) {
     ((size_t)_InterlockedExchangeAdd((volatile long *)(word), (long)(value)))
 #endif
 
-/* Adds to the word; returns what it was before. */
+/* Adds value to *word; returns what *word was before. */
 static inline size_t hf_fetch_add(size_t *word, size_t value) {
     return HF_EXCHANGE_ADD(word, value);
 }
@@ -56,11 +69,13 @@ static inline void hf_store_release(size_t *word, size_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* Adds to the word; returns what it was before. */
+/* Adds value to *word; returns what *word was before. */
 static inline size_t hf_fetch_add(size_t *word, size_t value) {
     return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
 }
 
 #endif
+
+/** @endcond */
 
 #endif

@@ -1,15 +1,10 @@
-/*
- * holdfast/backend.h -- the contract between a space and the system under it.
+/** @file
+ *  holdfast/backend.h: the contract between a space and the system under it.
  *
- * All that holdfast asks of an operating system goes through the functions of an hf_backend:
- * memory, files, and the lock of a space. There are two here: the native one (hf_backend_native),
- * and strict, which enforces the rules of Windows' placeholders in software and fails on demand,
- * for tests and fuzzing on any system.
- *
- * A program may bring its own: fill an hf_backend, often a copy of the native one with a few
- * functions replaced, and name it in the options of a space, an arena or a file. To carry data of
- * its own it makes the hf_backend the first member of a struct; so does strict, which therefore
- * cannot be copied, only called.
+ *  All that holdfast asks of an operating system goes through the functions of an hf_backend:
+ *  memory, files, and the lock of a space. There are two here: the native one
+ *  (hf_backend_native()), and strict (strict.h), which enforces the rules of Windows' placeholders
+ *  in software and fails on demand, for tests and fuzzing on any system.
  *
  *                            commit, map
  *                         +--------------->  committed memory (private),
@@ -21,21 +16,49 @@
  *        |
  *      reserve
  *
- * A backend knows no regions, no arena and no policy: each function makes the system calls of one
- * step and reports. The space above has checked every argument and keeps the books; it calls with
- * addresses and sizes that are multiples of the page size, and only for steps that its map allows.
+ *  A program may bring its own: fill an hf_backend, often a copy of the native one with a few
+ *  functions replaced, and name it in the options of a space, an arena or a file. To carry more
+ *  data it makes the hf_backend the first member of a struct; so does strict, which therefore
+ *  cannot be copied, only called.
  *
- * What a backend promises:
- *   - A function that fails leaves memory as it was. One exception: a decommit that fails with
- *     HF_MAP_LIMIT may have given the pages back; they are committed still and read as zero.
- *   - Committed memory is zero at first, in a placeholder that is committed again too.
- *   - release, free_pages, file_close, file_unlock, draft_close, lock and unlock cannot fail.
- *   - Functions may be called from several threads at once for different spaces and files.
+ *  @code{.c}
+ *  #include <holdfast.h>
  *
- * What a function reports: it adds the number of system calls it made to report->system_calls,
- * and when it fails, sets report->call to the name of the system's function, report->os_code to the
- * system's code, and report->reason to a phrase if it knows more ("views in a space need Windows 10
- * version 1803"), else to NULL. The strings are static. report is never NULL.
+ *  static size_t committed;
+ *
+ *  static hf_status count_commit(const hf_backend *self, void *address, size_t size,
+ *                                hf_report *report) {
+ *      (void)self;
+ *      const hf_backend *native = hf_backend_native();
+ *      hf_status status = native->commit(native, address, size, report);
+ *      if (status == HF_OK) committed += size;
+ *      return status;
+ *  }
+ *
+ *  // A backend that counts what is committed through it.
+ *  hf_backend counting(void) {
+ *      hf_backend backend = *hf_backend_native();
+ *      backend.commit = count_commit;
+ *      return backend;
+ *  }
+ *  @endcode
+ *
+ *  A backend knows no regions, no arena and no policy: each function makes the system calls of one
+ *  step and reports. The space above has checked every argument and keeps the map; it calls with
+ *  addresses and sizes that are multiples of the page size, and only for steps that its map allows.
+ *
+ *  What a backend promises:
+ *  - A function that fails leaves memory as it was. Exceptions, where the status is HF_MAP_LIMIT: a
+ *    decommit may have given the pages back, which are committed still and read as zero; an unmap
+ *    of a copy-on-write view may have given its private pages back, which read as the file;
+ *    release_run may have done both.
+ *  - Committed memory is zero at first, in a placeholder that is committed again too.
+ *  - release, free_pages, file_close, file_unlock, draft_close, lock and unlock cannot fail.
+ *  - Functions may be called from several threads at once for different spaces and files.
+ *
+ *  What a function reports: it adds the number of system calls that it made to
+ *  hf_report::system_calls, and when it fails, sets hf_report::call, hf_report::os_code and
+ *  hf_report::reason. The report is never NULL.
  */
 #ifndef HOLDFAST_BACKEND_H
 #define HOLDFAST_BACKEND_H
@@ -45,274 +68,398 @@
 #include <stdint.h>
 
 #include "status.h"
+#include "types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* What a region is made of; see space.h. */
-typedef enum hf_kind {
-    HF_PLACEHOLDER, /* reserved addresses: nothing else can take them, touching them faults */
-    HF_COMMITTED,   /* private memory */
-    HF_VIEW         /* a view of a file */
-} hf_kind;
-
-typedef enum hf_access {
-    HF_READ_WRITE,   /* stores reach the file */
-    HF_READ_ONLY,    /* stores fault */
-    HF_COPY_ON_WRITE /* stores make a private copy of the page; the file stays as it is */
-} hf_access;
-
-typedef struct hf_region {
-    size_t offset, size; /* bytes, multiples of the page size */
-    hf_kind kind;
-    hf_access access;     /* of a view; else HF_READ_WRITE */
-    uint64_t file_offset; /* of a view: where in the file it begins; else 0 */
-} hf_region;
-
-typedef enum hf_advice {
-    HF_ADVISE_HUGE,    /* back these addresses with huge pages where they can be */
-    HF_ADVISE_NO_HUGE, /* never do so */
-    HF_ADVISE_POPULATE /* fault the committed pages in now */
-} hf_advice;
-
+/** What a function of a backend tells beside its status. Strings are static. */
 typedef struct hf_report {
-    long os_code;
-    const char *call;
-    size_t system_calls;
-    bool is_transient;  /* the same call may succeed in a moment: the space calls pause, then
-                         * tries again */
-    const char *reason; /* why, in words; or NULL */
+    long os_code;        /**< on failure: errno or GetLastError(); 0: no system call failed */
+    const char *call;    /**< on failure: the name of the system's function */
+    size_t system_calls; /**< the function adds how many it made, also on failure */
+    bool is_transient;   /**< on failure: the same call may succeed soon: the space calls pause,
+                          *   then tries again */
+    const char *reason;  /**< on failure: why, in a phrase ("views in a space need Windows 10
+                          *   version 1803"), if the backend knows more than the status; or NULL */
 } hf_report;
 
-/* A reservation's base is a multiple of this many bytes on every system. */
-#define HF_ALLOCATION_GRANULARITY ((size_t)65536)
-
-/* Room for the system's lock, inside what it protects. */
+/** Memory for the system's lock, inside what it protects. */
 typedef union hf_lock {
-    void *alignment;
-    uint64_t bytes[8];
+    void *alignment;   /**< aligns it */
+    uint64_t bytes[8]; /**< the lock, of 64 bytes at most */
 } hf_lock;
 
+/** The functions of a backend. */
 typedef struct hf_backend hf_backend;
 
+/** The functions of a backend. The first parameter of each is the backend itself; an hf_report gets
+ *  what the function reports, and is never NULL. Where a function is optional, NULL says that the
+ *  system has nothing like it. */
 struct hf_backend {
-    /* The page: the unit of every offset and size. A power of two, constant. */
+    /** @name Memory
+     *
+     *      reserve   |                 p                 |
+     *      split     |     p     |  p  |        p        |
+     *      commit    |     p     |  c  |        p        |
+     *      release                                          from the highest to the lowest
+     *
+     *  Addresses and sizes are multiples of the page size, in bytes.
+     *  @{ */
+
+    /** The page size: the unit of every offset and size.
+     *  @return bytes, a power of two, always the same */
     size_t (*page_size)(const hf_backend *);
 
-    /* --- Memory. address and size: multiples of the page size. --- */
-
-    /* Takes `size` bytes of addresses as one placeholder: exactly at `base`, or anywhere at a
-     * multiple of HF_ALLOCATION_GRANULARITY when base is NULL. NO_ADDRESS, MAP_LIMIT. */
+    /** Takes addresses as one placeholder.
+     *  @param base          exact address; NULL: any multiple of HF_ALLOCATION_GRANULARITY
+     *  @param size          bytes
+     *  @param[out] address  gets the first address
+     *  @return HF_OK; HF_NO_ADDRESS: the base is taken or there are not so many addresses;
+     *          HF_MAP_LIMIT: no mappings left */
     hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
-    /* Optional: the most bytes that should be reserved where the program names no size, because
-     * more addresses cost much memory by themselves. NULL: any number of them costs next to none.
-     * */
+    /** Optional: the most bytes that should be reserved where the program names no size, because
+     *  more addresses cost much memory by themselves. NULL: any number of them costs next to none.
+     *  @return bytes; SIZE_MAX: any number */
     size_t (*cheap_reserve)(const hf_backend *);
-    /* Gives one whole region back to the system, whatever its kind. Called for every region of a
-     * space, from the highest to the lowest, and only when the whole space goes. */
+    /** Gives one whole region back to the system, whatever its kind; cannot fail. Called for every
+     *  region of a space, from the highest to the lowest, and only when the whole space goes; and
+     *  for views made by map_free.
+     *  @param address  where the region begins
+     *  @param size     its size in bytes
+     *  @param kind     what it consists of */
     void (*release)(const hf_backend *, void *address, size_t size, hf_kind kind);
-    /* Makes the range, a proper part of one placeholder, a placeholder of its own. NO_MEMORY,
-     * MAP_LIMIT; coalesce and unmap too. */
+    /** Makes a proper part of one placeholder a separate placeholder.
+     *  @param address  where the part begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_NO_MEMORY: the system has none for its records; HF_MAP_LIMIT */
     hf_status (*split)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes one placeholder of the two or more that the range spans exactly. */
+    /** Makes one placeholder of the two or more that the range spans exactly.
+     *  @param address  where the first begins
+     *  @param size     the size of all, in bytes
+     *  @return HF_OK; HF_NO_MEMORY: the system has none for its records; HF_MAP_LIMIT */
     hf_status (*coalesce)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes private memory, readable and writable, of exactly one placeholder. NO_MEMORY,
-     * MAP_LIMIT. */
+    /** Makes private zeroed memory, readable and writable, of exactly one placeholder.
+     *  @param address  where the placeholder begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_NO_MEMORY: the system commits no more; HF_MAP_LIMIT: no mappings left */
     hf_status (*commit)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes a placeholder of a committed region or of any part of one. NO_MEMORY, MAP_LIMIT,
-     * UNSUPPORTED. */
+    /** Makes a placeholder of a committed region or of any part of one.
+     *  @param address  where the part begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_NO_MEMORY: the system has none for its records; HF_MAP_LIMIT: no mappings
+     *          left, the pages may have been given back and read as zero; HF_UNSUPPORTED: the
+     *          system can release only the tail of a region; HF_NO_ADDRESS: after
+     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
     hf_status (*decommit)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Makes a view of a file out of exactly one placeholder. UNSUPPORTED where views cannot replace
-     * placeholders, see map_free, or where such a file has none; INVALID: not of this extent;
-     * NO_MEMORY, MAP_LIMIT, NO_SPACE, IO. */
+    /** Makes a view of a file of exactly one placeholder.
+     *  @param address      where the placeholder begins
+     *  @param size         its size in bytes
+     *  @param file         the file's handle
+     *  @param file_offset  where in the file the view begins, in bytes
+     *  @param access       what stores do
+     *  @return HF_OK; HF_UNSUPPORTED: views cannot replace placeholders, see map_free, or such a
+     *          file has none; HF_INVALID: the file has no view of this extent or access;
+     *          HF_NO_MEMORY; HF_MAP_LIMIT; HF_NO_SPACE; HF_IO; HF_NO_ADDRESS: after
+     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
     hf_status (*map)(const hf_backend *, void *address, size_t size, intptr_t file,
                      uint64_t file_offset, hf_access, hf_report *);
-    /* Makes a placeholder of exactly one view. */
+    /** Makes a placeholder of exactly one view.
+     *  @param address  where the view begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_NO_MEMORY: the system has none for its records; HF_MAP_LIMIT: no mappings
+     *          left, private pages of a copy-on-write view may have been given back and read as the
+     *          file; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
     hf_status (*unmap)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Optional: makes one placeholder of all that lies in the range in one step: committed memory
-     * in whole or part, whole views and whole placeholders. Called for two regions or more that
-     * decommit and unmap would release one by one. NULL, or UNSUPPORTED before anything was done:
-     * the space releases region by region. (The native one does so in a copy that replaces decommit
-     * or unmap.) MAP_LIMIT: the pages of committed memory may have been given back and read as
-     * zero; private pages of copy-on-write views too, which read as their file. */
+    /** Optional: makes one placeholder of all that lies in the range in one step: committed memory
+     *  in whole or part, whole views and whole placeholders. Called for two regions or more that
+     *  decommit and unmap would release one by one. NULL: the space releases region by region.
+     *  @param address  where the range begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_UNSUPPORTED, before anything was done: the space releases region by region
+     *          (so the native one does in a copy that replaces decommit or unmap); HF_MAP_LIMIT:
+     *          the pages of committed memory may have been given back and read as zero, private
+     *          pages of copy-on-write views too, which read as their file; HF_NO_ADDRESS: after
+     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
     hf_status (*release_run)(const hf_backend *, void *address, size_t size, hf_report *);
 
-    /* --- Optional: NULL where the system has nothing like it. --- */
-
-    /* Only where map is UNSUPPORTED: makes a view of a file at addresses that nothing has taken;
-     * release gives it back. Address and file offset are multiples of HF_ALLOCATION_GRANULARITY.
-     * NO_ADDRESS: something has taken them. */
+    /** Optional, only where map is HF_UNSUPPORTED: makes a view of a file at addresses that nothing
+     *  has taken; release gives it back.
+     *  @param address      where, a multiple of HF_ALLOCATION_GRANULARITY
+     *  @param size         bytes
+     *  @param file         the file's handle
+     *  @param file_offset  where in the file the view begins, in bytes, a multiple of
+     *                      HF_ALLOCATION_GRANULARITY
+     *  @param access       what stores do
+     *  @return HF_OK; HF_NO_ADDRESS: something has taken them; HF_NO_MEMORY; HF_NO_SPACE; HF_IO */
     hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
                           uint64_t file_offset, hf_access, hf_report *);
-    /* A hint for placeholders and committed memory; forgotten when the range is decommitted.
-     * UNSUPPORTED where the system does not know it. */
+    /** Optional: a hint for placeholders and committed memory; forgotten when the range is
+     *  decommitted.
+     *  @param address  where the range begins
+     *  @param size     its size in bytes
+     *  @param advice   the hint; HF_ADVISE_POPULATE for committed memory only
+     *  @return HF_OK; HF_UNSUPPORTED: the system does not know it; HF_NO_MEMORY: populate found
+     *          none; HF_MAP_LIMIT: no mappings left */
     hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
-    /* Shows a name for the range in the system's tools. A refusal, told by report->call, is
-     * harmless, and ends the naming. */
+    /** Optional: shows a name for the range in the system's tools. Failure, told by a
+     *  hf_report::call that is not NULL, is harmless, and the space names nothing any more.
+     *  @param address  where the range begins
+     *  @param size     its size in bytes
+     *  @param name     the name */
     void (*name)(const hf_backend *, void *address, size_t size, const char *name, hf_report *);
-    /* Compares the system's own list of mappings with the regions, which next() gives one after
-     * the other, their offsets counted from base; false after the last. STATE: they differ, with
-     * the first offset that does in *offset. */
+    /** Optional: compares the system's own list of mappings with the regions.
+     *  @param base         where the space begins
+     *  @param next         gives the regions one after the other, their offsets counted from base;
+     *                      false after the last
+     *  @param cursor       for next
+     *  @param[out] offset  gets the first offset that differs
+     *  @return HF_OK; HF_WRONG_STATE: they differ; HF_IO: the list cannot be read */
     hf_status (*check)(const hf_backend *, const void *base,
                        bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
                        hf_report *);
 
-    /* --- Pages for holdfast's own records: zeroed, apart from every space; NO_MEMORY. --- */
+    /** @} */
 
+    /** @name Pages for holdfast's own records
+     *
+     *      | record |      |      zeroed, apart from every space
+     *      page     page
+     *  @{ */
+
+    /** Allocates pages, zeroed, apart from every space.
+     *  @param size          bytes
+     *  @param[out] address  gets the first
+     *  @return HF_OK; HF_NO_MEMORY; HF_MAP_LIMIT; HF_NO_ADDRESS: after mlockall(MCL_FUTURE),
+     *          RLIMIT_MEMLOCK allows no more */
     hf_status (*allocate_pages)(const hf_backend *, size_t size, void **address, hf_report *);
+    /** Frees pages; cannot fail.
+     *  @param address  from allocate_pages
+     *  @param size     all of them, in bytes */
     void (*free_pages)(const hf_backend *, void *address, size_t size);
 
-    /* --- Files. A handle is what the system calls it: a descriptor, a HANDLE. --- */
+    /** @} */
 
-    /* The contracts of hf_file_open, hf_file_create, hf_file_create_shared and
-     * hf_file_from_handle, see file.h; *size is the file's. */
+    /** @name Files
+     *
+     *      path -> file_open -> handle -> map, file_read, ... -> file_close
+     *
+     *  A handle is what the system has for an open file: a descriptor, a HANDLE.
+     *  @{ */
+
+    /** Opens an existing regular file: the contract of hf_file_open().
+     *  @param path       where it is
+     *  @param access     HF_READ_WRITE, or reading only
+     *  @param[out] file  gets the handle
+     *  @param[out] size  gets the file's size in bytes
+     *  @return HF_OK; HF_UNSUPPORTED: it cannot be mapped; HF_BUSY; HF_NO_MEMORY; HF_IO */
     hf_status (*file_open)(const hf_backend *, const char *path, hf_access, intptr_t *file,
                            uint64_t *size, hf_report *);
+    /** Creates a file of zeros, all blocks allocated: the contract of hf_file_create().
+     *  @param path       where to make it; nothing may be there
+     *  @param size       bytes
+     *  @param[out] file  gets the handle
+     *  @return HF_OK; HF_IO: something is there, or it cannot be made; HF_NO_SPACE; HF_UNSUPPORTED;
+     *          HF_BUSY; HF_NO_MEMORY */
     hf_status (*file_create)(const hf_backend *, const char *path, uint64_t size, intptr_t *file,
                              hf_report *);
+    /** Creates shared memory without a name: the contract of hf_file_create_shared().
+     *  @param size       bytes
+     *  @param[out] file  gets the handle
+     *  @return HF_OK; HF_NO_MEMORY; HF_NO_SPACE; HF_IO; HF_UNSUPPORTED */
     hf_status (*file_create_shared)(const hf_backend *, uint64_t size, intptr_t *file, hf_report *);
+    /** Duplicates a handle of the program's: the contract of hf_file_from_handle().
+     *  @param handle     the program's
+     *  @param access     what it must permit
+     *  @param[out] file  gets the new handle
+     *  @param[out] size  gets the file's size in bytes
+     *  @return HF_OK; HF_INVALID: not a handle, or opened with less than access needs;
+     *          HF_UNSUPPORTED: it cannot be mapped; HF_NO_MEMORY; HF_IO */
     hf_status (*file_duplicate)(const hf_backend *, intptr_t handle, hf_access, intptr_t *file,
                                 uint64_t *size, hf_report *);
+    /** Closes a handle; cannot fail. Views of the file stay.
+     *  @param file  the handle */
     void (*file_close)(const hf_backend *, intptr_t file);
-    /* Optional: the unit of the addresses, sizes and file offsets of views of this file, a power of
-     * two, at least the page size. NULL: the page size. (Linux: the page size of a hugetlb file.) */
+    /** Optional: the unit of the addresses, sizes and file offsets of views of a file (Linux: the
+     *  page size of a hugetlb file). NULL: the page size.
+     *  @param file  the handle
+     *  @return bytes, a power of two, at least the page size */
     size_t (*file_granularity)(const hf_backend *, intptr_t file);
-    /* Opens a file read-write; one of size 0 is made where there is none, its name durable when a
-     * file_sync has returned. */
+    /** Opens a file read-write; one of size 0 is made where there is none, its name durable when a
+     *  file_sync has returned.
+     *  @param path       where it is
+     *  @param[out] file  gets the handle
+     *  @param[out] size  gets the file's size in bytes
+     *  @return HF_OK; HF_UNSUPPORTED: it cannot be mapped; HF_NO_SPACE: the disk has no room for
+     *          the name; HF_BUSY; HF_NO_MEMORY; HF_IO */
     hf_status (*file_open_or_create)(const hf_backend *, const char *path, intptr_t *file,
                                      uint64_t *size, hf_report *);
-    /* The size now; others may have changed it. */
+    /** Measures a file: others may have changed its size.
+     *  @param file       the handle
+     *  @param[out] size  gets the size now, in bytes
+     *  @return HF_OK; HF_IO */
     hf_status (*file_measure)(const hf_backend *, intptr_t file, uint64_t *size, hf_report *);
-    /* Makes a file longer, with zeros whose blocks are allocated, or shorter; no view reaches what
-     * is cut off. NO_SPACE: disk, quota or file-size limit; the file is as long as before. */
+    /** Makes a file longer, with zeros whose blocks are allocated, or shorter; no view reaches what
+     *  is cut off.
+     *  @param file      the handle
+     *  @param old_size  the size now, in bytes
+     *  @param new_size  the size that it is to have, in bytes
+     *  @return HF_OK; HF_NO_SPACE: the disk, the quota or the file-size limit has no room, and the
+     *          file is as long as before; HF_NO_MEMORY; HF_IO */
     hf_status (*file_resize)(const hf_backend *, intptr_t file, uint64_t old_size,
                              uint64_t new_size, hf_report *);
-    /* Allocates every block that the first `size` bytes of a file lack (holes of a sparse copy,
-     * blocks shared with another file), so that no store into a view finds the disk full. The
-     * contents stay as they are. is_shared: others may store into the file meanwhile (a ring's);
-     * then where only writing zeros would allocate a block, it is left out. NO_SPACE: some blocks
-     * may have been allocated. */
+    /** Allocates every block that the beginning of a file lacks (holes of a sparse copy, blocks
+     *  shared with another file), so that no store into a view finds the disk full. The contents
+     *  stay as they are.
+     *  @param file       the handle
+     *  @param size       how many bytes from the beginning on
+     *  @param is_shared  others may store into the file meanwhile (a ring's): then, where only
+     *                    writing zeros would allocate a block, it is left out
+     *  @return HF_OK; HF_NO_SPACE: some blocks may have been allocated; HF_UNSUPPORTED;
+     *          HF_NO_MEMORY; HF_IO */
     hf_status (*file_fill)(const hf_backend *, intptr_t file, uint64_t size, bool is_shared,
                            hf_report *);
-    /* All of the bytes or a failure: IO where the file ends before. */
+    /** Reads from a file: all of the bytes, or it fails.
+     *  @param file        the handle
+     *  @param offset      where in the file, in bytes
+     *  @param[out] bytes  gets the bytes
+     *  @param size        how many
+     *  @return HF_OK; HF_IO: also where the file ends before; HF_NO_MEMORY */
     hf_status (*file_read)(const hf_backend *, intptr_t file, uint64_t offset, void *bytes,
                            size_t size, hf_report *);
+    /** Writes to a file: all of the bytes, or it fails.
+     *  @param file    the handle
+     *  @param offset  where in the file, in bytes
+     *  @param bytes   the bytes
+     *  @param size    how many
+     *  @return HF_OK; HF_NO_SPACE: the disk, the quota or the file-size limit has no room;
+     *          HF_NO_MEMORY; HF_IO */
     hf_status (*file_write)(const hf_backend *, intptr_t file, uint64_t offset, const void *bytes,
                             size_t size, hf_report *);
-    /* Makes durable what was written to the file and, after file_flush, stored through views. */
+    /** Makes durable what was written to a file and, after file_flush, stored through views.
+     *  @param file    the handle
+     *  @return HF_OK; HF_IO; HF_NO_SPACE; HF_NO_MEMORY: some bytes may not be on the disk */
     hf_status (*file_sync)(const hf_backend *, intptr_t file, hf_report *);
-    /* Optional. Hands to the file what was stored through one view; NULL where file_sync does. */
+    /** Optional: writes to the file what was stored through one view. NULL: file_sync does.
+     *  @param address  where the view begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_IO; HF_NO_SPACE; HF_NO_MEMORY */
     hf_status (*file_flush)(const hf_backend *, void *address, size_t size, hf_report *);
-    /* Optional. Drops what the system has cached of a file that is not mapped: after a sync that
-     * failed the cache may hold bytes that are not on the disk and never will be. */
+    /** Optional: drops what the system has cached of a file that is not mapped: after a sync that
+     *  failed the cache may contain bytes that are not on the disk and never will be.
+     *  @param file  the handle */
     void (*file_forget)(const hf_backend *, intptr_t file);
-    /* Until the file is unlocked or closes, others (of this process too) have it not at all, or
-     * only shared. BUSY: somebody has it. UNSUPPORTED: a file system without locks. */
+    /** Locks a file until it is unlocked or closed: others (in this process too) cannot lock it, or
+     *  only shared. Never waits.
+     *  @param file       the handle
+     *  @param exclusive  true: nobody else may lock it; false: others may lock it shared
+     *  @return HF_OK; HF_BUSY: another lock is in the way; HF_UNSUPPORTED: a file system without
+     *          locks; HF_NO_MEMORY; HF_IO */
     hf_status (*file_lock)(const hf_backend *, intptr_t file, bool exclusive, hf_report *);
-    /* Releases the lock, also where a forked child still has the file open. */
+    /** Releases the lock, also where a forked child still has the file open; cannot fail.
+     *  @param file  the handle */
     void (*file_unlock)(const hf_backend *, intptr_t file);
-    /* *is_there: the path names this very file now; with a NULL path: the file has a name at all.
-     * A path that names nothing is false, and no failure. */
+    /** Tells whether a path names this very file now.
+     *  @param file           the handle
+     *  @param path           the path; NULL: tells whether the file has a name at all
+     *  @param[out] is_there  gets the answer; a path that names nothing is false, and no failure
+     *  @return HF_OK; HF_NO_MEMORY; HF_IO */
     hf_status (*file_is_at)(const hf_backend *, intptr_t file, const char *path, bool *is_there,
                             hf_report *);
 
-    /* --- Drafts: a new file that takes the place of another one whole, or not at all. --- */
+    /** @} */
 
-    /* Makes a file of `size` zero bytes, all blocks allocated, beside the file that the path names
-     * (where it is a symbolic link: that the link leads to). *file is written with file_write and
-     * file_sync. Deletes what dead processes left of their drafts of this path. BUSY: a writer has
-     * the file at the path locked; UNSUPPORTED: it is no regular file; NO_SPACE, IO. */
+    /** @name Drafts
+     *
+     *      path             | old file |       | old file |       | new file |
+     *      path.saving00                       | draft    |
+     *                                          draft_open         draft_publish, draft_close
+     *
+     *  A draft is a new file that replaces another one whole, or not at all.
+     *  @{ */
+
+    /** Makes a file of zeros, all blocks allocated, beside the file that the path names (where it
+     *  is a symbolic link: that the link leads to), and deletes what dead processes left of their
+     *  drafts of this path.
+     *  @param path        the file that is to be replaced, or nothing
+     *  @param size        of the draft, in bytes
+     *  @param[out] draft  gets the draft
+     *  @param[out] file   gets its handle, for file_write and file_sync
+     *  @return HF_OK; HF_BUSY: a writer has the file at the path locked; HF_UNSUPPORTED: it is no
+     *          regular file; HF_NO_SPACE; HF_NO_MEMORY; HF_MAP_LIMIT; HF_NO_ADDRESS; HF_IO */
     hf_status (*draft_open)(const hf_backend *, const char *path, uint64_t size, void **draft,
                             intptr_t *file, hf_report *);
-    /* Gives the draft the path's name, at once and durably; mode and owner are those of the file
-     * that it replaces, where the system allows it. Others who have that open keep it. BUSY: a
-     * writer has locked it meanwhile. IO from making the name durable: the new file is in place,
-     * whole, and may have the old one's name again after a crash of the system. The draft's file
-     * may be closed afterwards, whatever the status: the next call is draft_close. */
+    /** Gives the draft the path's name, at once and durably; mode and owner are those of the file
+     *  that it replaces, where the system allows it. Others who have that open keep it. The draft's
+     *  file may be closed afterwards, whatever the status: the next call is draft_close.
+     *  @param draft   from draft_open
+     *  @return HF_OK; HF_BUSY: a writer has locked the file meanwhile; HF_NO_SPACE; HF_UNSUPPORTED;
+     *          HF_IO: from making the name durable ("fsync"), the new file is in place, whole, and
+     *          may have the old one's name again after a crash of the system */
     hf_status (*draft_publish)(const hf_backend *, void *draft, hf_report *);
-    /* Always called last: closes the file, and deletes it unless it was published. */
+    /** Always called last; cannot fail: closes the file, and deletes it unless it was published.
+     *  @param draft  from draft_open */
     void (*draft_close)(const hf_backend *, void *draft);
 
-    /* --- The process. --- */
+    /** @} */
 
-    /* A number of this process; that of a forked child is another one. */
+    /** @name The process
+     *
+     *      parent: process() == 1000  --fork-->  child: process() == 1001
+     *  @{ */
+
+    /** A number of this process; that of a forked child is another one.
+     *  @return the number */
     uint64_t (*process)(const hf_backend *);
-    /* Optional: waits before a call that failed with report->is_transient is tried again. */
+    /** Optional: waits before a call that failed with hf_report::is_transient is tried again. NULL:
+     *  no call is tried again.
+     *  @param milliseconds  how long */
     void (*pause)(const hf_backend *, unsigned milliseconds);
 
-    /* --- The lock of a space: not recursive, usable where it lies. No lock is held by another
-     * thread in the child of a fork. --- */
+    /** @} */
 
+    /** @name The lock of a space
+     *
+     *      lock_open -> lock -> the map changes -> unlock -> lock ... -> lock_close
+     *
+     *  Not recursive, usable where it lies. In the child of a fork no other thread has one locked.
+     *  @{ */
+
+    /** Makes a lock, unlocked.
+     *  @param lock    where it lies
+     *  @return HF_OK; HF_NO_MEMORY: the system has none for it */
     hf_status (*lock_open)(const hf_backend *, hf_lock *, hf_report *);
+    /** Ends the use of a lock that nobody has locked; cannot fail.
+     *  @param lock  from lock_open */
     void (*lock_close)(const hf_backend *, hf_lock *);
+    /** Locks; waits as long as another thread has it locked; cannot fail.
+     *  @param lock  from lock_open */
     void (*lock)(const hf_backend *, hf_lock *);
+    /** Unlocks; cannot fail.
+     *  @param lock  that this thread has locked */
     void (*unlock)(const hf_backend *, hf_lock *);
+
+    /** @} */
 };
 
-/* The system's own; static, for all threads. */
+/** The backend of the system that the program runs on.
+ *  @return a static backend, for all threads, never NULL */
 const hf_backend *hf_backend_native(void);
 
 #if defined(_WIN32)
-/* Windows as it was before placeholders, that is, before Windows 10 version 1803 and Windows Server
- * 2019. There the native backend is this one; on any later Windows it shows what a program will
- * meet there: all is as ever, but views in a space are UNSUPPORTED. */
+/** Windows as it was before placeholders, that is, before Windows 10 version 1803 and Windows
+ *  Server 2019. There the native backend is this one. On any later Windows it shows what a program
+ *  will meet there: everything works, but views in a space are HF_UNSUPPORTED.
+ *  @return a static backend, for all threads, never NULL */
 const hf_backend *hf_backend_before_placeholders(void);
 #endif
-
-/*
- * Strict: every rule of Windows' placeholders in software over real memory from another backend.
- *
- * A call that Windows would refuse is refused with Windows' code (8, 87, 487, 1132, 1455) and
- * counted as a violation: a space may never cause one. hf_strict_fail makes calls fail that would
- * have succeeded, hf_strict_fail_as says with which of the statuses that the call's contract
- * allows.
- *
- *     hf_backend *strict;
- *     hf_strict_open(&strict, NULL);
- *     size_t choice = 0;
- *     for (size_t nth = 1;;) {                  // the n-th call fails, for every n, in every way
- *         hf_strict_fail_as(strict, choice);
- *         hf_strict_fail(strict, nth, false);
- *         if (scenario(strict) == HF_OK) break;
- *         if (++choice == hf_strict_get_stats(strict).choices) nth++, choice = 0;
- *     }
- *     hf_strict_close(strict);
- *
- * Counted calls are all that a contract above lets fail, but check. Threads: as a backend, any;
- * hf_strict_close must be the last use, with every space and file on it closed before.
- */
-hf_status hf_strict_open(hf_backend **strict, const hf_backend *under); /* under NULL: native */
-void hf_strict_close(hf_backend *strict);                               /* NULL is allowed */
-
-/* Makes the nth counted call from now on fail (1: the next), and with from_then_on every one after
- * it too; nth 0 switches failures off. */
-void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
-
-/* Each call has a list of ways to fail. From now on a call that hf_strict_fail makes fail does so
- * in the way at index choice, modulo their number; 0, the default: the usual one for want of
- * resources. Two ways leave something behind, as the contract allows: a decommit that fails with
- * HF_MAP_LIMIT has given the pages back, and a draft_publish that fails with HF_IO has put the
- * draft in place. */
-void hf_strict_fail_as(hf_backend *strict, size_t choice);
-
-typedef struct hf_strict_stats {
-    size_t calls;    /* counted calls so far */
-    size_t failures; /* of these, the ones that hf_strict_fail made fail */
-    size_t
-        choices; /* the most ways to fail that one of them has had since the last hf_strict_fail */
-    hf_error failed_as; /* what the last of these reported; offset and size are 0 */
-    size_t violations;  /* calls that broke a rule: 0, or the caller has a bug */
-    size_t pieces;      /* placeholders, private allocations and views alive */
-    size_t pages;       /* bytes taken with allocate_pages and not given back */
-    size_t files;       /* files open */
-    size_t locks;       /* locks open */
-} hf_strict_stats;
-
-hf_strict_stats hf_strict_get_stats(const hf_backend *strict);
 
 #ifdef __cplusplus
 }
 #endif
+
+/* The strict backend, so that one include is enough for both backends. */
+#include "strict.h"
 
 #endif

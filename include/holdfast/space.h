@@ -1,225 +1,492 @@
-/*
- * holdfast/space.h -- the placeholder state machine.
+/** @file
+ *  holdfast/space.h: the placeholder state machine.
  *
- * A space is one reservation of address space, tiled without gaps by regions. A region is a
- * placeholder (reserved addresses that nothing else can take; touching them faults), committed
- * (private memory), or a view of a file. A space starts as one placeholder and never moves.
- *
- *     hf_space *space;
- *     if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1; // 64 GiB of addresses
- *     hf_space_commit_range(space, 0, 65536);                                    // memory for 64 KiB
- *     strcpy(hf_space_base(space), "hello");
- *     hf_space_map_range(space, 65536, 4096, file, 0, HF_READ_ONLY);     // and a view behind it
- *     hf_space_release_range(space, 0, 65536 + 4096);                             // placeholder again
- *     hf_space_close(space);
+ *  A space is one reservation of address space, tiled without gaps by regions. A region is a
+ *  placeholder (reserved addresses that nothing else can take; touching them faults), committed
+ *  (private memory), or a view of a file. A space starts as one placeholder and never moves.
  *
  *      0         64 KiB   68 KiB                                     64 GiB
  *      | committed | view |               placeholder                   |
  *
- * The six steps split, coalesce, commit, decommit, map and unmap are those of the system, one to
- * one; place, place_file and clear put them together, and are what programs use.
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *  #include <string.h>
  *
- * Regions never merge, except placeholders by coalesce: each commit is a region of its own until it
- * is decommitted, on every system (on Windows a release cannot span two allocations). So there the
- * system's own calls on a space's memory (VirtualProtect, VirtualAlloc with MEM_RESET,
- * DiscardVirtualMemory) fail with ERROR_INVALID_ADDRESS (487) over more than one region, such as
- * two growth steps of an arena: make them region by region.
+ *  int show_two(hf_file *file) {
+ *      hf_space *space;
+ *      if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1; // 64 GiB of addresses
+ *      if (hf_space_commit_range(space, 0, 65536) == HF_OK)                 // memory for 64 KiB
+ *          strcpy(hf_space_base(space), "hello");
+ *      hf_space_map_range(space, 65536, 4096, file, 0, HF_READ_ONLY);       // and a view behind it
+ *      hf_space_release_range(space, 0, 65536 + 4096);                      // placeholder again
+ *      hf_space_close(space);
+ *      return 0;
+ *  }
+ *  @endcode
  *
- * Units: offsets and sizes are bytes, multiples of the page size (the page), within the space.
+ *  The six steps split, coalesce, commit, decommit, map and unmap are those of the system, one to
+ *  one; the composites commit_range, map_range and release_range combine them, and are what
+ *  programs use.
  *
- * Errors, for every function here that returns a status, on every system alike and before the
- * first system call: INVALID, the arguments alone are wrong (size 0, no multiple of the page size,
- * outside the space, wrapping); STATE, the arguments are sound but the regions there are not of
- * the kind or extent that the step needs. Then from the system: NO_MEMORY, MAP_LIMIT, and what a
- * function names.
+ *  Regions never merge, except placeholders by coalesce: each commit makes a region that stays one
+ *  until it is decommitted, on every system (on Windows a release cannot span two allocations). So
+ *  on Windows the system's calls on a space's memory (VirtualProtect, VirtualAlloc with MEM_RESET,
+ *  DiscardVirtualMemory) fail with ERROR_INVALID_ADDRESS (487) over more than one region, such as
+ *  two growth steps of an arena: make them region by region.
  *
- * A call that fails leaves regions, memory and contents as they were. Three exceptions, each with
- * its function: clear over several regions; a decommit that met MAP_LIMIT; and an undo that fails
- * too: then the regions tell the truth in more pieces, and hf_last_error().undo_failed is true.
+ *  Units: offsets and sizes are bytes, whole pages (multiples of hf_space_page_size()), within the
+ *  space.
  *
- * Threads: every function but open and close may be called from several threads at once on one
- * space; each is one atomic change of the regions. What a thread does to the memory of a region
- * that another releases is the program's business. A fork waits until no thread is inside such a
- * call, so a child can use every space; its regions are those of the parent at that moment. The
- * steps of a child, closing too, do not reach the parent; its stores into read-write views do.
+ *  Errors: every function that returns a status checks its arguments and the regions before the
+ *  first system call, by the same rules on every system. HF_INVALID: the arguments alone are wrong
+ *  (space NULL, size 0, not whole pages, outside the space, wrapping). HF_WRONG_STATE: the
+ *  arguments are sound, but the regions there are not of the kind or extent that the step needs.
+ *  Then come the errors of the system. After mlockall(MCL_FUTURE) a step that makes a mapping, or
+ *  that needs pages for a record, can fail with HF_NO_ADDRESS: RLIMIT_MEMLOCK allows no more
+ *  (EAGAIN).
  *
- * Costs: finding a region is O(log n) of the regions; a step is one system call at most; on Linux
- * commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's
- * gcore), and where the space has a name a third; a step that fails makes more. To map a file is
- * three on Windows (its size, a section, the view). Records come from pages of the backend's, never
- * from malloc. Where Windows has no memory while it makes its paging file longer
- * (ERROR_COMMITMENT_LIMIT, 1455), a step is tried again, five times after 50 ms each; other
- * threads' calls on the space go on meanwhile.
+ *  A call that fails leaves regions, memory and contents as they were. Four exceptions, each with
+ *  its function: hf_space_release_range() over several regions; a decommit that met HF_MAP_LIMIT;
+ *  an unmap of a copy-on-write view that met HF_MAP_LIMIT; and an undo that fails too: then
+ *  hf_space_find() tells the truth in more regions, and hf_last_error().undo_failed is true.
+ *
+ *  Threads: every function but hf_space_open() and hf_space_close() may be called from several
+ *  threads at once on one space; each is one atomic change of the regions. What a thread does to
+ *  the memory of a region that another thread releases is the program's business. Do not call them
+ *  from a signal handler. A fork waits until no thread is inside such a call, so a child can use
+ *  every space; its regions are those of the parent at the time of the fork. The steps of a child,
+ *  closing too, do not reach the parent; its stores into read-write views do.
+ *
+ *  Costs: finding a region is O(log n) of the regions; a step is one system call at most; on Linux
+ *  commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's
+ *  gcore), and where the space has a name a third; a step that fails makes more. Mapping a file
+ *  takes three on Windows (its size, a section, the view). Records come from pages of the backend,
+ *  never from malloc. Where Windows has no memory while it makes its paging file longer
+ *  (ERROR_COMMITMENT_LIMIT, 1455), a step is tried again, five times after 50 ms each; other
+ *  threads' calls on the space go on meanwhile.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "backend.h"
 #include "file.h"
+#include "status.h"
+#include "types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/** @name Opening and closing
+ *
+ *      base                                                base + size
+ *      |                      placeholder                       |
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  // 1 TiB, or what the address space has, 1 GiB at least.
+ *  hf_status open_large(hf_space **space) {
+ *      hf_space_options options = {0};
+ *      options.least = (size_t)1 << 30;
+ *      return hf_space_open(space, (size_t)1 << 40, &options);
+ *  }
+ *  @endcode
+ *  @{ */
+
+/** One reservation of address space. Opaque. */
 typedef struct hf_space hf_space;
 
-/* Zero is a good default for every field. */
+/** How to open a space. Zero is a good default for every field. */
 typedef struct hf_space_options {
-    void *
-        base; /* exact address, a multiple of HF_ALLOCATION_GRANULARITY, or NO_ADDRESS; NULL: any */
-    size_t least; /* where `size` is refused, halve it down to this; 0: all or nothing */
-    const char
-        *name; /* shown by the system where it can; harmless when refused; outlives the space */
-    const hf_backend *backend; /* NULL: the native one; outlives the space */
+    void *base;                /**< exact address, a multiple of HF_ALLOCATION_GRANULARITY, or
+                                *   opening fails with HF_NO_ADDRESS; NULL: any address */
+    size_t least;              /**< where reserving `size` bytes fails, it is halved down to this
+                                *   many bytes, whole pages; 0: all or nothing */
+    const char *name;          /**< shown in the system's tools where the system can, harmless where
+                                *   not; must outlive the space; NULL: none */
+    const hf_backend *backend; /**< NULL: the native one; must outlive the space */
 } hf_space_options;
 
-/*
- * Reserves `size` bytes of addresses as one placeholder. options may be NULL. With options->least
- * the space may be smaller: hf_space_size() tells. *space is untouched on failure.
- * INVALID: size 0, size or least no multiple of the page size, least above size, a base that is not
- * aligned or wraps. NO_ADDRESS: the base is taken, or the system has not so many addresses for us.
- */
+/** Reserves addresses as one placeholder.
+ *  @param[out] space  gets the space; untouched on failure
+ *  @param size        bytes, whole pages, not 0
+ *  @param options     NULL: the defaults. With options->least the space may be smaller than `size`:
+ *                     hf_space_size() tells
+ *  @return
+ *  - HF_OK: the space is open
+ *  - HF_INVALID: space is NULL, size is 0, size or least are not whole pages, least is above size,
+ *    or the base is not aligned or the reservation wraps
+ *  - HF_NO_ADDRESS: the base is taken, or the address space has not so many addresses
+ *  - HF_NO_MEMORY: the system has no pages for the space's records
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows */
 hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *options);
 
-/* Gives everything back to the system, whatever its state. NULL is allowed. */
+/** Gives everything back to the system, whatever its state. No other thread may use the space.
+ *  @param space  the space; NULL: nothing happens */
 void hf_space_close(hf_space *space);
 
+/** The first address of a space; it stays the same while the space is open.
+ *  @param space  the space; NULL: NULL is returned
+ *  @return the address, a multiple of HF_ALLOCATION_GRANULARITY */
 char *hf_space_base(const hf_space *space);
+
+/** The size of a space.
+ *  @param space  the space; NULL: 0 is returned
+ *  @return bytes */
 size_t hf_space_size(const hf_space *space);
+
+/** The page size: the unit of every offset and size.
+ *  @param space  the space; NULL: 0 is returned
+ *  @return bytes, a power of two */
 size_t hf_space_page_size(const hf_space *space);
 
-/* ------------------------------------------------------------------ the steps ------------- */
+/** @} */
 
-/*
- * Makes [offset, offset + size), a proper part of ONE placeholder, a placeholder of its own.
+/** @name The six steps
+ *
+ *                            commit, map
+ *                         +--------------->  committed memory (private),
+ *      placeholder -------+                  or a view of a file
+ *        ^  |  ^          +<---------------
+ *        |  |  |           decommit, unmap
+ *        |  |  +-- coalesce: |p|p|p| -> |ppppp|
+ *        |  +----- split:    |ppppp| -> |p|p|p|
+ *        |
+ *      hf_space_open
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  // Two regions of memory with a placeholder between them, step by step.
+ *  hf_status two(hf_space *space, size_t page) {
+ *      hf_status status = hf_space_split(space, page, page);
+ *      if (status == HF_OK) status = hf_space_commit(space, 0, page);
+ *      if (status == HF_OK) status = hf_space_split(space, 2 * page, page);
+ *      return status == HF_OK ? hf_space_commit(space, 2 * page, page) : status;
+ *  }
+ *  @endcode
+ *  @{ */
+
+/** Makes a part of one placeholder a separate placeholder.
+ *
  *      |       p       |  ->  |  p |  p  | p |     inside: three
  *      |       p       |  ->  |  p |    p    |     at an end: two
- * STATE: not within one placeholder, or all of it.
- */
+ *
+ *  @param space   the space
+ *  @param offset  where the part begins
+ *  @param size    its size
+ *  @return
+ *  - HF_OK: the part is a region
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: the part does not lie within one placeholder, or is all of it
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory for its records or for ours, or no
+ *    mappings left
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
 hf_status hf_space_split(hf_space *space, size_t offset, size_t size);
 
-/*
- * Makes one placeholder of exactly two or more whole adjacent ones, any number in one call.
+/** Makes one placeholder of two or more whole adjacent ones, any number in one call.
+ *
  *      |  p |  p  | p |  ->  |       p       |
- * STATE: anything else in the range, a part of a placeholder, or only one.
- */
+ *
+ *  @param space   the space
+ *  @param offset  where the first placeholder begins
+ *  @param size    the size of all, to the end of the last
+ *  @return
+ *  - HF_OK: they are one region
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: anything else lies in the range, a part of a placeholder, or only one
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system failed */
 hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size);
 
-/*
- * Makes private zeroed memory, readable and writable, of exactly one placeholder.
- * STATE: not exactly one whole placeholder. NO_MEMORY: the system's limit on committed memory.
- */
+/** Makes zeroed private memory, readable and writable, of exactly one placeholder.
+ *
+ *      |       p       |  ->  |       c       |
+ *
+ *  @param space   the space
+ *  @param offset  where the placeholder begins
+ *  @param size    its size
+ *  @return
+ *  - HF_OK: the region is committed
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: not exactly one whole placeholder
+ *  - HF_NO_MEMORY: the system's limit on committed memory is reached
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows */
 hf_status hf_space_commit(hf_space *space, size_t offset, size_t size);
 
-/*
- * Makes a placeholder of one committed region or of any part of one; the rest keeps its bytes.
+/** Makes a placeholder of one committed region or of any part of one; the rest keeps its bytes.
+ *
  *      |        c        |  ->  |  c  |  p  |  c  |
- * STATE: not within one committed region. MAP_LIMIT: the region stays committed, but where the
- * system could do that much, its pages in the range were given back and read as zero. UNSUPPORTED:
- * a system that can only release the tail of a region; nothing has changed.
- */
+ *
+ *  @param space   the space
+ *  @param offset  where the part begins
+ *  @param size    its size
+ *  @return
+ *  - HF_OK: the part is a placeholder, and its memory is the system's
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: the part does not lie within one committed region
+ *  - HF_NO_MEMORY: the system has no memory for its records or for ours
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows. The region stays
+ *    committed, but the pages of the part were given back where the system can do that much, and
+ *    read as zero
+ *  - HF_UNSUPPORTED: a system that can release only the tail of a region; nothing has changed
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
 hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
 
-/*
- * Makes a view of `file` from file_offset on out of exactly one placeholder.
- * INVALID: file_offset no multiple of the page size, the view reaching past the file's end rounded
- * up to the page size, a file that cannot give that access, or a file of another backend; for a file
- * of huge pages (Linux, hugetlbfs), an address, size or file_offset that is no multiple of them.
- * STATE: not exactly one whole placeholder. UNSUPPORTED: a file that cannot be mapped (ENODEV). IO:
- * the system does not permit it (EACCES, EPERM: a file that is only appended to, or sealed). A
- * copy-on-write view may be larger than memory: only the pages that are stored into take memory,
- * when they are. Where two views show the same bytes of a file, the compiler takes the two
- * addresses for two objects: a store through one and a load through the other need volatile, or a
- * compiler barrier between them.
- */
+/** Makes a view of a file of exactly one placeholder.
+ *
+ *      |       p       |  ->  |       v       |
+ *
+ *  @param space        the space
+ *  @param offset       where the placeholder begins
+ *  @param size         its size
+ *  @param file         the file, of the space's backend
+ *  @param file_offset  where in the file the view begins, in bytes, whole pages
+ *  @param access       what stores do; the file must permit it, see hf_file_open()
+ *  @return
+ *  - HF_OK: the region is a view
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space; file NULL, or of
+ *    another backend, or it does not permit that access; file_offset not whole pages; a view past
+ *    the file's end rounded up to whole pages; of a file of huge pages (Linux, hugetlbfs), an
+ *    address, size or file_offset that is no multiple of them
+ *  - HF_WRONG_STATE: not exactly one whole placeholder
+ *  - HF_UNSUPPORTED: a file that cannot be mapped (ENODEV), or a system without placeholders (see
+ *    hf_backend::map_free)
+ *  - HF_IO: the system does not permit the view (EACCES, EPERM: a file that is only appended to, or
+ *    sealed), or the file is shorter now (Windows)
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory, or no mappings left
+ *  - HF_NO_SPACE: the disk or a quota has no room (Windows)
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
+ *  @note A copy-on-write view may be larger than memory: only the pages that are stored into take
+ *        memory, when they are.
+ *  @note Where two views show the same bytes of a file, the compiler takes the two addresses for
+ *        two objects: a store through one and a load through the other need volatile, or a compiler
+ *        barrier between them. */
 hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                        uint64_t file_offset, hf_access access);
 
-/* Makes a placeholder of exactly one view. STATE: not exactly one whole view. */
+/** Makes a placeholder of exactly one view.
+ *
+ *      |       v       |  ->  |       p       |
+ *
+ *  @param space   the space
+ *  @param offset  where the view begins
+ *  @param size    its size
+ *  @return
+ *  - HF_OK: the region is a placeholder
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: not exactly one whole view
+ *  - HF_NO_MEMORY: the system has no memory for its records
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows. The view stays, but the
+ *    private pages of a copy-on-write view were given back where the system can do that much, and
+ *    read as the file
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
 hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
 
-/* ------------------------------------------------------------- the composites ------------- */
+/** @} */
 
-/*
- * Split, then commit; undone whole on failure. [offset, offset + size) lies within ONE
- * placeholder, which may be all of it.
+/** @name The composites
+ *
+ *      |           p           |  ->  |  p  |   c   |    p    |      hf_space_commit_range
+ *      |           p           |  ->  |  p  |   v   |    p    |      hf_space_map_range
+ *      |  p  |   c   |    v    |  ->  |           p           |      hf_space_release_range
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  // Moves the limit of what is committed from base on.
+ *  hf_status set_limit(hf_space *space, size_t from, size_t to) {
+ *      if (to > from) return hf_space_commit_range(space, from, to - from);
+ *      return to < from ? hf_space_release_range(space, to, from - to) : HF_OK;
+ *  }
+ *  @endcode
+ *  @{ */
+
+/** Makes zeroed private memory of a range of one placeholder: split, then commit; undone whole on
+ *  failure.
+ *
  *      |           p           |  ->  |  p  |   c   |    p    |
- */
+ *
+ *  @param space   the space
+ *  @param offset  where the range begins
+ *  @param size    its size; it may be all of the placeholder
+ *  @return
+ *  - HF_OK: the range is one committed region
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: the range does not lie within one placeholder
+ *  - HF_NO_MEMORY: the system's limit on committed memory is reached, or it has no memory for its
+ *    records or for ours
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
+ *  @note Where the system fails the undo too, hf_last_error().undo_failed is true, and the range is
+ *        a separate placeholder. */
 hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
 
-/* Split, then map; undone whole on failure. The errors are hf_space_map's. */
+/** Makes a view of a file of a range of one placeholder: split, then map; undone whole on failure.
+ *
+ *      |           p           |  ->  |  p  |   v   |    p    |
+ *
+ *  @param space        the space
+ *  @param offset       where the range begins
+ *  @param size         its size; it may be all of the placeholder
+ *  @param file         the file, of the space's backend
+ *  @param file_offset  where in the file the view begins, in bytes, whole pages
+ *  @param access       what stores do; the file must permit it, see hf_file_open()
+ *  @return
+ *  - HF_OK: the range is one view
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space; file NULL, or of
+ *    another backend, or it does not permit that access; file_offset not whole pages; a view past
+ *    the file's end rounded up to whole pages; of a file of huge pages (Linux, hugetlbfs), an
+ *    address, size or file_offset that is no multiple of them
+ *  - HF_WRONG_STATE: the range does not lie within one placeholder
+ *  - HF_UNSUPPORTED: a file that cannot be mapped (ENODEV), or a system without placeholders (see
+ *    hf_backend::map_free)
+ *  - HF_IO: the system does not permit the view (EACCES, EPERM: a file that is only appended to, or
+ *    sealed), or the file is shorter now (Windows)
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory, or no mappings left
+ *  - HF_NO_SPACE: the disk or a quota has no room (Windows)
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
+ *  @note Where the system fails the undo too, hf_last_error().undo_failed is true, and the range is
+ *        a separate placeholder.
+ *  @note A copy-on-write view may be larger than memory: only the pages that are stored into take
+ *        memory, when they are.
+ *  @note Where two views show the same bytes of a file, the compiler takes the two addresses for
+ *        two objects: a store through one and a load through the other need volatile, or a compiler
+ *        barrier between them. */
 hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
                              uint64_t file_offset, hf_access access);
 
-/*
- * Decommit or unmap all in the range, then coalesce it with the placeholder that touches it at
- * each end, if any. The range may hold placeholders and committed regions, both in whole or in
- * part, and whole views.
+/** Makes one placeholder of all in a range: decommits and unmaps it, then coalesces it with the
+ *  placeholder that touches it at each end, if any. The range may contain placeholders and
+ *  committed regions, both in whole or in part, and whole views.
+ *
  *      |  p  |  c  |  v  |    c    | p |  ->  |         p         |  c  | p |
  *             <-------------->
- * Where the backend can (POSIX), one system call releases all of the range.
- * STATE: a part of a view; nothing has changed. Where the system fails a step half-way, the
- * regions from hf_last_error().offset on are as they were, those before it are placeholder, and
- * calling it again finishes. MAP_LIMIT: the regions from that offset on stay, but the system took
- * their pages where it could: committed memory reads as zero, a copy-on-write view as its file; so
- * the memory is free although the regions are not. With hf_last_error().undo_failed a placeholder
- * of the range is committed now. Where only the last coalesce is refused, clear returns that status
- * with the memory given back and the placeholder in pieces; calling it again coalesces them.
- */
+ *
+ *  Where the backend can (POSIX), one system call releases all of the range.
+ *  @param space   the space
+ *  @param offset  where the range begins
+ *  @param size    its size
+ *  @return
+ *  - HF_OK: the range is part of one placeholder
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_WRONG_STATE: a part of a view lies in the range; nothing has changed
+ *  - HF_NO_MEMORY, HF_UNSUPPORTED (a system that can release only the tail of a region),
+ *    HF_NO_ADDRESS (after mlockall(MCL_FUTURE), EAGAIN): the system failed a step. The regions from
+ *    hf_last_error().offset on are as they were, those before it are placeholder, and calling again
+ *    finishes
+ *  - HF_MAP_LIMIT: the regions from hf_last_error().offset on stay, but the system took their pages
+ *    where it could: committed memory reads as zero, a copy-on-write view as its file; so the
+ *    memory is free although the regions are not
+ *  @note Where only the last coalesce failed, that status is returned with the memory given back
+ *        and the placeholder in pieces; calling again coalesces them.
+ *  @note If hf_last_error().undo_failed, a placeholder of the range is committed now. */
 hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
-/*
- * Passes a hint to the system: huge pages or none for placeholders and committed memory, populate
- * for committed memory alone. A decommit forgets it. STATE: the range holds another kind.
- * UNSUPPORTED: the system knows no such hint; harmless. NO_MEMORY: populate found no memory.
- */
+/** Passes a hint to the system: huge pages or none for placeholders and committed memory, populate
+ *  for committed memory alone. A decommit forgets it.
+ *  @param space   the space
+ *  @param offset  where the range begins
+ *  @param size    its size
+ *  @param advice  the hint
+ *  @return
+ *  - HF_OK: the system has it
+ *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space; advice is none of the
+ *    three
+ *  - HF_WRONG_STATE: the range contains a view or, for HF_ADVISE_POPULATE, a placeholder
+ *  - HF_UNSUPPORTED: the system knows no such hint; harmless
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: populate found no memory, or the process has as many mappings as
+ *    the system allows */
 hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice);
 
-/* -------------------------------------------------------------- looking at it ------------- */
+/** @} */
 
-/* The region that holds the byte at offset, in *region; false outside the space. */
+/** @name Looking at a space
+ *
+ *      | committed | view |               placeholder                   |
+ *      ^           ^      ^                                             ^
+ *      next        next   next                                          false
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  size_t count_views(const hf_space *space) {
+ *      size_t views = 0;
+ *      hf_region region = {0};
+ *      while (hf_space_next(space, &region)) views += region.kind == HF_VIEW;
+ *      return views;
+ *  }
+ *  @endcode
+ *  @{ */
+
+/** Finds the region that contains a byte.
+ *  @param space        the space; NULL: false is returned
+ *  @param offset       of the byte, any number
+ *  @param[out] region  gets the region; untouched if there is none; not NULL
+ *  @return true if there is one; false if the offset lies outside the space */
 bool hf_space_find(const hf_space *space, size_t offset, hf_region *region);
 
-/*
- * The region behind *region; a zeroed *region begins with the first. False after the last.
- *     hf_region region = {0};
- *     while (hf_space_next(space, &region)) ...
- */
+/** Finds the region behind another one.
+ *  @param space            the space; NULL: false is returned
+ *  @param[in,out] region   a region; zeroed: the first one is found. Gets the next region;
+ *                          untouched after the last; not NULL
+ *  @return true if there is one; false after the last */
 bool hf_space_next(const hf_space *space, hf_region *region);
 
-/* The calls of the backend that a space counts by kind. */
+/** The calls of the backend that a space counts by kind: the indexes of hf_space_stats::steps and
+ *  hf_space_stats::system_calls. */
 typedef enum hf_step {
-    HF_STEP_RESERVE, /* and names */
-    HF_STEP_SPLIT,
-    HF_STEP_COALESCE,
-    HF_STEP_COMMIT,
-    HF_STEP_DECOMMIT,
-    HF_STEP_MAP,
-    HF_STEP_UNMAP,
-    HF_STEP_ADVISE,
-    HF_STEP_RECORDS, /* pages for the space's own records */
-    HF_STEPS
+    HF_STEP_RESERVE,  /**< reserving addresses, and naming them */
+    HF_STEP_SPLIT,    /**< splitting a placeholder */
+    HF_STEP_COALESCE, /**< coalescing placeholders */
+    HF_STEP_COMMIT,   /**< committing memory */
+    HF_STEP_DECOMMIT, /**< decommitting memory */
+    HF_STEP_MAP,      /**< mapping a view */
+    HF_STEP_UNMAP,    /**< unmapping a view */
+    HF_STEP_ADVISE,   /**< passing a hint */
+    HF_STEP_RECORDS,  /**< pages for the space's own records */
+    HF_STEPS          /**< how many kinds there are */
 } hf_step;
 
+/** What a space contains and did: hf_space_get_stats(). The three byte counts make up its size. */
 typedef struct hf_space_stats {
-    size_t placeholder_bytes, committed_bytes, view_bytes; /* together the space's size */
-    size_t regions;
-    size_t peak_committed_bytes, peak_view_bytes, peak_regions;
-    size_t steps[HF_STEPS];        /* steps that succeeded; clear: one for each region released */
-    size_t system_calls[HF_STEPS]; /* what they cost, refused ones included */
-    size_t refusals;               /* steps that the system refused */
-    size_t record_bytes;           /* pages in use for the space's own records */
+    size_t placeholder_bytes;      /**< bytes of placeholders now */
+    size_t committed_bytes;        /**< bytes of committed regions now */
+    size_t view_bytes;             /**< bytes of views now */
+    size_t regions;                /**< regions now */
+    size_t peak_committed_bytes;   /**< the most committed_bytes since the space was opened */
+    size_t peak_view_bytes;        /**< the most view_bytes since the space was opened */
+    size_t peak_regions;           /**< the most regions since the space was opened */
+    size_t steps[HF_STEPS];        /**< steps that succeeded, by hf_step; hf_space_release_range()
+                                    *   counts one for each region released */
+    size_t system_calls[HF_STEPS]; /**< the system calls that they made, by hf_step; those of steps
+                                    *   that failed count too */
+    size_t failures;               /**< steps that the system failed */
+    size_t record_bytes;           /**< bytes of the pages in use for the space's own records */
 } hf_space_stats;
 
+/** The statistics of a space.
+ *  @param space  the space; NULL: all zero is returned
+ *  @return the statistics, all of one point in time */
 hf_space_stats hf_space_get_stats(const hf_space *space);
 
-/*
- * Proves that the regions tile the space, that the search tree agrees with them, that the
- * statistics are their sums, and that the system's own list of mappings shows the same; for tests
- * and debugging. CORRUPT: hf_last_error().offset says where, .call which proof failed.
- * Costs O(n) and a reading of that list.
- */
+/** Proves that the regions tile the space, that the search tree agrees with them, that the
+ *  statistics are their sums, and that the system's own list of mappings shows the same; for tests
+ *  and debugging.
+ *  @param space  the space
+ *  @return
+ *  - HF_OK: all is proved; the system's list only where the backend can read it
+ *  - HF_INVALID: space is NULL
+ *  - HF_CORRUPT: hf_last_error().offset says where, .call which proof failed
+ *  - HF_IO: the list cannot be read (/proc/self/maps)
+ *  @note Costs O(n) and a reading of that list. */
 hf_status hf_space_check(const hf_space *space);
+
+/** @} */
 
 #ifdef __cplusplus
 }

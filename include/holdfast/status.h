@@ -1,22 +1,38 @@
-/*
- * holdfast/status.h -- what every call says of its success, and the thread's last error.
+/** @file
+ *  holdfast/status.h: the status that a call returns, and the thread's last error.
  *
- * A call that fails leaves everything as it was (the few exceptions stand with their functions),
- * returns a status, and notes the details for hf_last_error(). The status comes from holdfast's
- * own map, never from the system's code: Windows answers five different mistakes with 487 and
- * four with 87. The system's code is kept beside it for those who want it.
+ *  A call that fails leaves everything as it was (the few exceptions stand with their functions),
+ *  returns a status, and stores the details for hf_last_error().
  *
- *     if (hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size) != HF_OK) {
- *         char text[HF_ERROR_TEXT_SIZE];
- *         hf_error_text(NULL, text, sizeof text);
- *         fprintf(stderr, "%s: %s\n", path, text);
- *     }
+ *      call -> HF_OK                            the last error stays as it was
+ *           -> HF_IO, HF_NO_MEMORY, ...         the last error: status, code, call, offset, size
  *
- *     /none: open failed: No such file or directory (HF_IO, code 2). A file operation failed: check
- *     the path, the permissions and the device.
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *  #include <stdio.h>
  *
- * Threads: the last error is each thread's own. A call that succeeds leaves it as it was, also
- * where something failed on the way to success (a smaller reservation, a hint).
+ *  int main(void) {
+ *      hf_file *file;
+ *      if (hf_file_open(&file, "/none", HF_READ_ONLY, NULL) != HF_OK) {
+ *          char text[HF_ERROR_TEXT_SIZE];
+ *          hf_error_text(NULL, text, sizeof text);
+ *          fprintf(stderr, "/none: %s\n", text);
+ *          return 1;
+ *      }
+ *      hf_file_close(file);
+ *      return 0;
+ *  }
+ *  @endcode
+ *
+ *      /none: open failed: No such file or directory (HF_IO, code 2). A file operation failed:
+ *      check the path, the permissions and the device.
+ *
+ *  The status comes from holdfast's own checks, never from the system's code: Windows returns 487
+ *  for five different mistakes and 87 for four. The system's code stands beside it, in
+ *  hf_error::os_code.
+ *
+ *  Threads: each thread has its own last error. A call that succeeds leaves it as it was, also
+ *  where a step failed on the way to success (a larger reservation, a hint).
  */
 #ifndef HOLDFAST_STATUS_H
 #define HOLDFAST_STATUS_H
@@ -28,59 +44,68 @@
 extern "C" {
 #endif
 
+/** What a call returns. hf_status_name() and hf_status_text() describe each in text. */
 typedef enum hf_status {
-    HF_OK,
-    HF_INVALID,     /* the arguments alone are wrong: no state could make them right */
-    HF_WRONG_STATE, /* the arguments are sound, but what is there is not of the kind this call needs */
-    HF_NO_ADDRESS,   /* the address space asked for is taken, or there is not so much of it; after
-                      * mlockall(MCL_FUTURE): RLIMIT_MEMLOCK allows no more (EAGAIN) */
-    HF_NO_MEMORY,    /* the system commits no more memory */
-    HF_MAP_LIMIT,    /* the system's limit on the number of mappings is reached */
-    HF_RESERVE_FULL, /* the arena met the end of its reservation */
-    HF_NO_SPACE,     /* disk full, quota used up, or the file-size limit reached */
-    HF_IO,           /* a file operation failed: os_code says why */
-    HF_CORRUPT,      /* the file is not what it should be */
-    HF_BUSY,         /* the file is open, in this process or another: a writer shares it with
-                      * nobody, readers share it with readers only */
-    HF_UNSUPPORTED   /* this system, or this kind of file, cannot do it */
+    HF_OK,           /**< the call succeeded */
+    HF_INVALID,      /**< the arguments alone are wrong: no state could make them right */
+    HF_WRONG_STATE,  /**< the arguments are sound, but what is there is not of the kind that this
+                     *   call needs */
+    HF_NO_ADDRESS,   /**< the addresses asked for are taken, or the address space has not so many;
+                     *   after mlockall(MCL_FUTURE): RLIMIT_MEMLOCK allows no more (EAGAIN) */
+    HF_NO_MEMORY,    /**< the system commits no more memory */
+    HF_MAP_LIMIT,    /**< the system's limit on the number of mappings is reached
+                     *   (Linux: vm.max_map_count) */
+    HF_RESERVE_FULL, /**< the arena's reservation has no room for it; a read-only arena has none */
+    HF_NO_SPACE,     /**< the disk is full, a quota is used up, or the file-size limit is reached */
+    HF_IO,           /**< a file operation failed: hf_error::os_code says why */
+    HF_CORRUPT,      /**< the contents are not what they should be */
+    HF_BUSY,         /**< the file is open, in this process or another: a writer shares it with
+                      *   nobody, readers share it with readers only */
+    HF_UNSUPPORTED   /**< this system, or this kind of file, cannot do it */
 } hf_status;
 
-/** Why a call failed. Strings are static. */
+/** Why a call failed. All strings are static: valid for ever, never freed. */
 typedef struct hf_error {
-    hf_status status;
-    long os_code;        /* errno or GetLastError(); 0: the system was not asked */
-    const char *call;    /* the function that failed: the system's if there was a system call, else
-                       * holdfast's */
-    const char *reason;  /* the cause in words, where the status alone does not name it; or NULL */
-    bool undo_failed;    /* a step before it could not be undone either: the map is true, in more
-                       * pieces than before the call; the other fields are those of the first
-                       * failure */
-    size_t offset, size; /* of the step that failed, in bytes: within the space for a call on a
-                          * space, within the file for a call on a file; for an allocation the
-                          * arena's position and the size asked for */
+    hf_status status;   /**< what the call returned, or would have returned */
+    long os_code;       /**< errno or GetLastError(); 0: no system call failed */
+    const char *call;   /**< the function that failed: the system's if a system call failed, else
+                         *   holdfast's; NULL: no call failed yet */
+    const char *reason; /**< the cause in a phrase, where the status alone does not name it; or
+                         *   NULL */
+    bool undo_failed;   /**< an earlier step of the call could not be undone either: nothing is
+                         *   lost, but the space has more regions than before the call. The other
+                         *   fields are those of the first failure */
+    size_t offset;      /**< where, in bytes: within the space for a call on a space, within the
+                         *   file for a call on a file, the arena's position for an allocation */
+    size_t size;        /**< of the step that failed, in bytes; for an allocation the size asked
+                         *   for */
 } hf_error;
 
 /** The name of a status, as it is written in C: "HF_NO_MEMORY".
+ *  @param status  any number
  *  @return a static string, never NULL; "HF_(unknown)" for a number that is no status */
 const char *hf_status_name(hf_status status);
 
-/** One sentence: what happened, and what to do.
+/** One sentence that says what happened and what to do.
+ *  @param status  any number
  *  @return a static string, never NULL, also for a number that is no status */
 const char *hf_status_text(hf_status status);
 
-/** Enough bytes for the text of nearly every error; a longer one is cut. */
+/** Enough bytes for the text of nearly every error; hf_error_text() cuts a longer one. */
 #define HF_ERROR_TEXT_SIZE 512
 
 /** Describes an error in one line of UTF-8: the call that failed, where, the reason, the system's
- *  own words for os_code, the status, and what to do.
- *  @param error   NULL: this thread's last error
+ *  text for os_code, the status, and what to do.
+ *  @param error   the error; NULL: this thread's last error
  *  @param buffer  gets the text, cut to size - 1 bytes, and a NUL; may be NULL if size is 0
+ *  @param size    the buffer's size in bytes; 0: nothing is written
  *  @return the length of the whole text in bytes without the NUL, like snprintf
- *  @note The system's words are those of the system that the program runs on. They mean nothing for
- *        the codes of a backend that plays another system (strict). Allocates no memory. */
+ *  @note The system's text is that of the system that the program runs on. It means nothing for
+ *        the codes of a backend that plays another system (strict.h). Allocates no memory. */
 size_t hf_error_text(const hf_error *error, char *buffer, size_t size);
 
-/** This thread's last error; all zero (HF_OK) if no call failed yet. */
+/** Returns the last error of this thread.
+ *  @return the error of the thread's last call that failed; all zero (HF_OK) if none failed yet */
 hf_error hf_last_error(void);
 
 #ifdef __cplusplus

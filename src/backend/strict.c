@@ -1,92 +1,112 @@
 /*
- * strict.c -- the rules of Windows' placeholders in software, over real memory.
+ * strict.c -- the backend for tests: the rules of Windows' placeholders, enforced in software.
  *
- * Strict stands between a space and another backend. It keeps its own table of pieces, as Windows
- * keeps its own of allocations: placeholders, private allocations, views. Each call is first held
- * against the rules of VirtualAlloc2, VirtualFree, MapViewOfFile3 and UnmapViewOfFile2; what these
- * would refuse is refused with their code and counted as a violation. Then, if hf_strict_fail said
- * so, the call fails for want of resources. Only then does the backend below make its step, and
- * the table follows.
+ * A strict backend stands between a space and another backend (the one below), and keeps its own
+ * table of pieces, as Windows keeps its allocations: placeholders, private allocations, views.
+ * It compares each call with the rules of VirtualAlloc2, VirtualFree, MapViewOfFile3 and
+ * UnmapViewOfFile2. A call that breaks a rule fails with Windows' code and is counted as a
+ * violation. A call that hf_strict_fail selected fails although it breaks no rule (an injected
+ * failure). Only then is the backend below called, and the table edited if that call succeeded.
  *
- *     call -> counted -> a rule broken?      -> 87, 487, 1132; a violation
- *                     -> its turn to fail?   -> 8, 1455, 112, ...
- *                     -> the backend below   -> its own refusal
+ *     call -> counted -> a rule is broken?      -> 87, 487, 1132; a violation
+ *                     -> a failure is injected? -> 8, 1455, 112, ...
+ *                     -> the backend below      -> its own error
  *                     -> the table is edited
  *
- * The table is a plain sorted array: it is to be obviously right, and different from the map
- * that it is there to check.
+ * The table is a plain sorted array, so that it is obviously correct and shares no code with the
+ * region map, which it checks.
+ *
+ * Chapters:
+ *
+ *     violations and injected failures   which calls fail, and how
+ *     table of pieces                    search, insertion, division
+ *     memory                             reserve, release, map_free; a strict_step for the others
+ *     hints and check                    advise, name, check
+ *     pages                              pages for holdfast's own records
+ *     files                              files, drafts, the process
+ *     locks
+ *     opening and closing                the table of functions, hf_strict_*
  */
 #include <holdfast/backend.h>
 
 #include "../fail.h"
 #include "../pages.h"
 
-/* Windows' codes. */
-#define ERROR_NOT_ENOUGH_MEMORY 8
-#define ERROR_LOCK_VIOLATION 33
-#define ERROR_NOT_SUPPORTED 50
-#define ERROR_INVALID_PARAMETER 87
-#define ERROR_DISK_FULL 112
-#define ERROR_INVALID_ADDRESS 487
-#define ERROR_FILE_INVALID 1006
-#define ERROR_MAPPED_ALIGNMENT 1132
-#define ERROR_NO_SYSTEM_RESOURCES 1450
-#define ERROR_COMMITMENT_LIMIT 1455
+/* Windows' error codes, without <windows.h>. */
+#define STRICT_ERROR_NOT_ENOUGH_MEMORY 8
+#define STRICT_ERROR_LOCK_VIOLATION 33
+#define STRICT_ERROR_NOT_SUPPORTED 50
+#define STRICT_ERROR_INVALID_PARAMETER 87
+#define STRICT_ERROR_DISK_FULL 112
+#define STRICT_ERROR_INVALID_ADDRESS 487
+#define STRICT_ERROR_FILE_INVALID 1006
+#define STRICT_ERROR_MAPPED_ALIGNMENT 1132
+#define STRICT_ERROR_NO_SYSTEM_RESOURCES 1450
+#define STRICT_ERROR_COMMITMENT_LIMIT 1455
 
-typedef struct piece {
+typedef struct strict_piece {
     char *address;
     size_t size;
     hf_kind kind;
-} piece;
+} strict_piece;
 
-/* What a call that is made to fail leaves behind. */
-typedef enum trace {
-    NO_TRACE,
-    PAGES_LOST,   /* decommit: the memory is committed and reads as zero */
-    NAME_IN_PLACE /* draft_publish: the draft has the name */
-} trace;
+/* What changes although an injected failure makes the call fail. */
+typedef enum strict_effect {
+    STRICT_NO_EFFECT,
+    STRICT_PAGES_LOST,   /* decommit: the memory is still committed and reads as zero */
+    STRICT_NAME_IN_PLACE /* draft_publish: the draft has the path's name */
+} strict_effect;
 
-/* One way to fail that a call's contract allows. Windows has no code for HF_MAP_LIMIT. */
-typedef struct way {
-    hf_status status; /* HF_OK ends a list */
-    long code;
-    trace trace;
-} way;
+/* One failure that a call's contract allows. A list ends with HF_OK. Windows has no code of its
+ * own for HF_MAP_LIMIT: ERROR_NO_SYSTEM_RESOURCES (1450) stands for it. */
+typedef struct strict_failure {
+    hf_status status;
+    long code; /* of Windows */
+    strict_effect effect;
+} strict_failure;
 
-typedef struct hf_strict {
-    hf_backend calls; /* first: this is what a space is handed */
+typedef struct strict_backend {
+    hf_backend calls; /* first: hf_strict_open returns its address */
     const hf_backend *under;
     hf_lock lock;
     hf_strict_stats stats;
-    size_t nth; /* of the counted calls from now on, this one fails; 0: none */
-    bool from_then_on;
-    size_t choice;
-    piece *pieces; /* stats.pieces of them, sorted by address */
-    size_t table_bytes;
-} hf_strict;
+    size_t nth;           /* the nth counted call from now on fails; 0: none */
+    bool from_then_on;    /* every later call fails too */
+    size_t choice;        /* index into a call's list of failures, modulo its length */
+    strict_piece *pieces; /* stats.pieces of them, sorted by address */
+    size_t table_bytes;   /* allocated for them, whole pages */
+} strict_backend;
 
-static hf_strict *strict_of(const hf_backend *self) { return (hf_strict *)(uintptr_t)self; }
+static strict_backend *strict_of(const hf_backend *self) {
+    return (strict_backend *)(uintptr_t)self;
+}
 
-static void enter(hf_strict *strict) { strict->under->lock(strict->under, &strict->lock); }
+static void strict_enter(strict_backend *strict) {
+    strict->under->lock(strict->under, &strict->lock);
+}
 
-static void leave(hf_strict *strict) { strict->under->unlock(strict->under, &strict->lock); }
+static void strict_leave(strict_backend *strict) {
+    strict->under->unlock(strict->under, &strict->lock);
+}
 
-static hf_status refuse(hf_report *report, hf_status status, const char *call, long code) {
+static hf_status strict_fail(hf_report *report, hf_status status, const char *call, long code) {
     report->call = call;
     report->reason = NULL;
     report->os_code = code;
     return status;
 }
 
-/* ------------------------------------------------------------- rules and turns ----------- */
+/* ---------------------------------------------- violations and injected failures ---------- */
 
-static hf_status violate(hf_strict *strict, hf_report *report, const char *call, long code) {
+/* HF_WRONG_STATE for ERROR_INVALID_ADDRESS (487), else HF_INVALID. */
+static hf_status strict_fail_rule(strict_backend *strict, hf_report *report, const char *call,
+                                  long code) {
     strict->stats.violations++;
-    hf_status status = code == ERROR_INVALID_ADDRESS ? HF_WRONG_STATE : HF_INVALID;
-    return refuse(report, status, call, code);
+    hf_status status = code == STRICT_ERROR_INVALID_ADDRESS ? HF_WRONG_STATE : HF_INVALID;
+    return strict_fail(report, status, call, code);
 }
 
-static bool is_turn_to_fail(hf_strict *strict) {
+static bool strict_is_due(strict_backend *strict) {
     if (strict->nth == 0) return false;
     if (strict->nth > 1) {
         strict->nth--;
@@ -96,44 +116,46 @@ static bool is_turn_to_fail(hf_strict *strict) {
     return true;
 }
 
-static const way *choose_way(hf_strict *strict, const way *ways) {
+static const strict_failure *strict_choose_failure(strict_backend *strict,
+                                                   const strict_failure *failures) {
     size_t count = 0;
-    while (ways[count].status != HF_OK) count++;
+    while (failures[count].status != HF_OK) count++;
     if (count > strict->stats.choices) strict->stats.choices = count;
-    return &ways[strict->choice % count];
+    return &failures[strict->choice % count];
 }
 
-/* For a call that broke no rule. NULL: it goes on to the backend below; else it fails this way. */
-static const way *take_turn(hf_strict *strict, hf_report *report, const way *ways,
-                            const char *call) {
-    if (!is_turn_to_fail(strict)) return NULL;
-    const way *chosen = choose_way(strict, ways);
+/* For a call that broke no rule. Returns the failure that the call has to report, or NULL if the
+ * call proceeds to the backend below. */
+static const strict_failure *strict_inject(strict_backend *strict, hf_report *report,
+                                           const strict_failure *failures, const char *call) {
+    if (!strict_is_due(strict)) return NULL;
+    const strict_failure *chosen = strict_choose_failure(strict, failures);
     strict->stats.failures++;
     strict->stats.failed_as =
         (hf_error){.status = chosen->status, .os_code = chosen->code, .call = call};
-    refuse(report, chosen->status, call, chosen->code);
+    strict_fail(report, chosen->status, call, chosen->code);
     return chosen;
 }
 
-static hf_status status_of_turn(hf_strict *strict, hf_report *report, const way *ways,
-                                const char *call) {
-    const way *failing = take_turn(strict, report, ways, call);
+static hf_status strict_inject_status(strict_backend *strict, hf_report *report,
+                                      const strict_failure *failures, const char *call) {
+    const strict_failure *failing = strict_inject(strict, report, failures, call);
     return failing ? failing->status : HF_OK;
 }
 
-static bool is_aligned(hf_strict *strict, const void *address, size_t size) {
+static bool strict_is_aligned(strict_backend *strict, const void *address, size_t size) {
     size_t mask = strict->under->page_size(strict->under) - 1;
     return size > 0 && (((uintptr_t)address | size) & mask) == 0;
 }
 
-/* --------------------------------------------------------------- table of pieces --------- */
+/* --------------------------------------------------------------- table of pieces ---------- */
 
 /* The index of the first piece that ends above the address. */
-static size_t index_of(const hf_strict *strict, const char *address) {
+static size_t strict_index_of(const strict_backend *strict, const char *address) {
     size_t low = 0, high = strict->stats.pieces;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const piece *found = &strict->pieces[middle];
+        const strict_piece *found = &strict->pieces[middle];
         if ((size_t)(address - found->address) < found->size || address < found->address)
             high = middle;
         else
@@ -142,52 +164,57 @@ static size_t index_of(const hf_strict *strict, const char *address) {
     return low;
 }
 
-/* The piece that holds the address; NULL: none does. */
-static piece *piece_at(const hf_strict *strict, const char *address) {
-    size_t index = index_of(strict, address);
-    piece *found = &strict->pieces[index];
+/* The piece that contains the address, or NULL. */
+static strict_piece *strict_piece_at(const strict_backend *strict, const char *address) {
+    size_t index = strict_index_of(strict, address);
+    strict_piece *found = &strict->pieces[index];
     return index < strict->stats.pieces && found->address <= address ? found : NULL;
 }
 
-/* For a piece that holds the address. */
-static bool is_within(const piece *found, const char *address, size_t size) {
+/* Does the range lie within the piece? The piece contains the address. */
+static bool strict_is_within(const strict_piece *found, const char *address, size_t size) {
     return size <= found->size - (size_t)(address - found->address);
 }
 
-static bool is_exactly(const piece *found, const char *address, size_t size) {
+static bool strict_is_exactly(const strict_piece *found, const char *address, size_t size) {
     return found && found->address == address && found->size == size;
 }
 
-static void remove_at(hf_strict *strict, size_t index, size_t count) {
+static void strict_remove_at(strict_backend *strict, size_t index, size_t count) {
     strict->stats.pieces -= count;
     for (size_t i = index; i < strict->stats.pieces; i++)
         strict->pieces[i] = strict->pieces[i + count];
 }
 
-static void insert_at(hf_strict *strict, size_t index, piece added) {
+static void strict_insert_at(strict_backend *strict, size_t index, strict_piece added) {
     for (size_t i = strict->stats.pieces++; i > index; i--)
         strict->pieces[i] = strict->pieces[i - 1];
     strict->pieces[index] = added;
 }
 
-/* Cuts the piece that holds the range in up to three; the range's own gets the kind. */
-static void carve(hf_strict *strict, char *address, size_t size, hf_kind kind) {
-    size_t index = index_of(strict, address);
-    piece whole = strict->pieces[index];
+/* Splits the piece that contains the range in up to three, and gives the range's piece a kind:
+ *
+ *     |aaaaaaaaaaa|  ->  |aaa|kind|aaaa|
+ */
+static void strict_set_kind(strict_backend *strict, char *address, size_t size, hf_kind kind) {
+    size_t index = strict_index_of(strict, address);
+    strict_piece whole = strict->pieces[index];
     size_t below = (size_t)(address - whole.address), above = whole.size - below - size;
-    strict->pieces[index] = (piece){address, size, kind};
-    if (above > 0) insert_at(strict, index + 1, (piece){address + size, above, whole.kind});
-    if (below > 0) insert_at(strict, index, (piece){whole.address, below, whole.kind});
+    strict->pieces[index] = (strict_piece){address, size, kind};
+    if (above > 0)
+        strict_insert_at(strict, index + 1, (strict_piece){address + size, above, whole.kind});
+    if (below > 0)
+        strict_insert_at(strict, index, (strict_piece){whole.address, below, whole.kind});
 }
 
-/* Room for the two pieces more that any step can make. */
-static hf_status make_room(hf_strict *strict, hf_report *report) {
-    if ((strict->stats.pieces + 2) * sizeof(piece) <= strict->table_bytes) return HF_OK;
+/* Grows the table, if necessary, for the two pieces that one step adds at most. */
+static hf_status strict_make_room(strict_backend *strict, hf_report *report) {
+    if ((strict->stats.pieces + 2) * sizeof(strict_piece) <= strict->table_bytes) return HF_OK;
     size_t bytes = 2 * strict->table_bytes;
     void *memory;
     hf_status status = strict->under->allocate_pages(strict->under, bytes, &memory, report);
     if (status != HF_OK) return status;
-    piece *pieces = memory;
+    strict_piece *pieces = memory;
     for (size_t i = 0; i < strict->stats.pieces; i++) pieces[i] = strict->pieces[i];
     strict->under->free_pages(strict->under, strict->pieces, strict->table_bytes);
     strict->pieces = pieces;
@@ -195,106 +222,113 @@ static hf_status make_room(hf_strict *strict, hf_report *report) {
     return HF_OK;
 }
 
-/* -------------------------------------------------------------------- memory ------------- */
+/* ------------------------------------------------------------------------ memory ---------- */
 
-static size_t page_size(const hf_backend *self) {
+static size_t strict_page_size(const hf_backend *self) {
     const hf_backend *under = strict_of(self)->under;
     return under->page_size(under);
 }
 
 /*
- * The system rounds a base down to where an allocation can begin, and so finds a neighbour in the
- * way of a hole that begins elsewhere:
+ * Is any address of the range taken? Windows rounds the base down to the allocation granularity
+ * first. So a hole that begins between two multiples of it is taken if a piece lies below it:
  *
  *     |ppp|...|ppp|
  *     64K  ^ base      taken
  */
-static bool is_taken(const hf_strict *strict, const char *base, size_t size) {
+static bool strict_is_taken(const strict_backend *strict, const char *base, size_t size) {
     if (base == NULL) return false;
     size_t rounded = (uintptr_t)base % HF_ALLOCATION_GRANULARITY;
     const char *start = base - rounded;
-    size_t index = index_of(strict, start);
-    const piece *next = &strict->pieces[index];
+    size_t index = strict_index_of(strict, start);
+    const strict_piece *next = &strict->pieces[index];
     return index < strict->stats.pieces &&
            (next->address <= start || (size_t)(next->address - start) < rounded + size);
 }
 
-static hf_status reserve_checked(hf_strict *strict, void *base, size_t size, void **address,
-                                 hf_report *report) {
+static hf_status strict_reserve_locked(strict_backend *strict, void *base, size_t size,
+                                       void **address, hf_report *report) {
     static const char call[] = "VirtualAlloc2";
-    static const way ways[] = {{HF_NO_ADDRESS, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
-                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                               {0}};
-    bool taken = is_taken(strict, base, size);
-    if (!is_aligned(strict, NULL, size))
-        return violate(strict, report, call, ERROR_INVALID_PARAMETER);
+    static const strict_failure failures[] = {
+        {HF_NO_ADDRESS, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT},
+        {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+        {0}};
+    bool taken = strict_is_taken(strict, base, size);
+    if (!strict_is_aligned(strict, NULL, size))
+        return strict_fail_rule(strict, report, call, STRICT_ERROR_INVALID_PARAMETER);
     if ((uintptr_t)base % HF_ALLOCATION_GRANULARITY != 0)
-        return violate(strict, report, call,
-                       taken ? ERROR_INVALID_ADDRESS : ERROR_INVALID_PARAMETER);
-    hf_status status = status_of_turn(strict, report, ways, call);
+        return strict_fail_rule(strict, report, call,
+                                taken ? STRICT_ERROR_INVALID_ADDRESS
+                                      : STRICT_ERROR_INVALID_PARAMETER);
+    hf_status status = strict_inject_status(strict, report, failures, call);
     if (status == HF_OK && taken)
-        status = refuse(report, HF_NO_ADDRESS, call, ERROR_INVALID_ADDRESS);
-    if (status == HF_OK) status = make_room(strict, report);
+        status = strict_fail(report, HF_NO_ADDRESS, call, STRICT_ERROR_INVALID_ADDRESS);
+    if (status == HF_OK) status = strict_make_room(strict, report);
     if (status == HF_OK)
         status = strict->under->reserve(strict->under, base, size, address, report);
     if (status == HF_OK)
-        insert_at(strict, index_of(strict, *address), (piece){*address, size, HF_PLACEHOLDER});
+        strict_insert_at(strict, strict_index_of(strict, *address),
+                         (strict_piece){*address, size, HF_PLACEHOLDER});
     return status;
 }
 
-static hf_status reserve(const hf_backend *self, void *base, size_t size, void **address,
-                         hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    enter(strict);
+static hf_status strict_reserve(const hf_backend *self, void *base, size_t size, void **address,
+                                hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
     strict->stats.calls++;
-    hf_status status = reserve_checked(strict, base, size, address, report);
-    leave(strict);
+    hf_status status = strict_reserve_locked(strict, base, size, address, report);
+    strict_leave(strict);
     return status;
 }
 
-/* VirtualFree(MEM_RELEASE) and UnmapViewOfFile take one whole piece by its base. */
-static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
-    hf_strict *strict = strict_of(self);
-    enter(strict);
-    piece *found = piece_at(strict, address);
-    if (is_exactly(found, address, size) && found->kind == kind) {
-        remove_at(strict, (size_t)(found - strict->pieces), 1);
+/* VirtualFree(MEM_RELEASE) and UnmapViewOfFile release one whole piece, named by its base. */
+static void strict_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
+    strict_piece *found = strict_piece_at(strict, address);
+    if (strict_is_exactly(found, address, size) && found->kind == kind) {
+        strict_remove_at(strict, (size_t)(found - strict->pieces), 1);
         strict->under->release(strict->under, address, size, kind);
     } else {
         strict->stats.violations++;
     }
-    leave(strict);
+    strict_leave(strict);
 }
 
-/* A step that makes something of a range: its rule, its ways to fail, its call below, its edit. */
-typedef struct step {
-    const char *call;
-    const way *ways;
-    long misaligned_code;
-    long (*broken_rule)(const hf_strict *, char *address, size_t size,
-                        const void *view); /* 0: none */
-    hf_status (*make)(hf_strict *, char *address, size_t size, const void *view, hf_report *);
-    void (*edit)(hf_strict *, char *address, size_t size);
-} step;
+/* One of split, coalesce, commit, decommit, map, unmap. `view` is a strict_view for map, else
+ * NULL. */
+typedef struct strict_step {
+    const char *call;               /* the Windows function */
+    const strict_failure *failures; /* that can be injected */
+    long misaligned_code;           /* the code if the range is empty or not whole pages */
+    /* The code of the rule that the call breaks; 0: none. */
+    long (*broken_rule)(const strict_backend *, char *address, size_t size, const void *view);
+    /* Calls the backend below. */
+    hf_status (*make)(strict_backend *, char *address, size_t size, const void *view, hf_report *);
+    /* Records the step in the table. */
+    void (*edit)(strict_backend *, char *address, size_t size);
+} strict_step;
 
-static hf_status make_step(hf_strict *strict, const step *wanted, char *address, size_t size,
-                           const void *view, hf_report *report) {
-    hf_status status = make_room(strict, report);
+static hf_status strict_make_step(strict_backend *strict, const strict_step *wanted, char *address,
+                                  size_t size, const void *view, hf_report *report) {
+    hf_status status = strict_make_room(strict, report);
     if (status == HF_OK) status = wanted->make(strict, address, size, view, report);
     if (status == HF_OK) wanted->edit(strict, address, size);
     return status;
 }
 
-/* Only a whole piece loses its pages: a part that is committed again is an allocation of its own to
- * a backend below that counts them, as Windows does. Where the system commits the memory no more,
- * the decommit has succeeded. */
-static hf_status fail_step(hf_strict *strict, const step *wanted, const way *failing, char *address,
-                           size_t size) {
+/* An injected failure. STRICT_PAGES_LOST decommits the range below and commits it again, so that it
+ * reads as zero; if that commit fails, the decommit has succeeded. Only a whole piece loses its
+ * pages: a part that is committed again is one more allocation to a backend below that counts
+ * allocations, as Windows does. */
+static hf_status strict_fail_step(strict_backend *strict, const strict_step *wanted,
+                                  const strict_failure *failing, char *address, size_t size) {
     const hf_backend *under = strict->under;
     hf_report below = {0};
-    bool loses_pages =
-        failing->trace == PAGES_LOST && is_exactly(piece_at(strict, address), address, size);
-    if (!loses_pages || make_room(strict, &below) != HF_OK ||
+    bool loses_pages = failing->effect == STRICT_PAGES_LOST &&
+                       strict_is_exactly(strict_piece_at(strict, address), address, size);
+    if (!loses_pages || strict_make_room(strict, &below) != HF_OK ||
         under->decommit(under, address, size, &below) != HF_OK ||
         under->commit(under, address, size, &below) == HF_OK)
         return failing->status;
@@ -302,681 +336,736 @@ static hf_status fail_step(hf_strict *strict, const step *wanted, const way *fai
     return HF_OK;
 }
 
-static hf_status perform_checked(hf_strict *strict, const step *wanted, char *address, size_t size,
-                                 const void *view, hf_report *report) {
-    long code = is_aligned(strict, address, size) ? wanted->broken_rule(strict, address, size, view)
-                                                  : wanted->misaligned_code;
-    if (code != 0) return violate(strict, report, wanted->call, code);
-    const way *failing = take_turn(strict, report, wanted->ways, wanted->call);
-    return failing ? fail_step(strict, wanted, failing, address, size)
-                   : make_step(strict, wanted, address, size, view, report);
+static hf_status strict_perform_locked(strict_backend *strict, const strict_step *wanted,
+                                       char *address, size_t size, const void *view,
+                                       hf_report *report) {
+    long code = strict_is_aligned(strict, address, size)
+                    ? wanted->broken_rule(strict, address, size, view)
+                    : wanted->misaligned_code;
+    if (code != 0) return strict_fail_rule(strict, report, wanted->call, code);
+    const strict_failure *failing = strict_inject(strict, report, wanted->failures, wanted->call);
+    return failing ? strict_fail_step(strict, wanted, failing, address, size)
+                   : strict_make_step(strict, wanted, address, size, view, report);
 }
 
-static hf_status perform(const hf_backend *self, const step *wanted, void *address, size_t size,
-                         const void *view, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    enter(strict);
+static hf_status strict_perform(const hf_backend *self, const strict_step *wanted, void *address,
+                                size_t size, const void *view, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
     strict->stats.calls++;
-    hf_status status = perform_checked(strict, wanted, address, size, view, report);
-    leave(strict);
+    hf_status status = strict_perform_locked(strict, wanted, address, size, view, report);
+    strict_leave(strict);
     return status;
 }
 
 /*
- * VirtualFree(MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) is split and decommit in one: a proper part
- * of a placeholder is split off, private memory in whole or part becomes a placeholder. Views are
- * not its business, and a range that runs past its piece is to it an invalid parameter, no address.
+ * VirtualFree(MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) is both split and decommit: a proper part of
+ * a placeholder is split off; private memory, in whole or in part, becomes a placeholder. A view,
+ * or a range that ends beyond its piece, is ERROR_INVALID_PARAMETER (87); no piece at the address,
+ * or a whole placeholder, is ERROR_INVALID_ADDRESS (487).
  */
-static long preserve_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+static long strict_preserve_rule(const strict_backend *strict, char *address, size_t size,
+                                 const void *view) {
     (void)view;
-    const piece *found = piece_at(strict, address);
-    if (found == NULL) return ERROR_INVALID_ADDRESS;
-    if (found->kind == HF_VIEW || !is_within(found, address, size)) return ERROR_INVALID_PARAMETER;
-    bool whole = is_exactly(found, address, size);
-    return found->kind == HF_PLACEHOLDER && whole ? ERROR_INVALID_ADDRESS : 0;
+    const strict_piece *found = strict_piece_at(strict, address);
+    if (found == NULL) return STRICT_ERROR_INVALID_ADDRESS;
+    if (found->kind == HF_VIEW || !strict_is_within(found, address, size))
+        return STRICT_ERROR_INVALID_PARAMETER;
+    bool whole = strict_is_exactly(found, address, size);
+    return found->kind == HF_PLACEHOLDER && whole ? STRICT_ERROR_INVALID_ADDRESS : 0;
 }
 
-static hf_status make_preserve(hf_strict *strict, char *address, size_t size, const void *view,
-                               hf_report *report) {
+static hf_status strict_make_preserve(strict_backend *strict, char *address, size_t size,
+                                      const void *view, hf_report *report) {
     (void)view;
     const hf_backend *under = strict->under;
-    return piece_at(strict, address)->kind == HF_PLACEHOLDER
+    return strict_piece_at(strict, address)->kind == HF_PLACEHOLDER
                ? under->split(under, address, size, report)
                : under->decommit(under, address, size, report);
 }
 
-static void edit_to_placeholder(hf_strict *strict, char *address, size_t size) {
-    carve(strict, address, size, HF_PLACEHOLDER);
+static void strict_edit_to_placeholder(strict_backend *strict, char *address, size_t size) {
+    strict_set_kind(strict, address, size, HF_PLACEHOLDER);
 }
 
-/* Of a step that changes the books of addresses. */
-static const way ways_of_books[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
-                                    {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                    {0}};
+/* Failures of the steps that allocate neither memory nor disk space. */
+static const strict_failure strict_address_failures[] = {
+    {HF_NO_MEMORY, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT},
+    {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {0}};
 
-static hf_status split(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {.call = "VirtualFree",
-                                .ways = ways_of_books,
-                                .misaligned_code = ERROR_INVALID_PARAMETER,
-                                .broken_rule = preserve_rule,
-                                .make = make_preserve,
-                                .edit = edit_to_placeholder};
-    return perform(self, &wanted, address, size, NULL, report);
+static hf_status strict_split(const hf_backend *self, void *address, size_t size,
+                              hf_report *report) {
+    static const strict_step wanted = {.call = "VirtualFree",
+                                       .failures = strict_address_failures,
+                                       .misaligned_code = STRICT_ERROR_INVALID_PARAMETER,
+                                       .broken_rule = strict_preserve_rule,
+                                       .make = strict_make_preserve,
+                                       .edit = strict_edit_to_placeholder};
+    return strict_perform(self, &wanted, address, size, NULL, report);
 }
 
-static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const way ways[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
-                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, PAGES_LOST},
-                               {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                               {0}};
-    static const step wanted = {.call = "VirtualFree",
-                                .ways = ways,
-                                .misaligned_code = ERROR_INVALID_PARAMETER,
-                                .broken_rule = preserve_rule,
-                                .make = make_preserve,
-                                .edit = edit_to_placeholder};
-    return perform(self, &wanted, address, size, NULL, report);
+static hf_status strict_decommit(const hf_backend *self, void *address, size_t size,
+                                 hf_report *report) {
+    static const strict_failure failures[] = {
+        {HF_NO_MEMORY, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT},
+        {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+        {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_PAGES_LOST},
+        {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+        {0}};
+    static const strict_step wanted = {.call = "VirtualFree",
+                                       .failures = failures,
+                                       .misaligned_code = STRICT_ERROR_INVALID_PARAMETER,
+                                       .broken_rule = strict_preserve_rule,
+                                       .make = strict_make_preserve,
+                                       .edit = strict_edit_to_placeholder};
+    return strict_perform(self, &wanted, address, size, NULL, report);
 }
 
-/* Two or more whole placeholders without a hole between them. VirtualFree once more: it looks at
- * the first before it looks for the others, and a view is none of its business. */
-static long coalesce_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+/* VirtualFree(MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS): two or more adjacent whole placeholders.
+ * Windows checks the first piece before the others: ERROR_INVALID_PARAMETER (87) if it is a
+ * view. */
+static long strict_coalesce_rule(const strict_backend *strict, char *address, size_t size,
+                                 const void *view) {
     (void)view;
-    const piece *first = piece_at(strict, address);
-    if (first && first->kind == HF_VIEW) return ERROR_INVALID_PARAMETER;
+    const strict_piece *first = strict_piece_at(strict, address);
+    if (first && first->kind == HF_VIEW) return STRICT_ERROR_INVALID_PARAMETER;
     size_t covered = 0, count = 0;
-    for (size_t i = index_of(strict, address); i < strict->stats.pieces && covered < size; i++) {
-        const piece *found = &strict->pieces[i];
+    for (size_t i = strict_index_of(strict, address); i < strict->stats.pieces && covered < size;
+         i++) {
+        const strict_piece *found = &strict->pieces[i];
         if (found->address != address + covered || found->kind != HF_PLACEHOLDER) break;
         covered += found->size;
         count++;
     }
-    return covered == size && count >= 2 ? 0 : ERROR_INVALID_ADDRESS;
+    return covered == size && count >= 2 ? 0 : STRICT_ERROR_INVALID_ADDRESS;
 }
 
-static hf_status make_coalesce(hf_strict *strict, char *address, size_t size, const void *view,
-                               hf_report *report) {
+static hf_status strict_make_coalesce(strict_backend *strict, char *address, size_t size,
+                                      const void *view, hf_report *report) {
     (void)view;
     return strict->under->coalesce(strict->under, address, size, report);
 }
 
-static void edit_coalesce(hf_strict *strict, char *address, size_t size) {
-    size_t first = index_of(strict, address), last = index_of(strict, address + size - 1);
+static void strict_edit_coalesce(strict_backend *strict, char *address, size_t size) {
+    size_t first = strict_index_of(strict, address),
+           last = strict_index_of(strict, address + size - 1);
     strict->pieces[first].size = size;
-    remove_at(strict, first + 1, last - first);
+    strict_remove_at(strict, first + 1, last - first);
 }
 
-static hf_status coalesce(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {.call = "VirtualFree",
-                                .ways = ways_of_books,
-                                .misaligned_code = ERROR_INVALID_PARAMETER,
-                                .broken_rule = coalesce_rule,
-                                .make = make_coalesce,
-                                .edit = edit_coalesce};
-    return perform(self, &wanted, address, size, NULL, report);
+static hf_status strict_coalesce(const hf_backend *self, void *address, size_t size,
+                                 hf_report *report) {
+    static const strict_step wanted = {.call = "VirtualFree",
+                                       .failures = strict_address_failures,
+                                       .misaligned_code = STRICT_ERROR_INVALID_PARAMETER,
+                                       .broken_rule = strict_coalesce_rule,
+                                       .make = strict_make_coalesce,
+                                       .edit = strict_edit_coalesce};
+    return strict_perform(self, &wanted, address, size, NULL, report);
 }
 
-/* MEM_REPLACE_PLACEHOLDER: exactly one placeholder, base and size. */
-static long replace_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+/* MEM_REPLACE_PLACEHOLDER: base and size are those of one placeholder. */
+static long strict_replace_rule(const strict_backend *strict, char *address, size_t size,
+                                const void *view) {
     (void)view;
-    const piece *found = piece_at(strict, address);
-    return is_exactly(found, address, size) && found->kind == HF_PLACEHOLDER
+    const strict_piece *found = strict_piece_at(strict, address);
+    return strict_is_exactly(found, address, size) && found->kind == HF_PLACEHOLDER
                ? 0
-               : ERROR_INVALID_ADDRESS;
+               : STRICT_ERROR_INVALID_ADDRESS;
 }
 
-static hf_status make_commit(hf_strict *strict, char *address, size_t size, const void *view,
-                             hf_report *report) {
+static hf_status strict_make_commit(strict_backend *strict, char *address, size_t size,
+                                    const void *view, hf_report *report) {
     (void)view;
     return strict->under->commit(strict->under, address, size, report);
 }
 
-static void edit_commit(hf_strict *strict, char *address, size_t size) {
-    carve(strict, address, size, HF_COMMITTED);
+static void strict_edit_commit(strict_backend *strict, char *address, size_t size) {
+    strict_set_kind(strict, address, size, HF_COMMITTED);
 }
 
-static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const way ways[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
-                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                               {0}};
-    static const step wanted = {.call = "VirtualAlloc2",
-                                .ways = ways,
-                                .misaligned_code = ERROR_INVALID_PARAMETER,
-                                .broken_rule = replace_rule,
-                                .make = make_commit,
-                                .edit = edit_commit};
-    return perform(self, &wanted, address, size, NULL, report);
+static hf_status strict_commit(const hf_backend *self, void *address, size_t size,
+                               hf_report *report) {
+    static const strict_failure failures[] = {
+        {HF_NO_MEMORY, STRICT_ERROR_COMMITMENT_LIMIT, STRICT_NO_EFFECT},
+        {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+        {0}};
+    static const strict_step wanted = {.call = "VirtualAlloc2",
+                                       .failures = failures,
+                                       .misaligned_code = STRICT_ERROR_INVALID_PARAMETER,
+                                       .broken_rule = strict_replace_rule,
+                                       .make = strict_make_commit,
+                                       .edit = strict_edit_commit};
+    return strict_perform(self, &wanted, address, size, NULL, report);
 }
 
-typedef struct view_request {
+/* Arguments of map and map_free. */
+typedef struct strict_view {
     intptr_t file;
     uint64_t file_offset;
     hf_access access;
-} view_request;
+} strict_view;
 
-static long map_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
-    const view_request *wanted = view;
+static long strict_map_rule(const strict_backend *strict, char *address, size_t size,
+                            const void *view) {
+    const strict_view *wanted = view;
     size_t mask = strict->under->page_size(strict->under) - 1;
-    if ((wanted->file_offset & mask) != 0) return ERROR_MAPPED_ALIGNMENT;
-    return replace_rule(strict, address, size, view);
+    if ((wanted->file_offset & mask) != 0) return STRICT_ERROR_MAPPED_ALIGNMENT;
+    return strict_replace_rule(strict, address, size, view);
 }
 
-static hf_status make_map(hf_strict *strict, char *address, size_t size, const void *view,
-                          hf_report *report) {
-    const view_request *wanted = view;
+static hf_status strict_make_map(strict_backend *strict, char *address, size_t size,
+                                 const void *view, hf_report *report) {
+    const strict_view *wanted = view;
     return strict->under->map(strict->under, address, size, wanted->file, wanted->file_offset,
                               wanted->access, report);
 }
 
-static void edit_map(hf_strict *strict, char *address, size_t size) {
-    carve(strict, address, size, HF_VIEW);
+static void strict_edit_map(strict_backend *strict, char *address, size_t size) {
+    strict_set_kind(strict, address, size, HF_VIEW);
 }
 
-static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
-                     uint64_t file_offset, hf_access access, hf_report *report) {
-    static const way ways[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
-                               {HF_IO, ERROR_FILE_INVALID, NO_TRACE},
-                               {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                               {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                               {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                               {HF_INVALID, ERROR_INVALID_PARAMETER, NO_TRACE},
-                               {0}};
-    static const step wanted = {.call = "MapViewOfFile3",
-                                .ways = ways,
-                                .misaligned_code = ERROR_MAPPED_ALIGNMENT,
-                                .broken_rule = map_rule,
-                                .make = make_map,
-                                .edit = edit_map};
-    view_request view = {file, file_offset, access};
-    return perform(self, &wanted, address, size, &view, report);
+static hf_status strict_map(const hf_backend *self, void *address, size_t size, intptr_t file,
+                            uint64_t file_offset, hf_access access, hf_report *report) {
+    static const strict_failure failures[] = {
+        {HF_NO_MEMORY, STRICT_ERROR_COMMITMENT_LIMIT, STRICT_NO_EFFECT},
+        {HF_IO, STRICT_ERROR_FILE_INVALID, STRICT_NO_EFFECT},
+        {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+        {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+        {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+        {HF_INVALID, STRICT_ERROR_INVALID_PARAMETER, STRICT_NO_EFFECT},
+        {0}};
+    static const strict_step wanted = {.call = "MapViewOfFile3",
+                                       .failures = failures,
+                                       .misaligned_code = STRICT_ERROR_MAPPED_ALIGNMENT,
+                                       .broken_rule = strict_map_rule,
+                                       .make = strict_make_map,
+                                       .edit = strict_edit_map};
+    strict_view view = {file, file_offset, access};
+    return strict_perform(self, &wanted, address, size, &view, report);
 }
 
-/* MapViewOfFileEx: whether anything is there, the backend below knows. */
-static hf_status map_free_checked(hf_strict *strict, char *address, size_t size,
-                                  const view_request *view, hf_report *report) {
+/* MapViewOfFileEx. The backend below finds out whether the addresses are free. */
+static hf_status strict_map_free_locked(strict_backend *strict, char *address, size_t size,
+                                        const strict_view *view, hf_report *report) {
     static const char call[] = "MapViewOfFileEx";
-    static const way ways[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
-                               {HF_NO_ADDRESS, ERROR_INVALID_ADDRESS, NO_TRACE},
-                               {HF_IO, ERROR_FILE_INVALID, NO_TRACE},
-                               {0}};
-    if (!is_aligned(strict, address, size) || (uintptr_t)address % HF_ALLOCATION_GRANULARITY != 0 ||
+    static const strict_failure failures[] = {
+        {HF_NO_MEMORY, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT},
+        {HF_NO_ADDRESS, STRICT_ERROR_INVALID_ADDRESS, STRICT_NO_EFFECT},
+        {HF_IO, STRICT_ERROR_FILE_INVALID, STRICT_NO_EFFECT},
+        {0}};
+    if (!strict_is_aligned(strict, address, size) ||
+        (uintptr_t)address % HF_ALLOCATION_GRANULARITY != 0 ||
         view->file_offset % HF_ALLOCATION_GRANULARITY != 0)
-        return violate(strict, report, call, ERROR_MAPPED_ALIGNMENT);
-    hf_status status = status_of_turn(strict, report, ways, call);
-    if (status == HF_OK) status = make_room(strict, report);
+        return strict_fail_rule(strict, report, call, STRICT_ERROR_MAPPED_ALIGNMENT);
+    hf_status status = strict_inject_status(strict, report, failures, call);
+    if (status == HF_OK) status = strict_make_room(strict, report);
     if (status == HF_OK)
         status = strict->under->map_free(strict->under, address, size, view->file,
                                          view->file_offset, view->access, report);
     if (status == HF_OK)
-        insert_at(strict, index_of(strict, address), (piece){address, size, HF_VIEW});
+        strict_insert_at(strict, strict_index_of(strict, address),
+                         (strict_piece){address, size, HF_VIEW});
     return status;
 }
 
-static hf_status map_free(const hf_backend *self, void *address, size_t size, intptr_t file,
-                          uint64_t file_offset, hf_access access, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    view_request view = {file, file_offset, access};
-    enter(strict);
+static hf_status strict_map_free(const hf_backend *self, void *address, size_t size, intptr_t file,
+                                 uint64_t file_offset, hf_access access, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    strict_view view = {file, file_offset, access};
+    strict_enter(strict);
     strict->stats.calls++;
-    hf_status status = map_free_checked(strict, address, size, &view, report);
-    leave(strict);
+    hf_status status = strict_map_free_locked(strict, address, size, &view, report);
+    strict_leave(strict);
     return status;
 }
 
-/* A view goes whole. */
-static long unmap_rule(const hf_strict *strict, char *address, size_t size, const void *view) {
+/* UnmapViewOfFile2: exactly one whole view. */
+static long strict_unmap_rule(const strict_backend *strict, char *address, size_t size,
+                              const void *view) {
     (void)view;
-    const piece *found = piece_at(strict, address);
-    return is_exactly(found, address, size) && found->kind == HF_VIEW ? 0 : ERROR_INVALID_ADDRESS;
+    const strict_piece *found = strict_piece_at(strict, address);
+    return strict_is_exactly(found, address, size) && found->kind == HF_VIEW
+               ? 0
+               : STRICT_ERROR_INVALID_ADDRESS;
 }
 
-static hf_status make_unmap(hf_strict *strict, char *address, size_t size, const void *view,
-                            hf_report *report) {
+static hf_status strict_make_unmap(strict_backend *strict, char *address, size_t size,
+                                   const void *view, hf_report *report) {
     (void)view;
     return strict->under->unmap(strict->under, address, size, report);
 }
 
-static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    static const step wanted = {.call = "UnmapViewOfFile2",
-                                .ways = ways_of_books,
-                                .misaligned_code = ERROR_INVALID_PARAMETER,
-                                .broken_rule = unmap_rule,
-                                .make = make_unmap,
-                                .edit = edit_to_placeholder};
-    return perform(self, &wanted, address, size, NULL, report);
+static hf_status strict_unmap(const hf_backend *self, void *address, size_t size,
+                              hf_report *report) {
+    static const strict_step wanted = {.call = "UnmapViewOfFile2",
+                                       .failures = strict_address_failures,
+                                       .misaligned_code = STRICT_ERROR_INVALID_PARAMETER,
+                                       .broken_rule = strict_unmap_rule,
+                                       .make = strict_make_unmap,
+                                       .edit = strict_edit_to_placeholder};
+    return strict_perform(self, &wanted, address, size, NULL, report);
 }
 
-/* ------------------------------------------------------------- hints and proof ----------- */
+/* --------------------------------------------------------------- hints and check ---------- */
 
-/* Counts a call that no rule is about; OK: it may go on to the backend below. */
-static hf_status count_call(hf_strict *strict, hf_report *report, const way *ways,
-                            const char *call) {
-    enter(strict);
+/* Counts a call that no rule concerns. HF_OK: call the backend below; else the injected status. */
+static hf_status strict_count_call(strict_backend *strict, hf_report *report,
+                                   const strict_failure *failures, const char *call) {
+    strict_enter(strict);
     strict->stats.calls++;
-    hf_status status = status_of_turn(strict, report, ways, call);
-    leave(strict);
+    hf_status status = strict_inject_status(strict, report, failures, call);
+    strict_leave(strict);
     return status;
 }
 
-static const way ways_to_advise[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE},
-                                     {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                     {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                     {0}};
+static const strict_failure strict_advise_failures[] = {
+    {HF_NO_MEMORY, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {0}};
 
-static hf_status advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
-                        hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_advise, "PrefetchVirtualMemory");
+static hf_status strict_advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                               hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_advise_failures, "PrefetchVirtualMemory");
     if (status != HF_OK) return status;
     return strict->under->advise(strict->under, address, size, advice, report);
 }
 
-static void name_memory(const hf_backend *self, void *address, size_t size, const char *name,
+static void strict_name(const hf_backend *self, void *address, size_t size, const char *name,
                         hf_report *report) {
     const hf_backend *under = strict_of(self)->under;
     under->name(under, address, size, name, report);
 }
 
-/* Holds each region against the table on its way to the backend below. */
-typedef struct witness {
-    const hf_strict *strict;
+/* Compares each region with the table, then passes it on to the backend below. */
+typedef struct strict_comparison {
+    const strict_backend *strict;
     const char *base;
     bool (*next)(void *, hf_region *);
     void *cursor;
-    bool differs;
-    size_t offset;
-} witness;
+    bool differs;  /* the region at `offset` is not in the table */
+    size_t offset; /* of the last region */
+} strict_comparison;
 
-static bool next_witnessed(void *data, hf_region *region) {
-    witness *seen = data;
+static bool strict_next_compared(void *data, hf_region *region) {
+    strict_comparison *seen = data;
     if (seen->differs || !seen->next(seen->cursor, region)) return false;
     const char *address = seen->base + region->offset;
-    const piece *found = piece_at(seen->strict, address);
-    seen->differs = !is_exactly(found, address, region->size) || found->kind != region->kind;
+    const strict_piece *found = strict_piece_at(seen->strict, address);
+    seen->differs = !strict_is_exactly(found, address, region->size) || found->kind != region->kind;
     seen->offset = region->offset;
     return !seen->differs;
 }
 
-static hf_status check_below(witness *seen, size_t *offset, hf_report *report) {
+/* A backend below without a check: only the table is compared. */
+static hf_status strict_check_below(strict_comparison *seen, size_t *offset, hf_report *report) {
     const hf_backend *under = seen->strict->under;
-    if (under->check) return under->check(under, seen->base, next_witnessed, seen, offset, report);
-    for (hf_region region; next_witnessed(seen, &region);) continue;
+    if (under->check)
+        return under->check(under, seen->base, strict_next_compared, seen, offset, report);
+    for (hf_region region; strict_next_compared(seen, &region);) continue;
     return HF_OK;
 }
 
-static hf_status check(const hf_backend *self, const void *base,
-                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
-                       hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    witness seen = {strict, base, next, cursor, false, 0};
-    enter(strict);
-    hf_status status = check_below(&seen, offset, report);
-    leave(strict);
+static hf_status strict_check(const hf_backend *self, const void *base,
+                              bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                              hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    strict_comparison seen = {strict, base, next, cursor, false, 0};
+    strict_enter(strict);
+    hf_status status = strict_check_below(&seen, offset, report);
+    strict_leave(strict);
     if (!seen.differs) return status;
     *offset = seen.offset;
     return HF_WRONG_STATE;
 }
 
-/* -------------------------------------------------------------------- pages -------------- */
+/* ------------------------------------------------------------------------- pages ---------- */
 
-/* Adds to a count of what is alive, now that a call has succeeded. */
-static hf_status keep_count(hf_strict *strict, size_t *count, size_t more, hf_status status) {
+/* Adds to one of the statistics if the call below succeeded. Returns the call's status. */
+static hf_status strict_add_count(strict_backend *strict, size_t *count, size_t more,
+                                  hf_status status) {
     if (status != HF_OK) return status;
-    enter(strict);
+    strict_enter(strict);
     *count += more;
-    leave(strict);
+    strict_leave(strict);
     return HF_OK;
 }
 
-static void drop_count(hf_strict *strict, size_t *count, size_t less) {
-    enter(strict);
+static void strict_subtract_count(strict_backend *strict, size_t *count, size_t less) {
+    strict_enter(strict);
     *count -= less;
-    leave(strict);
+    strict_leave(strict);
 }
 
-static const way ways_to_lack_memory[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
-                                          {HF_MAP_LIMIT, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                          {0}};
+static const strict_failure strict_memory_failures[] = {
+    {HF_NO_MEMORY, STRICT_ERROR_COMMITMENT_LIMIT, STRICT_NO_EFFECT},
+    {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {0}};
 
-static hf_status allocate_pages(const hf_backend *self, size_t size, void **address,
-                                hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_lack_memory, "VirtualAlloc");
+static hf_status strict_allocate_pages(const hf_backend *self, size_t size, void **address,
+                                       hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_memory_failures, "VirtualAlloc");
     if (status == HF_OK)
         status = strict->under->allocate_pages(strict->under, size, address, report);
-    return keep_count(strict, &strict->stats.pages, size, status);
+    return strict_add_count(strict, &strict->stats.pages, size, status);
 }
 
-static void free_pages(const hf_backend *self, void *address, size_t size) {
-    hf_strict *strict = strict_of(self);
+static void strict_free_pages(const hf_backend *self, void *address, size_t size) {
+    strict_backend *strict = strict_of(self);
     strict->under->free_pages(strict->under, address, size);
-    drop_count(strict, &strict->stats.pages, size);
+    strict_subtract_count(strict, &strict->stats.pages, size);
 }
 
-/* -------------------------------------------------------------------- files -------------- */
+/* ------------------------------------------------------------------------- files ---------- */
 
-static const way ways_of_io[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE}, {0}};
+static const strict_failure strict_io_failures[] = {
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT}, {0}};
 
-static const way ways_to_open[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                   {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                   {0}};
+static const strict_failure strict_open_failures[] = {
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_duplicate[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                        {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                        {HF_INVALID, ERROR_INVALID_PARAMETER, NO_TRACE},
-                                        {0}};
+static const strict_failure strict_duplicate_failures[] = {
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {HF_INVALID, STRICT_ERROR_INVALID_PARAMETER, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_open_or_create[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                             {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                                             {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                             {0}};
+static const strict_failure strict_open_or_create_failures[] = {
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_create[] = {{HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                                     {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                     {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                     {0}};
+static const strict_failure strict_create_failures[] = {
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_share[] = {{HF_NO_MEMORY, ERROR_COMMITMENT_LIMIT, NO_TRACE},
-                                    {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                                    {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                    {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                    {0}};
+static const strict_failure strict_create_shared_failures[] = {
+    {HF_NO_MEMORY, STRICT_ERROR_COMMITMENT_LIMIT, STRICT_NO_EFFECT},
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_write[] = {
-    {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE}, {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE}, {0}};
+static const strict_failure strict_write_failures[] = {
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_fill[] = {{HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                                   {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                   {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                   {0}};
+static const strict_failure strict_fill_failures[] = {
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_sync[] = {
-    {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE}, {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE}, {0}};
+static const strict_failure strict_sync_failures[] = {
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_lock[] = {{HF_BUSY, ERROR_LOCK_VIOLATION, NO_TRACE},
-                                   {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                   {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                   {0}};
+static const strict_failure strict_lock_failures[] = {
+    {HF_BUSY, STRICT_ERROR_LOCK_VIOLATION, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_draft[] = {{HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                                    {HF_BUSY, ERROR_LOCK_VIOLATION, NO_TRACE},
-                                    {HF_UNSUPPORTED, ERROR_NOT_SUPPORTED, NO_TRACE},
-                                    {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                    {0}};
+static const strict_failure strict_draft_failures[] = {
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_BUSY, STRICT_ERROR_LOCK_VIOLATION, STRICT_NO_EFFECT},
+    {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {0}};
 
-static const way ways_to_publish[] = {{HF_IO, ERROR_NO_SYSTEM_RESOURCES, NO_TRACE},
-                                      {HF_BUSY, ERROR_LOCK_VIOLATION, NO_TRACE},
-                                      {HF_NO_SPACE, ERROR_DISK_FULL, NO_TRACE},
-                                      {HF_IO, ERROR_NO_SYSTEM_RESOURCES, NAME_IN_PLACE},
-                                      {0}};
+static const strict_failure strict_publish_failures[] = {
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+    {HF_BUSY, STRICT_ERROR_LOCK_VIOLATION, STRICT_NO_EFFECT},
+    {HF_NO_SPACE, STRICT_ERROR_DISK_FULL, STRICT_NO_EFFECT},
+    {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NAME_IN_PLACE},
+    {0}};
 
-static hf_status file_open(const hf_backend *self, const char *path, hf_access access,
-                           intptr_t *file, uint64_t *size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_open, "CreateFile");
+static hf_status strict_file_open(const hf_backend *self, const char *path, hf_access access,
+                                  intptr_t *file, uint64_t *size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_open_failures, "CreateFile");
     if (status == HF_OK)
         status = strict->under->file_open(strict->under, path, access, file, size, report);
-    return keep_count(strict, &strict->stats.files, 1, status);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
-static hf_status file_create(const hf_backend *self, const char *path, uint64_t size,
-                             intptr_t *file, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_create, "SetEndOfFile");
+static hf_status strict_file_create(const hf_backend *self, const char *path, uint64_t size,
+                                    intptr_t *file, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_create_failures, "SetEndOfFile");
     if (status == HF_OK)
         status = strict->under->file_create(strict->under, path, size, file, report);
-    return keep_count(strict, &strict->stats.files, 1, status);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
-static hf_status file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
-                                    hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_share, "CreateFileMapping");
+static hf_status strict_file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                           hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_create_shared_failures, "CreateFileMapping");
     if (status == HF_OK)
         status = strict->under->file_create_shared(strict->under, size, file, report);
-    return keep_count(strict, &strict->stats.files, 1, status);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
-static hf_status file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
-                                intptr_t *file, uint64_t *size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_duplicate, "DuplicateHandle");
+static hf_status strict_file_duplicate(const hf_backend *self, intptr_t handle, hf_access access,
+                                       intptr_t *file, uint64_t *size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_duplicate_failures, "DuplicateHandle");
     if (status == HF_OK)
         status = strict->under->file_duplicate(strict->under, handle, access, file, size, report);
-    return keep_count(strict, &strict->stats.files, 1, status);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
-static void file_close(const hf_backend *self, intptr_t file) {
-    hf_strict *strict = strict_of(self);
+static void strict_file_close(const hf_backend *self, intptr_t file) {
+    strict_backend *strict = strict_of(self);
     strict->under->file_close(strict->under, file);
-    drop_count(strict, &strict->stats.files, 1);
+    strict_subtract_count(strict, &strict->stats.files, 1);
 }
 
-static hf_status file_open_or_create(const hf_backend *self, const char *path, intptr_t *file,
-                                     uint64_t *size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_open_or_create, "CreateFile");
+static hf_status strict_file_open_or_create(const hf_backend *self, const char *path,
+                                            intptr_t *file, uint64_t *size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_open_or_create_failures, "CreateFile");
     if (status == HF_OK)
         status = strict->under->file_open_or_create(strict->under, path, file, size, report);
-    return keep_count(strict, &strict->stats.files, 1, status);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
-static hf_status file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
-                              hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_of_io, "GetFileSizeEx");
+static hf_status strict_file_measure(const hf_backend *self, intptr_t file, uint64_t *size,
+                                     hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_io_failures, "GetFileSizeEx");
     if (status != HF_OK) return status;
     return strict->under->file_measure(strict->under, file, size, report);
 }
 
-static hf_status file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
-                             uint64_t new_size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_write, "SetEndOfFile");
+static hf_status strict_file_resize(const hf_backend *self, intptr_t file, uint64_t old_size,
+                                    uint64_t new_size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_write_failures, "SetEndOfFile");
     if (status != HF_OK) return status;
     return strict->under->file_resize(strict->under, file, old_size, new_size, report);
 }
 
-static hf_status file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
-                           size_t size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_of_io, "ReadFile");
+static hf_status strict_file_read(const hf_backend *self, intptr_t file, uint64_t offset,
+                                  void *bytes, size_t size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_io_failures, "ReadFile");
     if (status != HF_OK) return status;
     return strict->under->file_read(strict->under, file, offset, bytes, size, report);
 }
 
-static hf_status file_write(const hf_backend *self, intptr_t file, uint64_t offset,
-                            const void *bytes, size_t size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_write, "WriteFile");
+static hf_status strict_file_write(const hf_backend *self, intptr_t file, uint64_t offset,
+                                   const void *bytes, size_t size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_write_failures, "WriteFile");
     if (status != HF_OK) return status;
     return strict->under->file_write(strict->under, file, offset, bytes, size, report);
 }
 
-static hf_status file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_sync, "FlushFileBuffers");
+static hf_status strict_file_sync(const hf_backend *self, intptr_t file, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_sync_failures, "FlushFileBuffers");
     return status == HF_OK ? strict->under->file_sync(strict->under, file, report) : status;
 }
 
-/* As Windows needs it, whether the backend below does or not. */
-static hf_status file_flush(const hf_backend *self, void *address, size_t size, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_sync, "FlushViewOfFile");
+/* Counted even if the backend below has no file_flush: a space must flush, as Windows requires. */
+static hf_status strict_file_flush(const hf_backend *self, void *address, size_t size,
+                                   hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_sync_failures, "FlushViewOfFile");
     if (status != HF_OK || strict->under->file_flush == NULL) return status;
     return strict->under->file_flush(strict->under, address, size, report);
 }
 
-static hf_status file_lock(const hf_backend *self, intptr_t file, bool exclusive,
-                           hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_lock, "LockFileEx");
+static hf_status strict_file_lock(const hf_backend *self, intptr_t file, bool exclusive,
+                                  hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_lock_failures, "LockFileEx");
     if (status != HF_OK) return status;
     return strict->under->file_lock(strict->under, file, exclusive, report);
 }
 
-static void file_unlock(const hf_backend *self, intptr_t file) {
+static void strict_file_unlock(const hf_backend *self, intptr_t file) {
     const hf_backend *under = strict_of(self)->under;
     under->file_unlock(under, file);
 }
 
-static void file_forget(const hf_backend *self, intptr_t file) {
+static void strict_file_forget(const hf_backend *self, intptr_t file) {
     const hf_backend *under = strict_of(self)->under;
     under->file_forget(under, file);
 }
 
-static size_t file_granularity(const hf_backend *self, intptr_t file) {
+static size_t strict_file_granularity(const hf_backend *self, intptr_t file) {
     const hf_backend *under = strict_of(self)->under;
     return under->file_granularity(under, file);
 }
 
-static hf_status file_fill(const hf_backend *self, intptr_t file, uint64_t size, bool is_shared,
-                           hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_fill, "SetEndOfFile");
+static hf_status strict_file_fill(const hf_backend *self, intptr_t file, uint64_t size,
+                                  bool is_shared, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_fill_failures, "SetEndOfFile");
     return status == HF_OK ? strict->under->file_fill(strict->under, file, size, is_shared, report)
                            : status;
 }
 
-static hf_status file_is_at(const hf_backend *self, intptr_t file, const char *path, bool *is_there,
-                            hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_of_io, "CreateFile");
+static hf_status strict_file_is_at(const hf_backend *self, intptr_t file, const char *path,
+                                   bool *is_there, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_io_failures, "CreateFile");
     if (status != HF_OK) return status;
     return strict->under->file_is_at(strict->under, file, path, is_there, report);
 }
 
-static hf_status draft_open(const hf_backend *self, const char *path, uint64_t size, void **draft,
-                            intptr_t *file, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways_to_draft, "SetEndOfFile");
+static hf_status strict_draft_open(const hf_backend *self, const char *path, uint64_t size,
+                                   void **draft, intptr_t *file, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_draft_failures, "SetEndOfFile");
     if (status == HF_OK)
         status = strict->under->draft_open(strict->under, path, size, draft, file, report);
-    return keep_count(strict, &strict->stats.files, 1, status);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
-static const way *turn_to_publish(hf_strict *strict, hf_report *report) {
-    enter(strict);
+/* As strict_count_call, but returns the failure: its effect is needed. */
+static const strict_failure *strict_inject_publish(strict_backend *strict, hf_report *report) {
+    strict_enter(strict);
     strict->stats.calls++;
-    const way *failing = take_turn(strict, report, ways_to_publish, "MoveFileEx");
-    leave(strict);
+    const strict_failure *failing =
+        strict_inject(strict, report, strict_publish_failures, "MoveFileEx");
+    strict_leave(strict);
     return failing;
 }
 
-static hf_status draft_publish(const hf_backend *self, void *draft, hf_report *report) {
-    hf_strict *strict = strict_of(self);
-    const way *failing = turn_to_publish(strict, report);
-    if (failing && failing->trace != NAME_IN_PLACE) return failing->status;
+static hf_status strict_draft_publish(const hf_backend *self, void *draft, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    const strict_failure *failing = strict_inject_publish(strict, report);
+    if (failing && failing->effect != STRICT_NAME_IN_PLACE) return failing->status;
     hf_report below = {0};
     hf_status status =
         strict->under->draft_publish(strict->under, draft, failing ? &below : report);
     return failing ? failing->status : status;
 }
 
-static void draft_close(const hf_backend *self, void *draft) {
-    hf_strict *strict = strict_of(self);
+static void strict_draft_close(const hf_backend *self, void *draft) {
+    strict_backend *strict = strict_of(self);
     strict->under->draft_close(strict->under, draft);
-    drop_count(strict, &strict->stats.files, 1);
+    strict_subtract_count(strict, &strict->stats.files, 1);
 }
 
-static size_t cheap_reserve(const hf_backend *self) {
+static size_t strict_cheap_reserve(const hf_backend *self) {
     const hf_backend *under = strict_of(self)->under;
     return under->cheap_reserve(under);
 }
 
-static uint64_t process(const hf_backend *self) {
+static uint64_t strict_process(const hf_backend *self) {
     const hf_backend *under = strict_of(self)->under;
     return under->process(under);
 }
 
-static void pause_below(const hf_backend *self, unsigned milliseconds) {
+static void strict_pause(const hf_backend *self, unsigned milliseconds) {
     const hf_backend *under = strict_of(self)->under;
     under->pause(under, milliseconds);
 }
 
-/* -------------------------------------------------------------------- locks -------------- */
+/* ------------------------------------------------------------------------- locks ---------- */
 
-static hf_status lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
-    static const way ways[] = {{HF_NO_MEMORY, ERROR_NOT_ENOUGH_MEMORY, NO_TRACE}, {0}};
-    hf_strict *strict = strict_of(self);
-    hf_status status = count_call(strict, report, ways, "InitializeSRWLock");
+static hf_status strict_lock_open(const hf_backend *self, hf_lock *lock, hf_report *report) {
+    static const strict_failure failures[] = {
+        {HF_NO_MEMORY, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT}, {0}};
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, failures, "InitializeSRWLock");
     if (status == HF_OK) status = strict->under->lock_open(strict->under, lock, report);
-    return keep_count(strict, &strict->stats.locks, 1, status);
+    return strict_add_count(strict, &strict->stats.locks, 1, status);
 }
 
-static void lock_close(const hf_backend *self, hf_lock *lock) {
-    hf_strict *strict = strict_of(self);
+static void strict_lock_close(const hf_backend *self, hf_lock *lock) {
+    strict_backend *strict = strict_of(self);
     strict->under->lock_close(strict->under, lock);
-    drop_count(strict, &strict->stats.locks, 1);
+    strict_subtract_count(strict, &strict->stats.locks, 1);
 }
 
-static void lock_below(const hf_backend *self, hf_lock *lock) {
+static void strict_lock(const hf_backend *self, hf_lock *lock) {
     const hf_backend *under = strict_of(self)->under;
     under->lock(under, lock);
 }
 
-static void unlock_below(const hf_backend *self, hf_lock *lock) {
+static void strict_unlock(const hf_backend *self, hf_lock *lock) {
     const hf_backend *under = strict_of(self)->under;
     under->unlock(under, lock);
 }
 
-/* ---------------------------------------------------------- opening and closing ---------- */
+/* ----------------------------------------------------------- opening and closing ---------- */
 
 static const hf_backend strict_calls = {
-    .page_size = page_size,
-    .reserve = reserve,
-    .cheap_reserve = cheap_reserve,
-    .release = release,
-    .split = split,
-    .coalesce = coalesce,
-    .commit = commit,
-    .decommit = decommit,
-    .map = map,
-    .unmap = unmap,
-    .map_free = map_free,
-    .advise = advise,
-    .name = name_memory,
-    .check = check,
-    .allocate_pages = allocate_pages,
-    .free_pages = free_pages,
-    .file_open = file_open,
-    .file_create = file_create,
-    .file_create_shared = file_create_shared,
-    .file_duplicate = file_duplicate,
-    .file_close = file_close,
-    .file_open_or_create = file_open_or_create,
-    .file_measure = file_measure,
-    .file_resize = file_resize,
-    .file_read = file_read,
-    .file_write = file_write,
-    .file_sync = file_sync,
-    .file_flush = file_flush,
-    .file_lock = file_lock,
-    .file_unlock = file_unlock,
-    .file_forget = file_forget,
-    .file_granularity = file_granularity,
-    .file_fill = file_fill,
-    .file_is_at = file_is_at,
-    .draft_open = draft_open,
-    .draft_publish = draft_publish,
-    .draft_close = draft_close,
-    .process = process,
-    .pause = pause_below,
-    .lock_open = lock_open,
-    .lock_close = lock_close,
-    .lock = lock_below,
-    .unlock = unlock_below,
+    .page_size = strict_page_size,
+    .reserve = strict_reserve,
+    .cheap_reserve = strict_cheap_reserve,
+    .release = strict_release,
+    .split = strict_split,
+    .coalesce = strict_coalesce,
+    .commit = strict_commit,
+    .decommit = strict_decommit,
+    .map = strict_map,
+    .unmap = strict_unmap,
+    .map_free = strict_map_free,
+    .advise = strict_advise,
+    .name = strict_name,
+    .check = strict_check,
+    .allocate_pages = strict_allocate_pages,
+    .free_pages = strict_free_pages,
+    .file_open = strict_file_open,
+    .file_create = strict_file_create,
+    .file_create_shared = strict_file_create_shared,
+    .file_duplicate = strict_file_duplicate,
+    .file_close = strict_file_close,
+    .file_open_or_create = strict_file_open_or_create,
+    .file_measure = strict_file_measure,
+    .file_resize = strict_file_resize,
+    .file_read = strict_file_read,
+    .file_write = strict_file_write,
+    .file_sync = strict_file_sync,
+    .file_flush = strict_file_flush,
+    .file_lock = strict_file_lock,
+    .file_unlock = strict_file_unlock,
+    .file_forget = strict_file_forget,
+    .file_granularity = strict_file_granularity,
+    .file_fill = strict_file_fill,
+    .file_is_at = strict_file_is_at,
+    .draft_open = strict_draft_open,
+    .draft_publish = strict_draft_publish,
+    .draft_close = strict_draft_close,
+    .process = strict_process,
+    .pause = strict_pause,
+    .lock_open = strict_lock_open,
+    .lock_close = strict_lock_close,
+    .lock = strict_lock,
+    .unlock = strict_unlock,
 };
 
-/* The first table takes as many pages as the record. */
-static size_t record_bytes(const hf_backend *under) {
-    return hf_pages_for(under, sizeof(hf_strict));
+/* Size of a strict_backend in whole pages; also the size of its first table. */
+static size_t strict_record_bytes(const hf_backend *under) {
+    return hf_pages_for(under, sizeof(strict_backend));
 }
 
-static hf_status build(hf_strict *strict, const hf_backend *under, void *table, size_t table_bytes,
-                       hf_report *report) {
-    *strict = (hf_strict){
+/* Optional functions that the backend below lacks are NULL here too. */
+static hf_status strict_init(strict_backend *strict, const hf_backend *under, void *table,
+                             size_t table_bytes, hf_report *report) {
+    *strict = (strict_backend){
         .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
     if (under->map_free == NULL) strict->calls.map_free = NULL;
     if (under->advise == NULL) strict->calls.advise = NULL;
@@ -988,15 +1077,16 @@ static hf_status build(hf_strict *strict, const hf_backend *under, void *table, 
     return under->lock_open(under, &strict->lock, report);
 }
 
-static hf_status take_strict(hf_strict **strict, const hf_backend *under, hf_report *report) {
-    size_t bytes = record_bytes(under);
+static hf_status strict_create(strict_backend **strict, const hf_backend *under,
+                               hf_report *report) {
+    size_t bytes = strict_record_bytes(under);
     void *memory, *table;
     hf_status status = under->allocate_pages(under, bytes, &memory, report);
     if (status != HF_OK) return status;
     status = under->allocate_pages(under, bytes, &table, report);
     if (status == HF_OK) {
         *strict = memory;
-        status = build(memory, under, table, bytes, report);
+        status = strict_init(memory, under, table, bytes, report);
         if (status == HF_OK) return HF_OK;
         under->free_pages(under, table, bytes);
     }
@@ -1007,8 +1097,8 @@ static hf_status take_strict(hf_strict **strict, const hf_backend *under, hf_rep
 hf_status hf_strict_open(hf_backend **strict, const hf_backend *under) {
     if (strict == NULL) return hf_fail(HF_INVALID, "hf_strict_open", 0, 0);
     hf_report report = {0};
-    hf_strict *opened = NULL;
-    hf_status status = take_strict(&opened, under ? under : hf_backend_native(), &report);
+    strict_backend *opened = NULL;
+    hf_status status = strict_create(&opened, under ? under : hf_backend_native(), &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
     *strict = &opened->calls;
     return HF_OK;
@@ -1016,33 +1106,33 @@ hf_status hf_strict_open(hf_backend **strict, const hf_backend *under) {
 
 void hf_strict_close(hf_backend *self) {
     if (self == NULL) return;
-    hf_strict *strict = strict_of(self);
+    strict_backend *strict = strict_of(self);
     const hf_backend *under = strict->under;
     under->lock_close(under, &strict->lock);
     under->free_pages(under, strict->pieces, strict->table_bytes);
-    under->free_pages(under, strict, record_bytes(under));
+    under->free_pages(under, strict, strict_record_bytes(under));
 }
 
 void hf_strict_fail(hf_backend *self, size_t nth, bool from_then_on) {
-    hf_strict *strict = strict_of(self);
-    enter(strict);
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
     strict->nth = nth;
     strict->from_then_on = from_then_on;
     if (nth > 0) strict->stats.choices = 0;
-    leave(strict);
+    strict_leave(strict);
 }
 
 void hf_strict_fail_as(hf_backend *self, size_t choice) {
-    hf_strict *strict = strict_of(self);
-    enter(strict);
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
     strict->choice = choice;
-    leave(strict);
+    strict_leave(strict);
 }
 
 hf_strict_stats hf_strict_get_stats(const hf_backend *self) {
-    hf_strict *strict = strict_of(self);
-    enter(strict);
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
     hf_strict_stats stats = strict->stats;
-    leave(strict);
+    strict_leave(strict);
     return stats;
 }

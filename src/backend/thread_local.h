@@ -1,15 +1,16 @@
 /*
- * thread_local.h -- variables that each thread has its own of, without malloc.
+ * thread_local.h -- thread-local variables without malloc.
  *
  *     static HF_THREAD_LOCAL hf_error last_error;       // zero in each thread
  *     hf_error *error = HF_OF_THIS_THREAD(last_error);
  *
- * gcc for Windows emulates thread-local variables in memory from malloc, which the library never
- * calls. So there we do by hand what the other compilers do: the variable lies in the template
- * that every image has for its threads, of which the system makes each thread a copy.
+ * gcc for Windows emulates _Thread_local with memory from malloc, which the library never calls.
+ * With gcc for Windows this file does what the other compilers do: the variable is in the section
+ * .tls of its executable or DLL, the template that Windows copies for each thread. A thread finds
+ * its copies in an array, at the index that the directory of the section points to.
  *
- *      template:  | .tls | .tls$: variable | .tls$ZZZ |
- *      thread  ->  its list of copies  -> | image 0 | image 1 | ... the index is in the directory
+ *      template     | .tls | .tls$: variable | .tls$ZZZ |
+ *      thread block -> array of copies: | copy 0 | copy 1 | ...
  */
 #ifndef HF_THREAD_LOCAL_H
 #define HF_THREAD_LOCAL_H
@@ -24,10 +25,10 @@
 #define HF_THREAD_LOCAL __attribute__((section(".tls$")))
 #define HF_OF_THIS_THREAD(variable) hf_of_this_thread(&(variable))
 
-/* The directory of an image's template, which the C runtime brings. */
+/* The TLS directory of this executable or DLL; the C runtime defines it. */
 extern const struct hf_tls_directory {
     uintptr_t begin, end;
-    const uint32_t *index; /* of the image, in a thread's list */
+    const uint32_t *index; /* of the copy in a thread's array */
 } _tls_used;
 
 static inline void *hf_of_this_thread(const void *in_template) {
@@ -36,10 +37,10 @@ static inline void *hf_of_this_thread(const void *in_template) {
     __asm__("movq %%gs:0x58, %0" : "=r"(copies));
 #elif defined(__i386__)
     __asm__("movl %%fs:0x2c, %0" : "=r"(copies));
-#elif defined(__aarch64__) /* x18 is the thread's block */
+#elif defined(__aarch64__) /* x18 points to the thread block */
     __asm__("ldr %0, [x18, #0x58]" : "=r"(copies));
 #else
-#error "where does this processor's thread block have its list of copies?"
+#error "the offset of the thread block's array of copies on this processor is missing"
 #endif
     return copies[*_tls_used.index] + ((uintptr_t)in_template - _tls_used.begin);
 }

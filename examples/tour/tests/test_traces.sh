@@ -1,0 +1,69 @@
+#!/bin/sh
+# test_traces.sh COMMAND CORPUS [REFERENCE] -- replays every input of the corpora, and holds the
+# traces of native and strict against each other, or where there is one, those of the reference: a
+# holdfast that runs on this system by itself, say one for Linux where the command is one for
+# Windows. The reference's own strict is held against it where it is tested. All is the same but the
+# system's own codes.
+#
+# Any bytes are a program: the arena's corpus serves as well as the space's. On a system without
+# views the programs that make none on the reference are compared.
+corpus=$2
+reference=${3-}
+# shellcheck source-path=SCRIPTDIR source=command.sh
+. "$(dirname "$0")/command.sh"
+arguments='replay --trace'
+: >out
+: >err
+
+$views && least=2000 || least=1000
+
+# without_codes COMMAND...: its trace of everything.
+without_codes() {
+    "$@" replay --trace --backend "$backend" "$corpus/space" "$corpus/arena" 2>>err |
+        sed 's/ os=.*//'
+}
+
+# The inputs that never make a view.
+without_views() {
+    awk '/^input / { input = $0 }
+         /^[0-9]+ (map|map_range) .*: OK$/ { makes_view[input] = 1 }
+         /^input / { inputs[++count] = $0 }
+         END { for (i = 1; i <= count; i++) if (!makes_view[inputs[i]]) print inputs[i] }' "$1"
+}
+
+# only NAMES TRACE: what the trace has of these inputs.
+only() { awk 'NR == FNR { kept[$0] = 1; next } /^input / { on = kept[$0] } on' "$1" "$2"; }
+
+# The first difference, below the input's name.
+compare() {
+    cmp -s "$1" "$2" && return
+    line=$(cmp "$1" "$2" | sed 's/.* line //')
+    head -n "${line:-1}" "$1" | grep '^input ' | tail -n 1
+    diff "$1" "$2" | head -n 12
+    wrong "$3"
+}
+
+backend=native
+without_codes holdfast >native
+if [ -n "$reference" ]; then
+    [ -x "$reference" ] || wrong "there is no reference at $reference: build it first"
+    other='the reference'
+    without_codes "$reference" >other
+else
+    backend=strict
+    other=strict
+    without_codes holdfast >other
+fi
+[ -s err ] && wrong 'something was wrong'
+
+$views || {
+    without_views other >names
+    only names other >some && mv some other
+    only names native >some && mv some native
+}
+compare native other "native (<) and $other (>) are not the same"
+
+count=$(grep -c '^input ' native)
+[ "$count" -ge "$least" ] || wrong "only $count inputs"
+[ $failures -ne 0 ] || echo "$count traces are the same on native and $other"
+end

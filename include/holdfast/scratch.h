@@ -1,0 +1,68 @@
+/** @file
+ *  holdfast/scratch.h: two arenas for temporary work.
+ *
+ *  A function that returns memory in an arena it was given names that arena as the conflict, and
+ *  gets a scope on the other one, so that its temporaries and its result never share an arena:
+ *
+ *      arenas[0]   | caller's blocks | result |          conflict: the result stays
+ *      arenas[1]   | caller's blocks | temporaries |     the scope: rewound at its end
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  // "A, B", in the arena `result`, which may be one of the two of `scratch`.
+ *  char *join(hf_scratch *scratch, hf_arena *result, const char *a, const char *b) {
+ *      hf_scope temporary = hf_scratch_begin(scratch, result);
+ *      char *comma = hf_asprintf(temporary.arena, "%s, ", a);
+ *      char *joined = comma ? hf_asprintf(result, "%s%s", comma, b) : NULL;
+ *      hf_scope_end(temporary);
+ *      return joined;
+ *  }
+ *  @endcode
+ *
+ *  Threads: the caller owns the pair, usually one for each thread; there is no lock in it.
+ *
+ *  This header includes arena.h, and arena.h includes this one at its end.
+ */
+#ifndef HOLDFAST_SCRATCH_H
+#define HOLDFAST_SCRATCH_H
+
+#include "arena.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Two arenas for temporary work, owned by the caller. Zeroed: closed. */
+typedef struct hf_scratch {
+    hf_arena arenas[2]; /**< the pair; hf_scratch_begin() chooses one of them */
+} hf_scratch;
+
+/** Opens both arenas, or none.
+ *  @param[out] scratch  the pair; zeroed on failure; not NULL
+ *  @param options       of each of the two arenas, base must be NULL; NULL: the defaults
+ *  @return
+ *  - HF_OK: both are open
+ *  - HF_INVALID: options->base is not NULL, or the options are wrong as for hf_arena_open()
+ *  - HF_NO_ADDRESS: the address space has no least_reserve bytes for each
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left */
+hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options);
+
+/** Closes both arenas. Every block and scope of them is gone.
+ *  @param scratch  the pair; a zeroed one is allowed, NULL is not */
+void hf_scratch_close(hf_scratch *scratch);
+
+/** Begins a scope on the arena that is not the conflict.
+ *  @param scratch   the pair, open
+ *  @param conflict  the arena that must stay as it is, because the result goes there: one of the
+ *                   pair, any other arena, or NULL
+ *  @return a scope on arenas[1] if the conflict is arenas[0], else on arenas[0]; end it with
+ *          hf_scope_end(). On a closed arena it is a scope that has ended */
+hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,56 @@
+/** @file
+ *  holdfast/types.h: the types and the constant that several headers share.
+ *
+ *  A space (space.h) is tiled by regions, and each region has one of three kinds:
+ *
+ *      | committed | view |               placeholder                   |
+ *
+ *  @code{.c}
+ *  #include <holdfast/types.h>
+ *
+ *  // How many of a region's bytes can be read.
+ *  size_t readable(const hf_region *region) {
+ *      return region->kind == HF_PLACEHOLDER ? 0 : region->size;
+ *  }
+ *  @endcode
+ */
+#ifndef HOLDFAST_TYPES_H
+#define HOLDFAST_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** The address of a reservation is a multiple of this many bytes (64 KiB) on every system. */
+#define HF_ALLOCATION_GRANULARITY ((size_t)65536)
+
+/** What a region consists of. */
+typedef enum hf_kind {
+    HF_PLACEHOLDER, /**< reserved addresses: nothing else can take them, touching them faults */
+    HF_COMMITTED,   /**< private memory, readable and writable */
+    HF_VIEW         /**< a view of a file */
+} hf_kind;
+
+/** What a program may do with a file or a view of it. */
+typedef enum hf_access {
+    HF_READ_WRITE,   /**< stores reach the file */
+    HF_READ_ONLY,    /**< stores fault */
+    HF_COPY_ON_WRITE /**< a store makes a private copy of the page; the file stays as it is */
+} hf_access;
+
+/** One region of a space, as hf_space_find() and hf_space_next() describe it. */
+typedef struct hf_region {
+    size_t offset;        /**< where it begins, in bytes from the space's base; whole pages */
+    size_t size;          /**< its size in bytes; whole pages */
+    hf_kind kind;         /**< what it consists of */
+    hf_access access;     /**< of a view; else HF_READ_WRITE */
+    uint64_t file_offset; /**< of a view: where in the file it begins, in bytes; else 0 */
+} hf_region;
+
+/** A hint for hf_space_advise(). */
+typedef enum hf_advice {
+    HF_ADVISE_HUGE,    /**< back these addresses with huge pages where the system can */
+    HF_ADVISE_NO_HUGE, /**< never back them with huge pages */
+    HF_ADVISE_POPULATE /**< fault the committed pages in now */
+} hf_advice;
+
+#endif

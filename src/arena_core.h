@@ -1,0 +1,186 @@
+/*
+ * arena_core.h -- the state of an arena, and the functions that its files share: arena.c allocates
+ * and rewinds, budget.c sizes reservations, image.c keeps an arena in a file, append.c maps files
+ * into the middle of an arena, text.c formats into it.
+ */
+#ifndef HF_ARENA_CORE_H
+#define HF_ARENA_CORE_H
+
+#include <holdfast/arena.h>
+#include <holdfast/space.h>
+
+#include "fail.h"
+#include "image_header.h"
+
+#define HF_KIB(n) ((size_t)(n) << 10)
+#define HF_MIB(n) ((size_t)(n) << 20)
+
+#if SIZE_MAX > UINT32_MAX
+#define HF_GIB(n) ((size_t)(n) << 30)
+#define HF_DEFAULT_RESERVE HF_GIB(64)
+#else
+#define HF_DEFAULT_RESERVE HF_MIB(256)
+#endif
+#define HF_DEFAULT_LEAST HF_MIB(1)
+
+/* Open scopes up to this depth are identified by their number, deeper ones by their depth only. */
+#define HF_SCOPES_KNOWN ((size_t)64)
+
+typedef struct hf_arena_core hf_arena_core;
+typedef struct hf_text_pages hf_text_pages; /* see text.c */
+
+/* What an arena consists of, and which calls it allows. An image is HF_MODE_PRIVATE while it is
+ * opened, until it is mapped and checked. */
+typedef enum hf_arena_mode {
+    HF_MODE_PRIVATE,    /* private memory and appended views; all calls but hf_arena_sync */
+    HF_MODE_SNAPSHOT,   /* a copy-on-write image: one view, then as HF_MODE_PRIVATE */
+    HF_MODE_READ_WRITE, /* a read-write image: views of its file, which grows with the arena */
+    HF_MODE_READ_ONLY   /* a read-only image: one view; growth, hf_rewind, hf_arena_set_root fail */
+} hf_arena_mode;
+
+/* Offsets are bytes from the base of the reservation, sizes are bytes. */
+struct hf_arena_core {
+    struct hf_arena_state state; /* first: hf_arena.state points to it */
+    hf_space *space;
+    const hf_backend *backend;
+    hf_arena_options options;
+    hf_arena_mode mode;
+    size_t page_size, reserved;
+    size_t small_end;    /* offset up to which the arena grows in small steps */
+    size_t huge_from;    /* offset from which on the range is advised about huge pages */
+    size_t limit;        /* offset of the end of usable memory; hf_arena.limit may be lower */
+    size_t peek_end;     /* offset of the end of the bytes that hf_peek returned last; 0: no peek */
+    size_t peek_pos;     /* pos at that hf_peek */
+    size_t lowest_pos;   /* lowest offset that pos went back to since a copy began; 0 at first */
+    size_t fault_end;    /* with fault_after_rewind: pos never goes below this offset again */
+    size_t views_end;    /* end of the highest appended view, or of a read-only image: to rewind
+                         * below it, views have to be unmapped (append.c) */
+    size_t high_water;   /* the high-water mark; pos may be higher, see arena.c */
+    size_t peak;         /* highest pos since the arena was opened */
+    size_t recent_peak;  /* highest pos since the last hf_reset */
+    size_t keep;         /* committed bytes that hf_reset keeps */
+    size_t depth;        /* number of open scopes */
+    size_t newest_scope; /* number of the scope that was begun last */
+    size_t scopes[HF_SCOPES_KNOWN + 1]; /* number of the open scope at each depth, from 1 on */
+    size_t growths;                     /* growth steps so far */
+    size_t own_calls;                   /* system calls that the space does not count */
+    uint64_t root;                      /* offset + 1; 0: none */
+    hf_text_pages *text_pages;
+    hf_file *image;         /* NULL: the arena was not opened from an image */
+    hf_image_header record; /* of a read-write image: what the last successful sync wrote */
+    hf_error sync_failure;  /* of the first sync that failed; HF_OK: none */
+    uint64_t process;       /* of an image: the process that opened it; only it writes the file */
+    size_t budgeted;        /* bytes counted in the address budget; 0: the program set `reserve` */
+    bool is_sanitized;      /* the process runs under a sanitizer */
+};
+
+static inline hf_arena_core *hf_core_of(const hf_arena *arena) {
+    return (hf_arena_core *)(void *)arena->state;
+}
+
+/* An appended file is mapped from file offset 0; an image's bytes begin behind its header. */
+static inline bool hf_is_appended(const hf_region *region) {
+    return region->kind == HF_VIEW && region->file_offset == 0;
+}
+
+static inline bool hf_is_read_only(const hf_arena_core *core) {
+    return core->mode == HF_MODE_READ_ONLY;
+}
+
+static inline bool hf_is_read_write(const hf_arena_core *core) {
+    return core->mode == HF_MODE_READ_WRITE;
+}
+
+static inline size_t hf_larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static inline size_t hf_smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Restores the last error `before` if status is HF_OK, that is, when a fallback succeeded after a
+ * call that failed. Returns status. */
+static inline hf_status hf_restore_error(hf_status status, hf_error before) {
+    if (status == HF_OK) hf_fail_with(before);
+    return status;
+}
+
+/* Sets the last error to HF_INVALID, calls on_failure and returns NULL. The answer of on_failure is
+ * ignored: trying again cannot succeed. */
+void *hf_arena_fail(hf_arena *arena, const char *call, size_t size);
+
+/* Calls on_failure for a last error that is set already, ignores its answer and returns NULL. */
+void *hf_arena_give_up(hf_arena *arena, size_t size);
+
+/* Frees the pages of formatted texts that were left when on_failure did a longjmp; in text.c. */
+void hf_arena_free_text_pages(hf_arena_core *core);
+
+/* True if the bytes that hf_peek returned are still the next free bytes, so that the program may
+ * pass them as arguments to this call. */
+bool hf_arena_is_peek_current(const hf_arena *arena);
+
+/* Bytes to copy, which may lie in the arena; and the name of the calling function, for errors. */
+typedef struct hf_arena_source {
+    const char *call;
+    const void *bytes;
+    size_t size;
+} hf_arena_source;
+
+/* Copies the source to a new block of `size` bytes. The source may overlap the block: it may be
+ * bytes that hf_peek returned. HF_WRONG_STATE: on_failure went back below the source's end; then
+ * the source is not read. */
+void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align);
+
+/* Moves pos to an offset and updates hf_arena.limit. */
+void hf_arena_set_pos(hf_arena *arena, size_t offset);
+
+/* Moves pos down to an offset: updates the high-water mark, the peaks and the root, and poisons the
+ * bytes that are free now. */
+void hf_arena_go_back(hf_arena *arena, size_t offset);
+
+/* Runs a growth step, which commits or maps `size` bytes at limit. If an earlier undo failed,
+ * [limit, reserved) is not one placeholder and the step fails with HF_WRONG_STATE: then releases
+ * and coalesces that range and runs the step again. */
+typedef hf_status hf_arena_step(hf_arena_core *, size_t size);
+hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step *step);
+
+/* Makes [keep, limit) placeholder and moves limit down. A view that begins below `keep` stays
+ * whole. */
+hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
+
+/* hf_rewind to a mark below core->views_end: unmaps the views above the mark, then moves pos; in
+ * append.c. */
+hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
+
+/* The growth step of a read-write image: extends the file by `size` bytes and maps them at limit;
+ * in image.c. */
+hf_status hf_image_map_step(hf_arena_core *core, size_t size);
+
+/* HF_WRONG_STATE if the arena is a read-write image and this process is a child of the one that
+ * opened it; in image.c. */
+hf_status hf_image_check_owner(const hf_arena_core *core, const char *call);
+
+/* Closes the image's file and, if the last sync succeeded, first truncates it to the synced size;
+ * in image.c. All views must be unmapped. */
+void hf_arena_close_image(hf_arena_core *core, bool is_synced);
+
+/* HF_INVALID for options that are not valid; `call` is the function that the error names. */
+hf_status hf_arena_check_options(const hf_arena_options *options, const char *call);
+
+/* ---- The address budget, in budget.c. */
+
+/* A default reservation, for arenas whose options.reserve is 0. In bytes. */
+typedef struct hf_default_reserve {
+    size_t reserve, least; /* `reserve` is halved down to `least` while it fails */
+    size_t limit;          /* used while all default reservations of the process stay below it */
+} hf_default_reserve;
+
+/* The default reservation of the next arena, and the next smaller one; NULL after the last. */
+const hf_default_reserve *hf_budget_first(const hf_backend *backend);
+const hf_default_reserve *hf_budget_next(const hf_default_reserve *size);
+
+/* Adds the arena's reservation to the budget, and subtracts it when the arena is closed. */
+void hf_budget_spend(hf_arena_core *core);
+void hf_budget_return(hf_arena_core *core);
+
+/* Call when a reservation of this size failed: the next arenas begin with a smaller one. */
+void hf_budget_exhaust(const hf_default_reserve *size);
+
+#endif
