@@ -1,9 +1,12 @@
 # Tests for POSIX only: failures of the backend, limits of the system, the list of mappings.
 
-# Includes the source of the backend, so it is compiled with the same settings as the library.
-holdfast_test(test_posix_failures test_posix_failures.c scene.c probe.c LABELS space)
-target_compile_definitions(test_posix_failures PRIVATE
-    $<$<BOOL:${HOLDFAST_GENERIC_POSIX}>:HF_GENERIC_POSIX=1>)
+# Includes the source of the backend, so it is compiled with the same settings as the library. The
+# amalgamation has that source in the same object as all others.
+if(NOT HOLDFAST_AMALGAMATION)
+    holdfast_test(test_posix_failures test_posix_failures.c scene.c probe.c LABELS space)
+    target_compile_definitions(test_posix_failures PRIVATE
+        $<$<BOOL:${HOLDFAST_GENERIC_POSIX}>:HF_GENERIC_POSIX=1>)
+endif()
 
 # Which kinds of files can be opened and mapped.
 holdfast_test(test_file_posix test_file_posix.c disk.c process.c LABELS space)
