@@ -382,6 +382,7 @@ void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, 
     hf_error before = hf_last_error();
     bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
     if (fits && hf_extend(arena, block, old_size, new_size)) return block;
+    if (new_size <= old_size) return NULL; /* a forked child can't shrink a block of its parent's */
     hf_fail_again(before);
     return hf_arena_copy(arena, &(hf_arena_source){"hf_resize", block, old_size}, new_size, align);
 }

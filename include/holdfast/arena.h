@@ -277,7 +277,7 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
  * Extends the block in place, or else copies old_size bytes to a new one; shrinking never copies.
  * A NULL block allocates. A block that grows is at a multiple of align then, one that shrinks stays
  * where it is. NULL when it fails: the old block is as it was, unless on_failure freed it
- * (HF_STATE).
+ * (HF_STATE). STATE, too, for a forked child that would shrink a block of its parent's image.
  */
 void *hf_resize(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
 
