@@ -182,7 +182,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_SYSTEM_NAME STREQUAL "Linux" A
     set_target_properties(test_arena_msan PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
     add_test(NAME test_arena_msan COMMAND test_arena_msan)
-    set_tests_properties(test_arena_msan PROPERTIES LABELS arena TIMEOUT 300)
+    set_tests_properties(test_arena_msan PROPERTIES LABELS arena)
 endif()
 
 # Valgrind cannot run a program with a sanitizer. One build type, with debugging information, is
