@@ -297,7 +297,7 @@ static void *call_memdup(struct harness *harness, struct request *request) {
     return hf_memdup(arena_of(harness), text, request->size);
 }
 
-HF_PRINTF(2, 3)
+HF_FORMAT(2, 3)
 static char *print_list(hf_arena *arena, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

@@ -65,7 +65,7 @@ hf_arena *arena_at(struct harness *, unsigned index);
 hf_arena *arena_of(struct harness *); /* of the operation */
 struct arena_model *model_of(struct harness *);
 
-_Noreturn void fail(struct harness *, const char *format, ...) HF_PRINTF(2, 3);
+_Noreturn void fail(struct harness *, const char *format, ...) HF_FORMAT(2, 3);
 
 /* Whether a failure was injected in this operation; and whether a status may come of one. */
 bool failure_injected(const struct harness *);

@@ -4,8 +4,8 @@
  *
  * What must hold: a file that an image promises to be opens, as it is; any other fails with a
  * status that the header names, nothing is left of the attempt, and the file is as it was. A
- * snapshot and a frozen arena leave the file as it is, whatever is done with them. What a sync, a
- * save or a close wrote is an image of the arena at that time. After a sync that failed, every
+ * snapshot and a read-only arena leave the file as it is, whatever is done with them. What a sync,
+ * a save or a close wrote is an image of the arena at that time. After a sync that failed, every
  * later one fails alike and the file stays as it is. A forked child reads what its parent has open
  * and writes none of it. Over strict, calls fail on demand.
  */
@@ -44,7 +44,7 @@ static void start_model(struct harness *harness, arena_way way, const hf_arena_o
     model->count = 0;
 }
 
-/* A frozen arena's addresses are more than what it shows. */
+/* A read-only arena's addresses are more than what it shows. */
 static bool overlaps(const struct image_model *model, uintptr_t base, size_t size) {
     uintptr_t other = (uintptr_t)model->base;
     size_t taken = (size_t)image_padded(model->reserved ? model->reserved : 1);
@@ -156,7 +156,7 @@ static void check_new_image(struct harness *harness) {
     check_length(harness);
 }
 
-/* A store finds no hole in the file of a persistent arena: the disk could be full. */
+/* A store finds no hole in the file of a read-write arena: the disk could be full. */
 static void check_filled(struct harness *harness) {
     if (harness->operation->access != HF_READ_WRITE) return;
     size_t allocated = host_allocated_bytes(path_of(harness));

@@ -402,7 +402,7 @@ void check_saved(struct harness *harness) {
 
 /* ------------------------------------------------------------------ closing --------------- */
 
-/* A persistent arena writes its file, unless a sync has failed; no other arena writes anything. */
+/* A read-write arena writes its file, unless a sync has failed; no other arena writes anything. */
 static bool writes_at_end(const struct harness *harness, const struct image_model *model) {
     return model->way == WAY_READ_WRITE && is_found(harness, model) && model->failed_sync == HF_OK;
 }

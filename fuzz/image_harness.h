@@ -41,7 +41,7 @@ struct image_model {
     size_t shown;                    /* of a snapshot: by its own view, which stays */
     size_t synced_used, synced_root; /* what the file says */
     bool is_faulting, was_tampered_with;
-    hf_status failed_sync; /* of a persistent arena: what the first sync that failed said */
+    hf_status failed_sync; /* of a read-write arena: what the first sync that failed said */
     struct block blocks[IMAGE_BLOCKS];
     size_t count;
     unsigned char bytes[IMAGE_FILE_BYTES]; /* of the arena, where blocks are */
@@ -91,7 +91,7 @@ hf_arena *arena_of(struct harness *);           /* of the operation */
 struct image_model *model_of(struct harness *); /* its */
 const char *path_of(struct harness *);          /* NULL for IMAGE_PATH_NULL */
 
-_Noreturn void fail(struct harness *, const char *format, ...) HF_PRINTF(2, 3);
+_Noreturn void fail(struct harness *, const char *format, ...) HF_FORMAT(2, 3);
 
 void tamper_init(struct tamper *);
 void begin(struct harness *, const image_operation *);
@@ -112,10 +112,10 @@ void check_status(struct harness *, hf_status, status_set expected);
 void renew_file(struct harness *, image_path);
 bool is_image_of_some(const struct harness *, size_t file, bool *exclusively);
 bool is_appended_by_some(const struct harness *, size_t file);
-bool is_written(const struct harness *, image_path); /* a persistent arena has the file */
+bool is_written(const struct harness *, image_path); /* a read-write arena has the file */
 void load(struct harness *, const char *path, struct image_bytes *);
 
-/* Whether the model's file can still be found under its path; whether it is that of a persistent
+/* Whether the model's file can still be found under its path; whether it is that of a read-write
  * arena, and as that left it. */
 bool is_found(const struct harness *, const struct image_model *);
 bool has_own_file(const struct harness *, const struct image_model *);

@@ -121,7 +121,7 @@ static void formats(void) {
     hf_arena_close(&arena);
 }
 
-static char *through_vasprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
+static char *through_vasprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
 static char *through_vasprintf(hf_arena *arena, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

@@ -56,7 +56,7 @@ struct plot {
     double bottom; /* of the lowest panel */
 };
 
-static void put(const struct plot *plot, const char *format, ...) HF_PRINTF(2, 3);
+static void put(const struct plot *plot, const char *format, ...) HF_FORMAT(2, 3);
 
 static void put(const struct plot *plot, const char *format, ...) {
     va_list arguments;

@@ -125,11 +125,11 @@
 
 /* The formats are the C standard's, also where the system's own printf knows others. */
 #if defined(__clang__)
-#define HF_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define HF_FORMAT(text, first) __attribute__((format(printf, text, first)))
 #elif defined(__GNUC__)
-#define HF_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
+#define HF_FORMAT(text, first) __attribute__((format(gnu_printf, text, first)))
 #else
-#define HF_PRINTF(text, first)
+#define HF_FORMAT(text, first)
 #endif
 
 /* An arena is written from end to end, and processors predict streams of stores badly: prefetching
@@ -577,7 +577,7 @@ void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
  *  @note A text of 512 bytes and more is first formatted in pages of the system, and then copied,
  *        if hf_peek() has just shown bytes, or if the arena has no room for it and an on_failure:
  *        HF_NO_MEMORY without these pages. */
-char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
+char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
 
 /** Formats a text, as vsprintf does, in a block of the size that it needs.
  *  @param arena      the arena
@@ -595,7 +595,7 @@ char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_PRINTF(2, 3);
  *  @note A text of 512 bytes and more is first formatted in pages of the system, and then copied,
  *        if hf_peek() has just shown bytes, or if the arena has no room for it and an on_failure:
  *        HF_NO_MEMORY without these pages. */
-char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_PRINTF(2, 0);
+char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
 
 /** @} */
 
