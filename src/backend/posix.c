@@ -1946,7 +1946,12 @@ static int posix_create_numbered(posix_draft *draft, int number, mode_t mode, hf
         return posix_delete_leftover(draft, report) ? EAGAIN : EEXIST;
     if (draft->file < 0) return errno;
     int code = posix_lock_draft(draft, report);
-    if (code != 0) posix_delete_draft(draft, report);
+    if (code ==
+        EAGAIN) { /* only who has the lock may delete: the name may be another draft's soon */
+        posix_unlock_and_close(draft->file, report);
+        draft->file = -1;
+    } else if (code != 0)
+        posix_delete_draft(draft, report);
     return code;
 }
 
