@@ -447,7 +447,7 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
  *  old bytes are copied. Shrinking never copies. New bytes are not zeroed.
  *  @param arena     the arena
  *  @param block     a block of this arena; NULL: a new block is allocated
- *  @param old_size  its current size in bytes; of no account for NULL
+ *  @param old_size  its current size in bytes; ignored if block is NULL
  *  @param new_size  the size it is to have
  *  @param align     a power of two, 1 to HF_MAX_ALIGNMENT. A block that grows is at a multiple of
  *                   it then; one that shrinks stays where it is

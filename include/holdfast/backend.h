@@ -447,13 +447,12 @@ struct hf_backend {
  *  @return a static backend, for all threads, never NULL */
 const hf_backend *hf_backend_native(void);
 
-#if defined(_WIN32)
 /** Windows as it was before placeholders, that is, before Windows 10 version 1803 and Windows
  *  Server 2019. There the native backend is this one. On any later Windows it shows what a program
  *  will meet there: everything works, but views in a space are HF_UNSUPPORTED.
- *  @return a static backend, for all threads, never NULL */
+ *  @return a static backend, for all threads, never NULL
+ *  @note Defined on Windows alone: on other systems a program that calls it does not link. */
 const hf_backend *hf_backend_before_placeholders(void);
-#endif
 
 #ifdef __cplusplus
 }
