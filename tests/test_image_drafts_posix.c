@@ -16,7 +16,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #if defined(__linux__)
+#include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
+#include <time.h>
 #endif
 #include <unistd.h>
 
@@ -559,6 +562,86 @@ static void processes_that_save_at_once_succeed(void) {
     leave_folder();
 }
 
+#if defined(__linux__)
+
+/* Called in place of the next flock that locks a file exclusively. */
+static int (*instead_of_flock)(int file, int operation);
+
+/* The library calls this function, because it is linked before the C library's. */
+int flock(int file, int operation) {
+    struct stat status;
+    int (*instead)(int, int) = instead_of_flock;
+    bool is_exclusive_on_file = instead != NULL && (operation & LOCK_EX) != 0 &&
+                                fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+    if (!is_exclusive_on_file) return (int)syscall(SYS_flock, file, operation);
+    instead_of_flock = NULL;
+    return instead(file, operation);
+}
+
+static void *draft_to_publish;
+static pthread_t publisher;
+
+static void *publish_draft(void *argument) {
+    hf_report report = {0};
+    (void)argument;
+    CHECK_STATUS(
+        HF_OK, hf_backend_native()->draft_publish(hf_backend_native(), draft_to_publish, &report));
+    return NULL;
+}
+
+/* The draft is open here to be deleted. Its process has 20 ms to publish it; whether it waits or
+ * not, the image can be locked afterwards. */
+static int publish_before_locking(int file, int operation) {
+    const struct timespec pause = {0, 20 * 1000 * 1000};
+    CHECK_EQUAL(0, pthread_create(&publisher, NULL, publish_draft, NULL));
+    nanosleep(&pause, NULL);
+    int result = (int)syscall(SYS_flock, file, operation), code = errno;
+    int image = open("image", O_RDONLY);
+    CHECK(image >= 0 && flock(image, LOCK_SH | LOCK_NB) == 0);
+    close(image);
+    errno = code;
+    return result;
+}
+
+static void a_deleter_does_not_lock_what_is_published(void) {
+    const hf_backend *native = hf_backend_native();
+    hf_report report = {0};
+    void *other;
+    intptr_t file;
+    enter_folder();
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK_STATUS(HF_OK,
+                 native->draft_open(native, "image", AREA, &draft_to_publish, &file, &report));
+    instead_of_flock = publish_before_locking;
+    CHECK_STATUS(HF_OK, native->draft_open(native, "image", AREA, &other, &file, &report));
+    CHECK(instead_of_flock == NULL);
+    CHECK_EQUAL(0, pthread_join(publisher, NULL));
+    native->draft_close(native, draft_to_publish);
+    native->draft_close(native, other);
+    CHECK_EQUAL(1, count_entries("."));
+    leave_folder();
+}
+
+/* A program that keeps the folder locked keeps nobody from saving. */
+static void the_folder_may_be_locked(void) {
+    enter_folder();
+    int locked = open(".", O_RDONLY | O_DIRECTORY);
+    CHECK(locked >= 0 && flock(locked, LOCK_EX) == 0);
+    CHECK_STATUS(HF_OK, save_seed(1, "image"));
+    CHECK_STATUS(HF_OK, save_seed(2, "image"));
+    close(locked);
+    expect_seed(2, "image");
+    CHECK_EQUAL(1, count_entries("."));
+    leave_folder();
+}
+
+#define TESTS_OF_LOCKS \
+    TEST(a_deleter_does_not_lock_what_is_published), TEST(the_folder_may_be_locked),
+
+#else
+#define TESTS_OF_LOCKS
+#endif
+
 /* An image that a writer created meanwhile is not replaced. */
 static void a_writer_that_opened_meanwhile_is_busy(void) {
     const hf_backend *native = hf_backend_native();
@@ -585,4 +668,5 @@ CHECK_MAIN(TEST(the_mode_stays), TEST(the_mode_is_read_before_the_rename), TEST(
            TEST(names_as_long_as_can_be), TEST(paths_as_long_as_can_be),
            TEST(a_hundred_leftovers_are_removed), TEST(drafts_of_killed_processes_are_removed),
            TEST(what_is_not_a_leftover_stays), TEST(a_hundred_names_of_others),
-           TEST(processes_that_save_at_once_succeed), TEST(a_writer_that_opened_meanwhile_is_busy))
+           TEST(processes_that_save_at_once_succeed),
+           TESTS_OF_LOCKS TEST(a_writer_that_opened_meanwhile_is_busy))

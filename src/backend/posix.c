@@ -1718,6 +1718,13 @@ static void posix_file_forget(const hf_backend *self, intptr_t file) {
  * The lock is shared because, after the rename, the draft has the target's name for a short time
  * before its process closes it, and another process that replaces the target takes a shared lock
  * on it.
+ *
+ * The folder is locked, too: shared while a draft is renamed to the target, exclusively while a
+ * draft of a dead process is deleted. Without that, a process that opened the draft of a living
+ * one to delete it could lock it after it was renamed and unlocked, and the target would be BUSY
+ * to others until that process had compared the names. Only this depends on the folder's lock:
+ * where folders have no locks (NFS), or another program keeps the folder locked, saving goes on
+ * without it.
  */
 typedef struct posix_draft {
     int folder;
@@ -1737,7 +1744,7 @@ typedef struct posix_draft {
 #define POSIX_MOST_DRAFTS 100
 #endif
 
-enum { POSIX_MOST_LINKS = 40, POSIX_MOST_ATTEMPTS = 100 };
+enum { POSIX_MOST_LINKS = 40, POSIX_MOST_ATTEMPTS = 100, POSIX_MOST_FOLDER_WAITS = 1000 };
 
 static const char posix_draft_suffix[] = ".saving00";
 
@@ -1891,12 +1898,9 @@ static bool posix_is_leftover(const posix_draft *draft, const struct stat *statu
     return S_ISREG(status->st_mode) && status->st_uid == draft->user;
 }
 
-/* Deletes a draft whose process is dead. Returns true if nothing has the name now. */
-static bool posix_delete_leftover(const posix_draft *draft, hf_report *report) {
+/* Deletes the draft if no process has locked it. Returns true if nothing has the name now. */
+static bool posix_delete_unlocked(const posix_draft *draft, hf_report *report) {
     struct stat status;
-    if (posix_fstatat(draft->folder, draft->temporary, AT_SYMLINK_NOFOLLOW, &status, report) != 0)
-        return errno == ENOENT;
-    if (!posix_is_leftover(draft, &status)) return false;
     int descriptor = posix_open_to_lock(draft, draft->temporary, O_RDWR, O_RDONLY, report);
     if (descriptor < 0) return errno == ENOENT;
     bool is_gone = posix_flock(descriptor, LOCK_EX, report) == 0 &&
@@ -1904,6 +1908,20 @@ static bool posix_delete_leftover(const posix_draft *draft, hf_report *report) {
                    posix_is_leftover(draft, &status) &&
                    posix_unlink(draft, draft->temporary, report) == 0;
     posix_unlock_and_close(descriptor, report);
+    return is_gone;
+}
+
+/* Deletes a draft whose process is dead, unless another process is renaming or deleting a draft in
+ * this folder. Returns true if nothing has the name now. */
+static bool posix_delete_leftover(const posix_draft *draft, hf_report *report) {
+    struct stat status;
+    if (posix_fstatat(draft->folder, draft->temporary, AT_SYMLINK_NOFOLLOW, &status, report) != 0)
+        return errno == ENOENT;
+    if (!posix_is_leftover(draft, &status)) return false;
+    bool is_locked = posix_flock(draft->folder, LOCK_EX, report) == 0;
+    if (!is_locked && errno == EWOULDBLOCK) return false;
+    bool is_gone = posix_delete_unlocked(draft, report);
+    if (is_locked) posix_flock(draft->folder, LOCK_UN, report);
     return is_gone;
 }
 
@@ -1946,12 +1964,12 @@ static int posix_create_numbered(posix_draft *draft, int number, mode_t mode, hf
         return posix_delete_leftover(draft, report) ? EAGAIN : EEXIST;
     if (draft->file < 0) return errno;
     int code = posix_lock_draft(draft, report);
-    if (code ==
-        EAGAIN) { /* only who has the lock may delete: the name may be another draft's soon */
+    if (code == EAGAIN) { /* not locked: the name may lead to another process's draft */
         posix_unlock_and_close(draft->file, report);
         draft->file = -1;
-    } else if (code != 0)
+    } else if (code != 0) {
         posix_delete_draft(draft, report);
+    }
     return code;
 }
 
@@ -2130,9 +2148,21 @@ static bool posix_has_target_name(const posix_draft *draft, hf_report *report) {
     return posix_check_name(draft, draft->name, draft->file, &status, report) == 0;
 }
 
+/* Locks the folder. Another process locks it exclusively for a few system calls: wait for that, but
+ * not for ever, because that process may be stopped. */
+static bool posix_share_folder(const posix_draft *draft, hf_report *report) {
+    const struct timespec millisecond = {0, 1000 * 1000};
+    for (int waits = 0; posix_flock(draft->folder, LOCK_SH, report) != 0; waits++) {
+        if (errno != EWOULDBLOCK || waits == POSIX_MOST_FOLDER_WAITS) return false;
+        nanosleep(&millisecond, NULL);
+        report->system_calls++;
+    }
+    return true;
+}
+
 /* Renames the draft to the target's name if nothing has that name. Returns 0 or errno. EEXIST:
  * something has it; ENOSYS: the file system has neither linkat nor RENAME_NOREPLACE. */
-static int posix_publish_new(posix_draft *draft, hf_report *report) {
+static int posix_rename_new(posix_draft *draft, hf_report *report) {
     int result, code;
     POSIX_CALL(result, report,
                linkat(draft->folder, draft->temporary, draft->folder, draft->name, 0));
@@ -2148,13 +2178,22 @@ static int posix_publish_new(posix_draft *draft, hf_report *report) {
     return posix_cannot_link(code) ? ENOSYS : code;
 }
 
-static int posix_publish_over(posix_draft *draft, hf_report *report) {
+static int posix_rename_over(posix_draft *draft, hf_report *report) {
     int result;
     POSIX_CALL(result, report,
                renameat(draft->folder, draft->temporary, draft->folder, draft->name));
     int code = result == 0 ? 0 : errno;
     draft->is_published = code == 0 || posix_has_target_name(draft, report);
     return draft->is_published ? 0 : code;
+}
+
+/* Calls one of the two above with the folder locked. */
+static int posix_rename(posix_draft *draft, int rename_draft(posix_draft *, hf_report *),
+                        hf_report *report) {
+    bool is_locked = posix_share_folder(draft, report);
+    int code = rename_draft(draft, report);
+    if (is_locked) posix_flock(draft->folder, LOCK_UN, report);
+    return code;
 }
 
 /* The file to replace stays locked until the draft has its name, so that no writer opens it in
@@ -2169,8 +2208,8 @@ static hf_status posix_publish(posix_draft *draft, hf_report *report) {
             posix_copy_permissions(draft->file, old, &status, report);
         else if (draft->replaced >= 0 && posix_fstat(draft->replaced, &status, report) == 0)
             posix_copy_permissions(draft->file, draft->replaced, &status, report);
-        code = old >= 0 ? posix_publish_over(draft, report) : posix_publish_new(draft, report);
-        if (code == ENOSYS && old < 0) code = posix_publish_over(draft, report);
+        code = posix_rename(draft, old >= 0 ? posix_rename_over : posix_rename_new, report);
+        if (code == ENOSYS && old < 0) code = posix_rename(draft, posix_rename_over, report);
         if (old >= 0) posix_unlock_and_close(old, report);
     }
     return code == 0 ? HF_OK : posix_fail_file(report, "renameat", code);
@@ -2219,7 +2258,7 @@ static hf_status posix_create_whole(posix_draft *draft, uint64_t size, hf_report
     if (code != 0) return posix_fail_file(report, "open", code);
     hf_status allocated = posix_allocate_blocks(draft->file, size, report);
     if (allocated != HF_OK) return allocated;
-    code = posix_publish_new(draft, report);
+    code = posix_rename(draft, posix_rename_new, report);
     if (code == ENOSYS) return posix_create_in_place(draft, size, report);
     return code == 0 ? HF_OK : posix_fail_file(report, "linkat", code);
 }
