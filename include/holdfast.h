@@ -58,6 +58,7 @@
 #include "holdfast/backend.h"
 #include "holdfast/file.h"
 #include "holdfast/image.h"
+#include "holdfast/pool.h"
 #include "holdfast/ring.h"
 #include "holdfast/scratch.h"
 #include "holdfast/space.h"

@@ -32,7 +32,7 @@ static hf_status append_map(hf_arena *arena, hf_file *file, hf_access access) {
     if (file_size > room) return append_fail(HF_RESERVE_FULL, from, SIZE_MAX);
     size_t size = hf_round_up((size_t)file_size, core->page_size);
     if (size > room) return append_fail(HF_RESERVE_FULL, from, size);
-    status = hf_space_map_range(core->space, from, size, file, 0, access);
+    status = hf_arena_map_range(core, from, size, file, 0, access);
     if (status != HF_OK) return status;
     core->limit = core->views_end = from + size;
     if (core->is_sanitized)
@@ -72,7 +72,7 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
  * between that view and `offset`. */
 static size_t append_views_end_below(const hf_arena_core *core, size_t offset) {
     hf_region region;
-    while (offset > 0 && hf_space_find(core->space, offset - 1, &region)) {
+    while (offset > 0 && hf_arena_find_region(core, offset - 1, &region)) {
         if (hf_is_appended(&region)) return region.offset + region.size;
         offset = region.offset;
     }
@@ -81,7 +81,7 @@ static size_t append_views_end_below(const hf_arena_core *core, size_t offset) {
 
 static bool append_is_within_view(const hf_arena_core *core, size_t mark) {
     hf_region region;
-    hf_space_find(core->space, mark, &region);
+    hf_arena_find_region(core, mark, &region);
     return hf_is_appended(&region) && region.offset < mark;
 }
 
@@ -96,7 +96,7 @@ static append_views append_find_views(const hf_arena_core *core, hf_mark mark) {
     append_views found = {core->views_end, core->views_end};
     while (found.below > mark) {
         hf_region view;
-        hf_space_find(core->space, found.below - 1, &view);
+        hf_arena_find_region(core, found.below - 1, &view);
         found.lowest = view.offset;
         found.below = append_views_end_below(core, view.offset);
     }

@@ -124,9 +124,9 @@ static hf_status arena_restore_placeholder(hf_arena_core *core) {
     size_t size = core->reserved - core->limit;
     hf_region behind = {0};
     if (size == 0) return HF_OK;
-    hf_space_find(core->space, core->limit, &behind);
+    hf_arena_find_region(core, core->limit, &behind);
     if (behind.kind == HF_PLACEHOLDER && behind.size == size) return HF_OK;
-    return hf_space_release_range(core->space, core->limit, size);
+    return hf_arena_release_range(core, core->limit, size);
 }
 
 hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step *step) {
@@ -137,7 +137,7 @@ hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step 
 }
 
 static hf_status arena_commit_once(hf_arena_core *core, size_t size) {
-    return hf_space_commit_range(core->space, core->limit, size);
+    return hf_arena_commit_range(core, core->limit, size);
 }
 
 /* Commits or maps `size` bytes at limit. */
@@ -147,11 +147,11 @@ static hf_status arena_run_step(hf_arena_core *core, size_t size) {
 }
 
 static hf_status arena_populate(hf_arena_core *core, size_t size) {
-    hf_status status = hf_space_advise(core->space, core->limit, size, HF_ADVISE_POPULATE);
+    hf_status status = hf_arena_advise_range(core, core->limit, size, HF_ADVISE_POPULATE);
     if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
     hf_error error = hf_last_error();
     /* If this fails, too, the next growth repeats it. */
-    hf_space_release_range(core->space, core->limit, size);
+    hf_arena_release_range(core, core->limit, size);
     return hf_fail_with(error);
 }
 
@@ -461,7 +461,7 @@ void hf_arena_go_back(hf_arena *arena, size_t offset) {
  * image that a snapshot begins with, because a view is unmapped whole. */
 static size_t arena_private_from(const hf_arena_core *core, size_t offset) {
     hf_region first = {0};
-    hf_space_find(core->space, 0, &first);
+    hf_arena_find_region(core, 0, &first);
     bool is_image = first.kind == HF_VIEW && !hf_is_appended(&first);
     return is_image ? hf_larger(offset, first.size) : offset;
 }
@@ -482,7 +482,7 @@ static hf_status arena_rewind_faulting(hf_arena *arena, size_t offset) {
     hf_arena_go_back(arena, offset);
     hf_arena_set_pos(arena, to);
     core->fault_end = to;
-    return hf_space_release_range(core->space, from, to - from);
+    return hf_arena_release_range(core, from, to - from);
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
@@ -508,14 +508,14 @@ static void arena_advise(const hf_arena_core *core, size_t from, size_t to) {
     from = hf_larger(from, core->huge_from);
     if (from >= to) return;
     hf_error before = hf_last_error();
-    hf_space_advise(core->space, from, to - from, arena_advice(core));
+    hf_arena_advise_range(core, from, to - from, arena_advice(core));
     hf_fail_with(before);
 }
 
 /* The end of the view that begins below `keep` and ends above it, else `keep`. */
 static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
     hf_region region;
-    if (keep >= core->limit || !hf_space_find(core->space, keep, &region)) return keep;
+    if (keep >= core->limit || !hf_arena_find_region(core, keep, &region)) return keep;
     return region.kind == HF_VIEW && region.offset < keep ? region.offset + region.size : keep;
 }
 
@@ -523,10 +523,10 @@ static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
  * the memory is released nevertheless, and limit moves. */
 static hf_status arena_release_last(hf_arena_core *core, size_t keep) {
     hf_region region;
-    hf_space_find(core->space, core->limit - 1, &region);
+    hf_arena_find_region(core, core->limit - 1, &region);
     size_t from = hf_larger(region.offset, keep);
-    hf_status status = hf_space_release_range(core->space, from, core->limit - from);
-    hf_space_find(core->space, from, &region);
+    hf_status status = hf_arena_release_range(core, from, core->limit - from);
+    hf_arena_find_region(core, from, &region);
     if (region.kind == HF_PLACEHOLDER) core->limit = from;
     return status;
 }
@@ -569,9 +569,15 @@ static void arena_update_keep(hf_arena_core *core) {
     core->recent_peak = 0;
 }
 
+/* The space of a pool counts all its arenas. What a failed growth left committed behind limit in
+ * one of them goes back when its next growth fails, or with the pool. */
+static size_t arena_count_committed(const hf_arena_core *core) {
+    return core->pool ? core->limit : hf_space_get_stats(core->space).committed_bytes;
+}
+
 /* What a failed growth could not release, behind limit, is committed too. */
 static bool arena_is_worth_trimming(const hf_arena_core *core) {
-    size_t committed = hf_larger(core->limit, hf_space_get_stats(core->space).committed_bytes);
+    size_t committed = hf_larger(core->limit, arena_count_committed(core));
     return committed > core->keep && committed - core->keep > hf_larger(HF_MIB(2), core->keep / 4);
 }
 
@@ -644,6 +650,10 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
     if (arena->state == NULL) return (hf_arena_stats){0};
     const hf_arena_core *core = hf_core_of(arena);
     hf_space_stats space = hf_space_get_stats(core->space);
+    if (core->pool) {
+        space.committed_bytes = hf_arena_count_bytes(core, HF_COMMITTED);
+        space.view_bytes = hf_arena_count_bytes(core, HF_VIEW);
+    }
     size_t system_calls = core->own_calls;
     for (size_t step = 0; step < HF_STEPS; step++) system_calls += space.system_calls[step];
     return (hf_arena_stats){
@@ -666,7 +676,9 @@ hf_status hf_arena_check_options(const hf_arena_options *options, const char *ca
     bool is_base = (uintptr_t)options->base % HF_ALLOCATION_GRANULARITY == 0;
     bool is_mode = options->huge_pages == HF_HUGE_AUTO || options->huge_pages == HF_HUGE_NEVER ||
                    options->huge_pages == HF_HUGE_ALWAYS;
-    return is_reserve && is_base && is_mode ? HF_OK : hf_fail(HF_INVALID, call, 0, reserve);
+    bool is_pool = options->pool == NULL || hf_pool_allows(options->pool, options);
+    return is_reserve && is_base && is_mode && is_pool ? HF_OK
+                                                       : hf_fail(HF_INVALID, call, 0, reserve);
 }
 
 static hf_status arena_open_space(hf_arena_core *core, size_t reserve, size_t least) {
@@ -711,15 +723,13 @@ static hf_status arena_open_any_space(hf_arena_core *core) {
 }
 
 static void arena_init(hf_arena_core *core) {
-    uintptr_t base = (uintptr_t)hf_space_base(core->space);
+    uintptr_t base = (uintptr_t)hf_space_base(core->space) + core->origin;
     bool always = core->options.huge_pages == HF_HUGE_ALWAYS;
-    core->state.base = hf_space_base(core->space);
-    core->reserved = hf_space_size(core->space);
+    core->state.base = hf_space_base(core->space) + core->origin;
     core->is_sanitized = hf_is_under_sanitizer();
     core->small_end = always ? 0 : ARENA_HUGE_PAGE - (base & (ARENA_HUGE_PAGE - 1));
     core->huge_from = always ? arena_align_up(core, 0, ARENA_HUGE_PAGE) : core->small_end;
     if (core->options.huge_pages == HF_HUGE_NEVER) core->huge_from = 0;
-    arena_advise(core, 0, core->reserved);
 }
 
 static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *options) {
@@ -741,7 +751,9 @@ static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *option
         backend->free_pages(backend, memory, pages);
         return status;
     }
+    core->reserved = hf_space_size(core->space);
     arena_init(core);
+    arena_advise(core, 0, core->reserved);
     hf_register_root(core, pages); /* options.user may be the only pointer to a block */
     if (options->reserve == 0) hf_budget_spend(core);
     arena->state = &core->state;
@@ -749,17 +761,99 @@ static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *option
     return HF_OK;
 }
 
+/* ------------------------------------------------ arenas of a pool -------------------- */
+
+/* The first opening of one of the pool's arenas. The pool has advised about huge pages. */
+static void arena_init_pooled(hf_arena_core *core) {
+    core->page_size = core->backend->page_size(core->backend);
+    core->options.huge_pages = hf_pool_huge_pages(core->pool);
+    arena_init(core);
+    core->huge_from = core->reserved > ARENA_HUGE_PAGE ? 0 : core->reserved;
+}
+
+/* Limit, the high-water mark and what hf_reset has learnt about the memory that is needed stay, so
+ * do the numbers of scopes, which never repeat. */
+static void arena_renew(hf_arena_core *core, const hf_arena_options *options) {
+    core->options = *options;
+    core->options.huge_pages = hf_pool_huge_pages(core->pool);
+    core->peak = core->growths = 0;
+    core->depth = 0;
+    core->lowest_pos = 0;
+    core->root = 0;
+}
+
+static hf_status arena_open_pooled(hf_arena *arena, const hf_arena_options *options) {
+    hf_arena_core *core = hf_pool_take(options->pool);
+    if (core == NULL)
+        return hf_fail_because(HF_RESERVE_FULL, "hf_arena_open", "all arenas of the pool are open",
+                               0, 0);
+    if (core->state.base == NULL) arena_init_pooled(core);
+    arena_renew(core, options);
+    arena->state = &core->state;
+    hf_arena_set_pos(arena, 0);
+    return HF_OK;
+}
+
+/* Pages that fault since a rewind lie below limit, so all memory goes back. */
+static hf_status arena_release_faulting(hf_arena *arena) {
+    hf_arena_core *core = hf_core_of(arena);
+    core->options.fault_after_rewind = false;
+    core->fault_end = core->views_end = 0;
+    hf_arena_go_back(arena, 0);
+    return hf_arena_release_beyond(arena, 0);
+}
+
+/* Empties the arena. What is committed stays, or goes back by the rule of hf_reset. True if the
+ * pool can open it again. */
+static bool arena_empty(hf_arena *arena) {
+    hf_arena_core *core = hf_core_of(arena);
+    hf_error before = hf_last_error();
+    hf_arena_free_text_pages(core);
+    core->options.retain = hf_pool_keep(core->pool);
+    bool is_empty;
+    if (core->options.fault_after_rewind) {
+        is_empty = arena_release_faulting(arena) == HF_OK;
+    } else { /* if only giving memory back failed, the arena is empty */
+        hf_reset(arena);
+        is_empty = arena_used(arena) == 0 && core->views_end == 0;
+    }
+    hf_fail_with(before);
+    return is_empty;
+}
+
+static void arena_close_pooled(hf_arena *arena) {
+    hf_arena_core *core = hf_core_of(arena);
+    arena_update_peaks(arena);
+    size_t used = core->peak;
+    if (arena_empty(arena))
+        hf_pool_give(core->pool, core, used);
+    else
+        hf_pool_lose(core->pool);
+    *arena = (hf_arena){0};
+}
+
+hf_status hf_arena_trim_closed(hf_arena_core *core, size_t keep) {
+    hf_arena arena = {.state = &core->state};
+    hf_arena_set_pos(&arena, 0);
+    return hf_arena_release_beyond(&arena, keep);
+}
+
 hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
     static const hf_arena_options defaults;
     if (options == NULL) options = &defaults;
     *arena = (hf_arena){0};
     hf_status status = hf_arena_check_options(options, "hf_arena_open");
-    return status == HF_OK ? arena_open_core(arena, options) : status;
+    if (status != HF_OK) return status;
+    return options->pool ? arena_open_pooled(arena, options) : arena_open_core(arena, options);
 }
 
 void hf_arena_close(hf_arena *arena) {
     if (arena == NULL || arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
+    if (core->pool) {
+        arena_close_pooled(arena);
+        return;
+    }
     if (core->is_sanitized) hf_unpoison_initialized(core->state.base, core->limit);
     hf_arena_free_text_pages(core);
     bool is_synced = hf_is_read_write(core) && hf_arena_sync(arena) == HF_OK;

@@ -7,6 +7,7 @@
 #define HF_ARENA_CORE_H
 
 #include <holdfast/arena.h>
+#include <holdfast/pool.h>
 #include <holdfast/space.h>
 
 #include "fail.h"
@@ -41,7 +42,9 @@ typedef enum hf_arena_mode {
 /* Offsets are bytes from the base of the reservation, sizes are bytes. */
 struct hf_arena_core {
     struct hf_arena_state state; /* first: hf_arena.state points to it */
-    hf_space *space;
+    hf_space *space;             /* its own, or the pool's */
+    size_t origin; /* offset of the arena's base in the space; 0 unless it is a pool's */
+    hf_pool *pool; /* NULL: the space is the arena's own */
     const hf_backend *backend;
     hf_arena_options options;
     hf_arena_mode mode;
@@ -128,6 +131,23 @@ typedef struct hf_arena_source {
  * the source is not read. */
 void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align);
 
+/* ---- The calls on the space, with offsets from the arena's base; in arena_space.c. Regions are
+ * those of the arena's part of the space. */
+
+bool hf_arena_find_region(const hf_arena_core *core, size_t offset, hf_region *region);
+bool hf_arena_next_region(const hf_arena_core *core, hf_region *region);
+hf_status hf_arena_commit_range(hf_arena_core *core, size_t offset, size_t size);
+hf_status hf_arena_map_range(hf_arena_core *core, size_t offset, size_t size, hf_file *file,
+                             uint64_t file_offset, hf_access access);
+hf_status hf_arena_release_range(hf_arena_core *core, size_t offset, size_t size);
+hf_status hf_arena_advise_range(const hf_arena_core *core, size_t offset, size_t size,
+                                hf_advice advice);
+
+/* Bytes of all regions of one kind. Goes through them. */
+size_t hf_arena_count_bytes(const hf_arena_core *core, hf_kind kind);
+
+/* ---- */
+
 /* Moves pos to an offset and updates hf_arena.limit. */
 void hf_arena_set_pos(hf_arena *arena, size_t offset);
 
@@ -163,6 +183,29 @@ void hf_arena_close_image(hf_arena_core *core, bool is_synced);
 
 /* HF_INVALID for options that are not valid; `call` is the function that the error names. */
 hf_status hf_arena_check_options(const hf_arena_options *options, const char *call);
+
+/* Gives back what a closed arena of a pool has committed beyond `keep` bytes. */
+hf_status hf_arena_trim_closed(hf_arena_core *core, size_t keep);
+
+/* ---- Pools, in pool.c. */
+
+/* A closed arena of the pool, which is open from now on: its memory up to limit is committed. Its
+ * base is NULL if it was never open. NULL: all arenas are open. */
+hf_arena_core *hf_pool_take(hf_pool *pool);
+
+/* Gives it back, empty, after it had used so many bytes. */
+void hf_pool_give(hf_pool *pool, hf_arena_core *core, size_t used);
+
+/* For an arena that cannot be emptied: it is never opened again. */
+void hf_pool_lose(hf_pool *pool);
+
+/* True if an arena of the pool can be opened with these options. */
+bool hf_pool_allows(const hf_pool *pool, const hf_arena_options *options);
+
+/* Committed bytes that an idle arena of the pool may have. */
+size_t hf_pool_keep(const hf_pool *pool);
+
+hf_huge_pages hf_pool_huge_pages(const hf_pool *pool);
 
 /* ---- The address budget, in budget.c. */
 

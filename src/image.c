@@ -349,7 +349,7 @@ static hf_status image_write_and_sync_record(hf_arena_core *core, const hf_image
 static hf_status image_flush_views(hf_arena_core *core) {
     if (core->backend->file_flush == NULL) return HF_OK;
     hf_status status = HF_OK;
-    for (hf_region region = {0}; status == HF_OK && hf_space_next(core->space, &region);) {
+    for (hf_region region = {0}; status == HF_OK && hf_arena_next_region(core, &region);) {
         hf_report report = {0};
         if (region.kind == HF_VIEW)
             status = core->backend->file_flush(core->backend, core->state.base + region.offset,
@@ -428,7 +428,7 @@ static hf_status image_map_once(hf_arena_core *core, size_t size) {
     bool is_longer = needed > before;
     hf_status status = is_longer ? image_resize(core, needed) : HF_OK;
     if (status != HF_OK) return status;
-    status = hf_space_map_range(core->space, core->limit, size, core->image, from, HF_READ_WRITE);
+    status = hf_arena_map_range(core, core->limit, size, core->image, from, HF_READ_WRITE);
     if (status == HF_OK || !is_longer) return status;
     hf_error error = hf_last_error();
     image_resize(core, before);
@@ -466,7 +466,7 @@ static hf_status image_map_bytes(hf_arena *arena, const image_opening *opened) {
     size_t size = opened->mapped;
     if (size > 0) {
         hf_status status =
-            hf_space_map_range(core->space, 0, size, opened->file, HF_IMAGE_AREA, opened->access);
+            hf_arena_map_range(core, 0, size, opened->file, HF_IMAGE_AREA, opened->access);
         if (status != HF_OK) return status;
     }
     core->limit = core->high_water = size;
@@ -476,9 +476,8 @@ static hf_status image_map_bytes(hf_arena *arena, const image_opening *opened) {
 
 /* Maps a page for a test: if the file cannot be mapped, opening fails, and not growing later. */
 static hf_status image_test_view(hf_arena_core *core) {
-    hf_status status =
-        hf_space_map_range(core->space, 0, core->page_size, core->image, 0, HF_READ_WRITE);
-    return status == HF_OK ? hf_space_release_range(core->space, 0, core->page_size) : status;
+    hf_status status = hf_arena_map_range(core, 0, core->page_size, core->image, 0, HF_READ_WRITE);
+    return status == HF_OK ? hf_arena_release_range(core, 0, core->page_size) : status;
 }
 
 static hf_status image_write_first_record(hf_arena_core *core, image_opening *opened) {
@@ -590,7 +589,8 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
     opened.backend = opened.options.backend ? opened.options.backend : hf_backend_native();
     bool is_access =
         access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
-    if (!image_is_path(path) || !is_access) return hf_fail(HF_INVALID, image_open_call, 0, 0);
+    if (!image_is_path(path) || !is_access || opened.options.pool)
+        return hf_fail(HF_INVALID, image_open_call, 0, 0);
     hf_status status = hf_arena_check_options(&opened.options, image_open_call);
     if (status == HF_OK) status = image_open_checked(&opened, path);
     if (status != HF_OK) return status;
@@ -631,7 +631,7 @@ static hf_status image_write_range(const hf_arena_core *core, intptr_t file, siz
 static hf_status image_write_bytes(const hf_arena_core *core, intptr_t file, size_t used,
                                    hf_report *report) {
     hf_status status = HF_OK;
-    for (hf_region region = {0}; status == HF_OK && hf_space_next(core->space, &region);) {
+    for (hf_region region = {0}; status == HF_OK && hf_arena_next_region(core, &region);) {
         size_t end = region.offset + region.size < used ? region.offset + region.size : used;
         if (region.offset >= used) break;
         if (region.kind != HF_PLACEHOLDER)

@@ -27,6 +27,7 @@ holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
 holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan)
+holdfast_test(test_pool test_pool.c nth_failure.c disk.c scene.c probe.c LABELS arena valgrind tsan)
 
 # ---- With the n-th call failing
 

@@ -182,6 +182,9 @@ typedef struct hf_arena {
     struct hf_arena_state *state; /**< private; NULL: closed */
 } hf_arena;
 
+/** Thousands of arenas in one reservation, see pool.h. */
+typedef struct hf_pool hf_pool;
+
 /** @cond private */
 
 /* The beginning of an arena's state, for the inline functions below alone. */
@@ -256,6 +259,10 @@ typedef struct hf_arena_options {
                                 *   another tag is HF_CORRUPT */
     bool any_base;             /**< images: another address will do, because the program uses refs
                                 *   only */
+    /** The pool to take the arena from, see pool.h; NULL: none. Such an arena has the pool's
+     *  reservation (`reserve` and `least_reserve` are 0 or not above it), huge pages and name, no
+     *  base, and is no image. */
+    hf_pool *pool;
 } hf_arena_options;
 
 /** Opens an arena: reserves addresses, commits nothing.
@@ -264,7 +271,9 @@ typedef struct hf_arena_options {
  *  @return
  *  - HF_OK: the arena is open and empty
  *  - HF_INVALID: a base that is not aligned or whose reservation wraps, a least_reserve above a
- *    reserve that is named, or a huge_pages that is none of the three
+ *    reserve that is named, a huge_pages that is none of the three, or an option that an arena of a
+ *    pool cannot have
+ *  - HF_RESERVE_FULL: all arenas of the pool are open
  *  - HF_NO_ADDRESS: the base is taken, or the system has not least_reserve bytes of addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the arena's records, or no mappings
  *    left */
@@ -776,7 +785,8 @@ typedef struct hf_arena_stats {
                           *   shown by hf_peek() since its pages were fresh; above it committed
                           *   bytes are zero */
     size_t growths;      /**< growth steps taken */
-    size_t system_calls; /**< all that were made for this arena so far */
+    size_t system_calls; /**< all that were made for this arena so far; for one of a pool: those of
+                          *   the pool */
     size_t viewed;       /**< bytes of views: images, and files appended */
 } hf_arena_stats;
 

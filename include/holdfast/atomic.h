@@ -49,7 +49,11 @@ static inline void hf_store_release(size_t *word, size_t value) {
 #if defined(_WIN64)
 #define HF_EXCHANGE_ADD(word, value) \
     ((size_t)_InterlockedExchangeAdd64((volatile long long *)(word), (long long)(value)))
+#define HF_EXCHANGE(word, value) \
+    ((size_t)_InterlockedExchange64((volatile long long *)(word), (long long)(value)))
 #else
+#define HF_EXCHANGE(word, value) \
+    ((size_t)_InterlockedExchange((volatile long *)(word), (long)(value)))
 #define HF_EXCHANGE_ADD(word, value) \
     ((size_t)_InterlockedExchangeAdd((volatile long *)(word), (long)(value)))
 #endif
@@ -58,6 +62,9 @@ static inline void hf_store_release(size_t *word, size_t value) {
 static inline size_t hf_fetch_add(size_t *word, size_t value) {
     return HF_EXCHANGE_ADD(word, value);
 }
+
+/* Stores value in *word; returns what *word was before. */
+static inline size_t hf_exchange(size_t *word, size_t value) { return HF_EXCHANGE(word, value); }
 
 #else
 
@@ -72,6 +79,11 @@ static inline void hf_store_release(size_t *word, size_t value) {
 /* Adds value to *word; returns what *word was before. */
 static inline size_t hf_fetch_add(size_t *word, size_t value) {
     return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+}
+
+/* Stores value in *word; returns what *word was before. */
+static inline size_t hf_exchange(size_t *word, size_t value) {
+    return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL);
 }
 
 #endif
