@@ -10,13 +10,15 @@
 
 #include <holdfast/backend.h>
 
+#include "compatible.h"
+
 enum { HF_PAUSE = 50 /* milliseconds */, HF_MOST_PAUSES = 5 };
 
 /* Called after a call of the backend. True if the call failed with a transient error and has pauses
  * left: then it has paused, and the caller makes the call again. */
 static inline bool hf_wait_to_try_again(const hf_backend *backend, bool is_transient,
                                         unsigned *pauses) {
-    if (!is_transient || backend->pause == NULL || *pauses == HF_MOST_PAUSES) return false;
+    if (!is_transient || !HF_HAS(backend, pause) || *pauses == HF_MOST_PAUSES) return false;
     ++*pauses;
     backend->pause(backend, HF_PAUSE);
     return true;

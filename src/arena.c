@@ -31,6 +31,7 @@
 
 #include "again.h"
 #include "arena_core.h"
+#include "compatible.h"
 #include "fail.h"
 #include "pages.h"
 #include "sanitizer.h"
@@ -660,13 +661,24 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
 
 /* ------------------------------------------- opening and closing -------------------- */
 
+_Static_assert(offsetof(hf_arena_options, unused) + sizeof(((hf_arena_options *)0)->unused) ==
+                   sizeof(hf_arena_options),
+               "padding at the end of options would be taken for options of a later version");
+
+hf_status hf_arena_read_options(hf_arena_options *options, const hf_arena_options *given,
+                                size_t size, const char *call) {
+    *options = (hf_arena_options){0};
+    return hf_read_options(options, offsetof(hf_arena_options, unused), given, size, call);
+}
+
 hf_status hf_arena_check_options(const hf_arena_options *options, const char *call) {
     size_t reserve = options->reserve;
     bool is_reserve = reserve == 0 || options->least_reserve <= reserve;
     bool is_base = (uintptr_t)options->base % HF_ALLOCATION_GRANULARITY == 0;
     bool is_mode = options->huge_pages == HF_HUGE_AUTO || options->huge_pages == HF_HUGE_NEVER ||
                    options->huge_pages == HF_HUGE_ALWAYS;
-    return is_reserve && is_base && is_mode ? HF_OK : hf_fail(HF_INVALID, call, 0, reserve);
+    if (!is_reserve || !is_base || !is_mode) return hf_fail(HF_INVALID, call, 0, reserve);
+    return hf_check_backend(options->backend, call);
 }
 
 static hf_status arena_open_space(hf_arena_core *core, size_t reserve, size_t least) {
@@ -723,7 +735,7 @@ static void arena_init(hf_arena_core *core) {
 }
 
 static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *options) {
-    const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
+    const hf_backend *backend = hf_backend_or_native(options->backend);
     size_t pages = hf_pages_for(backend, sizeof(hf_arena_core));
     hf_report report = {0};
     void *memory;
@@ -749,12 +761,12 @@ static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *option
     return HF_OK;
 }
 
-hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
-    static const hf_arena_options defaults;
-    if (options == NULL) options = &defaults;
+hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, size_t size) {
+    hf_arena_options known;
     *arena = (hf_arena){0};
-    hf_status status = hf_arena_check_options(options, "hf_arena_open");
-    return status == HF_OK ? arena_open_core(arena, options) : status;
+    hf_status status = hf_arena_read_options(&known, options, size, "hf_arena_open");
+    if (status == HF_OK) status = hf_arena_check_options(&known, "hf_arena_open");
+    return status == HF_OK ? arena_open_core(arena, &known) : status;
 }
 
 void hf_arena_close(hf_arena *arena) {

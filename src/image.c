@@ -19,6 +19,7 @@
  */
 #include "again.h"
 #include "arena_core.h"
+#include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
@@ -347,7 +348,7 @@ static hf_status image_write_and_sync_record(hf_arena_core *core, const hf_image
 }
 
 static hf_status image_flush_views(hf_arena_core *core) {
-    if (core->backend->file_flush == NULL) return HF_OK;
+    if (!HF_HAS(core->backend, file_flush)) return HF_OK;
     hf_status status = HF_OK;
     for (hf_region region = {0}; status == HF_OK && hf_space_next(core->space, &region);) {
         hf_report report = {0};
@@ -446,7 +447,7 @@ hf_status hf_image_map_step(hf_arena_core *core, size_t size) {
 static void image_finish_file(hf_arena_core *core, bool is_synced) {
     uint64_t kept = HF_IMAGE_AREA + image_pad(core->record.used);
     if (is_synced && hf_file_size(core->image) > kept) image_resize(core, kept);
-    if (core->sync_failure.status != HF_OK && core->backend->file_forget)
+    if (core->sync_failure.status != HF_OK && HF_HAS(core->backend, file_forget))
         core->backend->file_forget(core->backend, hf_file_handle(core->image));
 }
 
@@ -582,16 +583,16 @@ static hf_status image_open_arena(hf_arena *arena, image_opening *opened, const 
 
 static bool image_is_path(const char *path) { return path != NULL && path[0] != '\0'; }
 
-hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
-                             const hf_arena_options *options) {
+hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_access access,
+                                   const hf_arena_options *options, size_t size) {
     image_opening opened = {.access = access};
     *arena = (hf_arena){0};
-    if (options) opened.options = *options;
-    opened.backend = opened.options.backend ? opened.options.backend : hf_backend_native();
     bool is_access =
         access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
     if (!image_is_path(path) || !is_access) return hf_fail(HF_INVALID, image_open_call, 0, 0);
-    hf_status status = hf_arena_check_options(&opened.options, image_open_call);
+    hf_status status = hf_arena_read_options(&opened.options, options, size, image_open_call);
+    if (status == HF_OK) status = hf_arena_check_options(&opened.options, image_open_call);
+    opened.backend = hf_backend_or_native(opened.options.backend);
     if (status == HF_OK) status = image_open_checked(&opened, path);
     if (status != HF_OK) return status;
     status = image_open_arena(arena, &opened, path);

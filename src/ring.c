@@ -15,6 +15,7 @@
 #include <holdfast/space.h>
 
 #include "again.h"
+#include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
@@ -132,8 +133,8 @@ static hf_status ring_mirror_at_free_addresses(ring_core *core, hf_file *file) {
 }
 
 static hf_status ring_mirror(ring_core *core, hf_file *file) {
-    return core->backend->map_free ? ring_mirror_at_free_addresses(core, file)
-                                   : ring_mirror_in_space(core, file);
+    return HF_HAS(core->backend, map_free) ? ring_mirror_at_free_addresses(core, file)
+                                           : ring_mirror_in_space(core, file);
 }
 
 static void ring_unmap(ring_core *core) {
@@ -303,10 +304,12 @@ hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend) {
     if (ring == NULL || least_capacity == 0 || least_capacity > RING_MOST_CAPACITY)
         return hf_fail(HF_INVALID, "hf_ring_open", 0, least_capacity);
+    hf_status status = hf_check_backend(backend, "hf_ring_open");
+    if (status != HF_OK) return status;
     size_t capacity = ring_round_down_to_power(2 * least_capacity - 1);
     if (capacity < HF_ALLOCATION_GRANULARITY) capacity = HF_ALLOCATION_GRANULARITY;
     hf_file *file;
-    hf_status status = hf_file_create_shared(&file, HF_RING_POSITIONS + capacity, backend);
+    status = hf_file_create_shared(&file, HF_RING_POSITIONS + capacity, backend);
     if (status != HF_OK) return status;
     status = ring_open_on(ring, file, capacity);
     hf_file_close(file);

@@ -19,6 +19,7 @@
 #include <holdfast/space.h>
 
 #include "again.h"
+#include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
@@ -119,7 +120,7 @@ static hf_status space_reserve_records(hf_space *space, const space_request *wan
 /* Names a new placeholder like the rest of the space; without the name the system cannot merge its
  * mapping with the neighbours'. After the first failure the space has no name any more. */
 static void space_name_range(hf_space *space, size_t offset, size_t size) {
-    if (space->name == NULL || space->backend->name == NULL) return;
+    if (space->name == NULL || !HF_HAS(space->backend, name)) return;
     hf_report report = {0};
     space->backend->name(space->backend, space->base + offset, size, space->name, &report);
     space->stats.system_calls[HF_STEP_RESERVE] += report.system_calls;
@@ -592,7 +593,7 @@ static hf_status space_release_range(hf_space *space, const space_request *wante
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = HF_UNSUPPORTED;
-    if (space->backend->release_run && space_find_run(space, wanted, &run))
+    if (HF_HAS(space->backend, release_run) && space_find_run(space, wanted, &run))
         status = space_release_run(space, wanted, &run);
     return status == HF_UNSUPPORTED ? space_release_by_regions(space, wanted) : status;
 }
@@ -616,7 +617,7 @@ static bool space_can_advise(const hf_space *space, const space_request *wanted)
 
 static hf_status space_advise(hf_space *space, const space_request *wanted) {
     if (!space_can_advise(space, wanted)) return space_fail(HF_WRONG_STATE, wanted);
-    if (space->backend->advise == NULL) return space_fail(HF_UNSUPPORTED, wanted);
+    if (!HF_HAS(space->backend, advise)) return space_fail(HF_UNSUPPORTED, wanted);
     hf_report report = {0};
     hf_status status = space->backend->advise(space->backend, space->base + wanted->offset,
                                               wanted->size, wanted->advice, &report);
@@ -705,7 +706,7 @@ static hf_space *space_allocate(const hf_backend *backend) {
 }
 
 static hf_status space_open(hf_space **result, size_t size, const hf_space_options *options) {
-    const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
+    const hf_backend *backend = hf_backend_or_native(options->backend);
     if (result == NULL || !space_can_open(size, options, backend->page_size(backend)))
         return hf_fail(HF_INVALID, "hf_space_open", 0, size);
     hf_space *space = space_allocate(backend);
@@ -719,8 +720,17 @@ static hf_status space_open(hf_space **result, size_t size, const hf_space_optio
     return status;
 }
 
-hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *options) {
-    return space_open(space, size, options ? options : &(hf_space_options){0});
+_Static_assert(offsetof(hf_space_options, backend) + sizeof(hf_backend *) ==
+                   sizeof(hf_space_options),
+               "padding at the end of options would be taken for options of a later version");
+
+hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,
+                              size_t options_size) {
+    hf_space_options known = {0};
+    hf_status status =
+        hf_read_options(&known, sizeof known, options, options_size, "hf_space_open");
+    if (status == HF_OK) status = hf_check_backend(known.backend, "hf_space_open");
+    return status == HF_OK ? space_open(space, size, &known) : status;
 }
 
 void hf_space_close(hf_space *space) {
@@ -797,7 +807,7 @@ static bool space_next_region(void *data, hf_region *region) {
 }
 
 static hf_status space_check_system(const hf_space *space) {
-    if (space->backend->check == NULL) return HF_OK;
+    if (!HF_HAS(space->backend, check)) return HF_OK;
     hf_report report = {0};
     size_t offset = 0;
     hf_status status =

@@ -171,7 +171,8 @@ void spy_init(struct spy *spy, const hf_backend *under) {
     }
     spy->error[SPY_RESERVE] = HF_NO_ADDRESS;
     spy->error[SPY_ADVISE] = HF_UNSUPPORTED;
-    spy->backend = (hf_backend){.page_size = spy_page_size,
+    spy->backend = (hf_backend){.size = sizeof(hf_backend),
+                                .page_size = spy_page_size,
                                 .reserve = spy_reserve,
                                 .release = spy_release,
                                 .split = spy_split,

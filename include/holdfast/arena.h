@@ -256,7 +256,21 @@ typedef struct hf_arena_options {
                                 *   another tag is HF_CORRUPT */
     bool any_base;             /**< images: another address will do, because the program uses refs
                                 *   only */
+    /** @cond private */
+    char unused[7]; /* 0; in place of padding, whose bytes an initialiser leaves undefined */
+    /** @endcond */
 } hf_arena_options;
+
+/** hf_arena_open(), told how large the program's options are: what hf_arena_open() calls. For
+ *  bindings from other languages, where there are no inline functions.
+ *  @param[out] arena  the arena; zeroed on failure; not NULL
+ *  @param options     NULL: the defaults; they are copied
+ *  @param size        the size of the options that the program was compiled with, in bytes; ignored
+ *                     where options is NULL. Options behind it have their default. Bytes of it that
+ *                     the library does not know must be 0, else HF_UNSUPPORTED. A size of 0, or one
+ *                     above 4096, is HF_INVALID
+ *  @return as hf_arena_open() */
+HF_API hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, size_t size);
 
 /** Opens an arena: reserves addresses, commits nothing.
  *  @param[out] arena  the arena; zeroed on failure; not NULL
@@ -264,27 +278,32 @@ typedef struct hf_arena_options {
  *  @return
  *  - HF_OK: the arena is open and empty
  *  - HF_INVALID: a base that is not aligned or whose reservation wraps, a least_reserve above a
- *    reserve that is named, or a huge_pages that is none of the three
+ *    reserve that is named, a huge_pages that is none of the three, or a backend whose
+ *    hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the base is taken, or the system has not least_reserve bytes of addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the arena's records, or no mappings
- *    left */
-hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options);
+ *    left
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
+static inline hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
+    return hf_arena_open_sized(arena, options, sizeof *options);
+}
 
 /** Closes an arena: gives everything back to the system and zeroes the arena. A read-write image is
  *  synced first; hf_arena_sync() says whether that works, this function cannot.
  *  @param arena  the arena; NULL or a zeroed one: nothing happens */
-void hf_arena_close(hf_arena *arena);
+HF_API void hf_arena_close(hf_arena *arena);
 
 /** The first byte of the reservation; it stays the same while the arena is open.
  *  @param arena  the arena
  *  @return the address; NULL for a closed arena */
-char *hf_arena_base(const hf_arena *arena);
+HF_API char *hf_arena_base(const hf_arena *arena);
 
 /** Tells whether a pointer lies in the arena's reservation, allocated or not.
  *  @param arena    the arena
  *  @param pointer  any pointer
  *  @return true if it does; false for a closed arena */
-bool hf_owns(const hf_arena *arena, const void *pointer);
+HF_API bool hf_owns(const hf_arena *arena, const void *pointer);
 
 /** @} */
 
@@ -324,7 +343,7 @@ bool hf_owns(const hf_arena *arena, const void *pointer);
 /** @cond private */
 
 /* The rest of hf_alloc where the block does not fit below limit, or cannot be had. */
-HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
+HF_API HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
 
 /** @endcond */
 
@@ -372,7 +391,7 @@ static inline void *hf_alloc(hf_arena *arena, size_t size, size_t align) {
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent */
-void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
+HF_API void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
 
 /** Allocates an array of zero bytes.
  *  @param arena  the arena
@@ -387,7 +406,7 @@ void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent */
-void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
+HF_API void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
 
 /** Allocates one zeroed T, with its size and alignment.
  *  @param arena  the arena, an hf_arena *
@@ -422,7 +441,7 @@ void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  @note on_failure is not called. */
-bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
+HF_API bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
 
 /** Grows or shrinks a block in place and zeroes its new bytes; never moves it. Only the last block
  *  can grow. Shrinking the last block moves pos back; shrinking another one succeeds and frees
@@ -441,7 +460,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  @note on_failure is not called. */
-bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size);
+HF_API bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size);
 
 /** Changes the size of a block: in place where hf_extend() can, else in a new block, to which the
  *  old bytes are copied. Shrinking never copies. New bytes are not zeroed.
@@ -461,7 +480,8 @@ bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
+HF_API void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size,
+                        size_t align);
 
 /** Shows the next free bytes without allocating them. Fill them, say with read(2); then
  *  hf_alloc(arena, used, 1) returns the same bytes.
@@ -481,7 +501,7 @@ void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size,
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent
  *  @note All bytes shown count as used for the high-water mark: hf_alloc_zeroed() zeroes them. */
-char *hf_peek(hf_arena *arena, size_t least, size_t *room);
+HF_API char *hf_peek(hf_arena *arena, size_t least, size_t *room);
 
 /** Commits memory ahead: after HF_OK the next allocations cannot fail until they took `size` bytes,
  *  padding (and red zones under a sanitizer) included; with the option populate they do not fault
@@ -497,7 +517,7 @@ char *hf_peek(hf_arena *arena, size_t least, size_t *room);
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent
  *  @note on_failure is not called. */
-hf_status hf_precommit(hf_arena *arena, size_t size);
+HF_API hf_status hf_precommit(hf_arena *arena, size_t size);
 
 /** @} */
 
@@ -529,7 +549,7 @@ hf_status hf_precommit(hf_arena *arena, size_t size);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-char *hf_strdup(hf_arena *arena, const char *text);
+HF_API char *hf_strdup(hf_arena *arena, const char *text);
 
 /** Copies the beginning of a text and ends the copy with a NUL.
  *  @param arena  the arena
@@ -544,7 +564,7 @@ char *hf_strdup(hf_arena *arena, const char *text);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-char *hf_strndup(hf_arena *arena, const char *text, size_t most);
+HF_API char *hf_strndup(hf_arena *arena, const char *text, size_t most);
 
 /** Copies bytes.
  *  @param arena  the arena
@@ -559,7 +579,7 @@ char *hf_strndup(hf_arena *arena, const char *text, size_t most);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
+HF_API void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
 
 /** Formats a text, as sprintf does, in a block of the size that it needs.
  *  @param arena   the arena
@@ -577,7 +597,7 @@ void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
  *  @note A text of 512 bytes and more is first formatted in pages of the system, and then copied,
  *        if hf_peek() has just shown bytes, or if the arena has no room for it and an on_failure:
  *        HF_NO_MEMORY without these pages. */
-char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
+HF_API char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
 
 /** Formats a text, as vsprintf does, in a block of the size that it needs.
  *  @param arena      the arena
@@ -595,7 +615,7 @@ char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
  *  @note A text of 512 bytes and more is first formatted in pages of the system, and then copied,
  *        if hf_peek() has just shown bytes, or if the arena has no room for it and an on_failure:
  *        HF_NO_MEMORY without these pages. */
-char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
+HF_API char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
 
 /** @} */
 
@@ -645,7 +665,7 @@ static inline hf_mark hf_get_mark(const hf_arena *arena) {
  *    or, with fault_after_rewind, the pages failed. pos stays above the views that are left, and
  *    going back again continues; the pages stay readable (HF_UNSUPPORTED: a Windows that decommits
  *    no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_rewind(hf_arena *arena, hf_mark mark);
+HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
 
 /** Frees everything, and ends every scope. Keeps committed what recent peaks needed, and releases
  *  what lies beyond:
@@ -664,7 +684,7 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *    hf_rewind(); or memory was not released: then pos is at 0, that memory stays usable, and the
  *    next reset tries again (HF_UNSUPPORTED: a Windows that decommits no part of a region;
  *    HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_reset(hf_arena *arena);
+HF_API hf_status hf_reset(hf_arena *arena);
 
 /** Releases the memory beyond what is allocated. Of a read-write image that is addresses; its file
  *  is cut when it closes.
@@ -679,7 +699,7 @@ hf_status hf_reset(hf_arena *arena);
  *    what was not released stays usable (HF_UNSUPPORTED: a Windows that decommits no part of a
  *    region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN)
  *  @note Costs one to four system calls for each growth step released. */
-hf_status hf_trim(hf_arena *arena, size_t keep);
+HF_API hf_status hf_trim(hf_arena *arena, size_t keep);
 
 /** A mark that knows its arena: hf_scope_begin(). The fields may be read. */
 typedef struct hf_scope {
@@ -692,7 +712,7 @@ typedef struct hf_scope {
 /** Begins a scope. Scopes nest.
  *  @param arena  the arena; on a closed one the scope has ended already
  *  @return the scope, for hf_scope_end() */
-hf_scope hf_scope_begin(hf_arena *arena);
+HF_API hf_scope hf_scope_begin(hf_arena *arena);
 
 /** Ends a scope: rewinds to its beginning, and ends the scopes that began within it and are still
  *  open (a longjmp may have left them).
@@ -706,7 +726,7 @@ hf_scope hf_scope_begin(hf_arena *arena);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: the rewind failed, see hf_rewind();
  *    the scope has not ended: end it again
  *  @note Scopes nested deeper than 64 are told apart by their depth alone. */
-hf_status hf_scope_end(hf_scope scope);
+HF_API hf_status hf_scope_end(hf_scope scope);
 
 /** @} */
 
@@ -735,7 +755,7 @@ typedef uint32_t hf_ref;
  *  @param pointer  an allocated byte at a multiple of 8 from base, or pos; NULL: 0 is returned
  *  @return the ref; 0 for NULL, and when it failed: HF_INVALID, the pointer is not at a multiple of
  *          8 from base, not allocated, or too far, or the arena is closed */
-hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
+HF_API hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
 
 /** Makes a pointer of a ref.
  *  @param arena  the arena
@@ -783,7 +803,7 @@ typedef struct hf_arena_stats {
 /** The statistics of an arena. Makes no system call.
  *  @param arena  the arena
  *  @return the statistics; all zero for a closed arena */
-hf_arena_stats hf_arena_get_stats(const hf_arena *arena);
+HF_API hf_arena_stats hf_arena_get_stats(const hf_arena *arena);
 
 /** @} */
 

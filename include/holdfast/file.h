@@ -65,7 +65,8 @@ typedef struct hf_file hf_file;
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
  *  - HF_OK: the file is open; one of size 0 too, which has no room for a view
- *  - HF_INVALID: file is NULL, path is NULL or empty, or access is none of the three
+ *  - HF_INVALID: file is NULL, path is NULL or empty, access is none of the three, or
+ *    hf_backend::size is not valid
  *  - HF_UNSUPPORTED: not a regular file, or one that has bytes but no size (/proc)
  *  - HF_BUSY: the file is a running program and access is HF_READ_WRITE (ETXTBSY), or another
  *    process has a lease on it (EAGAIN)
@@ -74,8 +75,8 @@ typedef struct hf_file hf_file;
  *  - HF_IO, with the system's code: the path leads nowhere or too far (ENOENT, ENOTDIR, ELOOP,
  *    ENAMETOOLONG), a right is missing (EACCES, EPERM, EROFS), too many files are open (EMFILE,
  *    ENFILE), or the device fails (EIO) */
-hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
-                       const hf_backend *backend);
+HF_API hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
+                              const hf_backend *backend);
 
 /** Creates a file of zero bytes, read-write, with all blocks allocated, so that no store into it
  *  can find the disk full later.
@@ -90,7 +91,7 @@ hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
  *  - HF_OK: the file is there and open
- *  - HF_INVALID: file is NULL, path is NULL or empty, or size is 0
+ *  - HF_INVALID: file is NULL, path is NULL or empty, size is 0, or hf_backend::size is not valid
  *  - HF_IO: something is at the path already (EEXIST, ERROR_FILE_EXISTS; it is never overwritten),
  *    or the file cannot be made there
  *  - HF_NO_SPACE: the disk, the quota or the file-size limit has no room
@@ -99,8 +100,8 @@ hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN)
  *  @note Writes `size` bytes where the file system cannot allocate blocks by itself. */
-hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
-                         const hf_backend *backend);
+HF_API hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
+                                const hf_backend *backend);
 
 /** Creates zeroed shared memory without a name (a memfd, a section of the paging file), read-write:
  *  the same pages may be mapped at several addresses.
@@ -109,14 +110,14 @@ hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
  *  - HF_OK: the memory is there; the native backend of Linux takes its pages as they are touched
- *  - HF_INVALID: file is NULL or size is 0
+ *  - HF_INVALID: file is NULL, size is 0, or hf_backend::size is not valid
  *  - HF_NO_MEMORY: the system commits no more memory
  *  - HF_NO_SPACE: a limit on shared memory or on the size of files is reached
  *  - HF_IO: too many files are open (EMFILE, ENFILE), or the size is too large (EINVAL)
  *  - HF_UNSUPPORTED: the system has no such memory
  *  - HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
+HF_API hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
 
 /** Makes a file from a descriptor or a HANDLE, which is duplicated: the caller keeps its own and
  *  may close it at once.
@@ -134,18 +135,18 @@ hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend 
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN)
  *  - HF_IO: too many files are open (EMFILE, ENFILE), or the device fails */
-hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
-                              const hf_backend *backend);
+HF_API hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
+                                     const hf_backend *backend);
 
 /** The size of a file when it was opened or created.
  *  @param file  the file; NULL: 0 is returned
  *  @return bytes */
-uint64_t hf_file_size(const hf_file *file);
+HF_API uint64_t hf_file_size(const hf_file *file);
 
 /** Closes the descriptor or HANDLE at once. Views of the file stay as they are and need neither, so
  *  the number of views is not limited by the number of open files.
  *  @param file  the file; NULL: nothing happens. It must not be used any more */
-void hf_file_close(hf_file *file);
+HF_API void hf_file_close(hf_file *file);
 
 #ifdef __cplusplus
 }

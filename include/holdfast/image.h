@@ -76,6 +76,16 @@
 extern "C" {
 #endif
 
+/** hf_arena_open_file(), told how large the program's options are: what hf_arena_open_file() calls.
+ *  @param[out] arena  the arena; zeroed on failure; not NULL
+ *  @param path        where the image is; not NULL, not empty
+ *  @param access      HF_READ_WRITE, HF_COPY_ON_WRITE (a snapshot) or HF_READ_ONLY
+ *  @param options     NULL: the defaults
+ *  @param size        of the options, as of hf_arena_open_sized()
+ *  @return as hf_arena_open_file() */
+HF_API hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_access access,
+                                          const hf_arena_options *options, size_t size);
+
 /** Opens an image, or with HF_READ_WRITE makes a new one where there is no file or an empty one.
  *
  *  Everything is checked before anything is mapped. The file is the one that the path names once it
@@ -116,7 +126,8 @@ extern "C" {
  *  - HF_CORRUPT: no image, damaged, cut off, of another tag, byte order or pointer size, or changed
  *    while it was opened; hf_last_error().reason says which
  *  - HF_UNSUPPORTED: written by a later version, not a regular file, one of huge pages (hugetlbfs),
- *    a file system without locks or that maps no files, or a system without placeholders
+ *    a file system without locks or that maps no files, or a system without placeholders; or an
+ *    option that the library does not know, as for hf_arena_open()
  *  - HF_BUSY: a writer has it open, or access is HF_READ_WRITE and a reader has it open; or another
  *    process replaced the file at the path again and again
  *  - HF_NO_ADDRESS: the address of the image is taken, or the address space has no least_reserve
@@ -126,8 +137,10 @@ extern "C" {
  *  - HF_NO_SPACE: the disk has no room for a new image, or for blocks that the file lacks
  *  - HF_IO: a file operation failed; hf_last_error().os_code says why
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings */
-hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
-                             const hf_arena_options *options);
+static inline hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
+                                           const hf_arena_options *options) {
+    return hf_arena_open_file_sized(arena, path, access, options, sizeof *options);
+}
 
 /** Makes durable what a read-write image contains now: first its bytes, then the record of how many
  *  there are and of the root.
@@ -151,7 +164,7 @@ hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access
  *  - HF_NO_SPACE: the disk or the quota has no room for what the system writes only now
  *  - HF_NO_MEMORY: the system has no memory for the file operation
  *  @note On Windows a flush that meets a lock (33) is tried again first, for 4 s at most. */
-hf_status hf_arena_sync(hf_arena *arena);
+HF_API hf_status hf_arena_sync(hf_arena *arena);
 
 /** Writes an image of any arena, whose address is the arena's: whole and durable under its path, or
  *  not at all.
@@ -187,7 +200,7 @@ hf_status hf_arena_sync(hf_arena *arena);
  *    crash of the system, so save again
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: the system has no pages for the records of the call
  *    (HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_arena_save(const hf_arena *arena, const char *path);
+HF_API hf_status hf_arena_save(const hf_arena *arena, const char *path);
 
 /** Names the object from which a program finds all others. Images keep it.
  *  @param arena   the arena
@@ -197,12 +210,12 @@ hf_status hf_arena_save(const hf_arena *arena, const char *path);
  *  - HF_INVALID: the object is not allocated in this arena, or the arena is closed
  *  - HF_WRONG_STATE: a read-only image, whose root is that of its file; or a read-write image in a
  *    forked child of the process that opened it */
-hf_status hf_arena_set_root(hf_arena *arena, const void *object);
+HF_API hf_status hf_arena_set_root(hf_arena *arena, const void *object);
 
 /** The object that hf_arena_set_root() named last, also in an earlier run if the image kept it.
  *  @param arena  the arena; a closed one has no root
  *  @return the object; NULL: none was named, or the arena went back below it */
-void *hf_arena_root(const hf_arena *arena);
+HF_API void *hf_arena_root(const hf_arena *arena);
 
 /** Makes an existing file the next bytes of an arena, as a view: nothing is read now.
  *
@@ -234,8 +247,8 @@ void *hf_arena_root(const hf_arena *arena);
  *    RLIMIT_MEMLOCK allows no more (EAGAIN, after mlockall(MCL_FUTURE))
  *  @note on_failure is not called. When mapping failed, what was committed beyond pos may be gone,
  *        as after hf_trim(). */
-hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access, void **data,
-                               size_t *size);
+HF_API hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access,
+                                      void **data, size_t *size);
 
 #ifdef __cplusplus
 }

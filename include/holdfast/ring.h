@@ -135,7 +135,8 @@ typedef struct hf_ring {
  *  @param backend         NULL: the native one; it must outlive the ring
  *  @return
  *  - HF_OK: the ring is open
- *  - HF_INVALID: ring is NULL, least_capacity is 0, or twice the capacity cannot be addressed
+ *  - HF_INVALID: ring is NULL, least_capacity is 0, twice the capacity cannot be addressed, or
+ *    hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the address space has not so many addresses, or other threads took them 100
  *    times in a row
  *  - HF_NO_MEMORY: the system commits no more memory
@@ -143,7 +144,7 @@ typedef struct hf_ring {
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
  *  - HF_IO: too many files are open, or the system failed to map the memory
  *  - HF_UNSUPPORTED: the system has no shared memory without a name */
-hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
+HF_API hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
 
 /** Opens the ring that a file contains. A file of zeros is an empty ring. The file may be closed;
  *  its bytes are the ring's while any process has it open.
@@ -173,16 +174,16 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
  *  - HF_NO_MEMORY: the system has no pages for the records
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
  *  - HF_IO: the file cannot be read or mapped */
-hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
+HF_API hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
 
 /** Closes a ring. Its file keeps what is ready.
  *  @param ring  the ring; NULL: nothing happens. It must not be used any more */
-void hf_ring_close(hf_ring *ring);
+HF_API void hf_ring_close(hf_ring *ring);
 
 /** The capacity of a ring.
  *  @param ring  the ring; NULL: 0 is returned
  *  @return bytes, a power of two, 64 KiB or more */
-size_t hf_ring_capacity(const hf_ring *ring);
+HF_API size_t hf_ring_capacity(const hf_ring *ring);
 
 /** @} */
 
@@ -212,12 +213,12 @@ static inline bool hf_ring_has_bytes(const hf_ring *ring, size_t size) {
 }
 
 /* Read the other side's position anew: then as hf_ring_has_room and hf_ring_has_bytes. */
-bool hf_ring_look_for_room(hf_ring *ring, size_t size);
-bool hf_ring_look_for_bytes(hf_ring *ring, size_t size);
+HF_API bool hf_ring_look_for_room(hf_ring *ring, size_t size);
+HF_API bool hf_ring_look_for_bytes(hf_ring *ring, size_t size);
 
 /* The ends that the position read last does not allow: read it anew, or fail with HF_INVALID. */
-void hf_ring_write_end_slow(hf_ring *ring, size_t written);
-void hf_ring_read_end_slow(hf_ring *ring, size_t consumed);
+HF_API void hf_ring_write_end_slow(hf_ring *ring, size_t written);
+HF_API void hf_ring_read_end_slow(hf_ring *ring, size_t consumed);
 
 /** @endcond */
 

@@ -39,6 +39,14 @@ typedef struct hf_scratch {
     hf_arena arenas[2]; /**< the pair; hf_scratch_begin() chooses one of them */
 } hf_scratch;
 
+/** hf_scratch_open(), told how large the program's options are: what hf_scratch_open() calls.
+ *  @param[out] scratch  the pair; zeroed on failure; not NULL
+ *  @param options       of each of the two arenas, base must be NULL; NULL: the defaults
+ *  @param size          of the options, as of hf_arena_open_sized()
+ *  @return as hf_scratch_open() */
+HF_API hf_status hf_scratch_open_sized(hf_scratch *scratch, const hf_arena_options *options,
+                                       size_t size);
+
 /** Opens both arenas, or none.
  *  @param[out] scratch  the pair; zeroed on failure; not NULL
  *  @param options       of each of the two arenas, base must be NULL; NULL: the defaults
@@ -46,12 +54,15 @@ typedef struct hf_scratch {
  *  - HF_OK: both are open
  *  - HF_INVALID: options->base is not NULL, or the options are wrong as for hf_arena_open()
  *  - HF_NO_ADDRESS: the address space has no least_reserve bytes for each
- *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left */
-hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options);
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left
+ *  - HF_UNSUPPORTED: as for hf_arena_open() */
+static inline hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options) {
+    return hf_scratch_open_sized(scratch, options, sizeof *options);
+}
 
 /** Closes both arenas. Every block and scope of them is gone.
  *  @param scratch  the pair; a zeroed one is allowed, NULL is not */
-void hf_scratch_close(hf_scratch *scratch);
+HF_API void hf_scratch_close(hf_scratch *scratch);
 
 /** Begins a scope on the arena that is not the conflict.
  *  @param scratch   the pair, open
@@ -59,7 +70,7 @@ void hf_scratch_close(hf_scratch *scratch);
  *                   pair, any other arena, or NULL
  *  @return a scope on arenas[1] if the conflict is arenas[0], else on arenas[0]; end it with
  *          hf_scope_end(). On a closed arena it is a scope that has ended */
-hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict);
+HF_API hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict);
 
 #ifdef __cplusplus
 }

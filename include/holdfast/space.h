@@ -101,7 +101,7 @@ extern "C" {
 /** One reservation of address space. Opaque. */
 typedef struct hf_space hf_space;
 
-/** How to open a space. Zero is a good default for every field. */
+/** How to open a space. Zero is a good default for every field. Fields are only ever appended. */
 typedef struct hf_space_options {
     void *base;                /**< exact address, a multiple of HF_ALLOCATION_GRANULARITY, or
                                 *   opening fails with HF_NO_ADDRESS; NULL: any address */
@@ -112,6 +112,16 @@ typedef struct hf_space_options {
     const hf_backend *backend; /**< NULL: the native one; must outlive the space */
 } hf_space_options;
 
+/** hf_space_open(), told how large the program's options are: what hf_space_open() calls. For
+ *  bindings from other languages, where there are no inline functions.
+ *  @param[out] space    gets the space; untouched on failure
+ *  @param size          bytes, whole pages, not 0
+ *  @param options       NULL: the defaults
+ *  @param options_size  as of hf_arena_open_sized()
+ *  @return as hf_space_open() */
+HF_API hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,
+                                     size_t options_size);
+
 /** Reserves addresses as one placeholder.
  *  @param[out] space  gets the space; untouched on failure
  *  @param size        bytes, whole pages, not 0
@@ -120,30 +130,35 @@ typedef struct hf_space_options {
  *  @return
  *  - HF_OK: the space is open
  *  - HF_INVALID: space is NULL, size is 0, size or least are not whole pages, least is above size,
- *    or the base is not aligned or the reservation wraps
+ *    the base is not aligned, the reservation wraps, or hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the base is taken, or the address space has not so many addresses
  *  - HF_NO_MEMORY: the system has no pages for the space's records
- *  - HF_MAP_LIMIT: the process has as many mappings as the system allows */
-hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *options);
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
+static inline hf_status hf_space_open(hf_space **space, size_t size,
+                                      const hf_space_options *options) {
+    return hf_space_open_sized(space, size, options, sizeof *options);
+}
 
 /** Gives everything back to the system, whatever its state. No other thread may use the space.
  *  @param space  the space; NULL: nothing happens */
-void hf_space_close(hf_space *space);
+HF_API void hf_space_close(hf_space *space);
 
 /** The first address of a space; it stays the same while the space is open.
  *  @param space  the space; NULL: NULL is returned
  *  @return the address, a multiple of HF_ALLOCATION_GRANULARITY */
-char *hf_space_base(const hf_space *space);
+HF_API char *hf_space_base(const hf_space *space);
 
 /** The size of a space.
  *  @param space  the space; NULL: 0 is returned
  *  @return bytes */
-size_t hf_space_size(const hf_space *space);
+HF_API size_t hf_space_size(const hf_space *space);
 
 /** The page size: the unit of every offset and size.
  *  @param space  the space; NULL: 0 is returned
  *  @return bytes, a power of two */
-size_t hf_space_page_size(const hf_space *space);
+HF_API size_t hf_space_page_size(const hf_space *space);
 
 /** @} */
 
@@ -187,7 +202,7 @@ size_t hf_space_page_size(const hf_space *space);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory for its records or for ours, or no
  *    mappings left
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
-hf_status hf_space_split(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_split(hf_space *space, size_t offset, size_t size);
 
 /** Makes one placeholder of two or more whole adjacent ones, any number in one call.
  *
@@ -201,7 +216,7 @@ hf_status hf_space_split(hf_space *space, size_t offset, size_t size);
  *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
  *  - HF_WRONG_STATE: anything else lies in the range, a part of a placeholder, or only one
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system failed */
-hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size);
 
 /** Makes zeroed private memory, readable and writable, of exactly one placeholder.
  *
@@ -216,7 +231,7 @@ hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size);
  *  - HF_WRONG_STATE: not exactly one whole placeholder
  *  - HF_NO_MEMORY: the system's limit on committed memory is reached
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows */
-hf_status hf_space_commit(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_commit(hf_space *space, size_t offset, size_t size);
 
 /** Makes a placeholder of one committed region or of any part of one; the rest keeps its bytes.
  *
@@ -235,7 +250,7 @@ hf_status hf_space_commit(hf_space *space, size_t offset, size_t size);
  *    read as zero
  *  - HF_UNSUPPORTED: a system that can release only the tail of a region; nothing has changed
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
-hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
 
 /** Makes a view of a file of exactly one placeholder.
  *
@@ -266,8 +281,8 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
  *  @note Where two views show the same bytes of a file, the compiler takes the two addresses for
  *        two objects: a store through one and a load through the other need volatile, or a compiler
  *        barrier between them. */
-hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
-                       uint64_t file_offset, hf_access access);
+HF_API hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
+                              uint64_t file_offset, hf_access access);
 
 /** Makes a placeholder of exactly one view.
  *
@@ -285,7 +300,7 @@ hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *fil
  *    private pages of a copy-on-write view were given back where the system can do that much, and
  *    read as the file
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
-hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
 
 /** @} */
 
@@ -324,7 +339,7 @@ hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
  *  @note Where the system fails the undo too, hf_last_error().undo_failed is true, and the range is
  *        a separate placeholder. */
-hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
 
 /** Makes a view of a file of a range of one placeholder: split, then map; undone whole on failure.
  *
@@ -357,8 +372,8 @@ hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
  *  @note Where two views show the same bytes of a file, the compiler takes the two addresses for
  *        two objects: a store through one and a load through the other need volatile, or a compiler
  *        barrier between them. */
-hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
-                             uint64_t file_offset, hf_access access);
+HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
+                                    uint64_t file_offset, hf_access access);
 
 /** Makes one placeholder of all in a range: decommits and unmaps it, then coalesces it with the
  *  placeholder that touches it at each end, if any. The range may contain placeholders and
@@ -385,7 +400,7 @@ hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_fil
  *  @note Where only the last coalesce failed, that status is returned with the memory given back
  *        and the placeholder in pieces; calling again coalesces them.
  *  @note If hf_last_error().undo_failed, a placeholder of the range is committed now. */
-hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
 /** Passes a hint to the system: huge pages or none for placeholders and committed memory, populate
  *  for committed memory alone. A decommit forgets it.
@@ -401,7 +416,7 @@ hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
  *  - HF_UNSUPPORTED: the system knows no such hint; harmless
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: populate found no memory, or the process has as many mappings as
  *    the system allows */
-hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice);
+HF_API hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice);
 
 /** @} */
 
@@ -428,14 +443,14 @@ hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice
  *  @param offset       of the byte, any number
  *  @param[out] region  gets the region; untouched if there is none; not NULL
  *  @return true if there is one; false if the offset lies outside the space */
-bool hf_space_find(const hf_space *space, size_t offset, hf_region *region);
+HF_API bool hf_space_find(const hf_space *space, size_t offset, hf_region *region);
 
 /** Finds the region behind another one.
  *  @param space            the space; NULL: false is returned
  *  @param[in,out] region   a region; zeroed: the first one is found. Gets the next region;
  *                          untouched after the last; not NULL
  *  @return true if there is one; false after the last */
-bool hf_space_next(const hf_space *space, hf_region *region);
+HF_API bool hf_space_next(const hf_space *space, hf_region *region);
 
 /** The calls of the backend that a space counts by kind: the indexes of hf_space_stats::steps and
  *  hf_space_stats::system_calls. */
@@ -472,7 +487,7 @@ typedef struct hf_space_stats {
 /** The statistics of a space.
  *  @param space  the space; NULL: all zero is returned
  *  @return the statistics, all of one point in time */
-hf_space_stats hf_space_get_stats(const hf_space *space);
+HF_API hf_space_stats hf_space_get_stats(const hf_space *space);
 
 /** Proves that the regions tile the space, that the search tree agrees with them, that the
  *  statistics are their sums, and that the system's own list of mappings shows the same; for tests
@@ -484,7 +499,7 @@ hf_space_stats hf_space_get_stats(const hf_space *space);
  *  - HF_CORRUPT: hf_last_error().offset says where, .call which proof failed
  *  - HF_IO: the list cannot be read (/proc/self/maps)
  *  @note Costs O(n) and a reading of that list. */
-hf_status hf_space_check(const hf_space *space);
+HF_API hf_status hf_space_check(const hf_space *space);
 
 /** @} */
 

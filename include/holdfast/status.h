@@ -40,6 +40,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "version.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -61,7 +63,7 @@ typedef enum hf_status {
     HF_CORRUPT,      /**< the contents are not what they should be */
     HF_BUSY,         /**< the file is open, in this process or another: a writer shares it with
                       *   nobody, readers share it with readers only */
-    HF_UNSUPPORTED   /**< this system, or this kind of file, cannot do it */
+    HF_UNSUPPORTED   /**< this system, this kind of file, or this version cannot do it */
 } hf_status;
 
 /** Why a call failed. All strings are static: valid for ever, never freed. */
@@ -84,12 +86,12 @@ typedef struct hf_error {
 /** The name of a status, as it is written in C: "HF_NO_MEMORY".
  *  @param status  any number
  *  @return a static string, never NULL; "HF_(unknown)" for a number that is no status */
-const char *hf_status_name(hf_status status);
+HF_API const char *hf_status_name(hf_status status);
 
 /** One sentence that says what happened and what to do.
  *  @param status  any number
  *  @return a static string, never NULL, also for a number that is no status */
-const char *hf_status_text(hf_status status);
+HF_API const char *hf_status_text(hf_status status);
 
 /** Enough bytes for the text of nearly every error; hf_error_text() cuts a longer one. */
 #define HF_ERROR_TEXT_SIZE 512
@@ -102,11 +104,11 @@ const char *hf_status_text(hf_status status);
  *  @return the length of the whole text in bytes without the NUL, like snprintf
  *  @note The system's text is that of the system that the program runs on. It means nothing for
  *        the codes of a backend that plays another system (strict.h). Allocates no memory. */
-size_t hf_error_text(const hf_error *error, char *buffer, size_t size);
+HF_API size_t hf_error_text(const hf_error *error, char *buffer, size_t size);
 
 /** Returns the last error of this thread.
  *  @return the error of the thread's last call that failed; all zero (HF_OK) if none failed yet */
-hf_error hf_last_error(void);
+HF_API hf_error hf_last_error(void);
 
 #ifdef __cplusplus
 }

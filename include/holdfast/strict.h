@@ -59,13 +59,13 @@ extern "C" {
  *                      must outlive the strict one
  *  @return
  *  - HF_OK: it is open
- *  - HF_INVALID: strict is NULL
+ *  - HF_INVALID: strict is NULL, or hf_backend::size of `under` is not valid
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: `under` has no pages for its records, or no lock */
-hf_status hf_strict_open(hf_backend **strict, const hf_backend *under);
+HF_API hf_status hf_strict_open(hf_backend **strict, const hf_backend *under);
 
 /** Closes a strict backend. Every space, ring, arena and file on it must be closed before.
  *  @param strict  from hf_strict_open(); NULL: nothing happens */
-void hf_strict_close(hf_backend *strict);
+HF_API void hf_strict_close(hf_backend *strict);
 
 /** Makes a counted call fail that would have succeeded.
  *  @param strict        from hf_strict_open()
@@ -73,7 +73,7 @@ void hf_strict_close(hf_backend *strict);
  *  @param from_then_on  true: every counted call after it fails too
  *  @note A call that breaks a rule is no candidate: it is counted, but the failure waits for the
  *        next one. */
-void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
+HF_API void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
 
 /** Chooses how calls fail. Each function of a backend has a list of ways to fail, all that its
  *  contract allows; from now on a call that hf_strict_fail() makes fail does so in the way at this
@@ -85,7 +85,7 @@ void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
  *        fails with HF_MAP_LIMIT has given the pages back (where the backend under it then commits
  *        them no more, the decommit succeeds instead), and a draft_publish that fails with HF_IO
  *        has given the draft its name. */
-void hf_strict_fail_as(hf_backend *strict, size_t choice);
+HF_API void hf_strict_fail_as(hf_backend *strict, size_t choice);
 
 /** What a strict backend has counted: hf_strict_get_stats(). */
 typedef struct hf_strict_stats {
@@ -104,7 +104,7 @@ typedef struct hf_strict_stats {
 /** The counts of a strict backend.
  *  @param strict  from hf_strict_open()
  *  @return the counts, all of one point in time */
-hf_strict_stats hf_strict_get_stats(const hf_backend *strict);
+HF_API hf_strict_stats hf_strict_get_stats(const hf_backend *strict);
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,7 @@
  */
 #include <holdfast/backend.h>
 
+#include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
 
@@ -664,7 +665,7 @@ static bool strict_next_compared(void *data, hf_region *region) {
 /* A backend below without a check: only the table is compared. */
 static hf_status strict_check_below(strict_comparison *seen, size_t *offset, hf_report *report) {
     const hf_backend *under = seen->strict->under;
-    if (under->check)
+    if (HF_HAS(under, check))
         return under->check(under, seen->base, strict_next_compared, seen, offset, report);
     for (hf_region region; strict_next_compared(seen, &region);) continue;
     return HF_OK;
@@ -889,7 +890,7 @@ static hf_status strict_file_flush(const hf_backend *self, void *address, size_t
                                    hf_report *report) {
     strict_backend *strict = strict_of(self);
     hf_status status = strict_count_call(strict, report, strict_sync_failures, "FlushViewOfFile");
-    if (status != HF_OK || strict->under->file_flush == NULL) return status;
+    if (status != HF_OK || !HF_HAS(strict->under, file_flush)) return status;
     return strict->under->file_flush(strict->under, address, size, report);
 }
 
@@ -1012,6 +1013,7 @@ static void strict_unlock(const hf_backend *self, hf_lock *lock) {
 /* ----------------------------------------------------------- opening and closing ---------- */
 
 static const hf_backend strict_calls = {
+    .size = sizeof(hf_backend),
     .page_size = strict_page_size,
     .reserve = strict_reserve,
     .cheap_reserve = strict_cheap_reserve,
@@ -1067,13 +1069,13 @@ static hf_status strict_init(strict_backend *strict, const hf_backend *under, vo
                              size_t table_bytes, hf_report *report) {
     *strict = (strict_backend){
         .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
-    if (under->map_free == NULL) strict->calls.map_free = NULL;
-    if (under->advise == NULL) strict->calls.advise = NULL;
-    if (under->name == NULL) strict->calls.name = NULL;
-    if (under->cheap_reserve == NULL) strict->calls.cheap_reserve = NULL;
-    if (under->pause == NULL) strict->calls.pause = NULL;
-    if (under->file_forget == NULL) strict->calls.file_forget = NULL;
-    if (under->file_granularity == NULL) strict->calls.file_granularity = NULL;
+    if (!HF_HAS(under, map_free)) strict->calls.map_free = NULL;
+    if (!HF_HAS(under, advise)) strict->calls.advise = NULL;
+    if (!HF_HAS(under, name)) strict->calls.name = NULL;
+    if (!HF_HAS(under, cheap_reserve)) strict->calls.cheap_reserve = NULL;
+    if (!HF_HAS(under, pause)) strict->calls.pause = NULL;
+    if (!HF_HAS(under, file_forget)) strict->calls.file_forget = NULL;
+    if (!HF_HAS(under, file_granularity)) strict->calls.file_granularity = NULL;
     return under->lock_open(under, &strict->lock, report);
 }
 
@@ -1096,9 +1098,11 @@ static hf_status strict_create(strict_backend **strict, const hf_backend *under,
 
 hf_status hf_strict_open(hf_backend **strict, const hf_backend *under) {
     if (strict == NULL) return hf_fail(HF_INVALID, "hf_strict_open", 0, 0);
+    hf_status status = hf_check_backend(under, "hf_strict_open");
+    if (status != HF_OK) return status;
     hf_report report = {0};
     strict_backend *opened = NULL;
-    hf_status status = strict_create(&opened, under ? under : hf_backend_native(), &report);
+    status = strict_create(&opened, hf_backend_or_native(under), &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
     *strict = &opened->calls;
     return HF_OK;

@@ -54,6 +54,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
 #include "wide_path.h"
@@ -1695,6 +1696,7 @@ static void win_unlock(const hf_backend *self, hf_lock *storage) {
 /* ------------------------------------------------------------------ the backends ---------- */
 
 static const hf_backend win_backend = {
+    .size = HF_BACKEND_SIZE_0_1,
     .page_size = win_page_size,
     .reserve = win_reserve,
     .cheap_reserve = win_cheap_reserve,
@@ -1738,6 +1740,7 @@ static const hf_backend win_backend = {
 
 /* map always fails, so unmap is never called. */
 static const hf_backend win_old_backend = {
+    .size = HF_BACKEND_SIZE_0_1,
     .page_size = win_page_size,
     .reserve = win_old_reserve,
     .cheap_reserve = win_cheap_reserve,
