@@ -142,8 +142,10 @@ static void save_in_child(struct harness *harness) {
     if (status == HF_OK) renew_file(harness, harness->operation->path);
 }
 
-static void run_child(void *data) {
-    struct harness *harness = data;
+static struct harness *forking;
+
+static void run_child(void) {
+    struct harness *harness = forking;
     unsigned own = harness->operation->arena, none = IMAGE_ARENAS;
     unsigned closed = does(harness, CHILD_LIVES_ON) ? own : none;
     bool all = does(harness, CHILD_USES_ALL);
@@ -190,8 +192,8 @@ static void check_unlocked(struct harness *harness, image_path path, arena_way w
     begin(harness, harness->operation);
 }
 
-static void close_meanwhile(void *data) {
-    struct harness *harness = data;
+static void close_meanwhile(void) {
+    struct harness *harness = forking;
     const struct image_model *model = model_of(harness);
     bool was_found = model->open && is_found(harness, model) && !model->was_tampered_with;
     close_arena(harness);
@@ -200,8 +202,8 @@ static void close_meanwhile(void *data) {
     for_each_arena(harness, keep_file, 0, IMAGE_ARENAS, IMAGE_ARENAS);
 }
 
-static void keep_meanwhile(void *data) {
-    struct harness *harness = data;
+static void keep_meanwhile(void) {
+    struct harness *harness = forking;
     for_each_arena(harness, keep_file, 0, IMAGE_ARENAS, IMAGE_ARENAS);
 }
 
@@ -214,8 +216,9 @@ static void note_saved(struct harness *harness) {
 void run_fork(struct harness *harness) {
     if (harness->forks == MOST_FORKS) return;
     harness->forks++;
-    void (*meanwhile)(void *) = does(harness, CHILD_LIVES_ON) ? close_meanwhile : keep_meanwhile;
-    host_fork_result result = host_fork(run_child, meanwhile, harness);
+    forking = harness;
+    void (*meanwhile)(void) = does(harness, CHILD_LIVES_ON) ? close_meanwhile : keep_meanwhile;
+    host_fork_result result = host_fork(run_child, meanwhile);
     if (result == HOST_NO_FORK) return;
     if (result == HOST_CHILD_FAILED) fail(harness, "the child has failed");
     note_saved(harness);
