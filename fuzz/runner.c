@@ -26,6 +26,16 @@ void run_failed(const char *format, ...) {
     abort();
 }
 
+const char *run_status_names(status_set set) {
+    static char text[256];
+    size_t length = 0;
+    for (hf_status status = HF_OK; status <= HF_UNSUPPORTED; status++)
+        if (has_status(set, status))
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                                       length ? " or " : "", hf_status_name(status));
+    return text;
+}
+
 size_t run_operations(size_t size) {
     size_t operations = size / OPERATION_BYTES;
     return operations < MOST_OPERATIONS ? operations : MOST_OPERATIONS;
@@ -78,9 +88,8 @@ void check_error(hf_status status) {
 }
 
 void check_status(hf_status status, status_set expected) {
-    CHECK(has_status(expected, status) || run_may_return(status),
-          "the status is %s, and the set of those expected is %#x", hf_status_name(status),
-          expected);
+    CHECK(has_status(expected, status) || run_may_return(status), "%s, and expected was %s",
+          hf_status_name(status), run_status_names(expected));
     if (status == HF_OK)
         check_success();
     else

@@ -36,6 +36,9 @@ static inline bool has_status(status_set set, hf_status status) {
     return (set & 1u << status) != 0;
 }
 
+/* The names in a set, for messages. */
+const char *run_status_names(status_set);
+
 /* ------------------------------------------------------------------ from the fuzzer ------- */
 
 /* The lowest backend of both runs. */
