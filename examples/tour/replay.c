@@ -44,7 +44,7 @@ struct replay {
     size_t inputs, calls, failed, failures;
     /* of the input being run: */
     program_subject subject;
-    size_t filled[PROGRAM_SPACES][PROGRAM_GRANULES]; /* of a view's page, the bytes in its file */
+    size_t filled[PROGRAM_SPACES][PROGRAM_PAGES]; /* of a view's page, the bytes in its file */
 };
 
 /* ------------------------------------------------------------------ contents -------------- */
