@@ -243,7 +243,7 @@ lane_windows() {
 # Under Wine 8 only those tests run that can behave differently on an older Windows. Left out are
 # compilers, sources and pictures of the command; tests that inject failures above the system; and
 # the tests of images in which every test is skipped because views fail there. Tests that save run.
-only_newest='^(msvc_|fuzz_(arena|image)_|test_(headers|symbols|windows_imports)'
+only_newest='^(msvc_|fuzz_(arena|image)_|test_(headers|snippets|symbols|windows_imports)'
 only_newest+='|test_rules_(strict|random)|test_tool_(lexer|front_end|pictures|picture|replay)'
 only_newest+='|test_arena_(failures|reset)'
 only_newest+='|test_image_(crash|damage|failures|golden|open|read_write|snapshot))'
