@@ -9,17 +9,17 @@
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  struct node { struct node *next; };
+ *  struct point { float x, y; };
  *
  *  int main(void) {
  *      hf_arena arena;
  *      if (hf_arena_open(&arena, NULL) != HF_OK) return 1;
- *      struct node *node = hf_new(&arena, struct node);
+ *      struct point *point = hf_new(&arena, struct point);
  *      hf_mark mark = hf_get_mark(&arena);
- *      char *text = hf_asprintf(&arena, "%d nodes", 1);
+ *      char *text = hf_asprintf(&arena, "%d points", 1);
  *      hf_rewind(&arena, mark);                            // the text is free again
  *      hf_arena_close(&arena);
- *      return node && text ? 0 : 1;
+ *      return point && text ? 0 : 1;
  *  }
  *  @endcode
  *

@@ -61,42 +61,6 @@ if(UNIX)
     endif()
 endif()
 
-# ---- Headers: a C++11 program, and each header alone with every compiler that is installed
-
-if(CMAKE_CXX_COMPILER)
-    holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
-    set_target_properties(test_headers_cxx PROPERTIES CXX_STANDARD 11)
-endif()
-
-file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include
-     ${PROJECT_SOURCE_DIR}/include/*.h ${PROJECT_SOURCE_DIR}/include/*/*.h)
-
-function(test_headers compiler language standard)
-    find_program(path_of_${compiler} ${compiler})
-    if(NOT path_of_${compiler})
-        return()
-    endif()
-    foreach(header ${headers})
-        string(MAKE_C_IDENTIFIER "test_headers_${compiler}_${header}" name)
-        add_test(NAME ${name} COMMAND ${path_of_${compiler}} -x ${language} -std=${standard}
-                 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only
-                 $<$<NOT:${is_64_bit}>:-m32> -I${PROJECT_SOURCE_DIR}/include
-                 -DHEADER=<${header}> ${CMAKE_CURRENT_SOURCE_DIR}/test_headers_alone.c
-                 COMMAND_EXPAND_LISTS)
-        set_tests_properties(${name} PROPERTIES LABELS arena)
-    endforeach()
-endfunction()
-
-if(WIN32)
-    test_headers(x86_64-w64-mingw32-gcc c c11)
-    test_headers(x86_64-w64-mingw32-g++ c++ c++11)
-elseif(HOLDFAST_CXX)
-    test_headers(gcc c c11)
-    test_headers(clang c c11)
-    test_headers(g++ c++ c++11)
-    test_headers(clang++ c++ c++11)
-endif()
-
 # ---- Sanitizers: what the arena poisons, and deliberate errors that they must report. POSIX only.
 
 if(NOT UNIX)

@@ -14,7 +14,7 @@
  *
  *  int show_two(hf_file *file) {
  *      hf_space *space;
- *      if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1; // 64 GiB of addresses
+ *      if (hf_space_open(&space, (size_t)1 << 28, NULL) != HF_OK) return 1; // 256 MiB of addresses
  *      if (hf_space_commit_range(space, 0, 65536) == HF_OK)                 // memory for 64 KiB
  *          strcpy(hf_space_base(space), "hello");
  *      hf_space_map_range(space, 65536, 4096, file, 0, HF_READ_ONLY);       // and a view behind it
@@ -89,11 +89,11 @@ extern "C" {
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // 1 TiB, or what the address space has, 1 GiB at least.
+ *  // 2 GiB, or what the address space has, 64 MiB at least.
  *  hf_status open_large(hf_space **space) {
  *      hf_space_options options = {0};
- *      options.least = (size_t)1 << 30;
- *      return hf_space_open(space, (size_t)1 << 40, &options);
+ *      options.least = (size_t)64 << 20;
+ *      return hf_space_open(space, (size_t)1 << 31, &options);
  *  }
  *  @endcode
  *  @{ */

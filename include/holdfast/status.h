@@ -11,16 +11,14 @@
  *  #include <holdfast.h>
  *  #include <stdio.h>
  *
- *  int main(void) {
+ *  // Opens a file, or prints why it cannot be opened.
+ *  hf_file *open_or_explain(const char *path) {
  *      hf_file *file;
- *      if (hf_file_open(&file, "/none", HF_READ_ONLY, NULL) != HF_OK) {
- *          char text[HF_ERROR_TEXT_SIZE];
- *          hf_error_text(NULL, text, sizeof text);
- *          fprintf(stderr, "/none: %s\n", text);
- *          return 1;
- *      }
- *      hf_file_close(file);
- *      return 0;
+ *      if (hf_file_open(&file, path, HF_READ_ONLY, NULL) == HF_OK) return file;
+ *      char text[HF_ERROR_TEXT_SIZE];
+ *      hf_error_text(NULL, text, sizeof text);
+ *      fprintf(stderr, "%s: %s\n", path, text);
+ *      return NULL;
  *  }
  *  @endcode
  *
