@@ -157,9 +157,9 @@ static void run_fail_as(struct harness *harness) {
 
 static void check_nothing_left(struct harness *harness, hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (stats.pieces != 0 || stats.pages != 0 || stats.locks != 0) {
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
-             stats.locks);
+    if (stats.regions != 0 || stats.pages != 0 || stats.locks != 0) {
+        fail(harness, "left %zu regions, %zu bytes of records, %zu locks", stats.regions,
+             stats.pages, stats.locks);
     }
 }
 

@@ -733,7 +733,7 @@ static void run_on_open(struct harness *harness) {
     }
 }
 
-/* Every arena open is a record, a lock and, on strict, its pieces; every image a file. */
+/* Every arena open is a record, a lock and, on strict, its regions; every image a file. */
 static void check_strict(struct harness *harness) {
     if (!harness->strict) return;
     hf_strict_stats stats = hf_strict_get_stats(harness->strict);
@@ -741,8 +741,8 @@ static void check_strict(struct harness *harness) {
     for (size_t i = 0; i < IMAGE_ARENAS; i++) some_open = some_open || harness->models[i].open;
     if (stats.violations != 0) fail(harness, "a rule of the system was broken");
     if (hf_strict_get_stats(harness->under).violations != 0) fail(harness, "strict broke a rule");
-    if (!some_open && (stats.pieces || stats.pages || stats.files || stats.locks))
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces,
+    if (!some_open && (stats.regions || stats.pages || stats.files || stats.locks))
+        fail(harness, "left %zu regions, %zu bytes of records, %zu files, %zu locks", stats.regions,
              stats.pages, stats.files, stats.locks);
 }
 
@@ -818,8 +818,8 @@ static void open_strict(hf_backend **strict, const hf_backend *under) {
 
 static void check_nothing_left(struct harness *harness, hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (stats.pieces != 0 || stats.pages != 0 || stats.files != 0 || stats.locks != 0)
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces,
+    if (stats.regions != 0 || stats.pages != 0 || stats.files != 0 || stats.locks != 0)
+        fail(harness, "left %zu regions, %zu bytes of records, %zu files, %zu locks", stats.regions,
              stats.pages, stats.files, stats.locks);
 }
 

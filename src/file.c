@@ -8,9 +8,9 @@
  */
 #include "file_access.h"
 
-#include "again.h"
 #include "fail.h"
 #include "pages.h"
+#include "retry.h"
 
 struct hf_file {
     const hf_backend *backend;

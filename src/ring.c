@@ -14,10 +14,10 @@
 #include <holdfast/ring.h>
 #include <holdfast/space.h>
 
-#include "again.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
+#include "retry.h"
 
 #include <string.h>
 

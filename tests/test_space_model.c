@@ -7,7 +7,7 @@
  */
 #include "check.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 enum { MOST_PAGES = 80000, FILE_PAGES = 64, LONGEST = 12 };
 
@@ -265,7 +265,7 @@ static void open_model(const hf_backend *backend, size_t pages, uint64_t seed) {
     model.cells[0].begins = model.cells[pages].begins = true;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&model.file, FILE_PAGES * model.page_size, backend));
     CHECK_STATUS(HF_OK, hf_space_open(&model.space, pages * model.page_size, &options));
-    model.has_views = scene_has_views(backend);
+    model.has_views = backend_has_views(backend);
     if (model.has_views) number_pages();
 }
 

@@ -175,11 +175,11 @@ static void run_program(struct replay *replay, hf_backend *strict, const void *b
 
 static bool is_clean(const char *name, const hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (!(stats.violations | stats.pieces | stats.pages | stats.files | stats.locks)) return true;
+    if (!(stats.violations | stats.regions | stats.pages | stats.files | stats.locks)) return true;
     fprintf(stderr,
             "holdfast: %s: a finding: %zu rules broken; left %zu regions, %zu bytes of records, "
             "%zu files, %zu locks\n",
-            name, stats.violations, stats.pieces, stats.pages, stats.files, stats.locks);
+            name, stats.violations, stats.regions, stats.pages, stats.files, stats.locks);
     return false;
 }
 

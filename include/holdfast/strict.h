@@ -95,7 +95,7 @@ typedef struct hf_strict_stats {
                          *   was last called with an nth above 0 */
     hf_error failed_as; /**< what the last of those reported; offset and size are 0 */
     size_t violations;  /**< calls that broke a rule: 0, or the caller has a bug */
-    size_t pieces;      /**< placeholders, private allocations and views that exist now */
+    size_t regions;     /**< placeholders, private allocations and views that exist now */
     size_t pages;       /**< bytes allocated with allocate_pages and not freed */
     size_t files;       /**< files open, drafts too */
     size_t locks;       /**< locks open */

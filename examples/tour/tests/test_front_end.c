@@ -168,7 +168,7 @@ static bool work_on(const hf_backend *backend, const char *text, size_t size) {
 static void check_nothing_is_left(const hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
     CHECK_EQUAL(0, stats.violations);
-    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.regions);
     CHECK_EQUAL(0, stats.pages);
     CHECK_EQUAL(0, stats.locks);
 }

@@ -9,7 +9,7 @@
 #include "../record.h"
 #include "../svg.h"
 #include "holdfast.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 static struct record record;
 static struct history history;
@@ -126,7 +126,7 @@ static void released_spaces_are_done_with(void) {
  */
 static void what_is_left_of_a_region_goes_on(void) {
     hf_file *file;
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     open_record();
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * page, &record.backend));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 8 * page));
@@ -208,7 +208,7 @@ static void the_checker_of_drawings_finds_faults(void) {
 
 static void a_life_is_drawn(void) {
     hf_file *file;
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     open_record();
     record_phase(&record, "reserved");
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * page, &record.backend));
