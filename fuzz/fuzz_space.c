@@ -618,7 +618,8 @@ static void check_backend(void) {
     if (!run.strict) return;
     for (const struct space *space = spaces; space < spaces + PROGRAM_SPACES; space++)
         if (space->open) regions += model_count_regions(&space->model, model_all(&space->model));
-    CHECK(stats.pieces == regions, "%zu pieces, %zu regions", stats.pieces, regions);
+    CHECK(stats.regions == regions, "strict has %zu regions, the space %zu", stats.regions,
+          regions);
     CHECK(stats.files == count_open_files(), "%zu files open and not %zu", stats.files,
           count_open_files());
 }

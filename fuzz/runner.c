@@ -104,9 +104,9 @@ void check_strict(void) {
 
 void check_nothing_left(const hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    CHECK(!(stats.pieces || stats.pages || stats.files || stats.locks),
-          "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces, stats.pages,
-          stats.files, stats.locks);
+    CHECK(!(stats.regions || stats.pages || stats.files || stats.locks),
+          "left %zu regions, %zu bytes of records, %zu files, %zu locks", stats.regions,
+          stats.pages, stats.files, stats.locks);
 }
 
 /* ------------------------------------------------------------------ the system ------------ */

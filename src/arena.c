@@ -29,11 +29,11 @@
 
 #include <string.h>
 
-#include "again.h"
 #include "arena_core.h"
 #include "compatible.h"
 #include "fail.h"
 #include "pages.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 #define ARENA_HUGE_PAGE HF_MIB(2)

@@ -8,10 +8,10 @@
  */
 #include "file_access.h"
 
-#include "again.h"
 #include "compatible.h"
 #include "fail.h"
 #include "pages.h"
+#include "retry.h"
 
 struct hf_file {
     const hf_backend *backend;

@@ -17,12 +17,12 @@
  *
  * Chapters: reading and checking, reserving, writing, growing and closing, opening, saving, root.
  */
-#include "again.h"
 #include "arena_core.h"
 #include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 #include <string.h>
@@ -91,7 +91,7 @@ static hf_status image_decode(image_opening *opened, const unsigned char *area, 
     if (opened->is_new) return HF_OK;
     if (size < HF_IMAGE_AREA)
         return image_corrupt(hf_image_has_magic(area, size) ? "the image is cut off"
-                                                            : "the file is no image");
+                                                            : "the file is not an image");
     const char *reason = NULL;
     hf_status status = hf_image_decode(area, &opened->record, &reason);
     return status == HF_OK ? image_check_record(opened)

@@ -14,11 +14,11 @@
 #include <holdfast/ring.h>
 #include <holdfast/space.h>
 
-#include "again.h"
 #include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
+#include "retry.h"
 
 #include <string.h>
 

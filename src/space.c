@@ -8,7 +8,7 @@
  * same addresses again.
  *
  *   space_perform()     checks the range and makes a step under the lock; repeats a step that
- *                       failed with a transient error, after a pause without the lock (again.h)
+ *                       failed with a transient error, after a pause without the lock (retry.h)
  *   space_call()        calls the backend once, counts the call, and stores its failure as the
  *                       last error
  *   space_split_node()  the edit of the map that a split stands for
@@ -18,12 +18,12 @@
  */
 #include <holdfast/space.h>
 
-#include "again.h"
 #include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
 #include "region_map.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 struct hf_space {
@@ -219,7 +219,7 @@ static hf_status space_perform(hf_space *space, space_step *step, const space_re
         status = step(space, wanted);
         is_transient = status != HF_OK && space->is_transient;
         space_unlock(space);
-    } while (hf_wait_to_try_again(space->backend, is_transient, &pauses));
+    } while (hf_pause_before_retry(space->backend, is_transient, &pauses));
     if (status == HF_OK && pauses > 0) hf_fail_with(before);
     return status;
 }

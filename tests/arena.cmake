@@ -6,31 +6,32 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 
 # ---- The contract of every function
 
-holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind tsan)
+holdfast_test(test_arena_open test_arena_open.c recorder.c process.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
-holdfast_test(test_arena_errors test_arena_errors.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_errors test_arena_errors.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
-holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_peek test_arena_peek.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_extend test_arena_extend.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_peek test_arena_peek.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_text test_arena_text.c LABELS arena valgrind)
-holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena valgrind)
-holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
-holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c disk.c scene.c probe.c
+holdfast_test(test_arena_rewind test_arena_rewind.c recorder.c probe.c process.c
               LABELS arena valgrind)
-holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
-holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
-holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
+holdfast_test(test_scratch test_scratch.c recorder.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
+holdfast_test(test_arena_reset test_arena_reset.c recorder.c LABELS arena)
+holdfast_test(test_arena_growth test_arena_growth.c recorder.c LABELS arena)
+holdfast_test(test_arena_on_failure test_arena_on_failure.c recorder.c LABELS arena valgrind)
 if(CMAKE_CXX_COMPILER)
     holdfast_test(test_arena_exception test_arena_exception.cc LABELS arena valgrind)
 endif()
-holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_refs test_arena_refs.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_stats test_arena_stats.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_random test_arena_random.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan)
 
 # ---- With the n-th call failing
 
-holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c disk.c scene.c probe.c
+holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena)
 
 # ---- Resident pages, as the system reports them
@@ -69,13 +70,13 @@ endif()
 
 # Defines the symbols of AddressSanitizer's runtime.
 if(NOT sanitizer MATCHES "address")
-    holdfast_test(test_arena_marking test_arena_marking.c LABELS arena valgrind)
+    holdfast_test(test_arena_sanitizer test_arena_sanitizer.c LABELS arena valgrind)
 endif()
 
 set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset
     use_after_scope use_of_scratch_after_its_scope touch_beyond_pos
     touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
-    overflow_after_resizing use_of_peeked_bytes_that_were_not_taken
+    overflow_after_reallocating use_of_peeked_bytes_that_were_not_taken
     use_of_peeked_bytes_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
     overflow_after_saving overflow_after_copying_peeked_bytes)
 

@@ -15,7 +15,7 @@
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 enum { KIB = 1024 };
 
@@ -568,7 +568,7 @@ static void open_with_failures(struct failure *failure) {
     if (status != HF_OK) check_failure(failure, status);
     if (status == HF_OK) is_mirrored(ring);
     if (status == HF_OK && failure->strict->map_free)
-        CHECK_EQUAL(3, hf_strict_get_stats(failure->strict).pieces);
+        CHECK_EQUAL(3, hf_strict_get_stats(failure->strict).regions);
     hf_ring_close(ring);
 }
 

@@ -9,7 +9,7 @@
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "process.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 enum { KIB = 1024, POSITIONS = 64 * KIB, CAPACITY = 128 * KIB };
 
@@ -395,7 +395,7 @@ static size_t *map_positions(hf_space **space) {
 /* Whatever positions the other side stores, pointers stay within the ring, which counts as full or
  * empty. */
 static void corrupt_positions_count_as_full_or_empty(void) {
-    if (!scene_has_views(hf_backend_native())) return;
+    if (!backend_has_views(hf_backend_native())) return;
     static const size_t nonsense[] = {2 * CAPACITY, 2 * CAPACITY + 1, SIZE_MAX, SIZE_MAX / 2};
     hf_file_close(make_file());
     hf_ring *ring = open_ring();

@@ -7,7 +7,7 @@
  */
 #include "check.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
 #include "space_model.h"
 
 enum { MOST_PAGES = 80000, FILE_PAGES = 64, LONGEST = 12 };
@@ -142,7 +142,7 @@ static void open_model(const hf_backend *backend, size_t pages, uint64_t seed) {
     model.random.state = seed;
     CHECK_STATUS(HF_OK, hf_file_create_shared(&model.file, FILE_PAGES * page_size, backend));
     CHECK_STATUS(HF_OK, hf_space_open(&model.space, pages * page_size, &options));
-    model.has_views = scene_has_views(backend);
+    model.has_views = backend_has_views(backend);
     if (model.has_views) number_pages();
 }
 

@@ -74,7 +74,7 @@ typedef struct strict_backend {
     size_t nth;           /* the nth counted call from now on fails; 0: none */
     bool from_then_on;    /* every later call fails too */
     size_t choice;        /* index into a call's list of failures, modulo its length */
-    strict_piece *pieces; /* stats.pieces of them, sorted by address */
+    strict_piece *pieces; /* stats.regions of them, sorted by address */
     size_t table_bytes;   /* allocated for them, whole pages */
 } strict_backend;
 
@@ -153,7 +153,7 @@ static bool strict_is_aligned(strict_backend *strict, const void *address, size_
 
 /* The index of the first piece that ends above the address. */
 static size_t strict_index_of(const strict_backend *strict, const char *address) {
-    size_t low = 0, high = strict->stats.pieces;
+    size_t low = 0, high = strict->stats.regions;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const strict_piece *found = &strict->pieces[middle];
@@ -169,7 +169,7 @@ static size_t strict_index_of(const strict_backend *strict, const char *address)
 static strict_piece *strict_piece_at(const strict_backend *strict, const char *address) {
     size_t index = strict_index_of(strict, address);
     strict_piece *found = &strict->pieces[index];
-    return index < strict->stats.pieces && found->address <= address ? found : NULL;
+    return index < strict->stats.regions && found->address <= address ? found : NULL;
 }
 
 /* Does the range lie within the piece? The piece contains the address. */
@@ -182,13 +182,13 @@ static bool strict_is_exactly(const strict_piece *found, const char *address, si
 }
 
 static void strict_remove_at(strict_backend *strict, size_t index, size_t count) {
-    strict->stats.pieces -= count;
-    for (size_t i = index; i < strict->stats.pieces; i++)
+    strict->stats.regions -= count;
+    for (size_t i = index; i < strict->stats.regions; i++)
         strict->pieces[i] = strict->pieces[i + count];
 }
 
 static void strict_insert_at(strict_backend *strict, size_t index, strict_piece added) {
-    for (size_t i = strict->stats.pieces++; i > index; i--)
+    for (size_t i = strict->stats.regions++; i > index; i--)
         strict->pieces[i] = strict->pieces[i - 1];
     strict->pieces[index] = added;
 }
@@ -210,13 +210,13 @@ static void strict_set_kind(strict_backend *strict, char *address, size_t size, 
 
 /* Grows the table, if necessary, for the two pieces that one step adds at most. */
 static hf_status strict_make_room(strict_backend *strict, hf_report *report) {
-    if ((strict->stats.pieces + 2) * sizeof(strict_piece) <= strict->table_bytes) return HF_OK;
+    if ((strict->stats.regions + 2) * sizeof(strict_piece) <= strict->table_bytes) return HF_OK;
     size_t bytes = 2 * strict->table_bytes;
     void *memory;
     hf_status status = strict->under->allocate_pages(strict->under, bytes, &memory, report);
     if (status != HF_OK) return status;
     strict_piece *pieces = memory;
-    for (size_t i = 0; i < strict->stats.pieces; i++) pieces[i] = strict->pieces[i];
+    for (size_t i = 0; i < strict->stats.regions; i++) pieces[i] = strict->pieces[i];
     strict->under->free_pages(strict->under, strict->pieces, strict->table_bytes);
     strict->pieces = pieces;
     strict->table_bytes = bytes;
@@ -243,7 +243,7 @@ static bool strict_is_taken(const strict_backend *strict, const char *base, size
     const char *start = base - rounded;
     size_t index = strict_index_of(strict, start);
     const strict_piece *next = &strict->pieces[index];
-    return index < strict->stats.pieces &&
+    return index < strict->stats.regions &&
            (next->address <= start || (size_t)(next->address - start) < rounded + size);
 }
 
@@ -432,7 +432,7 @@ static long strict_coalesce_rule(const strict_backend *strict, char *address, si
     const strict_piece *first = strict_piece_at(strict, address);
     if (first && first->kind == HF_VIEW) return STRICT_ERROR_INVALID_PARAMETER;
     size_t covered = 0, count = 0;
-    for (size_t i = strict_index_of(strict, address); i < strict->stats.pieces && covered < size;
+    for (size_t i = strict_index_of(strict, address); i < strict->stats.regions && covered < size;
          i++) {
         const strict_piece *found = &strict->pieces[i];
         if (found->address != address + covered || found->kind != HF_PLACEHOLDER) break;

@@ -1,13 +1,13 @@
 /*
  * What an arena with views poisons and unpoisons for AddressSanitizer, byte by byte. Like
- * test_arena_marking.c, this program defines the runtime's symbols.
+ * test_arena_sanitizer.c, this program defines the runtime's symbols.
  *
  * Not in a build with AddressSanitizer, whose runtime defines these symbols.
  */
 #include "image_fixture.h"
 #include "nth_failure.h"
 
-static const char path[] = "test_image_marking.tmp", saved[] = "test_image_marking.saved.tmp";
+static const char path[] = "test_image_sanitizer.tmp", saved[] = "test_image_sanitizer.saved.tmp";
 
 enum { WATCHED = 4 * 1024 * 1024 };
 
