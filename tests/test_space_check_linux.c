@@ -51,7 +51,8 @@ static void expect_found(const char *text, size_t page,
     change(hf_space_base(scene.space) + page * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
     CHECK_EQUAL(page * scene.page_size, hf_last_error().offset);
-    CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
+    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
+    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
     scene_close(&scene);
     check_leave(outer);
 }

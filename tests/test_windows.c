@@ -649,7 +649,8 @@ static void expect_found(const char *text, size_t index, void (*change)(char *, 
     change(hf_space_base(scene.space) + index * scene.page_size, scene.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
     CHECK_EQUAL(found * scene.page_size, hf_last_error().offset);
-    CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
+    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
+    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
     scene_close(&scene);
     check_leave(outer);
 }

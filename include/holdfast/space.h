@@ -481,7 +481,7 @@ hf_space_stats hf_space_get_stats(const hf_space *space);
  *  @return
  *  - HF_OK: all is proved; the system's list only where the backend can read it
  *  - HF_INVALID: space is NULL
- *  - HF_CORRUPT: hf_last_error().offset says where, .call which proof failed
+ *  - HF_CORRUPT: hf_last_error().offset says where, .reason which proof failed
  *  - HF_IO: the list cannot be read (/proc/self/maps)
  *  @note Costs O(n) and a reading of that list. */
 hf_status hf_space_check(const hf_space *space);
