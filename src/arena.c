@@ -119,15 +119,20 @@ static size_t arena_step_end(const hf_arena_core *core, size_t needed) {
     return hf_smaller(end, core->reserved);
 }
 
+/* True if [limit, reserved) is one placeholder: false only after an undo failed. */
+static bool arena_is_placeholder_whole(const hf_arena_core *core) {
+    size_t size = core->reserved - core->limit;
+    hf_region behind = {0};
+    if (size == 0) return true;
+    hf_space_find(core->space, core->limit, &behind);
+    return behind.kind == HF_PLACEHOLDER && behind.size == size;
+}
+
 /* Makes [limit, reserved) one placeholder again: after an undo failed there may be several
  * placeholders and committed regions. */
 static hf_status arena_restore_placeholder(hf_arena_core *core) {
-    size_t size = core->reserved - core->limit;
-    hf_region behind = {0};
-    if (size == 0) return HF_OK;
-    hf_space_find(core->space, core->limit, &behind);
-    if (behind.kind == HF_PLACEHOLDER && behind.size == size) return HF_OK;
-    return hf_space_release_range(core->space, core->limit, size);
+    if (arena_is_placeholder_whole(core)) return HF_OK;
+    return hf_space_release_range(core->space, core->limit, core->reserved - core->limit);
 }
 
 hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step *step) {
@@ -152,7 +157,7 @@ static hf_status arena_populate(hf_arena_core *core, size_t size) {
     if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
     hf_error error = hf_last_error();
     /* If this fails, too, the next growth repeats it. */
-    hf_space_release_range(core->space, core->limit, size);
+    if (hf_space_release_range(core->space, core->limit, size) != HF_OK) error.undo_failed = true;
     return hf_fail_with(error);
 }
 
@@ -168,13 +173,24 @@ static hf_status arena_grow_to(hf_arena_core *core, size_t end) {
     return HF_OK;
 }
 
+/* Grows to `end` after a larger step failed. If this fails too, the last error tells whether what
+ * the larger step left is still there. */
+static hf_status arena_grow_again(hf_arena_core *core, size_t end) {
+    bool undo_failed = hf_last_error().undo_failed;
+    hf_status status = arena_grow_to(core, end);
+    if (status == HF_OK || !undo_failed || arena_is_placeholder_whole(core)) return status;
+    hf_error error = hf_last_error();
+    error.undo_failed = true;
+    return hf_fail_with(error);
+}
+
 /* Moves limit to `needed` or above. If a whole step fails, tries exactly what is needed. */
 static hf_status arena_grow(hf_arena_core *core, size_t needed) {
     if (needed <= core->limit) return HF_OK;
     hf_error before = hf_last_error();
     size_t end = arena_step_end(core, needed), exact = hf_round_up(needed, core->page_size);
     hf_status status = arena_grow_to(core, end);
-    if (status != HF_OK && exact < end) status = arena_grow_to(core, exact);
+    if (status != HF_OK && exact < end) status = arena_grow_again(core, exact);
     return hf_restore_error(status, before);
 }
 
@@ -324,7 +340,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
         return arena_grow_last_block(arena, offset, old_size, new_size);
     if (last && new_size < old_size) arena_shrink_last_block(arena, offset, new_size);
     if (new_size <= old_size) return true;
-    hf_fail(HF_WRONG_STATE, "hf_extend", offset, new_size);
+    hf_fail_because(HF_WRONG_STATE, "hf_extend", "the block is not the last one", offset, new_size);
     return false;
 }
 
@@ -361,7 +377,9 @@ static void *arena_allocate_for_copy(hf_arena *arena, const hf_arena_source *sou
         is_gone = end > hf_core_of(arena)->lowest_pos;
         if (!is_gone) block = arena_allocate(arena, size, align);
     } while (!is_gone && block == NULL && arena_call_on_failure(arena, size));
-    if (is_gone) hf_fail(HF_WRONG_STATE, source->call, end - source->size, size);
+    if (is_gone)
+        hf_fail_because(HF_WRONG_STATE, source->call, "on_failure went back below the source",
+                        end - source->size, size);
     if (arena->state)
         hf_core_of(arena)->lowest_pos = hf_smaller(outer, hf_core_of(arena)->lowest_pos);
     return block;
@@ -487,8 +505,9 @@ static hf_status arena_rewind_faulting(hf_arena *arena, size_t offset) {
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
-    if (arena->state == NULL || mark > arena_used(arena))
-        return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (mark > arena_used(arena))
+        return hf_fail_because(HF_INVALID, "hf_rewind", "the mark is above the position", mark, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_rewind");
     if (status != HF_OK) return status;
     if (mark < hf_core_of(arena)->views_end) return hf_arena_rewind_views(arena, mark);
@@ -613,7 +632,9 @@ static bool arena_is_scope_open(const hf_scope *scope) {
 }
 
 hf_status hf_scope_end(hf_scope scope) {
-    if (!arena_is_scope_open(&scope)) return hf_fail(HF_WRONG_STATE, "hf_scope_end", scope.mark, 0);
+    if (!arena_is_scope_open(&scope))
+        return hf_fail_because(HF_WRONG_STATE, "hf_scope_end", "the scope has ended already",
+                               scope.mark, 0);
     hf_status status = hf_rewind(scope.arena, scope.mark);
     if (status == HF_OK) hf_core_of(scope.arena)->depth = scope.depth - 1;
     return status;

@@ -169,7 +169,7 @@ static hf_status image_open_checked(image_opening *opened, const char *path) {
     hf_status status = image_lock_current_file(opened, path);
     if (status != HF_OK) return status;
     status = hf_file_has_huge_pages(opened->file)
-                 ? hf_fail(HF_UNSUPPORTED, "hf_arena_open_file", 0, 0)
+                 ? hf_fail_because(HF_UNSUPPORTED, image_open_call, HF_HUGETLBFS_REASON, 0, 0)
                  : image_inspect(opened);
     if (status != HF_OK) image_unlock_and_close(opened->file);
     return status;
@@ -290,13 +290,18 @@ static hf_status image_open_at_recorded_base(hf_arena *arena, const image_openin
     uintptr_t base = (uintptr_t)opened->record.base;
     size_t above = 0 - base;
     if (wanted->least_reserve > above && wanted->least_reserve <= wanted->reserve)
-        return hf_fail(HF_NO_ADDRESS, image_open_call, 0, wanted->least_reserve);
+        return hf_fail_because(HF_NO_ADDRESS, image_open_call,
+                               "least_reserve from the image's address on is beyond the end of the "
+                               "address space",
+                               0, wanted->least_reserve);
     if (wanted->reserve > above) wanted->reserve = above;
     return image_open_at(arena, &fitted, base, false);
 }
 
+/* The last error's own reason, if it has one, is more exact. */
 static hf_status image_explain_no_address(void) {
     hf_error error = hf_last_error();
+    if (error.reason) return error.status;
     error.reason = "the address that the image was made at is taken, by another mapping or by this "
                    "image, open already: open the image before that, or with any_base if it holds "
                    "refs and no pointers, or make it again with another base";
@@ -399,7 +404,8 @@ hf_status hf_image_check_owner(const hf_arena_core *core, const char *call) {
  * on the disk, and a later fsync would succeed. So every later call returns the first error. */
 hf_status hf_arena_sync(hf_arena *arena) {
     if (arena->state == NULL || !hf_is_read_write(hf_core_of(arena)))
-        return hf_fail(HF_WRONG_STATE, "hf_arena_sync", 0, 0);
+        return hf_fail_because(HF_WRONG_STATE, "hf_arena_sync", "the arena is no read-write image",
+                               0, 0);
     hf_arena_core *core = hf_core_of(arena);
     if (core->sync_failure.status != HF_OK) return hf_fail_with(core->sync_failure);
     hf_status status = hf_image_check_owner(core, "hf_arena_sync");
@@ -678,7 +684,8 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
     if (hf_is_read_only(hf_core_of(arena)))
-        return hf_fail(HF_WRONG_STATE, "hf_arena_set_root", offset, 0);
+        return hf_fail_because(HF_WRONG_STATE, "hf_arena_set_root", "the image is read-only",
+                               offset, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_arena_set_root");
     if (status == HF_OK) hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
     return status;

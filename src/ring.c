@@ -160,14 +160,16 @@ void hf_ring_write_end_slow(hf_ring *ring, size_t written) {
     if (hf_ring_look_for_room(ring, written))
         hf_ring_write_end(ring, written);
     else
-        hf_fail(HF_INVALID, "hf_ring_write_end", ring->shared->producer.position, written);
+        hf_fail_because(HF_INVALID, "hf_ring_write_end", "the ring has not so much room",
+                        ring->shared->producer.position, written);
 }
 
 void hf_ring_read_end_slow(hf_ring *ring, size_t consumed) {
     if (hf_ring_look_for_bytes(ring, consumed))
         hf_ring_read_end(ring, consumed);
     else
-        hf_fail(HF_INVALID, "hf_ring_read_end", ring->shared->consumer.position, consumed);
+        hf_fail_because(HF_INVALID, "hf_ring_read_end", "the ring has not so many bytes",
+                        ring->shared->consumer.position, consumed);
 }
 
 size_t hf_ring_capacity(const hf_ring *ring) { return ring ? ring->capacity : 0; }
@@ -295,7 +297,8 @@ hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
     if (ring == NULL || file == NULL) return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
     const char *reason = ring_fault_of(file);
     if (reason) return hf_fail_because(HF_INVALID, "hf_ring_open_file", reason, 0, 0);
-    if (hf_file_has_huge_pages(file)) return hf_fail(HF_UNSUPPORTED, "hf_ring_open_file", 0, 0);
+    if (hf_file_has_huge_pages(file))
+        return hf_fail_because(HF_UNSUPPORTED, "hf_ring_open_file", HF_HUGETLBFS_REASON, 0, 0);
     size_t capacity = ring_round_down_to_power((size_t)(hf_file_size(file) - HF_RING_POSITIONS));
     hf_status status = ring_prepare_file(file, capacity);
     return status == HF_OK ? ring_open_on(ring, file, capacity) : status;

@@ -59,6 +59,11 @@ static hf_status space_fail(hf_status status, const space_request *wanted) {
     return hf_fail(status, wanted->call, wanted->offset, wanted->size);
 }
 
+/* The reason says which regions the step needs. */
+static hf_status space_fail_state(const space_request *wanted, const char *reason) {
+    return hf_fail_because(HF_WRONG_STATE, wanted->call, reason, wanted->offset, wanted->size);
+}
+
 /* ------------------------------------------------------------- statistics --------------- */
 
 static size_t *space_bytes_of(hf_space_stats *stats, hf_kind kind) {
@@ -228,7 +233,7 @@ static hf_status space_split(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_contains(space, node, wanted) ||
         space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not a proper part of one placeholder");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = space_call(space, HF_STEP_SPLIT, space->backend->split, wanted->offset, wanted->size);
@@ -252,14 +257,16 @@ static hf_status space_coalesce_nodes(hf_space *space, hf_node *first, size_t en
     return HF_OK;
 }
 
+static const char space_not_placeholders[] = "the range is not two or more whole placeholders";
+
 static hf_status space_coalesce(hf_space *space, const space_request *wanted) {
     hf_node *first = space_find_node(space, wanted), *last = first;
     if (first->offset != wanted->offset || space_contains(space, first, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_placeholders);
     while (last->kind == HF_PLACEHOLDER && hf_node_end(&space->map, last) < space_end_of(wanted))
         last = last->next;
     if (last->kind != HF_PLACEHOLDER || hf_node_end(&space->map, last) != space_end_of(wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_placeholders);
     return space_coalesce_nodes(space, first, space_end_of(wanted));
 }
 
@@ -269,10 +276,12 @@ hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size) {
         &(space_request){.call = "hf_space_coalesce", .offset = offset, .size = size});
 }
 
+static const char space_not_one_placeholder[] = "the range is not exactly one placeholder";
+
 static hf_status space_commit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_one_placeholder);
     hf_status status =
         space_call(space, HF_STEP_COMMIT, space->backend->commit, wanted->offset, wanted->size);
     if (status == HF_OK) space_set_kind(space, node, HF_COMMITTED);
@@ -295,7 +304,7 @@ static hf_status space_decommit_node(hf_space *space, hf_node *node, size_t offs
 static hf_status space_decommit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_COMMITTED || !space_contains(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not within one committed region");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     return space_decommit_node(space, node, wanted->offset, wanted->size);
@@ -333,7 +342,7 @@ static bool space_is_valid_view(const hf_space *space, const space_request *want
 static hf_status space_map(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_one_placeholder);
     hf_status status = space_call_map(space, wanted);
     if (status == HF_OK) space_set_view(space, node, wanted);
     return status;
@@ -361,7 +370,7 @@ static hf_status space_unmap_node(hf_space *space, hf_node *node) {
 static hf_status space_unmap(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_VIEW || !space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not exactly one view");
     return space_unmap_node(space, node);
 }
 
@@ -410,7 +419,7 @@ static hf_status space_call_with_split(hf_space *space, hf_node *node,
 static hf_status space_commit_or_map_range(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_contains(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not within one placeholder");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status == HF_OK) status = space_call_with_split(space, node, wanted);
     if (status != HF_OK) return status;
@@ -589,7 +598,8 @@ static hf_status space_release_by_regions(hf_space *space, const space_request *
 
 static hf_status space_release_range(hf_space *space, const space_request *wanted) {
     space_request run;
-    if (!space_can_release(space, wanted)) return space_fail(HF_WRONG_STATE, wanted);
+    if (!space_can_release(space, wanted))
+        return space_fail_state(wanted, "the range contains a part of a view");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = HF_UNSUPPORTED;
@@ -616,7 +626,10 @@ static bool space_can_advise(const hf_space *space, const space_request *wanted)
 }
 
 static hf_status space_advise(hf_space *space, const space_request *wanted) {
-    if (!space_can_advise(space, wanted)) return space_fail(HF_WRONG_STATE, wanted);
+    if (!space_can_advise(space, wanted))
+        return space_fail_state(wanted, wanted->advice == HF_ADVISE_POPULATE
+                                            ? "the range is not all committed memory"
+                                            : "the range contains a view");
     if (!HF_HAS(space->backend, advise)) return space_fail(HF_UNSUPPORTED, wanted);
     hf_report report = {0};
     hf_status status = space->backend->advise(space->backend, space->base + wanted->offset,
@@ -806,6 +819,10 @@ static bool space_next_region(void *data, hf_region *region) {
     return true;
 }
 
+static hf_status space_fail_check(const char *reason, size_t offset) {
+    return hf_fail_because(HF_CORRUPT, "hf_space_check", reason, offset, 0);
+}
+
 static hf_status space_check_system(const hf_space *space) {
     if (!HF_HAS(space->backend, check)) return HF_OK;
     hf_report report = {0};
@@ -813,15 +830,17 @@ static hf_status space_check_system(const hf_space *space) {
     hf_status status =
         space->backend->check(space->backend, space->base, space_next_region,
                               &(space_cursor){space, space->map.first}, &offset, &report);
-    if (status == HF_WRONG_STATE) return hf_fail(HF_CORRUPT, "the system's mappings", offset, 0);
+    if (status == HF_WRONG_STATE)
+        return space_fail_check("the system's mappings are not those of the regions", offset);
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, offset, 0);
 }
 
 static hf_status space_check(const hf_space *space) {
     size_t offset;
     if (!hf_region_map_check(&space->map, &offset))
-        return hf_fail(HF_CORRUPT, "the region map", offset, 0);
-    if (!space_check_sums(space)) return hf_fail(HF_CORRUPT, "the statistics", 0, 0);
+        return space_fail_check("the region map is damaged", offset);
+    if (!space_check_sums(space))
+        return space_fail_check("the statistics are not the sums of the regions", 0);
     return space_check_system(space);
 }
 

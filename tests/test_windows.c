@@ -649,7 +649,8 @@ static void expect_found(const char *text, size_t index, void (*change)(char *, 
     change(hf_space_base(fixture.space) + index * fixture.page_size, fixture.page_size);
     CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
     CHECK_EQUAL(found * fixture.page_size, hf_last_error().offset);
-    CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
+    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
+    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
     space_fixture_close(&fixture);
     check_leave(outer);
 }

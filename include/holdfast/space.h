@@ -498,7 +498,7 @@ HF_API hf_space_stats hf_space_get_stats(const hf_space *space);
  *  @return
  *  - HF_OK: all checks passed; the system's list is checked only if the backend can read it
  *  - HF_INVALID: space is NULL
- *  - HF_CORRUPT: a check failed: hf_last_error().offset says where, .call which one
+ *  - HF_CORRUPT: a check failed: hf_last_error().offset says where, .reason which one
  *  - HF_IO: the list cannot be read (/proc/self/maps)
  *  @note O(n) of the regions, and reads that list. */
 HF_API hf_status hf_space_check(const hf_space *space);
