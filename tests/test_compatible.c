@@ -264,6 +264,7 @@ static void the_backend_of_an_older_program_works(void) {
     use_arenas(&older.table);
     use_ring(&older.table);
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &older.table));
+    CHECK(strict->pause == NULL && strict->file_forget == NULL);
     use_space(strict);
     use_arenas(strict);
     use_ring(strict);

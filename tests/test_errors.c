@@ -87,7 +87,7 @@ static void open_strict(void) {
 static void close_strict(void) {
     hf_space_close(space);
     CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
-    CHECK_EQUAL(0, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(0, hf_strict_get_stats(strict).regions);
     hf_strict_close(strict);
 }
 
