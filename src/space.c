@@ -348,16 +348,24 @@ static hf_status space_map(hf_space *space, const space_request *wanted) {
     return status;
 }
 
-hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
-                       uint64_t file_offset, hf_access access) {
-    space_request wanted = {.call = "hf_space_map",
+/* Checks the arguments of a view and makes the step that maps it. */
+static hf_status space_perform_map(hf_space *space, space_step *step, const char *call,
+                                   size_t offset, size_t size, hf_file *file, uint64_t file_offset,
+                                   hf_access access) {
+    space_request wanted = {.call = call,
                             .offset = offset,
                             .size = size,
                             .file = file,
                             .file_offset = file_offset,
                             .access = access};
     if (!space_is_valid_view(space, &wanted)) return space_fail(HF_INVALID, &wanted);
-    return space_perform(space, space_map, &wanted);
+    return space_perform(space, step, &wanted);
+}
+
+hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
+                       uint64_t file_offset, hf_access access) {
+    return space_perform_map(space, space_map, "hf_space_map", offset, size, file, file_offset,
+                             access);
 }
 
 static hf_status space_unmap_node(hf_space *space, hf_node *node) {
@@ -439,14 +447,8 @@ hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size) {
 
 hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
                              uint64_t file_offset, hf_access access) {
-    space_request wanted = {.call = "hf_space_map_range",
-                            .offset = offset,
-                            .size = size,
-                            .file = file,
-                            .file_offset = file_offset,
-                            .access = access};
-    if (!space_is_valid_view(space, &wanted)) return space_fail(HF_INVALID, &wanted);
-    return space_perform(space, space_commit_or_map_range, &wanted);
+    return space_perform_map(space, space_commit_or_map_range, "hf_space_map_range", offset, size,
+                             file, file_offset, access);
 }
 
 /* ------------------------------------------------------------- release_range ------------- */

@@ -240,6 +240,22 @@ void space_fixture_expect_text(struct space_fixture *fixture, const char *text) 
     space_fixture_expect(fixture, &picture);
 }
 
+void expect_check_finds(const hf_backend *backend, const char *text, size_t page,
+                        void (*change)(char *address, size_t size), size_t found) {
+    struct picture picture = picture_parse(text, strlen(text));
+    struct space_fixture fixture;
+    size_t outer = check_enter("\"%s\", page %zu", text, page);
+    space_fixture_open(&fixture, backend, NULL, &picture);
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    change(hf_space_base(fixture.space) + page * fixture.page_size, fixture.page_size);
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
+    CHECK_EQUAL(found * fixture.page_size, hf_last_error().offset);
+    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
+    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
+    space_fixture_close(&fixture);
+    check_leave(outer);
+}
+
 /* ---------------------------------------------------------------------- steps --------------- */
 
 static hf_status run_split(struct space_fixture *fixture, size_t offset, size_t size) {

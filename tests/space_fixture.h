@@ -74,6 +74,11 @@ void space_fixture_expect(struct space_fixture *fixture, const struct picture *p
 /* space_fixture_expect with the text of a picture. */
 void space_fixture_expect_text(struct space_fixture *fixture, const char *text);
 
+/* Builds the picture on a backend and changes a page behind the library's back, by system calls.
+ * Checks that hf_space_check then fails with HF_CORRUPT, and reports the page `found`. */
+void expect_check_finds(const hf_backend *backend, const char *text, size_t page,
+                        void (*change)(char *address, size_t size), size_t found);
+
 /* One step on the space; offset and size in bytes. A view shows the file from offset plus one page
  * on. */
 struct step {

@@ -176,7 +176,7 @@ static void every_call_fails_once(void) {
 static void numbers_are_counted_from_0(void) {
     CHECK_EQUAL(0, next_number());
     CHECK_EQUAL(1, next_number());
-    CHECK(strncmp(built_with(), "holdfast ", 9) == 0);
+    print_versions();
 }
 
 CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),

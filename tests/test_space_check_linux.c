@@ -43,18 +43,7 @@ static void move_page_from_behind(char *address, size_t size) {
 
 static void expect_found(const char *text, size_t page,
                          void (*change)(char *address, size_t size)) {
-    struct picture picture = picture_parse(text, strlen(text));
-    struct space_fixture fixture;
-    size_t outer = check_enter("\"%s\", page %zu", text, page);
-    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
-    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
-    change(hf_space_base(fixture.space) + page * fixture.page_size, fixture.page_size);
-    CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
-    CHECK_EQUAL(page * fixture.page_size, hf_last_error().offset);
-    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
-    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
-    space_fixture_close(&fixture);
-    check_leave(outer);
+    expect_check_finds(hf_backend_native(), text, page, change, page);
 }
 
 static void a_hole_is_found(void) {

@@ -638,21 +638,9 @@ static void split_allocation(char *address, size_t size) {
     commit_placeholder(address, size);
 }
 
-/* Changes one page by Windows calls; hf_space_check must find it at page `found`. */
-static void expect_found(const char *text, size_t index, void (*change)(char *, size_t),
+static void expect_found(const char *text, size_t page, void (*change)(char *, size_t),
                          size_t found) {
-    struct picture picture = picture_parse(text, strlen(text));
-    struct space_fixture fixture;
-    size_t outer = check_enter("\"%s\", page %zu", text, index);
-    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
-    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
-    change(hf_space_base(fixture.space) + index * fixture.page_size, fixture.page_size);
-    CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
-    CHECK_EQUAL(found * fixture.page_size, hf_last_error().offset);
-    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
-    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
-    space_fixture_close(&fixture);
-    check_leave(outer);
+    expect_check_finds(hf_backend_native(), text, page, change, found);
 }
 
 static void a_hole_is_found(void) {

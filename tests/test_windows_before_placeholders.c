@@ -246,16 +246,8 @@ static void permit_loads(char *address, size_t size) {
     CHECK(VirtualProtect(address, size, PAGE_READONLY, &old));
 }
 
-static void expect_found(const char *text, size_t index, void (*change)(char *, size_t)) {
-    struct picture picture = picture_parse(text, strlen(text));
-    struct space_fixture fixture;
-    size_t outer = check_enter("\"%s\", page %zu", text, index);
-    space_fixture_open(&fixture, before(), NULL, &picture);
-    change(hf_space_base(fixture.space) + index * fixture.page_size, fixture.page_size);
-    CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
-    CHECK_EQUAL(index * fixture.page_size, hf_last_error().offset);
-    space_fixture_close(&fixture);
-    check_leave(outer);
+static void expect_found(const char *text, size_t page, void (*change)(char *, size_t)) {
+    expect_check_finds(before(), text, page, change, page);
 }
 
 static void changes_are_found(void) {

@@ -1,5 +1,6 @@
-/** @file holdfast/strict.h: the backend for tests: it enforces every rule of Windows' placeholders
- *  in software, on any system, over the real memory of another backend, and makes calls fail on
+/** @file
+ *  holdfast/strict.h: the backend for tests: it enforces every rule of Windows' placeholders in
+ *  software, on any system, over the real memory of another backend, and makes calls fail on
  *  demand.
  *
  *      space -> strict -> a rule broken?       -> 87, 487 or 1132; counted as a violation
@@ -9,8 +10,8 @@
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // The code under test: opens arenas on this backend, closes them, and returns HF_OK or an
- *  error. typedef hf_status scenario(const hf_backend *backend);
+ *  // The code under test: opens arenas on this backend, closes them, returns HF_OK or an error.
+ *  typedef hf_status scenario(const hf_backend *backend);
  *
  *  // Makes the n-th call fail, for every n, in every way.
  *  void fail_everywhere(scenario *run) {
