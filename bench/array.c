@@ -1,9 +1,10 @@
 /*
- * bench/array.c -- push_back of a hundred million 64-bit integers on one array whose length nobody
- * knew, in memory that the process never touched before.
+ * bench/array.c -- appends a hundred million 64-bit integers to one array of unknown final length,
+ * in memory that the process has not touched before.
  *
- * An arena extends its last block in place, 64 KiB at a time: no copy, and what is not filled yet
- * was never touched. Who can only realloc doubles the capacity. An iteration is one whole array.
+ * An arena extends its last block in place by 64 KiB at a time: it copies nothing and touches no
+ * page before it is filled. Contenders whose realloc may copy double the capacity instead. An
+ * iteration is one whole array.
  */
 #include "workloads.h"
 
@@ -32,13 +33,13 @@ BENCH_INLINE uint64_t *push_all(const bench_contender *contender, bench_heap *he
     return data;
 }
 
-static void give_back(const bench_contender *contender, bench_heap *heap, void *data) {
+static void release_array(const bench_contender *contender, bench_heap *heap, void *data) {
     release(contender, heap, &data, 1);
 }
 
 static void run_array(bench_state *state, const bench_contender *contender,
                       void *(*push)(bench_heap *, size_t)) {
-    growth_work work = {push, give_back, pushes, 1, 2 * pushes * sizeof(uint64_t)};
+    growth_work work = {push, release_array, pushes, 1, 2 * pushes * sizeof(uint64_t)};
     growth_run(state, contender, &work);
 }
 

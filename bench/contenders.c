@@ -1,4 +1,4 @@
-/* bench/contenders.c -- how contenders begin and end; how they allocate is inline in the header. */
+/* bench/contenders.c -- how each contender opens and closes; contenders.h has the inlined rest. */
 #include "contenders.h"
 
 #include <malloc.h>
@@ -12,7 +12,7 @@ void forbid_huge_pages(bool forbidden) { prctl(PR_SET_THP_DISABLE, forbidden, 0,
 static const size_t huge_page = (size_t)2 << 20;
 static const size_t floor_size = ((size_t)1 << 30) + ((size_t)8 << 20);
 
-/* The mapping begins anywhere: pos begins at its first multiple of a huge page, less one. */
+/* mmap aligns to pages only, so pos begins at the first multiple of 2 MiB in the mapping. */
 bool floor_open(bench_heap *heap) {
     char *mapping = mmap(NULL, floor_size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -25,7 +25,7 @@ bool floor_open(bench_heap *heap) {
     return true;
 }
 
-/* The less than a huge page before base was never touched; it goes with the process. */
+/* Leaves up to 2 MiB before base mapped: untouched, so it takes no memory. */
 void floor_close(bench_heap *heap) {
     munmap(heap->floor.base, (size_t)(heap->floor.limit - heap->floor.base));
 }

@@ -1,18 +1,18 @@
 /*
- * bench/contenders.h -- who is measured: ways to get memory and to give it back.
+ * bench/contenders.h -- the allocators that are compared.
  *
  * A workload is written once, as an inline function that takes a contender. Called with one of the
- * constants below it compiles to that contender's own loop: the same code for all, but for the
- * allocation in its middle and the release at its end.
+ * constants below it compiles to a loop for that contender alone: all loops are the same code,
+ * except for the inlined allocation and release.
  *
- *     floor                  the least that an arena in memory can do; the pages are huge ones,
- *                            but for the first 2 MiB, as holdfast's are
- *     holdfast               an arena with no option set; released by hf_reset
- *     holdfast_small_pages   the same in a process that may have no huge pages
- *     malloc                 the C library's, freed in the order of allocation
+ *     floor                  a hand-written bump allocator over one mapping, with the fewest
+ *                            instructions possible; huge pages from 2 MiB on, as holdfast has them
+ *     holdfast               an arena with default options; released by hf_reset
+ *     holdfast_small_pages   the same without huge pages (PR_SET_THP_DISABLE)
+ *     malloc                 the C library's; free in the order of allocation
  *     mimalloc...            see contenders_mimalloc.h
  *
- * Every object lies at a multiple of 16, which is what malloc promises.
+ * Every object is aligned to 16 bytes, as malloc aligns it.
  */
 #ifndef BENCH_CONTENDERS_H
 #define BENCH_CONTENDERS_H
@@ -38,18 +38,18 @@ typedef union bench_heap {
     void *mimalloc;
 } bench_heap;
 
-/* Of free_one and free_all a contender has one; the other is NULL. */
+/* An allocator. It has either free_one or free_all; the other is NULL. */
 typedef struct bench_contender {
-    bool (*open)(bench_heap *); /* nothing is allocated yet; false: it cannot be had */
+    bool (*open)(bench_heap *); /* false: not available on this system */
     void *(*allocate)(bench_heap *, size_t size);
     void *(*resize)(bench_heap *, void *last_object, size_t old_size, size_t new_size);
-    bool reallocs_in_place; /* so small steps are cheap; who copies does better to double */
+    bool reallocs_in_place; /* resize never copies, so that a workload may grow in small steps */
     void (*free_one)(void *object);
     void (*free_all)(bench_heap *);
-    void (*close)(bench_heap *); /* gives the memory back to the system; every object is free */
+    void (*close)(bench_heap *); /* all objects are free: returns the memory to the system */
 } bench_contender;
 
-/* Gives back all `count` objects, which lie in memory in whatever order. */
+/* Frees all `count` objects. */
 BENCH_INLINE void release(const bench_contender *contender, bench_heap *heap, void **objects,
                           size_t count) {
     if (contender->free_all) {
@@ -59,12 +59,12 @@ BENCH_INLINE void release(const bench_contender *contender, bench_heap *heap, vo
     for (size_t i = 0; i < count; i++) contender->free_one(objects[i]);
 }
 
-/* For this process, from now on; what is mapped stays as it is. */
+/* Forbids or allows transparent huge pages to this process, for pages touched from now on. */
 void forbid_huge_pages(bool forbidden);
 
 /* ------------------------------------------------------------------ floor ----------------- */
 
-/* Room for every workload: 1 GiB, and what alignment takes. */
+/* Maps 1 GiB, enough for every workload, and 8 MiB for alignment. */
 bool floor_open(bench_heap *heap);
 void floor_close(bench_heap *heap);
 
@@ -167,8 +167,8 @@ static const bench_contender contender_malloc = {
 #define CONTENDERS_ON_SMALL_PAGES(X) X(holdfast_small_pages)
 #endif
 
-/* X(name) for everyone as they come; those that differ from them only in how memory comes from the
- * system, and goes back to it, are for the workloads where it does. */
+/* X(name) for each contender. The variants in CONTENDERS_TUNED and CONTENDERS_ON_SMALL_PAGES differ
+ * only in how they get memory from the system, so only workloads that measure that have them. */
 #define CONTENDERS(X) X(floor) X(holdfast) MIMALLOC_CONTENDERS(X) X(malloc)
 
 #endif

@@ -1,4 +1,4 @@
-/* bench/contenders_mimalloc.c -- loading mimalloc; how its contenders begin and end. */
+/* bench/contenders_mimalloc.c -- loads mimalloc; how its contenders open and close. */
 #include "contenders.h"
 
 #include <dlfcn.h>
@@ -6,7 +6,7 @@
 
 mimalloc_library mi;
 
-/* ISO C has no cast from an object's pointer to a function's; POSIX has them alike. */
+/* memcpy, because ISO C does not convert the void * of dlsym to a function pointer. */
 static bool look_up(void *library, const char *name, void *function, size_t size) {
     void *symbol = dlsym(library, name);
     memcpy(function, &symbol, size);
@@ -16,12 +16,12 @@ static bool look_up(void *library, const char *name, void *function, size_t size
 bool mimalloc_load(void) {
     if (mi.version) return true;
     void *library = dlopen(HOLDFAST_MIMALLOC_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    bool whole = library != NULL;
+    bool is_complete = library != NULL;
 #define MIMALLOC_LOOK_UP(name) \
-    whole = whole && look_up(library, "mi_" #name, &mi.name, sizeof mi.name);
+    is_complete = is_complete && look_up(library, "mi_" #name, &mi.name, sizeof mi.name);
     MIMALLOC_FUNCTIONS(MIMALLOC_LOOK_UP)
 #undef MIMALLOC_LOOK_UP
-    return whole;
+    return is_complete;
 }
 
 bool mimalloc_open(bench_heap *heap) {
@@ -29,7 +29,7 @@ bool mimalloc_open(bench_heap *heap) {
     return mimalloc_load();
 }
 
-/* A forced collection gives free pages back at once, so that the next run meets fresh memory. */
+/* mi_collect(true) returns free pages at once, so that the next run gets fresh memory. */
 void mimalloc_close(bench_heap *heap) {
     (void)heap;
     mi.collect(true);

@@ -1,15 +1,14 @@
 /*
- * bench/contenders_mimalloc.h -- mimalloc, loaded at run time; a part of contenders.h.
+ * bench/contenders_mimalloc.h -- mimalloc, loaded at run time; included by contenders.h.
  *
- * Its shared library exports malloc and free too: a program that links it runs on it altogether,
- * and "malloc" would be mimalloc once more. Loaded with dlopen it takes nothing over. A call goes
- * through a pointer in memory, as every call into a shared library does.
+ * Its shared library exports malloc and free too: linked, it would replace the C library's, and
+ * "malloc" would measure mimalloc. So it is loaded with dlopen, which replaces nothing, and called
+ * through function pointers. A call into a linked shared library goes through a pointer, too.
  *
- *     mimalloc               mi_malloc, and mi_free in the order of allocation
- *     mimalloc_heap          mi_heap_malloc, then mi_heap_destroy and mi_heap_new: the twin of
- *                            an arena's reset
- *     mimalloc_tuned         as mimalloc, but nothing ever goes back to the system (purge delay -1)
- *     mimalloc_small_pages   as mimalloc, in a process that may have no huge pages
+ *     mimalloc               mi_malloc; mi_free in the order of allocation
+ *     mimalloc_heap          mi_heap_malloc; mi_heap_destroy and mi_heap_new, as an arena is reset
+ *     mimalloc_tuned         mimalloc that never returns memory to the system (purge delay -1)
+ *     mimalloc_small_pages   mimalloc without huge pages (PR_SET_THP_DISABLE)
  */
 #ifndef BENCH_CONTENDERS_MIMALLOC_H
 #define BENCH_CONTENDERS_MIMALLOC_H
@@ -22,7 +21,7 @@
     X(heap_new) X(heap_malloc) X(heap_realloc) X(heap_destroy)
 /* clang-format on */
 
-/* mi_malloc is mi.malloc. */
+/* Its functions: mi_malloc is mi.malloc. */
 typedef struct mimalloc_library {
 #define MIMALLOC_POINTER(name) __typeof__(mi_##name) *name;
     MIMALLOC_FUNCTIONS(MIMALLOC_POINTER)
@@ -31,7 +30,7 @@ typedef struct mimalloc_library {
 
 extern mimalloc_library mi;
 
-/* Loads it, once. False: it is not there, or it lacks one of the functions. */
+/* Loads it at the first call. False: the library or one of its functions was not found. */
 bool mimalloc_load(void);
 
 bool mimalloc_open(bench_heap *heap);

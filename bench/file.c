@@ -1,19 +1,19 @@
 /*
- * bench/file.c -- 256 MiB of blocks, one after the other, into a file that was empty: how a
- * read-write arena grows beside write(2).
+ * bench/file.c -- 256 MiB appended to an empty file in blocks of one size: a read-write arena
+ * beside write(2) and mmap.
  *
- * Who writes through a mapping needs the file's blocks and pages before it stores to them; write
- * brings them along with the bytes. So what counts is how cheaply they come: the contenders but
- * write are ways to have them.
+ * A store into a mapping needs the file's disk blocks and cached pages first; write(2) allocates
+ * both as it copies. The contenders that map differ in how they allocate them:
  *
  *     holdfast           hf_alloc and memcpy in a read-write arena
  *     write              write(2)
- *     mapped_truncate    mmap and memcpy; the file grows by ftruncate, and the disk may yet be full
- *     mapped_allocate    by posix_fallocate
- *     mapped_zeros       by zeros that are written, in pieces of 64 KiB
+ *     mapped_truncate    mmap and memcpy; ftruncate extends the file, so a store can meet a full
+ *                        disk (SIGBUS)
+ *     mapped_allocate    the same; posix_fallocate extends the file
+ *     mapped_zeros       the same; zeros written in blocks of 64 KiB extend the file
  *
- * The mapped ones grow by 64 MiB at a time. An iteration is a whole file. Opening, syncing and
- * deleting it is not timed, and what nobody synced need not reach the disk.
+ * Those that map extend the file by 64 MiB at a time. An iteration is a whole file. Opening and
+ * deleting it are not timed, and nothing is synced: the bytes need not reach the disk.
  */
 #include "workloads.h"
 
@@ -36,7 +36,7 @@ enum { MOST_BLOCK = 1 << 20 };
 
 static char block_bytes[MOST_BLOCK];
 
-/* Of an arena, or of a file and the mapping of its first `limit` bytes. */
+/* The file being written: an arena, or a descriptor and the mapping of its first `limit` bytes. */
 typedef struct growing_file {
     hf_arena arena;
     char path[FOLDER_PATH];
@@ -49,7 +49,7 @@ typedef struct growing_file {
 typedef struct file_contender {
     bool (*open)(growing_file *);
     bool (*append)(growing_file *, size_t size);
-    void (*close)(growing_file *); /* the file is cut to nothing by then */
+    void (*close)(growing_file *); /* called when the file is truncated to 0 bytes */
     bool (*extend)(int descriptor, size_t from, size_t end);
 } file_contender;
 
@@ -142,7 +142,8 @@ static bool fill(const file_contender *contender, growing_file *file, size_t blo
     return true;
 }
 
-/* What is cut off before it closes need not be written. The timer runs before and after. */
+/* Writes one file. The timer is running before and after. Truncating before closing discards the
+ * dirty pages, so that they are not written to the disk. */
 static bool run_once(bench_state *state, const file_contender *contender, bench_meter *meter) {
     growing_file file = {.extend = contender->extend};
     bench_pause(state);
@@ -155,11 +156,11 @@ static bool run_once(bench_state *state, const file_contender *contender, bench_
     if (opened) filled = fill(contender, &file, bench_range(state));
     bench_pause(state);
     meter_end(meter);
-    bool is_cut = truncate(file.path, 0) == 0;
+    bool is_truncated = truncate(file.path, 0) == 0;
     if (opened) contender->close(&file);
     unlink(file.path);
     bench_resume(state);
-    return filled && is_cut;
+    return filled && is_truncated;
 }
 
 static void run_file(bench_state *state, const file_contender *contender) {
@@ -168,7 +169,7 @@ static void run_file(bench_state *state, const file_contender *contender) {
     memset(block_bytes, 1, sizeof block_bytes);
     for (; bench_next_batch(state, 1); rounds++) {
         if (run_once(state, contender, &meter)) continue;
-        bench_skip(state, "the file cannot be had here");
+        bench_skip(state, "the file could not be written");
         return;
     }
     meter_report(&meter, state, rounds);

@@ -1,14 +1,14 @@
 /*
- * bench/folder.h -- where the workloads with files have them: the folder that BENCH_FOLDER names,
- * else the current one.
+ * bench/folder.h -- where workloads create their files: in the folder that the environment variable
+ * BENCH_FOLDER names, else in the current one.
  */
 #ifndef BENCH_FOLDER_H
 #define BENCH_FOLDER_H
 
 enum { FOLDER_PATH = 4096 };
 
-/* The path of a file of this process's own: nothing is there yet, or a dead process left it and it
- * is deleted. */
+/* Writes a path that contains this process's id and the name, and deletes a file that an earlier
+ * process of the same id left there. */
 void folder_path(char path[FOLDER_PATH], const char *name);
 
 #endif

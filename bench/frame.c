@@ -1,13 +1,13 @@
 /*
- * bench/frame.c -- a million objects of 16 to 128 bytes, then all given back: a frame of a game, a
- * request of a server, a pass of a compiler.
+ * bench/frame.c -- allocates a million objects of 16 to 128 bytes, then frees all: a frame of a
+ * game, a request of a server, a pass of a compiler.
  *
- * The 72 MB of a frame fit no cache near the processor, so the way an allocator lays objects out
- * counts as much as its instructions. The sizes are drawn once from a fixed pseudo-random
- * sequence, the same for everyone. An iteration is one frame.
+ * The 72 MB of a frame are larger than the caches, so the layout of the objects counts as much as
+ * the number of instructions. The sizes come from a fixed pseudo-random sequence, the same for all
+ * contenders. An iteration is one frame.
  *
- * mimalloc_random frees in a random order, as a program does whose objects live as long as they
- * please; an arena has no such thing.
+ * mimalloc_random frees in a random order, as a program does whose objects have independent
+ * lifetimes. An arena cannot do that.
  */
 #include "workloads.h"
 

@@ -1,7 +1,8 @@
 /*
- * bench/fresh.c -- 1 GiB of objects in memory that the process never touched before.
+ * bench/fresh.c -- 1 GiB of objects in memory that the process has not touched before, page faults
+ * included.
  *
- * An iteration is one object; each object's first bytes are written.
+ * An iteration is one object. The first bytes of each object are written.
  */
 #include "workloads.h"
 
@@ -9,7 +10,7 @@
 
 static const size_t total = (size_t)1 << 30;
 
-/* The first bytes of each object point to the one before: the list by which they are freed. */
+/* Stores in each object a pointer to the previous one: the list from which free_list frees them. */
 BENCH_INLINE void *fill(const bench_contender *contender, bench_heap *heap, size_t size) {
     void *last = NULL;
     for (size_t i = 0; i < total / size; i++) {

@@ -14,22 +14,23 @@ void growth_touch(size_t size) {
     munmap(memory, size);
 }
 
-/* The timer runs before and after. False: the contender cannot be opened. */
+/* Runs the work once. The timer is running before and after. False: the contender is not
+ * available. */
 static bool run_once(bench_state *state, const bench_contender *contender, const growth_work *work,
                      bench_meter *meter) {
     bench_heap heap;
-    void *made = NULL;
+    void *result = NULL;
     bench_pause(state);
     growth_touch(work->memory);
     meter_watch_memory(meter);
     meter_begin(meter);
     bench_resume(state);
     bool opened = contender->open(&heap);
-    if (opened) made = work->run(&heap, work->size);
+    if (opened) result = work->run(&heap, work->size);
     bench_pause(state);
     meter_end(meter);
     if (opened) {
-        work->give_back(contender, &heap, made);
+        work->release(contender, &heap, result);
         contender->close(&heap);
     }
     bench_resume(state);
@@ -41,7 +42,7 @@ void growth_run(bench_state *state, const bench_contender *contender, const grow
     size_t rounds = 0;
     for (; bench_next_batch(state, work->iterations); rounds++) {
         if (!run_once(state, contender, work, &meter)) {
-            bench_skip(state, "the contender cannot be had here");
+            bench_skip(state, "the contender is not available");
             return;
         }
     }

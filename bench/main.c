@@ -1,6 +1,6 @@
 /*
- * bench/main.c -- holdfast-bench: holdfast beside malloc and mimalloc, with Google Benchmark's own
- * flags. The names are `workload/contender/size`; bench/run makes one table of them all.
+ * bench/main.c -- holdfast-bench: holdfast beside malloc and mimalloc. It takes Google Benchmark's
+ * flags. Benchmarks are named `workload/contender/size`; bench/run makes a table of their results.
  */
 #include <gnu/libc-version.h>
 #include <stdio.h>
@@ -15,8 +15,9 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
-/* 209 is 2.0.9, as it was numbered then; 30600 is 3.6.0. */
-static void tell_mimalloc(void) {
+/* mi_version returns three digits in old versions (209 is 2.0.9), five in new ones (30600 is
+ * 3.6.0). */
+static void add_mimalloc_version(void) {
     char text[64] = "none";
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
     if (mimalloc_load()) {
@@ -29,9 +30,9 @@ static void tell_mimalloc(void) {
 }
 
 /*
- * The usual half a second would be several rounds of fresh and array in one sample. In a virtual
- * machine whose host takes back free memory one round in ten costs a multiple: as a sample of its
- * own the median leaves it out, in an average it spoils most of them.
+ * Google Benchmark's default of 0.5 s would average several rounds of fresh and array into one
+ * sample. In a virtual machine whose host takes back free memory, about one round in ten takes a
+ * multiple of the time. With one round in a sample the median ignores it; an average would not.
  */
 static char default_flag[] = "--benchmark_min_time=0.1";
 
@@ -40,7 +41,7 @@ int main(int argc, char **argv) {
     bench_context("flags", BENCH_FLAGS);
     bench_context("holdfast", HOLDFAST_VERSION);
     bench_context("glibc", gnu_get_libc_version());
-    tell_mimalloc();
+    add_mimalloc_version();
     register_warm();
     register_frame();
     register_fresh();

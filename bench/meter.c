@@ -1,10 +1,11 @@
-/* bench/meter.c -- what Linux counts for a process; see meter.h. */
+/* bench/meter.c -- page faults and resident memory, as Linux counts them; see meter.h. */
 #include "meter.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
 
-/* A line of /proc/self/status in bytes: "VmHWM:     1234 kB". 0 where there is none. */
+/* Reads a line of /proc/self/status such as "VmHWM:     1234 kB" and returns bytes; 0 if there is
+ * no such line. */
 static size_t status_bytes(const char *format) {
     char line[256];
     size_t kilobytes = 0;
@@ -15,12 +16,13 @@ static size_t status_bytes(const char *format) {
     return kilobytes << 10;
 }
 
-/* The peak since the process began would count what ran before; 5 sets it to what is resident. */
+/* Writing 5 to clear_refs sets the peak (VmHWM) to what is resident now, so that it does not
+ * include what ran earlier in the process. */
 static void reset_peak(void) {
-    FILE *clear = fopen("/proc/self/clear_refs", "w");
-    if (!clear) return;
-    fputs("5", clear);
-    fclose(clear);
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+    if (!file) return;
+    fputs("5", file);
+    fclose(file);
 }
 
 static long faults_so_far(void) {

@@ -1,19 +1,19 @@
 /*
- * bench/meter.h -- what a workload costs beside time: page faults and resident memory.
+ * bench/meter.h -- counts a workload's page faults and its peak of resident memory.
  *
  *     bench_meter meter = {0};
- *     meter_watch_memory(&meter);     // peak: from here
+ *     meter_watch_memory(&meter);     // begins to measure the peak
  *     ...                             // open a contender, warm it up
- *     meter_begin(&meter);            // faults: from here ...
+ *     meter_begin(&meter);            // begins to count page faults
  *     while (bench_next_batch(...)) ...
- *     meter_end(&meter);              // ... to here; begin and end may come again
+ *     meter_end(&meter);              // stops counting; begin and end may be called again
  *     meter_report(&meter, state, rounds);
  *
- * The peak is counted from what was resident before the first workload of the process: where that
- * is the only one (bench/run), it is the workload's own.
+ * The peak is what is resident above what was resident before the first workload of the process. In
+ * a process with one workload (bench/run) it is the peak of that workload alone.
  *
- * meter_begin and meter_end make one getrusage each and nothing else does: in a trace of a run's
- * system calls they are the marks between which the workload's own calls stand (bench/run).
+ * meter_begin and meter_end call getrusage once each, and nothing else calls it: in an strace of a
+ * run, bench/run counts the system calls between the two.
  */
 #ifndef BENCH_METER_H
 #define BENCH_METER_H
@@ -24,14 +24,14 @@
 
 typedef struct bench_meter {
     size_t peak; /* bytes */
-    long faults;
+    long faults; /* minor and major */
 } bench_meter;
 
 void meter_watch_memory(bench_meter *meter);
 void meter_begin(bench_meter *meter);
 void meter_end(bench_meter *meter);
 
-/* Counters "faults", of one round, and "peak_MiB". */
+/* Reports the counters "faults", the average of one round, and "peak_MiB". */
 void meter_report(const bench_meter *meter, bench_state *state, size_t rounds);
 
 #endif

@@ -1,15 +1,15 @@
 /*
- * bench/open.c -- opening an image of 16 MiB, and one of 4 GiB: in the same time, for nothing is
- * read but the header.
+ * bench/open.c -- opens images of 16 MiB and 4 GiB. Opening reads only the header, so both should
+ * take the same time.
  *
- *     holdfast         hf_arena_open_file of 16 MiB
- *     holdfast_4_GiB   of 4 GiB
- *     mapped           open, mmap and nothing else of 16 MiB
- *     read             open, and read(2) of 16 MiB into memory that is there
+ *     holdfast         hf_arena_open_file, 16 MiB
+ *     holdfast_4_GiB   hf_arena_open_file, 4 GiB
+ *     mapped           open(2) and mmap only, 16 MiB
+ *     read             open(2) and read(2) into memory that is faulted in, 16 MiB
  *
- * An iteration is one opening of a file in the page cache, as a snapshot, read-only or
- * read-write; for mapped and read that is all one. Closing is not timed, and no page is touched. A
- * read-write one waits for one fsync, which takes what the disk takes, and no processor time.
+ * An iteration opens a file that is in the page cache: as a snapshot, read-only or read-write. (For
+ * mapped and read these do not differ.) Closing is not timed, and no page is touched. Opening
+ * read-write waits for one fsync: wall time that depends on the disk, and little processor time.
  */
 #include "workloads.h"
 
@@ -39,7 +39,8 @@ typedef struct open_contender {
 
 /* --------------------------------------------------------------- the image ---------------- */
 
-/* As the native backend, but with no blocks on the disk: gigabytes of zeros that take no room. */
+/* Replaces file_resize of the native backend: makes the file sparse, so that an image of 4 GiB
+ * takes no blocks on the disk. */
 static hf_status resize_sparsely(const hf_backend *self, intptr_t file, uint64_t old_size,
                                  uint64_t new_size, hf_report *report) {
     (void)self, (void)old_size, (void)report;
@@ -124,7 +125,7 @@ static void run_open(bench_state *state, const open_contender *contender, size_t
     char path[FOLDER_PATH];
     folder_path(path, "image");
     if (!make_image(path, size) || !open_repeatedly(state, contender, path, access))
-        bench_skip(state, "the image cannot be had here");
+        bench_skip(state, "the image could not be made or opened");
     unlink(path);
 }
 

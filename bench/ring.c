@@ -1,15 +1,16 @@
 /*
- * bench/ring.c -- messages through a ring of 256 KiB: hf_ring beside a ring as it is written by
- * hand, which has a seam.
+ * bench/ring.c -- messages through a ring of 256 KiB: hf_ring beside a ring buffer over ordinary
+ * memory, as it is usually written.
  *
- *     holdfast   one memcpy in and one out, wherever the message lies
- *     by_hand    two at the seam. A capacity of a power of two, each side's position in a cache
- *                line of its own, and a copy of the other's that is renewed only when it is
- *                too low; all of it inline
+ *     holdfast   one memcpy in and one out, because the memory is mapped twice in a row
+ *     by_hand    two memcpys where a message wraps around the end of the buffer. The capacity is a
+ *                power of two; the two positions are in separate cache lines; each side caches the
+ *                other's position and reads it again only if the cached one leaves too little room;
+ *                all inlined
  *
  * ring: one thread writes four messages and reads them; an iteration is one message. ring_threads:
- * one thread writes and another reads; an iteration is 64 MiB of messages. Who has to wait pauses
- * before the next look, and after many yields.
+ * one thread writes and another reads; an iteration is 64 MiB of messages. A thread that has to wait
+ * pauses before it tries again, and yields at every fourth try.
  */
 #include "workloads.h"
 
@@ -23,15 +24,15 @@
 #include "meter.h"
 #include "shim.h"
 
-enum { CAPACITY = 256 << 10, MOST_MESSAGE = 64 << 10, APART = 128 };
+enum { CAPACITY = 256 << 10, MOST_MESSAGE = 64 << 10, APART = 128 /* bytes: two cache lines */ };
 
 static const size_t total = (size_t)64 << 20;
 
 typedef struct ring_contender {
     void *(*open)(void);
     void (*close)(void *ring);
-    bool (*write)(void *ring, const char *message, size_t size); /* false: no room for it now */
-    bool (*read)(void *ring, char *message, size_t size);        /* false: not there yet */
+    bool (*write)(void *ring, const char *message, size_t size); /* false: too little room now */
+    bool (*read)(void *ring, char *message, size_t size);        /* false: too few bytes ready */
 } ring_contender;
 
 /* --------------------------------------------------------------- holdfast ----------------- */
@@ -56,18 +57,18 @@ static const ring_contender ring_holdfast = {ring_holdfast_open, ring_holdfast_c
 
 /* ---------------------------------------------------------------- by hand ----------------- */
 
-/* Positions only rise; their difference is right after they wrap, too. */
-typedef struct seam_ring {
-    size_t capacity;                       /* a power of two */
-    _Alignas(APART) atomic_size_t written; /* the producer's line */
-    size_t seen_consumed;
-    _Alignas(APART) atomic_size_t consumed; /* the consumer's */
-    size_t seen_written;
+/* Positions count all bytes ever written or consumed; they may wrap around SIZE_MAX. */
+typedef struct wrapping_ring {
+    size_t capacity;                        /* a power of two */
+    _Alignas(APART) atomic_size_t written;  /* stored by the producer */
+    size_t seen_consumed;                   /* the producer's copy of consumed */
+    _Alignas(APART) atomic_size_t consumed; /* stored by the consumer */
+    size_t seen_written;                    /* the consumer's copy of written */
     _Alignas(APART) char bytes[];
-} seam_ring;
+} wrapping_ring;
 
 static void *ring_by_hand_open(void) {
-    seam_ring *ring = aligned_alloc(APART, sizeof *ring + CAPACITY);
+    wrapping_ring *ring = aligned_alloc(APART, sizeof *ring + CAPACITY);
     if (ring) memset(ring, 0, sizeof *ring + CAPACITY);
     if (ring) ring->capacity = CAPACITY;
     return ring;
@@ -75,18 +76,18 @@ static void *ring_by_hand_open(void) {
 
 static void ring_by_hand_close(void *ring) { free(ring); }
 
-BENCH_INLINE size_t before_seam(const seam_ring *ring, size_t offset, size_t size) {
+BENCH_INLINE size_t size_before_end(const wrapping_ring *ring, size_t offset, size_t size) {
     return size < ring->capacity - offset ? size : ring->capacity - offset;
 }
 
 BENCH_INLINE bool ring_by_hand_write(void *opened, const char *bytes, size_t size) {
-    seam_ring *ring = opened;
+    wrapping_ring *ring = opened;
     size_t at = atomic_load_explicit(&ring->written, memory_order_relaxed);
     if (ring->capacity - (at - ring->seen_consumed) < size) {
         ring->seen_consumed = atomic_load_explicit(&ring->consumed, memory_order_acquire);
         if (ring->capacity - (at - ring->seen_consumed) < size) return false;
     }
-    size_t offset = at & (ring->capacity - 1), first = before_seam(ring, offset, size);
+    size_t offset = at & (ring->capacity - 1), first = size_before_end(ring, offset, size);
     memcpy(ring->bytes + offset, bytes, first);
     if (first < size) memcpy(ring->bytes, bytes + first, size - first);
     atomic_store_explicit(&ring->written, at + size, memory_order_release);
@@ -94,13 +95,13 @@ BENCH_INLINE bool ring_by_hand_write(void *opened, const char *bytes, size_t siz
 }
 
 BENCH_INLINE bool ring_by_hand_read(void *opened, char *bytes, size_t size) {
-    seam_ring *ring = opened;
+    wrapping_ring *ring = opened;
     size_t at = atomic_load_explicit(&ring->consumed, memory_order_relaxed);
     if (ring->seen_written - at < size) {
         ring->seen_written = atomic_load_explicit(&ring->written, memory_order_acquire);
         if (ring->seen_written - at < size) return false;
     }
-    size_t offset = at & (ring->capacity - 1), first = before_seam(ring, offset, size);
+    size_t offset = at & (ring->capacity - 1), first = size_before_end(ring, offset, size);
     memcpy(bytes, ring->bytes + offset, first);
     if (first < size) memcpy(bytes + first, ring->bytes, size - first);
     atomic_store_explicit(&ring->consumed, at + size, memory_order_release);
@@ -120,20 +121,20 @@ static void fill_outgoing(void) {
     for (size_t i = 0; i < sizeof outgoing; i++) outgoing[i] = (char)(i / STRIDE);
 }
 
-/* Each begins with a byte that its neighbours don't. Nothing is stored into it right before: the
- * copy would wait for that. */
+/* Consecutive messages begin with different bytes. They are not written before each send, because
+ * memcpy would then wait for the recent stores. */
 static const char *message(size_t number) { return outgoing + number % BATCH * STRIDE; }
 
 BENCH_INLINE bool is_message(size_t number) { return incoming[0] == *message(number); }
 
-BENCH_INLINE bool pass(const ring_contender *contender, void *ring, size_t size) {
-    bool is_whole = true;
-    for (size_t i = 0; i < BATCH; i++) is_whole &= contender->write(ring, message(i), size);
+BENCH_INLINE bool round_trip(const ring_contender *contender, void *ring, size_t size) {
+    bool is_intact = true;
+    for (size_t i = 0; i < BATCH; i++) is_intact &= contender->write(ring, message(i), size);
     for (size_t i = 0; i < BATCH; i++) {
-        is_whole &= contender->read(ring, incoming, size);
-        is_whole &= is_message(i);
+        is_intact &= contender->read(ring, incoming, size);
+        is_intact &= is_message(i);
     }
-    return is_whole;
+    return is_intact;
 }
 
 /* ------------------------------------------------------------- two threads ---------------- */
@@ -143,41 +144,41 @@ typedef struct transfer {
     size_t size, count;
 } transfer;
 
-enum { PAUSES = 64, LOOKS = 4 };
+enum { PAUSES = 64, TRIES = 4 /* before it yields */ };
 
-/* Who looks again at once takes the other's position from its cache with each message, and the two
- * go in step from then on: half of all processes would be such, several times as slow. */
-static void wait_a_little(int *looks) {
-    if (++*looks % LOOKS == 0) sched_yield();
+/* Without a pause the waiting thread takes the cache line of the other's position at every message,
+ * and both threads then move the line back and forth: measured in half of all processes, and several
+ * times as slow. */
+static void back_off(int *tries) {
+    if (++*tries % TRIES == 0) sched_yield();
     for (int i = 0; i < PAUSES; i++) __builtin_ia32_pause();
 }
 
 BENCH_INLINE void *produce(const ring_contender *contender, const transfer *work) {
     for (size_t i = 0; i < work->count; i++) {
-        for (int looks = 0; !contender->write(work->ring, message(i), work->size);)
-            wait_a_little(&looks);
+        for (int tries = 0; !contender->write(work->ring, message(i), work->size);)
+            back_off(&tries);
     }
     return NULL;
 }
 
 BENCH_INLINE bool consume(const ring_contender *contender, const transfer *work) {
-    bool is_whole = true;
+    bool is_intact = true;
     for (size_t i = 0; i < work->count; i++) {
-        for (int looks = 0; !contender->read(work->ring, incoming, work->size);)
-            wait_a_little(&looks);
-        is_whole &= is_message(i);
+        for (int tries = 0; !contender->read(work->ring, incoming, work->size);) back_off(&tries);
+        is_intact &= is_message(i);
     }
-    return is_whole;
+    return is_intact;
 }
 
-static bool hand_over(const transfer *work, void *(*produce_all)(void *),
-                      bool (*consume_all)(const transfer *)) {
+static bool transfer_all(const transfer *work, void *(*produce_all)(void *),
+                         bool (*consume_all)(const transfer *)) {
     pthread_t producer;
     transfer copy = *work;
     if (pthread_create(&producer, NULL, produce_all, &copy) != 0) return false;
-    bool is_whole = consume_all(work);
+    bool is_intact = consume_all(work);
     pthread_join(producer, NULL);
-    return is_whole;
+    return is_intact;
 }
 
 /* -------------------------------------------------------------- measuring ----------------- */
@@ -191,29 +192,32 @@ static void run_rounds(bench_state *state, const ring_contender *contender, ring
     meter_watch_memory(&meter);
     fill_outgoing();
     void *ring = contender->open();
-    bool is_whole = ring && round(ring, size);
+    bool is_intact = ring && round(ring, size);
     meter_begin(&meter);
     for (; bench_next_batch(state, iterations); rounds++) {
-        if (is_whole) is_whole = round(ring, size);
+        if (is_intact) is_intact = round(ring, size);
     }
     meter_end(&meter);
     if (ring) contender->close(ring);
     meter_report(&meter, state, rounds);
-    if (!is_whole) bench_skip(state, "a message is not what was sent");
+    if (!is_intact) bench_skip(state, "a message was lost or differs from what was sent");
 }
 
-#define RING(name)                                                                               \
-    static bool pass_##name(void *ring, size_t size) { return pass(&ring_##name, ring, size); }  \
-    static void run_##name(bench_state *state) {                                                 \
-        run_rounds(state, &ring_##name, pass_##name, BATCH);                                     \
-    }                                                                                            \
-    static void *produce_##name(void *work) { return produce(&ring_##name, work); }              \
-    static bool consume_##name(const transfer *work) { return consume(&ring_##name, work); }     \
-    static bool hand_over_##name(void *ring, size_t size) {                                      \
-        return hand_over(&(transfer){ring, size, total / size}, produce_##name, consume_##name); \
-    }                                                                                            \
-    static void run_threads_##name(bench_state *state) {                                         \
-        run_rounds(state, &ring_##name, hand_over_##name, 1);                                    \
+#define RING(name)                                                                           \
+    static bool round_trip_##name(void *ring, size_t size) {                                 \
+        return round_trip(&ring_##name, ring, size);                                         \
+    }                                                                                        \
+    static void run_##name(bench_state *state) {                                             \
+        run_rounds(state, &ring_##name, round_trip_##name, BATCH);                           \
+    }                                                                                        \
+    static void *produce_##name(void *work) { return produce(&ring_##name, work); }          \
+    static bool consume_##name(const transfer *work) { return consume(&ring_##name, work); } \
+    static bool transfer_all_##name(void *ring, size_t size) {                               \
+        return transfer_all(&(transfer){ring, size, total / size}, produce_##name,           \
+                            consume_##name);                                                 \
+    }                                                                                        \
+    static void run_threads_##name(bench_state *state) {                                     \
+        run_rounds(state, &ring_##name, transfer_all_##name, 1);                             \
     }
 RING(holdfast)
 RING(by_hand)

@@ -1,7 +1,7 @@
 /*
- * bench/shim.cc -- Google Benchmark behind the C functions of shim.h; nothing else is C++ here.
+ * bench/shim.cc -- implements the C functions of shim.h with Google Benchmark, which is C++.
  *
- * A bench_state is a benchmark::State: C never looks inside.
+ * A bench_state is a benchmark::State, cast; C code has no definition of it.
  */
 #include "shim.h"
 
@@ -46,7 +46,7 @@ void bench_skip(bench_state *state, const char *reason) { timer(state).SkipWithE
 
 void bench_context(const char *key, const char *value) { benchmark::AddCustomContext(key, value); }
 
-/* The later of two flags holds: ours go before the caller's. */
+/* Inserts the default flag before the caller's: of two equal flags the later one counts. */
 static std::vector<char *> with_defaults(int argc, char **argv, char *default_flag) {
     std::vector<char *> arguments(argv, argv + argc);
     arguments.insert(arguments.begin() + 1, default_flag);

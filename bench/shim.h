@@ -1,9 +1,9 @@
 /*
- * bench/shim.h -- as much of Google Benchmark as a C program needs.
+ * bench/shim.h -- the part of Google Benchmark that the workloads use, as C functions.
  *
- * The measured loops are C, because holdfast is, and stand beside the inlined fast path that they
- * measure. A call of Google Benchmark for every object would cost more than the object: so the
- * library hands out batches, and the loop over a batch makes no call but the contender's own.
+ * The measured loops are C, so that hf_alloc is inlined into them as in a C program. A call into
+ * Google Benchmark for each object would take longer than the allocation, so a loop asks for a batch
+ * of iterations at a time and calls only the contender within it.
  *
  *     static void run(bench_state *state) {
  *         size_t size = bench_range(state);
@@ -16,7 +16,7 @@
  *     bench_register("warm/malloc", run, BENCH_NANOSECONDS, (const size_t[]){16, 64}, 2);
  *     return bench_main(argc, argv, default_flag);
  *
- * What is reported is the time for one iteration, and a batch of n counts as n of them.
+ * The time that is reported is that of one iteration; a batch of n counts as n iterations.
  */
 #ifndef BENCH_SHIM_H
 #define BENCH_SHIM_H
@@ -35,37 +35,40 @@ typedef void bench_function(bench_state *state);
 
 typedef enum bench_unit { BENCH_NANOSECONDS, BENCH_MICROSECONDS, BENCH_MILLISECONDS } bench_unit;
 
-/* One benchmark `name/range` for each range; with no ranges one, called `name`. */
+/* Registers one benchmark `name/range` for each range; with count 0 a single one, named `name`. */
 void bench_register(const char *name, bench_function *run, bench_unit unit, const size_t *ranges,
                     size_t count);
 
-/* The range of this run; only of a benchmark that has them. */
+/* The range of this run; only for a benchmark that was registered with ranges. */
 size_t bench_range(const bench_state *state);
 
-/* True: do `iterations` more. The first call starts the timer and the last one stops it. */
+/* True: run `iterations` more iterations. False: stop. The first call starts the timer, the one that
+ * returns false stops it. */
 bool bench_next_batch(bench_state *state, size_t iterations);
 
-/* For work between batches that is not to count. Half a microsecond for the pair. */
+/* Stop and restart the timer around work between batches that is not timed. The pair costs about
+ * half a microsecond. */
 void bench_pause(bench_state *state);
 void bench_resume(bench_state *state);
 
-/* A figure that is shown beside the time. */
+/* Reports a number beside the time. */
 void bench_counter(bench_state *state, const char *name, double value);
 
-/* Ends this run, which cannot be made here. The caller returns without a further batch. */
+/* Reports that this run is not possible, with the reason. The caller then returns without asking
+ * for another batch. */
 void bench_skip(bench_state *state, const char *reason);
 
-/* A line that is shown at the head of every report. */
+/* Adds a line "key: value" to the head of every report. */
 void bench_context(const char *key, const char *value);
 
-/* Takes Google Benchmark's flags and runs what they ask for; what main returns. default_flag holds
- * where the caller gives no other. */
+/* Parses Google Benchmark's flags, runs the benchmarks that they select, and returns the exit status
+ * for main. default_flag counts unless argv has the same flag. */
 int bench_main(int argc, char **argv, char *default_flag);
 
 /*
- * The barrier of every measured loop: the compiler takes it that the pointer is used and that all
- * memory is read and written here, so it can neither drop an allocation nor keep an allocator's
- * state in a register from one to the next.
+ * A compiler barrier for measured loops: the compiler must assume that the pointer is used and that
+ * all memory is read and written here. So it cannot remove an allocation, nor keep an allocator's
+ * state in registers between two allocations.
  */
 #define BENCH_KEEP(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 

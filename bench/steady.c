@@ -5,7 +5,7 @@
 
 #include "meter.h"
 
-/* The first faults the memory in; some more go by until the caches have settled. */
+/* Rounds before the measurement: the first faults the memory in, the others warm the caches. */
 enum { ROUNDS_BEFORE = 10 };
 
 void steady_run(bench_state *state, const bench_contender *contender, steady_round *round,
@@ -16,7 +16,7 @@ void steady_run(bench_state *state, const bench_contender *contender, steady_rou
     memset(objects, 0, count * sizeof *objects);
     meter_watch_memory(&meter);
     if (!contender->open(&heap)) {
-        bench_skip(state, "the contender cannot be had here");
+        bench_skip(state, "the contender is not available");
         return;
     }
     for (int i = 0; i < ROUNDS_BEFORE; i++) round(&heap, objects, size);

@@ -1,9 +1,10 @@
-# bench/table.awk -- the samples of bench/run as one table.
+# bench/table.awk -- prints the samples of bench/run as one table in Markdown.
 #
-# Lines of input: a name alone (the order of the rows), a name and its system calls, or a sample:
-# name, processor time, wall time, page faults, peak in MiB. Rows are grouped by workload and size.
-# Each figure is the median of its samples; spread is half the distance between the quartiles. The
-# time is the processor's, of two threads the wall's: there they wait for each other.
+# A line of input is a name (in the order of the rows), a name and its number of system calls, or a
+# sample: name, processor time, wall time, page faults, peak in MiB. Rows are grouped by workload and
+# size. Each number is the median of its samples; the spread is half the distance between the
+# quartiles. The time is processor time; for ring_threads, whose threads wait for each other, it is
+# wall time.
 
 NF == 1 { add_row($1) }
 NF == 2 { calls[$1] = $2 }
@@ -20,7 +21,7 @@ END {
     print_rule()
     for (g = 1; g <= group_count; g++) {
         count = split(rows[groups[g]], names, " ")
-        for (i = 1; i <= count; i++) if (names[i] in times) tell(names[i], groups[g])
+        for (i = 1; i <= count; i++) if (names[i] in times) print_sample_row(names[i], groups[g])
     }
     printf "\nWall time was above processor time by %.0f %% (median of the samples).\n",
            median(waiting)
@@ -34,7 +35,7 @@ function add_row(name,    part, group) {
     if (part[2] == "holdfast") holdfast[group] = name
 }
 
-function tell(name, group,    part, time, spread, ratio) {
+function print_sample_row(name, group,    part, time, spread, ratio) {
     split(name, part, "/")
     time = median(times[name])
     spread = (quantile(times[name], 3 / 4) - quantile(times[name], 1 / 4)) / 2
@@ -70,15 +71,15 @@ function print_rule(    line) {
 
 function median(list) { return quantile(list, 1 / 2) }
 
-# Of numbers in a string, interpolated between neighbours.
-function quantile(list, share,    count, sorted, i, j, value, place) {
+# The quantile of the numbers in a string, interpolated between neighbours.
+function quantile(list, share,    count, sorted, i, j, value, position) {
     count = split(list, sorted, " ")
     for (i = 2; i <= count; i++) {
         value = sorted[i] + 0
         for (j = i - 1; j > 0 && sorted[j] + 0 > value; j--) sorted[j + 1] = sorted[j]
         sorted[j + 1] = value
     }
-    place = 1 + (count - 1) * share
-    i = int(place)
-    return i == count ? sorted[i] + 0 : sorted[i] + (place - i) * (sorted[i + 1] - sorted[i])
+    position = 1 + (count - 1) * share
+    i = int(position)
+    return i == count ? sorted[i] + 0 : sorted[i] + (position - i) * (sorted[i + 1] - sorted[i])
 }

@@ -1,8 +1,8 @@
 /*
- * bench/warm.c -- 4096 objects of one size, then all given back: the inner loop of an allocator.
+ * bench/warm.c -- allocates 4096 objects of one size, then frees all.
  *
- * Everything lies in the first or second cache, so this is the price of the instructions alone.
- * An iteration is one object, allocated and given back.
+ * All memory is in the L1 or L2 cache, so this measures the allocator's instructions alone. An
+ * iteration is one object, allocated and freed.
  */
 #include "workloads.h"
 

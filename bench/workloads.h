@@ -1,6 +1,6 @@
 /*
- * bench/workloads.h -- what is measured: a file for each, which registers `workload/contender` or
- * `workload/contender/size`.
+ * bench/workloads.h -- the workloads. Each is a file that registers benchmarks named
+ * `workload/contender` or `workload/contender/size`.
  */
 #ifndef BENCH_WORKLOADS_H
 #define BENCH_WORKLOADS_H

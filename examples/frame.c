@@ -1,15 +1,15 @@
 /*
- * frame.c -- a game loop on three arenas, and looped live editing.
+ * frame.c -- a game loop on three arenas, with looped live editing.
  *
- *      permanent   lives as long as the program: the player's input, as it is recorded
- *      level       the game's state, and nothing else: every pointer in it leads into it
- *      frame       one frame's temporary work, handed back by hf_reset at the frame's end
+ *      permanent   until the program ends: the recorded input of the player
+ *      level       the state of the game, and nothing else: its pointers point into this arena
+ *      frame       temporary data of one frame, freed by hf_reset at its end
  *
- * While the game runs, one key saves the level and records what the player does from then on. A
- * second key loops: the level goes back to that moment and the recorded input is played again,
- * while the code is edited, so that a change shows in the very situation it was made for. Going
- * back is to open the snapshot: it comes to lie at the same address, its pointers are good as they
- * are, and pages are read when they are touched, however large the level is.
+ * While the game runs, one key saves the level in a file and starts recording the player's input.
+ * Another key loops: the game restores the saved level and replays the recorded input, again and
+ * again while the code is edited, so that each change shows in the same situation. To restore the
+ * level is to open the file as a snapshot: it is mapped at the same address, so its pointers are
+ * valid, and pages are read when they are touched, so it takes no longer for a large level.
  *
  *     frame SNAPSHOT KEYS    one key a frame: j throws a ball, . waits; [ records, ] loops
  */
@@ -29,8 +29,8 @@ struct level {
     int frames;
 };
 
-/* The code that is edited; a real game loads the library it is in anew. State and code stay apart:
- * no pointer to a function is ever part of the level. */
+/* The code that is edited. (A real game would reload the shared library that contains it.) The
+ * level has no pointers to functions, which would be invalid after that. */
 typedef void bounce(struct ball *);
 
 static void bounce_before(struct ball *ball) { ball->speed = -ball->speed; }
@@ -39,8 +39,8 @@ static void bounce_after(struct ball *ball) { ball->speed = -ball->speed / 2; }
 struct game {
     hf_arena permanent, level, frame;
     const char *snapshot;
-    char *recorded; /* NULL: nothing is */
-    size_t length;
+    char *recorded; /* the recorded keys; NULL: not recording */
+    size_t length;  /* how many */
 };
 
 static void need(hf_status status, const char *what) {
@@ -51,18 +51,18 @@ static void need(hf_status status, const char *what) {
     exit(EXIT_FAILURE);
 }
 
-/* So no allocation below needs a look at its result. */
-static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+/* Called when an allocation fails; exits, so that the results of allocations need no check. */
+static bool exit_on_failure(hf_arena *arena, hf_status status, size_t size, void *user) {
     (void)arena, (void)size, (void)user;
     need(status, "allocating");
     return false;
 }
 
 static void open_game(struct game *game) {
-    hf_arena_options options = {.on_failure = give_up};
+    hf_arena_options options = {.on_failure = exit_on_failure};
     need(hf_arena_open(&game->permanent, &options), "opening an arena");
     need(hf_arena_open(&game->frame, &options), "opening an arena");
-#ifdef HF_BASE_FIXED /* where a snapshot can lie again in the program's next run, too */
+#ifdef HF_BASE_FIXED /* an address that is free in the next run of the program, too */
     options.base = HF_BASE_FIXED;
 #endif
     need(hf_arena_open(&game->level, &options), "opening an arena");
@@ -107,7 +107,7 @@ static void record(struct game *game, size_t most) {
 }
 
 static void loop(struct game *game, const char *title, bounce *code) {
-    hf_arena_options options = {.on_failure = give_up};
+    hf_arena_options options = {.on_failure = exit_on_failure};
     hf_arena_close(&game->level);
     need(hf_arena_open_file(&game->level, game->snapshot, HF_COPY_ON_WRITE, &options),
          game->snapshot);
@@ -115,19 +115,19 @@ static void loop(struct game *game, const char *title, bounce *code) {
     for (size_t i = 0; i < game->length; i++) play(game, game->recorded[i], code);
 }
 
-/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
-static int usage(const char *word) {
-    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+/* Prints the usage: on stdout for --help and -h, else on stderr. Returns the exit status. */
+static int usage(const char *argument) {
+    bool is_help = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
     fputs("usage: frame SNAPSHOT KEYS\n", is_help ? stdout : stderr);
     return is_help ? EXIT_SUCCESS : 2;
 }
 
-int main(int words, char **word) {
-    bool is_sound = words == 3 && word[1][0] != '-' && word[2][0] != '-';
-    if (!is_sound) return usage(word[words - 1]);
-    struct game game = {.snapshot = word[1]};
+int main(int argc, char **argv) {
+    bool is_sound = argc == 3 && argv[1][0] != '-' && argv[2][0] != '-';
+    if (!is_sound) return usage(argv[argc - 1]);
+    struct game game = {.snapshot = argv[1]};
     open_game(&game);
-    for (const char *key = word[2]; *key; key++) {
+    for (const char *key = argv[2]; *key; key++) {
         if (*key == '[') {
             record(&game, strlen(key));
         } else if (*key == ']' && game.recorded) {

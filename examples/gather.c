@@ -1,18 +1,17 @@
 /*
- * gather.c -- many files as one array, and what wc counts of them in one pass over it.
+ * gather.c -- maps many files one after the other into an arena and counts as wc does.
  *
  *     gather FILE...    lines, words and bytes: the last line of `wc FILE...`
  *
- * Nothing is copied to a buffer: each file becomes the next bytes of the arena, and the system
- * reads a page when the pass comes to it. A file begins at a page's beginning, so where its size is
- * not whole pages, a gap of less than a page lies behind it. That is no part of the file, and not
- * to be touched: it shows zeros, or a checker's complaint.
+ * No file is read into a buffer: each is mapped as the next bytes of the arena, and the system
+ * reads a page when it is touched. Each file begins at a page, so a file whose size is not whole
+ * pages has a gap of less than a page behind it. The gap is not part of the file and must not be
+ * read: it contains zeros, and under a sanitizer it is poisoned.
  *
  *      | file 1 ...        |gap| file 2 ...  |gap| file 3: whole pages | file 4 ... |gap|
  *      page     page       page      page    page           page       page         page
  *
- * So the pass goes from piece to piece, upwards, and steps over the gaps. A word ends with its
- * file.
+ * So the loop counts each file by itself and skips the gaps. A word ends at the end of its file.
  */
 #include <holdfast.h>
 
@@ -21,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct piece {
+struct part {
     void *data;
     size_t size;
 };
@@ -38,15 +37,14 @@ static void need(hf_status status, const char *what) {
     exit(EXIT_FAILURE);
 }
 
-/* The list is in an arena of its own: in that of the files each entry would take a page between
- * two of them. */
-static const struct piece *gather(hf_arena *files, hf_arena *list, char **paths, size_t count) {
-    struct piece *pieces = hf_new_array(list, struct piece, count);
-    if (pieces == NULL) need(hf_last_error().status, "list");
+/* The list has a separate arena: an allocation between two files would take up a whole page. */
+static const struct part *gather(hf_arena *files, hf_arena *list, char **paths, size_t count) {
+    struct part *parts = hf_new_array(list, struct part, count);
+    if (parts == NULL) need(hf_last_error().status, "list");
     for (size_t i = 0; i < count; i++)
-        need(hf_arena_append_file(files, paths[i], HF_READ_ONLY, &pieces[i].data, &pieces[i].size),
+        need(hf_arena_append_file(files, paths[i], HF_READ_ONLY, &parts[i].data, &parts[i].size),
              paths[i]);
-    return pieces;
+    return parts;
 }
 
 static void count(struct counts *total, const unsigned char *text, size_t size) {
@@ -60,24 +58,24 @@ static void count(struct counts *total, const unsigned char *text, size_t size) 
     total->bytes += size;
 }
 
-/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
-static int usage(const char *word) {
-    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+/* Prints the usage: on stdout for --help and -h, else on stderr. Returns the exit status. */
+static int usage(const char *argument) {
+    bool is_help = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
     fputs("usage: gather FILE...\n", is_help ? stdout : stderr);
     return is_help ? EXIT_SUCCESS : 2;
 }
 
-int main(int words, char **word) {
+int main(int argc, char **argv) {
     hf_arena files, list;
     struct counts total = {0, 0, 0};
-    size_t number = (size_t)words - 1;
+    size_t number = (size_t)argc - 1;
     if (number == 0) return usage("");
     for (size_t i = 1; i <= number; i++)
-        if (word[i][0] == '-') return usage(word[i]);
+        if (argv[i][0] == '-') return usage(argv[i]);
     need(hf_arena_open(&files, NULL), "opening an arena");
     need(hf_arena_open(&list, NULL), "opening an arena");
-    const struct piece *pieces = gather(&files, &list, word + 1, number);
-    for (size_t i = 0; i < number; i++) count(&total, pieces[i].data, pieces[i].size);
+    const struct part *parts = gather(&files, &list, argv + 1, number);
+    for (size_t i = 0; i < number; i++) count(&total, parts[i].data, parts[i].size);
     printf("%zu %zu %zu total\n", total.lines, total.words, total.bytes);
     hf_arena_close(&list);
     hf_arena_close(&files);

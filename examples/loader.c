@@ -1,20 +1,21 @@
 /*
- * loader.c -- the segments of an ELF file side by side in one placeholder, as a loader maps them.
+ * loader.c -- maps the segments of an ELF file into one placeholder, as a program loader does.
  *
- *     loader FILE    prints the segments, and what lies in the space
+ *     loader FILE    prints the segments, and the regions of the space
  *
- * Code finds its data by their distance, so the segments must keep theirs: one placeholder for all
- * of them, each put at its address in it, and nobody else's memory in between.
+ * Code addresses data relative to itself, so the distances between segments are fixed: a loader
+ * reserves one range for all of them and maps each at its address in that range. Nothing else can
+ * be mapped in between, because the rest stays placeholder.
  *
  *      file    | header, text |rodata|data|                              each at its offset
  *      space   |     view     | view | placeholder | view |  committed  |  at its address
  *                   text       rodata               data 0       bss
  *
- * A segment's address and its offset in the file lie equally far from a page's beginning, so its
- * pages can be views of the file: read-only, or copied on write. What is in memory and not in the
- * file, the bss, is zero: that is written to the end of the last page of the file's, and committed
- * behind it. Nothing is relocated or run; but every part of the file that has an address is looked
- * for there, and compared.
+ * A segment's address and its file offset are equal modulo the page size, so its pages can be views
+ * of the file: read-only or copy-on-write. The bss, which is in memory but not in the file, is
+ * zero: the loader zeroes the rest of the last page of the file and commits memory behind it. It
+ * relocates and runs nothing; instead it compares every part of the file that has an address with
+ * memory.
  */
 #include <holdfast.h>
 
@@ -26,18 +27,19 @@
 
 struct segment {
     uint64_t offset, address, file_size, memory_size;
-    bool is_loaded, is_writable; /* not loaded: a part of one that is */
+    bool is_loaded, is_writable; /* not loaded: it lies within one that is */
 };
 
 struct program {
-    const char *bytes; /* the file as it is */
+    const char *bytes; /* the contents of the file */
     size_t size, count;
     struct segment *segments;
-    uint64_t page, low, high; /* the addresses of all segments, in whole pages */
+    uint64_t page;      /* the page size in bytes */
+    uint64_t low, high; /* the addresses of all segments, rounded to pages */
     hf_space *space;
 };
 
-static const char *path; /* the file's */
+static const char *path; /* of the file */
 
 static void require(bool condition, const char *what) {
     if (condition) return;
@@ -53,7 +55,7 @@ static void need(hf_status status, const char *what) {
     exit(EXIT_FAILURE);
 }
 
-/* ---- What the file says of itself: the two classes have the same fields, in other widths. */
+/* ---- The headers: the fields of the 32-bit and the 64-bit class differ in their widths only. */
 
 static void copy(const struct program *elf, void *to, uint64_t offset, size_t size) {
     require(offset <= elf->size && size <= elf->size - offset, "the file is cut off");
@@ -94,7 +96,7 @@ static void read_segments(struct program *elf, hf_arena *arena) {
     }
 }
 
-/* ---- Mapping it */
+/* ---- Mapping */
 
 static uint64_t round_up(const struct program *elf, uint64_t address) {
     return (address + elf->page - 1) / elf->page * elf->page;
@@ -120,13 +122,14 @@ static char *at(const struct program *elf, uint64_t address) {
     return hf_space_base(elf->space) + (size_t)(address - elf->low);
 }
 
-static void place(const struct program *elf, const struct segment *part, hf_file *file) {
+static void map_segment(const struct program *elf, const struct segment *part, hf_file *file) {
     uint64_t skew = part->address % elf->page, start = part->address - skew;
     uint64_t data_end = part->address + part->file_size, view_end = round_up(elf, data_end);
     uint64_t end = round_up(elf, part->address + part->memory_size);
     hf_access access = part->is_writable ? HF_COPY_ON_WRITE : HF_READ_ONLY;
     if (part->file_size == 0) view_end = start;
-    require(view_end == start || part->offset % elf->page == skew, "its pages are not the file's");
+    require(view_end == start || part->offset % elf->page == skew,
+            "a segment's address and offset differ modulo the page size");
     if (start < view_end)
         need(hf_space_map_range(elf->space, (size_t)(start - elf->low), (size_t)(view_end - start),
                                 file, part->offset - skew, access),
@@ -139,15 +142,15 @@ static void place(const struct program *elf, const struct segment *part, hf_file
              "the bss");
 }
 
-static void place_all(const struct program *elf) {
+static void map_all(const struct program *elf) {
     hf_file *file;
     need(hf_file_open(&file, path, HF_COPY_ON_WRITE, NULL), "opening");
     for (size_t i = 0; i < elf->count; i++)
-        if (elf->segments[i].is_loaded) place(elf, &elf->segments[i], file);
-    hf_file_close(file); /* the views keep it */
+        if (elf->segments[i].is_loaded) map_segment(elf, &elf->segments[i], file);
+    hf_file_close(file); /* the views stay */
 }
 
-/* ---- Looking at it */
+/* ---- Comparing and printing */
 
 static bool is_mapped(const struct program *elf, const struct segment *part) {
     for (size_t i = 0; i < elf->count; i++) {
@@ -161,10 +164,10 @@ static bool is_mapped(const struct program *elf, const struct segment *part) {
 
 static void check(const struct program *elf, const struct segment *part) {
     if (!part->is_loaded && part->file_size == 0) return;
-    require(is_mapped(elf, part), "a part of no segment");
+    require(is_mapped(elf, part), "a part lies in no segment");
     const char *memory = at(elf, part->address);
     require(memcmp(memory, elf->bytes + part->offset, (size_t)part->file_size) == 0,
-            "something else lies at that address");
+            "memory differs from the file");
     for (uint64_t i = part->file_size; part->is_loaded && i < part->memory_size; i++)
         require(memory[i] == 0, "the bss is not zero");
     printf("%s 0x%06" PRIx64 " 0x%06" PRIx64 " 0x%06" PRIx64 " 0x%06" PRIx64 "\n",
@@ -179,25 +182,25 @@ static void print_regions(const hf_space *space) {
         printf("%s 0x%zx 0x%zx\n", kinds[region.kind], region.offset, region.size);
 }
 
-/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
-static int usage(const char *word) {
-    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+/* Prints the usage: on stdout for --help and -h, else on stderr. Returns the exit status. */
+static int usage(const char *argument) {
+    bool is_help = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
     fputs("usage: loader FILE\n", is_help ? stdout : stderr);
     return is_help ? EXIT_SUCCESS : 2;
 }
 
-int main(int words, char **word) {
+int main(int argc, char **argv) {
     hf_arena arena;
     void *bytes;
     struct program elf = {0};
-    if (words != 2 || word[1][0] == '-') return usage(word[words - 1]);
-    path = word[1];
+    if (argc != 2 || argv[1][0] == '-') return usage(argv[argc - 1]);
+    path = argv[1];
     need(hf_arena_open(&arena, NULL), "opening an arena");
     need(hf_arena_append_file(&arena, path, HF_READ_ONLY, &bytes, &elf.size), "opening");
     elf.bytes = bytes;
     read_segments(&elf, &arena);
     reserve(&elf);
-    place_all(&elf);
+    map_all(&elf);
     for (size_t i = 0; i < elf.count; i++) check(&elf, &elf.segments[i]);
     print_regions(elf.space);
     hf_space_close(elf.space);

@@ -1,18 +1,18 @@
 /*
- * log.c -- a durable log that is only ever appended to, and that no crash can tear.
+ * log.c -- an append-only log in a read-write image, which survives crashes of the program.
  *
  *     log IMAGE             appends each line of its input as a record
- *     log IMAGE --verify    checks every record, and says how many there are
- *     log IMAGE --print     the same, and prints them instead
+ *     log IMAGE --verify    checks every record and prints how many there are
+ *     log IMAGE --print     checks every record and prints it
  *
  *      | record 1 | record 2 | ... | record 16 | record 17 |
  *           <---------'               ^    <--------'
  *                                     root and end, as the last sync left them
  *
- * Each record leads to the one before, and the newest is the arena's root. A sync makes the bytes
- * durable, and then, in one stroke, how many there are and which is the root. No record changes
- * once it is written, so after a crash the log is what it was at the last sync, and what came later
- * is gone, whole. That is all there is to recovery: to open the log.
+ * Each record has a ref to the previous one; the newest is the arena's root. A sync first makes the
+ * bytes durable, and then, atomically, their number and the root. Records never change once they
+ * are written, so after a crash the log is as it was at the last sync; later records are lost as a
+ * whole. Recovery needs no code: the program opens the log.
  */
 #include <holdfast.h>
 
@@ -22,7 +22,7 @@
 #include <string.h>
 
 struct record {
-    uint64_t checksum; /* of all below, and of the record before, so of all the log up to here */
+    uint64_t checksum; /* of the fields below and the previous checksum: of the log up to here */
     uint64_t number;
     hf_ref previous;
     uint32_t length;
@@ -31,7 +31,7 @@ struct record {
 
 enum { FORMAT = 1, LONGEST = 4096, SYNC_EVERY = 16 };
 
-static const char *path; /* the image's */
+static const char *path; /* of the image */
 
 static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
@@ -41,13 +41,15 @@ static void need(hf_status status, const char *what) {
     exit(EXIT_FAILURE);
 }
 
-static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+/* Called when an allocation fails; exits, so that the results of allocations need no check. */
+static bool exit_on_failure(hf_arena *arena, hf_status status, size_t size, void *user) {
     (void)arena, (void)size, (void)user;
     need(status, "allocating");
     return false;
 }
 
-static const hf_arena_options options = {.on_failure = give_up, .tag = FORMAT, .any_base = true};
+static const hf_arena_options options = {
+    .on_failure = exit_on_failure, .tag = FORMAT, .any_base = true};
 
 static uint64_t checksum_of(const struct record *record, const struct record *previous) {
     const unsigned char *bytes = (const unsigned char *)&record->number;
@@ -98,7 +100,7 @@ static bool is_inside(const hf_arena *log, const struct record *record) {
     return room >= sizeof *record && room - sizeof *record >= record->length;
 }
 
-/* The links lead back, and a log is read from its beginning. */
+/* Returns the records, oldest first; refs lead only from a record to the previous one. */
 static const struct record **in_order(const hf_arena *log, hf_arena *temporary, uint64_t records) {
     const struct record **order = hf_new_array(temporary, const struct record *, (size_t)records);
     const struct record *record = hf_arena_root(log);
@@ -126,20 +128,20 @@ static void read_log(bool print) {
     hf_arena_close(&log);
 }
 
-/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
-static int usage(const char *word) {
-    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+/* Prints the usage: on stdout for --help and -h, else on stderr. Returns the exit status. */
+static int usage(const char *argument) {
+    bool is_help = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
     fputs("usage: log IMAGE [--verify | --print]\n", is_help ? stdout : stderr);
     return is_help ? EXIT_SUCCESS : 2;
 }
 
-int main(int words, char **word) {
-    bool verify = words == 3 && strcmp(word[2], "--verify") == 0;
-    bool print = words == 3 && strcmp(word[2], "--print") == 0;
-    bool is_sound = (words == 2 || verify || print) && word[1][0] != '-';
-    if (!is_sound) return usage(word[words - 1]);
-    path = word[1];
-    if (words == 2)
+int main(int argc, char **argv) {
+    bool verify = argc == 3 && strcmp(argv[2], "--verify") == 0;
+    bool print = argc == 3 && strcmp(argv[2], "--print") == 0;
+    bool is_sound = (argc == 2 || verify || print) && argv[1][0] != '-';
+    if (!is_sound) return usage(argv[argc - 1]);
+    path = argv[1];
+    if (argc == 2)
         append_input();
     else
         read_log(print);

@@ -1,15 +1,16 @@
 /*
- * pch.c -- what a compiler does with precompiled headers: read the sources once, save what came of
- * it as an image, and begin with that in every later process.
+ * pch.c -- precompiled headers: one process reads the sources and saves an index of them as an
+ * image; later processes open the image instead.
  *
  *     find /usr/include -type f | pch build IMAGE    counts the identifiers of all these files
- *     pch look IMAGE [NAME...]                       how often each is there; without a name, all
+ *     pch look IMAGE [NAME...]                       prints how often each name was found; without
+ *                                                    a name, all
  *
- * The index is a hash trie: an identifier hangs at the first free place on the path that its hash
- * takes, two bits at each node. It grows by a node at a time and moves nothing, as arenas like it.
- * Its links are refs, 32 bits each and good at any address; so is the image. Opening takes no time
- * to speak of, and a look-up reads only the pages it comes by. The sources are views, one after
- * the other, in an arena of their own.
+ * The index is a hash trie: from the root down, two bits of the hash select one of a node's four
+ * children, and an identifier is added where the first child is missing. Adding allocates one node
+ * and moves none. The links are 32-bit refs, so the image can be mapped at any address. Opening it
+ * takes microseconds, and a look-up reads only the pages of the nodes on its path. While building,
+ * each source is mapped in turn in a separate arena.
  */
 #include <holdfast.h>
 
@@ -31,7 +32,7 @@ struct header_index {
     uint32_t identifiers, files;
 };
 
-#define FORMAT 1 /* another one with each change of these structures */
+#define FORMAT 1 /* the tag of the image; to be changed when these structures change */
 
 static void need(hf_status status, const char *what) {
     if (status == HF_OK) return;
@@ -41,40 +42,43 @@ static void need(hf_status status, const char *what) {
     exit(EXIT_FAILURE);
 }
 
-static bool give_up(hf_arena *arena, hf_status status, size_t size, void *user) {
+/* Called when an allocation fails; exits, so that the results of allocations need no check. */
+static bool exit_on_failure(hf_arena *arena, hf_status status, size_t size, void *user) {
     (void)arena, (void)size, (void)user;
     need(status, "allocating");
     return false;
 }
 
-static const hf_arena_options options = {.on_failure = give_up, .tag = FORMAT, .any_base = true};
+static const hf_arena_options options = {
+    .on_failure = exit_on_failure, .tag = FORMAT, .any_base = true};
 
 static uint64_t hash_of(const char *name, size_t length) {
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, whose low half is the better one */
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a; its low half is the better one */
     for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)name[i]) * 0x100000001b3;
     return hash ^ hash << 32;
 }
 
-/* Where the ref to an identifier is; 0 is there as long as it is unknown. */
-static hf_ref *find(const hf_arena *arena, hf_ref *place, const char *name, size_t length) {
-    for (uint64_t hash = hash_of(name, length); *place != 0; hash <<= 2) {
-        struct identifier *here = hf_from_ref(arena, *place);
+/* Returns the link to an identifier: the ref in its parent. It is 0 if the identifier is not in the
+ * index. */
+static hf_ref *find(const hf_arena *arena, hf_ref *link, const char *name, size_t length) {
+    for (uint64_t hash = hash_of(name, length); *link != 0; hash <<= 2) {
+        struct identifier *here = hf_from_ref(arena, *link);
         if (here->length == length && memcmp(here->name, name, length) == 0) break;
-        place = &here->below[hash >> 62];
+        link = &here->below[hash >> 62];
     }
-    return place;
+    return link;
 }
 
 static void count(hf_arena *arena, struct header_index *index, const char *name, size_t length) {
-    hf_ref *place = find(arena, &index->first, name, length);
-    if (*place == 0) {
+    hf_ref *link = find(arena, &index->first, name, length);
+    if (*link == 0) {
         struct identifier *added = hf_alloc_zeroed(arena, sizeof *added + length + 1, 8);
         memcpy(added->name, name, length);
         added->length = (uint32_t)length;
-        *place = hf_to_ref(arena, added);
+        *link = hf_to_ref(arena, added);
         index->identifiers++;
     }
-    ((struct identifier *)hf_from_ref(arena, *place))->count++;
+    ((struct identifier *)hf_from_ref(arena, *link))->count++;
 }
 
 static void count_all(hf_arena *arena, struct header_index *index, const char *text, size_t size) {
@@ -127,24 +131,24 @@ static void look(const char *image, char **names) {
     hf_arena_close(&arena);
 }
 
-/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
-static int usage(const char *word) {
-    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+/* Prints the usage: on stdout for --help and -h, else on stderr. Returns the exit status. */
+static int usage(const char *argument) {
+    bool is_help = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
     fputs("usage: pch build IMAGE <LIST | pch look IMAGE [NAME...]\n", is_help ? stdout : stderr);
     return is_help ? EXIT_SUCCESS : 2;
 }
 
-int main(int words, char **word) {
+int main(int argc, char **argv) {
     clock_t start = clock();
-    for (int i = 1; i < words; i++)
-        if (word[i][0] == '-') return usage(word[i]);
-    if (words == 3 && strcmp(word[1], "build") == 0)
-        build(word[2]);
-    else if (words >= 3 && strcmp(word[1], "look") == 0)
-        look(word[2], word + 3);
+    for (int i = 1; i < argc; i++)
+        if (argv[i][0] == '-') return usage(argv[i]);
+    if (argc == 3 && strcmp(argv[1], "build") == 0)
+        build(argv[2]);
+    else if (argc >= 3 && strcmp(argv[1], "look") == 0)
+        look(argv[2], argv + 3);
     else
         return usage("");
-    fprintf(stderr, "%s took %.3f ms of processor time\n", word[1],
+    fprintf(stderr, "%s took %.3f ms of processor time\n", argv[1],
             (double)(clock() - start) * 1e3 / CLOCKS_PER_SEC);
     return EXIT_SUCCESS;
 }

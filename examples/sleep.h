@@ -1,10 +1,10 @@
 /*
- * sleep.h -- waiting, for which standard C has no word that every system knows.
+ * sleep.h -- sleeping: C11's thrd_sleep is missing on some systems.
  */
 #ifndef HOLDFAST_EXAMPLES_SLEEP_H
 #define HOLDFAST_EXAMPLES_SLEEP_H
 
-/* About a millisecond. */
+/* Sleeps for a millisecond or a little more. */
 void sleep_a_millisecond(void);
 
 #endif

@@ -1,19 +1,19 @@
 /*
- * tail.c -- lines from one process to another through a ring that lies in a file.
+ * tail.c -- sends lines from one process to another through a ring in a file.
  *
- *     tail RING            prints what arrives, until a writer comes to the end of its input
- *     tail RING --write    hands over its input, line by line, and says how many lines so far
+ *     tail RING            prints the lines that arrive, until a writer's input ends
+ *     tail RING --write    sends its input line by line, and prints the number of lines so far
  *
  *      writer:  stdin ----> | free |      the ring: both have the file mapped, each twice in a row
  *      reader:              | ready | ----> stdout
  *
- * No line is copied on the way: the writer reads its input into the ring, the reader writes from
- * it, and where the ring's end is, neither knows. No system call and no lock lies between the two;
- * who finds nothing to do sleeps for a moment.
+ * No line is copied in between: the writer reads its input into the ring, and the reader prints
+ * from it; neither has to handle a wrap-around. The ring makes no system call and has no lock; a
+ * process that finds the ring full or empty sleeps for a millisecond.
  *
- * A line becomes the reader's as a whole, when hf_ring_write_end says so. So a writer may be killed
- * at any moment, and the next one goes on: no line arrives in half. A zero byte, which no line has,
- * ends the stream. The reader makes the file; one writer at a time.
+ * hf_ring_write_end makes a line visible to the reader as a whole. So a writer may be killed at any
+ * time and another one may continue: no part of a line arrives. A NUL, which no line contains, ends
+ * the stream. The reader creates the file. There may be one writer at a time.
  */
 #include <holdfast.h>
 
@@ -63,8 +63,9 @@ static void write_lines(const char *path) {
     hf_ring_close(ring);
 }
 
-/* A reader that died left the file, and in it what it had not printed: HF_IO, it is there. */
-static hf_file *make_or_open(const char *path) {
+/* Creates the file, or opens the one that an earlier reader left (HF_IO), which may contain lines
+ * that it has not printed. */
+static hf_file *create_or_open(const char *path) {
     hf_file *file;
     hf_status status = hf_file_create(&file, path, HF_RING_POSITIONS + CAPACITY, NULL);
     if (status == HF_IO) status = hf_file_open(&file, path, HF_READ_WRITE, NULL);
@@ -72,7 +73,7 @@ static hf_file *make_or_open(const char *path) {
     return file;
 }
 
-/* True when this was the end. */
+/* Prints the lines that are ready, or sleeps if there are none. True: the stream has ended. */
 static bool print_ready(hf_ring *ring) {
     size_t ready;
     const char *from = hf_ring_read_begin(ring, &ready);
@@ -85,25 +86,25 @@ static bool print_ready(hf_ring *ring) {
 }
 
 static void print_lines(const char *path) {
-    hf_ring *ring = open_ring(make_or_open(path), path);
+    hf_ring *ring = open_ring(create_or_open(path), path);
     while (!print_ready(ring)) continue;
     hf_ring_close(ring);
 }
 
-/* --help and -h are answered; any other `word` is wrong. Returns the exit status. */
-static int usage(const char *word) {
-    bool is_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+/* Prints the usage: on stdout for --help and -h, else on stderr. Returns the exit status. */
+static int usage(const char *argument) {
+    bool is_help = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
     fputs("usage: tail RING [--write]\n", is_help ? stdout : stderr);
     return is_help ? EXIT_SUCCESS : 2;
 }
 
-int main(int words, char **word) {
-    bool writes = words == 3 && strcmp(word[2], "--write") == 0;
-    bool is_sound = (words == 2 || writes) && word[1][0] != '-';
-    if (!is_sound) return usage(word[words - 1]);
+int main(int argc, char **argv) {
+    bool writes = argc == 3 && strcmp(argv[2], "--write") == 0;
+    bool is_sound = (argc == 2 || writes) && argv[1][0] != '-';
+    if (!is_sound) return usage(argv[argc - 1]);
     if (writes)
-        write_lines(word[1]);
+        write_lines(argv[1]);
     else
-        print_lines(word[1]);
+        print_lines(argv[1]);
     return EXIT_SUCCESS;
 }

@@ -5,23 +5,22 @@
 
 #include <string.h>
 
-#define KIB(n) ((size_t)(n) << 10)
-#define MIB(n) ((size_t)(n) << 20)
-
 enum {
-    PAGE = 4096,     /* where bytes left behind are looked for; need not be the system's */
-    EDGE = 8,        /* bytes at each side of a page's edge */
-    DENSE = 2048,    /* at its beginning a block is written and read whole */
-    NEAR_PAGES = 32, /* pages whose edges are all looked at; then one of FAR_STEP */
+    PAGE = 4096,     /* distance of the edges; need not be the page size of the system */
+    EDGE = 8,        /* bytes that are written and read on each side of an edge */
+    DENSE = 2048,    /* the first bytes of a block, which are all written and read */
+    NEAR_PAGES = 32, /* the first pages of a block: all edges; after them one of FAR_STEP */
     FAR_STEP = 16,
-    TAIL = 16,      /* last bytes */
-    RED_ZONES = 256 /* more than any red zone and its padding takes */
+    TAIL = 16,             /* the last bytes of a block */
+    RED_ZONES = 256,       /* more than a red zone and its padding take */
+    RESET_SLACK = 2 << 20, /* hf_reset keeps at least so much above what is needed */
+    RAW_BYTES = 64 << 10   /* arena_raw_bytes_are_zero: above these it reads only the last ones */
 };
 
 #if defined(__clang__) || defined(__GNUC__)
-#define NOT_CHECKED __attribute__((no_sanitize_address, noinline))
+#define NOT_SANITIZED __attribute__((no_sanitize_address, noinline))
 #else
-#define NOT_CHECKED
+#define NOT_SANITIZED
 #endif
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -29,8 +28,8 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ------------------------------------------------------------------ contents -------------- */
 
-/* The next place of a block to look at, from `place` on: places depend on the offset in the arena
- * alone, so that a block is read where the one before it was written. */
+/* The next position in a block that is written and read, from `place` on. Beyond DENSE it depends on
+ * the offset in the arena, so that a block is read where an earlier one was written. */
 static size_t next_place(const arena_block *block, size_t place) {
     if (place < DENSE) return place;
     size_t offset = block->offset + place;
@@ -57,67 +56,58 @@ static size_t tail_begin(size_t size) { return size < DENSE + TAIL ? size : size
 void arena_block_fill(struct arena_model *model, arena_block *block) {
     char *bytes = model->base + block->offset;
     block->pattern = ++model->patterns << 24;
-    for (size_t i = next_place(block, 0); i < block->size; i = next_place(block, i + 1)) {
+    for (size_t i = next_place(block, 0); i < block->size; i = next_place(block, i + 1))
         bytes[i] = pattern_byte(block, i);
-    }
     block->tail = block->size;
-    for (size_t i = tail_begin(block->size); i < block->size; i++) {
-        bytes[i] = tail_byte(block, i);
-    }
+    for (size_t i = tail_begin(block->size); i < block->size; i++) bytes[i] = tail_byte(block, i);
 }
 
-/* Whether the byte at a place is one of the tail's, which were written last. */
+/* The tail is written last, over the pattern. */
 static char expected_byte(const arena_block *block, size_t place) {
     bool in_tail = place < block->tail && place >= tail_begin(block->tail);
     return in_tail ? tail_byte(block, place) : pattern_byte(block, place);
 }
 
-bool arena_block_holds(const struct arena_model *model, const arena_block *block, size_t size,
-                       bool quick) {
+bool arena_block_is_intact(const struct arena_model *model, const arena_block *block, size_t size,
+                           bool quick) {
     const char *bytes = model->base + block->offset;
     size_t end = quick ? smaller(size, EDGE) : size;
     if (block->pattern == 0) return true;
-    for (size_t i = next_place(block, 0); i < end; i = next_place(block, i + 1)) {
+    for (size_t i = next_place(block, 0); i < end; i = next_place(block, i + 1))
         if (bytes[i] != expected_byte(block, i)) return false;
-    }
-    for (size_t i = tail_begin(block->tail); i < smaller(size, block->tail); i++) {
+    for (size_t i = tail_begin(block->tail); i < smaller(size, block->tail); i++)
         if (bytes[i] != tail_byte(block, i)) return false;
-    }
     return true;
 }
 
 bool arena_bytes_are_zero(const struct arena_model *model, const char *bytes, size_t size) {
     const arena_block block = {.offset = (size_t)(bytes - model->base), .size = size};
-    for (size_t i = next_place(&block, 0); i < size; i = next_place(&block, i + 1)) {
+    for (size_t i = next_place(&block, 0); i < size; i = next_place(&block, i + 1))
         if (bytes[i] != 0) return false;
-    }
-    for (size_t i = tail_begin(size); i < size; i++) {
+    for (size_t i = tail_begin(size); i < size; i++)
         if (bytes[i] != 0) return false;
-    }
     return true;
 }
 
-NOT_CHECKED bool arena_raw_bytes_are_zero(const char *bytes, size_t size) {
+NOT_SANITIZED bool arena_raw_bytes_are_zero(const char *bytes, size_t size) {
     const volatile char *raw = bytes;
-    size_t end = smaller(size, KIB(64));
-    for (size_t i = 0; i < end; i += (uintptr_t)(bytes + i) % PAGE < EDGE ? 1 : 61) {
+    size_t end = smaller(size, (size_t)RAW_BYTES);
+    for (size_t i = 0; i < end; i += (uintptr_t)(bytes + i) % PAGE < EDGE ? 1 : 61)
         if (raw[i] != 0) return false;
-    }
-    for (size_t i = larger(end, size < 64 ? size : size - 64); i < size; i++) {
+    for (size_t i = larger(end, size < 64 ? size : size - 64); i < size; i++)
         if (raw[i] != 0) return false;
-    }
     return true;
 }
 
 /* ------------------------------------------------------------------ the numbers ----------- */
 
 void arena_model_open(struct arena_model *model, const hf_arena *arena,
-                      const hf_arena_options *options, size_t page_size, bool checked) {
+                      const hf_arena_options *options, size_t page_size, bool has_red_zones) {
     memset(model, 0, sizeof *model);
     model->open = true;
     model->faulting = options->fault_after_rewind;
     model->populating = options->populate;
-    model->checked = checked;
+    model->has_red_zones = has_red_zones;
     model->base = hf_arena_base(arena);
     model->page_size = page_size;
     model->retain = options->retain;
@@ -126,21 +116,21 @@ void arena_model_open(struct arena_model *model, const hf_arena *arena,
 bool arena_model_fits(const struct arena_model *model, const char *pos, size_t room, size_t size,
                       size_t align) {
     size_t pad = (0 - (uintptr_t)pos) & (align - 1);
-    size_t more = model->checked ? RED_ZONES : 0;
+    size_t more = model->has_red_zones ? RED_ZONES : 0;
     return pad <= room && size <= room - pad && more <= room - pad - size;
 }
 
-arena_fate arena_model_fate(const struct arena_model *model, const char *pos, size_t reserved,
-                            size_t size, size_t align) {
+arena_outcome arena_model_expect(const struct arena_model *model, const char *pos, size_t reserved,
+                                 size_t size, size_t align) {
     size_t pad = (0 - (uintptr_t)pos) & (align - 1);
     size_t room = reserved - model->used;
-    if (pad > room || size > room - pad) return FATE_FAILS;
-    return arena_model_fits(model, pos, room, size, align) ? FATE_SUCCEEDS : FATE_EITHER;
+    if (pad > room || size > room - pad) return MUST_FAIL;
+    return arena_model_fits(model, pos, room, size, align) ? MUST_SUCCEED : MAY_EITHER;
 }
 
 void arena_model_use(struct arena_model *model, size_t used) {
     size_t taken = used > model->used ? used - model->used : 0;
-    model->ensured = model->ensured > taken ? model->ensured - taken : 0;
+    model->precommitted = model->precommitted > taken ? model->precommitted - taken : 0;
     model->used = used;
     model->peak = larger(model->peak, used);
     model->peak_since_reset = larger(model->peak_since_reset, used);
@@ -157,7 +147,7 @@ size_t arena_model_reset(struct arena_model *model, size_t committed) {
     keep = larger(keep, model->retain);
     model->keep = keep;
     model->peak_since_reset = 0;
-    size_t slack = larger(MIB(2), keep / 4);
+    size_t slack = larger((size_t)RESET_SLACK, keep / 4);
     if (keep >= committed || slack >= committed - keep) return committed;
     return arena_model_trimmed(model, committed, keep);
 }
@@ -180,9 +170,8 @@ arena_block *arena_model_last(struct arena_model *model) {
 }
 
 void arena_model_truncate(struct arena_model *model, size_t mark) {
-    for (arena_block *last; (last = arena_model_last(model)) != NULL; model->block_count--) {
+    for (arena_block *last; (last = arena_model_last(model)) != NULL; model->block_count--)
         if (last->offset < mark && last->offset + last->size <= mark) break;
-    }
 }
 
 void arena_model_scope_begun(struct arena_model *model, hf_scope scope) {
@@ -194,7 +183,6 @@ void arena_model_scope_begun(struct arena_model *model, hf_scope scope) {
     model->scopes[model->scope_count++].ended = false;
 }
 
-/* Those begun behind it have ended, too. */
 void arena_model_scope_ended(struct arena_model *model, size_t index) {
     for (size_t i = index; i < model->scope_count; i++) model->scopes[i].ended = true;
 }

@@ -1,38 +1,1022 @@
 /*
- * fuzz_arena.c -- runs a program of calls on arenas over two backends, against the model.
+ * fuzz_arena.c -- runs a program of calls on arenas, and compares each call with arena_model.h.
  *
- * After each call: the result must be what the model says must, may or cannot be; a block must be
- * aligned, lie behind all others, be zero where that is promised; statistics must agree; every live
- * block must hold its pattern; what failed must have left everything as it was. Over the strict
- * backend calls fail on demand. on_failure may give up, free something, end the failures, or leave
- * by longjmp, as the program wants it.
+ *     operation:  | kind | arena, flags | size class | alignment | size (2) | selector | number |
+ *
+ * A program has four arenas: two single ones and the two of an hf_scratch. After each call its
+ * result must be one that the model allows; a new block must be aligned, lie above all others and
+ * be zero where that is promised; the statistics must be right; every live block must have its
+ * pattern; a call that failed must have changed nothing. on_failure returns false, rewinds, ends
+ * the injected failures, or leaves by longjmp, as the program says.
+ *
+ *      the program      bytes as operations, sizes, options
+ *      reporting        what is printed when a check fails
+ *      state            checks of everything, after each operation
+ *      on_failure
+ *      allocating       hf_alloc and all that is made of it
+ *      peeking          hf_peek, hf_precommit
+ *      texts            hf_strdup to hf_asprintf
+ *      growing          hf_extend, hf_realloc
+ *      going back       hf_rewind, hf_reset, hf_trim, scopes
+ *      references       hf_to_ref, hf_from_ref
+ *      opening          arenas and scratch pairs
+ *      forking
+ *      running
  */
-#include "arena_harness.h"
-#include "host.h"
-#include "system.h"
+#include "arena_model.h"
+#include "runner.h"
 
-#include <stdio.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* In the runtime of AddressSanitizer; NULL without it. */
+__attribute__((weak)) int __asan_address_is_poisoned(const volatile void *address);
+__attribute__((weak)) void *__asan_region_is_poisoned(void *begin, size_t size);
 
-enum { CALLS_BETWEEN_LOOKS = 8, MOST_FORKS = 2, FEW_BYTES = 4096 };
+/* Addresses for exact bases, which nothing else uses. */
+#if UINTPTR_MAX > UINT32_MAX
+#define FIXED_BASES ((uintptr_t)HF_BASE_FIXED + ((uintptr_t)1 << 30))
+#else
+#define FIXED_BASES ((uintptr_t)0x38000000)
+#endif
+#define SMALL_RESERVE MIB(16)
+
+/* RED_ZONE_ALIGNMENT: under a sanitizer blocks begin at multiples of this. */
+enum {
+    SCRATCH = 2, /* index of the first arena of the scratch pair */
+    ARENAS = 4,
+    CALLS_BETWEEN_LOOKS = 8,
+    CHILD_BYTES = 4096,
+    RED_ZONE_ALIGNMENT = 8,
+    SHORT_TEXT = 2000,
+    TEXT_BYTES = 70000,
+    ALL_FLAGS = 63
+};
+
+typedef enum arena_kind {
+    ARENA_OPEN,
+    ARENA_CLOSE,
+    ARENA_ALLOC,
+    ARENA_ALLOC_ZEROED,
+    ARENA_ALLOC_ARRAY,
+    ARENA_NEW,
+    ARENA_EXTEND,
+    ARENA_EXTEND_ZEROED,
+    ARENA_REALLOC,
+    ARENA_PEEK,
+    ARENA_PRECOMMIT,
+    ARENA_STRDUP,
+    ARENA_STRNDUP,
+    ARENA_MEMDUP,
+    ARENA_ASPRINTF,
+    ARENA_MARK,
+    ARENA_REWIND,
+    ARENA_RESET,
+    ARENA_TRIM,
+    ARENA_SCOPE_BEGIN,
+    ARENA_SCOPE_END,
+    ARENA_SCRATCH_OPEN,
+    ARENA_SCRATCH_CLOSE,
+    ARENA_SCRATCH_BEGIN,
+    ARENA_REF,
+    ARENA_ON_FAILURE, /* chooses what on_failure does from now on */
+    ARENA_FAIL,       /* hf_strict_fail */
+    FIRST_KINDS,      /* the corpus has bytes from before the kinds below existed */
+    ARENA_FORK = FIRST_KINDS,
+    ARENA_FAIL_AS, /* hf_strict_fail_as */
+    ARENA_KINDS
+} arena_kind;
+
+struct operation {
+    size_t index; /* in the program */
+    arena_kind kind;
+    unsigned arena;
+    unsigned flags; /* 6 bits */
+    unsigned size_class, alignment;
+    unsigned value;    /* 16 bits */
+    unsigned selector; /* of a block, a mark, a scope */
+    unsigned number;
+    size_t size; /* what the size class means for the arena */
+    size_t used; /* after the operation */
+};
+
+/* What on_failure does. */
+typedef enum handling {
+    HANDLE_GIVE_UP,
+    HANDLE_FREE,
+    HANDLE_MEND, /* ends the failures and asks for another attempt */
+    HANDLE_LEAVE,
+    HANDLINGS
+} handling;
+
+/* The program, and the arenas with their models. */
+static struct operation program[MOST_OPERATIONS];
+static hf_arena single[SCRATCH];
+static hf_scratch scratch;
+static struct arena_model models[ARENAS];
+
+/* The operation under way, its arena and model, and how the arena was before. */
+static const struct operation *op;
+static hf_arena *arena;
+static struct arena_model *model;
+static hf_arena struct_before;
+static hf_arena_stats before;
+
+static handling handling_now;
+static bool was_asked;    /* on_failure was called in this operation */
+static size_t free_floor; /* on_failure frees nothing below this offset */
+static jmp_buf leave;     /* where HANDLE_LEAVE goes */
+
+/* ------------------------------------------------------------------ the program ----------- */
+
+static struct operation decode(const uint8_t bytes[OPERATION_BYTES], size_t index) {
+    return (struct operation){
+        .index = index,
+        .kind = (arena_kind)(bytes[0] < ARENA_KINDS ? bytes[0] : bytes[0] % FIRST_KINDS),
+        .arena = bytes[1] % ARENAS,
+        .flags = bytes[1] / ARENAS,
+        .size_class = bytes[2],
+        .alignment = bytes[3],
+        .value = (unsigned)bytes[4] | (unsigned)bytes[5] << 8,
+        .selector = bytes[6],
+        .number = bytes[7],
+    };
+}
+
+/* Usually at most 32, sometimes up to 2 MiB, rarely an invalid one. */
+static size_t alignment_of(const struct operation *operation) {
+    static const size_t invalid[] = {0, 3, 24, HF_MAX_ALIGNMENT * 2, SIZE_MAX, SIZE_MAX / 2 + 1};
+    unsigned choice = operation->alignment % 8, rest = operation->alignment / 8;
+    if (choice == 7 && rest < sizeof invalid / sizeof *invalid) return invalid[rest];
+    return (size_t)1 << rest % (choice == 6 ? 22 : 6);
+}
+
+/* Up to 16 bytes more or less, never below 0. */
+static size_t about(size_t size, unsigned value) {
+    size_t shift = value % 33;
+    return size + shift < 16 ? 0 : size + shift - 16;
+}
+
+/* The sizes that matter depend on the arena: up to the next growth, up to the end of the
+ * reservation, where an addition wraps. */
+static size_t size_by_class(void) {
+    unsigned value = op->value;
+    switch (op->size_class % 16) {
+    case 0: return 0;
+    case 1: return value % 16;
+    case 5:
+    case 6:
+    case 7: return value % 1024;
+    case 8: return value;
+    case 9: return (size_t)value * 16;
+    case 10: return (size_t)value * 64;
+    case 11: return about((size_t)(arena->limit - arena->pos), value);
+    case 12: return about(before.reserved - before.used, value);
+    case 13: return SIZE_MAX - value % 64;
+    case 14: return 0 - (uintptr_t)arena->pos - value % 64;
+    case 15: return (size_t)(1 + value % 64) * 4096 + (value >> 8) % 3 - 1;
+    default: return value % 128;
+    }
+}
+
+/* In a large reservation no size lies between 8 MiB and what is left, because the system may or may
+ * not have the memory for it. */
+static size_t choose_size(void) {
+    size_t size = size_by_class();
+    bool is_uncertain = size > MIB(8) && size <= before.reserved - before.used + KIB(64);
+    return before.reserved > SMALL_RESERVE && is_uncertain ? size % MIB(4) : size;
+}
+
+/* Small, so that programs reach the end. Rarely more than any system has: that is slow, because the
+ * arena halves it until the system has so much. */
+static size_t choose_reserve(unsigned number) {
+    static const size_t sizes[] = {MIB(4), MIB(1),           KIB(64), KIB(256),
+                                   MIB(2), MIB(2) + KIB(64), MIB(8),  KIB(100) + 1,
+                                   MIB(3), MIB(5),           MIB(16), 1};
+    if (number >= 252) return 0;
+    if (number >= 250) return number == 250 ? SIZE_MAX / 2 + 1 : SIZE_MAX - 1;
+    return sizes[number % (sizeof sizes / sizeof *sizes)];
+}
+
+/* `slot` is one of two places for exact bases. */
+static void choose_base(unsigned slot, hf_arena_options *options) {
+    uintptr_t fixed = FIXED_BASES + slot % 2 * (uintptr_t)(2 * SMALL_RESERVE);
+    switch (op->alignment) {
+    case 0:
+    case 1:
+        if (options->reserve != 0 && options->reserve <= SMALL_RESERVE)
+            options->base = (void *)fixed;
+        break;
+    case 2: options->base = (void *)(fixed + HF_ALLOCATION_GRANULARITY / 2); break;
+    case 3:
+        options->base = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
+        options->reserve = MIB(1);
+        options->least_reserve = 0;
+        break;
+    default: break;
+    }
+}
+
+static bool on_failure(hf_arena *, hf_status, size_t size, void *user);
+
+static hf_arena_options choose_options(unsigned slot) {
+    static const size_t retains[] = {0, 0, KIB(64), MIB(1), MIB(3), SIZE_MAX};
+    static const size_t leasts[] = {0, 0, 0, 4096, MIB(4), SIZE_MAX};
+    hf_arena_options options = {
+        .reserve = choose_reserve(op->size_class),
+        .least_reserve = leasts[op->value % (sizeof leasts / sizeof *leasts)],
+        .retain = retains[op->value / 8 % (sizeof retains / sizeof *retains)],
+        .huge_pages = (hf_huge_pages)(op->flags % 3),
+        .populate = op->number >= 240,
+        .fault_after_rewind = op->number % 16 == 15,
+        .name = op->selector & 1 ? "program" : NULL,
+        .on_failure = op->number & 16 ? on_failure : NULL,
+        .user = models,
+        .backend = run.backend == hf_backend_native() ? NULL : run.backend,
+    };
+    choose_base(slot, &options);
+    return options;
+}
+
+/* ------------------------------------------------------------------ reporting ------------- */
+
+static const char *kind_name(arena_kind);
+
+static hf_arena *arena_at(unsigned index) {
+    return index < SCRATCH ? &single[index] : &scratch.arenas[index - SCRATCH];
+}
+
+void fuzz_print(void) {
+    if (!op) return;
+    for (const struct operation *p = program; p <= &program[op->index]; p++)
+        fprintf(stderr,
+                "%3zu %s arena %u size %zu class %u value %u align %#zx flags %u selector %u "
+                "number %u -> used %zu\n",
+                p->index, kind_name(p->kind), p->arena, p->size, p->size_class, p->value,
+                alignment_of(p), p->flags, p->selector, p->number, p->used);
+    hf_arena_stats now = hf_arena_get_stats(arena);
+    fprintf(stderr,
+            "  used %zu -> %zu, committed %zu -> %zu, high water %zu -> %zu, peak %zu -> %zu\n",
+            before.used, now.used, before.committed, now.committed, before.high_water,
+            now.high_water, before.peak, now.peak);
+}
+
+/* ------------------------------------------------------------------ state ----------------- */
+
+static void note_arena(void) {
+    struct_before = *arena;
+    before = hf_arena_get_stats(arena);
+}
+
+static void begin(const struct operation *operation) {
+    op = operation;
+    arena = arena_at(op->arena);
+    model = &models[op->arena];
+    was_asked = false;
+    free_floor = 0;
+    run.injectable = STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
+    if (run.failing_way != 0) run.injectable |= STATUS(UNSUPPORTED);
+    run_begin();
+    note_arena();
+}
+
+static void check_numbers(const hf_arena *checked, const struct arena_model *m) {
+    hf_arena_stats stats = hf_arena_get_stats(checked);
+    size_t limit = (size_t)(checked->limit - m->base);
+    CHECK(hf_arena_base(checked) == m->base, "the base has moved");
+    CHECK(stats.used == hf_get_mark(checked), "the mark is not what is used");
+    CHECK(stats.used == m->used, "used is not %zu", m->used);
+    CHECK(stats.peak == m->peak, "the peak is not %zu", m->peak);
+    CHECK(stats.committed <= stats.reserved && stats.committed % run.page_size == 0,
+          "committed is not a number of reserved pages");
+    if (m->faulting) return;
+    CHECK(stats.used <= stats.committed, "more is used than committed");
+    CHECK(limit >= stats.used && limit <= stats.committed, "limit is out of bounds");
+    CHECK(!m->has_red_zones || limit == stats.used, "limit is not at pos");
+    CHECK(stats.high_water <= stats.committed, "the high-water mark is above what is committed");
+}
+
+static void check_blocks(const struct arena_model *m, bool quick) {
+    for (const arena_block *block = m->blocks; block < m->blocks + m->block_count; block++)
+        CHECK(arena_block_is_intact(m, block, block->size, quick),
+              "the block at %zu of %zu bytes of arena %td has changed", block->offset, block->size,
+              m - models);
+}
+
+static void check_closed(const hf_arena *closed) {
+    static const hf_arena zero;
+    static const hf_arena_stats nothing;
+    hf_arena_stats stats = hf_arena_get_stats(closed);
+    CHECK(memcmp(closed, &zero, sizeof zero) == 0, "a closed arena is not zero");
+    CHECK(memcmp(&stats, &nothing, sizeof stats) == 0, "a closed arena has statistics");
+    CHECK(!hf_arena_base(closed) && hf_get_mark(closed) == 0 && !hf_owns(closed, closed),
+          "a closed arena has a base");
+}
+
+static void check_arena(unsigned index, bool thoroughly) {
+    const hf_arena *checked = arena_at(index);
+    const struct arena_model *m = &models[index];
+    if (!m->open) {
+        check_closed(checked);
+        return;
+    }
+    check_numbers(checked, m);
+    check_blocks(m, !thoroughly);
+    hf_arena_stats stats = hf_arena_get_stats(checked);
+    if (!thoroughly || m->faulting) return;
+    CHECK(arena_raw_bytes_are_zero(m->base + stats.high_water, stats.committed - stats.high_water),
+          "arena %u has bytes above the high-water mark that are not zero", index);
+}
+
+static void check_arenas(bool thoroughly) {
+    for (unsigned index = 0; index < ARENAS; index++) check_arena(index, thoroughly);
+}
+
+/* The block is not poisoned, the byte after it is. */
+static void check_poison(char *block, size_t size) {
+    size_t end = (size_t)(block - model->base) + size;
+    if (!__asan_address_is_poisoned || size == 0) return;
+    CHECK(!__asan_region_is_poisoned(block, size), "a block is poisoned");
+    CHECK(end >= hf_arena_get_stats(arena).committed || __asan_address_is_poisoned(block + size),
+          "the byte after the block is not poisoned");
+}
+
+/* After a call that failed. Memory that could not be populated, and then not be decommitted, stays
+ * committed above limit until the next growth begins: there `committed` may differ. */
+static void check_unchanged(void) {
+    hf_arena_stats now = hf_arena_get_stats(arena);
+    CHECK(memcmp(arena, &struct_before, sizeof *arena) == 0 && now.used == before.used &&
+              now.reserved == before.reserved && now.peak == before.peak &&
+              now.high_water == before.high_water && now.growths == before.growths,
+          "failed, and changed the arena");
+    CHECK(now.committed == before.committed || (model->populating && run_failures() > 0),
+          "failed, and changed what is committed");
+}
+
+/* A call failed with the last error, which must be this one or come from an injected failure. */
+static void check_failed(hf_status expected) {
+    check_unchanged();
+    check_status(hf_last_error().status, 1u << expected);
+}
+
+/* ------------------------------------------------------------------ on_failure ------------ */
+
+/* With fault_after_rewind, pos stays above the pages that fault, and never returns to them. */
+static size_t expect_rewound(hf_mark mark) {
+    size_t mask = model->page_size - 1;
+    size_t from = (mark + mask) & ~mask, to = (model->used + mask) & ~mask;
+    if (!model->faulting) return mark;
+    if (from >= to) return mark > model->faulting_end ? mark : model->faulting_end;
+    model->faulting_end = to;
+    return to;
+}
+
+/* After a call that went back to the mark. */
+static void rewound(hf_mark mark) {
+    size_t used = hf_get_mark(arena), expected = expect_rewound(mark);
+    CHECK(used == expected, "rewound to %zu and not %zu", used, expected);
+    arena_model_truncate(model, mark);
+    arena_model_use(model, used);
+}
+
+/* Rewinds half of what is above free_floor. */
+static bool free_some(void) {
+    if (model->used <= free_floor) return false;
+    hf_mark mark = free_floor + (model->used - free_floor) / 2;
+    CHECK(hf_rewind(arena, mark) == HF_OK || run_failures() > 0, "rewinding in on_failure failed");
+    rewound(mark);
+    note_arena();
+    return true;
+}
+
+static bool on_failure(hf_arena *failing, hf_status status, size_t size, void *user) {
+    bool is_first = !was_asked;
+    (void)size;
+    was_asked = true;
+    CHECK(user == models, "on_failure got another user pointer");
+    CHECK(failing == arena, "on_failure got another arena");
+    CHECK(status == hf_last_error().status, "on_failure got another status");
+    switch (handling_now) {
+    case HANDLE_FREE: return is_first && status != HF_INVALID && free_some();
+    case HANDLE_MEND: run_fail(0); return is_first;
+    case HANDLE_LEAVE: longjmp(leave, 1);
+    default: return false;
+    }
+}
+
+/* ------------------------------------------------------------------ allocating ------------ */
+
+/* An allocation: what is asked for, what must come of it, and what came. */
+struct request {
+    size_t size, align;
+    bool zeroed;
+    arena_outcome outcome;
+    hf_status error; /* if it fails though no call of the system failed */
+    size_t *room;    /* hf_peek */
+    char *copy;      /* hf_strndup: of the text; freed by run_text */
+    void *block;
+};
+
+typedef void *allocator(struct request *);
+
+static bool is_alignment(size_t align) {
+    return align != 0 && (align & (align - 1)) == 0 && align <= HF_MAX_ALIGNMENT;
+}
+
+static void expect(struct request *request) {
+    bool is_valid = model->open && is_alignment(request->align);
+    request->error = is_valid ? HF_RESERVE_FULL : HF_INVALID;
+    request->outcome = is_valid ? arena_model_expect(model, arena->pos, before.reserved,
+                                                     request->size, request->align)
+                                : MUST_FAIL;
+}
+
+/* Calls the allocator, unless on_failure leaves by longjmp. */
+static void *call_guarded(allocator *allocate, struct request *request) {
+    return setjmp(leave) ? NULL : allocate(request);
+}
+
+/* on_failure may have freed what makes room, or may have left although there was room. */
+static void make(allocator *allocate, struct request *request) {
+    request->block = call_guarded(allocate, request);
+    if (!was_asked || request->error == HF_INVALID) return;
+    if (handling_now == HANDLE_FREE) expect(request);
+    if (handling_now == HANDLE_LEAVE && !request->block && request->outcome == MUST_SUCCEED)
+        request->outcome = MAY_EITHER;
+}
+
+/* What a failed call left committed above limit is not counted: see check_unchanged. */
+static size_t committed_room(void) {
+    if (!model->populating) return before.committed - before.used;
+    return (size_t)(struct_before.limit - struct_before.pos);
+}
+
+/* What hf_precommit promised or what is committed takes no system call, and cannot fail. A long
+ * text may be formatted in pages of the backend before its block is allocated. */
+static bool is_ready(const struct request *request) {
+    const char *pos = struct_before.pos;
+    if (op->kind == ARENA_ASPRINTF && request->size > 512) return false;
+    if (model->faulting || model->has_red_zones) return false;
+    return arena_model_fits(model, pos, model->precommitted, request->size, request->align) ||
+           arena_model_fits(model, pos, committed_room(), request->size, request->align);
+}
+
+static void check_place(const struct request *request) {
+    char *block = request->block;
+    CHECK(((uintptr_t)block & (request->align - 1)) == 0, "the block is not aligned");
+    CHECK(block >= struct_before.pos, "the block is below pos");
+    CHECK(block + request->size <= arena->pos, "the block reaches beyond pos");
+    CHECK(arena->pos <= model->base + before.reserved, "pos is outside");
+    CHECK(hf_owns(arena, block) || request->size == 0, "the block is not owned");
+}
+
+/* The block is live from now on. */
+static void keep_block(const struct request *request) {
+    size_t used = hf_get_mark(arena);
+    arena_block *block = arena_model_add(model, request->block, request->size, used);
+    if (block) arena_block_fill(model, block);
+}
+
+/* Checks the outcome. True: there is a sound block. */
+static bool judge(const struct request *request) {
+    if (!request->block) {
+        CHECK(request->outcome != MUST_SUCCEED || (run_failures() > 0 && !is_ready(request)),
+              "%zu bytes at %zu fit, and were not allocated", request->size, request->align);
+        check_failed(request->error);
+        return false;
+    }
+    check_success();
+    CHECK(request->outcome != MUST_FAIL, "more was allocated than there is");
+    CHECK(!is_ready(request) || hf_arena_get_stats(arena).system_calls == before.system_calls,
+          "a system call for bytes that were committed");
+    check_place(request);
+    check_poison(request->block, request->size);
+    CHECK(!request->zeroed || arena_bytes_are_zero(model, request->block, request->size),
+          "the block is not zero");
+    arena_model_use(model, hf_get_mark(arena));
+    return true;
+}
+
+static void run_request(allocator *allocate, struct request request) {
+    expect(&request);
+    make(allocate, &request);
+    if (judge(&request)) keep_block(&request);
+}
+
+static void *call_alloc(struct request *request) {
+    return (request->zeroed ? hf_alloc_zeroed : hf_alloc)(arena, request->size, request->align);
+}
+
+static void run_alloc(void) {
+    bool zeroed = op->kind == ARENA_ALLOC_ZEROED;
+    run_request(call_alloc, (struct request){op->size, alignment_of(op), .zeroed = zeroed});
+}
+
+static size_t element_size(void) {
+    static const size_t sizes[] = {1, 3, 8, 24, 4096, 0, SIZE_MAX / 2 + 1, SIZE_MAX};
+    return sizes[op->number % (sizeof sizes / sizeof *sizes)];
+}
+
+static size_t element_count(void) {
+    size_t size = element_size();
+    return size == 0 || size > SIZE_MAX / 4 ? op->value % 8 : op->size / size;
+}
+
+static void *call_alloc_array(struct request *request) {
+    return hf_alloc_array(arena, element_count(), element_size(), request->align);
+}
+
+/* A product that would wrap counts as SIZE_MAX, which fails in the same way. */
+static void run_alloc_array(void) {
+    size_t size = element_size(), count = element_count();
+    size_t product = size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
+    run_request(call_alloc_array, (struct request){product, alignment_of(op), .zeroed = true});
+}
+
+struct wide {
+    uint64_t words[5];
+};
+
+struct cache_line {
+    _Alignas(64) char bytes[100];
+};
+
+static void *call_new(struct request *request) {
+    size_t count = op->value % 300;
+    (void)request;
+    switch (op->number % 6) {
+    case 0: return hf_new(arena, char);
+    case 1: return hf_new(arena, struct wide);
+    case 2: return hf_new(arena, struct cache_line);
+    case 3: return hf_new_array(arena, uint16_t, count);
+    case 4: return hf_new_array(arena, struct wide, count);
+    default: return hf_new_array(arena, struct cache_line, count);
+    }
+}
+
+static void run_new(void) {
+    static const size_t sizes[] = {1, sizeof(struct wide), sizeof(struct cache_line), 2};
+    static const size_t aligns[] = {1, _Alignof(struct wide), 64, _Alignof(uint16_t)};
+    unsigned type = op->number % 6, row = type < 4 ? type : type - 3;
+    size_t count = type < 3 ? 1 : op->value % 300;
+    run_request(call_new, (struct request){count * sizes[row], aligns[row], .zeroed = true});
+}
+
+/* ------------------------------------------------------------------ peeking --------------- */
+
+static void *call_peek(struct request *request) {
+    return hf_peek(arena, request->size, request->room);
+}
+
+/* Allocates what hf_peek returned, or a part of it. The bytes stored there must have stayed. */
+static void take_peeked(char *peeked, size_t size) {
+    struct_before = *arena;
+    char *block = hf_alloc(arena, size, 1);
+    CHECK(block == peeked, "hf_alloc returned other bytes than hf_peek");
+    for (size_t i = 0; i < size && i < 4096; i++)
+        CHECK(block[i] == (char)0xa5, "the bytes stored after hf_peek were lost");
+    check_poison(block, size);
+    arena_model_use(model, hf_get_mark(arena));
+    keep_block(&(struct request){size, 1, .block = block});
+}
+
+static void check_peeked(char *peeked, size_t size, size_t room) {
+    size_t moved = hf_get_mark(arena) - before.used;
+    CHECK(room >= size, "less room than asked for");
+    CHECK(peeked >= arena->pos, "the room is allocated");
+    CHECK(peeked + room <= model->base + before.reserved, "room outside the arena");
+    CHECK(moved < (model->has_red_zones ? RED_ZONE_ALIGNMENT : 1), "hf_peek moved pos");
+    CHECK(!__asan_region_is_poisoned || room == 0 || !__asan_region_is_poisoned(peeked, room),
+          "the room is poisoned");
+}
+
+static void run_peek(void) {
+    size_t size = op->size, room = size;
+    struct request request = {size, 1, .room = op->number & 1 ? &room : NULL};
+    expect(&request);
+    make(call_peek, &request);
+    char *peeked = request.block;
+    if (!peeked) {
+        judge(&request);
+        return;
+    }
+    check_success();
+    CHECK(request.outcome != MUST_FAIL, "hf_peek returned more than there is");
+    check_peeked(peeked, size, room);
+    arena_model_use(model, hf_get_mark(arena));
+    memset(peeked, 0xa5, size < 4096 ? size : 4096);
+    if (room > size) peeked[room - 1] = 0x5a;
+    if (op->flags & 1) take_peeked(peeked, size - size * (op->flags / 2 % 4) / 4);
+}
+
+static void run_precommit(void) {
+    struct request request = {.size = op->size, .align = 1};
+    hf_status status = hf_precommit(arena, op->size);
+    expect(&request);
+    CHECK(!was_asked, "hf_precommit called on_failure");
+    if (status == HF_OK) {
+        check_success();
+        CHECK(request.outcome != MUST_FAIL, "more was committed than there is");
+        CHECK(hf_get_mark(arena) == before.used, "hf_precommit moved pos");
+        if (model->precommitted < op->size) model->precommitted = op->size;
+        return;
+    }
+    CHECK(request.outcome != MUST_SUCCEED || run_failures() > 0, "there is room, and it failed");
+    CHECK(status == hf_last_error().status, "the last error is another one");
+    check_failed(request.error);
+}
+
+/* ------------------------------------------------------------------ texts ----------------- */
+
+static char text[TEXT_BYTES];
+
+static void *call_strdup(struct request *request) {
+    (void)request;
+    return hf_strdup(arena, op->flags == ALL_FLAGS ? NULL : text);
+}
+
+/* Where the length is given, the copy has no zero at its end, so that a sanitizer reports a read
+ * past it. */
+static void *call_strndup(struct request *request) {
+    size_t length = request->size - 1;
+    bool is_exact = op->number % 2;
+    if (op->flags == ALL_FLAGS) return hf_strndup(arena, NULL, length);
+    request->copy = malloc(length + 1);
+    if (!request->copy) abort();
+    memcpy(request->copy + is_exact, text, length + !is_exact);
+    return hf_strndup(arena, request->copy + is_exact, is_exact ? length : SIZE_MAX);
+}
+
+static void *call_memdup(struct request *request) { return hf_memdup(arena, text, request->size); }
+
+HF_FORMAT(1, 2) static char *print_list(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *printed = hf_vasprintf(arena, format, arguments);
+    va_end(arguments);
+    return printed;
+}
+
+/* A wide character that a locale with one byte for each character cannot print. */
+static const wchar_t unprintable[] = {0x2603, 0};
+
+static void *call_asprintf(struct request *request) {
+    int width = (int)(request->size - 1);
+    switch (op->number % 4) {
+    case 0: return hf_asprintf(arena, "%s", text);
+    case 1: return print_list("%.*s", width, text);
+    case 2: return hf_asprintf(arena, "%*d", width, 7);
+    default: return hf_asprintf(arena, "%ls", unprintable);
+    }
+}
+
+/* Makes `text` a text of this length. */
+static void write_text(size_t length) {
+    static size_t written;
+    if (written == 0)
+        for (size_t i = 0; i < sizeof text; i++) text[i] = (char)('a' + i % 23);
+    text[written] = (char)('a' + written % 23);
+    text[length] = '\0';
+    written = length;
+}
+
+static void check_text(const char *copy, size_t size) {
+    bool is_number = op->kind == ARENA_ASPRINTF && op->number % 4 == 2;
+    if (is_number)
+        CHECK(copy[size - 2] == '7' && copy[0] == (size > 2 ? ' ' : '7'), "not printed");
+    else
+        CHECK(memcmp(copy, text, size) == 0, "the text is another one");
+    CHECK((copy - model->base) % 8 == 0, "the text cannot have a reference");
+}
+
+static void run_text(void) {
+    static allocator *const calls[] = {call_strdup, call_strndup, call_memdup, call_asprintf};
+    bool bytes = op->kind == ARENA_MEMDUP, print = op->kind == ARENA_ASPRINTF;
+    bool is_wide = print && op->number % 4 == 3;
+    bool cannot_print = is_wide && snprintf(NULL, 0, "%ls", unprintable) < 0;
+    size_t length = op->size % (op->number < 224 ? SHORT_TEXT : TEXT_BYTES - 2);
+    if (print && length == 0) length = 1;
+    struct request request = {.size = length + !bytes, .align = 8};
+    if (is_wide && !cannot_print) return;
+    write_text(length);
+    expect(&request);
+    if (cannot_print || (op->flags == ALL_FLAGS && !bytes && !print)) {
+        request.outcome = MUST_FAIL;
+        request.error = HF_INVALID;
+    }
+    bool could_succeed = request.outcome != MUST_FAIL;
+    make(calls[op->kind - ARENA_STRDUP], &request);
+    free(request.copy);
+    if (!request.block && was_asked && could_succeed) request.outcome = MAY_EITHER;
+    if (!judge(&request)) return;
+    check_text(request.block, request.size);
+    keep_block(&request);
+}
+
+/* ------------------------------------------------------------------ growing --------------- */
+
+/* Usually the last live block, which is the one that can grow. */
+static arena_block *choose_block(void) {
+    if (model->block_count == 0) return NULL;
+    if (op->selector < 160) return arena_model_last(model);
+    return &model->blocks[op->selector % model->block_count];
+}
+
+static bool is_last(const arena_block *block) {
+    return block == arena_model_last(model) && block->top == model->used;
+}
+
+/* With blocks of no bytes after it, and after a rewind into another block, a block may count as the
+ * last one or not. */
+static bool may_be_last(const arena_block *block) {
+    for (const arena_block *b = block + 1; b < model->blocks + model->block_count; b++)
+        if (b->size != 0) return false;
+    return true;
+}
+
+/* The block has a new size. If pos has moved, blocks of no bytes after it are gone. */
+static void resized(arena_block *block, size_t size) {
+    size_t used = hf_get_mark(arena);
+    bool moved = used != model->used;
+    if (moved) model->block_count = (size_t)(block - model->blocks) + 1;
+    block->size = size;
+    if (moved || block->top == model->used) block->top = used;
+    arena_model_use(model, used);
+}
+
+static void check_extended(arena_block *block, size_t old_size, size_t size, bool zeroed) {
+    char *bytes = model->base + block->offset;
+    CHECK(hf_get_mark(arena) >= block->offset + size, "pos is within the block");
+    CHECK(arena_block_is_intact(model, block, old_size < size ? old_size : size, false),
+          "the block lost its bytes");
+    CHECK(!zeroed || size <= old_size ||
+              arena_bytes_are_zero(model, bytes + old_size, size - old_size),
+          "the new bytes are not zero");
+    resized(block, size);
+    if (is_last(block)) check_poison(bytes, size);
+    if (size > old_size) arena_block_fill(model, block);
+}
+
+static hf_status extension_error(const arena_block *block, size_t size) {
+    if (size <= block->size) return HF_OK;
+    if (!is_last(block)) return HF_WRONG_STATE;
+    return size - block->size > before.reserved - model->used ? HF_RESERVE_FULL : HF_OK;
+}
+
+static void check_not_extended(const arena_block *block, size_t size) {
+    hf_status error = extension_error(block, size);
+    size_t room = before.reserved - model->used;
+    if (error == HF_WRONG_STATE && may_be_last(block) && hf_last_error().status == HF_RESERVE_FULL)
+        error = HF_RESERVE_FULL;
+    if (error == HF_OK && model->has_red_zones &&
+        !arena_model_fits(model, struct_before.pos, room, size - block->size, 1))
+        error = HF_RESERVE_FULL;
+    CHECK(error != HF_OK || run_failures() > 0, "the block was not extended");
+    check_unchanged();
+    if (error != HF_OK) check_failed(error);
+}
+
+/* Bytes that are not of the arena are HF_INVALID, whatever the sizes. */
+static void extend_foreign(void) {
+    char foreign[16] = {0};
+    CHECK(!hf_extend(arena, foreign, sizeof foreign, op->size), "extended foreign bytes");
+    check_failed(HF_INVALID);
+}
+
+static void run_extend(void) {
+    arena_block *block = choose_block();
+    bool zeroed = op->kind == ARENA_EXTEND_ZEROED;
+    if (!block || op->flags == ALL_FLAGS) {
+        extend_foreign();
+        return;
+    }
+    size_t old_size = block->size, new_size = op->flags & 1 ? op->size : old_size + op->size;
+    if (new_size < old_size && !(op->flags & 1)) new_size = SIZE_MAX;
+    char *bytes = model->base + block->offset;
+    bool done = (zeroed ? hf_extend_zeroed : hf_extend)(arena, bytes, old_size, new_size);
+    CHECK(!was_asked, "hf_extend called on_failure");
+    if (!done) {
+        check_not_extended(block, new_size);
+        return;
+    }
+    check_success();
+    CHECK(new_size <= old_size || may_be_last(block), "extended a block that is not the last");
+    check_extended(block, old_size, new_size, zeroed);
+}
+
+static void *call_realloc(struct request *request) {
+    const arena_block *block = choose_block();
+    char *bytes = block ? model->base + block->offset : NULL;
+    return hf_realloc(arena, bytes, block ? block->size : 0, request->size, request->align);
+}
+
+static void check_moved(const arena_block *block, const struct request *request) {
+    size_t size = block->size < request->size ? block->size : request->size;
+    CHECK(request->size > block->size, "shrinking moved the block");
+    check_place(request);
+    check_poison(request->block, request->size);
+    CHECK(arena_block_is_intact(model, block, block->size, false), "the old block changed");
+    if (size > TEXT_BYTES) size = TEXT_BYTES;
+    CHECK(memcmp(model->base + block->offset, request->block, size) == 0, "the copy differs");
+    arena_model_use(model, hf_get_mark(arena));
+    keep_block(request);
+}
+
+static void check_not_reallocated(const struct request *request, bool grows, bool copies) {
+    bool may_fail = request->outcome != MUST_SUCCEED || run_failures() > 0 || was_asked;
+    CHECK(grows || !is_alignment(request->align), "shrinking failed");
+    CHECK(may_fail || !copies, "there is room for a copy");
+    check_failed(request->error);
+}
+
+/* Without a block hf_realloc allocates one. */
+static void run_realloc(void) {
+    arena_block *block = choose_block();
+    struct request request = {.size = op->size, .align = alignment_of(op)};
+    if (!block) {
+        run_request(call_realloc, request);
+        return;
+    }
+    size_t old_size = block->size;
+    bool grows = request.size > old_size;
+    free_floor = block->offset + old_size;
+    expect(&request);
+    bool copies = extension_error(block, request.size) != HF_OK;
+    request.block = call_guarded(call_realloc, &request);
+    if (!request.block) {
+        check_not_reallocated(&request, grows, copies);
+        return;
+    }
+    check_success();
+    CHECK(is_alignment(request.align), "reallocated with an invalid alignment");
+    CHECK(!grows || ((uintptr_t)request.block & (request.align - 1)) == 0, "it is not aligned");
+    if (request.block != model->base + block->offset)
+        check_moved(block, &request);
+    else
+        check_extended(block, old_size, request.size, false);
+}
+
+/* ------------------------------------------------------------------ going back ------------ */
+
+static void check_kept_memory(void) {
+    hf_arena_stats now = hf_arena_get_stats(arena);
+    CHECK(model->faulting ||
+              (now.committed == before.committed && now.system_calls == before.system_calls),
+          "rewinding released memory");
+}
+
+/* Only where rewound pages fault does rewinding make calls that can fail. */
+static void check_rewind_status(hf_status status) {
+    CHECK(status == HF_OK || model->faulting, "rewinding gave %s", hf_status_name(status));
+    check_status(status, STATUS(OK));
+    check_kept_memory();
+}
+
+static void run_rewind(void) {
+    hf_mark mark = model->marks[op->selector % ARENA_MARKS];
+    if (op->selector >= 128) mark = model->used * (op->selector & 15) / 15;
+    if (op->selector >= 240) mark = model->used + op->value;
+    check_blocks(model, false);
+    hf_status status = hf_rewind(arena, mark);
+    if (mark > model->used) {
+        CHECK(status == HF_INVALID, "a mark above pos gave %s", hf_status_name(status));
+        check_unchanged();
+        return;
+    }
+    check_rewind_status(status);
+    rewound(mark);
+}
+
+static void check_release(hf_status status, size_t expected) {
+    size_t committed = hf_arena_get_stats(arena).committed;
+    if (status == HF_OK) check_success();
+    if (model->faulting) return;
+    CHECK(status == HF_OK || run_may_return(status), "releasing gave %s", hf_status_name(status));
+    CHECK(status != HF_OK || committed == expected, "%zu bytes are committed and not %zu",
+          committed, expected);
+    CHECK(committed >= expected && committed <= before.committed,
+          "%zu bytes are committed, not between %zu and before", committed, expected);
+}
+
+/* A reset that fails ends no scope, and the next one trims as this one would have. */
+static void run_reset(void) {
+    size_t keep = model->keep, peak = model->peak_since_reset;
+    check_blocks(model, false);
+    hf_status status = hf_reset(arena);
+    rewound(0);
+    model->precommitted = 0;
+    check_release(status, arena_model_reset(model, before.committed));
+    if (status == HF_OK) {
+        arena_model_scope_ended(model, 0);
+        model->peak_since_reset = model->used;
+    } else {
+        model->keep = keep;
+        model->peak_since_reset = peak > model->used ? peak : model->used;
+    }
+}
+
+static void run_trim(void) {
+    hf_status status = hf_trim(arena, op->size);
+    CHECK(hf_get_mark(arena) == model->used, "trimming moved pos");
+    model->precommitted = 0;
+    check_release(status, arena_model_trimmed(model, before.committed, op->size));
+}
+
+static void run_mark(void) { model->marks[op->selector % ARENA_MARKS] = hf_get_mark(arena); }
+
+static void run_scope_begin(void) {
+    hf_scope scope = hf_scope_begin(arena);
+    CHECK(scope.arena == arena, "a scope of another arena");
+    CHECK(scope.mark == model->used, "a scope that begins elsewhere");
+    check_unchanged();
+    arena_model_scope_begun(model, scope);
+}
+
+/* The arena was rewound below the beginning of the scope. The header does not promise a status for
+ * ending it, only that nothing changes. */
+static void end_rewound_scope(size_t index) {
+    hf_scope_end(model->scopes[index].scope);
+    CHECK(hf_get_mark(arena) == model->used, "ending a scope above pos moved pos");
+    model->scope_count = index;
+}
+
+static void run_scope_end(void) {
+    if (model->scope_count == 0) return;
+    size_t index = op->selector < 128 ? model->scope_count - 1 : op->selector % model->scope_count;
+    const arena_scope *scope = &model->scopes[index];
+    if (!scope->ended && scope->scope.mark > model->used) {
+        end_rewound_scope(index);
+        return;
+    }
+    hf_status status = hf_scope_end(scope->scope);
+    if (scope->ended) {
+        CHECK(status == HF_WRONG_STATE, "ending a scope again gave %s", hf_status_name(status));
+        check_unchanged();
+        return;
+    }
+    check_rewind_status(status);
+    rewound(scope->scope.mark);
+    if (status == HF_OK) arena_model_scope_ended(model, index);
+}
+
+static void run_scratch_begin(void) {
+    unsigned conflict = op->selector % (ARENAS + 1);
+    const hf_arena *avoid = conflict == ARENAS ? NULL : arena_at(conflict);
+    if (!models[SCRATCH].open) return;
+    hf_scope scope = hf_scratch_begin(&scratch, avoid);
+    CHECK(scope.arena != avoid, "the scratch arena is the conflict");
+    for (unsigned index = SCRATCH; index < ARENAS; index++) {
+        if (scope.arena != arena_at(index)) continue;
+        CHECK(scope.mark == models[index].used, "a scope that begins elsewhere");
+        arena_model_scope_begun(&models[index], scope);
+        return;
+    }
+    run_failed("a scope of no scratch arena");
+}
+
+/* ------------------------------------------------------------------ references ------------ */
+
+static void check_to_ref(size_t offset) {
+    const char *pointer = model->base + offset;
+    hf_ref ref = hf_to_ref(arena, pointer);
+    CHECK(hf_owns(arena, pointer) == (offset < before.reserved), "hf_owns is wrong at %zu", offset);
+    if (offset % 8 != 0 || offset > model->used) {
+        CHECK(ref == 0, "a reference to %zu, which cannot have one", offset);
+        check_status(hf_last_error().status, STATUS(INVALID));
+    } else
+        CHECK(offset == model->used || ref == 1 + offset / 8, "a wrong reference");
+    const char *expected = offset < model->used ? pointer : NULL;
+    CHECK(ref == 0 || hf_from_ref(arena, ref) == expected, "a reference leads elsewhere");
+}
+
+static void run_ref(void) {
+    size_t offset = model->used * (op->selector % 16) / 15 + op->number % 24;
+    hf_ref any = op->value * 977 + 1;
+    size_t place = (size_t)(any - 1) * 8;
+    check_to_ref(op->selector % 2 ? offset / 8 * 8 : offset);
+    CHECK(hf_to_ref(arena, NULL) == 0 && !hf_from_ref(arena, 0), "NULL is not reference 0");
+    CHECK(hf_from_ref(arena, any) == (place < model->used ? model->base + place : NULL),
+          "reference %u leads elsewhere", (unsigned)any);
+    CHECK(hf_to_ref(arena, program) == 0, "a reference to foreign bytes");
+    check_unchanged();
+}
 
 /* ------------------------------------------------------------------ opening --------------- */
 
-/* Only the program's own arenas are ever in the way; a huge one may be anywhere. */
-static bool is_taken(struct harness *harness, uintptr_t base, size_t size) {
+/* Only the other arenas of the program can be in the way. */
+static bool is_taken(uintptr_t base, size_t size) {
     for (unsigned index = 0; index < ARENAS; index++) {
-        uintptr_t other = (uintptr_t)harness->models[index].base;
-        if (!harness->models[index].open) continue;
-        size_t reserved = hf_arena_get_stats(arena_at(harness, index)).reserved;
+        uintptr_t other = (uintptr_t)models[index].base;
+        if (!models[index].open) continue;
+        size_t reserved = hf_arena_get_stats(arena_at(index)).reserved;
         if (base < other + reserved && other < base + size) return true;
     }
     return false;
 }
 
-static hf_status expected_open(struct harness *harness, const hf_arena_options *options) {
+static hf_status expect_open(const hf_arena_options *options) {
     size_t reserve = options->reserve ? options->reserve : DEFAULT_RESERVE;
     if (options->reserve == 0 && options->least_reserve > reserve) reserve = options->least_reserve;
     uintptr_t base = (uintptr_t)options->base;
@@ -40,289 +1024,200 @@ static hf_status expected_open(struct harness *harness, const hf_arena_options *
     if (base % HF_ALLOCATION_GRANULARITY != 0 || !is_least) return HF_INVALID;
     if (base > UINTPTR_MAX - reserve) return HF_INVALID;
     if (options->least_reserve > SIZE_MAX / 4) return HF_NO_ADDRESS;
-    return base && is_taken(harness, base, reserve) ? HF_NO_ADDRESS : HF_OK;
+    return base && is_taken(base, reserve) ? HF_NO_ADDRESS : HF_OK;
 }
 
-static void check_opened(struct harness *harness, const hf_arena *arena,
-                         const hf_arena_options *options) {
-    hf_arena_stats stats = hf_arena_get_stats(arena);
-    size_t least = options->least_reserve;
-    bool huge = options->reserve > SIZE_MAX / 4;
-    if (least == 0)
-        least = options->reserve && options->reserve < 1 << 20 ? options->reserve : 1 << 20;
-    if (stats.used || stats.committed || stats.peak || stats.high_water || stats.growths) {
-        fail(harness, "a new arena is not empty");
+static void check_reserved(size_t reserved, const hf_arena_options *options) {
+    size_t least = options->least_reserve, reserve = options->reserve;
+    if (least == 0) least = reserve && reserve < MIB(1) ? reserve : MIB(1);
+    CHECK(reserved >= least, "less is reserved than the least");
+    if (reserve == 0 || reserve > SIZE_MAX / 4 || run_failures() > 0) return;
+    CHECK(reserved >= reserve && reserved - reserve < run.page_size,
+          "the reservation is not what was asked for");
+}
+
+static void check_opened(const hf_arena *opened, const hf_arena_options *options) {
+    hf_arena_stats stats = hf_arena_get_stats(opened);
+    char *base = hf_arena_base(opened);
+    CHECK(!(stats.used || stats.committed || stats.peak || stats.high_water || stats.growths),
+          "a new arena is not empty");
+    check_reserved(stats.reserved, options);
+    CHECK(!options->base || base == options->base, "another base");
+    CHECK((uintptr_t)base % HF_ALLOCATION_GRANULARITY == 0, "a base that is not aligned");
+}
+
+/* Under a sanitizer limit stays at pos, though a page is committed. */
+static bool has_red_zones(void) {
+    static int has = -1;
+    hf_arena tried;
+    if (has >= 0 || hf_arena_open(&tried, NULL) != HF_OK) return has > 0;
+    hf_alloc(&tried, 1, 1);
+    has = tried.limit == tried.pos;
+    hf_arena_close(&tried);
+    return has > 0;
+}
+
+/* Compares the arenas from `first` on, which were opened at once, with what was expected. */
+static void judge_open(unsigned first, unsigned count, hf_status status, hf_status expected,
+                       const hf_arena_options *options) {
+    CHECK(status == expected || run_may_return(status) ||
+              (run_failures() > 0 && status == HF_NO_ADDRESS),
+          "opening gave %s and not %s", hf_status_name(status), hf_status_name(expected));
+    if (status == HF_OK)
+        check_success();
+    else
+        check_error(status);
+    for (unsigned index = first; index < first + count; index++) {
+        if (status != HF_OK) {
+            check_closed(arena_at(index));
+            continue;
+        }
+        check_opened(arena_at(index), options);
+        arena_model_open(&models[index], arena_at(index), options, run.page_size, has_red_zones());
     }
-    if (stats.reserved < least) fail(harness, "less is reserved than the least");
-    if (!huge && !failure_injected(harness) && options->reserve &&
-        (stats.reserved < options->reserve ||
-         stats.reserved - options->reserve >= harness->page_size)) {
-        fail(harness, "the reservation is not what was asked for");
-    }
-    if (options->base && hf_arena_base(arena) != options->base) fail(harness, "another base");
-    if ((uintptr_t)hf_arena_base(arena) % HF_ALLOCATION_GRANULARITY != 0)
-        fail(harness, "a base not aligned");
 }
 
-/* Whether blocks have red zones here: then limit is kept at pos, though a page is committed. */
-static bool is_checked_process(void) {
-    static int checked = -1;
-    hf_arena arena;
-    if (checked >= 0 || hf_arena_open(&arena, NULL) != HF_OK) return checked > 0;
-    hf_alloc(&arena, 1, 1);
-    checked = arena.limit == arena.pos;
-    hf_arena_close(&arena);
-    return checked > 0;
+static void close_arena(unsigned index) {
+    if (models[index].open) check_blocks(&models[index], false);
+    memset(&models[index], 0, sizeof models[index]);
+    hf_arena_close(arena_at(index));
 }
 
-static void note_open(struct harness *harness, unsigned index, const hf_arena_options *options) {
-    bool checked = is_checked_process();
-    check_opened(harness, arena_at(harness, index), options);
-    arena_model_open(&harness->models[index], arena_at(harness, index), options, harness->page_size,
-                     checked);
+static void close_scratch(void) {
+    memset(&models[SCRATCH], 0, (ARENAS - SCRATCH) * sizeof *models);
+    hf_scratch_close(&scratch);
 }
 
-static void judge_open(struct harness *harness, hf_status status, hf_status expected) {
-    if (status == HF_OK) check_success(harness);
-    if (status == expected) return;
-    if (failure_injected(harness) &&
-        (is_injected_status(harness, status) || status == HF_NO_ADDRESS))
-        return;
-    fail(harness, "opening gave %d and not %d", (int)status, (int)expected);
-}
-
-static void close_arena(struct harness *harness, unsigned index) {
-    if (harness->models[index].open) check_blocks(harness, index, false);
-    memset(&harness->models[index], 0, sizeof harness->models[index]);
-    hf_arena_close(arena_at(harness, index));
-}
-
-static hf_arena_options options_of(struct harness *harness, unsigned slot) {
-    hf_arena_options options = arena_options(harness->operation, slot);
-    options.on_failure = harness->operation->number & 16 ? on_failure : NULL;
-    options.user = harness;
-    options.backend = harness->backend == hf_backend_native() ? NULL : harness->backend;
-    return options;
-}
-
-static void run_open(struct harness *harness) {
-    unsigned slot = harness->operation->arena % ARENA_PAIR;
-    hf_arena_options options = options_of(harness, harness->operation->number / 32);
-    close_arena(harness, slot);
-    hf_status expected = expected_open(harness, &options);
-    bool defaults = !harness->strict && harness->operation->flags == 63;
+static void run_open(void) {
+    unsigned slot = op->arena % SCRATCH;
+    hf_arena_options options = choose_options(op->number / 32);
+    close_arena(slot);
+    hf_status expected = expect_open(&options);
+    bool defaults = !run.strict && op->flags == ALL_FLAGS;
     if (defaults) {
         memset(&options, 0, sizeof options);
         expected = HF_OK;
     }
-    hf_status status = hf_arena_open(&harness->single[slot], defaults ? NULL : &options);
-    judge_open(harness, status, expected);
-    if (status == HF_OK)
-        note_open(harness, slot, &options);
-    else
-        check_closed(harness, slot);
+    hf_status status = hf_arena_open(&single[slot], defaults ? NULL : &options);
+    judge_open(slot, 1, status, expected, &options);
 }
 
-static void close_scratch(struct harness *harness) {
-    memset(&harness->models[ARENA_PAIR], 0, (ARENAS - ARENA_PAIR) * sizeof harness->models[0]);
-    hf_scratch_close(&harness->scratch);
+static void run_close(void) {
+    if (op->arena < SCRATCH) close_arena(op->arena);
 }
 
-/* An exact base cannot serve two. */
-static void run_scratch_open(struct harness *harness) {
-    hf_arena_options options = options_of(harness, 0);
-    close_scratch(harness);
-    hf_status expected = options.base ? HF_INVALID : expected_open(harness, &options);
-    hf_status status = hf_scratch_open(&harness->scratch, &options);
-    judge_open(harness, status, expected);
-    for (unsigned index = ARENA_PAIR; index < ARENAS; index++) {
-        if (status == HF_OK)
-            note_open(harness, index, &options);
-        else
-            check_closed(harness, index);
-    }
-}
-
-static void run_fail(struct harness *harness) {
-    unsigned number = harness->operation->number;
-    if (harness->strict) hf_strict_fail(harness->strict, number / 2, number & 1);
-}
-
-static void run_fail_as(struct harness *harness) {
-    harness->failing_way = harness->operation->number % 4;
-    if (harness->strict) hf_strict_fail_as(harness->strict, harness->failing_way);
+/* Two arenas cannot have one base. */
+static void run_scratch_open(void) {
+    hf_arena_options options = choose_options(0);
+    close_scratch();
+    hf_status expected = options.base ? HF_INVALID : expect_open(&options);
+    hf_status status = hf_scratch_open(&scratch, &options);
+    judge_open(SCRATCH, ARENAS - SCRATCH, status, expected, &options);
 }
 
 /* ------------------------------------------------------------------ forking --------------- */
 
-static void check_nothing_left(struct harness *harness, hf_backend *strict) {
-    hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (stats.pieces != 0 || stats.pages != 0 || stats.locks != 0) {
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu locks", stats.pieces, stats.pages,
-             stats.locks);
-    }
-}
-
-static void overwrite_blocks(struct arena_model *model) {
+static void use_in_child(void) {
+    size_t size = op->value;
+    check_arena(op->arena, true);
     for (size_t i = 0; i < model->block_count; i++)
         memset(model->base + model->blocks[i].offset, 0xee, model->blocks[i].size);
-}
-
-/* The operation is that of one arena after the other: on_failure wants to know whose it is. */
-static void use_in_child(struct harness *harness, arena_operation operation) {
-    hf_arena *arena = arena_at(harness, operation.arena);
-    struct arena_model *model = &harness->models[operation.arena];
-    size_t size = operation.value;
-    if (!model->open) return;
-    begin(harness, &operation);
-    check_arena(harness, operation.arena, true);
-    overwrite_blocks(model);
     char *block = hf_alloc(arena, size, 1);
     if (block) memset(block, 0xee, size);
-    if (hf_reset(arena) != HF_OK) fail(harness, "a child can't reset");
-    if (!model->faulting && hf_get_mark(arena) != 0) fail(harness, "a reset arena is not empty");
-    block = hf_alloc_zeroed(arena, FEW_BYTES, 8);
-    if (block && !arena_bytes_are_zero(model, block, FEW_BYTES))
-        fail(harness, "a block that is not zero");
+    CHECK(hf_reset(arena) == HF_OK, "a child cannot reset");
+    CHECK(model->faulting || hf_get_mark(arena) == 0, "an arena is not empty after a reset");
+    block = hf_alloc_zeroed(arena, CHILD_BYTES, 8);
+    CHECK(!block || arena_bytes_are_zero(model, block, CHILD_BYTES), "a block that is not zero");
 }
 
-static void run_child(void *data) {
-    struct harness *harness = data;
-    arena_operation operation = *harness->operation;
-    harness->handling = HANDLE_GIVE_UP;
-    if (harness->strict) hf_strict_fail(harness->strict, 0, false);
-    for (operation.arena = 0; operation.arena < ARENAS; operation.arena++)
-        use_in_child(harness, operation);
-    begin(harness, &harness->program[operation.index]);
-    for (unsigned index = 0; index < ARENA_PAIR; index++) hf_arena_close(arena_at(harness, index));
-    hf_scratch_close(&harness->scratch);
-    for (unsigned index = 0; index < ARENAS; index++) check_closed(harness, index);
-    check_strict(harness);
-    if (harness->strict) check_nothing_left(harness, harness->strict);
+/* Uses every arena, as if the operation were on it, and closes all. */
+static void run_child(void) {
+    struct operation operation = *op;
+    handling_now = HANDLE_GIVE_UP;
+    run_fail(0);
+    for (operation.arena = 0; operation.arena < ARENAS; operation.arena++) {
+        begin(&operation);
+        if (model->open) use_in_child();
+    }
+    begin(&program[operation.index]);
+    for (unsigned index = 0; index < SCRATCH; index++) hf_arena_close(arena_at(index));
+    hf_scratch_close(&scratch);
+    for (unsigned index = 0; index < ARENAS; index++) check_closed(arena_at(index));
+    check_strict();
+    if (run.strict) check_nothing_left(run.strict);
 }
 
-static void run_fork(struct harness *harness) {
-    if (harness->forks == MOST_FORKS) return;
-    harness->forks++;
-    if (host_fork(run_child, NULL, harness) == HOST_CHILD_FAILED)
-        fail(harness, "the child has failed");
-    for (unsigned index = 0; index < ARENAS; index++) check_arena(harness, index, true);
+static void run_a_fork(void) {
+    run_fork(run_child, NULL);
+    check_arenas(true);
 }
 
 /* ------------------------------------------------------------------ running --------------- */
 
-/* Kinds that need no open arena. */
-static bool run_any(struct harness *harness) {
-    switch (harness->operation->kind) {
-    case ARENA_OPEN: run_open(harness); return true;
-    case ARENA_CLOSE:
-        if (harness->operation->arena < ARENA_PAIR) close_arena(harness, harness->operation->arena);
-        return true;
-    case ARENA_SCRATCH_OPEN: run_scratch_open(harness); return true;
-    case ARENA_SCRATCH_CLOSE: close_scratch(harness); return true;
-    case ARENA_SCRATCH_BEGIN: run_scratch_begin(harness); return true;
-    case ARENA_HANDLER:
-        harness->handling = (handling)(harness->operation->number % HANDLINGS);
-        return true;
-    case ARENA_FAIL: run_fail(harness); return true;
-    case ARENA_FORK: run_fork(harness); return true;
-    case ARENA_FAIL_AS: run_fail_as(harness); return true;
-    default: return false;
+static void run_on_failure(void) { handling_now = (handling)(op->number % HANDLINGS); }
+static void run_failing(void) { run_fail(op->number); }
+static void run_failing_as(void) { run_fail_as(op->number % 4); }
+
+static const struct command {
+    const char *name;
+    void (*run)(void);
+    enum { ALWAYS, IF_OPEN } when; /* IF_OPEN: only on an open arena */
+} commands[ARENA_KINDS] = {
+    [ARENA_OPEN] = {"open", run_open, ALWAYS},
+    [ARENA_CLOSE] = {"close", run_close, ALWAYS},
+    [ARENA_ALLOC] = {"alloc", run_alloc, ALWAYS},
+    [ARENA_ALLOC_ZEROED] = {"alloc_zeroed", run_alloc, ALWAYS},
+    [ARENA_ALLOC_ARRAY] = {"alloc_array", run_alloc_array, ALWAYS},
+    [ARENA_NEW] = {"new", run_new, ALWAYS},
+    [ARENA_EXTEND] = {"extend", run_extend, IF_OPEN},
+    [ARENA_EXTEND_ZEROED] = {"extend_zeroed", run_extend, IF_OPEN},
+    [ARENA_REALLOC] = {"realloc", run_realloc, ALWAYS},
+    [ARENA_PEEK] = {"peek", run_peek, ALWAYS},
+    [ARENA_PRECOMMIT] = {"precommit", run_precommit, IF_OPEN},
+    [ARENA_STRDUP] = {"strdup", run_text, ALWAYS},
+    [ARENA_STRNDUP] = {"strndup", run_text, ALWAYS},
+    [ARENA_MEMDUP] = {"memdup", run_text, ALWAYS},
+    [ARENA_ASPRINTF] = {"asprintf", run_text, ALWAYS},
+    [ARENA_MARK] = {"mark", run_mark, IF_OPEN},
+    [ARENA_REWIND] = {"rewind", run_rewind, IF_OPEN},
+    [ARENA_RESET] = {"reset", run_reset, IF_OPEN},
+    [ARENA_TRIM] = {"trim", run_trim, IF_OPEN},
+    [ARENA_SCOPE_BEGIN] = {"scope_begin", run_scope_begin, IF_OPEN},
+    [ARENA_SCOPE_END] = {"scope_end", run_scope_end, IF_OPEN},
+    [ARENA_SCRATCH_OPEN] = {"scratch_open", run_scratch_open, ALWAYS},
+    [ARENA_SCRATCH_CLOSE] = {"scratch_close", close_scratch, ALWAYS},
+    [ARENA_SCRATCH_BEGIN] = {"scratch_begin", run_scratch_begin, ALWAYS},
+    [ARENA_REF] = {"ref", run_ref, IF_OPEN},
+    [ARENA_ON_FAILURE] = {"on_failure", run_on_failure, ALWAYS},
+    [ARENA_FAIL] = {"fail", run_failing, ALWAYS},
+    [ARENA_FORK] = {"fork", run_a_fork, ALWAYS},
+    [ARENA_FAIL_AS] = {"fail_as", run_failing_as, ALWAYS},
+};
+
+static const char *kind_name(arena_kind kind) { return commands[kind].name; }
+
+static void run_operation(struct operation *operation) {
+    const struct command *command = &commands[operation->kind];
+    begin(operation);
+    operation->size = choose_size();
+    if (model->open || command->when == ALWAYS) command->run();
+    operation->used = hf_get_mark(arena);
+    check_arenas(operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
+    check_strict();
+}
+
+const hf_backend *fuzz_backend(void) { return system_backend(DEFAULT_RESERVE); }
+
+void fuzz_run(const uint8_t *data, size_t size) {
+    memset(models, 0, sizeof models);
+    handling_now = HANDLE_GIVE_UP;
+    for (size_t i = 0; i < run_operations(size); i++) {
+        program[i] = decode(data + i * OPERATION_BYTES, i);
+        run_operation(&program[i]);
     }
-}
-
-/* Kinds that an arena may be closed for: they fail then. */
-static bool run_allocating(struct harness *harness, size_t size) {
-    switch (harness->operation->kind) {
-    case ARENA_ALLOC:
-    case ARENA_ALLOC_ZEROED: run_alloc(harness, size); return true;
-    case ARENA_ALLOC_ARRAY: run_alloc_array(harness, size); return true;
-    case ARENA_NEW: run_new(harness); return true;
-    case ARENA_REALLOC: run_realloc(harness, size); return true;
-    case ARENA_PEEK: run_peek(harness, size); return true;
-    case ARENA_STRDUP: run_strdup(harness, size); return true;
-    case ARENA_STRNDUP: run_strndup(harness, size); return true;
-    case ARENA_MEMDUP: run_memdup(harness, size); return true;
-    case ARENA_ASPRINTF: run_asprintf(harness, size); return true;
-    default: return false;
-    }
-}
-
-static void run_on_open(struct harness *harness, size_t size) {
-    switch (harness->operation->kind) {
-    case ARENA_EXTEND:
-    case ARENA_EXTEND_ZEROED: run_extend(harness, size); break;
-    case ARENA_PRECOMMIT: run_precommit(harness, size); break;
-    case ARENA_MARK: run_mark(harness); break;
-    case ARENA_REWIND: run_rewind(harness); break;
-    case ARENA_RESET: run_reset(harness); break;
-    case ARENA_TRIM: run_trim(harness, size); break;
-    case ARENA_SCOPE_BEGIN: run_scope_begin(harness); break;
-    case ARENA_SCOPE_END: run_scope_end(harness); break;
-    case ARENA_REF: run_ref(harness); break;
-    default: break;
-    }
-}
-
-static void run_operation(struct harness *harness, const arena_operation *operation) {
-    begin(harness, operation);
-    size_t size = arena_size(operation, arena_of(harness), &harness->before);
-    harness->sizes[operation->index] = size;
-    if (!run_any(harness) && !run_allocating(harness, size) && model_of(harness)->open)
-        run_on_open(harness, size);
-    harness->used[operation->index] = hf_get_mark(arena_of(harness));
-    for (unsigned index = 0; index < ARENAS; index++) {
-        check_arena(harness, index,
-                    operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
-    }
-    check_strict(harness);
-}
-
-static void run(struct harness *harness, const uint8_t *data, size_t size) {
-    size_t operations = size / OPERATION_BYTES;
-    if (operations > MOST_OPERATIONS) operations = MOST_OPERATIONS;
-    harness->page_size = harness->backend->page_size(harness->backend);
-    for (size_t i = 0; i < operations; i++) {
-        harness->program[i] = arena_decode(data + i * OPERATION_BYTES, i);
-        run_operation(harness, &harness->program[i]);
-    }
-    harness->operation = NULL;
-    for (unsigned index = 0; index < ARENAS; index++) check_arena(harness, index, true);
-    if (harness->strict) hf_strict_fail(harness->strict, 0, false);
-    for (unsigned index = 0; index < ARENA_PAIR; index++) close_arena(harness, index);
-    close_scratch(harness);
-}
-
-static void open_strict(hf_backend **strict, const hf_backend *under) {
-    if (hf_strict_open(strict, under) == HF_OK) return;
-    fputs("fuzz_arena: hf_strict_open failed\n", stderr);
-    abort();
-}
-
-static void run_native(const uint8_t *data, size_t size) {
-    static struct harness harness;
-    memset(&harness, 0, sizeof harness);
-    harness.name = "native";
-    harness.backend = system_backend(DEFAULT_RESERVE);
-    run(&harness, data, size);
-}
-
-static void run_strict(const uint8_t *data, size_t size) {
-    static struct harness harness;
-    memset(&harness, 0, sizeof harness);
-    open_strict(&harness.under, system_backend(DEFAULT_RESERVE));
-    open_strict(&harness.strict, harness.under);
-    harness.name = "strict";
-    harness.backend = harness.strict;
-    run(&harness, data, size);
-    check_nothing_left(&harness, harness.strict);
-    hf_strict_close(harness.strict);
-    check_nothing_left(&harness, harness.under);
-    hf_strict_close(harness.under);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    run_native(data, size);
-    run_strict(data, size);
-    return 0;
+    op = NULL;
+    check_arenas(true);
+    run_fail(0);
+    for (unsigned index = 0; index < SCRATCH; index++) close_arena(index);
+    close_scratch();
 }

@@ -1,58 +1,626 @@
 /*
- * fuzz_image.c -- runs a program of calls on arenas in files over two backends, and does harm to
- * the files.
+ * fuzz_image.c -- runs a program of calls on arenas in files, and damages the files.
  *
- * What must hold: a file that an image promises to be opens, as it is; any other fails with a
- * status that the header names, nothing is left of the attempt, and the file is as it was. A
- * snapshot and a read-only arena leave the file as it is, whatever is done with them. What a sync,
- * a save or a close wrote is an image of the arena at that time. After a sync that failed, every
- * later one fails alike and the file stays as it is. A forked child reads what its parent has open
- * and writes none of it. Over strict, calls fail on demand.
+ *     operation:
+ *         | kind | arena, path, access | size class | options | value (2) | twist | number |
+ *
+ *      arenas -> strict -> strict -> tamper -> native          (or without the two in the middle)
+ *
+ * A program has three arenas of any kind, and three files. A twist makes one argument wrong on
+ * purpose. What is checked:
+ *
+ *   - a file that is a sound image opens with its contents; any other fails with a status that the
+ *     header names, leaves nothing behind and leaves the file as it is
+ *   - a snapshot and a read-only arena never change their file
+ *   - what a sync, a save or a close wrote is an image of the arena at that time
+ *   - after a sync has failed, later ones fail with the same status and the file stays as it is
+ *   - a forked child reads what its parent has open, and writes none of it
+ *
+ *      the program      bytes as operations, sizes, options
+ *      reporting        what is printed when a check fails
+ *      tampering        a backend that damages a file while it is opened, and fails to sync
+ *      files            which arena has which file
+ *      blocks           what the program has allocated and stored
+ *      checking         arenas against their models, files against arenas
+ *      closing
+ *      expecting        how an opening must end
+ *      opening
+ *      allocating       hf_alloc, hf_extend, stores
+ *      going back       hf_rewind, hf_reset, hf_trim
+ *      images           root, sync, save
+ *      appending        hf_arena_append_file
+ *      damaging         files that no arena has
+ *      forking
+ *      running
  */
-#include "host.h"
-#include "image_harness.h"
-#include "system.h"
+#include "image_file.h"
+#include "runner.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum {
+    IMAGE_ARENAS = 3,
+    IMAGE_BLOCKS = 64,
+    MOST_USED = 1 << 20,      /* of an arena */
+    MODEST_RESERVE = 1 << 28, /* where reserving addresses costs memory: what an arena gets */
+    NEAR_END = 256,           /* so near the end of the reservation an allocation may fail */
+    CHILD_BYTES = 100,
+    PATH_BYTES = 512
+};
 
-/* ------------------------------------------------------------------ opening --------------- */
+/* What the child of IMAGE_FORK does: bits of op->choices. */
+enum {
+    CHILD_GROWS = 1,
+    CHILD_SYNCS = 2,
+    CHILD_GOES_BACK = 4,
+    CHILD_SAVES = 8,
+    CHILD_CLOSES = 16,
+    CHILD_USES_ALL = 32, /* all arenas, not only that of the operation */
+    CHILD_LIVES_ON = 64  /* the parent closes its arena before the child does anything */
+};
 
-static void start_model(struct harness *harness, arena_way way, const hf_arena_options *options) {
-    struct image_model *model = model_of(harness);
-    hf_arena *arena = arena_of(harness);
-    model->open = true;
-    model->way = way;
-    model->path = harness->operation->path;
-    model->file = way == WAY_PRIVATE ? 0 : harness->files[model->path];
-    model->tag = options->tag;
-    model->base = hf_arena_base(arena);
-    model->home = (uintptr_t)model->base;
-    model->used = hf_get_mark(arena);
-    model->reserved = hf_arena_get_stats(arena).reserved;
+typedef enum image_kind {
+    IMAGE_OPEN_FILE,
+    IMAGE_OPEN,
+    IMAGE_CLOSE,
+    IMAGE_ALLOC,
+    IMAGE_EXTEND,
+    IMAGE_STORE, /* other bytes into a block */
+    IMAGE_REWIND,
+    IMAGE_RESET,
+    IMAGE_TRIM,
+    IMAGE_SYNC,
+    IMAGE_SET_ROOT,
+    IMAGE_SAVE,
+    IMAGE_APPEND,
+    IMAGE_DAMAGE,              /* of a file that no arena has */
+    IMAGE_TAMPER,              /* damage in the middle of the next IMAGE_OPEN_FILE */
+    IMAGE_FAIL,                /* hf_strict_fail */
+    FIRST_KINDS,               /* the corpus has bytes from before the kinds below existed */
+    IMAGE_HOLES = FIRST_KINDS, /* makes a file that no arena has sparse where it is zero */
+    IMAGE_FORK,
+    IMAGE_REPLACE,   /* gives the path to another file, even if an arena has the old one */
+    IMAGE_FAIL_SYNC, /* the nth file_sync from now on */
+    IMAGE_FAIL_AS,   /* hf_strict_fail_as */
+    IMAGE_KINDS
+} image_kind;
+
+typedef enum image_twist {
+    IMAGE_TWIST_TAG,
+    IMAGE_TWIST_BASE_GIVEN, /* the one in the image */
+    IMAGE_TWIST_BASE_OTHER,
+    IMAGE_TWIST_BASE_UNALIGNED,
+    IMAGE_TWIST_LEAST_ABOVE,
+    IMAGE_TWIST_RESERVE_HUGE,
+    IMAGE_TWIST_ACCESS,
+    IMAGE_TWIST_PATH, /* the first of four, one for each path that is no file */
+    IMAGE_TWISTS = IMAGE_TWIST_PATH + 4
+} image_twist;
+
+typedef enum image_path {
+    PATHS_OF_FILES = 3, /* 0, 1 and 2 */
+    IMAGE_PATH_FOLDER = PATHS_OF_FILES,
+    IMAGE_PATH_NO_PARENT,
+    IMAGE_PATH_BLANK,
+    IMAGE_PATH_NULL
+} image_path;
+
+struct operation {
+    size_t index; /* in the program */
+    image_kind kind;
+    unsigned arena;
+    image_path path;
+    hf_access access; /* with IMAGE_TWIST_ACCESS an invalid one is passed */
+    unsigned size_class;
+    unsigned choices; /* of options, or of what a child does */
+    unsigned value;   /* 16 bits */
+    image_twist twist;
+    unsigned number;
+    int result; /* the status, or -1 */
+};
+
+/* Bytes whose contents are known. */
+struct block {
+    size_t offset, size;
+    size_t end;     /* of a file: of its view, else of the block */
+    size_t file;    /* an appended file; 0: none */
+    bool may_store; /* false for a read-only view */
+    bool is_own;    /* allocated, and its size is still the allocated one */
+    bool is_lost;   /* after a rewind that failed: it may be there or not */
+};
+
+typedef enum arena_way { WAY_PRIVATE, WAY_READ_WRITE, WAY_SNAPSHOT, WAY_READ_ONLY } arena_way;
+
+struct image_model {
+    bool open;
+    arena_way way;
+    image_path path;
+    size_t file; /* the file that was at the path when the arena was opened; 0: none */
+    uint64_t tag;
+    char *base;
+    uint64_t home; /* the base that the image names: with any_base the arena may be elsewhere */
+    size_t used, root, reserved;
+    size_t shown;                    /* end of the view that a snapshot was opened with */
+    size_t synced_used, synced_root; /* what the file says */
+    bool is_faulting;                /* fault_after_rewind */
+    bool was_tampered_with;
+    hf_status failed_sync; /* of a read-write arena: the status of the first sync that failed */
+    struct block blocks[IMAGE_BLOCKS];
+    size_t count;
+    unsigned char bytes[IMAGE_FILE_BYTES]; /* contents of the blocks */
+    struct image_bytes as_opened;          /* the file */
+};
+
+/* The program, and the arenas with their models. */
+static struct operation program[MOST_OPERATIONS];
+static hf_arena arenas[IMAGE_ARENAS];
+static struct image_model models[IMAGE_ARENAS];
+
+/* The operation under way, and its arena, model and file before and after it. */
+static const struct operation *op;
+static hf_arena *arena;
+static struct image_model *model;
+static struct image_bytes before, after;
+
+/* A number for the file at each path; each number is used once. */
+static size_t files[PATHS_OF_FILES], last_file;
+
+/* ------------------------------------------------------------------ the program ----------- */
+
+static struct operation decode(const uint8_t bytes[OPERATION_BYTES], size_t index) {
+    unsigned rest = bytes[1] / IMAGE_ARENAS;
+    struct operation operation = {
+        .index = index,
+        .kind = (image_kind)(bytes[0] < IMAGE_KINDS ? bytes[0] : bytes[0] % FIRST_KINDS),
+        .arena = bytes[1] % IMAGE_ARENAS,
+        .path = (image_path)(rest % PATHS_OF_FILES),
+        .access = (hf_access)(rest / PATHS_OF_FILES % 3),
+        .size_class = bytes[2],
+        .choices = bytes[3],
+        .value = (unsigned)bytes[4] | (unsigned)bytes[5] << 8,
+        .twist = bytes[6] < IMAGE_TWISTS ? (image_twist)bytes[6] : IMAGE_TWISTS,
+        .number = bytes[7],
+        .result = -1,
+    };
+    if (operation.twist >= IMAGE_TWIST_PATH && operation.twist < IMAGE_TWISTS)
+        operation.path = (image_path)(IMAGE_PATH_FOLDER + (operation.twist - IMAGE_TWIST_PATH));
+    return operation;
+}
+
+static const char *path_text(image_path path) {
+    static const char *const names[] = {"/first", "/second", "/third", "", "/none/file"};
+    static char texts[sizeof names / sizeof *names][PATH_BYTES];
+    if (path == IMAGE_PATH_NULL) return NULL;
+    if (path == IMAGE_PATH_BLANK) return "";
+    snprintf(texts[path], PATH_BYTES, "%s%s", host_get()->folder, names[path]);
+    return texts[path];
+}
+
+static bool is_file(image_path path) { return path < PATHS_OF_FILES; }
+
+/* Up to 16 bytes more or less, never below 0. */
+static size_t about(size_t size, unsigned value) {
+    size_t shift = value % 33;
+    return size + shift < 16 ? 0 : size + shift - 16;
+}
+
+static size_t choose_size(void) {
+    hf_arena_stats stats = hf_arena_get_stats(arena);
+    unsigned value = op->value;
+    switch (op->size_class % 12) {
+    case 0: return value % 16;
+    case 1:
+    case 2: return value % 4096;
+    case 3: return value;
+    case 4: return (size_t)value * 4;
+    case 5: return about((size_t)(arena->limit - arena->pos), value);
+    case 6: return about(stats.reserved - stats.used, value);
+    case 7: return SIZE_MAX - value % 64;
+    case 8: return (size_t)(1 + value % 40) * 4096 + (value >> 8) % 3 - 1;
+    case 9: return about(IMAGE_BEGIN - stats.used % IMAGE_BEGIN, value);
+    default: return value % 256;
+    }
+}
+
+static size_t choose_reserve(void) {
+    static const size_t sizes[] = {0,        0,       KIB(64), KIB(128),     KIB(256),
+                                   KIB(512), MIB(1),  MIB(16), KIB(100) + 1, KIB(320),
+                                   1,        MIB(64), KIB(192)};
+    if (op->twist == IMAGE_TWIST_RESERVE_HUGE) return SIZE_MAX - op->value;
+    return sizes[op->size_class % (sizeof sizes / sizeof *sizes)];
+}
+
+static void *choose_base(uintptr_t known) {
+    switch (op->twist) {
+    case IMAGE_TWIST_BASE_GIVEN: return (void *)known;
+    case IMAGE_TWIST_BASE_OTHER: return (void *)(IMAGE_BASES + (op->value % 4 + 100) * MIB(128));
+    case IMAGE_TWIST_BASE_UNALIGNED: return (void *)(IMAGE_BASES + 4096);
+    default: return NULL;
+    }
+}
+
+/* `known` is the base that the image at the path names, or 0. */
+static hf_arena_options choose_options(uintptr_t known) {
+    static const size_t leasts[] = {0, 0, 0, 4096, KIB(64), KIB(64) + 1};
+    hf_arena_options options = {
+        .reserve = choose_reserve(),
+        .least_reserve = leasts[op->number / 3 % (sizeof leasts / sizeof *leasts)],
+        .base = choose_base(known),
+        .any_base = op->choices & 1,
+        .fault_after_rewind = op->choices / 2 % 8 == 7,
+        .populate = op->choices / 16 % 8 == 7,
+        .retain = op->choices >= 128 ? KIB(64) : 0,
+        .huge_pages = (hf_huge_pages)(op->number % 3),
+        .name = op->number & 128 ? "program" : NULL,
+        .tag = op->twist == IMAGE_TWIST_TAG,
+        .backend = run.backend,
+    };
+    if (options.reserve != 0 && options.least_reserve > options.reserve) options.least_reserve = 0;
+    if (op->twist == IMAGE_TWIST_LEAST_ABOVE) options.least_reserve = options.reserve + 1;
+    if (options.reserve == 0 && host_pays_for_addresses()) options.reserve = MODEST_RESERVE;
+    return options;
+}
+
+static image_damage choose_damage(void) {
+    return (image_damage){
+        .kind = (image_damage_kind)(op->size_class % DAMAGES),
+        .slot = op->choices & 1,
+        .keeps_checksum = op->choices & 2,
+        .field = op->choices / 4,
+        .value = op->value,
+        .number = op->number,
+    };
+}
+
+/* ------------------------------------------------------------------ reporting ------------- */
+
+static const char *kind_name(image_kind);
+
+void fuzz_print(void) {
+    for (const struct operation *p = program; op && p <= &program[op->index]; p++)
+        fprintf(stderr,
+                "%3zu %s arena %u path %d access %d class %u choices %u value %u twist %d number "
+                "%u -> %d\n",
+                p->index, kind_name(p->kind), p->arena, (int)p->path, (int)p->access, p->size_class,
+                p->choices, p->value, (int)p->twist, p->number, p->result);
+    for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++)
+        if (m->open)
+            fprintf(stderr, "  arena %td: way %d at %p, %zu used of %zu, file %zu, %zu blocks\n",
+                    m - models, (int)m->way, (void *)m->base, m->used, m->reserved, m->file,
+                    m->count);
+}
+
+/* ------------------------------------------------------------------ tampering ------------- */
+
+/* A backend over the native one. `strikes` when its countdown of calls has ended. */
+static struct tamper {
+    hf_backend backend;
+    const hf_backend *under;
+    image_damage plan; /* of IMAGE_TAMPER, for the next opening */
+    size_t plan_countdown;
+    size_t countdown; /* calls until the damage is done; 0: none is planned */
+    const char *path;
+    bool has_struck;
+    bool was_read_before;                 /* file_read was called before it struck */
+    bool is_measured, is_read, is_mapped; /* called since it struck */
+    bool is_unseen;          /* the library resized the file without having seen the damage */
+    struct image_bytes file; /* as the damage left it */
+    size_t sync_countdown;   /* calls of file_sync until one fails; 0: none */
+    hf_status sync_status;
+} tamper;
+
+static void count_down(void) {
+    if (tamper.countdown == 0 || --tamper.countdown > 0) return;
+    if (!image_load(tamper.path, &tamper.file)) return;
+    image_do_damage(&tamper.file, &tamper.plan);
+    tamper.has_struck = image_store(tamper.path, &tamper.file);
+}
+
+static hf_status measure_tampered(const hf_backend *self, intptr_t file, uint64_t *size,
+                                  hf_report *report) {
+    (void)self;
+    count_down();
+    tamper.is_measured = tamper.has_struck;
+    return tamper.under->file_measure(tamper.under, file, size, report);
+}
+
+static hf_status read_tampered(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
+                               size_t size, hf_report *report) {
+    (void)self;
+    count_down();
+    tamper.is_read = tamper.has_struck;
+    tamper.was_read_before = tamper.was_read_before || !tamper.has_struck;
+    return tamper.under->file_read(tamper.under, file, offset, bytes, size, report);
+}
+
+static hf_status map_tampered(const hf_backend *self, void *address, size_t size, intptr_t file,
+                              uint64_t file_offset, hf_access access, hf_report *report) {
+    (void)self;
+    count_down();
+    tamper.is_mapped = tamper.has_struck;
+    return tamper.under->map(tamper.under, address, size, file, file_offset, access, report);
+}
+
+static hf_status resize_tampered(const hf_backend *self, intptr_t file, uint64_t old_size,
+                                 uint64_t new_size, hf_report *report) {
+    (void)self;
+    if (tamper.has_struck && !(tamper.is_measured && tamper.is_read)) tamper.is_unseen = true;
+    return tamper.under->file_resize(tamper.under, file, old_size, new_size, report);
+}
+
+static hf_status sync_tampered(const hf_backend *self, intptr_t file, hf_report *report) {
+    (void)self;
+    if (tamper.sync_countdown == 0 || --tamper.sync_countdown > 0)
+        return tamper.under->file_sync(tamper.under, file, report);
+    run.other_failures++;
+    report->call = "sync_tampered";
+    return tamper.sync_status;
+}
+
+/* The other functions of the native backend work with any backend as `self`. */
+const hf_backend *fuzz_backend(void) {
+    tamper.under = system_backend(MODEST_RESERVE);
+    tamper.backend = *tamper.under;
+    tamper.backend.file_measure = measure_tampered;
+    tamper.backend.file_read = read_tampered;
+    tamper.backend.file_resize = resize_tampered;
+    tamper.backend.file_sync = sync_tampered;
+    tamper.backend.map = map_tampered;
+    return &tamper.backend;
+}
+
+static void end_failures(void) {
+    run_fail(0);
+    tamper.sync_countdown = 0;
+}
+
+static void begin(const struct operation *operation) {
+    op = operation;
+    arena = &arenas[op->arena];
+    model = &models[op->arena];
+    run.injectable = STATUS(IO) | STATUS(NO_SPACE) | STATUS(NO_MEMORY) | STATUS(MAP_LIMIT) |
+                     STATUS(NO_ADDRESS) | STATUS(BUSY);
+    if (run.failing_way != 0) run.injectable |= STATUS(UNSUPPORTED);
+    run_begin();
+}
+
+static void judge(hf_status status, status_set expected) {
+    program[op->index].result = (int)status;
+    if (!system_has_views() && has_status(expected, HF_OK)) expected |= STATUS(UNSUPPORTED);
+    check_status(status, expected);
+}
+
+/* ------------------------------------------------------------------ files ----------------- */
+
+static void renew_file(image_path path) { files[path] = ++last_file; }
+
+static void load(image_path path, struct image_bytes *file) {
+    file->exists = false;
+    file->size = 0;
+    CHECK(!is_file(path) || image_load(path_text(path), file), "%s cannot be read",
+          path_text(path));
+}
+
+static bool is_open_file(size_t file, bool for_writing) {
+    for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++)
+        if (m->open && m->file == file && (!for_writing || m->way == WAY_READ_WRITE)) return true;
+    return false;
+}
+
+static bool is_appended_file(size_t file) {
+    for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++)
+        for (size_t i = 0; m->open && i < m->count; i++)
+            if (m->blocks[i].file == file) return true;
+    return false;
+}
+
+/* Whether an arena has the file open or has appended it. */
+static bool is_used_file(size_t file) {
+    return is_open_file(file, false) || is_appended_file(file);
+}
+
+static bool is_written(image_path path) { return is_file(path) && is_open_file(files[path], true); }
+
+/* Whether the file that the arena was opened from is still at its path. */
+static bool is_found(const struct image_model *m) {
+    return m->file != 0 && files[m->path] == m->file;
+}
+
+/* Whether the file at the path is that of a read-write arena, as the arena left it. */
+static bool has_own_file(const struct image_model *m) {
+    return m->way == WAY_READ_WRITE && is_found(m) && !m->was_tampered_with;
+}
+
+/* ------------------------------------------------------------------ blocks ---------------- */
+
+static struct block *add_block(size_t offset, size_t size) {
+    static struct block unlisted;
+    CHECK(offset <= sizeof model->bytes && size <= sizeof model->bytes - offset,
+          "a block where none can be");
+    struct block *block = model->count < IMAGE_BLOCKS ? &model->blocks[model->count++] : &unlisted;
+    *block =
+        (struct block){.offset = offset, .size = size, .end = offset + size, .may_store = true};
+    return block;
+}
+
+/* Stores a byte that depends on the operation into the block, from this offset in it on. */
+static void fill_block(struct block *block, size_t from) {
+    int filling = (int)op->index + 1;
+    memset(model->bytes + block->offset + from, filling, block->size - from);
+    memset(model->base + block->offset + from, filling, block->size - from);
+}
+
+/* After a rewind: nothing above the mark is left. */
+static void drop_blocks(size_t mark) {
+    size_t kept = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        struct block block = model->blocks[i];
+        if (block.offset >= mark) continue;
+        if (block.end > mark) {
+            block.end = mark;
+            block.is_own = false;
+            if (block.size > mark - block.offset) block.size = mark - block.offset;
+        }
+        model->blocks[kept++] = block;
+    }
+    model->count = kept;
+}
+
+/* After a rewind that failed: views above the mark may be left. */
+static void lose_blocks(size_t mark) {
+    for (struct block *block = model->blocks; block < model->blocks + model->count; block++) {
+        if (block->end <= mark) continue;
+        block->size = 0;
+        block->is_own = block->may_store = false;
+        block->is_lost = true;
+    }
+}
+
+/* The block that the number chooses; with none, an unused entry. */
+static struct block *choose_block(void) {
+    return &model->blocks[model->count ? op->number % model->count : 0];
+}
+
+/* ------------------------------------------------------------------ checking -------------- */
+
+static void check_numbers(void) {
+    hf_arena_stats stats = hf_arena_get_stats(arena);
+    size_t used = hf_get_mark(arena), limit = (size_t)(arena->limit - model->base);
+    CHECK(hf_arena_base(arena) == model->base, "the base has moved");
+    CHECK(used == model->used && stats.used == used,
+          "%zu bytes used, by statistics %zu, and not %zu", used, stats.used, model->used);
+    CHECK(stats.reserved == model->reserved, "the reservation has changed");
+    CHECK(limit >= used && limit <= stats.reserved, "limit is out of bounds");
+    CHECK(stats.peak >= used && stats.high_water >= used, "peak or high-water mark below used");
+    CHECK(hf_owns(arena, model->base) || stats.reserved == 0, "does not own its base");
+    CHECK(!hf_owns(arena, model->base + stats.reserved), "owns what is above its end");
+}
+
+/* Of a private arena: images have views of their own. */
+static void check_views(void) {
+    size_t viewed = hf_arena_get_stats(arena).viewed, expected = 0;
+    bool is_certain = model->way == WAY_PRIVATE;
+    for (const struct block *block = model->blocks; block < model->blocks + model->count; block++) {
+        if (block->file) expected += block->end - block->offset;
+        is_certain = is_certain && !block->is_lost;
+    }
+    CHECK(!is_certain || viewed == expected, "%zu bytes of views, and not %zu", viewed, expected);
+}
+
+static void check_root(void) {
     const char *root = hf_arena_root(arena);
-    model->root = root ? 1 + (size_t)(root - model->base) : 0;
-    model->synced_used = model->used;
-    model->synced_root = model->root;
-    bool may_fault = way == WAY_PRIVATE || way == WAY_SNAPSHOT;
-    model->is_faulting = may_fault && options->fault_after_rewind;
-    model->shown = way == WAY_SNAPSHOT ? (size_t)image_padded(model->used) : 0;
-    model->was_tampered_with = false;
+    CHECK(root == (model->root ? model->base + model->root - 1 : NULL), "the root is another one");
+}
+
+/* The blocks that end at or below `used` are in these bytes of an arena. */
+static void check_blocks(const void *bytes, size_t used, const char *where) {
+    for (const struct block *block = model->blocks; block < model->blocks + model->count; block++)
+        CHECK(block->offset + block->size > used ||
+                  memcmp((const char *)bytes + block->offset, model->bytes + block->offset,
+                         block->size) == 0,
+              "the block of %zu bytes at %zu is another in the %s", block->size, block->offset,
+              where);
+}
+
+static void check_closed(const hf_arena *closed) {
+    CHECK(!closed->state && !closed->pos && !closed->limit, "a closed arena is not zero");
+}
+
+static void check_arena(void) {
+    if (!model->open) {
+        check_closed(arena);
+        return;
+    }
+    check_numbers();
+    check_views();
+    check_root();
+    check_blocks(model->base, SIZE_MAX, "arena");
+}
+
+static bool is_as_expected(const struct image_record *record, bool may_be_older) {
+    bool is_newest = record->used == model->used && record->root == model->root;
+    bool is_older = record->used == model->synced_used && record->root == model->synced_root;
+    if (model->failed_sync != HF_OK) return is_older;
+    return is_newest || (may_be_older && is_older);
+}
+
+/* `after` is an image of the arena, or perhaps of its last sync. */
+static void check_image(bool may_be_older) {
+    struct image_record record;
+    status_set errors = image_judge(&after, model->tag, &record);
+    CHECK(!errors, "the image is not sound any more: %#x", errors);
+    CHECK(record.base == model->home, "the image has another base");
+    CHECK(is_as_expected(&record, may_be_older),
+          "the image has %llu bytes used, root %llu, and not %zu, %zu, nor %zu, %zu",
+          (unsigned long long)record.used, (unsigned long long)record.root, model->used,
+          model->root, model->synced_used, model->synced_root);
+    check_blocks(after.bytes + IMAGE_BEGIN, (size_t)record.used, "file");
+    model->synced_used = (size_t)record.used;
+    model->synced_root = (size_t)record.root;
+}
+
+static size_t image_length(uint64_t used) { return IMAGE_BEGIN + (size_t)image_padded(used); }
+
+static void check_length(void) {
+    CHECK(after.size == image_length(model->used), "the image has %zu bytes", after.size);
+}
+
+/* `after` is what hf_arena_save wrote. It names the base that the arena has now, and it says
+ * nothing about the file that the arena was opened from. */
+static void check_saved(void) {
+    size_t used = model->synced_used, root = model->synced_root;
+    uint64_t home = model->home;
+    hf_status failed_sync = model->failed_sync;
+    model->home = (uintptr_t)model->base;
     model->failed_sync = HF_OK;
-    model->count = 0;
+    renew_file(op->path);
+    check_image(false);
+    check_length();
+    model->synced_used = used;
+    model->synced_root = root;
+    model->home = home;
+    model->failed_sync = failed_sync;
 }
 
-/* A read-only arena's addresses are more than what it shows. */
-static bool overlaps(const struct image_model *model, uintptr_t base, size_t size) {
-    uintptr_t other = (uintptr_t)model->base;
-    size_t taken = (size_t)image_padded(model->reserved ? model->reserved : 1);
-    return model->open && base < other + taken && other < base + size;
+/* ------------------------------------------------------------------ closing --------------- */
+
+/* A read-write arena writes its file, unless a sync has failed; no other arena writes anything. */
+static void check_file_of_closed(void) {
+    bool writes = model->way == WAY_READ_WRITE && is_found(model) && model->failed_sync == HF_OK;
+    load(model->path, &after);
+    CHECK(writes || image_is_alike(&before, &after), "closing has changed the file");
+    if (!is_found(model) || model->was_tampered_with) return;
+    if (model->way == WAY_READ_WRITE) {
+        check_image(run_failures() > 0);
+        if (writes && run_failures() == 0) check_length();
+    } else
+        CHECK(image_is_alike(&after, &model->as_opened), "a reader has changed the image");
 }
 
-/* Where the library puts new images, and where exact bases are tried, nothing else lies. (Above
- * 0x500000000000 newer versions of AddressSanitizer have their own.) */
+/* What comes after it counts as another call. */
+static void close_arena(void) {
+    bool has_file = model->open && model->file != 0;
+    check_arena();
+    if (has_file) load(model->path, &before);
+    hf_arena_close(arena);
+    check_closed(arena);
+    if (has_file) check_file_of_closed();
+    model->open = false;
+    begin(op);
+}
+
+/* ------------------------------------------------------------------ expecting ------------- */
+
+/* A read-only arena reserves more than its image. */
+static bool overlaps(const struct image_model *m, uintptr_t base, size_t size) {
+    uintptr_t other = (uintptr_t)m->base;
+    size_t taken = (size_t)image_padded(m->reserved ? m->reserved : 1);
+    return m->open && base < other + taken && other < base + size;
+}
+
+/* Where the library puts new images, and where exact bases are tried, there is nothing else.
+ * AddressSanitizer uses addresses above 0x500000000000. */
 static bool is_free_of_others(uintptr_t base, size_t size) {
     static const uint64_t ranges[][2] = {{0x410000000000, 0x500000000000},
                                          {0x550000000000, 0x555000000000}};
@@ -61,13 +629,13 @@ static bool is_free_of_others(uintptr_t base, size_t size) {
     return false;
 }
 
-/* Whether an exact base is free: only here can we tell. A large reservation falls back to less. */
-static status_set expect_base(const struct harness *harness, uintptr_t base, size_t size) {
-    status_set expected =
-        is_free_of_others(base, size) ? STATUS(OK) : STATUS(OK) | STATUS(NO_ADDRESS);
+/* A reservation that overlaps another arena may fail, or fall back to a smaller one. */
+static status_set expect_base(uintptr_t base, size_t size) {
+    status_set expected = STATUS(OK);
+    if (!is_free_of_others(base, size)) expected |= STATUS(NO_ADDRESS);
     for (size_t i = 0; i < IMAGE_ARENAS; i++) {
-        if (overlaps(&harness->models[i], base, 1)) return STATUS(NO_ADDRESS);
-        if (overlaps(&harness->models[i], base, size)) expected |= STATUS(NO_ADDRESS);
+        if (overlaps(&models[i], base, 1)) return STATUS(NO_ADDRESS);
+        if (overlaps(&models[i], base, size)) expected |= STATUS(NO_ADDRESS);
     }
     return expected;
 }
@@ -77,113 +645,125 @@ static size_t reserve_of(const hf_arena_options *options, uint64_t mapped) {
     return mapped > 1 << 28 ? (size_t)mapped * 2 : DEFAULT_RESERVE;
 }
 
-/* Whatever is at the path. */
-static bool is_sound(const hf_arena_options *options) {
+static bool are_valid(const hf_arena_options *options) {
     bool is_least = options->reserve == 0 || options->least_reserve <= options->reserve;
     return is_least && (uintptr_t)options->base % HF_ALLOCATION_GRANULARITY == 0;
 }
 
-static status_set expect_new(const struct harness *harness, const hf_arena_options *options) {
-    uintptr_t base = (uintptr_t)options->base;
-    size_t reserve = reserve_of(options, 0);
-    if (!is_sound(options)) return STATUS(INVALID);
-    if (base > UINTPTR_MAX - reserve) return STATUS(INVALID) | STATUS(NO_ADDRESS);
-    return base ? expect_base(harness, base, reserve) : STATUS(OK);
+/* More than all addresses, or nearly so, may fail or fall back to less. */
+static status_set with_huge(const hf_arena_options *options, status_set expected) {
+    bool may_fail = options->reserve > SIZE_MAX / 4 && has_status(expected, HF_OK);
+    return may_fail ? expected | STATUS(NO_ADDRESS) : expected;
 }
 
-/* All that is wrong at once; OK if nothing is. */
-static status_set expect_known(const struct harness *harness, const hf_arena_options *options,
-                               const struct image_record *record) {
-    uintptr_t base = (uintptr_t)options->base, lay = (uintptr_t)record->base;
+static status_set expect_new(const hf_arena_options *options) {
+    uintptr_t base = (uintptr_t)options->base;
+    size_t reserve = reserve_of(options, 0);
+    if (!are_valid(options)) return STATUS(INVALID);
+    if (base > UINTPTR_MAX - reserve) return STATUS(INVALID) | STATUS(NO_ADDRESS);
+    return base ? expect_base(base, reserve) : STATUS(OK);
+}
+
+/* A sound image. Where several things are wrong, any of their statuses is right. */
+static status_set expect_known(const hf_arena_options *options, const struct image_record *record) {
+    uintptr_t base = (uintptr_t)options->base, home = (uintptr_t)record->base;
     uint64_t mapped = image_padded(record->used);
     size_t reserve = reserve_of(options, mapped);
     status_set errors = 0;
-    bool grows = harness->operation->access != HF_READ_ONLY;
+    bool grows = op->access != HF_READ_ONLY;
     if (grows && reserve < mapped && image_padded(reserve) < mapped) errors |= STATUS(RESERVE_FULL);
-    if (base && base != lay && !options->any_base) errors |= STATUS(INVALID);
+    if (base && base != home && !options->any_base) errors |= STATUS(INVALID);
     if (errors || options->any_base) return errors ? errors : STATUS(OK);
-    return expect_base(harness, lay, grows ? reserve : (size_t)mapped + HF_IMAGE_BEGIN);
+    return expect_base(home, grows ? reserve : (size_t)mapped + IMAGE_BEGIN);
 }
 
-static status_set expect_path(const struct harness *harness, const hf_arena_options *options) {
-    const image_operation *operation = harness->operation;
-    bool is_access =
-        operation->access <= HF_COPY_ON_WRITE && operation->twist != IMAGE_TWIST_ACCESS;
-    if (operation->path == IMAGE_PATH_NULL || operation->path == IMAGE_PATH_BLANK)
-        return STATUS(INVALID);
-    if (!is_access || !is_sound(options)) return STATUS(INVALID);
-    if (operation->path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
-    if (operation->path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
-    bool makes_it = operation->access == HF_READ_WRITE;
-    return harness->before.exists || makes_it ? 0 : STATUS(IO);
+/* Errors that do not depend on the contents of a file; 0: none. */
+static status_set expect_path(const hf_arena_options *options) {
+    bool is_access = op->access <= HF_COPY_ON_WRITE && op->twist != IMAGE_TWIST_ACCESS;
+    if (op->path == IMAGE_PATH_NULL || op->path == IMAGE_PATH_BLANK) return STATUS(INVALID);
+    if (!is_access || !are_valid(options)) return STATUS(INVALID);
+    if (op->path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
+    if (op->path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
+    return before.exists || op->access == HF_READ_WRITE ? 0 : STATUS(IO);
 }
 
-static bool is_locked(const struct harness *harness) {
-    bool exclusively, has_some = is_image_of_some(harness, harness->files[harness->operation->path],
-                                                  &exclusively);
-    return exclusively || (has_some && harness->operation->access == HF_READ_WRITE);
-}
+static bool makes_new(void) { return op->access == HF_READ_WRITE && image_is_blank(&before); }
 
-static bool makes_new(const struct harness *harness) {
-    return harness->operation->access == HF_READ_WRITE && image_is_blank(&harness->before);
-}
-
-/* More addresses than there are, or so near their end, may fail or fall back. */
-static status_set expect_open_file(const struct harness *harness, const hf_arena_options *options) {
+static status_set expect_open_file(const hf_arena_options *options) {
     struct image_record record;
-    status_set errors = expect_path(harness, options);
+    status_set errors = expect_path(options);
     if (errors) return errors;
-    if (is_locked(harness)) return STATUS(BUSY);
-    if (makes_new(harness)) return expect_new(harness, options);
-    errors = image_judge(&harness->before, options->tag, &record);
-    return errors ? errors : expect_known(harness, options, &record);
+    if (is_open_file(files[op->path], op->access != HF_READ_WRITE)) return STATUS(BUSY);
+    if (makes_new()) return expect_new(options);
+    errors = image_judge(&before, options->tag, &record);
+    return errors ? errors : expect_known(options, &record);
 }
 
-/* A truncated file would fault: a thing that the header warns of. */
-static void mend(struct harness *harness) {
-    size_t needed = HF_IMAGE_BEGIN + (size_t)image_padded(model_of(harness)->used);
-    if (!harness->after.exists || harness->after.size >= needed) return;
-    memset(harness->after.bytes + harness->after.size, 0, needed - harness->after.size);
-    harness->after.size = needed;
-    if (!image_store(harness->tamper.path, &harness->after))
-        fail(harness, "a file can't be mended");
+/* What is in a file that is damaged meanwhile can fail in many ways. */
+static status_set with_damage(status_set expected) {
+    if (!tamper.has_struck) return expected;
+    return expected | STATUS(OK) | STATUS(CORRUPT) | STATUS(UNSUPPORTED) | STATUS(IO) |
+           STATUS(RESERVE_FULL) | STATUS(NO_ADDRESS) | STATUS(INVALID);
 }
 
-static void check_new_image(struct harness *harness) {
-    const struct image_model *model = model_of(harness);
-    if (model->used != 0 || model->root != 0) fail(harness, "a new image is not empty");
-    check_image(harness, &harness->after, false);
-    check_length(harness);
+/* ------------------------------------------------------------------ opening --------------- */
+
+static void start_model(arena_way way, const hf_arena_options *options) {
+    const char *root = hf_arena_root(arena);
+    model->open = true;
+    model->way = way;
+    model->path = op->path;
+    model->file = way == WAY_PRIVATE ? 0 : files[model->path];
+    model->tag = options->tag;
+    model->base = hf_arena_base(arena);
+    model->home = (uintptr_t)model->base;
+    model->used = model->synced_used = hf_get_mark(arena);
+    model->root = model->synced_root = root ? 1 + (size_t)(root - model->base) : 0;
+    model->reserved = hf_arena_get_stats(arena).reserved;
+    bool may_fault = way == WAY_PRIVATE || way == WAY_SNAPSHOT;
+    model->is_faulting = may_fault && options->fault_after_rewind;
+    model->shown = way == WAY_SNAPSHOT ? (size_t)image_padded(model->used) : 0;
+    model->was_tampered_with = false;
+    model->failed_sync = HF_OK;
+    model->count = 0;
 }
 
-/* A store finds no hole in the file of a read-write arena: the disk could be full. */
-static void check_filled(struct harness *harness) {
-    if (harness->operation->access != HF_READ_WRITE) return;
-    size_t allocated = host_allocated_bytes(path_of(harness));
-    if (allocated < harness->after.size)
-        fail(harness, "of %zu bytes only %zu are allocated", harness->after.size, allocated);
+/* The header warns that a truncated file faults: it gets its length again. */
+static void mend(void) {
+    size_t needed = image_length(model->used);
+    if (!after.exists || after.size >= needed) return;
+    memset(after.bytes + after.size, 0, needed - after.size);
+    after.size = needed;
+    CHECK(image_store(tamper.path, &after), "a file cannot be mended");
 }
 
-static void check_known_image(struct harness *harness, const hf_arena_options *options) {
-    struct image_model *model = model_of(harness);
+static void check_new_image(void) {
+    CHECK(model->used == 0 && model->root == 0, "a new image is not empty");
+    check_image(false);
+    check_length();
+}
+
+/* The file of a read-write arena has no holes: a store into one could find the disk full. */
+static void check_filled(void) {
+    size_t allocated = host_allocated_bytes(path_text(op->path));
+    CHECK(allocated >= after.size, "of %zu bytes only %zu are allocated", after.size, allocated);
+}
+
+static void check_known_image(const hf_arena_options *options) {
     struct image_record record;
-    image_judge(&harness->before, options->tag, &record);
-    if (model->used != record.used || model->root != record.root)
-        fail(harness, "opened with another mark or root");
-    if (!options->any_base && (uintptr_t)model->base != record.base)
-        fail(harness, "opened at another base");
+    image_judge(&before, options->tag, &record);
+    CHECK(model->used == record.used && model->root == record.root,
+          "opened with another mark or root");
+    CHECK(options->any_base || (uintptr_t)model->base == record.base, "opened at another base");
     model->home = record.base;
-    if (harness->operation->access == HF_READ_WRITE)
-        harness->before.size = HF_IMAGE_BEGIN + (size_t)image_padded(record.used);
-    if (!image_is_alike(&harness->before, &harness->after))
-        fail(harness, "opening changed the image");
-    check_filled(harness);
+    if (op->access == HF_READ_WRITE) before.size = image_length(record.used);
+    CHECK(image_is_alike(&before, &after), "opening changed the image");
+    if (op->access == HF_READ_WRITE) check_filled();
 }
 
-static void take_contents(struct harness *harness, const void *bytes) {
-    struct image_model *model = model_of(harness);
+static void take_contents(const void *bytes) {
     if (model->used == 0) return;
-    add_block(harness, 0, model->used)->may_store = model->way != WAY_READ_ONLY;
+    add_block(0, model->used)->may_store = model->way != WAY_READ_ONLY;
     memcpy(model->bytes, bytes, model->used);
 }
 
@@ -192,653 +772,649 @@ static bool is_same_record(const struct image_record *a, const struct image_reco
            a->root == b->root && a->tag == b->tag;
 }
 
-/* What a crash left behind the last sync is cut off before it is mapped. */
-static bool is_cut_size(const struct harness *harness, const struct image_record *record,
-                        size_t size) {
-    return harness->operation->access == HF_READ_WRITE &&
-           size == HF_IMAGE_BEGIN + (size_t)image_padded(record->used);
+/* What a crash left above the last sync is truncated before the file is mapped. */
+static bool is_truncated_size(const struct image_record *record, size_t size) {
+    return op->access == HF_READ_WRITE && size == image_length(record->used);
 }
 
-/* The file changed before it was mapped, or looked at for the last time: it must have been sound
- * then, and if it was looked at before, too, the same. */
-static void check_tampered(struct harness *harness, uint64_t tag) {
-    const struct tamper *tamper = &harness->tamper;
-    struct image_record now, before;
-    bool is_new = harness->operation->access == HF_READ_WRITE && image_is_blank(&tamper->file);
-    bool is_seen = tamper->is_measured && tamper->is_read;
-    if (!makes_new(harness)) is_seen = is_seen || tamper->is_mapped;
-    if (!is_seen || tamper->is_unseen || !harness->after.exists || is_new) return;
-    if (image_judge(&tamper->file, tag, &now) != 0) fail(harness, "opened what is no image");
-    if (!tamper->is_read_before) return;
-    bool was_sound = image_judge(&harness->before, tag, &before) == 0;
-    bool is_as_long = tamper->file.size == harness->before.size ||
-                      is_cut_size(harness, &before, tamper->file.size);
-    if (!was_sound || !is_same_record(&now, &before) || !is_as_long)
-        fail(harness, "opened what had changed meanwhile");
+/* The file was damaged while it was opened. If the library looked at it afterwards, it must have
+ * been sound; if it also looked before, it must have been the same image. */
+static void check_tampered(uint64_t tag) {
+    struct image_record now, old;
+    bool is_new = op->access == HF_READ_WRITE && image_is_blank(&tamper.file);
+    bool is_seen = tamper.is_measured && tamper.is_read;
+    if (!makes_new()) is_seen = is_seen || tamper.is_mapped;
+    if (!is_seen || tamper.is_unseen || !after.exists || is_new) return;
+    CHECK(image_judge(&tamper.file, tag, &now) == 0, "opened a file that is not an image");
+    if (!tamper.was_read_before) return;
+    bool was_sound = image_judge(&before, tag, &old) == 0;
+    bool is_as_long = tamper.file.size == before.size || is_truncated_size(&old, tamper.file.size);
+    CHECK(was_sound && is_same_record(&now, &old) && is_as_long,
+          "opened a file that had changed meanwhile");
 }
 
-static void opened(struct harness *harness, const hf_arena_options *options) {
+static void opened(const hf_arena_options *options) {
     static const arena_way ways[] = {WAY_READ_WRITE, WAY_READ_ONLY, WAY_SNAPSHOT};
-    struct image_model *model = model_of(harness);
-    start_model(harness, ways[harness->operation->access], options);
-    image_copy(&model->as_opened, &harness->after);
-    model->was_tampered_with = harness->tamper.has_tampered;
+    start_model(ways[op->access], options);
+    image_copy(&model->as_opened, &after);
+    model->was_tampered_with = tamper.has_struck;
     if (model->was_tampered_with) {
-        check_tampered(harness, options->tag);
-        mend(harness);
-        take_contents(harness, model->base);
-    } else if (makes_new(harness)) {
-        check_new_image(harness);
+        check_tampered(options->tag);
+        mend();
+        take_contents(model->base);
+    } else if (makes_new()) {
+        check_new_image();
     } else {
-        check_known_image(harness, options);
-        take_contents(harness, harness->before.bytes + HF_IMAGE_BEGIN);
+        check_known_image(options);
+        take_contents(before.bytes + IMAGE_BEGIN);
     }
 }
 
-static bool is_cut(const struct harness *harness, const struct image_bytes *expected,
-                   uint64_t tag) {
+static bool is_truncated(const struct image_bytes *expected, uint64_t tag) {
     struct image_record record;
-    const struct image_bytes *after = &harness->after;
-    return image_judge(expected, tag, &record) == 0 && is_cut_size(harness, &record, after->size) &&
-           after->size < expected->size && memcmp(after->bytes, expected->bytes, after->size) == 0;
+    return image_judge(expected, tag, &record) == 0 && is_truncated_size(&record, after.size) &&
+           after.size < expected->size && memcmp(after.bytes, expected->bytes, after.size) == 0;
 }
 
-/* As it was, or cut; one that was to be made is empty, or if the undo failed too, made. */
-static void check_untouched(struct harness *harness, uint64_t tag) {
+/* After an opening that failed the file is as it was, or truncated to its last sync. One that was
+ * to become an image is empty, or an image or zeros if the undo failed too. */
+static void check_untouched(uint64_t tag) {
     struct image_record record;
-    const struct image_bytes *expected =
-        harness->tamper.has_tampered ? &harness->tamper.file : &harness->before;
-    if (image_is_alike(expected, &harness->after) || is_cut(harness, expected, tag)) return;
-    if (harness->tamper.is_unseen || (harness->tamper.has_tampered && failure_injected(harness)))
-        return;
-    bool may_change = harness->operation->access == HF_READ_WRITE && image_is_blank(expected);
-    if (may_change && harness->after.size == 0) return;
-    bool is_undone = failures_met(harness) < (has_views() ? 2 : 1);
-    if (may_change && !is_undone && image_is_blank(&harness->after)) return;
-    if (may_change && !is_undone && image_judge(&harness->after, tag, &record) == 0) return;
-    fail(harness, "an opening that failed has changed the file");
+    const struct image_bytes *expected = tamper.has_struck ? &tamper.file : &before;
+    if (image_is_alike(expected, &after) || is_truncated(expected, tag)) return;
+    if (tamper.is_unseen || (tamper.has_struck && run_failures() > 0)) return;
+    bool may_change = op->access == HF_READ_WRITE && image_is_blank(expected);
+    bool undo_failed = run_failures() >= (system_has_views() ? 2 : 1);
+    if (may_change && after.size == 0) return;
+    CHECK(may_change && undo_failed &&
+              (image_is_blank(&after) || image_judge(&after, tag, &record) == 0),
+          "an opening that failed has changed the file");
 }
 
-/* Whether harm done to the file would show in an arena. */
-static bool is_used(const struct harness *harness, image_path path) {
-    bool exclusively;
-    size_t file = harness->files[path];
-    return is_image_of_some(harness, file, &exclusively) || is_appended_by_some(harness, file);
+static void plan_damage(void) {
+    bool lingers = tamper.plan.kind == DAMAGE_REMOVE && !host_frees_names();
+    tamper.has_struck = tamper.was_read_before = tamper.is_unseen = false;
+    tamper.is_measured = tamper.is_read = tamper.is_mapped = false;
+    tamper.countdown = tamper.plan_countdown;
+    tamper.plan_countdown = 0;
+    tamper.path = path_text(op->path);
+    if (!is_file(op->path) || lingers || is_used_file(files[op->path])) tamper.countdown = 0;
 }
 
-static void plan_tamper(struct harness *harness, const char *path) {
-    struct tamper *tamper = &harness->tamper;
-    tamper->has_tampered = tamper->is_read_before = tamper->is_unseen = false;
-    tamper->is_measured = tamper->is_read = tamper->is_mapped = false;
-    tamper->countdown = harness->plan_countdown;
-    tamper->damage = harness->plan;
-    harness->plan_countdown = 0;
-    bool lingers = harness->plan.kind == DAMAGE_REMOVE && !host_frees_names();
-    bool is_file = harness->operation->path < PATHS_OF_FILES;
-    if (is_file && !lingers && !is_used(harness, harness->operation->path))
-        snprintf(tamper->path, sizeof tamper->path, "%s", path);
-    else
-        tamper->countdown = 0;
-}
-
-static uintptr_t known_base(const struct harness *harness) {
+static uintptr_t known_base(void) {
     uint64_t base = 0;
-    if (harness->before.size >= HF_IMAGE_BEGIN)
-        memcpy(&base, harness->before.bytes + 32, sizeof base);
+    if (before.size >= IMAGE_BEGIN) memcpy(&base, before.bytes + 32, sizeof base);
     return (uintptr_t)base;
 }
 
-static bool is_skipped(const struct harness *harness) {
-    const image_operation *operation = harness->operation;
-    return operation->path < PATHS_OF_FILES && operation->access == HF_READ_WRITE &&
-           is_appended_by_some(harness, harness->files[operation->path]);
-}
-
-/* What a file can become while it is opened, there are many reasons to fail. */
-static status_set with_tamper(const struct harness *harness, status_set expected) {
-    if (!harness->tamper.has_tampered) return expected;
-    return expected | STATUS(OK) | STATUS(CORRUPT) | STATUS(UNSUPPORTED) | STATUS(IO) |
-           STATUS(RESERVE_FULL) | STATUS(NO_ADDRESS) | STATUS(INVALID);
-}
-
-/* Where addresses take memory, the default would be most of what a program does. */
-static hf_arena_options options_of(const struct harness *harness, uintptr_t known) {
-    hf_arena_options options = image_options(harness->operation, known);
-    options.backend = harness->backend;
-    if (options.reserve == 0 && host_pays_for_addresses()) options.reserve = MODEST_RESERVE;
-    return options;
-}
-
-static void run_open_file(struct harness *harness) {
-    const char *path = path_of(harness);
-    bool is_file = harness->operation->path < PATHS_OF_FILES;
-    close_arena(harness);
-    if (is_skipped(harness)) return;
-    load(harness, is_file ? path : NULL, &harness->before);
-    hf_arena_options options = options_of(harness, known_base(harness));
-    hf_access access = harness->operation->twist == IMAGE_TWIST_ACCESS
-                           ? (hf_access)(3 + options.tag)
-                           : harness->operation->access;
-    status_set expected = expect_open_file(harness, &options);
-    if (options.reserve > SIZE_MAX / 4 && expected & STATUS(OK)) expected |= STATUS(NO_ADDRESS);
-    plan_tamper(harness, path);
-    hf_status status = hf_arena_open_file(arena_of(harness), path, access, &options);
-    harness->tamper.countdown = 0;
-    check_status(harness, status, with_tamper(harness, expected));
-    load(harness, is_file ? path : NULL, &harness->after);
-    if (is_file && harness->before.exists != harness->after.exists)
-        renew_file(harness, harness->operation->path);
+/* Not a file to write that an arena has appended. */
+static void run_open_file(void) {
+    close_arena();
+    if (is_file(op->path) && op->access == HF_READ_WRITE && is_appended_file(files[op->path]))
+        return;
+    load(op->path, &before);
+    hf_arena_options options = choose_options(known_base());
+    hf_access access = op->twist == IMAGE_TWIST_ACCESS ? (hf_access)(3 + options.tag) : op->access;
+    status_set expected = with_huge(&options, expect_open_file(&options));
+    plan_damage();
+    hf_status status = hf_arena_open_file(arena, path_text(op->path), access, &options);
+    tamper.countdown = 0;
+    judge(status, with_damage(expected));
+    load(op->path, &after);
+    if (before.exists != after.exists) renew_file(op->path);
     if (status == HF_OK)
-        opened(harness, &options);
-    else if (is_file)
-        check_untouched(harness, options.tag);
-    if (status == HF_OK && !harness->after.exists) model_of(harness)->file = ++harness->last_file;
+        opened(&options);
+    else if (is_file(op->path))
+        check_untouched(options.tag);
+    if (status == HF_OK && !after.exists) model->file = ++last_file;
 }
 
-static void run_open(struct harness *harness) {
-    hf_arena_options options = options_of(harness, 0);
-    close_arena(harness);
-    status_set expected = expect_new(harness, &options);
+static void run_open(void) {
+    hf_arena_options options = choose_options(0);
+    close_arena();
+    status_set expected = expect_new(&options);
     if (options.reserve > SIZE_MAX / 4) expected |= STATUS(NO_ADDRESS);
-    hf_status status = hf_arena_open(arena_of(harness), &options);
-    check_status(harness, status, expected);
-    if (status == HF_OK) start_model(harness, WAY_PRIVATE, &options);
+    hf_status status = hf_arena_open(arena, &options);
+    judge(status, expected);
+    if (status == HF_OK) start_model(WAY_PRIVATE, &options);
 }
 
 /* ------------------------------------------------------------------ allocating ------------ */
 
-/* What surely fits must be granted, and what surely does not, not. */
-static status_set expect_room(struct harness *harness, size_t size) {
-    const struct image_model *model = model_of(harness);
+/* Near the end of the reservation, red zones and alignment decide. */
+static status_set expect_room(size_t size) {
     size_t room = model->way == WAY_READ_ONLY ? 0 : model->reserved - model->used;
     if (size > room) return STATUS(RESERVE_FULL);
-    return room - size > 256 ? STATUS(OK) : STATUS(OK) | STATUS(RESERVE_FULL);
+    return room - size > NEAR_END ? STATUS(OK) : STATUS(OK) | STATUS(RESERVE_FULL);
 }
 
-static bool is_too_large(struct harness *harness, size_t size) {
-    const struct image_model *model = model_of(harness);
-    bool may_fit = expect_room(harness, size) & STATUS(OK);
-    return may_fit && (size > IMAGE_MOST_USED || model->used + size > IMAGE_MOST_USED);
+static bool is_too_large(size_t size) {
+    return has_status(expect_room(size), HF_OK) &&
+           (size > MOST_USED || model->used + size > MOST_USED);
 }
 
 static bool is_zero(const char *bytes, size_t size) {
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-/* An extension that is of no use goes, if that did not fail, too. */
-static void check_file_size(struct harness *harness, size_t before) {
-    const struct image_model *model = model_of(harness);
-    if (failures_met(harness) > 1 || !has_own_file(harness, model)) return;
-    load_own_file(harness, model);
-    if (harness->after.size != before)
-        fail(harness, "an allocation that failed left the file longer");
+static size_t own_file_size(void) {
+    if (!has_own_file(model)) return 0;
+    load(model->path, &after);
+    return after.size;
 }
 
-static size_t file_size(struct harness *harness) {
-    const struct image_model *model = model_of(harness);
-    if (!harness->strict || !has_own_file(harness, model)) return 0;
-    load_own_file(harness, model);
-    return harness->after.size;
+/* The file that was extended for an allocation that failed is truncated again, unless that failed
+ * too. */
+static void check_not_allocated(size_t size_before) {
+    if (!run.strict || run_failures() > 1) return;
+    CHECK(own_file_size() == size_before, "an allocation that failed left the file longer");
 }
 
-static void run_alloc(struct harness *harness) {
-    struct image_model *model = model_of(harness);
-    size_t size = image_size(harness->operation, arena_of(harness));
-    size_t align = (size_t)1 << harness->operation->choices / 2 % 7;
-    bool zeroed = harness->operation->choices & 1;
-    if (is_too_large(harness, size)) return;
-    size_t size_before = file_size(harness);
-    char *bytes = zeroed ? hf_alloc_zeroed(arena_of(harness), size, align)
-                         : hf_alloc(arena_of(harness), size, align);
-    hf_status status = bytes ? HF_OK : hf_last_error().status;
-    check_status(harness, status, expect_room(harness, size));
-    if (!bytes && harness->strict) check_file_size(harness, size_before);
-    if (!bytes) return;
+static void run_alloc(void) {
+    size_t size = choose_size(), align = (size_t)1 << op->choices / 2 % 7;
+    bool zeroed = op->choices & 1;
+    if (is_too_large(size)) return;
+    size_t size_before = run.strict ? own_file_size() : 0;
+    char *bytes = (zeroed ? hf_alloc_zeroed : hf_alloc)(arena, size, align);
+    judge(bytes ? HF_OK : hf_last_error().status, expect_room(size));
+    if (!bytes) {
+        check_not_allocated(size_before);
+        return;
+    }
     size_t offset = (size_t)(bytes - model->base);
-    if (offset < model->used || (uintptr_t)bytes % align != 0) fail(harness, "a block in the way");
-    if (zeroed && !is_zero(bytes, size)) fail(harness, "a block that is not zero");
-    model->used = hf_get_mark(arena_of(harness));
-    struct block *block = add_block(harness, offset, size);
+    CHECK(offset >= model->used && (uintptr_t)bytes % align == 0, "a block in the way");
+    CHECK(!zeroed || is_zero(bytes, size), "a block that is not zero");
+    model->used = hf_get_mark(arena);
+    struct block *block = add_block(offset, size);
     block->is_own = true;
-    fill_block(harness, block, 0);
+    fill_block(block, 0);
 }
 
-static void forget_root(struct harness *harness, size_t mark) {
-    struct image_model *model = model_of(harness);
+static void forget_root(size_t mark) {
     if (model->root > mark) model->root = 0;
 }
 
-static void run_extend(struct harness *harness) {
-    struct image_model *model = model_of(harness);
-    if (model->count == 0 || !model->blocks[model->count - 1].is_own) return;
-    struct block *block = &model->blocks[model->count - 1];
-    size_t size = image_size(harness->operation, arena_of(harness)), old_size = block->size;
+static void run_extend(void) {
+    struct block *block = model->count ? &model->blocks[model->count - 1] : NULL;
+    if (!block || !block->is_own) return;
+    size_t size = choose_size(), old_size = block->size, old_used = model->used;
     size_t end = size < SIZE_MAX - block->offset ? block->offset + size : SIZE_MAX;
-    size_t more = end > model->used ? end - model->used : 0;
-    if (is_too_large(harness, more)) return;
-    bool extended = hf_extend(arena_of(harness), model->base + block->offset, old_size, size);
-    hf_status status = extended ? HF_OK : hf_last_error().status;
-    check_status(harness, status, STATUS(OK) | STATUS(WRONG_STATE) | expect_room(harness, more));
-    if (!extended && size <= old_size) fail(harness, "a block can't be made smaller");
+    size_t more = end > old_used ? end - old_used : 0;
+    if (is_too_large(more)) return;
+    bool extended = hf_extend(arena, model->base + block->offset, old_size, size);
+    judge(extended ? HF_OK : hf_last_error().status,
+          STATUS(OK) | STATUS(WRONG_STATE) | expect_room(more));
+    CHECK(extended || size > old_size, "a block cannot be made smaller");
     if (!extended) return;
-    size_t old_used = model->used;
-    model->used = hf_get_mark(arena_of(harness));
-    if (model->used < old_used || hf_arena_root(arena_of(harness)) == NULL)
-        forget_root(harness, block->offset + size);
+    model->used = hf_get_mark(arena);
+    if (model->used < old_used || hf_arena_root(arena) == NULL) forget_root(block->offset + size);
     block->size = size;
     block->end = block->offset + size;
-    if (size > old_size) fill_block(harness, block, old_size);
+    if (size > old_size) fill_block(block, old_size);
 }
 
-static void run_store(struct harness *harness) {
-    struct image_model *model = model_of(harness);
-    if (model->count == 0) return;
-    struct block *block = &model->blocks[harness->operation->number % model->count];
-    if (block->may_store)
-        fill_block(harness, block, block->size > 0 ? harness->operation->value % block->size : 0);
+static void run_store(void) {
+    struct block *block = choose_block();
+    if (model->count > 0 && block->may_store)
+        fill_block(block, block->size > 0 ? op->value % block->size : 0);
 }
 
 /* ------------------------------------------------------------------ going back ------------ */
 
-static size_t choose_mark(const struct harness *harness, const struct image_model *model) {
-    const image_operation *operation = harness->operation;
-    const struct block *block = &model->blocks[model->count ? operation->number % model->count : 0];
-    switch (operation->size_class % 5) {
-    case 0: return model->count ? block->offset : 0;
-    case 1: return model->count ? block->end : 0;
-    case 2: return operation->value * (size_t)8 % (model->used + 1);
-    case 3: return model->used + operation->value % 4;
-    default: return operation->value;
+static size_t choose_mark(void) {
+    switch (op->size_class % 5) {
+    case 0: return model->count ? choose_block()->offset : 0;
+    case 1: return model->count ? choose_block()->end : 0;
+    case 2: return op->value * (size_t)8 % (model->used + 1);
+    case 3: return model->used + op->value % 4;
+    default: return op->value;
     }
 }
 
-/* A mark within a view there was none; one that may be gone, that is another matter. */
-static status_set expect_rewind(const struct image_model *model, size_t mark) {
+/* No mark lies within a view, unless the view may be gone. */
+static status_set expect_rewind(size_t mark) {
     status_set expected = STATUS(OK);
     if (mark > model->used) return STATUS(INVALID);
     if (model->way == WAY_READ_ONLY) return mark < model->used ? STATUS(WRONG_STATE) : STATUS(OK);
-    for (size_t i = 0; i < model->count; i++) {
-        const struct block *block = &model->blocks[i];
+    for (const struct block *block = model->blocks; block < model->blocks + model->count; block++) {
         if (!block->file || mark <= block->offset || mark >= block->end) continue;
         expected = block->is_lost ? STATUS(OK) | STATUS(INVALID) : STATUS(INVALID);
     }
     return expected;
 }
 
-/* After a failure, or where rewound pages fault, pos is above the mark. */
-static void went_back(struct harness *harness, size_t mark, hf_status status) {
-    struct image_model *model = model_of(harness);
-    size_t used = hf_get_mark(arena_of(harness)), old = model->used;
-    size_t most = (old + harness->page_size - 1) / harness->page_size * harness->page_size;
-    if (status == HF_OK && !model->is_faulting && used != mark)
-        fail(harness, "went back elsewhere");
-    if (used < mark || used > most) fail(harness, "went back, and is at %zu", used);
+static size_t round_to_page(size_t size) {
+    return (size + run.page_size - 1) / run.page_size * run.page_size;
+}
+
+/* After a failure, and where rewound pages fault, pos may be above the mark. */
+static void went_back(size_t mark, hf_status status) {
+    size_t used = hf_get_mark(arena);
+    CHECK(status != HF_OK || model->is_faulting || used == mark, "went back elsewhere");
+    CHECK(used >= mark && used <= round_to_page(model->used), "went back, and is at %zu", used);
     model->used = used;
-    if (status == HF_OK || hf_arena_root(arena_of(harness)) == NULL) forget_root(harness, mark);
+    if (status == HF_OK || hf_arena_root(arena) == NULL) forget_root(mark);
     if (status == HF_OK)
-        drop_blocks(model, mark);
+        drop_blocks(mark);
     else
-        lose_blocks(model, mark);
+        lose_blocks(mark);
 }
 
-static void rewind_to(struct harness *harness, size_t mark, hf_status status, status_set expected) {
-    check_status(harness, status, expected);
-    if (status == HF_OK || !(expected & 1u << status)) went_back(harness, mark, status);
+static void judge_rewind(size_t mark, hf_status status, status_set expected) {
+    judge(status, expected);
+    if (status == HF_OK || !has_status(expected, status)) went_back(mark, status);
 }
 
-static void run_rewind(struct harness *harness) {
-    size_t mark = choose_mark(harness, model_of(harness));
-    status_set expected = expect_rewind(model_of(harness), mark);
-    rewind_to(harness, mark, hf_rewind(arena_of(harness), mark), expected);
+static void run_rewind(void) {
+    size_t mark = choose_mark();
+    status_set expected = expect_rewind(mark);
+    judge_rewind(mark, hf_rewind(arena, mark), expected);
 }
 
-/* Nothing of it used, a snapshot's own view may go. */
-static void note_views(struct harness *harness) {
-    if (model_of(harness)->used == 0 && hf_arena_get_stats(arena_of(harness)).viewed == 0)
-        model_of(harness)->shown = 0;
+/* When nothing is used any more, the view that a snapshot was opened with may be unmapped. */
+static void note_views(void) {
+    if (model->used == 0 && hf_arena_get_stats(arena).viewed == 0) model->shown = 0;
 }
 
-static void run_reset(struct harness *harness) {
-    status_set expected = expect_rewind(model_of(harness), 0);
-    rewind_to(harness, 0, hf_reset(arena_of(harness)), expected);
-    note_views(harness);
+static void run_reset(void) {
+    status_set expected = expect_rewind(0);
+    judge_rewind(0, hf_reset(arena), expected);
+    note_views();
 }
 
-static void run_trim(struct harness *harness) {
-    check_status(harness, hf_trim(arena_of(harness), harness->operation->value), STATUS(OK));
-    note_views(harness);
+static void run_trim(void) {
+    judge(hf_trim(arena, op->value), STATUS(OK));
+    note_views();
 }
 
 /* ------------------------------------------------------------------ images ---------------- */
 
-static void run_set_root(struct harness *harness) {
-    struct image_model *model = model_of(harness);
-    unsigned value = harness->operation->value;
-    const struct block *block =
-        &model->blocks[model->count ? harness->operation->number % model->count : 0];
-    size_t offset = model->count ? block->offset : 0;
-    if (harness->operation->size_class % 4 == 1) offset += value;
-    if (harness->operation->size_class % 4 == 2) offset = model->used + value;
-    bool is_null = harness->operation->size_class % 4 == 3;
-    bool is_ours = is_null || offset < model->used;
-    status_set expected = !is_ours                      ? STATUS(INVALID)
-                          : model->way == WAY_READ_ONLY ? STATUS(WRONG_STATE)
-                                                        : STATUS(OK);
-    hf_status status = hf_arena_set_root(arena_of(harness), is_null ? NULL : model->base + offset);
-    check_status(harness, status, expected);
+static void run_set_root(void) {
+    unsigned choice = op->size_class % 4;
+    size_t offset = model->count ? choose_block()->offset : 0;
+    if (choice == 1) offset += op->value;
+    if (choice == 2) offset = model->used + op->value;
+    bool is_null = choice == 3;
+    status_set expected = model->way == WAY_READ_ONLY ? STATUS(WRONG_STATE) : STATUS(OK);
+    if (!is_null && offset >= model->used) expected = STATUS(INVALID);
+    hf_status status = hf_arena_set_root(arena, is_null ? NULL : model->base + offset);
+    judge(status, expected);
     if (status == HF_OK) model->root = is_null ? 0 : offset + 1;
 }
 
-/* A sync that failed is never followed by one that succeeds. */
-static status_set expect_sync(const struct harness *harness, const struct image_model *model) {
+/* After a sync that failed none succeeds. */
+static status_set expect_sync(void) {
     if (!model->open || model->way != WAY_READ_WRITE) return STATUS(WRONG_STATE);
     if (model->failed_sync != HF_OK) return 1u << model->failed_sync;
-    if (is_found(harness, model)) return STATUS(OK);
+    if (is_found(model)) return STATUS(OK);
     return host_frees_names() ? STATUS(IO) : STATUS(IO) | STATUS(OK);
 }
 
-static void run_sync(struct harness *harness) {
-    struct image_model *model = model_of(harness);
+static void run_sync(void) {
     bool is_read_write = model->open && model->way == WAY_READ_WRITE;
-    hf_status status = hf_arena_sync(arena_of(harness));
-    check_status(harness, status, expect_sync(harness, model));
-    if (is_read_write && has_own_file(harness, model)) {
-        load_own_file(harness, model);
-        check_image(harness, &harness->after, status != HF_OK);
+    hf_status status = hf_arena_sync(arena);
+    judge(status, expect_sync());
+    if (is_read_write && has_own_file(model)) {
+        load(model->path, &after);
+        check_image(status != HF_OK);
     }
     if (is_read_write) model->failed_sync = status;
 }
 
-static status_set expect_save(struct harness *harness) {
-    image_path path = harness->operation->path;
-    if (!model_of(harness)->open || path == IMAGE_PATH_NULL || path == IMAGE_PATH_BLANK)
+static status_set expect_save(void) {
+    if (!model->open || op->path == IMAGE_PATH_NULL || op->path == IMAGE_PATH_BLANK)
         return STATUS(INVALID);
-    if (path == IMAGE_PATH_FOLDER) return STATUS(IO) | STATUS(UNSUPPORTED);
-    if (path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
-    return is_written(harness, path) ? STATUS(BUSY) : STATUS(OK);
+    if (op->path == IMAGE_PATH_FOLDER) return STATUS(IO) | STATUS(UNSUPPORTED);
+    if (op->path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
+    return is_written(op->path) ? STATUS(BUSY) : STATUS(OK);
 }
 
-static void run_save(struct harness *harness) {
-    const char *path = path_of(harness);
-    bool is_file = harness->operation->path < PATHS_OF_FILES;
-    if (model_of(harness)->used > IMAGE_MOST_USED * 2) return;
-    load(harness, is_file ? path : NULL, &harness->before);
-    hf_status status = hf_arena_save(arena_of(harness), path);
-    check_status(harness, status, expect_save(harness));
-    load(harness, is_file ? path : NULL, &harness->after);
-    bool is_in_place = status == HF_IO && failure_injected(harness) && harness->failing_way != 0;
-    bool is_as_before = image_is_alike(&harness->before, &harness->after);
-    if (status == HF_OK || (is_in_place && !is_as_before))
-        check_saved(harness);
-    else if (!is_as_before)
-        fail(harness, "a save that failed has changed the file");
+/* Saving replaces the file in one step. Only where the system cannot create the other file for it
+ * does a failure leave the new contents. */
+static void run_save(void) {
+    if (model->used > 2 * MOST_USED) return;
+    load(op->path, &before);
+    hf_status status = hf_arena_save(arena, path_text(op->path));
+    judge(status, expect_save());
+    load(op->path, &after);
+    bool may_be_in_place = status == HF_IO && run_failures() > 0 && run.failing_way != 0;
+    bool is_unchanged = image_is_alike(&before, &after);
+    if (status == HF_OK || (may_be_in_place && !is_unchanged))
+        check_saved();
+    else
+        CHECK(is_unchanged, "a save that failed has changed the file");
 }
 
 /* ------------------------------------------------------------------ appending ------------- */
 
-/* In the next page, but a snapshot's own view stays while anything of it is used. */
-static size_t next_page(const struct harness *harness, const struct image_model *model) {
-    if (model->used == 0) return 0;
-    size_t page = (model->used + harness->page_size - 1) / harness->page_size * harness->page_size;
-    return page > model->shown ? page : model->shown;
+/* The file is mapped at the next page, or above the view that a snapshot was opened with. */
+static size_t next_view(void) {
+    size_t page = round_to_page(model->used);
+    return model->used > 0 && page < model->shown ? model->shown : page;
 }
 
-static status_set expect_append(struct harness *harness) {
-    const struct image_model *model = model_of(harness);
-    image_path path = harness->operation->path;
-    size_t room = model->reserved - next_page(harness, model), size = harness->before.size;
-    bool is_access = harness->operation->access != HF_READ_WRITE;
-    if (path == IMAGE_PATH_NULL || path == IMAGE_PATH_BLANK)
+static status_set expect_append(void) {
+    bool is_image = model->way == WAY_READ_WRITE || model->way == WAY_READ_ONLY;
+    if (op->path == IMAGE_PATH_NULL || op->path == IMAGE_PATH_BLANK)
         return STATUS(INVALID) | STATUS(UNSUPPORTED);
-    if (!is_access) return STATUS(INVALID);
-    if (model->way == WAY_READ_WRITE || model->way == WAY_READ_ONLY) return STATUS(UNSUPPORTED);
-    if (path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
-    if (path == IMAGE_PATH_NO_PARENT || !harness->before.exists) return STATUS(IO);
-    return size <= room ? STATUS(OK) : STATUS(RESERVE_FULL);
+    if (op->access == HF_READ_WRITE) return STATUS(INVALID);
+    if (is_image || op->path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
+    if (op->path == IMAGE_PATH_NO_PARENT || !before.exists) return STATUS(IO);
+    return before.size <= model->reserved - next_view() ? STATUS(OK) : STATUS(RESERVE_FULL);
 }
 
-static void appended(struct harness *harness, const char *data, size_t size) {
-    struct image_model *model = model_of(harness);
-    size_t offset = next_page(harness, model), used = hf_get_mark(arena_of(harness));
-    if (size != harness->before.size) fail(harness, "the file has another size");
-    if (size == 0 && used != model->used) fail(harness, "nothing moved pos");
+static void appended(const char *data, size_t size) {
+    size_t offset = next_view(), used = hf_get_mark(arena);
+    CHECK(size == before.size, "the file has another size");
+    CHECK(size != 0 || used == model->used, "an empty file moved pos");
     if (size == 0) return;
-    if (data != model->base + offset) fail(harness, "the file is not at the next page");
-    model->used =
-        offset + (size + harness->page_size - 1) / harness->page_size * harness->page_size;
-    if (model->used != used) fail(harness, "pos is not at the page behind the file");
+    CHECK(data == model->base + offset, "the file is not at the next page");
+    model->used = offset + round_to_page(size);
+    CHECK(model->used == used, "pos is not at the first page after the file");
     if (offset == 0) model->shown = 0;
-    struct block *block = add_block(harness, offset, size);
+    struct block *block = add_block(offset, size);
     block->end = used;
-    block->file = harness->files[harness->operation->path];
-    block->may_store = harness->operation->access == HF_COPY_ON_WRITE;
-    memcpy(model->bytes + offset, harness->before.bytes, size);
+    block->file = files[op->path];
+    block->may_store = op->access == HF_COPY_ON_WRITE;
+    memcpy(model->bytes + offset, before.bytes, size);
 }
 
-/* A file that changes under a view is another matter, and so is one block too many. */
-static bool cannot_append(struct harness *harness) {
-    const struct image_model *model = model_of(harness);
-    bool exclusively = false;
-    if (harness->operation->path < PATHS_OF_FILES)
-        is_image_of_some(harness, harness->files[harness->operation->path], &exclusively);
-    return exclusively || model->count == IMAGE_BLOCKS ||
-           model->used + harness->before.size > IMAGE_MOST_USED;
-}
-
-static void run_append(struct harness *harness) {
-    const char *path = path_of(harness);
+/* Not a file that changes under its view. */
+static void run_append(void) {
     void *data = NULL;
     size_t size = SIZE_MAX;
-    load(harness, harness->operation->path < PATHS_OF_FILES ? path : NULL, &harness->before);
-    if (cannot_append(harness)) return;
-    hf_status status =
-        hf_arena_append_file(arena_of(harness), path, harness->operation->access, &data, &size);
-    check_status(harness, status, expect_append(harness));
-    if (status == HF_OK) appended(harness, data, size);
-}
-
-/* ------------------------------------------------------------------ harm ------------------ */
-
-static void run_damage(struct harness *harness) {
-    const char *path = path_of(harness);
-    image_damage damage = image_damage_of(harness->operation);
-    if (harness->operation->path >= PATHS_OF_FILES || is_used(harness, harness->operation->path))
+    load(op->path, &before);
+    if (is_written(op->path) || model->count == IMAGE_BLOCKS ||
+        model->used + before.size > MOST_USED)
         return;
-    load(harness, path, &harness->before);
-    harness->after.exists = harness->before.exists;
-    image_do_damage(&harness->before, &damage);
-    if (!harness->before.exists && !harness->after.exists) return;
-    if (!image_store(path, &harness->before)) fail(harness, "%s can't be damaged", path);
-    if (harness->before.exists != harness->after.exists)
-        renew_file(harness, harness->operation->path);
+    hf_status status = hf_arena_append_file(arena, path_text(op->path), op->access, &data, &size);
+    judge(status, expect_append());
+    if (status == HF_OK) appended(data, size);
 }
 
-static void run_holes(struct harness *harness) {
-    const char *path = path_of(harness);
-    if (harness->operation->path >= PATHS_OF_FILES || is_used(harness, harness->operation->path))
-        return;
-    load(harness, path, &harness->before);
-    if (harness->before.exists && !image_store_sparse(path, &harness->before))
-        fail(harness, "%s can't be made sparse", path);
+/* ------------------------------------------------------------------ damaging -------------- */
+
+static bool can_damage(void) { return is_file(op->path) && !is_used_file(files[op->path]); }
+
+static void run_damage(void) {
+    const char *path = path_text(op->path);
+    image_damage damage = choose_damage();
+    if (!can_damage()) return;
+    load(op->path, &before);
+    bool existed = before.exists;
+    image_do_damage(&before, &damage);
+    if (!before.exists && !existed) return;
+    CHECK(image_store(path, &before), "%s cannot be damaged", path);
+    if (before.exists != existed) renew_file(op->path);
 }
 
-/* By a copy of the file, or by none. */
-static void run_replace(struct harness *harness) {
-    const char *path = path_of(harness);
-    char copy[512];
-    if (harness->operation->path >= PATHS_OF_FILES || !host_frees_names()) return;
-    load(harness, path, &harness->before);
-    if (!harness->before.exists) return;
-    snprintf(copy, sizeof copy, "%s/copy", harness->folder);
-    bool is_done = harness->operation->number % 2
-                       ? remove(path) == 0
-                       : image_store(copy, &harness->before) && host_replace(copy, path);
-    if (!is_done) fail(harness, "%s can't be replaced", path);
-    renew_file(harness, harness->operation->path);
+static void run_holes(void) {
+    const char *path = path_text(op->path);
+    if (!can_damage()) return;
+    load(op->path, &before);
+    CHECK(!before.exists || image_store_sparse(path, &before), "%s cannot be made sparse", path);
 }
 
-static void run_tamper(struct harness *harness) {
-    harness->plan = image_damage_of(harness->operation);
-    harness->plan_countdown = 1 + harness->operation->number / 8 % 8;
+/* By a copy of the file, or by nothing. */
+static void run_replace(void) {
+    const char *path = path_text(op->path);
+    char copy[PATH_BYTES];
+    if (!is_file(op->path) || !host_frees_names()) return;
+    load(op->path, &before);
+    if (!before.exists) return;
+    snprintf(copy, sizeof copy, "%s/copy", host_get()->folder);
+    bool is_done =
+        op->number % 2 ? remove(path) == 0 : image_store(copy, &before) && host_replace(copy, path);
+    CHECK(is_done, "%s cannot be replaced", path);
+    renew_file(op->path);
 }
 
-static void run_fail(struct harness *harness) {
-    unsigned number = harness->operation->number;
-    if (harness->strict) hf_strict_fail(harness->strict, number / 2, number & 1);
+static void run_tamper(void) {
+    tamper.plan = choose_damage();
+    tamper.plan_countdown = 1 + op->number / 8 % 8;
 }
 
-static void run_fail_as(struct harness *harness) {
-    harness->failing_way = harness->operation->number % 4;
-    if (harness->strict) hf_strict_fail_as(harness->strict, harness->failing_way);
+static void run_failing(void) { run_fail(op->number); }
+static void run_failing_as(void) { run_fail_as(op->number % 4); }
+
+static void run_fail_sync(void) {
+    tamper.sync_countdown = op->number % 8;
+    tamper.sync_status = op->choices & 1 ? HF_NO_SPACE : HF_IO;
 }
 
-static void run_fail_sync(struct harness *harness) {
-    harness->tamper.sync_countdown = harness->operation->number % 8;
-    harness->tamper.sync_status = harness->operation->choices & 1 ? HF_NO_SPACE : HF_IO;
+/* ------------------------------------------------------------------ forking --------------- */
+
+/* A child may read what its parent has open, and save it elsewhere; what it stores into private
+ * memory is its own. It writes no file that the parent writes, and takes no lock from it. The
+ * parent may close an arena while the child lives: then the lock is free.
+ *
+ * No failure is injected in a child, so that the parent knows what happened to the files. */
+
+static bool does(unsigned step) { return (op->choices & step) != 0; }
+
+/* Calls `use` as if the operation were on each of these arenas. */
+static void for_each_arena(void (*use)(bool is_closed_by_parent), unsigned first, unsigned end,
+                           unsigned closed) {
+    const struct operation *operation = op;
+    struct operation other = *operation;
+    for (other.arena = first; other.arena < end; other.arena++) {
+        begin(&other);
+        use(other.arena == closed);
+    }
+    begin(operation);
+}
+
+static void judge_call(hf_status status, status_set expected) {
+    judge(status, expected);
+    begin(op);
+}
+
+static void allocate_in_child(size_t size, status_set expected) {
+    status_set room = expect_room(size);
+    if (!has_status(room, HF_OK)) expected = 0;
+    expected |= room & STATUS(RESERVE_FULL);
+    char *block = hf_alloc(arena, size, 1);
+    if (block) memset(block, 0xee, size);
+    judge_call(block ? HF_OK : hf_last_error().status, expected);
+}
+
+static void go_back_in_child(void) {
+    const struct block *last = model->count ? &model->blocks[model->count - 1] : NULL;
+    judge_call(hf_rewind(arena, model->used / 2), STATUS(WRONG_STATE));
+    judge_call(hf_reset(arena), STATUS(WRONG_STATE));
+    judge_call(hf_trim(arena, 0), STATUS(WRONG_STATE));
+    if (!last || !last->is_own) return;
+    bool is_done = hf_extend(arena, model->base + last->offset, last->size, 0);
+    judge_call(is_done ? HF_OK : hf_last_error().status, STATUS(WRONG_STATE));
+}
+
+/* A read-write arena: what is not mapped already, no child can allocate. */
+static void fail_to_write(void) {
+    size_t more = hf_arena_get_stats(arena).viewed - model->used + 1;
+    status_set sync = STATUS(WRONG_STATE);
+    if (model->failed_sync != HF_OK) sync |= 1u << model->failed_sync;
+    if (does(CHILD_GROWS)) allocate_in_child(more, STATUS(WRONG_STATE));
+    if (does(CHILD_SYNCS)) judge_call(hf_arena_sync(arena), sync);
+    if (does(CHILD_GOES_BACK)) go_back_in_child();
+    check_arena();
+}
+
+/* Any other arena: nothing stored here reaches the parent. */
+static void use_privately(void) {
+    bool is_read_only = model->way == WAY_READ_ONLY && model->used > 0;
+    for (size_t i = 0; i < model->count; i++)
+        if (model->blocks[i].may_store)
+            memset(model->base + model->blocks[i].offset, 0xee, model->blocks[i].size);
+    if (does(CHILD_GROWS)) allocate_in_child(CHILD_BYTES, STATUS(OK));
+    if (does(CHILD_SYNCS)) judge_call(hf_arena_sync(arena), STATUS(WRONG_STATE));
+    if (does(CHILD_GOES_BACK))
+        judge_call(hf_reset(arena), is_read_only ? STATUS(WRONG_STATE) : STATUS(OK));
+}
+
+/* The parent has its file locked, even after the child has closed its own arena. */
+static void check_locked(void) {
+    const hf_arena_options options = {.any_base = true, .backend = run.backend};
+    hf_arena other;
+    if (!model->open || !is_found(model)) return;
+    const char *path = path_text(model->path);
+    judge_call(hf_arena_open_file(&other, path, HF_READ_WRITE, &options), STATUS(BUSY));
+    if (model->way != WAY_READ_WRITE) return;
+    judge_call(hf_arena_open_file(&other, path, HF_READ_ONLY, &options), STATUS(BUSY));
+}
+
+static void use_in_child(bool is_closed_by_parent) {
+    if (!model->open) return;
+    check_arena();
+    if (model->way == WAY_READ_WRITE)
+        fail_to_write();
+    else
+        use_privately();
+    if (!is_closed_by_parent) check_locked();
+    if (does(CHILD_CLOSES)) {
+        hf_arena_close(arena);
+        check_closed(arena);
+    }
+    if (!is_closed_by_parent) check_locked();
+}
+
+static bool saves(void) {
+    return does(CHILD_SAVES) && !does(CHILD_LIVES_ON) && model->open &&
+           model->used <= 2 * MOST_USED && is_file(op->path);
+}
+
+static void save_in_child(void) {
+    hf_status status = hf_arena_save(arena, path_text(op->path));
+    judge_call(status, is_written(op->path) ? STATUS(BUSY) : STATUS(OK));
+    if (status == HF_OK) renew_file(op->path);
+}
+
+static void run_child(void) {
+    unsigned own = op->arena;
+    end_failures();
+    if (saves()) save_in_child();
+    for_each_arena(use_in_child, does(CHILD_USES_ALL) ? 0 : own,
+                   does(CHILD_USES_ALL) ? IMAGE_ARENAS : own + 1,
+                   does(CHILD_LIVES_ON) ? own : IMAGE_ARENAS);
+}
+
+static struct image_bytes kept[IMAGE_ARENAS];
+
+static void keep_file(bool unused) {
+    (void)unused;
+    if (model->open && is_found(model)) load(model->path, &kept[op->arena]);
+}
+
+static void check_unharmed(bool unused) {
+    (void)unused;
+    check_arena();
+    if (!model->open || !is_found(model)) return;
+    load(model->path, &after);
+    CHECK(image_is_alike(&after, &kept[op->arena]), "a child has changed the file");
+}
+
+/* The child still has the file of an arena that its parent has just closed. */
+static void check_unlocked(void) {
+    const hf_arena_options options = {.any_base = true, .backend = run.backend, .tag = model->tag};
+    hf_access access = model->way == WAY_READ_WRITE ? HF_READ_ONLY : HF_READ_WRITE;
+    hf_arena other;
+    hf_status status = hf_arena_open_file(&other, path_text(model->path), access, &options);
+    CHECK(status != HF_BUSY || run_failures() > 0, "a child has kept the lock");
+    hf_arena_close(&other);
+    begin(op);
+}
+
+static void run_meanwhile(void) {
+    bool closes = does(CHILD_LIVES_ON);
+    bool is_certain = model->open && is_found(model) && !model->was_tampered_with;
+    if (closes) close_arena();
+    if (closes && is_certain && !is_used_file(model->file)) check_unlocked();
+    for_each_arena(keep_file, 0, IMAGE_ARENAS, IMAGE_ARENAS);
+}
+
+static void run_a_fork(void) {
+    if (!run_fork(run_child, run_meanwhile)) return;
+    if (saves() && !is_written(op->path)) {
+        load(op->path, &after);
+        check_saved();
+    }
+    for_each_arena(check_unharmed, 0, IMAGE_ARENAS, IMAGE_ARENAS);
 }
 
 /* ------------------------------------------------------------------ running --------------- */
 
-/* Kinds that an arena may be closed for. */
-static bool run_any(struct harness *harness) {
-    switch (harness->operation->kind) {
-    case IMAGE_OPEN_FILE: run_open_file(harness); return true;
-    case IMAGE_OPEN: run_open(harness); return true;
-    case IMAGE_CLOSE: close_arena(harness); return true;
-    case IMAGE_SYNC: run_sync(harness); return true;
-    case IMAGE_DAMAGE: run_damage(harness); return true;
-    case IMAGE_TAMPER: run_tamper(harness); return true;
-    case IMAGE_FAIL: run_fail(harness); return true;
-    case IMAGE_HOLES: run_holes(harness); return true;
-    case IMAGE_FORK: run_fork(harness); return true;
-    case IMAGE_REPLACE: run_replace(harness); return true;
-    case IMAGE_FAIL_SYNC: run_fail_sync(harness); return true;
-    case IMAGE_FAIL_AS: run_fail_as(harness); return true;
-    default: return false;
-    }
-}
+static const struct command {
+    const char *name;
+    void (*run)(void);
+    enum { ALWAYS, IF_OPEN } when; /* IF_OPEN: only on an open arena */
+} commands[IMAGE_KINDS] = {
+    [IMAGE_OPEN_FILE] = {"open_file", run_open_file, ALWAYS},
+    [IMAGE_OPEN] = {"open", run_open, ALWAYS},
+    [IMAGE_CLOSE] = {"close", close_arena, ALWAYS},
+    [IMAGE_ALLOC] = {"alloc", run_alloc, IF_OPEN},
+    [IMAGE_EXTEND] = {"extend", run_extend, IF_OPEN},
+    [IMAGE_STORE] = {"store", run_store, IF_OPEN},
+    [IMAGE_REWIND] = {"rewind", run_rewind, IF_OPEN},
+    [IMAGE_RESET] = {"reset", run_reset, IF_OPEN},
+    [IMAGE_TRIM] = {"trim", run_trim, IF_OPEN},
+    [IMAGE_SYNC] = {"sync", run_sync, ALWAYS},
+    [IMAGE_SET_ROOT] = {"set_root", run_set_root, IF_OPEN},
+    [IMAGE_SAVE] = {"save", run_save, IF_OPEN},
+    [IMAGE_APPEND] = {"append", run_append, IF_OPEN},
+    [IMAGE_DAMAGE] = {"damage", run_damage, ALWAYS},
+    [IMAGE_TAMPER] = {"tamper", run_tamper, ALWAYS},
+    [IMAGE_FAIL] = {"fail", run_failing, ALWAYS},
+    [IMAGE_HOLES] = {"holes", run_holes, ALWAYS},
+    [IMAGE_FORK] = {"fork", run_a_fork, ALWAYS},
+    [IMAGE_REPLACE] = {"replace", run_replace, ALWAYS},
+    [IMAGE_FAIL_SYNC] = {"fail_sync", run_fail_sync, ALWAYS},
+    [IMAGE_FAIL_AS] = {"fail_as", run_failing_as, ALWAYS},
+};
 
-static void run_on_open(struct harness *harness) {
-    switch (harness->operation->kind) {
-    case IMAGE_ALLOC: run_alloc(harness); break;
-    case IMAGE_EXTEND: run_extend(harness); break;
-    case IMAGE_STORE: run_store(harness); break;
-    case IMAGE_REWIND: run_rewind(harness); break;
-    case IMAGE_RESET: run_reset(harness); break;
-    case IMAGE_TRIM: run_trim(harness); break;
-    case IMAGE_SET_ROOT: run_set_root(harness); break;
-    case IMAGE_SAVE: run_save(harness); break;
-    case IMAGE_APPEND: run_append(harness); break;
-    default: break;
-    }
-}
+static const char *kind_name(image_kind kind) { return commands[kind].name; }
 
-/* Every arena open is a record, a lock and, on strict, its pieces; every image a file. */
-static void check_strict(struct harness *harness) {
-    if (!harness->strict) return;
-    hf_strict_stats stats = hf_strict_get_stats(harness->strict);
+/* When no arena is open, the backend has nothing left. */
+static void check_backend(void) {
     bool some_open = false;
-    for (size_t i = 0; i < IMAGE_ARENAS; i++) some_open = some_open || harness->models[i].open;
-    if (stats.violations != 0) fail(harness, "a rule of the system was broken");
-    if (hf_strict_get_stats(harness->under).violations != 0) fail(harness, "strict broke a rule");
-    if (!some_open && (stats.pieces || stats.pages || stats.files || stats.locks))
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces,
-             stats.pages, stats.files, stats.locks);
+    for (size_t i = 0; i < IMAGE_ARENAS; i++) some_open = some_open || models[i].open;
+    check_strict();
+    if (run.strict && !some_open) check_nothing_left(run.strict);
 }
 
-static void run_operation(struct harness *harness, const image_operation *operation) {
-    begin(harness, operation);
-    harness->results[operation->index] = -1;
-    if (!run_any(harness) && model_of(harness)->open) run_on_open(harness);
-    check_arena(harness, true);
-    check_strict(harness);
+static void run_operation(const struct operation *operation) {
+    const struct command *command = &commands[operation->kind];
+    begin(operation);
+    if (model->open || command->when == ALWAYS) command->run();
+    check_arena();
+    check_backend();
 }
 
-static void close_all(struct harness *harness) {
-    static image_operation closing;
-    closing = harness->operation ? *harness->operation : (image_operation){.index = 0};
-    end_failures(harness);
-    for (unsigned i = 0; i < IMAGE_ARENAS; i++) {
-        closing.arena = i;
-        begin(harness, &closing);
-        close_arena(harness);
+static void close_all(void) {
+    struct operation closing = op ? *op : (struct operation){.index = 0};
+    end_failures();
+    for (closing.arena = 0; closing.arena < IMAGE_ARENAS; closing.arena++) {
+        begin(&closing);
+        close_arena();
     }
-    check_strict(harness);
+    check_backend();
+    op = NULL;
 }
 
-static struct harness *harness_of_visit;
-
-static void visit_left(const char *path) {
+static void check_visited(const char *path) {
     const char *name = strrchr(path, '/');
-    if (strstr(name ? name : path, ".saving")) fail(harness_of_visit, "%s was left", path);
+    CHECK(!strstr(name ? name : path, ".saving"), "%s was left", path);
 }
 
-static void clean_up(struct harness *harness) {
-    char text[512];
-    harness_of_visit = harness;
-    host_visit(harness->folder, visit_left);
-    for (image_path path = IMAGE_PATH_FIRST; path < PATHS_OF_FILES; path++)
-        remove(image_path_text(harness->folder, path, text, sizeof text));
-}
-
-static void start(struct harness *harness, const char *name) {
-    harness->name = name;
-    harness->folder = host_get()->folder;
-    harness->operation = NULL;
-    harness->strict = harness->under = NULL;
-    harness->plan_countdown = harness->tamper.countdown = 0;
-    harness->tamper.has_tampered = false;
-    harness->tamper.sync_countdown = harness->tamper.failed_syncs = 0;
-    harness->forks = 0;
-    harness->failing_way = 0;
-    tamper_init(&harness->tamper);
-    harness->backend = &harness->tamper.backend;
-    harness->page_size = harness->backend->page_size(harness->backend);
-    for (size_t i = 0; i < IMAGE_ARENAS; i++) harness->models[i].open = false;
-    memset(harness->arenas, 0, sizeof harness->arenas);
-    for (size_t i = 0; i < PATHS_OF_FILES; i++) renew_file(harness, (image_path)i);
-}
-
-static void run(struct harness *harness, const uint8_t *data, size_t size) {
-    size_t operations = size / OPERATION_BYTES;
-    if (operations > MOST_OPERATIONS) operations = MOST_OPERATIONS;
-    for (size_t i = 0; i < operations; i++) {
-        harness->program[i] = image_decode(data + i * OPERATION_BYTES, i);
-        run_operation(harness, &harness->program[i]);
+void fuzz_run(const uint8_t *data, size_t size) {
+    op = NULL;
+    tamper.plan_countdown = tamper.countdown = tamper.sync_countdown = 0;
+    tamper.has_struck = false;
+    for (size_t i = 0; i < IMAGE_ARENAS; i++) models[i].open = false;
+    for (unsigned path = 0; path < PATHS_OF_FILES; path++) renew_file((image_path)path);
+    for (size_t i = 0; i < run_operations(size); i++) {
+        program[i] = decode(data + i * OPERATION_BYTES, i);
+        run_operation(&program[i]);
     }
-    close_all(harness);
-    clean_up(harness);
-}
-
-static void open_strict(hf_backend **strict, const hf_backend *under) {
-    if (hf_strict_open(strict, under) == HF_OK) return;
-    fputs("fuzz_image: hf_strict_open failed\n", stderr);
-    abort();
-}
-
-static void check_nothing_left(struct harness *harness, hf_backend *strict) {
-    hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (stats.pieces != 0 || stats.pages != 0 || stats.files != 0 || stats.locks != 0)
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces,
-             stats.pages, stats.files, stats.locks);
-}
-
-static void run_strict(struct harness *harness, const uint8_t *data, size_t size) {
-    start(harness, "strict");
-    open_strict(&harness->under, harness->backend);
-    open_strict(&harness->strict, harness->under);
-    harness->backend = harness->strict;
-    run(harness, data, size);
-    check_nothing_left(harness, harness->strict);
-    hf_strict_close(harness->strict);
-    check_nothing_left(harness, harness->under);
-    hf_strict_close(harness->under);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static struct harness harness;
-    start(&harness, "native");
-    run(&harness, data, size);
-    run_strict(&harness, data, size);
-    return 0;
+    close_all();
+    host_visit(host_get()->folder, check_visited);
+    for (unsigned path = 0; path < PATHS_OF_FILES; path++) remove(path_text((image_path)path));
 }

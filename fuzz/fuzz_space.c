@@ -1,334 +1,691 @@
 /*
- * fuzz_space.c -- runs a program of calls on two backends and holds each against the model.
+ * fuzz_space.c -- runs a program of calls on spaces and files, and compares each call with a model.
  *
- *                    +-> native ----------------------+
- *      bytes, as a --+                                +-> the same statuses, until the first
- *      program       +-> strict, over strict, over    |   injected failure
- *                        native; fails when told to --+
+ * Both runs of the program must have the same statuses until the first injected failure. After each
+ * call the status must be one that the headers allow; regions, statistics and contents must be
+ * those of the model; a call that failed must have left a state that the headers allow; and a call
+ * with wrong arguments must not have reached the backend.
  *
- * After each call its status must be one that the model expects, regions, statistics and contents
- * must be the model's, a call that failed must leave a state that the headers allow, and a failed
- * argument must not have reached the backend. The strict backend under the strict one proves that
- * strict itself keeps the rules. At the end everything is closed and nothing may be left.
+ * The regions are those of tests/space_model.h. To these this file adds the files, and for each page
+ * a pattern that stands for its contents:
+ *
+ *      page         0    1    2    3    4    5    6
+ *      kind       |p    p   |c    c   |v    v    v        | a region begins
+ *      pattern               0    7    9    0    0        0: zeros, and in a view what the file has
+ *
+ *      state of the model
+ *      reporting          what is printed when a check fails
+ *      files              open files and what they hold
+ *      expecting          the statuses of a call that meets no failure
+ *      succeeding         the change that a call promises
+ *      failing            the states that a failure may leave
+ *      comparing          regions, statistics and contents
+ *      around each call
+ *      around each run
  */
-#include "host.h"
-#include "space_model.h"
-#include "system.h"
+#include "runner.h"
+#include "space_program.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
+#include "../tests/space_model.h"
+
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-enum { CALLS_BETWEEN_CHECKS = 64, NOT_RUN = -1 };
-
-/* One backend's run of the program. */
-struct harness {
-    const char *name;
-    program_subject subject;
-    hf_backend *strict, *under; /* NULL on native */
-    struct model model;
-    const program_call *call; /* the one being made */
-    int statuses[MOST_OPERATIONS];
-    size_t first_failure; /* the operation that switched failures on */
-    size_t nth;           /* what PROGRAM_FAIL said last, and strict's statistics at that time */
-    bool from_then_on;
-    hf_strict_stats strict_at_failing;
-    hf_error error_before;
-    hf_strict_stats strict_before;
-    hf_space_stats stats_before[PROGRAM_SPACES];
+enum {
+    OPEN_FILES = 160, /* six in slots, and those that only views use */
+    CONTENTS = OPEN_FILES + PATHS,
+    MOST_FILE_PAGES = PROGRAM_FILE_PAGES + 1,
+    CALLS_BETWEEN_CHECKS = 64,
+    PATH_BYTES = 512,
+    NOT_RUN = -1
 };
 
-/* ------------------------------------------------------------------ complaining ----------- */
+_Static_assert(PROGRAM_RELEASE_RANGE - PROGRAM_SPLIT == MODEL_RELEASE_RANGE - MODEL_SPLIT,
+               "the steps have the same order in programs and in the model");
 
-static void print_state(const struct harness *harness) {
+/* ------------------------------------------------------------------ state of the model ---- */
+
+struct space {
+    bool open;
+    uintptr_t base;
+    struct space_model model; /* its steps are those of one call */
+    struct model_page pages[PROGRAM_PAGES + 1];
+    size_t peak_committed, peak_view; /* pages */
+    size_t least_peak, most_peak;     /* bounds of the peak of regions: while a composite runs
+                                         there may be more than before and after it */
+};
+
+/* An hf_file. Views use it even after it was closed. */
+struct open_file {
+    bool in_slot;
+    hf_access access;
+    uint8_t content;
+};
+
+/* What a file holds. Several hf_files can have the same. */
+struct content {
+    bool exists;
+    uint64_t size;
+    uint64_t pattern[MOST_FILE_PAGES];
+};
+
+static program_subject subject;
+static struct space spaces[PROGRAM_SPACES];
+static int slots[PROGRAM_FILES]; /* an index of open_files, or -1 */
+static struct open_file open_files[OPEN_FILES];
+static struct content contents[CONTENTS]; /* first those of the paths, then of shared memory */
+
+static const program_call *call; /* the one under way */
+static hf_space_stats stats_before[PROGRAM_SPACES];
+
+/* PROGRAM_FAIL: its last arguments, the statistics of strict at that time, and the first operation
+ * that let calls fail. */
+static size_t failing_nth, first_failure;
+static bool failing_from_then_on;
+static hf_strict_stats strict_at_failing;
+
+static int native_statuses[MOST_OPERATIONS], statuses[MOST_OPERATIONS];
+
+/* The space of the call, and the pages of its range if that is valid. */
+static struct space *space_of_call(void) { return &spaces[call->space]; }
+
+static struct model_range range_of_call(void) {
+    return (struct model_range){call->offset / run.page_size,
+                                (call->offset + call->size) / run.page_size};
+}
+
+/* ------------------------------------------------------------------ reporting ------------- */
+
+void fuzz_print(void) {
+    static const char *const kinds[] = {"placeholder", "committed", "view"};
+    if (call) program_print_call(stderr, call);
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
-        if (!harness->subject.spaces[slot]) continue;
-        fprintf(stderr, "  space %u is\n", slot);
-        program_print_regions(stderr, harness->subject.spaces[slot]);
+        const struct space_model *model = &spaces[slot].model;
+        if (!subject.spaces[slot]) continue;
+        fprintf(stderr, "\n  space %u is\n", slot);
+        program_print_regions(stderr, subject.spaces[slot]);
         fprintf(stderr, "  and should be\n");
-        model_print(stderr, &harness->model, slot);
+        for (size_t i = 0; spaces[slot].open && i < model->count; i = model_region(model, i).end) {
+            hf_region region = model_as_region(model, i);
+            fprintf(stderr, "    %#zx %#zx %s\n", region.offset, region.size, kinds[region.kind]);
+        }
     }
 }
 
-_Noreturn static void fail(const struct harness *harness, const char *format, ...) {
-    va_list arguments;
-    hf_error error = hf_last_error();
-    fprintf(stderr, "\nfuzz_space, %s: ", harness->name);
-    if (harness->call) program_print_call(stderr, harness->call);
-    fprintf(stderr, "\n  ");
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "\n  last error %s, call %s, code %ld, offset %#zx, size %#zx\n",
-            program_status_name(error.status), error.call ? error.call : "none", error.os_code,
-            error.offset, error.size);
-    print_state(harness);
-    host_end();
-    abort();
+/* ------------------------------------------------------------------ files ----------------- */
+
+static size_t count_open_files(void) {
+    size_t count = 0;
+    for (size_t i = 0; i < OPEN_FILES; i++) count += open_files[i].in_slot;
+    return count;
 }
 
-static void fail_status(const struct harness *harness, status_set expected, hf_status status) {
-    char text[200] = "";
-    for (hf_status s = HF_OK; s <= HF_UNSUPPORTED; s++) {
-        if (!(expected & 1u << s)) continue;
-        strcat(text, *text ? " or " : "");
-        strcat(text, program_status_name(s));
+static bool is_viewed(size_t file) {
+    for (const struct space *space = spaces; space < spaces + PROGRAM_SPACES; space++)
+        for (size_t i = 0; space->open && i < space->model.count; i++)
+            if (space->pages[i].kind == HF_VIEW && space->pages[i].file == file) return true;
+    return false;
+}
+
+static struct content *content_of_page(const struct model_page *page) {
+    return &contents[open_files[page->file].content];
+}
+
+static void close_slot(unsigned slot) {
+    if (slots[slot] >= 0) open_files[slots[slot]].in_slot = false;
+    slots[slot] = -1;
+}
+
+/* Puts a new hf_file into the slot of the call. Shared memory has contents of its own. */
+static void open_slot(void) {
+    bool is_shared = call->kind == PROGRAM_FILE_CREATE_SHARED;
+    bool is_created = is_shared || call->kind == PROGRAM_FILE_CREATE;
+    size_t file = 0;
+    while (open_files[file].in_slot || is_viewed(file)) file++;
+    close_slot(call->file);
+    slots[call->file] = (int)file;
+    open_files[file] = (struct open_file){
+        .in_slot = true,
+        .access = is_created ? HF_READ_WRITE : call->access,
+        .content = (uint8_t)(is_shared ? PATHS + file : (size_t)call->path),
+    };
+    if (!is_created) return;
+    contents[open_files[file].content] = (struct content){.exists = true, .size = call->file_size};
+}
+
+static void check_files(void) {
+    for (unsigned slot = 0; slot < PROGRAM_FILES; slot++) {
+        const hf_file *file = subject.files[slot];
+        CHECK((slots[slot] >= 0) == (file != NULL), "file %u is open and should not, or not", slot);
+        CHECK(!file || hf_file_size(file) == contents[open_files[slots[slot]].content].size,
+              "file %u has another size", slot);
     }
-    fail(harness, "expected %s, got %s", text, program_status_name(status));
+}
+
+/* ------------------------------------------------------------------ expecting ------------- */
+
+static bool is_step(void) {
+    return call->kind >= PROGRAM_SPLIT && call->kind <= PROGRAM_RELEASE_RANGE;
+}
+
+static bool is_step_or_hint(void) { return is_step() || call->kind == PROGRAM_ADVISE; }
+
+static bool makes_view(void) {
+    return call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE;
+}
+
+static bool is_range_valid(void) {
+    size_t size = space_of_call()->model.count * run.page_size;
+    return call->size != 0 && call->offset % run.page_size == 0 &&
+           call->size % run.page_size == 0 && call->offset < size &&
+           call->size <= size - call->offset;
+}
+
+static uint64_t count_file_pages(const struct content *content) {
+    return (content->size + run.page_size - 1) / run.page_size;
+}
+
+static bool is_view_valid(void) {
+    if (call->foreign) return false;
+    const struct open_file *file = &open_files[slots[call->file]];
+    uint64_t room = count_file_pages(&contents[file->content]) * run.page_size;
+    return call->file_offset % run.page_size == 0 && call->file_offset <= room &&
+           call->size <= room - call->file_offset &&
+           (file->access == HF_READ_WRITE || call->access != HF_READ_WRITE);
+}
+
+static bool do_regions_allow(void) {
+    const struct space_model *model = &space_of_call()->model;
+    struct model_range range = range_of_call();
+    if (is_step()) return model_allows(model, (model_step)(call->kind - PROGRAM_SPLIT), range);
+    if (call->advice != HF_ADVISE_POPULATE) return model_count_pages(model, range, HF_VIEW) == 0;
+    return model_count_pages(model, range, HF_COMMITTED) == range.end - range.first;
+}
+
+static status_set expect_step(void) {
+    if (!is_range_valid() || (makes_view() && !is_view_valid())) return STATUS(INVALID);
+    if (!do_regions_allow()) return STATUS(WRONG_STATE);
+    return call->kind == PROGRAM_ADVISE ? STATUS(OK) | STATUS(UNSUPPORTED) : STATUS(OK);
+}
+
+/* Whether the call fails only because this system has no views: HF_UNSUPPORTED, and everything is
+ * as after an injected failure. */
+static bool lacks_view(void) {
+    return !system_has_views() && makes_view() && expect_step() == STATUS(OK);
+}
+
+static bool overlaps_a_space(uintptr_t base, size_t size) {
+    for (const struct space *space = spaces; space < spaces + PROGRAM_SPACES; space++)
+        if (space->open && base < space->base + space->model.count * run.page_size &&
+            space->base < base + size)
+            return true;
+    return false;
+}
+
+/* No system has more addresses than the sizes of programs, but for the largest ones, which none
+ * has; and only the other space can be in the way of an exact base. */
+static bool can_reserve(size_t size) {
+    if (size > PROGRAM_PAGES * run.page_size) return false;
+    return !call->base || !overlaps_a_space((uintptr_t)call->base, size);
+}
+
+/* The header does not say how halving rounds: if only a rounded half fits, both statuses are
+ * right. */
+static status_set expect_reserved(void) {
+    if (can_reserve(call->size)) return STATUS(OK);
+    if (call->least == 0 || !can_reserve(call->least)) return STATUS(NO_ADDRESS);
+    size_t size = call->size;
+    while (size % (2 * run.page_size) == 0 && size / 2 >= call->least) {
+        size /= 2;
+        if (can_reserve(size)) return STATUS(OK);
+    }
+    return STATUS(OK) | STATUS(NO_ADDRESS);
+}
+
+static status_set expect_open(void) {
+    uintptr_t base = (uintptr_t)call->base;
+    bool is_valid = call->size != 0 && call->size % run.page_size == 0 &&
+                    call->least % run.page_size == 0 && call->least <= call->size &&
+                    base % HF_ALLOCATION_GRANULARITY == 0 && base <= UINTPTR_MAX - call->size;
+    return is_valid ? expect_reserved() : STATUS(INVALID);
+}
+
+static status_set expect_file_open(void) {
+    if (call->path == PATH_NULL || call->path == PATH_BLANK) return STATUS(INVALID);
+    if (call->path == PATH_FOLDER) return STATUS(UNSUPPORTED);
+    return contents[call->path].exists ? STATUS(OK) : STATUS(IO);
+}
+
+static status_set expect_file_create(void) {
+    bool is_huge = call->file_size > (uint64_t)MOST_FILE_PAGES * run.page_size;
+    bool is_taken =
+        call->path == PATH_FOLDER || call->path == PATH_NO_PARENT || contents[call->path].exists;
+    if (call->file_size == 0 || call->path == PATH_NULL || call->path == PATH_BLANK)
+        return STATUS(INVALID);
+    if (is_taken) return is_huge ? STATUS(IO) | STATUS(NO_SPACE) : STATUS(IO);
+    return is_huge ? STATUS(NO_SPACE) : STATUS(OK);
+}
+
+static status_set expect_handle(void) {
+    bool is_enough = call->writable || call->access != HF_READ_WRITE;
+    if (call->path == PATH_FOLDER) return STATUS(INVALID) | STATUS(UNSUPPORTED);
+    return contents[call->path].exists && is_enough ? STATUS(OK) : STATUS(INVALID);
+}
+
+/* The statuses that the headers allow if no call of the system fails. */
+static status_set expect(void) {
+    switch (call->kind) {
+    case PROGRAM_OPEN: return expect_open();
+    case PROGRAM_FILE_OPEN: return expect_file_open();
+    case PROGRAM_FILE_CREATE: return expect_file_create();
+    case PROGRAM_FILE_CREATE_SHARED: return call->file_size == 0 ? STATUS(INVALID) : STATUS(OK);
+    case PROGRAM_FILE_FROM_HANDLE: return expect_handle();
+    default: return is_step_or_hint() ? expect_step() : STATUS(OK);
+    }
+}
+
+/* The statuses that they allow besides if one fails. */
+static status_set expect_injected(void) {
+    switch (call->kind) {
+    case PROGRAM_OPEN: return STATUS(NO_ADDRESS) | STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
+    case PROGRAM_ADVISE: return STATUS(NO_MEMORY) | STATUS(UNSUPPORTED);
+    case PROGRAM_FILE_CREATE: return STATUS(NO_MEMORY) | STATUS(NO_SPACE) | STATUS(IO);
+    case PROGRAM_FILE_CREATE_SHARED: return STATUS(NO_MEMORY) | STATUS(NO_SPACE);
+    case PROGRAM_FILE_OPEN:
+    case PROGRAM_FILE_FROM_HANDLE: return STATUS(NO_MEMORY) | STATUS(IO);
+    default: return STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
+    }
+}
+
+/* ------------------------------------------------------------------ succeeding ------------ */
+
+static void raise(size_t *peak, size_t value) {
+    if (value > *peak) *peak = value;
+}
+
+static void note_peaks(struct space *space) {
+    const struct space_model *model = &space->model;
+    struct model_range all = model_all(model);
+    raise(&space->peak_committed, model_count_pages(model, all, HF_COMMITTED));
+    raise(&space->peak_view, model_count_pages(model, all, HF_VIEW));
+    raise(&space->least_peak, model_count_regions(model, all));
+    raise(&space->most_peak, model_count_regions(model, all));
+}
+
+/* A composite may have split at both ends of its range. */
+static void allow_peak(struct space *space) {
+    raise(&space->most_peak, model_count_regions(&space->model, model_all(&space->model)) + 2);
+}
+
+static void open_space(void) {
+    const hf_space *opened = subject.spaces[call->space];
+    struct space *space = space_of_call();
+    *space = (struct space){.open = true, .base = (uintptr_t)hf_space_base(opened)};
+    model_open(&space->model, space->pages, hf_space_size(opened) / run.page_size, run.page_size);
+    note_peaks(space);
+}
+
+static void store(void) {
+    struct space *space = space_of_call();
+    struct model_range range = range_of_call();
+    for (size_t i = range.first; i < range.end && i < space->model.count; i++) {
+        struct model_page *page = &space->pages[i];
+        uint64_t pattern = program_pattern(call->index, i * run.page_size, run.page_size);
+        if (page->kind == HF_PLACEHOLDER || page->access == HF_READ_ONLY) continue;
+        if (page->kind == HF_VIEW && page->access == HF_READ_WRITE)
+            content_of_page(page)->pattern[page->page] = pattern;
+        else
+            page->pattern = pattern;
+    }
+}
+
+static void make_step(void) {
+    struct space *space = space_of_call();
+    const struct model_page view = {
+        .kind = HF_VIEW,
+        .access = (uint8_t)call->access,
+        .file = (uint8_t)slots[call->file],
+        .page = (uint32_t)(call->file_offset / run.page_size),
+    };
+    if (call->kind == PROGRAM_RELEASE_RANGE) allow_peak(space);
+    model_apply(&space->model, (model_step)(call->kind - PROGRAM_SPLIT), range_of_call(), &view);
+    note_peaks(space);
+}
+
+static void succeed(void) {
+    switch (call->kind) {
+    case PROGRAM_OPEN: open_space(); break;
+    case PROGRAM_CLOSE: space_of_call()->open = false; break;
+    case PROGRAM_STORE: store(); break;
+    case PROGRAM_ADVISE: space_of_call()->model.steps[HF_STEP_ADVISE]++; break;
+    case PROGRAM_FILE_OPEN:
+    case PROGRAM_FILE_CREATE:
+    case PROGRAM_FILE_CREATE_SHARED:
+    case PROGRAM_FILE_FROM_HANDLE: open_slot(); break;
+    case PROGRAM_FILE_CLOSE: close_slot(call->file); break;
+    default:
+        if (is_step()) make_step();
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ comparing ------------- */
+
+static bool has_word(const char *page, uint64_t pattern, size_t size, size_t word) {
+    uint64_t bytes = program_pattern_word(pattern, word);
+    size_t rest = size - word * 8;
+    return memcmp(page + word * 8, &bytes, rest < 8 ? rest : 8) == 0;
+}
+
+/* Looks at every eight bytes, or at the first, the middle and the last ones. */
+static bool has_pattern(const char *page, uint64_t pattern, size_t size, bool every_byte) {
+    size_t last = (size - 1) / 8, step = every_byte || last < 2 ? 1 : last / 2;
+    for (size_t word = 0; word < last; word += step)
+        if (!has_word(page, pattern, size, word)) return false;
+    return has_word(page, pattern, size, last);
+}
+
+/* The bytes after the end of a file, in its last page, are not compared. */
+static size_t count_page_bytes(const struct content *content, size_t page) {
+    uint64_t rest = content->size - (uint64_t)page * run.page_size;
+    return rest < run.page_size ? (size_t)rest : run.page_size;
+}
+
+static bool is_page_right(const struct model_page *page, const char *bytes, bool every_byte) {
+    uint64_t pattern = page->pattern;
+    size_t size = run.page_size;
+    if (page->kind == HF_PLACEHOLDER) return true;
+    if (page->kind == HF_VIEW) {
+        const struct content *content = content_of_page(page);
+        size = count_page_bytes(content, page->page);
+        if (pattern == 0) pattern = content->pattern[page->page];
+    }
+    return has_pattern(bytes, pattern, size, every_byte);
+}
+
+static bool are_peaks_right(const struct space *space, const hf_space_stats *stats) {
+    return stats->peak_committed_bytes == space->peak_committed * run.page_size &&
+           stats->peak_view_bytes == space->peak_view * run.page_size &&
+           stats->peak_regions >= space->least_peak && stats->peak_regions <= space->most_peak;
+}
+
+static void check_space(unsigned slot, bool thoroughly) {
+    const struct space *space = &spaces[slot];
+    const hf_space *opened = subject.spaces[slot];
+    CHECK(space->open == (opened != NULL), "space %u is open and should not, or not", slot);
+    if (!opened) return;
+    hf_space_stats stats = hf_space_get_stats(opened);
+    const char *difference = model_compare(&space->model, opened);
+    CHECK(!difference, "space %u: %s", slot, difference);
+    CHECK((uintptr_t)hf_space_base(opened) == space->base, "space %u: the base has moved", slot);
+    CHECK(are_peaks_right(space, &stats), "space %u: a peak is wrong", slot);
+    for (size_t i = 0; i < space->model.count; i++)
+        CHECK(
+            is_page_right(&space->pages[i], hf_space_base(opened) + i * run.page_size, thoroughly),
+            "space %u: the contents of page %zu differ", slot, i);
+    CHECK(!thoroughly || hf_space_check(opened) == HF_OK, "space %u: hf_space_check failed", slot);
+}
+
+static void check_spaces(bool thoroughly) {
+    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) check_space(slot, thoroughly);
+}
+
+static const char *path_text(program_path path) {
+    static char text[PATH_BYTES];
+    return program_path_text(subject.host, path, text, sizeof text);
+}
+
+static void check_file_on_disk(const struct content *content, FILE *file) {
+    char page[65536];
+    for (size_t i = 0; i < count_file_pages(content); i++) {
+        size_t size = count_page_bytes(content, i);
+        CHECK(fread(page, 1, size, file) == size, "a file on disk is too short");
+        CHECK(has_pattern(page, content->pattern[i], size, true), "a file on disk differs");
+    }
+    CHECK(fgetc(file) == EOF, "a file on disk is too long");
+}
+
+static void check_disk(void) {
+    for (program_path path = PATH_FIRST; path <= PATH_EMPTY_FILE; path++) {
+        FILE *file = fopen(path_text(path), "rb");
+        CHECK(!file == !contents[path].exists, "a file is on disk and should not, or not");
+        if (!file) continue;
+        check_file_on_disk(&contents[path], file);
+        fclose(file);
+    }
+}
+
+/* ------------------------------------------------------------------ failing --------------- */
+
+/* A decommit that failed with HF_MAP_LIMIT may have discarded the contents of pages. */
+static void accept_zero_pages(struct space *space, struct model_range range) {
+    const char *base = hf_space_base(subject.spaces[call->space]);
+    for (size_t i = range.first; i < range.end; i++)
+        if (space->pages[i].kind == HF_COMMITTED &&
+            has_pattern(base + i * run.page_size, 0, run.page_size, true))
+            space->pages[i].pattern = 0;
+}
+
+static bool fits(const struct space *space) {
+    return model_compare_regions(&space->model, subject.spaces[call->space]) == NULL;
+}
+
+/* Either all up to the offset of the error is placeholder, or the whole range is, and only the
+ * coalesce is missing. */
+static bool is_partly_released(struct space *space, struct model_range range, size_t offset) {
+    struct model_range done = {range.first, offset / run.page_size};
+    struct space before = *space;
+    if (done.end > range.end) return false;
+    model_release_pieces(&space->model, done);
+    if (fits(space)) return true;
+    *space = before;
+    model_release_pieces(&space->model, range);
+    return fits(space);
+}
+
+/* Makes the model what the failed call may have left. Only splitting can have an undo that fails:
+ * then the range stays a region of its own. */
+static bool accept_failure(const hf_error *error) {
+    struct space *space = space_of_call();
+    struct model_range range = range_of_call();
+    bool splits = call->kind == PROGRAM_COMMIT_RANGE || call->kind == PROGRAM_MAP_RANGE;
+    bool releases = call->kind == PROGRAM_RELEASE_RANGE;
+    if (error->undo_failed) {
+        if (!splits || model_is_one(&space->model, range, HF_PLACEHOLDER)) return false;
+        model_split_off(&space->model, range);
+    }
+    if ((releases || call->kind == PROGRAM_DECOMMIT) && error->status == HF_MAP_LIMIT)
+        accept_zero_pages(space, range);
+    if (splits || releases) allow_peak(space);
+    if (releases) return is_partly_released(space, range, error->offset);
+    note_peaks(space);
+    return true;
 }
 
 /* ------------------------------------------------------------------ around each call ------ */
 
-static hf_strict_stats strict_stats(const struct harness *harness) {
-    hf_strict_stats none = {0};
-    return harness->strict ? hf_strict_get_stats(harness->strict) : none;
+static void before(void *user, const program_call *next) {
+    (void)user;
+    call = next;
+    run_begin();
+    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++)
+        if (subject.spaces[slot]) stats_before[slot] = hf_space_get_stats(subject.spaces[slot]);
+    memset(space_of_call()->model.steps, 0, sizeof space_of_call()->model.steps);
 }
 
-static void before(void *user, const program_call *call) {
-    struct harness *harness = user;
-    harness->call = call;
-    harness->error_before = hf_last_error();
-    harness->strict_before = strict_stats(harness);
-    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
-        const hf_space *space = harness->subject.spaces[slot];
-        if (space) harness->stats_before[slot] = hf_space_get_stats(space);
-    }
-}
-
-static bool is_step(program_kind kind) { return kind >= PROGRAM_SPLIT && kind <= PROGRAM_ADVISE; }
-
-static void check_success(const struct harness *harness) {
+/* What is wrong with the arguments or the regions is found before the backend is called. */
+static void check_rejected(hf_status status) {
     hf_error error = hf_last_error();
-    const hf_error *before = &harness->error_before;
-    if (error.status != before->status || error.os_code != before->os_code ||
-        error.call != before->call || error.offset != before->offset ||
-        error.size != before->size) {
-        fail(harness, "succeeded, and changed the last error");
-    }
-}
-
-/* An error of the arguments or the regions is told before the backend is asked. */
-static void check_error(const struct harness *harness, hf_status status) {
-    hf_error error = hf_last_error();
-    const program_call *call = harness->call;
-    bool rejected_here = status == HF_INVALID || status == HF_WRONG_STATE;
-    if (error.status != status || !error.call) fail(harness, "the last error is another one");
-    if (!is_step(call->kind) || !rejected_here) return;
-    if (strict_stats(harness).calls != harness->strict_before.calls)
-        fail(harness, "asked the backend");
-    if (error.os_code != 0) fail(harness, "a system's code for an error of ours");
+    if (!is_step_or_hint() || (status != HF_INVALID && status != HF_WRONG_STATE)) return;
+    CHECK(run_strict_stats().calls == run.strict_before.calls, "called the backend");
+    CHECK(error.os_code == 0, "an error of the arguments has a code of the system");
     if (status == HF_WRONG_STATE && call->kind == PROGRAM_RELEASE_RANGE) return;
-    if (error.offset != call->offset || error.size != call->size) {
-        fail(harness, "the error's offset or size is not the call's");
-    }
+    CHECK(error.offset == call->offset && error.size == call->size,
+          "the error has another offset or size than the call");
 }
 
-static void check_steps(const struct harness *harness, hf_status status, const size_t *steps) {
-    const hf_space_stats *before = &harness->stats_before[harness->call->space];
-    hf_space_stats now = hf_space_get_stats(harness->subject.spaces[harness->call->space]);
-    for (hf_step step = HF_STEP_SPLIT; step <= HF_STEP_ADVISE; step++) {
-        if (now.steps[step] - before->steps[step] != steps[step]) {
-            fail(harness, "step %d counted %zu times and not %zu times", (int)step,
-                 now.steps[step] - before->steps[step], steps[step]);
-        }
-    }
-    if (now.failures != before->failures && status != HF_UNSUPPORTED) {
-        fail(harness, "a call that failed was counted");
-    }
+static void check_steps(hf_status status) {
+    const hf_space_stats *old = &stats_before[call->space];
+    const size_t *expected = space_of_call()->model.steps;
+    hf_space_stats now = hf_space_get_stats(subject.spaces[call->space]);
+    for (hf_step step = HF_STEP_SPLIT; step <= HF_STEP_ADVISE; step++)
+        CHECK(now.steps[step] - old->steps[step] == expected[step],
+              "step %d counted %zu times and not %zu times", (int)step,
+              now.steps[step] - old->steps[step], expected[step]);
+    CHECK(now.failures == old->failures || status == HF_UNSUPPORTED, "a failure was counted");
 }
 
-static void check_rejections(const struct harness *harness, size_t failures) {
-    const hf_space_stats *before = &harness->stats_before[harness->call->space];
-    hf_space_stats now = hf_space_get_stats(harness->subject.spaces[harness->call->space]);
-    size_t counted = now.failures - before->failures;
-    if (counted == 0 || counted > failures) {
-        fail(harness, "%zu failures counted of %zu", counted, failures);
-    }
+/* With an injected failure the space may be smaller, down to `least`. */
+static void check_opened(size_t failures) {
+    const hf_space *opened = subject.spaces[call->space];
+    size_t size = hf_space_size(opened), least = call->least ? call->least : call->size;
+    uintptr_t base = (uintptr_t)hf_space_base(opened);
+    if (failures == 0 && can_reserve(call->size)) least = call->size;
+    CHECK(size >= least && size <= call->size && size % run.page_size == 0, "another size");
+    CHECK(base % HF_ALLOCATION_GRANULARITY == 0 && (!call->base || base == (uintptr_t)call->base),
+          "another base");
 }
 
-static void expected(struct harness *harness, hf_status status, size_t failures) {
-    const program_call *call = harness->call;
-    size_t steps[HF_STEPS] = {0};
-    if (status != HF_OK)
-        check_error(harness, status);
-    else
-        check_success(harness);
-    if (status == HF_OK && call->kind == PROGRAM_OPEN &&
-        !model_opened_well(&harness->model, call, harness->subject.spaces[call->space],
-                           failures > 0)) {
-        fail(harness, "opened with another size or base than asked for");
-    }
-    if (status == HF_OK) model_succeed(&harness->model, call, &harness->subject, steps);
-    if (is_step(call->kind)) check_steps(harness, status, steps);
-    if (call->kind == PROGRAM_FIND && !model_found_well(&harness->model, call)) {
-        fail(harness, "found another region");
-    }
+static void check_found(void) {
+    const struct space_model *model = &space_of_call()->model;
+    bool is_inside = call->offset / run.page_size < model->count;
+    CHECK(call->found == is_inside, "found a region outside, or none inside");
+    if (!is_inside) return;
+    hf_region expected = model_as_region(model, call->offset / run.page_size);
+    CHECK(model_is_same_region(&call->region, &expected), "found another region");
 }
 
-static void failure_injected(struct harness *harness, hf_status status, size_t failures) {
+static void judge_expected(hf_status status, size_t failures) {
+    if (status == HF_OK) {
+        check_success();
+        if (call->kind == PROGRAM_OPEN) check_opened(failures);
+        succeed();
+    } else {
+        check_error(status);
+        check_rejected(status);
+    }
+    if (is_step_or_hint()) check_steps(status);
+    if (call->kind == PROGRAM_FIND) check_found();
+}
+
+static void judge_failure(hf_status status, size_t failures) {
     hf_error error = hf_last_error();
-    const program_call *call = harness->call;
-    if (error.status != status || !error.call) fail(harness, "the last error is another one");
-    if (!is_step(call->kind)) return;
-    check_rejections(harness, failures);
-    if (!model_fail(&harness->model, call, &harness->subject, &error)) {
-        fail(harness, "left a state that is none of those allowed");
-    }
+    check_error(status);
+    if (!is_step_or_hint()) return;
+    hf_space_stats now = hf_space_get_stats(subject.spaces[call->space]);
+    size_t counted = now.failures - stats_before[call->space].failures;
+    CHECK(counted >= 1 && counted <= failures, "%zu failures counted of %zu", counted, failures);
+    CHECK(accept_failure(&error), "left a state that the headers do not allow");
 }
 
-/* The n-th call since then has failed, and perhaps all after it; no other has. */
-static void check_failing(const struct harness *harness) {
-    hf_strict_stats now = strict_stats(harness), then = harness->strict_at_failing;
-    size_t calls = now.calls - then.calls, failures = 0;
-    if (harness->nth > 0 && calls >= harness->nth)
-        failures = harness->from_then_on ? calls - harness->nth + 1 : 1;
-    if (now.failures - then.failures != failures) {
-        fail(harness, "%zu calls were made to fail, and %zu failed", failures,
-             now.failures - then.failures);
-    }
-}
-
-/* Strict counts pieces as the system would have them, so they must be the regions. */
-static void check_strict(const struct harness *harness) {
-    if (!harness->strict) return;
-    hf_strict_stats stats = strict_stats(harness);
-    size_t regions = 0;
-    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
-        const struct model_space *space = &harness->model.spaces[slot];
-        if (space->open) regions += model_regions(space);
-    }
-    if (stats.violations != 0) fail(harness, "a rule of the system was broken");
-    if (hf_strict_get_stats(harness->under).violations != 0) fail(harness, "strict broke a rule");
-    if (stats.pieces != regions) fail(harness, "%zu pieces, %zu regions", stats.pieces, regions);
-    if (stats.files != model_open_files(&harness->model)) {
-        fail(harness, "%zu files open and not %zu", stats.files, model_open_files(&harness->model));
-    }
-}
-
-static void check_spaces(const struct harness *harness, bool thoroughly) {
-    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
-        const hf_space *space = harness->subject.spaces[slot];
-        const char *difference = model_compare(&harness->model, slot, space, thoroughly);
-        if (difference) fail(harness, "space %u: %s", slot, difference);
-        if (space && thoroughly && hf_space_check(space) != HF_OK) {
-            fail(harness, "space %u: hf_space_check found a mistake", slot);
-        }
-    }
-}
-
-static void note_failing(struct harness *harness) {
-    harness->nth = harness->call->nth;
-    harness->from_then_on = harness->call->from_then_on;
-    harness->strict_at_failing = strict_stats(harness);
-    if (harness->nth != 0 && harness->first_failure == SIZE_MAX)
-        harness->first_failure = harness->call->index;
-}
-
-/* What the call may say: as the headers have it, or of an injected failure. */
-static void judge(struct harness *harness, hf_status status, size_t failures) {
-    const program_call *call = harness->call;
-    bool lacks_view = model_lacks_view(&harness->model, call);
-    status_set allowed = lacks_view ? STATUS(UNSUPPORTED) : model_expect(&harness->model, call);
-    bool as_expected = (allowed & 1u << status) != 0;
-    bool may_fall_back = call->kind == PROGRAM_OPEN && call->least != 0;
-    if (failures > 0 && status == HF_OK && !may_fall_back) fail(harness, "succeeded all the same");
-    if (as_expected && !lacks_view)
-        expected(harness, status, failures);
-    else if (as_expected || (failures > 0 && model_failures(call->kind) & 1u << status))
-        failure_injected(harness, status, failures + lacks_view);
+/* An opening with `least` may succeed with less after a failure. */
+static void judge(hf_status status) {
+    size_t failures = run_failures();
+    bool no_view = lacks_view(), is_smaller = call->kind == PROGRAM_OPEN && call->least != 0;
+    status_set allowed = no_view ? STATUS(UNSUPPORTED) : expect();
+    CHECK(failures == 0 || status != HF_OK || is_smaller, "succeeded in spite of a failure");
+    run.injectable = expect_injected();
+    CHECK(has_status(allowed, status) || run_may_return(status), "%s, and expected was %s",
+          hf_status_name(status), run_status_names(allowed));
+    if (has_status(allowed, status) && !no_view)
+        judge_expected(status, failures);
     else
-        fail_status(harness, allowed, status);
+        judge_failure(status, failures + no_view);
 }
 
-/* What a call said, and what it left behind. */
-static void after(void *user, const program_call *call, hf_status status) {
-    struct harness *harness = user;
-    judge(harness, status, strict_stats(harness).failures - harness->strict_before.failures);
-    check_strict(harness);
-    check_failing(harness);
-    if (!model_files_fit(&harness->model, &harness->subject))
-        fail(harness, "a file is not as it was made");
-    check_spaces(harness, call->index % CALLS_BETWEEN_CHECKS == CALLS_BETWEEN_CHECKS - 1);
-    harness->statuses[call->index] = call->kind == PROGRAM_ADVISE ? NOT_RUN : (int)status;
-    if (call->kind == PROGRAM_FAIL) note_failing(harness);
+/* Since the last PROGRAM_FAIL exactly the calls that it names have failed. */
+static void check_failing(void) {
+    hf_strict_stats now = run_strict_stats();
+    size_t calls = now.calls - strict_at_failing.calls, failures = 0;
+    if (failing_nth > 0 && calls >= failing_nth)
+        failures = failing_from_then_on ? calls - failing_nth + 1 : 1;
+    CHECK(now.failures - strict_at_failing.failures == failures,
+          "%zu calls were made to fail, and %zu failed", failures,
+          now.failures - strict_at_failing.failures);
+}
+
+static void note_failing(void) {
+    failing_nth = call->nth;
+    failing_from_then_on = call->from_then_on;
+    strict_at_failing = run_strict_stats();
+    if (failing_nth != 0 && first_failure == SIZE_MAX) first_failure = call->index;
+}
+
+/* Strict counts a piece for each region. */
+static void check_backend(void) {
+    hf_strict_stats stats = run_strict_stats();
+    size_t regions = 0;
+    check_strict();
+    if (!run.strict) return;
+    for (const struct space *space = spaces; space < spaces + PROGRAM_SPACES; space++)
+        if (space->open) regions += model_count_regions(&space->model, model_all(&space->model));
+    CHECK(stats.regions == regions, "strict has %zu regions, the space %zu", stats.regions,
+          regions);
+    CHECK(stats.files == count_open_files(), "%zu files open and not %zu", stats.files,
+          count_open_files());
+}
+
+/* Systems may differ in whether they follow a hint. */
+static void after(void *user, const program_call *done, hf_status status) {
+    (void)user, (void)done;
+    judge(status);
+    check_backend();
+    check_failing();
+    check_files();
+    check_spaces(call->index % CALLS_BETWEEN_CHECKS == CALLS_BETWEEN_CHECKS - 1);
+    statuses[call->index] = call->kind == PROGRAM_ADVISE ? NOT_RUN : (int)status;
+    if (call->kind == PROGRAM_FAIL) note_failing();
 }
 
 /* ------------------------------------------------------------------ around each run ------- */
 
-static void check_nothing_left(const struct harness *harness, hf_backend *strict) {
-    hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (stats.pieces != 0 || stats.pages != 0 || stats.files != 0 || stats.locks != 0) {
-        fail(harness, "left %zu pieces, %zu bytes of records, %zu files, %zu locks", stats.pieces,
-             stats.pages, stats.files, stats.locks);
+const hf_backend *fuzz_backend(void) { return hf_backend_native(); }
+
+static void start(hf_backend *foreign) {
+    call = NULL;
+    subject = (program_subject){
+        .backend = run.backend,
+        .failing = run.strict,
+        .foreign = foreign,
+        .host = host_get(),
+        .page_size = run.page_size,
+    };
+    memset(spaces, 0, sizeof spaces);
+    memset(open_files, 0, sizeof open_files);
+    memset(contents, 0, sizeof contents);
+    contents[PATH_EMPTY_FILE].exists = true;
+    for (unsigned slot = 0; slot < PROGRAM_FILES; slot++) slots[slot] = -1;
+    for (size_t i = 0; i < MOST_OPERATIONS; i++) statuses[i] = NOT_RUN;
+    first_failure = SIZE_MAX;
+    failing_nth = 0;
+    strict_at_failing = run_strict_stats();
+}
+
+/* PROGRAM_FAIL is not run on native. */
+static void compare_statuses(void) {
+    for (size_t i = 0; i < MOST_OPERATIONS && i < first_failure; i++)
+        CHECK(native_statuses[i] == statuses[i] ||
+                  (native_statuses[i] == NOT_RUN && statuses[i] == HF_OK),
+              "operation %zu: status %d on native, %d on strict", i, native_statuses[i],
+              statuses[i]);
+}
+
+/* On native, files of another backend are those of a strict one. */
+void fuzz_run(const uint8_t *data, size_t size) {
+    const program_observer observer = {NULL, before, after};
+    hf_backend *foreign = NULL;
+    CHECK(run.strict || hf_strict_open(&foreign, NULL) == HF_OK, "hf_strict_open failed");
+    start(foreign);
+    program_run(&subject, data, size, &observer);
+    call = NULL;
+    check_spaces(true);
+    program_finish(&subject);
+    check_disk();
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) remove(path_text(path));
+    if (run.strict) {
+        compare_statuses();
+        return;
     }
-}
-
-static void run(struct harness *harness, const uint8_t *data, size_t size) {
-    const program_observer observer = {harness, before, after};
-    harness->subject.host = host_get();
-    harness->subject.page_size = harness->subject.backend->page_size(harness->subject.backend);
-    harness->first_failure = SIZE_MAX;
-    for (size_t i = 0; i < MOST_OPERATIONS; i++) harness->statuses[i] = NOT_RUN;
-    model_begin(&harness->model, harness->subject.page_size, has_views());
-    program_run(&harness->subject, data, size, &observer);
-    harness->call = NULL;
-    check_spaces(harness, true);
-    program_finish(&harness->subject);
-    const char *difference = model_compare_disk(&harness->model, harness->subject.host);
-    if (difference) fail(harness, "%s", difference);
-    program_remove_files(harness->subject.host);
-}
-
-static void open_strict(hf_backend **strict, const hf_backend *under) {
-    if (hf_strict_open(strict, under) == HF_OK) return;
-    fputs("fuzz_space: hf_strict_open failed\n", stderr);
-    abort();
-}
-
-static void run_native(struct harness *harness, const uint8_t *data, size_t size) {
-    hf_backend *foreign;
-    open_strict(&foreign, NULL);
-    harness->name = "native";
-    harness->subject.backend = hf_backend_native();
-    harness->subject.foreign = foreign;
-    run(harness, data, size);
-    check_nothing_left(harness, foreign);
+    check_nothing_left(foreign);
     hf_strict_close(foreign);
-    hf_strict_close(harness->strict); /* NULL does nothing */
-}
-
-static void run_strict(struct harness *harness, const uint8_t *data, size_t size) {
-    open_strict(&harness->under, NULL);
-    open_strict(&harness->strict, harness->under);
-    harness->name = "strict";
-    harness->subject.backend = harness->strict;
-    harness->subject.failing = harness->strict;
-    harness->subject.foreign = NULL;
-    run(harness, data, size);
-    check_nothing_left(harness, harness->strict);
-    hf_strict_close(harness->strict);
-    check_nothing_left(harness, harness->under);
-    hf_strict_close(harness->under);
-}
-
-static void compare_statuses(const struct harness *native, const struct harness *strict) {
-    for (size_t i = 0; i < MOST_OPERATIONS && i < strict->first_failure; i++) {
-        if (native->statuses[i] == strict->statuses[i]) continue;
-        /* PROGRAM_FAIL does nothing on native. */
-        if (native->statuses[i] == NOT_RUN && strict->statuses[i] == HF_OK) continue;
-        fail(strict, "operation %zu: status %d on native, %d on strict", i, native->statuses[i],
-             strict->statuses[i]);
-    }
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static struct harness native, strict;
-    memset(&native, 0, sizeof native);
-    memset(&strict, 0, sizeof strict);
-    run_native(&native, data, size);
-    run_strict(&strict, data, size);
-    compare_statuses(&native, &strict);
-    return 0;
+    memcpy(native_statuses, statuses, sizeof statuses);
 }

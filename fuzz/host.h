@@ -29,7 +29,7 @@ typedef enum host_fork_result {
 
 /* Forks. The parent calls `meanwhile` (NULL: nothing), then the child calls `child`; the parent
  * waits until the child has ended. */
-host_fork_result host_fork(void (*child)(void *data), void (*meanwhile)(void *data), void *data);
+host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void));
 
 /* Bytes of disk blocks that a file has; SIZE_MAX where that cannot be told. */
 size_t host_allocated_bytes(const char *path);

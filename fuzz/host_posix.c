@@ -67,6 +67,7 @@ static void make_empty_file(void) {
 static void remove_file(const char *path) { remove(path); }
 
 void host_end(void) {
+    if (!folder[0]) return;
     host_visit(folder, remove_file);
     rmdir(folder);
 }
@@ -125,22 +126,22 @@ bool host_replace(const char *from, const char *to) { return rename(from, to) ==
 /* ------------------------------------------------------------------ the process ----------- */
 
 /* The pipe's other end closes, also if the parent dies. */
-_Noreturn static void be_child(const int ends[2], void (*child)(void *), void *data) {
+_Noreturn static void be_child(const int ends[2], void (*child)(void)) {
     char nothing;
     close(ends[1]);
     while (read(ends[0], &nothing, 1) < 0 && errno == EINTR) {
     }
-    child(data);
+    child();
     _exit(0); /* without the functions of atexit: the folder is the parent's */
 }
 
-host_fork_result host_fork(void (*child)(void *), void (*meanwhile)(void *), void *data) {
+host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void)) {
     int ends[2], status = -1;
     if (pipe(ends) != 0) return HOST_NO_FORK;
     pid_t process = fork();
-    if (process == 0) be_child(ends, child, data);
+    if (process == 0) be_child(ends, child);
     close(ends[0]);
-    if (process > 0 && meanwhile) meanwhile(data);
+    if (process > 0 && meanwhile) meanwhile();
     close(ends[1]);
     if (process < 0) return HOST_NO_FORK;
     while (waitpid(process, &status, 0) < 0 && errno == EINTR) {

@@ -60,6 +60,7 @@ static void make_empty_file(void) {
 static void remove_file(const char *path) { remove(path); }
 
 void host_end(void) {
+    if (!folder[0]) return;
     host_visit(folder, remove_file);
     RemoveDirectoryA(folder);
 }
@@ -127,8 +128,8 @@ void host_begin(const char *label, const char *text) {
     SetUnhandledExceptionFilter(on_fault);
 }
 
-host_fork_result host_fork(void (*child)(void *), void (*meanwhile)(void *), void *data) {
-    (void)child, (void)meanwhile, (void)data;
+host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void)) {
+    (void)child, (void)meanwhile;
     return HOST_NO_FORK;
 }
 

@@ -3,7 +3,6 @@
  */
 #include "image_file.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -47,7 +46,7 @@ bool image_store(const char *path, const struct image_bytes *file) {
     return fclose(stream) == 0 && whole;
 }
 
-static bool write_data(FILE *stream, const unsigned char *bytes, size_t size) {
+static bool write_sparse(FILE *stream, const unsigned char *bytes, size_t size) {
     if (is_zero(bytes, size)) return fseek(stream, (long)size, SEEK_CUR) == 0;
     return fwrite(bytes, 1, size, stream) == size;
 }
@@ -58,7 +57,7 @@ bool image_store_sparse(const char *path, const struct image_bytes *file) {
     bool whole = true;
     size_t last = file->size > SLOT ? (file->size - 1) / SLOT * SLOT : 0;
     for (size_t at = 0; whole && at < last; at += SLOT)
-        whole = write_data(stream, file->bytes + at, SLOT);
+        whole = write_sparse(stream, file->bytes + at, SLOT);
     whole = whole && fwrite(file->bytes + last, 1, file->size - last, stream) == file->size - last;
     return fclose(stream) == 0 && whole;
 }
@@ -75,13 +74,13 @@ void image_copy(struct image_bytes *to, const struct image_bytes *from) {
 
 /* ----------------------------------------------------------------- judging ---------------- */
 
-static uint32_t word(const unsigned char *at) {
+static uint32_t get_32(const unsigned char *at) {
     uint32_t value;
     memcpy(&value, at, sizeof value);
     return value;
 }
 
-static uint64_t number(const unsigned char *at) {
+static uint64_t get_64(const unsigned char *at) {
     uint64_t value;
     memcpy(&value, at, sizeof value);
     return value;
@@ -94,41 +93,41 @@ static uint64_t checksum_of(const unsigned char *record) {
 }
 
 bool image_is_blank(const struct image_bytes *file) {
-    return file->size <= HF_IMAGE_BEGIN && is_zero(file->bytes, file->size);
+    return file->size <= IMAGE_BEGIN && is_zero(file->bytes, file->size);
 }
 
-/* A later version says so in the fields that all versions have. */
+/* The fields up to the version are the same in every version of the format. */
 static status_set judge_slot(const unsigned char *slot, unsigned parity) {
     if (memcmp(slot + MAGIC, "holdfast", 8) != 0) return STATUS(CORRUPT);
-    if (word(slot + BYTE_ORDER) != 0x01020304) return STATUS(CORRUPT);
-    if (word(slot + VERSION) > 1) return STATUS(UNSUPPORTED);
-    bool sound = word(slot + VERSION) == 1 && word(slot + POINTER_SIZE) == sizeof(void *) &&
-                 word(slot + SLOT_SIZE) == SLOT && number(slot + SEQUENCE) % 2 == parity &&
-                 number(slot + CHECKSUM) == checksum_of(slot) &&
+    if (get_32(slot + BYTE_ORDER) != 0x01020304) return STATUS(CORRUPT);
+    if (get_32(slot + VERSION) > 1) return STATUS(UNSUPPORTED);
+    bool sound = get_32(slot + VERSION) == 1 && get_32(slot + POINTER_SIZE) == sizeof(void *) &&
+                 get_32(slot + SLOT_SIZE) == SLOT && get_64(slot + SEQUENCE) % 2 == parity &&
+                 get_64(slot + CHECKSUM) == checksum_of(slot) &&
                  is_zero(slot + RECORD, SLOT - RECORD);
     return sound ? 0 : STATUS(CORRUPT);
 }
 
-/* The area as a whole; the newer slot, if it is sound. */
-static status_set judge_area(const unsigned char *area, const unsigned char **newer) {
-    const unsigned char *slots[2] = {area, area + SLOT};
+/* *newer is the slot that counts, if the header is sound. */
+static status_set judge_header(const unsigned char *header, const unsigned char **newer) {
+    const unsigned char *slots[2] = {header, header + SLOT};
     bool written[2];
     status_set errors = 0;
     for (unsigned i = 0; i < 2; i++) {
         written[i] = !is_zero(slots[i], SLOT);
         if (written[i]) errors |= judge_slot(slots[i], i);
     }
-    uint64_t first = number(slots[0] + SEQUENCE), second = number(slots[1] + SEQUENCE);
+    uint64_t first = get_64(slots[0] + SEQUENCE), second = get_64(slots[1] + SEQUENCE);
     bool apart = first + 1 != second && second + 1 != first;
     if (!written[0] && !written[1]) errors |= STATUS(CORRUPT);
     if (written[0] && written[1] && apart) errors |= STATUS(CORRUPT);
-    if (!is_zero(area + 2 * SLOT, HF_IMAGE_BEGIN - 2 * SLOT)) errors |= STATUS(CORRUPT);
+    if (!is_zero(header + 2 * SLOT, IMAGE_BEGIN - 2 * SLOT)) errors |= STATUS(CORRUPT);
     *newer = !written[0] || (written[1] && second == first + 1) ? slots[1] : slots[0];
     return errors;
 }
 
-static bool is_true_of(const struct image_record *record, size_t size) {
-    uint64_t room = size - HF_IMAGE_BEGIN;
+static bool fits_file(const struct image_record *record, size_t size) {
+    uint64_t room = size - IMAGE_BEGIN;
     return record->used <= room && image_padded(record->used) <= room &&
            record->root <= record->used && record->base != 0 &&
            record->base % HF_ALLOCATION_GRANULARITY == 0 && record->base <= UINTPTR_MAX &&
@@ -137,13 +136,13 @@ static bool is_true_of(const struct image_record *record, size_t size) {
 
 status_set image_judge(const struct image_bytes *file, uint64_t tag, struct image_record *record) {
     const unsigned char *newer;
-    if (file->size < HF_IMAGE_BEGIN) return STATUS(CORRUPT);
-    status_set errors = judge_area(file->bytes, &newer);
+    if (file->size < IMAGE_BEGIN) return STATUS(CORRUPT);
+    status_set errors = judge_header(file->bytes, &newer);
     if (errors) return errors;
     *record =
-        (struct image_record){number(newer + SEQUENCE), number(newer + BASE), number(newer + USED),
-                              number(newer + ROOT), number(newer + TAG)};
-    return is_true_of(record, file->size) && record->tag == tag ? 0 : STATUS(CORRUPT);
+        (struct image_record){get_64(newer + SEQUENCE), get_64(newer + BASE), get_64(newer + USED),
+                              get_64(newer + ROOT), get_64(newer + TAG)};
+    return fits_file(record, file->size) && record->tag == tag ? 0 : STATUS(CORRUPT);
 }
 
 /* ---------------------------------------------------------------- damaging ---------------- */
@@ -164,10 +163,10 @@ static uint64_t other_value(uint64_t old, const image_damage *damage, size_t fil
     case 3: return value;
     case 4: return UINT64_MAX - value;
     case 5: return (uint64_t)INT64_MAX + 8 - value % 16;
-    case 6: return file_size - HF_IMAGE_BEGIN + 8 - value % 16;
-    case 7: return value * HF_IMAGE_BEGIN;
-    case 8: return IMAGE_BASES + value * HF_IMAGE_BEGIN;
-    default: return old + value * HF_IMAGE_BEGIN;
+    case 6: return file_size - IMAGE_BEGIN + 8 - value % 16;
+    case 7: return value * IMAGE_BEGIN;
+    case 8: return IMAGE_BASES + value * IMAGE_BEGIN;
+    default: return old + value * IMAGE_BEGIN;
     }
 }
 
@@ -183,9 +182,9 @@ static void damage_field(struct image_bytes *file, const image_damage *damage) {
     memcpy(slot + CHECKSUM, &sum, sizeof sum);
 }
 
-/* In a record, a slot, the rest of the header, or anywhere. */
+/* Flips a bit in a record, in a slot, in the header, or anywhere. */
 static void damage_byte(struct image_bytes *file, const image_damage *damage) {
-    static const size_t ranges[] = {RECORD, RECORD, SLOT, 2 * SLOT, HF_IMAGE_BEGIN};
+    static const size_t ranges[] = {RECORD, RECORD, SLOT, 2 * SLOT, IMAGE_BEGIN};
     unsigned choice = damage->field % 6;
     size_t range = choice < 5 ? ranges[choice] : file->size;
     size_t offset = (choice < 3 ? (size_t)damage->slot * SLOT : 0) + damage->value % range;
@@ -203,28 +202,23 @@ static void damage_size(struct image_bytes *file, const image_damage *damage) {
     switch (damage->number % 8) {
     case 0: set_size(file, 0); break;
     case 1: set_size(file, value); break;
-    case 2: set_size(file, value % 32 * HF_IMAGE_BEGIN / 2); break;
+    case 2: set_size(file, value % 32 * IMAGE_BEGIN / 2); break;
     case 3: set_size(file, file->size + 1 + value % 4096); break;
-    case 4: set_size(file, file->size + value % 8 * HF_IMAGE_BEGIN); break;
+    case 4: set_size(file, file->size + value % 8 * IMAGE_BEGIN); break;
     case 5: set_size(file, file->size > value ? file->size - value : 0); break;
-    case 6: set_size(file, HF_IMAGE_BEGIN + value % 3 - 1); break;
+    case 6: set_size(file, IMAGE_BEGIN + value % 3 - 1); break;
     default: set_size(file, file->size > 0 ? file->size - 1 : 1); break;
     }
 }
 
-static void copy_slot(struct image_bytes *file, const image_damage *damage) {
+static void damage_by_copy(struct image_bytes *file, const image_damage *damage) {
     const unsigned char *from = file->bytes + (size_t)damage->slot * SLOT;
     unsigned char *to = file->bytes + (size_t)(1 - damage->slot) * SLOT;
-    uint64_t sequence = number(from + SEQUENCE) + damage->number % 8 - 3, sum;
+    uint64_t sequence = get_64(from + SEQUENCE) + damage->number % 8 - 3, sum;
     memcpy(to, from, SLOT);
     memcpy(to + SEQUENCE, &sequence, sizeof sequence);
     sum = checksum_of(to);
     if (!damage->keeps_checksum) memcpy(to + CHECKSUM, &sum, sizeof sum);
-}
-
-static void remove_file(struct image_bytes *file) {
-    file->exists = false;
-    file->size = 0;
 }
 
 static void make_foreign(struct image_bytes *file, const image_damage *damage) {
@@ -234,7 +228,7 @@ static void make_foreign(struct image_bytes *file, const image_damage *damage) {
 }
 
 void image_do_damage(struct image_bytes *file, const image_damage *damage) {
-    bool has_slots = file->exists && file->size >= HF_IMAGE_BEGIN;
+    bool has_slots = file->exists && file->size >= IMAGE_BEGIN;
     switch (damage->kind) {
     case DAMAGE_FIELD:
     case DAMAGE_FIELD_AGAIN:
@@ -247,17 +241,20 @@ void image_do_damage(struct image_bytes *file, const image_damage *damage) {
         if (file->exists) damage_size(file, damage);
         break;
     case DAMAGE_COPY_SLOT:
-        if (has_slots) copy_slot(file, damage);
+        if (has_slots) damage_by_copy(file, damage);
         break;
     case DAMAGE_CLEAR_SLOT:
         if (has_slots) memset(file->bytes + (size_t)damage->slot * SLOT, 0, SLOT);
         break;
-    case DAMAGE_REMOVE: remove_file(file); break;
+    case DAMAGE_REMOVE:
+        file->exists = false;
+        file->size = 0;
+        break;
     case DAMAGE_FOREIGN: make_foreign(file, damage); break;
     default:
         file->exists = true;
         set_size(file, 0);
-        set_size(file, damage->value % (HF_IMAGE_BEGIN + 1u));
+        set_size(file, damage->value % (IMAGE_BEGIN + 1u));
         break;
     }
 }

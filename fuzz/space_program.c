@@ -1,28 +1,37 @@
 /*
- * space_program.c -- decoding, resolving, running and printing; see space_program.h.
+ * space_program.c -- see space_program.h.
  *
- * The way of an operation: program_decode splits its bytes into fields, resolve_* turns the fields
- * into the arguments of a call by looking at the slots and regions of the subject, the twist spoils
- * one of them, and the entry of its kind in `commands` makes the call.
+ * decode splits the bytes of an operation into fields; resolve_* makes the arguments of a call from
+ * them, by the slots and regions of the subject, and applies the twist; run_* makes the call. The
+ * table `commands` has both functions for each kind.
  */
 #include "space_program.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* Addresses that nothing else takes, for exact bases: 16 times 64 KiB and a space's size. */
+/* Addresses for exact bases, which nothing else uses. */
 #if UINTPTR_MAX > UINT32_MAX
 #define FIXED_BASES ((uintptr_t)HF_BASE_FIXED)
 #else
 #define FIXED_BASES ((uintptr_t)0x30000000)
 #endif
 
-enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0, FIRST_COMB = 240 };
+enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0, EVERY_SECOND = 240 };
 
 /* ------------------------------------------------------------------ decoding -------------- */
 
-program_operation program_decode(const uint8_t bytes[OPERATION_BYTES]) {
-    program_operation operation = {
+struct operation {
+    program_kind kind;
+    unsigned space, file; /* slots */
+    hf_access access;
+    unsigned offset, size, file_offset; /* pages */
+    program_aim aim;
+    program_twist twist;
+    unsigned number;
+};
+
+static struct operation decode(const uint8_t bytes[OPERATION_BYTES]) {
+    return (struct operation){
         .kind = (program_kind)(bytes[0] % PROGRAM_KINDS),
         .space = bytes[1] & 1,
         .file = (bytes[1] >> 1 & 7) % PROGRAM_FILES,
@@ -34,12 +43,11 @@ program_operation program_decode(const uint8_t bytes[OPERATION_BYTES]) {
         .twist = bytes[6] < TWISTS ? (program_twist)bytes[6] : TWIST_NONE,
         .number = bytes[7],
     };
-    return operation;
 }
 
 /* ------------------------------------------------------------------ resolving ------------- */
 
-/* The slot's space, or else the other one, or else NULL. */
+/* The space in the slot, or else the other one. NULL: none is open. */
 static hf_space *choose_space(const program_subject *subject, unsigned *slot) {
     for (unsigned i = 0; i < PROGRAM_SPACES; i++) {
         unsigned candidate = (*slot + i) % PROGRAM_SPACES;
@@ -50,7 +58,7 @@ static hf_space *choose_space(const program_subject *subject, unsigned *slot) {
     return NULL;
 }
 
-/* The slot's file, or else the next one there is, or else NULL. */
+/* The file in the slot, or else the next one. NULL: none is open. */
 static hf_file *choose_file(const program_subject *subject, unsigned *slot) {
     for (unsigned i = 0; i < PROGRAM_FILES; i++) {
         unsigned candidate = (*slot + i) % PROGRAM_FILES;
@@ -72,7 +80,7 @@ static void aim_at_regions(const hf_space *space, program_aim aim, program_call 
     call->size = last.offset + last.size - call->offset;
 }
 
-/* Unless the range is as given, the view lies within the file where that is possible. */
+/* Except with AIM_GIVEN, the view lies within the file if the file is large enough. */
 static void aim_at_file(const hf_file *file, size_t page_size, program_aim aim,
                         program_call *call) {
     uint64_t room = (hf_file_size(file) + page_size - 1) / page_size * page_size;
@@ -101,14 +109,14 @@ static bool takes_file(program_kind kind) {
     return kind == PROGRAM_MAP || kind == PROGRAM_MAP_RANGE;
 }
 
-static bool resolve_range(const program_subject *subject, const program_operation *operation,
+static bool resolve_range(const program_subject *subject, const struct operation *operation,
                           program_call *call) {
     hf_space *space = choose_space(subject, &call->space);
     if (!space) return false;
     size_t page_size = subject->page_size;
     size_t pages = hf_space_size(space) / page_size;
     call->offset = operation->offset % pages * page_size;
-    call->size = (1 + operation->size % PROGRAM_GRANULES) * page_size;
+    call->size = (1 + operation->size % PROGRAM_PAGES) * page_size;
     aim_at_regions(space, operation->aim, call);
     call->file_offset = (uint64_t)(operation->file_offset % (PROGRAM_FILE_PAGES + 1)) * page_size;
     call->advice = (hf_advice)(operation->number % 3);
@@ -119,32 +127,32 @@ static bool resolve_range(const program_subject *subject, const program_operatio
     return true;
 }
 
-/* A store outside of the space is no call of holdfast's. */
-static bool resolve_store(const program_subject *subject, const program_operation *operation,
+/* A store outside of the space would fault. */
+static bool resolve_store(const program_subject *subject, const struct operation *operation,
                           program_call *call) {
-    program_operation plain = *operation;
+    struct operation plain = *operation;
     plain.twist = TWIST_NONE;
     return resolve_range(subject, &plain, call);
 }
 
 static bool resolve_range_and_file(const program_subject *subject,
-                                   const program_operation *operation, program_call *call) {
+                                   const struct operation *operation, program_call *call) {
     return choose_file(subject, &call->file) && resolve_range(subject, operation, call);
 }
 
-/* Sizes that no system grants: below the top by so much that nothing wraps but for a base. */
+/* More addresses than any system has. Only with a base does the sum wrap. */
 static void make_huge(size_t page_size, program_call *call) {
     call->size = SIZE_MAX - page_size + 1;
     if (call->least != 0) call->least = (call->size - call->size / 4) & ~(page_size - 1);
 }
 
-static bool resolve_open(const program_subject *subject, const program_operation *operation,
+static bool resolve_open(const program_subject *subject, const struct operation *operation,
                          program_call *call) {
     size_t page_size = subject->page_size;
     uintptr_t fixed =
         FIXED_BASES + operation->offset % FIXED_BASE_COUNT * HF_ALLOCATION_GRANULARITY;
-    call->size = (1 + operation->size % PROGRAM_GRANULES) * page_size;
-    call->least = operation->file_offset % PROGRAM_GRANULES * page_size;
+    call->size = (1 + operation->size % PROGRAM_PAGES) * page_size;
+    call->least = operation->file_offset % PROGRAM_PAGES * page_size;
     if (call->least > call->size) call->least = page_size;
     call->base = operation->offset < 128 ? NULL : (void *)fixed;
     call->named = operation->number & 1;
@@ -164,7 +172,7 @@ static bool resolve_open(const program_subject *subject, const program_operation
     return true;
 }
 
-static bool resolve_file(const program_subject *subject, const program_operation *operation,
+static bool resolve_file(const program_subject *subject, const struct operation *operation,
                          program_call *call) {
     const size_t rests[] = {0, 0, 1, 511, subject->page_size - 1};
     size_t pages = 1 + operation->size % (PROGRAM_FILE_PAGES - 1);
@@ -178,28 +186,28 @@ static bool resolve_file(const program_subject *subject, const program_operation
     return true;
 }
 
-/* A huge file without a name costs nothing until it is used: some systems grant it. */
-static bool resolve_shared_file(const program_subject *subject, const program_operation *operation,
+/* Some systems create huge shared memory, because it costs nothing until it is used. */
+static bool resolve_shared_file(const program_subject *subject, const struct operation *operation,
                                 program_call *call) {
-    program_operation small = *operation;
+    struct operation small = *operation;
     if (small.twist == TWIST_SIZE_WRAPS) small.twist = TWIST_NONE;
     return resolve_file(subject, &small, call);
 }
 
-static bool resolve_space(const program_subject *subject, const program_operation *operation,
+static bool resolve_space(const program_subject *subject, const struct operation *operation,
                           program_call *call) {
     (void)operation;
     return choose_space(subject, &call->space) != NULL;
 }
 
-static bool resolve_failure(const program_subject *subject, const program_operation *operation,
+static bool resolve_failure(const program_subject *subject, const struct operation *operation,
                             program_call *call) {
     call->nth = operation->number / 2;
     call->from_then_on = operation->number & 1;
     return subject->failing != NULL;
 }
 
-static bool resolve_nothing(const program_subject *subject, const program_operation *operation,
+static bool resolve_nothing(const program_subject *subject, const struct operation *operation,
                             program_call *call) {
     (void)subject;
     call->nth = operation->number;
@@ -221,24 +229,7 @@ const char *program_path_text(const program_host *host, program_path path, char 
     return text;
 }
 
-/* The new one takes the slot; what was there before goes only then. */
-static hf_status keep_space(program_subject *subject, unsigned slot, hf_space *space,
-                            hf_status status) {
-    if (status != HF_OK) return status;
-    hf_space_close(subject->spaces[slot]);
-    subject->spaces[slot] = space;
-    return status;
-}
-
-static hf_status keep_file(program_subject *subject, unsigned slot, hf_file *file,
-                           hf_status status) {
-    if (status != HF_OK) return status;
-    hf_file_close(subject->files[slot]);
-    subject->files[slot] = file;
-    return status;
-}
-
-/* The native backend is also the one that nobody names. */
+/* NULL stands for the native backend, too: every second operation passes it. */
 static const hf_backend *backend_of(const program_subject *subject, const program_call *call) {
     bool nameless = subject->backend == hf_backend_native() && call->index % 2 == 1;
     return nameless ? NULL : subject->backend;
@@ -253,7 +244,10 @@ static hf_status run_open(program_subject *subject, program_call *call) {
     options.backend = backend_of(subject, call);
     bool plain = !call->base && call->least == 0 && !call->named && !options.backend;
     hf_status status = hf_space_open(&space, call->size, plain ? NULL : &options);
-    return keep_space(subject, call->space, space, status);
+    if (status != HF_OK) return status;
+    hf_space_close(subject->spaces[call->space]);
+    subject->spaces[call->space] = space;
+    return HF_OK;
 }
 
 static hf_status run_close(program_subject *subject, program_call *call) {
@@ -262,51 +256,32 @@ static hf_status run_close(program_subject *subject, program_call *call) {
     return HF_OK;
 }
 
-static hf_status run_split(program_subject *subject, program_call *call) {
-    return hf_space_split(subject->spaces[call->space], call->offset, call->size);
-}
-
-static hf_status run_coalesce(program_subject *subject, program_call *call) {
-    return hf_space_coalesce(subject->spaces[call->space], call->offset, call->size);
-}
-
-static hf_status run_commit(program_subject *subject, program_call *call) {
-    return hf_space_commit(subject->spaces[call->space], call->offset, call->size);
-}
-
-static hf_status run_decommit(program_subject *subject, program_call *call) {
-    return hf_space_decommit(subject->spaces[call->space], call->offset, call->size);
+static hf_status run_step(program_subject *subject, program_call *call) {
+    static hf_status (*const steps[])(hf_space *, size_t offset, size_t size) = {
+        [PROGRAM_SPLIT] = hf_space_split,
+        [PROGRAM_COALESCE] = hf_space_coalesce,
+        [PROGRAM_COMMIT] = hf_space_commit,
+        [PROGRAM_DECOMMIT] = hf_space_decommit,
+        [PROGRAM_UNMAP] = hf_space_unmap,
+        [PROGRAM_COMMIT_RANGE] = hf_space_commit_range,
+        [PROGRAM_RELEASE_RANGE] = hf_space_release_range,
+    };
+    return steps[call->kind](subject->spaces[call->space], call->offset, call->size);
 }
 
 static hf_file *file_of(program_subject *subject, const program_call *call) {
     if (!call->foreign) return subject->files[call->file];
     if (!subject->foreign_file) {
-        hf_file_create_shared(&subject->foreign_file, PROGRAM_GRANULES * subject->page_size,
+        hf_file_create_shared(&subject->foreign_file, PROGRAM_PAGES * subject->page_size,
                               subject->foreign);
     }
     return subject->foreign_file;
 }
 
 static hf_status run_map(program_subject *subject, program_call *call) {
-    return hf_space_map(subject->spaces[call->space], call->offset, call->size,
-                        file_of(subject, call), call->file_offset, call->access);
-}
-
-static hf_status run_unmap(program_subject *subject, program_call *call) {
-    return hf_space_unmap(subject->spaces[call->space], call->offset, call->size);
-}
-
-static hf_status run_commit_range(program_subject *subject, program_call *call) {
-    return hf_space_commit_range(subject->spaces[call->space], call->offset, call->size);
-}
-
-static hf_status run_map_range(program_subject *subject, program_call *call) {
-    return hf_space_map_range(subject->spaces[call->space], call->offset, call->size,
-                              file_of(subject, call), call->file_offset, call->access);
-}
-
-static hf_status run_release_range(program_subject *subject, program_call *call) {
-    return hf_space_release_range(subject->spaces[call->space], call->offset, call->size);
+    return (call->kind == PROGRAM_MAP ? hf_space_map : hf_space_map_range)(
+        subject->spaces[call->space], call->offset, call->size, file_of(subject, call),
+        call->file_offset, call->access);
 }
 
 static hf_status run_advise(program_subject *subject, program_call *call) {
@@ -328,8 +303,8 @@ static void store_page(char *page, size_t page_size, uint64_t pattern) {
     }
 }
 
-/* Whole pages, also the last one of a view of a file that ends in it: what lies behind the end of
- * the file may be written, and means nothing. */
+/* Stores into whole pages, also where a file ends in its last page: the bytes after the end of the
+ * file can be written, and are lost. */
 static hf_status run_store(program_subject *subject, program_call *call) {
     hf_space *space = subject->spaces[call->space];
     size_t page_size = subject->page_size;
@@ -353,36 +328,34 @@ static hf_status run_check(program_subject *subject, program_call *call) {
     return hf_space_check(subject->spaces[call->space]);
 }
 
-static hf_status run_file_open(program_subject *subject, program_call *call) {
-    char text[PATH_BYTES];
-    hf_file *file = NULL;
-    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
-    hf_status status = hf_file_open(&file, path, call->access, backend_of(subject, call));
-    return keep_file(subject, call->file, file, status);
-}
-
-static hf_status run_file_create(program_subject *subject, program_call *call) {
-    char text[PATH_BYTES];
-    hf_file *file = NULL;
-    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
-    hf_status status = hf_file_create(&file, path, call->file_size, backend_of(subject, call));
-    return keep_file(subject, call->file, file, status);
-}
-
-static hf_status run_file_create_shared(program_subject *subject, program_call *call) {
-    hf_file *file = NULL;
-    hf_status status = hf_file_create_shared(&file, call->file_size, backend_of(subject, call));
-    return keep_file(subject, call->file, file, status);
-}
-
-static hf_status run_file_from_handle(program_subject *subject, program_call *call) {
-    char text[PATH_BYTES];
-    hf_file *file = NULL;
-    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
+static hf_status from_handle(program_subject *subject, const program_call *call, const char *path,
+                             hf_file **file) {
     intptr_t handle = path ? subject->host->open_handle(path, call->writable) : NO_HANDLE;
-    hf_status status = hf_file_from_handle(&file, handle, call->access, backend_of(subject, call));
+    hf_status status = hf_file_from_handle(file, handle, call->access, backend_of(subject, call));
     if (path && handle != -1) subject->host->close_handle(handle);
-    return keep_file(subject, call->file, file, status);
+    return status;
+}
+
+static hf_status make_file(program_subject *subject, const program_call *call, hf_file **file) {
+    char text[PATH_BYTES];
+    const char *path = program_path_text(subject->host, call->path, text, sizeof text);
+    const hf_backend *backend = backend_of(subject, call);
+    switch (call->kind) {
+    case PROGRAM_FILE_OPEN: return hf_file_open(file, path, call->access, backend);
+    case PROGRAM_FILE_CREATE: return hf_file_create(file, path, call->file_size, backend);
+    case PROGRAM_FILE_CREATE_SHARED: return hf_file_create_shared(file, call->file_size, backend);
+    default: return from_handle(subject, call, path, file);
+    }
+}
+
+/* The file that was in the slot is closed after the new one was made. */
+static hf_status run_file(program_subject *subject, program_call *call) {
+    hf_file *file = NULL;
+    hf_status status = make_file(subject, call, &file);
+    if (status != HF_OK) return status;
+    hf_file_close(subject->files[call->file]);
+    subject->files[call->file] = file;
+    return HF_OK;
 }
 
 static hf_status run_file_close(program_subject *subject, program_call *call) {
@@ -404,31 +377,30 @@ static hf_status run_text(program_subject *subject, program_call *call) {
 
 struct command {
     const char *name;
-    bool (*resolve)(const program_subject *, const program_operation *, program_call *);
+    bool (*resolve)(const program_subject *, const struct operation *, program_call *);
     hf_status (*run)(program_subject *, program_call *);
 };
 
 static const struct command commands[PROGRAM_KINDS] = {
     [PROGRAM_OPEN] = {"open", resolve_open, run_open},
     [PROGRAM_CLOSE] = {"close", resolve_nothing, run_close},
-    [PROGRAM_SPLIT] = {"split", resolve_range, run_split},
-    [PROGRAM_COALESCE] = {"coalesce", resolve_range, run_coalesce},
-    [PROGRAM_COMMIT] = {"commit", resolve_range, run_commit},
-    [PROGRAM_DECOMMIT] = {"decommit", resolve_range, run_decommit},
+    [PROGRAM_SPLIT] = {"split", resolve_range, run_step},
+    [PROGRAM_COALESCE] = {"coalesce", resolve_range, run_step},
+    [PROGRAM_COMMIT] = {"commit", resolve_range, run_step},
+    [PROGRAM_DECOMMIT] = {"decommit", resolve_range, run_step},
     [PROGRAM_MAP] = {"map", resolve_range_and_file, run_map},
-    [PROGRAM_UNMAP] = {"unmap", resolve_range, run_unmap},
-    [PROGRAM_COMMIT_RANGE] = {"commit_range", resolve_range, run_commit_range},
-    [PROGRAM_MAP_RANGE] = {"map_range", resolve_range_and_file, run_map_range},
-    [PROGRAM_RELEASE_RANGE] = {"release_range", resolve_range, run_release_range},
+    [PROGRAM_UNMAP] = {"unmap", resolve_range, run_step},
+    [PROGRAM_COMMIT_RANGE] = {"commit_range", resolve_range, run_step},
+    [PROGRAM_MAP_RANGE] = {"map_range", resolve_range_and_file, run_map},
+    [PROGRAM_RELEASE_RANGE] = {"release_range", resolve_range, run_step},
     [PROGRAM_ADVISE] = {"advise", resolve_range, run_advise},
     [PROGRAM_STORE] = {"store", resolve_store, run_store},
     [PROGRAM_FIND] = {"find", resolve_range, run_find},
     [PROGRAM_CHECK] = {"check", resolve_space, run_check},
-    [PROGRAM_FILE_OPEN] = {"file_open", resolve_file, run_file_open},
-    [PROGRAM_FILE_CREATE] = {"file_create", resolve_file, run_file_create},
-    [PROGRAM_FILE_CREATE_SHARED] = {"file_create_shared", resolve_shared_file,
-                                    run_file_create_shared},
-    [PROGRAM_FILE_FROM_HANDLE] = {"file_from_handle", resolve_file, run_file_from_handle},
+    [PROGRAM_FILE_OPEN] = {"file_open", resolve_file, run_file},
+    [PROGRAM_FILE_CREATE] = {"file_create", resolve_file, run_file},
+    [PROGRAM_FILE_CREATE_SHARED] = {"file_create_shared", resolve_shared_file, run_file},
+    [PROGRAM_FILE_FROM_HANDLE] = {"file_from_handle", resolve_file, run_file},
     [PROGRAM_FILE_CLOSE] = {"file_close", resolve_nothing, run_file_close},
     [PROGRAM_FAIL] = {"fail", resolve_failure, run_fail},
     [PROGRAM_TEXT] = {"text", resolve_nothing, run_text},
@@ -441,9 +413,8 @@ static void make_call(program_subject *subject, program_call *call,
     observer->after(observer->user, call, status);
 }
 
-/* One call for every second page of the range. */
-static void make_comb(program_subject *subject, program_call *call,
-                      const program_observer *observer) {
+static void call_every_second(program_subject *subject, program_call *call,
+                              const program_observer *observer) {
     size_t space_size = hf_space_size(subject->spaces[call->space]);
     size_t end = call->offset + call->size;
     if (end > space_size) end = space_size;
@@ -453,14 +424,14 @@ static void make_comb(program_subject *subject, program_call *call,
     }
 }
 
-static bool is_comb(const program_operation *operation) {
+static bool is_for_every_second(const struct operation *operation) {
     bool on_range = operation->kind >= PROGRAM_SPLIT && operation->kind <= PROGRAM_RELEASE_RANGE;
-    return on_range && operation->number >= FIRST_COMB && operation->twist == TWIST_NONE;
+    return on_range && operation->number >= EVERY_SECOND && operation->twist == TWIST_NONE;
 }
 
 static void run_operation(program_subject *subject, size_t index, const uint8_t *bytes,
                           const program_observer *observer) {
-    program_operation operation = program_decode(bytes);
+    struct operation operation = decode(bytes);
     program_call call = {
         .index = index,
         .kind = operation.kind,
@@ -469,8 +440,8 @@ static void run_operation(program_subject *subject, size_t index, const uint8_t 
         .access = operation.access,
     };
     if (!commands[operation.kind].resolve(subject, &operation, &call)) return;
-    if (is_comb(&operation))
-        make_comb(subject, &call, observer);
+    if (is_for_every_second(&operation))
+        call_every_second(subject, &call, observer);
     else
         make_call(subject, &call, observer);
 }
@@ -494,35 +465,9 @@ void program_finish(program_subject *subject) {
     subject->foreign_file = NULL;
 }
 
-void program_remove_files(const program_host *host) {
-    char text[PATH_BYTES];
-    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) {
-        remove(program_path_text(host, path, text, sizeof text));
-    }
-}
-
 /* ------------------------------------------------------------------ printing -------------- */
 
-const char *program_kind_name(program_kind kind) { return commands[kind].name; }
-
-const char *program_status_name(hf_status status) {
-    static const char *const names[] = {
-        [HF_OK] = "OK",
-        [HF_INVALID] = "INVALID",
-        [HF_WRONG_STATE] = "STATE",
-        [HF_NO_ADDRESS] = "NO_ADDRESS",
-        [HF_NO_MEMORY] = "NO_MEMORY",
-        [HF_MAP_LIMIT] = "MAP_LIMIT",
-        [HF_RESERVE_FULL] = "RESERVE_FULL",
-        [HF_NO_SPACE] = "NO_SPACE",
-        [HF_IO] = "IO",
-        [HF_CORRUPT] = "CORRUPT",
-        [HF_BUSY] = "BUSY",
-        [HF_UNSUPPORTED] = "UNSUPPORTED",
-    };
-    size_t number = (size_t)status;
-    return number < sizeof names / sizeof names[0] ? names[number] : "no status";
-}
+const char *program_status_name(hf_status status) { return hf_status_name(status) + strlen("HF_"); }
 
 static const char *access_name(hf_access access) {
     static const char *const names[] = {"read_write", "read_only", "copy_on_write"};
@@ -569,7 +514,7 @@ static void print_file(FILE *stream, const program_call *call) {
 }
 
 void program_print_call(FILE *stream, const program_call *call) {
-    fprintf(stream, "%zu %s", call->index, program_kind_name(call->kind));
+    fprintf(stream, "%zu %s", call->index, commands[call->kind].name);
     switch (call->kind) {
     case PROGRAM_OPEN: print_open(stream, call); break;
     case PROGRAM_CLOSE:

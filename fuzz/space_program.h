@@ -5,25 +5,24 @@
  *
  *     operation:  | kind | slots | offset | size | file offset | aim | twist | number |
  *
- * Every byte string is a program: what does not fit is reduced, and a rest under 8 bytes is left
- * out. So a mutator may do what it likes, and one that moves whole operations makes sense.
+ * Every byte string is a program: fields are reduced to valid values, and a rest of less than 8
+ * bytes is ignored.
  *
- * A program owns two spaces of at most 64 pages and six files, by slots. Offsets and sizes are
- * given in pages; the aim says how they become a range, with the help of the regions there,
- * because steps that want exactly one region would hardly ever meet one by chance:
+ * A program has two spaces of at most 64 pages and six files, in slots. Offsets and sizes are given
+ * in pages. The aim turns them into a range with the help of the regions that are there, because
+ * random ranges would hardly ever be exactly one region, which many steps need:
  *
  *      |     p     |   c   |     v     |    p    |
- *             |--------|                             as given
- *      |-----------|                                 the region at offset
- *      |-------------------|                         every region that the range touches, whole
- *             |----|                                 from offset to the end of its region
+ *             |--------|                             AIM_GIVEN: as given
+ *      |-----------|                                 AIM_REGION: the region at the offset
+ *      |-------------------|                         AIM_REGIONS: every region that the range touches
+ *             |----|                                 AIM_TO_END: to the end of the region
  *
- * A high number makes a comb of a step: one call for every second page of the range, for a space
- * of many regions. A twist makes one argument wrong on purpose.
+ * With a high number a step is called once for every second page of the range, which makes many
+ * regions. A twist makes one argument wrong on purpose.
  *
- * The same program runs on any backend, so that the results of two of them can be compared; nothing
- * here knows a system or prints an address. An observer is called before and after each call with
- * its arguments as they were resolved.
+ * The same program runs on any backend and on any system. An observer is called before and after
+ * each call with the arguments that the library gets.
  */
 #ifndef SPACE_PROGRAM_H
 #define SPACE_PROGRAM_H
@@ -36,7 +35,7 @@
 enum {
     PROGRAM_SPACES = 2,
     PROGRAM_FILES = 6,
-    PROGRAM_GRANULES = 64,  /* of a space, at most */
+    PROGRAM_PAGES = 64,     /* of a space, at most */
     PROGRAM_FILE_PAGES = 24 /* of a file, at most */
 };
 
@@ -53,7 +52,7 @@ typedef enum program_kind {
     PROGRAM_MAP_RANGE,
     PROGRAM_RELEASE_RANGE,
     PROGRAM_ADVISE,
-    PROGRAM_STORE, /* a pattern into every page of the range that may be written */
+    PROGRAM_STORE, /* stores a pattern into every writable page of the range */
     PROGRAM_FIND,
     PROGRAM_CHECK,
     PROGRAM_FILE_OPEN,
@@ -61,7 +60,7 @@ typedef enum program_kind {
     PROGRAM_FILE_CREATE_SHARED,
     PROGRAM_FILE_FROM_HANDLE,
     PROGRAM_FILE_CLOSE,
-    PROGRAM_FAIL, /* hf_strict_fail, where the subject has a strict backend to be failed */
+    PROGRAM_FAIL, /* hf_strict_fail; skipped if the subject has no strict backend to fail */
     PROGRAM_TEXT, /* hf_status_text */
     PROGRAM_KINDS
 } program_kind;
@@ -101,18 +100,7 @@ typedef enum program_path {
     PATHS
 } program_path;
 
-/* The fields of 8 bytes, before the regions are looked at. */
-typedef struct program_operation {
-    program_kind kind;
-    unsigned space, file;
-    hf_access access;
-    unsigned offset, size, file_offset; /* pages */
-    program_aim aim;
-    program_twist twist;
-    unsigned number;
-} program_operation;
-
-/* A call with the arguments it really gets. Which fields count is the kind's business. */
+/* A call with its arguments. Which fields are used depends on the kind. */
 typedef struct program_call {
     size_t index; /* of the operation in the program */
     program_kind kind;
@@ -121,65 +109,58 @@ typedef struct program_call {
     uint64_t file_offset, file_size;
     hf_access access;
     hf_advice advice;
-    bool foreign; /* a file of another backend instead of the slot's */
-    size_t least; /* opening */
+    bool foreign; /* with a file of another backend instead of the one in the slot */
+    size_t least; /* PROGRAM_OPEN */
     void *base;
     bool named;
-    program_path path; /* files; a handle is of this path, too */
-    bool writable;     /* the handle */
-    size_t nth;        /* failing */
+    program_path path; /* of a file or a handle */
+    bool writable;     /* of a handle */
+    size_t nth;        /* PROGRAM_FAIL */
     bool from_then_on;
-    bool found; /* finding, and what was found */
+    bool found; /* PROGRAM_FIND: the result */
     hf_region region;
 } program_call;
 
-/* What a program needs of the system beside holdfast; all in one folder that is empty but for
- * a file "empty" of size 0. */
+/* What a program needs from the system. The folder holds one file, "empty", of size 0. */
 typedef struct program_host {
     const char *folder;
-    intptr_t (*open_handle)(const char *path, bool writable); /* no handle: -1 */
+    intptr_t (*open_handle)(const char *path, bool writable); /* -1: it failed */
     void (*close_handle)(intptr_t handle);
 } program_host;
 
 typedef struct program_subject {
     const hf_backend *backend;
-    hf_backend *failing;       /* the strict backend that PROGRAM_FAIL is for; NULL: none */
-    const hf_backend *foreign; /* any other backend, for files that don't belong */
+    hf_backend *failing;       /* the strict backend that PROGRAM_FAIL makes fail; NULL: none */
+    const hf_backend *foreign; /* another backend, for TWIST_FILE_FOREIGN */
     const program_host *host;
     size_t page_size;
     hf_space *spaces[PROGRAM_SPACES];
     hf_file *files[PROGRAM_FILES];
-    hf_file *foreign_file;
+    hf_file *foreign_file; /* NULL until one is needed */
 } program_subject;
 
-/* For an operation that finds nothing to work on (no space is open), neither is called. */
+/* An operation that has nothing to work on, such as a step without an open space, makes no call. */
 typedef struct program_observer {
     void *user;
     void (*before)(void *user, const program_call *);
     void (*after)(void *user, const program_call *, hf_status);
 } program_observer;
 
-program_operation program_decode(const uint8_t bytes[OPERATION_BYTES]);
-
-/* Runs the program; what it opened is still open afterwards. */
+/* Runs the operations. The subject has no spaces and files at first. */
 void program_run(program_subject *, const uint8_t *bytes, size_t size, const program_observer *);
 
-/* Switches failures off and closes all that is open, whatever is mapped. */
+/* Ends the failures and closes all spaces and files. */
 void program_finish(program_subject *);
 
-/* Removes the files that programs make, for the next one. */
-void program_remove_files(const program_host *);
-
-/* The file that a path names; NULL for PATH_NULL. */
+/* Text of a path in the folder of the host; NULL for PATH_NULL. */
 const char *program_path_text(const program_host *, program_path, char *text, size_t size);
 
-/* What operation `index` stores into the page at `offset`, as a pattern that no other store has;
- * never 0. And the n-th eight bytes of a page that has the pattern; of 0 they are 0. */
+/* The pattern that operation `index` stores into the page at `offset`: unique, and not 0. Of the
+ * bytes of a page with a pattern, eight at a time; pattern 0 is zeros. */
 uint64_t program_pattern(size_t index, size_t offset, size_t page_size);
 uint64_t program_pattern_word(uint64_t pattern, size_t word);
 
-/* For people, and for comparing: no addresses, one line without its end. */
-const char *program_kind_name(program_kind);
+/* Texts without addresses, so that runs can be compared. A call is a line without its end. */
 const char *program_status_name(hf_status);
 void program_print_call(FILE *, const program_call *);
 void program_print_regions(FILE *, const hf_space *);

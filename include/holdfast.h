@@ -9,17 +9,17 @@
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  struct node { struct node *next; };
+ *  struct point { float x, y; };
  *
  *  int main(void) {
  *      hf_arena arena;
  *      if (hf_arena_open(&arena, NULL) != HF_OK) return 1;
- *      struct node *node = hf_new(&arena, struct node);
+ *      struct point *point = hf_new(&arena, struct point);
  *      hf_mark mark = hf_get_mark(&arena);
- *      char *text = hf_asprintf(&arena, "%d nodes", 1);
+ *      char *text = hf_asprintf(&arena, "%d points", 1);
  *      hf_rewind(&arena, mark);                            // the text is free again
  *      hf_arena_close(&arena);
- *      return node && text ? 0 : 1;
+ *      return point && text ? 0 : 1;
  *  }
  *  @endcode
  *
@@ -29,27 +29,27 @@
  *  - holdfast/space.h: the placeholder state machine under it
  *  - holdfast/file.h: files that views are made of
  *  - holdfast/ring.h: a mirrored ring buffer
- *  - holdfast/status.h: what calls return, and the thread's last error
+ *  - holdfast/status.h: the status that a call returns, and the thread's last error
  *  - holdfast/types.h: the types that several headers share
  *  - holdfast/backend.h: the contract with the system; bring your own. Includes strict.h (the
  *    backend for tests)
  *  - holdfast/version.h: the version, and what is promised between versions
  *
- *  Threads: no call may be cancelled. A thread that pthread_cancel ends inside a call can leave a
- *  lock locked, a file open or a space half changed. Disable cancellation (pthread_setcancelstate)
- *  around the calls of a thread that others may cancel. On Windows do not use TerminateThread on a
- *  thread that may be inside a call.
+ *  Threads: a thread must not be cancelled inside a call: pthread_cancel could leave a lock locked,
+ *  a file open or a space partly changed. Disable cancellation (pthread_setcancelstate) around the
+ *  calls of a thread that may be cancelled. On Windows do not call TerminateThread for a thread
+ *  that may be inside a call.
  *
  *  The library never calls malloc, prints nothing, never aborts, installs no signal handler and
  *  reads no environment variable.
  *
- *  Its global state: each thread's last error; how much address space the arenas that name no
- *  `reserve` have taken; and what the native backend keeps. On Windows that is the addresses of
- *  functions that are looked up at run time; on POSIX a lock and counts for three handlers of
- *  pthread_atfork, which are registered when the library is loaded. A fork waits until no thread is
- *  inside a call on a space. It hangs in one case: a fork handler was registered before the library
- *  was loaded (with dlopen, say), and takes a lock that another thread has locked while it makes a
- *  call.
+ *  Its global state: each thread's last error; how many bytes of addresses the arenas with a
+ *  default reservation have reserved; and the state of the native backend. On Windows that is the
+ *  addresses of functions that are looked up at run time; on POSIX a lock and counters for three
+ *  pthread_atfork handlers, which are registered when the library is loaded. A fork waits until no
+ *  thread is inside a call on a space. It deadlocks in one case: a fork handler that was registered
+ *  before the library was loaded (with dlopen, say) takes a lock that another thread has locked
+ *  while it makes a call.
  */
 #ifndef HOLDFAST_H
 #define HOLDFAST_H

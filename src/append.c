@@ -19,6 +19,10 @@ static hf_status append_fail(hf_status status, size_t offset, size_t size) {
     return hf_fail(status, "hf_arena_append_file", offset, size);
 }
 
+static hf_status append_fail_unsupported(const char *reason) {
+    return hf_fail_because(HF_UNSUPPORTED, "hf_arena_append_file", reason, 0, 0);
+}
+
 /* Maps the file at pos, rounded up to the page size. The memory from there to limit is released
  * first; a view that a snapshot begins with stays whole, and the file follows it. */
 static hf_status append_map(hf_arena *arena, hf_file *file, hf_access access) {
@@ -56,11 +60,12 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
         (access != HF_READ_ONLY && access != HF_COPY_ON_WRITE))
         return append_fail(HF_INVALID, 0, 0);
     const hf_arena_core *core = hf_core_of(arena);
-    if (hf_is_read_write(core) || hf_is_read_only(core)) return append_fail(HF_UNSUPPORTED, 0, 0);
+    if (hf_is_read_write(core) || hf_is_read_only(core))
+        return append_fail_unsupported("the arena is a read-write or read-only image");
     hf_file *file;
     hf_status status = hf_file_open(&file, path, access, core->backend);
     if (status != HF_OK) return status;
-    status = hf_file_has_huge_pages(file) ? append_fail(HF_UNSUPPORTED, 0, 0)
+    status = hf_file_has_huge_pages(file) ? append_fail_unsupported(HF_HUGETLBFS_REASON)
                                           : append_view(arena, file, access, data, size);
     hf_file_close(file);
     return status;
@@ -125,8 +130,11 @@ static hf_status append_rewind_faulting(hf_arena *arena, hf_mark mark, const app
 
 hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
     hf_arena_core *core = hf_core_of(arena);
-    if (hf_is_read_only(core)) return hf_fail(HF_WRONG_STATE, "hf_rewind", mark, 0);
-    if (append_is_within_view(core, mark)) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (hf_is_read_only(core))
+        return hf_fail_because(HF_WRONG_STATE, "hf_rewind", "the image is read-only", mark, 0);
+    if (append_is_within_view(core, mark))
+        return hf_fail_because(HF_INVALID, "hf_rewind", "the mark is within an appended file", mark,
+                               0);
     append_views found = append_find_views(core, mark);
     if (core->options.fault_after_rewind) return append_rewind_faulting(arena, mark, &found);
     hf_status status = append_release_views(arena, &found);

@@ -29,10 +29,11 @@
 
 #include <string.h>
 
-#include "again.h"
 #include "arena_core.h"
+#include "compatible.h"
 #include "fail.h"
 #include "pages.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 #define ARENA_HUGE_PAGE HF_MIB(2)
@@ -118,15 +119,20 @@ static size_t arena_step_end(const hf_arena_core *core, size_t needed) {
     return hf_smaller(end, core->reserved);
 }
 
+/* True if [limit, reserved) is one placeholder: false only after an undo failed. */
+static bool arena_is_placeholder_whole(const hf_arena_core *core) {
+    size_t size = core->reserved - core->limit;
+    hf_region behind = {0};
+    if (size == 0) return true;
+    hf_arena_find_region(core, core->limit, &behind);
+    return behind.kind == HF_PLACEHOLDER && behind.size == size;
+}
+
 /* Makes [limit, reserved) one placeholder again: after an undo failed there may be several
  * placeholders and committed regions. */
 static hf_status arena_restore_placeholder(hf_arena_core *core) {
-    size_t size = core->reserved - core->limit;
-    hf_region behind = {0};
-    if (size == 0) return HF_OK;
-    hf_arena_find_region(core, core->limit, &behind);
-    if (behind.kind == HF_PLACEHOLDER && behind.size == size) return HF_OK;
-    return hf_arena_release_range(core, core->limit, size);
+    if (arena_is_placeholder_whole(core)) return HF_OK;
+    return hf_arena_release_range(core, core->limit, core->reserved - core->limit);
 }
 
 hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step *step) {
@@ -151,7 +157,7 @@ static hf_status arena_populate(hf_arena_core *core, size_t size) {
     if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
     hf_error error = hf_last_error();
     /* If this fails, too, the next growth repeats it. */
-    hf_arena_release_range(core, core->limit, size);
+    if (hf_arena_release_range(core, core->limit, size) != HF_OK) error.undo_failed = true;
     return hf_fail_with(error);
 }
 
@@ -167,13 +173,24 @@ static hf_status arena_grow_to(hf_arena_core *core, size_t end) {
     return HF_OK;
 }
 
+/* Grows to `end` after a larger step failed. If this fails too, the last error tells whether what
+ * the larger step left is still there. */
+static hf_status arena_grow_again(hf_arena_core *core, size_t end) {
+    bool undo_failed = hf_last_error().undo_failed;
+    hf_status status = arena_grow_to(core, end);
+    if (status == HF_OK || !undo_failed || arena_is_placeholder_whole(core)) return status;
+    hf_error error = hf_last_error();
+    error.undo_failed = true;
+    return hf_fail_with(error);
+}
+
 /* Moves limit to `needed` or above. If a whole step fails, tries exactly what is needed. */
 static hf_status arena_grow(hf_arena_core *core, size_t needed) {
     if (needed <= core->limit) return HF_OK;
     hf_error before = hf_last_error();
     size_t end = arena_step_end(core, needed), exact = hf_round_up(needed, core->page_size);
     hf_status status = arena_grow_to(core, end);
-    if (status != HF_OK && exact < end) status = arena_grow_to(core, exact);
+    if (status != HF_OK && exact < end) status = arena_grow_again(core, exact);
     return hf_restore_error(status, before);
 }
 
@@ -323,7 +340,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
         return arena_grow_last_block(arena, offset, old_size, new_size);
     if (last && new_size < old_size) arena_shrink_last_block(arena, offset, new_size);
     if (new_size <= old_size) return true;
-    hf_fail(HF_WRONG_STATE, "hf_extend", offset, new_size);
+    hf_fail_because(HF_WRONG_STATE, "hf_extend", "the block is not the last one", offset, new_size);
     return false;
 }
 
@@ -360,7 +377,9 @@ static void *arena_allocate_for_copy(hf_arena *arena, const hf_arena_source *sou
         is_gone = end > hf_core_of(arena)->lowest_pos;
         if (!is_gone) block = arena_allocate(arena, size, align);
     } while (!is_gone && block == NULL && arena_call_on_failure(arena, size));
-    if (is_gone) hf_fail(HF_WRONG_STATE, source->call, end - source->size, size);
+    if (is_gone)
+        hf_fail_because(HF_WRONG_STATE, source->call, "on_failure went back below the source",
+                        end - source->size, size);
     if (arena->state)
         hf_core_of(arena)->lowest_pos = hf_smaller(outer, hf_core_of(arena)->lowest_pos);
     return block;
@@ -486,8 +505,9 @@ static hf_status arena_rewind_faulting(hf_arena *arena, size_t offset) {
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
-    if (arena->state == NULL || mark > arena_used(arena))
-        return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    if (mark > arena_used(arena))
+        return hf_fail_because(HF_INVALID, "hf_rewind", "the mark is above the position", mark, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_rewind");
     if (status != HF_OK) return status;
     if (mark < hf_core_of(arena)->views_end) return hf_arena_rewind_views(arena, mark);
@@ -618,7 +638,9 @@ static bool arena_is_scope_open(const hf_scope *scope) {
 }
 
 hf_status hf_scope_end(hf_scope scope) {
-    if (!arena_is_scope_open(&scope)) return hf_fail(HF_WRONG_STATE, "hf_scope_end", scope.mark, 0);
+    if (!arena_is_scope_open(&scope))
+        return hf_fail_because(HF_WRONG_STATE, "hf_scope_end", "the scope has ended already",
+                               scope.mark, 0);
     hf_status status = hf_rewind(scope.arena, scope.mark);
     if (status == HF_OK) hf_core_of(scope.arena)->depth = scope.depth - 1;
     return status;
@@ -670,6 +692,16 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
 
 /* ------------------------------------------- opening and closing -------------------- */
 
+_Static_assert(offsetof(hf_arena_options, unused) + sizeof(((hf_arena_options *)0)->unused) ==
+                   sizeof(hf_arena_options),
+               "padding at the end of options would be taken for options of a later version");
+
+hf_status hf_arena_read_options(hf_arena_options *options, const hf_arena_options *given,
+                                size_t size, const char *call) {
+    *options = (hf_arena_options){0};
+    return hf_read_options(options, offsetof(hf_arena_options, unused), given, size, call);
+}
+
 hf_status hf_arena_check_options(const hf_arena_options *options, const char *call) {
     size_t reserve = options->reserve;
     bool is_reserve = reserve == 0 || options->least_reserve <= reserve;
@@ -677,8 +709,9 @@ hf_status hf_arena_check_options(const hf_arena_options *options, const char *ca
     bool is_mode = options->huge_pages == HF_HUGE_AUTO || options->huge_pages == HF_HUGE_NEVER ||
                    options->huge_pages == HF_HUGE_ALWAYS;
     bool is_pool = options->pool == NULL || hf_pool_allows(options->pool, options);
-    return is_reserve && is_base && is_mode && is_pool ? HF_OK
-                                                       : hf_fail(HF_INVALID, call, 0, reserve);
+    if (!is_reserve || !is_base || !is_mode || !is_pool)
+        return hf_fail(HF_INVALID, call, 0, reserve);
+    return hf_check_backend(options->backend, call);
 }
 
 static hf_status arena_open_space(hf_arena_core *core, size_t reserve, size_t least) {
@@ -733,7 +766,7 @@ static void arena_init(hf_arena_core *core) {
 }
 
 static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *options) {
-    const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
+    const hf_backend *backend = hf_backend_or_native(options->backend);
     size_t pages = hf_pages_for(backend, sizeof(hf_arena_core));
     hf_report report = {0};
     void *memory;
@@ -838,13 +871,13 @@ hf_status hf_arena_trim_closed(hf_arena_core *core, size_t keep) {
     return hf_arena_release_beyond(&arena, keep);
 }
 
-hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
-    static const hf_arena_options defaults;
-    if (options == NULL) options = &defaults;
+hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, size_t size) {
+    hf_arena_options known;
     *arena = (hf_arena){0};
-    hf_status status = hf_arena_check_options(options, "hf_arena_open");
+    hf_status status = hf_arena_read_options(&known, options, size, "hf_arena_open");
+    if (status == HF_OK) status = hf_arena_check_options(&known, "hf_arena_open");
     if (status != HF_OK) return status;
-    return options->pool ? arena_open_pooled(arena, options) : arena_open_core(arena, options);
+    return known.pool ? arena_open_pooled(arena, &known) : arena_open_core(arena, &known);
 }
 
 void hf_arena_close(hf_arena *arena) {

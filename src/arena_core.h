@@ -181,6 +181,11 @@ hf_status hf_image_check_owner(const hf_arena_core *core, const char *call);
  * in image.c. All views must be unmapped. */
 void hf_arena_close_image(hf_arena_core *core, bool is_synced);
 
+/* Copies the options of a program, which knows the first `size` bytes of them; NULL: the defaults.
+ * As hf_read_options() in compatible.h. */
+hf_status hf_arena_read_options(hf_arena_options *options, const hf_arena_options *given,
+                                size_t size, const char *call);
+
 /* HF_INVALID for options that are not valid; `call` is the function that the error names. */
 hf_status hf_arena_check_options(const hf_arena_options *options, const char *call);
 

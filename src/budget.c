@@ -23,6 +23,7 @@
 #include <holdfast/atomic.h>
 
 #include "arena_core.h"
+#include "compatible.h"
 
 #if SIZE_MAX > UINT32_MAX
 static const hf_default_reserve budget_sizes[] = {
@@ -46,7 +47,7 @@ static const hf_default_reserve budget_sizes[] = {
 static size_t budget_spent, budget_exhausted;
 
 const hf_default_reserve *hf_budget_first(const hf_backend *backend) {
-    size_t cheap = backend->cheap_reserve ? backend->cheap_reserve(backend) : SIZE_MAX;
+    size_t cheap = HF_HAS(backend, cheap_reserve) ? backend->cheap_reserve(backend) : SIZE_MAX;
     size_t spent = hf_load_acquire(&budget_spent), exhausted = hf_load_acquire(&budget_exhausted);
     const hf_default_reserve *size = budget_sizes;
     if (spent < exhausted) spent = exhausted;

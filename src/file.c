@@ -8,9 +8,10 @@
  */
 #include "file_access.h"
 
-#include "again.h"
+#include "compatible.h"
 #include "fail.h"
 #include "pages.h"
+#include "retry.h"
 
 struct hf_file {
     const hf_backend *backend;
@@ -24,6 +25,7 @@ struct hf_file {
 /* The arguments of the five functions that make an hf_file. Each of them has its `obtain`, which
  * calls the backend for the handle. */
 typedef struct file_request {
+    const char *call; /* the function that an error names */
     hf_status (*obtain)(const struct file_request *, hf_file *, hf_report *);
     const char *path;
     uint64_t size;
@@ -39,17 +41,19 @@ static hf_status file_fail(hf_status status, const file_request *wanted, const h
 
 static size_t file_query_granularity(const hf_backend *backend, intptr_t handle) {
     size_t page_size = backend->page_size(backend);
-    if (backend->file_granularity == NULL) return page_size;
+    if (!HF_HAS(backend, file_granularity)) return page_size;
     size_t own = backend->file_granularity(backend, handle);
     return own > page_size ? own : page_size;
 }
 
 static hf_status file_open(hf_file **result, const file_request *wanted) {
-    const hf_backend *backend = wanted->backend ? wanted->backend : hf_backend_native();
+    hf_status status = hf_check_backend(wanted->backend, wanted->call);
+    if (status != HF_OK) return status;
+    const hf_backend *backend = hf_backend_or_native(wanted->backend);
     hf_report report = {0};
     size_t pages = hf_pages_for(backend, sizeof(hf_file));
     void *memory;
-    hf_status status = hf_allocate_pages(backend, pages, &memory, &report);
+    status = hf_allocate_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return file_fail(status, wanted, &report);
     hf_file *file = memory;
     *file = (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access};
@@ -81,7 +85,8 @@ hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
                        const hf_backend *backend) {
     if (file == NULL || !file_is_path(path) || !file_is_access(access))
         return hf_fail(HF_INVALID, "hf_file_open", 0, 0);
-    return file_open(file, &(file_request){.obtain = file_obtain_existing,
+    return file_open(file, &(file_request){.call = "hf_file_open",
+                                           .obtain = file_obtain_existing,
                                            .path = path,
                                            .access = access,
                                            .backend = backend});
@@ -94,8 +99,10 @@ static hf_status file_obtain_or_create(const file_request *wanted, hf_file *file
 }
 
 hf_status hf_file_open_or_create(hf_file **file, const char *path, const hf_backend *backend) {
-    return file_open(
-        file, &(file_request){.obtain = file_obtain_or_create, .path = path, .backend = backend});
+    return file_open(file, &(file_request){.call = "hf_file_open_or_create",
+                                           .obtain = file_obtain_or_create,
+                                           .path = path,
+                                           .backend = backend});
 }
 
 static hf_status file_obtain_new(const file_request *wanted, hf_file *file, hf_report *report) {
@@ -107,9 +114,11 @@ hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
                          const hf_backend *backend) {
     if (file == NULL || !file_is_path(path) || size == 0)
         return hf_fail(HF_INVALID, "hf_file_create", 0, 0);
-    return file_open(
-        file,
-        &(file_request){.obtain = file_obtain_new, .path = path, .size = size, .backend = backend});
+    return file_open(file, &(file_request){.call = "hf_file_create",
+                                           .obtain = file_obtain_new,
+                                           .path = path,
+                                           .size = size,
+                                           .backend = backend});
 }
 
 static hf_status file_obtain_shared(const file_request *wanted, hf_file *file, hf_report *report) {
@@ -119,8 +128,10 @@ static hf_status file_obtain_shared(const file_request *wanted, hf_file *file, h
 
 hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend) {
     if (file == NULL || size == 0) return hf_fail(HF_INVALID, "hf_file_create_shared", 0, 0);
-    return file_open(
-        file, &(file_request){.obtain = file_obtain_shared, .size = size, .backend = backend});
+    return file_open(file, &(file_request){.call = "hf_file_create_shared",
+                                           .obtain = file_obtain_shared,
+                                           .size = size,
+                                           .backend = backend});
 }
 
 static hf_status file_obtain_duplicate(const file_request *wanted, hf_file *file,
@@ -133,7 +144,8 @@ hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
                               const hf_backend *backend) {
     if (file == NULL || !file_is_access(access))
         return hf_fail(HF_INVALID, "hf_file_from_handle", 0, 0);
-    return file_open(file, &(file_request){.obtain = file_obtain_duplicate,
+    return file_open(file, &(file_request){.call = "hf_file_from_handle",
+                                           .obtain = file_obtain_duplicate,
                                            .handle = handle,
                                            .access = access,
                                            .backend = backend});

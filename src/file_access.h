@@ -25,8 +25,10 @@ intptr_t hf_file_handle(const hf_file *file);
  * size of a hugetlbfs file. */
 size_t hf_file_granularity(const hf_file *file);
 
-/* True if the granularity is more than the page size: a file on hugetlbfs. */
+/* True if the granularity is more than the page size: a file on hugetlbfs. The reason is that of
+ * the calls that cannot use such a file. */
 bool hf_file_has_huge_pages(const hf_file *file);
+#define HF_HUGETLBFS_REASON "the file is on hugetlbfs, which maps whole huge pages only"
 
 /* True if this backend opened the file. */
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);

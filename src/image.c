@@ -17,11 +17,12 @@
  *
  * Chapters: reading and checking, reserving, writing, growing and closing, opening, saving, root.
  */
-#include "again.h"
 #include "arena_core.h"
+#include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 #include <string.h>
@@ -90,7 +91,7 @@ static hf_status image_decode(image_opening *opened, const unsigned char *area, 
     if (opened->is_new) return HF_OK;
     if (size < HF_IMAGE_AREA)
         return image_corrupt(hf_image_has_magic(area, size) ? "the image is cut off"
-                                                            : "the file is no image");
+                                                            : "the file is not an image");
     const char *reason = NULL;
     hf_status status = hf_image_decode(area, &opened->record, &reason);
     return status == HF_OK ? image_check_record(opened)
@@ -168,7 +169,7 @@ static hf_status image_open_checked(image_opening *opened, const char *path) {
     hf_status status = image_lock_current_file(opened, path);
     if (status != HF_OK) return status;
     status = hf_file_has_huge_pages(opened->file)
-                 ? hf_fail(HF_UNSUPPORTED, "hf_arena_open_file", 0, 0)
+                 ? hf_fail_because(HF_UNSUPPORTED, image_open_call, HF_HUGETLBFS_REASON, 0, 0)
                  : image_inspect(opened);
     if (status != HF_OK) image_unlock_and_close(opened->file);
     return status;
@@ -289,13 +290,18 @@ static hf_status image_open_at_recorded_base(hf_arena *arena, const image_openin
     uintptr_t base = (uintptr_t)opened->record.base;
     size_t above = 0 - base;
     if (wanted->least_reserve > above && wanted->least_reserve <= wanted->reserve)
-        return hf_fail(HF_NO_ADDRESS, image_open_call, 0, wanted->least_reserve);
+        return hf_fail_because(HF_NO_ADDRESS, image_open_call,
+                               "least_reserve from the image's address on is beyond the end of the "
+                               "address space",
+                               0, wanted->least_reserve);
     if (wanted->reserve > above) wanted->reserve = above;
     return image_open_at(arena, &fitted, base, false);
 }
 
+/* The last error's own reason, if it has one, is more exact. */
 static hf_status image_explain_no_address(void) {
     hf_error error = hf_last_error();
+    if (error.reason) return error.status;
     error.reason = "the address that the image was made at is taken, by another mapping or by this "
                    "image, open already: open the image before that, or with any_base if it holds "
                    "refs and no pointers, or make it again with another base";
@@ -347,7 +353,7 @@ static hf_status image_write_and_sync_record(hf_arena_core *core, const hf_image
 }
 
 static hf_status image_flush_views(hf_arena_core *core) {
-    if (core->backend->file_flush == NULL) return HF_OK;
+    if (!HF_HAS(core->backend, file_flush)) return HF_OK;
     hf_status status = HF_OK;
     for (hf_region region = {0}; status == HF_OK && hf_arena_next_region(core, &region);) {
         hf_report report = {0};
@@ -398,7 +404,8 @@ hf_status hf_image_check_owner(const hf_arena_core *core, const char *call) {
  * on the disk, and a later fsync would succeed. So every later call returns the first error. */
 hf_status hf_arena_sync(hf_arena *arena) {
     if (arena->state == NULL || !hf_is_read_write(hf_core_of(arena)))
-        return hf_fail(HF_WRONG_STATE, "hf_arena_sync", 0, 0);
+        return hf_fail_because(HF_WRONG_STATE, "hf_arena_sync", "the arena is no read-write image",
+                               0, 0);
     hf_arena_core *core = hf_core_of(arena);
     if (core->sync_failure.status != HF_OK) return hf_fail_with(core->sync_failure);
     hf_status status = hf_image_check_owner(core, "hf_arena_sync");
@@ -446,7 +453,7 @@ hf_status hf_image_map_step(hf_arena_core *core, size_t size) {
 static void image_finish_file(hf_arena_core *core, bool is_synced) {
     uint64_t kept = HF_IMAGE_AREA + image_pad(core->record.used);
     if (is_synced && hf_file_size(core->image) > kept) image_resize(core, kept);
-    if (core->sync_failure.status != HF_OK && core->backend->file_forget)
+    if (core->sync_failure.status != HF_OK && HF_HAS(core->backend, file_forget))
         core->backend->file_forget(core->backend, hf_file_handle(core->image));
 }
 
@@ -581,17 +588,18 @@ static hf_status image_open_arena(hf_arena *arena, image_opening *opened, const 
 
 static bool image_is_path(const char *path) { return path != NULL && path[0] != '\0'; }
 
-hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf_access access,
-                             const hf_arena_options *options) {
+hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_access access,
+                                   const hf_arena_options *options, size_t size) {
     image_opening opened = {.access = access};
     *arena = (hf_arena){0};
-    if (options) opened.options = *options;
-    opened.backend = opened.options.backend ? opened.options.backend : hf_backend_native();
     bool is_access =
         access == HF_READ_WRITE || access == HF_READ_ONLY || access == HF_COPY_ON_WRITE;
-    if (!image_is_path(path) || !is_access || opened.options.pool)
-        return hf_fail(HF_INVALID, image_open_call, 0, 0);
-    hf_status status = hf_arena_check_options(&opened.options, image_open_call);
+    if (!image_is_path(path) || !is_access) return hf_fail(HF_INVALID, image_open_call, 0, 0);
+    hf_status status = hf_arena_read_options(&opened.options, options, size, image_open_call);
+    if (status == HF_OK && opened.options.pool)
+        status = hf_fail_because(HF_INVALID, image_open_call, "an image is not in a pool", 0, 0);
+    if (status == HF_OK) status = hf_arena_check_options(&opened.options, image_open_call);
+    opened.backend = hf_backend_or_native(opened.options.backend);
     if (status == HF_OK) status = image_open_checked(&opened, path);
     if (status != HF_OK) return status;
     status = image_open_arena(arena, &opened, path);
@@ -677,7 +685,8 @@ hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
     if (hf_is_read_only(hf_core_of(arena)))
-        return hf_fail(HF_WRONG_STATE, "hf_arena_set_root", offset, 0);
+        return hf_fail_because(HF_WRONG_STATE, "hf_arena_set_root", "the image is read-only",
+                               offset, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_arena_set_root");
     if (status == HF_OK) hf_core_of(arena)->root = object ? (uint64_t)offset + 1 : 0;
     return status;

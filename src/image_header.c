@@ -62,7 +62,8 @@ bool hf_image_has_magic(const unsigned char *bytes, size_t size) {
 /* Why the record is not valid; NULL: it is valid. The version is checked before the checksum,
  * because a later version may have another layout. */
 static const char *header_find_fault(const header_record *found, size_t slot) {
-    if (memcmp(found->magic, header_magic, sizeof header_magic) != 0) return "the file is no image";
+    if (memcmp(found->magic, header_magic, sizeof header_magic) != 0)
+        return "the file is not an image";
     if (found->byte_order != HEADER_BYTE_ORDER)
         return "the image has another byte order, or is damaged";
     if (found->version > HEADER_VERSION) return "a later version of holdfast wrote the image";
@@ -103,7 +104,7 @@ static hf_status header_corrupt(const char *why, const char **reason) {
 
 static hf_status header_choose(const hf_image_header records[2], const bool written[2],
                                hf_image_header *header, const char **reason) {
-    if (!written[0] && !written[1]) return header_corrupt("the file is no image", reason);
+    if (!written[0] && !written[1]) return header_corrupt("the file is not an image", reason);
     bool follows = written[1] && records[1].sequence == records[0].sequence + 1;
     size_t newer = !written[0] || follows;
     if (written[!newer] && records[!newer].sequence + 1 != records[newer].sequence)

@@ -24,10 +24,11 @@
 
 #include <assert.h>
 
-#include "again.h"
 #include "arena_core.h"
+#include "compatible.h"
 #include "fail.h"
 #include "pages.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 #define POOL_NONE SIZE_MAX
@@ -285,12 +286,8 @@ static hf_status pool_allocate(hf_pool **result, const hf_pool *sizes) {
     return HF_OK;
 }
 
-hf_status hf_pool_open(hf_pool **result, const hf_pool_options *options) {
-    static const hf_pool_options defaults;
-    if (options == NULL) options = &defaults;
-    if (result == NULL) return hf_fail(HF_INVALID, "hf_pool_open", 0, 0);
-    hf_pool sizes = {.backend = options->backend ? options->backend : hf_backend_native()};
-    hf_pool *pool = NULL;
+static hf_status pool_open(hf_pool **result, const hf_pool_options *options) {
+    hf_pool sizes = {.backend = hf_backend_or_native(options->backend)}, *pool = NULL;
     hf_status status = pool_choose_sizes(&sizes, options);
     if (status == HF_OK) status = pool_allocate(&pool, &sizes);
     if (status != HF_OK) return status;
@@ -304,6 +301,14 @@ hf_status hf_pool_open(hf_pool **result, const hf_pool_options *options) {
     pool_advise(pool);
     *result = pool;
     return HF_OK;
+}
+
+hf_status hf_pool_open_sized(hf_pool **pool, const hf_pool_options *options, size_t size) {
+    hf_pool_options known = {0};
+    if (pool == NULL) return hf_fail(HF_INVALID, "hf_pool_open", 0, 0);
+    hf_status status = hf_read_options(&known, sizeof known, options, size, "hf_pool_open");
+    if (status == HF_OK) status = hf_check_backend(known.backend, "hf_pool_open");
+    return status == HF_OK ? pool_open(pool, &known) : status;
 }
 
 void hf_pool_close(hf_pool *pool) {

@@ -14,10 +14,11 @@
 #include <holdfast/ring.h>
 #include <holdfast/space.h>
 
-#include "again.h"
+#include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
+#include "retry.h"
 
 #include <string.h>
 
@@ -132,8 +133,8 @@ static hf_status ring_mirror_at_free_addresses(ring_core *core, hf_file *file) {
 }
 
 static hf_status ring_mirror(ring_core *core, hf_file *file) {
-    return core->backend->map_free ? ring_mirror_at_free_addresses(core, file)
-                                   : ring_mirror_in_space(core, file);
+    return HF_HAS(core->backend, map_free) ? ring_mirror_at_free_addresses(core, file)
+                                           : ring_mirror_in_space(core, file);
 }
 
 static void ring_unmap(ring_core *core) {
@@ -159,14 +160,16 @@ void hf_ring_write_end_slow(hf_ring *ring, size_t written) {
     if (hf_ring_look_for_room(ring, written))
         hf_ring_write_end(ring, written);
     else
-        hf_fail(HF_INVALID, "hf_ring_write_end", ring->shared->producer.position, written);
+        hf_fail_because(HF_INVALID, "hf_ring_write_end", "the ring has not so much room",
+                        ring->shared->producer.position, written);
 }
 
 void hf_ring_read_end_slow(hf_ring *ring, size_t consumed) {
     if (hf_ring_look_for_bytes(ring, consumed))
         hf_ring_read_end(ring, consumed);
     else
-        hf_fail(HF_INVALID, "hf_ring_read_end", ring->shared->consumer.position, consumed);
+        hf_fail_because(HF_INVALID, "hf_ring_read_end", "the ring has not so many bytes",
+                        ring->shared->consumer.position, consumed);
 }
 
 size_t hf_ring_capacity(const hf_ring *ring) { return ring ? ring->capacity : 0; }
@@ -294,7 +297,8 @@ hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
     if (ring == NULL || file == NULL) return hf_fail(HF_INVALID, "hf_ring_open_file", 0, 0);
     const char *reason = ring_fault_of(file);
     if (reason) return hf_fail_because(HF_INVALID, "hf_ring_open_file", reason, 0, 0);
-    if (hf_file_has_huge_pages(file)) return hf_fail(HF_UNSUPPORTED, "hf_ring_open_file", 0, 0);
+    if (hf_file_has_huge_pages(file))
+        return hf_fail_because(HF_UNSUPPORTED, "hf_ring_open_file", HF_HUGETLBFS_REASON, 0, 0);
     size_t capacity = ring_round_down_to_power((size_t)(hf_file_size(file) - HF_RING_POSITIONS));
     hf_status status = ring_prepare_file(file, capacity);
     return status == HF_OK ? ring_open_on(ring, file, capacity) : status;
@@ -303,10 +307,12 @@ hf_status hf_ring_open_file(hf_ring **ring, hf_file *file) {
 hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend) {
     if (ring == NULL || least_capacity == 0 || least_capacity > RING_MOST_CAPACITY)
         return hf_fail(HF_INVALID, "hf_ring_open", 0, least_capacity);
+    hf_status status = hf_check_backend(backend, "hf_ring_open");
+    if (status != HF_OK) return status;
     size_t capacity = ring_round_down_to_power(2 * least_capacity - 1);
     if (capacity < HF_ALLOCATION_GRANULARITY) capacity = HF_ALLOCATION_GRANULARITY;
     hf_file *file;
-    hf_status status = hf_file_create_shared(&file, HF_RING_POSITIONS + capacity, backend);
+    status = hf_file_create_shared(&file, HF_RING_POSITIONS + capacity, backend);
     if (status != HF_OK) return status;
     status = ring_open_on(ring, file, capacity);
     hf_file_close(file);

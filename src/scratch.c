@@ -4,14 +4,18 @@
  */
 #include <holdfast/arena.h>
 
+#include "arena_core.h"
 #include "fail.h"
 
-hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options) {
+hf_status hf_scratch_open_sized(hf_scratch *scratch, const hf_arena_options *options, size_t size) {
+    hf_arena_options known;
     *scratch = (hf_scratch){0};
-    if (options && options->base) return hf_fail(HF_INVALID, "hf_scratch_open", 0, 0);
-    hf_status status = hf_arena_open(&scratch->arenas[0], options);
+    hf_status status = hf_arena_read_options(&known, options, size, "hf_scratch_open");
     if (status != HF_OK) return status;
-    status = hf_arena_open(&scratch->arenas[1], options);
+    if (known.base) return hf_fail(HF_INVALID, "hf_scratch_open", 0, 0);
+    status = hf_arena_open(&scratch->arenas[0], &known);
+    if (status != HF_OK) return status;
+    status = hf_arena_open(&scratch->arenas[1], &known);
     if (status != HF_OK) hf_arena_close(&scratch->arenas[0]);
     return status;
 }

@@ -8,7 +8,7 @@
  * same addresses again.
  *
  *   space_perform()     checks the range and makes a step under the lock; repeats a step that
- *                       failed with a transient error, after a pause without the lock (again.h)
+ *                       failed with a transient error, after a pause without the lock (retry.h)
  *   space_call()        calls the backend once, counts the call, and stores its failure as the
  *                       last error
  *   space_split_node()  the edit of the map that a split stands for
@@ -18,11 +18,12 @@
  */
 #include <holdfast/space.h>
 
-#include "again.h"
+#include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
 #include "region_map.h"
+#include "retry.h"
 #include "sanitizer.h"
 
 struct hf_space {
@@ -56,6 +57,11 @@ static size_t space_end_of(const space_request *wanted) { return wanted->offset 
 
 static hf_status space_fail(hf_status status, const space_request *wanted) {
     return hf_fail(status, wanted->call, wanted->offset, wanted->size);
+}
+
+/* The reason says which regions the step needs. */
+static hf_status space_fail_state(const space_request *wanted, const char *reason) {
+    return hf_fail_because(HF_WRONG_STATE, wanted->call, reason, wanted->offset, wanted->size);
 }
 
 /* ------------------------------------------------------------- statistics --------------- */
@@ -119,7 +125,7 @@ static hf_status space_reserve_records(hf_space *space, const space_request *wan
 /* Names a new placeholder like the rest of the space; without the name the system cannot merge its
  * mapping with the neighbours'. After the first failure the space has no name any more. */
 static void space_name_range(hf_space *space, size_t offset, size_t size) {
-    if (space->name == NULL || space->backend->name == NULL) return;
+    if (space->name == NULL || !HF_HAS(space->backend, name)) return;
     hf_report report = {0};
     space->backend->name(space->backend, space->base + offset, size, space->name, &report);
     space->stats.system_calls[HF_STEP_RESERVE] += report.system_calls;
@@ -218,7 +224,7 @@ static hf_status space_perform(hf_space *space, space_step *step, const space_re
         status = step(space, wanted);
         is_transient = status != HF_OK && space->is_transient;
         space_unlock(space);
-    } while (hf_wait_to_try_again(space->backend, is_transient, &pauses));
+    } while (hf_pause_before_retry(space->backend, is_transient, &pauses));
     if (status == HF_OK && pauses > 0) hf_fail_with(before);
     return status;
 }
@@ -227,7 +233,7 @@ static hf_status space_split(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_contains(space, node, wanted) ||
         space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not a proper part of one placeholder");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = space_call(space, HF_STEP_SPLIT, space->backend->split, wanted->offset, wanted->size);
@@ -251,14 +257,16 @@ static hf_status space_coalesce_nodes(hf_space *space, hf_node *first, size_t en
     return HF_OK;
 }
 
+static const char space_not_placeholders[] = "the range is not two or more whole placeholders";
+
 static hf_status space_coalesce(hf_space *space, const space_request *wanted) {
     hf_node *first = space_find_node(space, wanted), *last = first;
     if (first->offset != wanted->offset || space_contains(space, first, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_placeholders);
     while (last->kind == HF_PLACEHOLDER && hf_node_end(&space->map, last) < space_end_of(wanted))
         last = last->next;
     if (last->kind != HF_PLACEHOLDER || hf_node_end(&space->map, last) != space_end_of(wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_placeholders);
     return space_coalesce_nodes(space, first, space_end_of(wanted));
 }
 
@@ -268,10 +276,12 @@ hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size) {
         &(space_request){.call = "hf_space_coalesce", .offset = offset, .size = size});
 }
 
+static const char space_not_one_placeholder[] = "the range is not exactly one placeholder";
+
 static hf_status space_commit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_one_placeholder);
     hf_status status =
         space_call(space, HF_STEP_COMMIT, space->backend->commit, wanted->offset, wanted->size);
     if (status == HF_OK) space_set_kind(space, node, HF_COMMITTED);
@@ -294,7 +304,7 @@ static hf_status space_decommit_node(hf_space *space, hf_node *node, size_t offs
 static hf_status space_decommit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_COMMITTED || !space_contains(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not within one committed region");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     return space_decommit_node(space, node, wanted->offset, wanted->size);
@@ -332,22 +342,30 @@ static bool space_is_valid_view(const hf_space *space, const space_request *want
 static hf_status space_map(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, space_not_one_placeholder);
     hf_status status = space_call_map(space, wanted);
     if (status == HF_OK) space_set_view(space, node, wanted);
     return status;
 }
 
-hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
-                       uint64_t file_offset, hf_access access) {
-    space_request wanted = {.call = "hf_space_map",
+/* Checks the arguments of a view and makes the step that maps it. */
+static hf_status space_perform_map(hf_space *space, space_step *step, const char *call,
+                                   size_t offset, size_t size, hf_file *file, uint64_t file_offset,
+                                   hf_access access) {
+    space_request wanted = {.call = call,
                             .offset = offset,
                             .size = size,
                             .file = file,
                             .file_offset = file_offset,
                             .access = access};
     if (!space_is_valid_view(space, &wanted)) return space_fail(HF_INVALID, &wanted);
-    return space_perform(space, space_map, &wanted);
+    return space_perform(space, step, &wanted);
+}
+
+hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
+                       uint64_t file_offset, hf_access access) {
+    return space_perform_map(space, space_map, "hf_space_map", offset, size, file, file_offset,
+                             access);
 }
 
 static hf_status space_unmap_node(hf_space *space, hf_node *node) {
@@ -360,7 +378,7 @@ static hf_status space_unmap_node(hf_space *space, hf_node *node) {
 static hf_status space_unmap(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_VIEW || !space_is_exactly(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not exactly one view");
     return space_unmap_node(space, node);
 }
 
@@ -409,7 +427,7 @@ static hf_status space_call_with_split(hf_space *space, hf_node *node,
 static hf_status space_commit_or_map_range(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_contains(space, node, wanted))
-        return space_fail(HF_WRONG_STATE, wanted);
+        return space_fail_state(wanted, "the range is not within one placeholder");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status == HF_OK) status = space_call_with_split(space, node, wanted);
     if (status != HF_OK) return status;
@@ -429,14 +447,8 @@ hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size) {
 
 hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
                              uint64_t file_offset, hf_access access) {
-    space_request wanted = {.call = "hf_space_map_range",
-                            .offset = offset,
-                            .size = size,
-                            .file = file,
-                            .file_offset = file_offset,
-                            .access = access};
-    if (!space_is_valid_view(space, &wanted)) return space_fail(HF_INVALID, &wanted);
-    return space_perform(space, space_commit_or_map_range, &wanted);
+    return space_perform_map(space, space_commit_or_map_range, "hf_space_map_range", offset, size,
+                             file, file_offset, access);
 }
 
 /* ------------------------------------------------------------- release_range ------------- */
@@ -588,11 +600,12 @@ static hf_status space_release_by_regions(hf_space *space, const space_request *
 
 static hf_status space_release_range(hf_space *space, const space_request *wanted) {
     space_request run;
-    if (!space_can_release(space, wanted)) return space_fail(HF_WRONG_STATE, wanted);
+    if (!space_can_release(space, wanted))
+        return space_fail_state(wanted, "the range contains a part of a view");
     hf_status status = space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = HF_UNSUPPORTED;
-    if (space->backend->release_run && space_find_run(space, wanted, &run))
+    if (HF_HAS(space->backend, release_run) && space_find_run(space, wanted, &run))
         status = space_release_run(space, wanted, &run);
     return status == HF_UNSUPPORTED ? space_release_by_regions(space, wanted) : status;
 }
@@ -615,8 +628,11 @@ static bool space_can_advise(const hf_space *space, const space_request *wanted)
 }
 
 static hf_status space_advise(hf_space *space, const space_request *wanted) {
-    if (!space_can_advise(space, wanted)) return space_fail(HF_WRONG_STATE, wanted);
-    if (space->backend->advise == NULL) return space_fail(HF_UNSUPPORTED, wanted);
+    if (!space_can_advise(space, wanted))
+        return space_fail_state(wanted, wanted->advice == HF_ADVISE_POPULATE
+                                            ? "the range is not all committed memory"
+                                            : "the range contains a view");
+    if (!HF_HAS(space->backend, advise)) return space_fail(HF_UNSUPPORTED, wanted);
     hf_report report = {0};
     hf_status status = space->backend->advise(space->backend, space->base + wanted->offset,
                                               wanted->size, wanted->advice, &report);
@@ -705,7 +721,7 @@ static hf_space *space_allocate(const hf_backend *backend) {
 }
 
 static hf_status space_open(hf_space **result, size_t size, const hf_space_options *options) {
-    const hf_backend *backend = options->backend ? options->backend : hf_backend_native();
+    const hf_backend *backend = hf_backend_or_native(options->backend);
     if (result == NULL || !space_can_open(size, options, backend->page_size(backend)))
         return hf_fail(HF_INVALID, "hf_space_open", 0, size);
     hf_space *space = space_allocate(backend);
@@ -719,8 +735,17 @@ static hf_status space_open(hf_space **result, size_t size, const hf_space_optio
     return status;
 }
 
-hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *options) {
-    return space_open(space, size, options ? options : &(hf_space_options){0});
+_Static_assert(offsetof(hf_space_options, backend) + sizeof(hf_backend *) ==
+                   sizeof(hf_space_options),
+               "padding at the end of options would be taken for options of a later version");
+
+hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,
+                              size_t options_size) {
+    hf_space_options known = {0};
+    hf_status status =
+        hf_read_options(&known, sizeof known, options, options_size, "hf_space_open");
+    if (status == HF_OK) status = hf_check_backend(known.backend, "hf_space_open");
+    return status == HF_OK ? space_open(space, size, &known) : status;
 }
 
 void hf_space_close(hf_space *space) {
@@ -796,22 +821,28 @@ static bool space_next_region(void *data, hf_region *region) {
     return true;
 }
 
+static hf_status space_fail_check(const char *reason, size_t offset) {
+    return hf_fail_because(HF_CORRUPT, "hf_space_check", reason, offset, 0);
+}
+
 static hf_status space_check_system(const hf_space *space) {
-    if (space->backend->check == NULL) return HF_OK;
+    if (!HF_HAS(space->backend, check)) return HF_OK;
     hf_report report = {0};
     size_t offset = 0;
     hf_status status =
         space->backend->check(space->backend, space->base, space_next_region,
                               &(space_cursor){space, space->map.first}, &offset, &report);
-    if (status == HF_WRONG_STATE) return hf_fail(HF_CORRUPT, "the system's mappings", offset, 0);
+    if (status == HF_WRONG_STATE)
+        return space_fail_check("the system's mappings are not those of the regions", offset);
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, offset, 0);
 }
 
 static hf_status space_check(const hf_space *space) {
     size_t offset;
     if (!hf_region_map_check(&space->map, &offset))
-        return hf_fail(HF_CORRUPT, "the region map", offset, 0);
-    if (!space_check_sums(space)) return hf_fail(HF_CORRUPT, "the statistics", 0, 0);
+        return space_fail_check("the region map is damaged", offset);
+    if (!space_check_sums(space))
+        return space_fail_check("the statistics are not the sums of the regions", 0);
     return space_check_system(space);
 }
 

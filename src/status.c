@@ -44,7 +44,8 @@ static const struct status_entry {
                  "The file is open elsewhere, and only readers share it: try again when it is "
                  "closed."},
     [HF_UNSUPPORTED] = {"HF_UNSUPPORTED",
-                        "This system, or this kind of file, cannot do that: do without it."},
+                        "This system, this kind of file, or this version of holdfast cannot do "
+                        "that: do without it."},
 };
 
 static const struct status_entry *status_find(hf_status status) {

@@ -97,7 +97,9 @@ static bool text_has_pages(const hf_arena *arena, const hf_text_pages *pages) {
 static char *text_copy_from_pages(hf_arena *arena, const hf_text_pages *pages, size_t size) {
     char *text = hf_alloc(arena, size, TEXT_ALIGNMENT);
     if (!text_has_pages(arena, pages)) {
-        if (text) hf_fail(HF_WRONG_STATE, "hf_asprintf", 0, size);
+        if (text)
+            hf_fail_because(HF_WRONG_STATE, "hf_asprintf",
+                            "on_failure closed the arena, and the text with it", 0, size);
         return NULL;
     }
     if (text) memcpy(text, pages + 1, size);

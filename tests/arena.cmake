@@ -6,32 +6,34 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 
 # ---- The contract of every function
 
-holdfast_test(test_arena_open test_arena_open.c spy.c process.c LABELS arena valgrind tsan)
+holdfast_test(test_arena_open test_arena_open.c recorder.c process.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
-holdfast_test(test_arena_errors test_arena_errors.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_errors test_arena_errors.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
-holdfast_test(test_arena_extend test_arena_extend.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_peek test_arena_peek.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_extend test_arena_extend.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_peek test_arena_peek.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_text test_arena_text.c LABELS arena valgrind)
-holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABELS arena valgrind)
-holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
-holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c disk.c scene.c probe.c
+holdfast_test(test_arena_rewind test_arena_rewind.c recorder.c probe.c process.c
               LABELS arena valgrind)
-holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
-holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
-holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
+holdfast_test(test_scratch test_scratch.c recorder.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
+holdfast_test(test_arena_reset test_arena_reset.c recorder.c LABELS arena)
+holdfast_test(test_arena_growth test_arena_growth.c recorder.c LABELS arena)
+holdfast_test(test_arena_on_failure test_arena_on_failure.c recorder.c LABELS arena valgrind)
 if(CMAKE_CXX_COMPILER)
     holdfast_test(test_arena_exception test_arena_exception.cc LABELS arena valgrind)
 endif()
-holdfast_test(test_arena_refs test_arena_refs.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_stats test_arena_stats.c spy.c LABELS arena valgrind)
-holdfast_test(test_arena_random test_arena_random.c spy.c LABELS arena valgrind)
+holdfast_test(test_arena_refs test_arena_refs.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_stats test_arena_stats.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_random test_arena_random.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan)
-holdfast_test(test_pool test_pool.c nth_failure.c disk.c scene.c probe.c LABELS arena valgrind tsan)
+holdfast_test(test_pool test_pool.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind tsan)
 
 # ---- With the n-th call failing
 
-holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c disk.c scene.c probe.c
+holdfast_test(test_arena_failures test_arena_failures.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena)
 
 # ---- Resident pages, as the system reports them
@@ -62,42 +64,6 @@ if(UNIX)
     endif()
 endif()
 
-# ---- Headers: a C++11 program, and each header alone with every compiler that is installed
-
-if(CMAKE_CXX_COMPILER)
-    holdfast_test(test_headers_cxx test_headers_cxx.cc LABELS arena)
-    set_target_properties(test_headers_cxx PROPERTIES CXX_STANDARD 11)
-endif()
-
-file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include
-     ${PROJECT_SOURCE_DIR}/include/*.h ${PROJECT_SOURCE_DIR}/include/*/*.h)
-
-function(test_headers compiler language standard)
-    find_program(path_of_${compiler} ${compiler})
-    if(NOT path_of_${compiler})
-        return()
-    endif()
-    foreach(header ${headers})
-        string(MAKE_C_IDENTIFIER "test_headers_${compiler}_${header}" name)
-        add_test(NAME ${name} COMMAND ${path_of_${compiler}} -x ${language} -std=${standard}
-                 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only
-                 $<$<NOT:${is_64_bit}>:-m32> -I${PROJECT_SOURCE_DIR}/include
-                 -DHEADER=<${header}> ${CMAKE_CURRENT_SOURCE_DIR}/test_headers_alone.c
-                 COMMAND_EXPAND_LISTS)
-        set_tests_properties(${name} PROPERTIES LABELS arena)
-    endforeach()
-endfunction()
-
-if(WIN32)
-    test_headers(x86_64-w64-mingw32-gcc c c11)
-    test_headers(x86_64-w64-mingw32-g++ c++ c++11)
-elseif(HOLDFAST_CXX)
-    test_headers(gcc c c11)
-    test_headers(clang c c11)
-    test_headers(g++ c++ c++11)
-    test_headers(clang++ c++ c++11)
-endif()
-
 # ---- Sanitizers: what the arena poisons, and deliberate errors that they must report. POSIX only.
 
 if(NOT UNIX)
@@ -106,13 +72,13 @@ endif()
 
 # Defines the symbols of AddressSanitizer's runtime.
 if(NOT sanitizer MATCHES "address")
-    holdfast_test(test_arena_marking test_arena_marking.c LABELS arena valgrind)
+    holdfast_test(test_arena_sanitizer test_arena_sanitizer.c LABELS arena valgrind)
 endif()
 
 set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset
     use_after_scope use_of_scratch_after_its_scope touch_beyond_pos
     touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
-    overflow_after_resizing use_of_peeked_bytes_that_were_not_taken
+    overflow_after_reallocating use_of_peeked_bytes_that_were_not_taken
     use_of_peeked_bytes_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
     overflow_after_saving overflow_after_copying_peeked_bytes)
 

@@ -219,7 +219,8 @@ void array_backend_init(struct array_backend *array, size_t wanted_page_size) {
     bytes = room + (ALIGNMENT - (uintptr_t)room % ALIGNMENT) % ALIGNMENT;
     memset(bytes, JUNK, ARRAY_BYTES);
     *array = (struct array_backend){.page_size = wanted_page_size,
-                                    .backend = {.page_size = page_size,
+                                    .backend = {.size = sizeof(hf_backend),
+                                                .page_size = page_size,
                                                 .reserve = reserve,
                                                 .release = release,
                                                 .split = expect_placeholder,

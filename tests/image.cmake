@@ -11,15 +11,16 @@ holdfast_test(test_append test_append.c disk.c process.c LABELS image valgrind)
 
 # ---- Damaged and foreign files
 
-holdfast_test(test_image_damage test_image_damage.c disk.c scene.c probe.c LABELS image)
+holdfast_test(test_image_damage test_image_damage.c disk.c space_fixture.c probe.c LABELS image)
 
 # ---- System crashes
 
-holdfast_test(test_image_crash test_image_crash.c disk_model.c disk.c scene.c probe.c LABELS image)
+holdfast_test(test_image_crash test_image_crash.c disk_model.c disk.c space_fixture.c probe.c
+              LABELS image)
 
 # ---- With the n-th call failing
 
-holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c scene.c probe.c
+holdfast_test(test_image_failures test_image_failures.c disk.c nth_failure.c space_fixture.c probe.c
               LABELS image)
 
 if(UNIX)
@@ -41,8 +42,8 @@ endif()
 
 # Defines the symbols of AddressSanitizer's runtime, so the platform must have weak symbols.
 if(UNIX AND NOT sanitizer MATCHES "address")
-    holdfast_test(test_image_marking
-                  test_image_marking.c disk.c nth_failure.c scene.c probe.c LABELS image)
+    holdfast_test(test_image_sanitizer
+                  test_image_sanitizer.c disk.c nth_failure.c space_fixture.c probe.c LABELS image)
 endif()
 
 # The longest tests start first.

@@ -98,7 +98,7 @@ static void overflow_after_extending(void) {
     store(after + SIZE * 3);
 }
 
-static void overflow_after_resizing(void) {
+static void overflow_after_reallocating(void) {
     char *moved = hf_realloc(&arena, block, SIZE, SIZE * 2, 1);
     store(moved + SIZE * 2 - 1);
     store(moved + SIZE * 2);
@@ -198,7 +198,7 @@ static const struct check_test errors[] = {
     TEST(touch_what_grew),
     TEST(use_after_shrinking),
     TEST(overflow_after_extending),
-    TEST(overflow_after_resizing),
+    TEST(overflow_after_reallocating),
     TEST(use_of_peeked_bytes_that_were_not_taken),
     TEST(use_of_peeked_bytes_after_a_rewind),
     TEST(overflow_of_a_text),

@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "disk.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* A larger n means that the attempt never runs through without a failure. */
 enum { MOST_CALLS = 10000 };

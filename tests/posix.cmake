@@ -3,7 +3,7 @@
 # Includes the source of the backend, so it is compiled with the same settings as the library. The
 # amalgamation has that source in the same object as all others.
 if(NOT HOLDFAST_AMALGAMATION)
-    holdfast_test(test_posix_failures test_posix_failures.c scene.c probe.c LABELS space)
+    holdfast_test(test_posix_failures test_posix_failures.c space_fixture.c probe.c LABELS space)
     target_compile_definitions(test_posix_failures PRIVATE
         $<$<BOOL:${HOLDFAST_GENERIC_POSIX}>:HF_GENERIC_POSIX=1>)
 endif()
@@ -16,7 +16,7 @@ holdfast_test(test_fork test_fork.c LABELS space tsan)
 # Only Linux has a list of mappings; the generic POSIX backend has no check function.
 if(NOT HOLDFAST_GENERIC_POSIX)
     holdfast_test(test_space_check_linux
-                  test_space_check_linux.c scene.c probe.c process.c LABELS space)
+                  test_space_check_linux.c space_fixture.c probe.c process.c LABELS space)
 
     # Changes vm.nr_hugepages of the whole machine while it runs.
     holdfast_test(test_hugetlb test_hugetlb.c LABELS space)

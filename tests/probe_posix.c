@@ -8,22 +8,11 @@
 
 #include "check.h"
 
-/* Copies a byte from `from` through a pipe to `to`; false if the kernel could not copy it. */
-static bool passes_through_pipe(const char *from, char *to) {
+bool probe_copy(const char *from, char *to) {
     int ends[2];
     CHECK(pipe(ends) == 0);
     bool passed = write(ends[1], from, 1) == 1 && read(ends[0], to, 1) == 1;
     close(ends[0]);
     close(ends[1]);
     return passed;
-}
-
-bool probe_readable(const char *address) {
-    char byte;
-    return passes_through_pipe(address, &byte);
-}
-
-bool probe_writable(char *address) {
-    char byte;
-    return passes_through_pipe(address, &byte) && passes_through_pipe(&byte, address);
 }

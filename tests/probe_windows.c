@@ -10,8 +10,7 @@
 
 #include "check.h"
 
-/* Copies a byte from `from` through a pipe to `to`; false if the kernel could not copy it. */
-static bool passes_through_pipe(const char *from, char *to) {
+bool probe_copy(const char *from, char *to) {
     HANDLE reads, writes;
     DWORD count;
     CHECK(CreatePipe(&reads, &writes, NULL, 0));
@@ -20,14 +19,4 @@ static bool passes_through_pipe(const char *from, char *to) {
     CloseHandle(reads);
     CloseHandle(writes);
     return passed;
-}
-
-bool probe_readable(const char *address) {
-    char byte;
-    return passes_through_pipe(address, &byte);
-}
-
-bool probe_writable(char *address) {
-    char byte;
-    return passes_through_pipe(address, &byte) && passes_through_pipe(&byte, address);
 }

@@ -251,7 +251,7 @@ const struct machine *machine_strict(void) {
 void machine_strict_close(void) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
     hf_strict_close(strict);
-    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.regions);
     CHECK_EQUAL(0, stats.files);
     CHECK_EQUAL(0, stats.pages);
 }

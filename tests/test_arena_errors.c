@@ -3,14 +3,14 @@
  * the system's code.
  */
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
 enum { RESERVED = 16 * 1024 * 1024 };
 
-static struct spy spy;
+static struct recorder recorder;
 static hf_arena arena;
 
-/* Checks the last error. os_code is the spy's if the backend was called. */
+/* Checks the last error. os_code is the recorder's if the backend was called. */
 #define LAST_ERROR_IS(status, call, offset, size) \
     last_error_is(__LINE__, (status), (call), (offset), (size))
 
@@ -22,21 +22,21 @@ static void last_error_is(int line, hf_status status, const char *call, size_t o
     CHECK(error.call != NULL && strcmp(call, error.call) == 0);
     CHECK_EQUAL(offset, error.offset);
     CHECK_EQUAL(size, error.size);
-    CHECK_EQUAL(strcmp(call, "spy") == 0 ? SPY_ERROR_CODE : 0, error.os_code);
+    CHECK_EQUAL(strcmp(call, "recorder") == 0 ? RECORDER_ERROR_CODE : 0, error.os_code);
     CHECK(!error.undo_failed);
     check_leave(outer);
 }
 
 static void prepare(hf_arena_options options) {
-    spy_init(&spy, NULL);
+    recorder_init(&recorder, NULL);
     if (options.reserve == 0) options.reserve = RESERVED;
-    options.backend = &spy.backend;
+    options.backend = &recorder.backend;
     arena = fixture_open(options);
 }
 
 static void opening(void) {
-    spy_init(&spy, NULL);
-    hf_arena_options options = {.reserve = 100, .least_reserve = 101, .backend = &spy.backend};
+    recorder_init(&recorder, NULL);
+    hf_arena_options options = {.reserve = 100, .least_reserve = 101, .backend = &recorder.backend};
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
     LAST_ERROR_IS(HF_INVALID, "hf_arena_open", 0, 100);
     options = (hf_arena_options){.huge_pages = (hf_huge_pages)77};
@@ -45,20 +45,22 @@ static void opening(void) {
     options = (hf_arena_options){.reserve = MIB, .base = (void *)(uintptr_t)4096};
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
     LAST_ERROR_IS(HF_INVALID, "hf_arena_open", 0, MIB);
-    options = (hf_arena_options){.reserve = MIB, .backend = &spy.backend};
+    options = (hf_arena_options){.reserve = MIB, .backend = &recorder.backend};
     options.base = (void *)(0 - (uintptr_t)HF_ALLOCATION_GRANULARITY);
     options.least_reserve = MIB;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
     LAST_ERROR_IS(HF_INVALID, "hf_space_open", 0, MIB);
-    options =
-        (hf_arena_options){.reserve = 8 * MIB, .least_reserve = 3 * MIB, .backend = &spy.backend};
-    spy.largest[SPY_RESERVE] = 0;
+    options = (hf_arena_options){
+        .reserve = 8 * MIB, .least_reserve = 3 * MIB, .backend = &recorder.backend};
+    recorder.largest[RECORDER_RESERVE] = 0;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    LAST_ERROR_IS(HF_NO_ADDRESS, "spy", 0, 3 * MIB);
-    spy.largest[SPY_ALLOCATE_PAGES] = 0;
+    LAST_ERROR_IS(HF_NO_ADDRESS, "recorder", 0, 3 * MIB);
+    recorder.largest[RECORDER_ALLOCATE_PAGES] = 0;
     CHECK(hf_arena_open(&arena, &options) != HF_OK);
-    LAST_ERROR_IS(HF_NO_MEMORY, "spy", 0,
-                  spy_nth(&spy, SPY_ALLOCATE_PAGES, spy_count(&spy, SPY_ALLOCATE_PAGES) - 1)->size);
+    LAST_ERROR_IS(HF_NO_MEMORY, "recorder", 0,
+                  recorder_nth(&recorder, RECORDER_ALLOCATE_PAGES,
+                               recorder_count(&recorder, RECORDER_ALLOCATE_PAGES) - 1)
+                      ->size);
 }
 
 static void allocating(void) {
@@ -104,12 +106,12 @@ static void growing(void) {
     prepare((hf_arena_options){0});
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 100000));
     size_t limit = hf_arena_get_stats(&arena).committed, page = fixture_page_size();
-    spy.largest[SPY_COMMIT] = 0;
+    recorder.largest[RECORDER_COMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_precommit(&arena, limit + 3 * page - 5));
-    LAST_ERROR_IS(HF_NO_MEMORY, "spy", limit, 3 * page);
-    spy.error[SPY_COMMIT] = HF_MAP_LIMIT;
+    LAST_ERROR_IS(HF_NO_MEMORY, "recorder", limit, 3 * page);
+    recorder.error[RECORDER_COMMIT] = HF_MAP_LIMIT;
     CHECK(hf_alloc(&arena, limit + page - 100, 1) == NULL);
-    LAST_ERROR_IS(HF_MAP_LIMIT, "spy", limit, page);
+    LAST_ERROR_IS(HF_MAP_LIMIT, "recorder", limit, page);
     hf_arena_close(&arena);
 }
 
@@ -163,11 +165,11 @@ static void going_back(void) {
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(scope));
     LAST_ERROR_IS(HF_WRONG_STATE, "hf_scope_end", used, 0);
-    spy.largest[SPY_DECOMMIT] = 0;
+    recorder.largest[RECORDER_DECOMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_trim(&arena, 0));
     size_t end = hf_arena_get_stats(&arena).committed;
     size_t keep = round_up(used, fixture_page_size());
-    LAST_ERROR_IS(HF_NO_MEMORY, "spy", keep, end - keep);
+    LAST_ERROR_IS(HF_NO_MEMORY, "recorder", keep, end - keep);
     hf_arena_close(&arena);
 }
 

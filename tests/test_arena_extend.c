@@ -2,7 +2,7 @@
  * hf_extend, hf_extend_zeroed, hf_realloc: blocks that grow and shrink in place.
  */
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
 static struct failures failures;
 
@@ -116,20 +116,20 @@ static void growth_past_the_reservation_is_reserve_full(void) {
 }
 
 static void a_failed_commit_changes_nothing(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
     failures = (struct failures){0};
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB,
-                                                     .backend = &spy.backend,
+                                                     .backend = &recorder.backend,
                                                      .on_failure = count_failure,
                                                      .user = &failures});
     char *block = hf_alloc(&arena, 1000, 8);
     fill(block, 1000, 1);
-    spy.largest[SPY_COMMIT] = 0;
+    recorder.largest[RECORDER_COMMIT] = 0;
     fails_with(&arena, HF_NO_MEMORY, block, 1000, 5 * MIB);
-    CHECK_EQUAL(SPY_ERROR_CODE, hf_last_error().os_code);
+    CHECK_EQUAL(RECORDER_ERROR_CODE, hf_last_error().os_code);
     CHECK(is_filled(block, 1000, 1));
-    spy.largest[SPY_COMMIT] = SIZE_MAX;
+    recorder.largest[RECORDER_COMMIT] = SIZE_MAX;
     CHECK(hf_extend(&arena, block, 1000, 5 * MIB));
     CHECK(is_filled(block, 1000, 1));
     hf_arena_close(&arena);

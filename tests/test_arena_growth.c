@@ -4,14 +4,14 @@
 #include <holdfast/space.h>
 
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
-static struct spy spy;
+static struct recorder recorder;
 
-static hf_arena open_on_spy(size_t reserve, hf_huge_pages huge) {
-    spy_init(&spy, NULL);
+static hf_arena open_on_recorder(size_t reserve, hf_huge_pages huge) {
+    recorder_init(&recorder, NULL);
     return fixture_open(
-        (hf_arena_options){.reserve = reserve, .huge_pages = huge, .backend = &spy.backend});
+        (hf_arena_options){.reserve = reserve, .huge_pages = huge, .backend = &recorder.backend});
 }
 
 static size_t clamp(size_t value, size_t low, size_t high) {
@@ -28,7 +28,7 @@ static void is_large_step(const hf_arena *arena, size_t before, size_t needed, s
 
 /* Grows by blocks of `size` bytes and checks each step against the policy. */
 static void grows_by_the_policy(size_t size, hf_huge_pages huge) {
-    hf_arena arena = open_on_spy(1024 * MIB, huge);
+    hf_arena arena = open_on_recorder(1024 * MIB, huge);
     size_t first_end = round_up((size_t)(uintptr_t)arena.pos + 1, 2 * MIB) - (uintptr_t)arena.pos;
     if (huge == HF_HUGE_ALWAYS) first_end = 0;
     for (size_t before = 0, after; before < 700 * MIB; before = after) {
@@ -45,7 +45,7 @@ static void grows_by_the_policy(size_t size, hf_huge_pages huge) {
             CHECK(after - needed < clamp(before / 2, 64 * KIB, 2 * MIB) + fixture_page_size());
         }
     }
-    CHECK_EQUAL(spy_count(&spy, SPY_COMMIT), hf_arena_get_stats(&arena).growths);
+    CHECK_EQUAL(recorder_count(&recorder, RECORDER_COMMIT), hf_arena_get_stats(&arena).growths);
     hf_arena_close(&arena);
 }
 
@@ -68,7 +68,7 @@ static void the_steps_have_these_sizes(void) {
         return;
     }
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
-        hf_arena arena = open_on_spy(1024 * MIB, (hf_huge_pages)huge);
+        hf_arena arena = open_on_recorder(1024 * MIB, (hf_huge_pages)huge);
         if (!is_aligned(hf_arena_base(&arena), 2 * MIB)) {
             check_skip("the system reserves at no multiple of 2 MiB");
             hf_arena_close(&arena);
@@ -85,7 +85,7 @@ static void the_steps_have_these_sizes(void) {
 }
 
 static void a_small_arena_stays_small(void) {
-    hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
+    hf_arena arena = open_on_recorder(1024 * MIB, HF_HUGE_AUTO);
     for (size_t i = 0; i < 100; i++) CHECK(hf_alloc(&arena, KIB, 1) != NULL);
     CHECK(hf_arena_get_stats(&arena).committed < 300 * KIB);
     hf_arena_close(&arena);
@@ -93,11 +93,11 @@ static void a_small_arena_stays_small(void) {
 
 /* Each step commits the bytes right behind the previous one, from base on. */
 static void steps_are_contiguous(void) {
-    hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
+    hf_arena arena = open_on_recorder(1024 * MIB, HF_HUGE_AUTO);
     char *end = hf_arena_base(&arena);
     while (hf_get_mark(&arena) < 300 * MIB) CHECK(hf_alloc(&arena, 100 * KIB, 1) != NULL);
-    for (size_t i = 0; i < spy_count(&spy, SPY_COMMIT); i++) {
-        const struct spy_call *call = spy_nth(&spy, SPY_COMMIT, i);
+    for (size_t i = 0; i < recorder_count(&recorder, RECORDER_COMMIT); i++) {
+        const struct recorder_call *call = recorder_nth(&recorder, RECORDER_COMMIT, i);
         CHECK(call->address == end && call->status == HF_OK);
         end += call->size;
     }
@@ -118,7 +118,7 @@ static size_t calls_of_a_step(void) {
 }
 
 static void a_step_makes_no_unneeded_system_call(void) {
-    hf_arena arena = open_on_spy(1024 * MIB, HF_HUGE_AUTO);
+    hf_arena arena = open_on_recorder(1024 * MIB, HF_HUGE_AUTO);
     CHECK(hf_alloc(&arena, 1, 1) != NULL);
     hf_arena_stats before = hf_arena_get_stats(&arena);
     while (hf_get_mark(&arena) < 900 * MIB) CHECK(hf_alloc(&arena, 100 * KIB, 1) != NULL);
@@ -135,7 +135,7 @@ static void the_last_step_ends_with_the_reservation(void) {
     size_t reserves[] = {64 * KIB, MIB, 2 * MIB + 64 * KIB, 5 * MIB, 99 * MIB + 64 * KIB};
     for (size_t i = 0; i < sizeof reserves / sizeof *reserves; i++) {
         AT("reserve %zu", reserves[i]);
-        hf_arena arena = open_on_spy(reserves[i], HF_HUGE_AUTO);
+        hf_arena arena = open_on_recorder(reserves[i], HF_HUGE_AUTO);
         while (hf_alloc(&arena, 4000, 1)) {
         }
         CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
@@ -153,19 +153,19 @@ static void a_failed_step_shrinks_to_what_is_needed(void) {
     size_t sizes[] = {1, page_size, page_size + 1, 100000, MIB, 3 * MIB + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("%zu bytes", sizes[i]);
-        hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+        hf_arena arena = open_on_recorder(256 * MIB, HF_HUGE_AUTO);
         CHECK_STATUS(HF_OK, hf_precommit(&arena, 20 * MIB));
         char *kept = hf_alloc(&arena, hf_arena_get_stats(&arena).committed - 64, 1);
         CHECK(kept != NULL);
         size_t before = hf_arena_get_stats(&arena).committed;
-        spy_forget(&spy);
-        spy.largest[SPY_COMMIT] = 4 * MIB;
+        recorder_forget(&recorder);
+        recorder.largest[RECORDER_COMMIT] = 4 * MIB;
         char *block = hf_alloc(&arena, sizes[i] + 64, 1);
         CHECK(block != NULL);
         fill(block, sizes[i] + 64, 1);
-        CHECK_EQUAL(2, spy_count(&spy, SPY_COMMIT));
-        const struct spy_call *whole = spy_nth(&spy, SPY_COMMIT, 0);
-        const struct spy_call *exact = spy_nth(&spy, SPY_COMMIT, 1);
+        CHECK_EQUAL(2, recorder_count(&recorder, RECORDER_COMMIT));
+        const struct recorder_call *whole = recorder_nth(&recorder, RECORDER_COMMIT, 0);
+        const struct recorder_call *exact = recorder_nth(&recorder, RECORDER_COMMIT, 1);
         size_t needed = round_up(hf_get_mark(&arena), page_size);
         CHECK(whole->status != HF_OK && exact->status == HF_OK);
         CHECK_EQUAL(needed - before, exact->size);
@@ -176,35 +176,35 @@ static void a_failed_step_shrinks_to_what_is_needed(void) {
 
 /* A call that succeeds leaves the last error unchanged, even if one of its steps failed. */
 static void a_step_that_shrank_leaves_the_last_error_alone(void) {
-    hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+    hf_arena arena = open_on_recorder(256 * MIB, HF_HUGE_AUTO);
     CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
     CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
-    spy.largest[SPY_COMMIT] = 4 * MIB;
-    while (spy_count(&spy, SPY_COMMIT) < 5) CHECK(hf_alloc(&arena, MIB, 1) != NULL);
+    recorder.largest[RECORDER_COMMIT] = 4 * MIB;
+    while (recorder_count(&recorder, RECORDER_COMMIT) < 5) CHECK(hf_alloc(&arena, MIB, 1) != NULL);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 3 * MIB));
     CHECK(hf_peek(&arena, 4 * MIB, NULL) != NULL);
     char *block = hf_alloc(&arena, 1, 1);
     CHECK(hf_extend(&arena, block, 1, 7 * MIB));
-    CHECK(spy_count(&spy, SPY_COMMIT) > 10);
+    CHECK(recorder_count(&recorder, RECORDER_COMMIT) > 10);
     CHECK_EQUAL(HF_INVALID, hf_last_error().status);
     CHECK_EQUAL(SIZE_MAX, hf_last_error().offset);
     hf_arena_close(&arena);
 }
 
 static void a_failed_step_changes_nothing(void) {
-    hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
+    hf_arena arena = open_on_recorder(256 * MIB, HF_HUGE_AUTO);
     char *kept = hf_alloc(&arena, 5 * MIB, 1);
     fill(kept, 5 * MIB, 1);
     struct snapshot before = snapshot_of(&arena);
-    spy_forget(&spy);
-    spy.largest[SPY_COMMIT] = MIB;
+    recorder_forget(&recorder);
+    recorder.largest[RECORDER_COMMIT] = MIB;
     CHECK(hf_alloc(&arena, 20 * MIB, 1) == NULL);
     hf_error error = hf_last_error();
     CHECK_EQUAL(HF_NO_MEMORY, error.status);
-    CHECK_EQUAL(SPY_ERROR_CODE, error.os_code);
-    CHECK(strcmp(error.call, "spy") == 0);
-    CHECK_EQUAL(2, spy_count(&spy, SPY_COMMIT));
+    CHECK_EQUAL(RECORDER_ERROR_CODE, error.os_code);
+    CHECK(strcmp(error.call, "recorder") == 0);
+    CHECK_EQUAL(2, recorder_count(&recorder, RECORDER_COMMIT));
     check_unchanged(&arena, &before);
     CHECK(hf_alloc_zeroed(&arena, 20 * MIB, 1) == NULL &&
           hf_new_array(&arena, int, 5 * MIB) == NULL);
@@ -213,7 +213,7 @@ static void a_failed_step_changes_nothing(void) {
     CHECK(hf_realloc(&arena, kept, 5 * MIB, 30 * MIB, 1) == NULL);
     check_unchanged(&arena, &before);
     CHECK(is_filled(kept, 5 * MIB, 1));
-    spy.largest[SPY_COMMIT] = SIZE_MAX;
+    recorder.largest[RECORDER_COMMIT] = SIZE_MAX;
     char *block = hf_alloc_zeroed(&arena, 20 * MIB, 1);
     CHECK(block != NULL && is_zero(block, 20 * MIB));
     CHECK(is_filled(kept, 5 * MIB, 1));
@@ -223,8 +223,8 @@ static void a_failed_step_changes_nothing(void) {
 /* The arena grows even if only one page can be committed at a time. */
 static void grows_page_by_page_if_larger_steps_fail(void) {
     size_t page_size = fixture_page_size();
-    hf_arena arena = open_on_spy(256 * MIB, HF_HUGE_AUTO);
-    spy.largest[SPY_COMMIT] = page_size;
+    hf_arena arena = open_on_recorder(256 * MIB, HF_HUGE_AUTO);
+    recorder.largest[RECORDER_COMMIT] = page_size;
     for (size_t i = 0; i < 100; i++) {
         char *block = hf_alloc(&arena, page_size - 64, 1);
         CHECK(block != NULL);
@@ -241,8 +241,8 @@ static void grows_page_by_page_if_larger_steps_fail(void) {
 static size_t advised(hf_advice advice, size_t *bytes) {
     size_t count = 0;
     *bytes = 0;
-    for (size_t i = 0; i < spy_count(&spy, SPY_ADVISE); i++) {
-        const struct spy_call *call = spy_nth(&spy, SPY_ADVISE, i);
+    for (size_t i = 0; i < recorder_count(&recorder, RECORDER_ADVISE); i++) {
+        const struct recorder_call *call = recorder_nth(&recorder, RECORDER_ADVISE, i);
         if (call->advice != advice) continue;
         count++;
         *bytes += call->size;
@@ -254,9 +254,9 @@ static void huge_pages_are_advised_as_the_option_says(void) {
     size_t bytes;
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
         AT("mode %d", huge);
-        hf_arena arena = open_on_spy(64 * MIB, (hf_huge_pages)huge);
+        hf_arena arena = open_on_recorder(64 * MIB, (hf_huge_pages)huge);
         CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
-        if (spy.backend.advise == NULL) {
+        if (recorder.backend.advise == NULL) {
             hf_arena_close(&arena);
             return;
         }
@@ -265,7 +265,7 @@ static void huge_pages_are_advised_as_the_option_says(void) {
         if (huge == HF_HUGE_NEVER) CHECK_EQUAL(64 * MIB, bytes);
         CHECK_EQUAL(huge != HF_HUGE_NEVER, advised(HF_ADVISE_HUGE, &bytes));
         if (huge != HF_HUGE_NEVER) {
-            const struct spy_call *call = spy_nth(&spy, SPY_ADVISE, 0);
+            const struct recorder_call *call = recorder_nth(&recorder, RECORDER_ADVISE, 0);
             CHECK(is_aligned(call->address, 2 * MIB));
             CHECK(call->address + call->size == first + 64 * MIB);
             if (huge == HF_HUGE_AUTO) CHECK(call->address > first);
@@ -279,17 +279,17 @@ static void huge_pages_are_advised_as_the_option_says(void) {
 static void trimmed_memory_is_advised_again(void) {
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
         AT("mode %d", huge);
-        hf_arena arena = open_on_spy(64 * MIB, (hf_huge_pages)huge);
-        if (spy.backend.advise == NULL) {
+        hf_arena arena = open_on_recorder(64 * MIB, (hf_huge_pages)huge);
+        if (recorder.backend.advise == NULL) {
             hf_arena_close(&arena);
             return;
         }
         write_and_rewind(&arena, 30 * MIB);
         char *end = hf_arena_base(&arena) + hf_arena_get_stats(&arena).committed;
-        spy_forget(&spy);
+        recorder_forget(&recorder);
         CHECK_STATUS(HF_OK, hf_trim(&arena, 10 * MIB));
-        CHECK_EQUAL(1, spy_count(&spy, SPY_ADVISE));
-        const struct spy_call *call = spy_nth(&spy, SPY_ADVISE, 0);
+        CHECK_EQUAL(1, recorder_count(&recorder, RECORDER_ADVISE));
+        const struct recorder_call *call = recorder_nth(&recorder, RECORDER_ADVISE, 0);
         CHECK(call->address == hf_arena_base(&arena) + 10 * MIB);
         CHECK(call->address + call->size == end);
         CHECK_EQUAL(huge == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE, call->advice);
@@ -299,11 +299,11 @@ static void trimmed_memory_is_advised_again(void) {
 
 static void populate_covers_every_committed_byte(void) {
     size_t bytes;
-    spy_init(&spy, NULL);
+    recorder_init(&recorder, NULL);
     hf_arena arena = fixture_open(
-        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &spy.backend});
+        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &recorder.backend});
     CHECK(hf_alloc(&arena, 5 * MIB, 1) && hf_alloc(&arena, 5 * MIB, 1));
-    if (spy.backend.advise) {
+    if (recorder.backend.advise) {
         CHECK_EQUAL(hf_arena_get_stats(&arena).growths, advised(HF_ADVISE_POPULATE, &bytes));
         CHECK_EQUAL(hf_arena_get_stats(&arena).committed, bytes);
     }
@@ -312,36 +312,36 @@ static void populate_covers_every_committed_byte(void) {
 
 /* If populate fails, the commit is undone. */
 static void a_populate_without_memory_is_undone(void) {
-    spy_init(&spy, NULL);
-    if (spy.backend.advise == NULL) return;
+    recorder_init(&recorder, NULL);
+    if (recorder.backend.advise == NULL) return;
     hf_arena arena = fixture_open(
-        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &spy.backend});
+        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &recorder.backend});
     CHECK(hf_alloc(&arena, 100, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
-    spy.largest[SPY_ADVISE] = 0;
-    spy.error[SPY_ADVISE] = HF_NO_MEMORY;
+    recorder.largest[RECORDER_ADVISE] = 0;
+    recorder.error[RECORDER_ADVISE] = HF_NO_MEMORY;
     CHECK(hf_alloc(&arena, 5 * MIB, 1) == NULL);
     CHECK_EQUAL(HF_NO_MEMORY, hf_last_error().status);
-    CHECK_EQUAL(SPY_ERROR_CODE, hf_last_error().os_code);
+    CHECK_EQUAL(RECORDER_ERROR_CODE, hf_last_error().os_code);
     check_unchanged(&arena, &before);
-    CHECK_EQUAL(before.stats.committed, spy_committed(&spy));
-    spy.largest[SPY_ADVISE] = SIZE_MAX;
+    CHECK_EQUAL(before.stats.committed, recorder_committed(&recorder));
+    recorder.largest[RECORDER_ADVISE] = SIZE_MAX;
     CHECK(hf_alloc(&arena, 5 * MIB, 1) != NULL);
     hf_arena_close(&arena);
 }
 
 /* If populate is not supported, the pages fault later, and that is all. */
 static void failed_hints_are_ignored(void) {
-    hf_arena arena = open_on_spy(64 * MIB, HF_HUGE_AUTO);
+    hf_arena arena = open_on_recorder(64 * MIB, HF_HUGE_AUTO);
     CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID);
     hf_arena_close(&arena);
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
-        spy_init(&spy, NULL);
-        spy.largest[SPY_ADVISE] = 0;
+        recorder_init(&recorder, NULL);
+        recorder.largest[RECORDER_ADVISE] = 0;
         arena = fixture_open((hf_arena_options){.reserve = 64 * MIB,
                                                 .huge_pages = (hf_huge_pages)huge,
                                                 .populate = true,
-                                                .backend = &spy.backend});
+                                                .backend = &recorder.backend});
         CHECK(hf_alloc(&arena, 20 * MIB, 1) != NULL);
         CHECK_STATUS(HF_OK, hf_reset(&arena));
         CHECK_STATUS(HF_OK, hf_trim(&arena, 0));

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
 static const size_t small_reserve = 1024 * 1024;
 
@@ -112,12 +112,12 @@ static void without_a_callback_the_call_returns_null(void) {
 }
 
 static void it_is_called_when_a_commit_fails(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
     plan = (struct plan){.act = return_false};
     hf_arena arena = fixture_open(
-        (hf_arena_options){.backend = &spy.backend, .on_failure = on_failure, .user = &plan});
-    spy.largest[SPY_COMMIT] = 0;
+        (hf_arena_options){.backend = &recorder.backend, .on_failure = on_failure, .user = &plan});
+    recorder.largest[RECORDER_COMMIT] = 0;
     CHECK(hf_alloc(&arena, 777, 8) == NULL);
     CHECK_EQUAL(HF_NO_MEMORY, plan.status);
     CHECK_EQUAL(777, plan.size);
@@ -183,17 +183,17 @@ static void it_is_called_until_it_returns_false_or_the_call_succeeds(void) {
     hf_arena_close(&arena);
 }
 
-static struct spy limited;
+static struct recorder limited;
 
 static bool raise_the_limit(hf_arena *arena) {
     (void)arena;
-    limited.largest[SPY_COMMIT] *= 4;
+    limited.largest[RECORDER_COMMIT] *= 4;
     return true;
 }
 
 static void it_may_raise_a_limit(void) {
-    spy_init(&limited, NULL);
-    limited.largest[SPY_COMMIT] = 4096;
+    recorder_init(&limited, NULL);
+    limited.largest[RECORDER_COMMIT] = 4096;
     plan = (struct plan){.act = raise_the_limit};
     hf_arena arena = fixture_open(
         (hf_arena_options){.backend = &limited.backend, .on_failure = on_failure, .user = &plan});

@@ -3,7 +3,7 @@
  */
 #include "arena_fixture.h"
 #include "process.h"
-#include "spy.h"
+#include "recorder.h"
 
 static const size_t default_reserve = IS_64_BIT ? 64 * GIB : 256 * MIB;
 
@@ -18,7 +18,7 @@ static void open_fails(hf_status expected, hf_arena_options options) {
     memset(&arena, 0x5a, sizeof arena);
     CHECK_STATUS(expected, hf_arena_open(&arena, &options));
     CHECK_EQUAL(expected, hf_last_error().status);
-    CHECK(options.backend == NULL || hf_last_error().os_code == SPY_ERROR_CODE);
+    CHECK(options.backend == NULL || hf_last_error().os_code == RECORDER_ERROR_CODE);
     is_zeroed(&arena);
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
     hf_arena_close(&arena);
@@ -43,20 +43,21 @@ static void needs_no_options(void) {
 }
 
 static void zero_reserves_the_default(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
-    hf_arena arena = fixture_open((hf_arena_options){.backend = &spy.backend});
-    CHECK_EQUAL(default_reserve, spy_nth(&spy, SPY_RESERVE, 0)->size);
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
+    hf_arena arena = fixture_open((hf_arena_options){.backend = &recorder.backend});
+    CHECK_EQUAL(default_reserve, recorder_nth(&recorder, RECORDER_RESERVE, 0)->size);
     hf_arena_close(&arena);
 }
 
 static void opening_commits_nothing(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
-    hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &spy.backend});
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
+    hf_arena arena =
+        fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &recorder.backend});
     hf_arena_stats stats = hf_arena_get_stats(&arena);
-    CHECK_EQUAL(0, spy_count(&spy, SPY_COMMIT));
-    CHECK_EQUAL(1, spy_count(&spy, SPY_RESERVE));
+    CHECK_EQUAL(0, recorder_count(&recorder, RECORDER_COMMIT));
+    CHECK_EQUAL(1, recorder_count(&recorder, RECORDER_RESERVE));
     CHECK(arena.pos == hf_arena_base(&arena));
     CHECK(arena.limit == arena.pos);
     CHECK_EQUAL(0, hf_get_mark(&arena));
@@ -82,14 +83,15 @@ static void a_reservation_is_rounded_up_to_whole_pages(void) {
 /* ------------------------------------------------------------------ fallback --------------- */
 
 static void a_failed_reservation_is_halved(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
-    spy.largest[SPY_RESERVE] = 20 * MIB;
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
+    recorder.largest[RECORDER_RESERVE] = 20 * MIB;
     hf_arena arena =
-        fixture_open((hf_arena_options){.reserve = 128 * MIB, .backend = &spy.backend});
+        fixture_open((hf_arena_options){.reserve = 128 * MIB, .backend = &recorder.backend});
     size_t expected[] = {128 * MIB, 64 * MIB, 32 * MIB, 16 * MIB};
-    CHECK_EQUAL(4, spy_count(&spy, SPY_RESERVE));
-    for (size_t i = 0; i < 4; i++) CHECK_EQUAL(expected[i], spy_nth(&spy, SPY_RESERVE, i)->size);
+    CHECK_EQUAL(4, recorder_count(&recorder, RECORDER_RESERVE));
+    for (size_t i = 0; i < 4; i++)
+        CHECK_EQUAL(expected[i], recorder_nth(&recorder, RECORDER_RESERVE, i)->size);
     CHECK_EQUAL(16 * MIB, hf_arena_get_stats(&arena).reserved);
     CHECK(hf_owns(&arena, hf_arena_base(&arena) + 16 * MIB - 1));
     CHECK(!hf_owns(&arena, hf_arena_base(&arena) + 16 * MIB));
@@ -98,23 +100,23 @@ static void a_failed_reservation_is_halved(void) {
 
 /* Half of an odd number of pages is rounded to a whole number of pages. */
 static void an_odd_number_of_pages_is_halved(void) {
-    static struct spy spy;
+    static struct recorder recorder;
     size_t page = fixture_page_size(), expected[] = {4003, 2001, 1000, 500, 250, 125, 62, 31, 17};
     size_t count = sizeof expected / sizeof *expected;
-    spy_init(&spy, NULL);
-    spy.largest[SPY_RESERVE] = 17 * page;
+    recorder_init(&recorder, NULL);
+    recorder.largest[RECORDER_RESERVE] = 17 * page;
     hf_arena arena = fixture_open((hf_arena_options){
-        .reserve = 4003 * page, .least_reserve = 17 * page, .backend = &spy.backend});
-    CHECK_EQUAL(count, spy_count(&spy, SPY_RESERVE));
+        .reserve = 4003 * page, .least_reserve = 17 * page, .backend = &recorder.backend});
+    CHECK_EQUAL(count, recorder_count(&recorder, RECORDER_RESERVE));
     for (size_t i = 0; i < count; i++)
-        CHECK_EQUAL(expected[i] * page, spy_nth(&spy, SPY_RESERVE, i)->size);
+        CHECK_EQUAL(expected[i] * page, recorder_nth(&recorder, RECORDER_RESERVE, i)->size);
     CHECK_EQUAL(17 * page, hf_arena_get_stats(&arena).reserved);
     CHECK(hf_alloc(&arena, 17 * page - 100, 1) != NULL);
     hf_arena_close(&arena);
 }
 
 static void halving_ends_at_the_least(void) {
-    static struct spy spy;
+    static struct recorder recorder;
     struct {
         size_t reserve, least, largest, expected; /* expected 0: HF_NO_ADDRESS */
     } rows[] = {
@@ -130,10 +132,11 @@ static void halving_ends_at_the_least(void) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         AT("row %zu", i);
-        spy_init(&spy, NULL);
-        spy.largest[SPY_RESERVE] = rows[i].largest;
-        hf_arena_options options = {
-            .reserve = rows[i].reserve, .least_reserve = rows[i].least, .backend = &spy.backend};
+        recorder_init(&recorder, NULL);
+        recorder.largest[RECORDER_RESERVE] = rows[i].largest;
+        hf_arena_options options = {.reserve = rows[i].reserve,
+                                    .least_reserve = rows[i].least,
+                                    .backend = &recorder.backend};
         if (rows[i].expected == 0) {
             open_fails(HF_NO_ADDRESS, options);
             continue;
@@ -145,16 +148,16 @@ static void halving_ends_at_the_least(void) {
 }
 
 /* More addresses than any system has: the reservation is halved like every other. Where reserved
- * addresses cost memory, the spy fails sizes above the default. */
+ * addresses cost memory, the recorder fails sizes above the default. */
 static void the_largest_size_falls_back_too(void) {
-    static struct spy spy;
+    static struct recorder recorder;
     size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2 + 1, SIZE_MAX - fixture_page_size() * 9};
-    spy_init(&spy, NULL);
-    if (process_pays_for_addresses()) spy.largest[SPY_RESERVE] = default_reserve;
+    recorder_init(&recorder, NULL);
+    if (process_pays_for_addresses()) recorder.largest[RECORDER_RESERVE] = default_reserve;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("reserve %#zx", sizes[i]);
         hf_arena arena =
-            fixture_open((hf_arena_options){.reserve = sizes[i], .backend = &spy.backend});
+            fixture_open((hf_arena_options){.reserve = sizes[i], .backend = &recorder.backend});
         CHECK(hf_arena_get_stats(&arena).reserved >= MIB);
         CHECK(hf_alloc(&arena, 100, 8) != NULL);
         hf_arena_close(&arena);
@@ -171,13 +174,14 @@ static void least_above_reserve_is_invalid(void) {
 
 /* With reserve 0, the default is raised to least_reserve. */
 static void least_above_the_default_raises_it(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
     size_t least = default_reserve + 64 * MIB;
-    spy.largest[SPY_RESERVE] = least - 1;
-    open_fails(HF_NO_ADDRESS, (hf_arena_options){.least_reserve = least, .backend = &spy.backend});
-    CHECK_EQUAL(1, spy_count(&spy, SPY_RESERVE));
-    CHECK_EQUAL(least, spy_nth(&spy, SPY_RESERVE, 0)->size);
+    recorder.largest[RECORDER_RESERVE] = least - 1;
+    open_fails(HF_NO_ADDRESS,
+               (hf_arena_options){.least_reserve = least, .backend = &recorder.backend});
+    CHECK_EQUAL(1, recorder_count(&recorder, RECORDER_RESERVE));
+    CHECK_EQUAL(least, recorder_nth(&recorder, RECORDER_RESERVE, 0)->size);
 }
 
 static void other_modes_of_huge_pages_are_invalid(void) {
@@ -228,18 +232,18 @@ static void an_occupied_base_is_no_address(void) {
 /* --------------------------------------------------------- failing backend calls ------------ */
 
 static void no_pages_for_records_is_no_memory(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
-    spy.largest[SPY_ALLOCATE_PAGES] = 0;
-    open_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &spy.backend});
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
+    recorder.largest[RECORDER_ALLOCATE_PAGES] = 0;
+    open_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &recorder.backend});
 }
 
 static void failed_hints_and_names_are_ignored(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
-    spy.largest[SPY_ADVISE] = 0;
-    hf_arena arena = fixture_open(
-        (hf_arena_options){.name = "n", .huge_pages = HF_HUGE_ALWAYS, .backend = &spy.backend});
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
+    recorder.largest[RECORDER_ADVISE] = 0;
+    hf_arena arena = fixture_open((hf_arena_options){
+        .name = "n", .huge_pages = HF_HUGE_ALWAYS, .backend = &recorder.backend});
     CHECK(hf_alloc(&arena, 5 * MIB, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
@@ -247,34 +251,34 @@ static void failed_hints_and_names_are_ignored(void) {
 }
 
 static void a_backend_needs_no_hints_and_no_names(void) {
-    static struct spy spy;
+    static struct recorder recorder;
     for (int huge = HF_HUGE_AUTO; huge <= HF_HUGE_ALWAYS; huge++) {
-        spy_init(&spy, NULL);
-        spy.backend.advise = NULL;
-        spy.backend.name = NULL;
+        recorder_init(&recorder, NULL);
+        recorder.backend.advise = NULL;
+        recorder.backend.name = NULL;
         hf_arena arena = fixture_open((hf_arena_options){
-            .name = "n", .huge_pages = (hf_huge_pages)huge, .backend = &spy.backend});
+            .name = "n", .huge_pages = (hf_huge_pages)huge, .backend = &recorder.backend});
         CHECK(hf_alloc(&arena, 5 * MIB, 8) != NULL);
         hf_arena_close(&arena);
     }
 }
 
 static void the_name_reaches_the_system(void) {
-    static struct spy spy;
+    static struct recorder recorder;
     static const char name[] = "entities";
-    spy_init(&spy, NULL);
-    hf_arena arena = fixture_open((hf_arena_options){.name = name, .backend = &spy.backend});
+    recorder_init(&recorder, NULL);
+    hf_arena arena = fixture_open((hf_arena_options){.name = name, .backend = &recorder.backend});
     fill(hf_alloc(&arena, 1000, 1), 1000, 1);
-    CHECK(spy_count(&spy, SPY_NAME) > 0);
-    const struct spy_call *call = spy_nth(&spy, SPY_NAME, 0);
+    CHECK(recorder_count(&recorder, RECORDER_NAME) > 0);
+    const struct recorder_call *call = recorder_nth(&recorder, RECORDER_NAME, 0);
     CHECK(strcmp(call->name, name) == 0);
     CHECK(hf_owns(&arena, call->address) && call->size > 0);
     hf_arena_close(&arena);
 
-    spy_init(&spy, NULL);
-    arena = fixture_open((hf_arena_options){.backend = &spy.backend});
+    recorder_init(&recorder, NULL);
+    arena = fixture_open((hf_arena_options){.backend = &recorder.backend});
     CHECK(hf_alloc(&arena, 1000, 1) != NULL);
-    CHECK_EQUAL(0, spy_count(&spy, SPY_NAME));
+    CHECK_EQUAL(0, recorder_count(&recorder, RECORDER_NAME));
     hf_arena_close(&arena);
 }
 
@@ -307,12 +311,12 @@ static void closing_releases_everything(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = strict});
     CHECK(hf_alloc(&arena, 20 * MIB, 64) != NULL);
     CHECK_STATUS(HF_OK, hf_trim(&arena, 0));
-    CHECK(hf_strict_get_stats(strict).pieces >= 2);
+    CHECK(hf_strict_get_stats(strict).regions >= 2);
     CHECK(hf_strict_get_stats(strict).pages > 0);
     hf_arena_close(&arena);
     is_zeroed(&arena);
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    CHECK_EQUAL(0, stats.violations + stats.pieces + stats.pages + stats.files + stats.locks);
+    CHECK_EQUAL(0, stats.violations + stats.regions + stats.pages + stats.files + stats.locks);
     hf_strict_close(strict);
 }
 

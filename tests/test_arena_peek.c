@@ -2,16 +2,16 @@
  * hf_peek and hf_precommit: bytes that are usable before they are allocated.
  */
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
 static struct failures failures;
-static struct spy spy;
+static struct recorder recorder;
 
-static hf_arena open_on_spy(size_t reserve) {
-    spy_init(&spy, NULL);
+static hf_arena open_on_recorder(size_t reserve) {
+    recorder_init(&recorder, NULL);
     failures = (struct failures){0};
     return fixture_open((hf_arena_options){.reserve = reserve,
-                                           .backend = &spy.backend,
+                                           .backend = &recorder.backend,
                                            .on_failure = count_failure,
                                            .user = &failures});
 }
@@ -19,7 +19,7 @@ static hf_arena open_on_spy(size_t reserve) {
 /* --------------------------------------------------------------------- peek ---------------- */
 
 static void peeked_bytes_can_be_read_into_and_allocated(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     size_t sizes[] = {1, 100, 5000, 65536, MIB, 3 * MIB};
     CHECK(hf_alloc(&arena, 3, 1) != NULL);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -36,7 +36,7 @@ static void peeked_bytes_can_be_read_into_and_allocated(void) {
 }
 
 static void peeking_allocates_nothing(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     CHECK(hf_alloc(&arena, 3, 1) != NULL);
     hf_mark mark = hf_get_mark(&arena);
     char *peeked = hf_peek(&arena, 100, NULL);
@@ -50,7 +50,7 @@ static void peeking_allocates_nothing(void) {
 }
 
 static void the_room_can_be_allocated_to_the_last_byte(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     for (int i = 0; i < 5; i++) {
         size_t room;
         char *peeked = hf_peek(&arena, 1000, &room);
@@ -65,7 +65,7 @@ static void the_room_can_be_allocated_to_the_last_byte(void) {
 
 /* The block may be larger than the peeked bytes, which are then its beginning. */
 static void more_than_the_room_can_be_allocated(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     size_t room;
     char *peeked = hf_peek(&arena, 1000, &room);
     fill(peeked, room, 1);
@@ -81,7 +81,7 @@ static void peeked_bytes_that_were_written_are_zeroed(void) {
     size_t used[] = {0, 1, 100, 8000};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
         AT("%zu used", used[i]);
-        hf_arena arena = open_on_spy(64 * MIB);
+        hf_arena arena = open_on_recorder(64 * MIB);
         size_t room;
         char *peeked = hf_peek(&arena, 9000, &room);
         memset(peeked, 0xee, room);
@@ -94,7 +94,7 @@ static void peeked_bytes_that_were_written_are_zeroed(void) {
 
 static void the_block_before_peeked_bytes_can_be_extended(void) {
     for (int zeroed = 0; zeroed < 2; zeroed++) {
-        hf_arena arena = open_on_spy(64 * MIB);
+        hf_arena arena = open_on_recorder(64 * MIB);
         char *block = hf_alloc(&arena, 101, 1);
         fill(block, 101, 1);
         size_t room, sizes[] = {102, 110, 9000, 200000, 3 * MIB}, size = 101;
@@ -113,7 +113,7 @@ static void the_block_before_peeked_bytes_can_be_extended(void) {
 }
 
 static void a_peek_of_no_bytes_succeeds(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     size_t room = SIZE_MAX;
     CHECK(hf_peek(&arena, 0, &room) == arena.pos);
     CHECK(room < SIZE_MAX);
@@ -122,7 +122,7 @@ static void a_peek_of_no_bytes_succeeds(void) {
 }
 
 static void a_peek_that_fails_calls_on_failure(void) {
-    hf_arena arena = open_on_spy(8 * MIB);
+    hf_arena arena = open_on_recorder(8 * MIB);
     CHECK(hf_alloc(&arena, 100, 1) != NULL);
     struct snapshot before = snapshot_of(&arena);
     size_t sizes[] = {8 * MIB + 1, SIZE_MAX, SIZE_MAX / 2, 0 - (uintptr_t)arena.pos}, room;
@@ -134,7 +134,7 @@ static void a_peek_that_fails_calls_on_failure(void) {
         CHECK_EQUAL(sizes[i], failures.size);
         check_unchanged(&arena, &before);
     }
-    spy.largest[SPY_COMMIT] = 0;
+    recorder.largest[RECORDER_COMMIT] = 0;
     CHECK(hf_peek(&arena, 5 * MIB, &room) == NULL);
     CHECK_EQUAL(HF_NO_MEMORY, hf_last_error().status);
     check_unchanged(&arena, &before);
@@ -148,17 +148,17 @@ static void a_peek_that_fails_calls_on_failure(void) {
 static void pieces_fit(hf_arena *arena, size_t size, size_t piece, size_t align) {
     char *end = arena->pos + size;
     size_t padding = align - 1 + (fixture_is_exact() ? 0 : 64);
-    spy.largest[SPY_COMMIT] = 0;
+    recorder.largest[RECORDER_COMMIT] = 0;
     while (arena->pos < end && (size_t)(end - arena->pos) >= piece + padding) {
         char *block = hf_alloc(arena, piece, align);
         CHECK(block != NULL);
         memset(block, 1, piece);
     }
-    spy.largest[SPY_COMMIT] = SIZE_MAX;
+    recorder.largest[RECORDER_COMMIT] = SIZE_MAX;
 }
 
 static void precommitted_bytes_cannot_fail(void) {
-    hf_arena arena = open_on_spy(256 * MIB);
+    hf_arena arena = open_on_recorder(256 * MIB);
     size_t sizes[] = {0, 1, 1000, 4096, 100000, 2 * MIB, 9 * MIB, 50 * MIB};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         AT("%zu bytes", sizes[i]);
@@ -166,16 +166,16 @@ static void precommitted_bytes_cannot_fail(void) {
         CHECK_STATUS(HF_OK, hf_precommit(&arena, sizes[i]));
         CHECK_EQUAL(used, hf_arena_get_stats(&arena).used);
         CHECK(hf_arena_get_stats(&arena).committed >= used + sizes[i]);
-        size_t calls = spy_count(&spy, SPY_COMMIT);
+        size_t calls = recorder_count(&recorder, RECORDER_COMMIT);
         pieces_fit(&arena, sizes[i], sizes[i] / 7 + 1, i % 2 ? 1 : 64);
-        CHECK_EQUAL(calls, spy_count(&spy, SPY_COMMIT));
+        CHECK_EQUAL(calls, recorder_count(&recorder, RECORDER_COMMIT));
     }
     CHECK_EQUAL(0, failures.count);
     hf_arena_close(&arena);
 }
 
 static void committed_bytes_are_not_committed_again(void) {
-    hf_arena arena = open_on_spy(256 * MIB);
+    hf_arena arena = open_on_recorder(256 * MIB);
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 3 * MIB));
     size_t calls = hf_arena_get_stats(&arena).system_calls;
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 3 * MIB));
@@ -185,7 +185,7 @@ static void committed_bytes_are_not_committed_again(void) {
 }
 
 static void a_failed_precommit_changes_nothing_and_calls_nothing(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     char *block = hf_alloc(&arena, 1000, 8);
     fill(block, 1000, 1);
     struct snapshot before = snapshot_of(&arena);
@@ -195,7 +195,7 @@ static void a_failed_precommit_changes_nothing_and_calls_nothing(void) {
         CHECK_STATUS(HF_RESERVE_FULL, hf_precommit(&arena, sizes[i]));
         check_unchanged(&arena, &before);
     }
-    spy.largest[SPY_COMMIT] = 0;
+    recorder.largest[RECORDER_COMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_precommit(&arena, 20 * MIB));
     check_unchanged(&arena, &before);
     CHECK_EQUAL(0, failures.count);
@@ -205,7 +205,7 @@ static void a_failed_precommit_changes_nothing_and_calls_nothing(void) {
 
 static void the_rest_of_the_reservation_can_be_precommitted(void) {
     if (!fixture_is_exact()) return;
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     CHECK(hf_alloc(&arena, 1000, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 64 * MIB - 1000));
     CHECK_EQUAL(64 * MIB, hf_arena_get_stats(&arena).committed);
@@ -217,7 +217,7 @@ static void the_rest_of_the_reservation_can_be_precommitted(void) {
 
 /* Precommitting commits, but allocates nothing: the bytes stay fresh. */
 static void precommitted_bytes_stay_fresh(void) {
-    hf_arena arena = open_on_spy(64 * MIB);
+    hf_arena arena = open_on_recorder(64 * MIB);
     CHECK_STATUS(HF_OK, hf_precommit(&arena, 10 * MIB));
     hf_arena_stats stats = hf_arena_get_stats(&arena);
     CHECK_EQUAL(0, stats.used + stats.peak + stats.high_water);

@@ -7,7 +7,7 @@
  */
 #include "arena_fixture.h"
 #include "random.h"
-#include "spy.h"
+#include "recorder.h"
 
 enum { MOST_BLOCKS = 4000, SEEDS = 12, STEPS = 6000 };
 
@@ -19,7 +19,7 @@ struct block {
 };
 
 static struct model {
-    struct spy spy;
+    struct recorder recorder;
     hf_arena arena;
     struct block blocks[MOST_BLOCKS];
     hf_mark marks[MOST_BLOCKS]; /* the mark before each block */
@@ -161,10 +161,10 @@ static void (*const operations[])(void) = {do_alloc,  do_alloc,   do_alloc, do_a
 
 static void run(unsigned seed) {
     memset(&model, 0, sizeof model);
-    spy_init(&model.spy, NULL);
+    recorder_init(&model.recorder, NULL);
     model.random.state = seed;
     model.arena = fixture_open((hf_arena_options){.reserve = IS_64_BIT ? 1024 * MIB : 512 * MIB,
-                                                  .backend = &model.spy.backend});
+                                                  .backend = &model.recorder.backend});
     for (size_t step = 0; step < STEPS; step++) {
         AT("seed %u, step %zu", seed, step);
         operations[random_number(sizeof operations / sizeof *operations)]();

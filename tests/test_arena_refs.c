@@ -2,7 +2,7 @@
  * References: pointers stored in 32 bits.
  */
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
 static hf_arena open_arena(void) { return fixture_open((hf_arena_options){.reserve = 64 * MIB}); }
 
@@ -116,12 +116,12 @@ static void refs_survive_a_move(void) {
 
 /* The backend pretends to commit, and nothing touches the memory: 33 GiB cost nothing. */
 static void the_reach_is_32_gib(void) {
-    static struct spy spy;
+    static struct recorder recorder;
     if (!IS_64_BIT || !fixture_is_exact()) return; /* 33 GiB have 4 GiB of shadow */
-    spy_init(&spy, NULL);
-    spy.pretends = true;
+    recorder_init(&recorder, NULL);
+    recorder.pretends = true;
     size_t reach = (size_t)UINT32_MAX * 8 + 8; /* 32 GiB; does not overflow on 32 bits */
-    hf_arena arena = fixture_open((hf_arena_options){.backend = &spy.backend});
+    hf_arena arena = fixture_open((hf_arena_options){.backend = &recorder.backend});
     CHECK(hf_alloc(&arena, 33 * GIB, 8) != NULL);
     char *last = hf_arena_base(&arena) + reach - 16;
     CHECK_EQUAL(UINT32_MAX, hf_to_ref(&arena, last));

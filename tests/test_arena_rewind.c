@@ -4,17 +4,17 @@
 #include "arena_fixture.h"
 #include "probe.h"
 #include "process.h"
-#include "spy.h"
+#include "recorder.h"
 
-static struct spy spy;
+static struct recorder recorder;
 
-static hf_arena open_on_spy(void) {
-    spy_init(&spy, NULL);
-    return fixture_open((hf_arena_options){.reserve = 256 * MIB, .backend = &spy.backend});
+static hf_arena open_on_recorder(void) {
+    recorder_init(&recorder, NULL);
+    return fixture_open((hf_arena_options){.reserve = 256 * MIB, .backend = &recorder.backend});
 }
 
 static void later_marks_are_higher(void) {
-    hf_arena arena = open_on_spy();
+    hf_arena arena = open_on_recorder();
     hf_mark last = hf_get_mark(&arena);
     CHECK_EQUAL(0, last);
     for (size_t size = 1; size < MIB; size *= 3) {
@@ -29,7 +29,7 @@ static void later_marks_are_higher(void) {
 }
 
 static void rewound_bytes_are_allocated_again(void) {
-    hf_arena arena = open_on_spy();
+    hf_arena arena = open_on_recorder();
     char *before = hf_alloc(&arena, 100, 8);
     fill(before, 100, 1);
     hf_mark mark = hf_get_mark(&arena);
@@ -43,16 +43,16 @@ static void rewound_bytes_are_allocated_again(void) {
 }
 
 static void rewinding_makes_no_system_call(void) {
-    hf_arena arena = open_on_spy();
+    hf_arena arena = open_on_recorder();
     write_and_rewind(&arena, 9 * MIB);
     CHECK(hf_alloc(&arena, 9 * MIB, 1) != NULL);
     hf_arena_stats before = hf_arena_get_stats(&arena);
-    spy_forget(&spy);
+    recorder_forget(&recorder);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 4 * MIB));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 100));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
     hf_arena_stats after = hf_arena_get_stats(&arena);
-    CHECK_EQUAL(0, spy.count);
+    CHECK_EQUAL(0, recorder.count);
     CHECK_EQUAL(before.committed, after.committed);
     CHECK_EQUAL(before.system_calls, after.system_calls);
     CHECK_EQUAL(before.high_water, after.high_water);
@@ -62,7 +62,7 @@ static void rewinding_makes_no_system_call(void) {
 }
 
 static void a_mark_above_pos_is_invalid(void) {
-    hf_arena arena = open_on_spy();
+    hf_arena arena = open_on_recorder();
     char *block = hf_alloc(&arena, 1000, 8);
     fill(block, 1000, 1);
     hf_mark mark = hf_get_mark(&arena);
@@ -81,7 +81,7 @@ static void a_mark_above_pos_is_invalid(void) {
 }
 
 static void a_mark_above_a_lower_rewind_is_invalid(void) {
-    hf_arena arena = open_on_spy();
+    hf_arena arena = open_on_recorder();
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
     hf_mark low = hf_get_mark(&arena);
     CHECK(hf_alloc(&arena, 100, 8) != NULL);
@@ -93,7 +93,7 @@ static void a_mark_above_a_lower_rewind_is_invalid(void) {
 }
 
 static void every_position_can_be_rewound_to(void) {
-    hf_arena arena = open_on_spy();
+    hf_arena arena = open_on_recorder();
     hf_mark marks[200];
     char *blocks[200];
     for (unsigned i = 0; i < 200; i++) {
@@ -113,9 +113,9 @@ static void every_position_can_be_rewound_to(void) {
 /* ------------------------------------------------------------ fault_after_rewind ----------- */
 
 static hf_arena open_faulting(void) {
-    spy_init(&spy, NULL);
+    recorder_init(&recorder, NULL);
     return fixture_open((hf_arena_options){
-        .reserve = 64 * MIB, .fault_after_rewind = true, .backend = &spy.backend});
+        .reserve = 64 * MIB, .fault_after_rewind = true, .backend = &recorder.backend});
 }
 
 static void touch(void *address) { *(volatile char *)address = 1; }
@@ -203,7 +203,7 @@ static void less_than_a_page_is_rewound_as_usual(void) {
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
     CHECK_EQUAL(mark, hf_get_mark(&arena));
     CHECK(hf_alloc(&arena, 1000, 8) == block);
-    CHECK_EQUAL(0, spy_count(&spy, SPY_DECOMMIT));
+    CHECK_EQUAL(0, recorder_count(&recorder, RECORDER_DECOMMIT));
     hf_arena_close(&arena);
 }
 
@@ -212,14 +212,14 @@ static void a_failed_release_is_returned(void) {
     hf_arena arena = open_faulting();
     char *block = hf_alloc(&arena, 9 * page_size, 8);
     fill(block, 9 * page_size, 1);
-    spy.largest[SPY_DECOMMIT] = 0;
+    recorder.largest[RECORDER_DECOMMIT] = 0;
     CHECK_STATUS(HF_NO_MEMORY, hf_rewind(&arena, 0));
-    CHECK_EQUAL(SPY_ERROR_CODE, hf_last_error().os_code);
+    CHECK_EQUAL(RECORDER_ERROR_CODE, hf_last_error().os_code);
     if (fixture_is_exact()) {
         CHECK(probe_readable(block + page_size) && probe_readable(block + 9 * page_size - 1));
         CHECK(is_filled(block, 9 * page_size, 1));
     }
-    spy.largest[SPY_DECOMMIT] = SIZE_MAX;
+    recorder.largest[RECORDER_DECOMMIT] = SIZE_MAX;
     char *next = hf_alloc(&arena, 20 * page_size, 8);
     CHECK(next != NULL);
     fill(next, 20 * page_size, 2);

@@ -2,11 +2,11 @@
  * Every field of hf_arena_stats against an independent count, from opening to closing an arena.
  */
 #include "arena_fixture.h"
-#include "spy.h"
+#include "recorder.h"
 
 /* Counted from the functions' results and the calls of the backend. */
 static struct counted {
-    struct spy spy;
+    struct recorder recorder;
     size_t peak, high_water;
 } counted;
 
@@ -14,20 +14,21 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static size_t successful_commits(void) {
     size_t commits = 0;
-    for (size_t i = 0; i < counted.spy.count; i++)
-        commits += counted.spy.calls[i].step == SPY_COMMIT && counted.spy.calls[i].status == HF_OK;
+    for (size_t i = 0; i < counted.recorder.count; i++)
+        commits += counted.recorder.calls[i].step == RECORDER_COMMIT &&
+                   counted.recorder.calls[i].status == HF_OK;
     return commits;
 }
 
 static void check_stats(const hf_arena *arena, size_t reserved) {
     hf_arena_stats stats = hf_arena_get_stats(arena);
     size_t used = (size_t)(arena->pos - hf_arena_base(arena));
-    CHECK(counted.spy.count < SPY_CALLS); /* the spy has kept every call */
+    CHECK(counted.recorder.count < RECORDER_CALLS); /* the recorder has kept every call */
     CHECK_EQUAL(used, stats.used);
     CHECK_EQUAL(reserved, stats.reserved);
-    CHECK_EQUAL(spy_committed(&counted.spy), stats.committed);
+    CHECK_EQUAL(recorder_committed(&counted.recorder), stats.committed);
     CHECK_EQUAL(successful_commits(), stats.growths);
-    CHECK_EQUAL(counted.spy.system_calls, stats.system_calls);
+    CHECK_EQUAL(counted.recorder.system_calls, stats.system_calls);
     counted.peak = larger(counted.peak, used);
     counted.high_water = larger(counted.high_water, used);
     CHECK_EQUAL(counted.peak, stats.peak);
@@ -37,16 +38,16 @@ static void check_stats(const hf_arena *arena, size_t reserved) {
 /* Trimmed bytes are fresh when they are committed again, so the high-water mark falls. */
 static void trim(hf_arena *arena, size_t keep) {
     CHECK_STATUS(HF_OK, hf_trim(arena, keep));
-    counted.high_water = counted.high_water < spy_committed(&counted.spy)
+    counted.high_water = counted.high_water < recorder_committed(&counted.recorder)
                              ? counted.high_water
-                             : spy_committed(&counted.spy);
+                             : recorder_committed(&counted.recorder);
     check_stats(arena, hf_arena_get_stats(arena).reserved);
 }
 
 static void check_life(hf_arena_options options) {
-    spy_init(&counted.spy, NULL);
+    recorder_init(&counted.recorder, NULL);
     counted.peak = counted.high_water = 0;
-    options.backend = &counted.spy.backend;
+    options.backend = &counted.recorder.backend;
     hf_arena arena = fixture_open(options);
     size_t reserved = round_up(options.reserve, fixture_page_size());
     check_stats(&arena, reserved);
@@ -73,7 +74,7 @@ static void check_life(hf_arena_options options) {
         trim(&arena, 0);
         CHECK_EQUAL(0, hf_arena_get_stats(&arena).committed);
     }
-    counted.spy.largest[SPY_COMMIT] = 0; /* failed calls count too */
+    counted.recorder.largest[RECORDER_COMMIT] = 0; /* failed calls count too */
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
     check_stats(&arena, reserved);
     hf_arena_close(&arena);
@@ -90,9 +91,9 @@ static void every_field_matches_an_independent_count(void) {
 
 /* The program may have written to the bytes that hf_peek returned. */
 static void peeked_bytes_raise_the_high_water_mark(void) {
-    spy_init(&counted.spy, NULL);
+    recorder_init(&counted.recorder, NULL);
     hf_arena arena =
-        fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &counted.spy.backend});
+        fixture_open((hf_arena_options){.reserve = 64 * MIB, .backend = &counted.recorder.backend});
     size_t room;
     CHECK(hf_peek(&arena, 3 * MIB, &room) != NULL);
     hf_arena_stats stats = hf_arena_get_stats(&arena);

@@ -5,7 +5,7 @@
 #include "array_backend.h"
 #include "check.h"
 #include "holdfast/space.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* ------------------------------------- the native one with functions replaced --------------- */
 
@@ -120,7 +120,7 @@ static void note_release(const hf_backend *self, void *address, size_t size, hf_
 
 /* |p|c c|c|v|p p p|: closing releases each region once, from the highest to the lowest. */
 static void closing_releases_in_order(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const size_t starts[] = {0, 1, 3, 4, 5, 8};
     static const hf_kind kinds[] = {HF_PLACEHOLDER, HF_COMMITTED, HF_COMMITTED, HF_VIEW,
                                     HF_PLACEHOLDER};

@@ -6,7 +6,7 @@
 #include "check.h"
 #include "disk.h"
 #include "nth_failure.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* In the working directory of ctest. */
 static const char path[] = "test_file.tmp", another_path[] = "test_file_another.tmp";
@@ -17,7 +17,7 @@ static size_t page_size(void) { return hf_backend_native()->page_size(hf_backend
 static void expect_view(hf_status expected, hf_file *file, uint64_t file_offset, hf_access access) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, page_size(), NULL));
-    if (expected == HF_OK && !scene_has_views(NULL)) expected = HF_UNSUPPORTED;
+    if (expected == HF_OK && !backend_has_views(NULL)) expected = HF_UNSUPPORTED;
     CHECK_STATUS(expected, hf_space_map(space, 0, page_size(), file, file_offset, access));
     CHECK_STATUS(HF_OK, hf_space_check(space));
     hf_space_close(space);
@@ -26,7 +26,7 @@ static void expect_view(hf_status expected, hf_file *file, uint64_t file_offset,
 /* A view of the file shows what disk_create wrote. Closes the file before it reads. */
 static void expect_contents(hf_file *file, size_t size, hf_access access) {
     hf_space *space;
-    if (!scene_has_views(NULL)) {
+    if (!backend_has_views(NULL)) {
         check_leave_out("this system has no views in a space");
         hf_file_close(file);
         return;
@@ -74,7 +74,7 @@ static void the_access_limits_the_views(void) {
 }
 
 static void stores_reach_the_disk(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_file *file;
     hf_space *space;
     intptr_t handle = disk_create(path, 10);
@@ -117,7 +117,7 @@ static void the_size_is_that_at_opening(void) {
 }
 
 static void views_beyond_4_gib(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     uint64_t far = (uint64_t)5 << 30;
     hf_file *file;
     hf_space *space;
@@ -204,7 +204,7 @@ static void creates_a_new_file(void) {
 }
 
 static void a_new_file_is_zero(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_file *file;
     hf_space *space;
     size_t size = 50 * page_size();
@@ -262,7 +262,7 @@ static void create_fails(void) {
 /* ---------------------------------------------------------- shared memory ------------------- */
 
 static void shared_memory_is_zero_and_shared(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_file *file;
     hf_space *space;
     size_t g = page_size(), handles = disk_handles(), inherited = disk_inherited_handles();
@@ -282,7 +282,7 @@ static void shared_memory_is_zero_and_shared(void) {
 }
 
 static void two_shared_memories_are_separate(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_file *one, *other;
     hf_space *space;
     size_t g = page_size();

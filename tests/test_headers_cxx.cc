@@ -15,12 +15,15 @@ typedef void (*any_function)();
 #define LINKS(function) reinterpret_cast<any_function>(&function)
 
 static const any_function functions[] = {
+    LINKS(hf_version),
+
     LINKS(hf_status_name),
     LINKS(hf_status_text),
     LINKS(hf_error_text),
     LINKS(hf_last_error),
 
     LINKS(hf_space_open),
+    LINKS(hf_space_open_sized),
     LINKS(hf_space_close),
     LINKS(hf_space_base),
     LINKS(hf_space_size),
@@ -54,6 +57,9 @@ static const any_function functions[] = {
     LINKS(hf_strict_get_stats),
 
     LINKS(hf_arena_open),
+    LINKS(hf_arena_open_sized),
+    LINKS(hf_arena_open_file),
+    LINKS(hf_arena_open_file_sized),
     LINKS(hf_arena_close),
     LINKS(hf_arena_base),
     LINKS(hf_owns),
@@ -78,6 +84,7 @@ static const any_function functions[] = {
     LINKS(hf_scope_begin),
     LINKS(hf_scope_end),
     LINKS(hf_scratch_open),
+    LINKS(hf_scratch_open_sized),
     LINKS(hf_scratch_close),
     LINKS(hf_scratch_begin),
     LINKS(hf_to_ref),

@@ -13,10 +13,10 @@
 
 #include "check.h"
 #include "disk_model.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 #undef CHECK_NEEDED
-#define CHECK_NEEDED scene_needs_views
+#define CHECK_NEEDED require_views
 
 /* With few outcomes it still shows which calls are made. */
 #if defined(HOLDFAST_CASES_ALL)

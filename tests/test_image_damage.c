@@ -8,7 +8,7 @@
 
 #include "image_fixture.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* The same code checks the header in every build, so that a sample is enough. */
 #if defined(HOLDFAST_CASES_ALL)
@@ -48,7 +48,7 @@ static const char *open_fails(hf_access access, hf_status expected) {
 /* No region, page, file or lock is open on the strict backend. */
 static void check_nothing_open(void) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    CHECK_EQUAL(0, stats.pieces + stats.pages + stats.files + stats.locks + stats.violations);
+    CHECK_EQUAL(0, stats.regions + stats.pages + stats.files + stats.locks + stats.violations);
 }
 
 /* Opening fails with every access; `part` is a part of the reason. */
@@ -87,7 +87,7 @@ static void cut_to(intptr_t file, size_t size) {
     for (size_t i = 0; i < 3; i++) {
         if (size == 0 && accesses[i] == HF_READ_WRITE) continue; /* a new image */
         size_t outer = check_enter("cut to %zu bytes, access %d", size, (int)accesses[i]);
-        const char *part = size > 0 ? "cut off" : "no image";
+        const char *part = size > 0 ? "cut off" : "not an image";
         CHECK(strstr(open_fails(accesses[i], HF_CORRUPT), part) != NULL);
         check_leave(outer);
     }
@@ -224,12 +224,12 @@ static void other_kinds_of_files_are_corrupt(void) {
         content.size = sizes[i];
         for (size_t at = 0; at < MOST; at++)
             bytes[at] = (unsigned char)"A text of many lines.\n"[at % 22];
-        content_fails(&content, HF_CORRUPT, "no image");
+        content_fails(&content, HF_CORRUPT, "not an image");
         for (size_t at = 0; at < MOST; at++) bytes[at] = (unsigned char)random_below(&random, 256);
         memcpy(bytes, "\177ELF\2\1\1", 8);
-        content_fails(&content, HF_CORRUPT, "no image");
+        content_fails(&content, HF_CORRUPT, "not an image");
         memset(bytes, 0xff, MOST);
-        content_fails(&content, HF_CORRUPT, "no image");
+        content_fails(&content, HF_CORRUPT, "not an image");
         memset(bytes, 0, MOST);
         bytes[sizes[i] - 1] = 1;
         content_fails(&content, HF_CORRUPT, NULL);
@@ -247,7 +247,7 @@ static void short_files_are_corrupt(void) {
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
         memcpy(bytes, beginnings[i], strlen(beginnings[i]));
         for (content.size = strlen(beginnings[i]); content.size <= 1000; content.size += 331)
-            content_fails(&content, HF_CORRUPT, "no image");
+            content_fails(&content, HF_CORRUPT, "not an image");
     }
     memcpy(bytes, "holdfast", 8);
     for (content.size = 1; content.size < 12; content.size++)
@@ -261,9 +261,9 @@ static void zeros_are_a_new_image_up_to_a_headers_size(void) {
     static unsigned char zeros[2 * AREA];
     struct content content = {zeros, AREA + 1};
     open_strict();
-    content_fails(&content, HF_CORRUPT, "no image");
+    content_fails(&content, HF_CORRUPT, "not an image");
     content.size = 2 * AREA;
-    content_fails(&content, HF_CORRUPT, "no image");
+    content_fails(&content, HF_CORRUPT, "not an image");
     for (content.size = 0; content.size <= AREA; content.size += 4681) {
         write_content(path, zeros, content.size);
         for (size_t i = 1; i < 3; i++) open_fails(accesses[i], HF_CORRUPT);
@@ -355,7 +355,7 @@ static void records_that_do_not_match_are_corrupt(void) {
     open_strict();
     memcpy(changed.bytes, image.bytes, image.size);
     memset(changed.bytes, 0, 2 * SLOT); /* no record */
-    content_fails(&changed, HF_CORRUPT, "no image");
+    content_fails(&changed, HF_CORRUPT, "not an image");
     memcpy(changed.bytes, image.bytes + SLOT, SLOT); /* the records exchanged */
     memcpy(changed.bytes + SLOT, image.bytes, SLOT);
     content_fails(&changed, HF_CORRUPT, "damaged");

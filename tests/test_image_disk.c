@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "image_fixture.h"
+#include "mount_namespace.h"
 #include "process.h"
 
 static char folder[64]; /* mount point of the small file system */
@@ -33,31 +34,8 @@ static const char *path_of(const char *name) {
 
 /* -------------------------------------------------------------------- mounting ------------- */
 
-static bool write_line(const char *name, const char *line) {
-    int file = open(name, O_WRONLY);
-    bool written = file >= 0 && write(file, line, strlen(line)) == (ssize_t)strlen(line);
-    if (file >= 0) close(file);
-    return written;
-}
-
-/* Maps the user to root, and the group to root's, in a new user namespace. */
-static bool map_to_root(long user, long group) {
-    char users[64], groups[64];
-    snprintf(users, sizeof users, "0 %ld 1", user);
-    snprintf(groups, sizeof groups, "0 %ld 1", group);
-    return write_line("/proc/self/uid_map", users) && write_line("/proc/self/setgroups", "deny") &&
-           write_line("/proc/self/gid_map", groups);
-}
-
-static bool enter_namespace(void) {
-    long user = (long)geteuid(), group = (long)getegid();
-    bool entered = unshare(CLONE_NEWNS) == 0 ||
-                   (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && map_to_root(user, group));
-    return entered && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-}
-
 static bool mount_memory(void) {
-    return enter_namespace() && mount("none", folder, "tmpfs", 0, "size=8m") == 0;
+    return enter_mount_namespace() && mount("none", folder, "tmpfs", 0, "size=8m") == 0;
 }
 
 /* The file behind the loop device is removed at once; the mount keeps it alive. */
@@ -69,7 +47,7 @@ static bool mount_loop(const char *size, const char *make) {
              " mount -o loop $folder.disk $folder) >$folder.log 2>&1\n"
              "result=$?; rm -f $folder.disk $folder.log; exit $result",
              folder, size, make);
-    return enter_namespace() && system(command) == 0;
+    return enter_mount_namespace() && system(command) == 0;
 }
 
 static bool mount_ext4(void) { return mount_loop("16M", "mke2fs -q -t ext4"); }

@@ -60,7 +60,7 @@ static void a_program_is_not_an_image(void) {
     CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
     for (size_t i = 1; i < 3; i++) {
         CHECK_STATUS(HF_CORRUPT, hf_arena_open_file(&arena, program, accesses[i], NULL));
-        CHECK(strcmp(hf_last_error().reason, "the file is no image") == 0);
+        CHECK(strcmp(hf_last_error().reason, "the file is not an image") == 0);
     }
     hf_status status = hf_arena_open_file(&arena, program, HF_READ_WRITE, NULL);
     CHECK(status == HF_CORRUPT || (status == HF_BUSY && hf_last_error().os_code == ETXTBSY));

@@ -197,7 +197,7 @@ static void a_save_over_a_writers_image_is_busy(void) {
 }
 
 static void a_save_replaces_any_file(void) {
-    write_content(path, "no image at all", 15);
+    write_content(path, "not an image...", 15);
     hf_arena arena = open_filled(1000, (hf_arena_options){0});
     save(&arena);
     expect_image_of(&arena, 0);

@@ -11,7 +11,7 @@
 
 #include "check.h"
 #include "process.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 static const size_t KIB = 1024, MIB = 1024 * 1024;
 

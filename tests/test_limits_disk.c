@@ -16,37 +16,15 @@
 
 #include "check.h"
 #include "holdfast/space.h"
+#include "mount_namespace.h"
 #include "process.h"
 
 enum { DISK = 1 << 20 };
 
 static char folder[] = "/tmp/holdfast-test-XXXXXX";
 
-static bool write_line(const char *path, const char *line) {
-    int file = open(path, O_WRONLY);
-    bool written = file >= 0 && write(file, line, strlen(line)) == (ssize_t)strlen(line);
-    if (file >= 0) close(file);
-    return written;
-}
-
-/* In a new user namespace: maps this user and group to its root. */
-static bool become_root(long user, long group) {
-    char users[64], groups[64];
-    snprintf(users, sizeof users, "0 %ld 1", user);
-    snprintf(groups, sizeof groups, "0 %ld 1", group);
-    return write_line("/proc/self/uid_map", users) && write_line("/proc/self/setgroups", "deny") &&
-           write_line("/proc/self/gid_map", groups);
-}
-
-static bool enter_namespace(void) {
-    long user = (long)geteuid(), group = (long)getegid();
-    return unshare(CLONE_NEWNS) == 0 ||
-           (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && become_root(user, group));
-}
-
 static bool mount_small_disk(void) {
-    return enter_namespace() && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("none", folder, "tmpfs", 0, "size=1m") == 0;
+    return enter_mount_namespace() && mount("none", folder, "tmpfs", 0, "size=1m") == 0;
 }
 
 static void mount_only(void *unused) {

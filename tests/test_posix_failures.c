@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* ----------------------------------------------------------------------- Faults ------------ */
 
@@ -234,33 +234,33 @@ static int step_code;
 static bool step_from_then_on, step_leaves_gap;
 
 /* A decommit that fails with HF_MAP_LIMIT may have freed the pages; the region stays committed. */
-static void forget_freed_pages(struct scene *scene, const struct drawn *drawn) {
+static void forget_freed_pages(struct space_fixture *fixture, const struct drawn *drawn) {
     for (size_t i = drawn->first; i < drawn->first + drawn->count; i++) {
-        const char *byte = hf_space_base(scene->space) + i * scene->page_size;
-        if (scene->now.letters[i] == 'c' && *byte == 0) scene->filled[i] = 0;
+        const char *byte = hf_space_base(fixture->space) + i * fixture->page_size;
+        if (fixture->now.letters[i] == 'c' && *byte == 0) fixture->filled[i] = 0;
     }
 }
 
 static bool meets_failure(const struct drawn *drawn, size_t nth) {
-    struct scene scene;
+    struct space_fixture fixture;
     size_t outer = check_enter("system call %zu failing with %d, from then on: %d, gap: %d", nth,
                                step_code, step_from_then_on, step_leaves_gap);
-    scene_open(&scene, hf_backend_native(), NULL, &drawn->before);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &drawn->before);
     fail_nth(NULL, nth, step_from_then_on, step_code);
     faults.leaves_gap = step_leaves_gap;
-    hf_status status = drawn_run(drawn, &scene);
+    hf_status status = drawn_run(drawn, &fixture);
     fail_no_more();
     if (status != HF_OK) {
         CHECK(faults.failures > 0);
         CHECK(step_code == EAGAIN ? status == HF_NO_ADDRESS
                                   : status == HF_NO_MEMORY || status == HF_MAP_LIMIT);
         CHECK_EQUAL(step_code, hf_last_error().os_code);
-        if (status == HF_MAP_LIMIT) forget_freed_pages(&scene, drawn);
-        scene_expect(&scene, &drawn->before);
-        CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
+        if (status == HF_MAP_LIMIT) forget_freed_pages(&fixture, drawn);
+        space_fixture_expect(&fixture, &drawn->before);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, &fixture));
     }
-    scene_expect(&scene, &drawn->after);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &drawn->after);
+    space_fixture_close(&fixture);
     check_leave(outer);
     return faults.failures > 0;
 }
@@ -328,16 +328,16 @@ static void a_gap_is_covered_again(void) {
 
 /* mprotect changes the first page and fails at the second, which is not mapped. */
 static void half_a_commit_is_taken_back(void) {
-    struct scene scene;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p p", 3);
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    char *second = hf_space_base(scene.space) + scene.page_size;
-    CHECK(munmap(second, scene.page_size) == 0);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 2 * scene.page_size));
-    CHECK(mmap(second, scene.page_size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    char *second = hf_space_base(fixture.space) + fixture.page_size;
+    CHECK(munmap(second, fixture.page_size) == 0);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(fixture.space, 0, 2 * fixture.page_size));
+    CHECK(mmap(second, fixture.page_size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
                0) == second);
-    scene_expect(&scene, &picture);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &picture);
+    space_fixture_close(&fixture);
 }
 
 /* ----------------------------------------------------------------- Reservations ------------ */

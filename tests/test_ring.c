@@ -15,7 +15,8 @@
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "random.h"
-#include "scene.h"
+#include "ring_fixture.h"
+#include "space_fixture.h"
 
 enum { KIB = 1024 };
 
@@ -123,40 +124,7 @@ static struct competitor make_competitor(size_t occupations, size_t occupied_aft
     return competitor;
 }
 
-/* ---------------------------------------------------------------------------- contents ------ */
-
-/* The byte at a position of the stream. */
-static char byte_at(size_t total) { return (char)(total % 251); }
-
-static void write_stream(hf_ring *ring, size_t *total, size_t size) {
-    size_t room;
-    char *into = hf_ring_write_begin(ring, &room);
-    CHECK(size <= room);
-    for (size_t i = 0; i < size; i++) into[i] = byte_at(*total + i);
-    hf_ring_write_end(ring, size);
-    *total += size;
-}
-
-static void read_stream(hf_ring *ring, size_t *total, size_t size) {
-    size_t ready;
-    const char *from = hf_ring_read_begin(ring, &ready);
-    CHECK(size <= ready);
-    for (size_t i = 0; i < size; i++) CHECK(from[i] == byte_at(*total + i));
-    hf_ring_read_end(ring, size);
-    *total += size;
-}
-
-static size_t room_in(hf_ring *ring) {
-    size_t room;
-    CHECK(hf_ring_write_begin(ring, &room) != NULL);
-    return room;
-}
-
-static size_t ready_in(hf_ring *ring) {
-    size_t ready;
-    CHECK(hf_ring_read_begin(ring, &ready) != NULL);
-    return ready;
-}
+/* ------------------------------------------------------------------------------ mirror ------ */
 
 /* Both views of the data show the same memory. */
 static void is_mirrored(hf_ring *ring) {
@@ -568,7 +536,7 @@ static void open_with_failures(struct failure *failure) {
     if (status != HF_OK) check_failure(failure, status);
     if (status == HF_OK) is_mirrored(ring);
     if (status == HF_OK && failure->strict->map_free)
-        CHECK_EQUAL(3, hf_strict_get_stats(failure->strict).pieces);
+        CHECK_EQUAL(3, hf_strict_get_stats(failure->strict).regions);
     hf_ring_close(ring);
 }
 

@@ -9,7 +9,8 @@
 #include "holdfast.h"
 #include "nth_failure.h"
 #include "process.h"
-#include "scene.h"
+#include "ring_fixture.h"
+#include "space_fixture.h"
 
 enum { KIB = 1024, POSITIONS = 64 * KIB, CAPACITY = 128 * KIB };
 
@@ -35,38 +36,6 @@ static hf_ring *open_ring(void) {
     hf_file_close(file);
     CHECK_EQUAL(CAPACITY, hf_ring_capacity(ring));
     return ring;
-}
-
-static char byte_at(size_t total) { return (char)(total % 251); }
-
-static void write_stream(hf_ring *ring, size_t *total, size_t size) {
-    size_t room;
-    char *into = hf_ring_write_begin(ring, &room);
-    CHECK(size <= room);
-    for (size_t i = 0; i < size; i++) into[i] = byte_at(*total + i);
-    hf_ring_write_end(ring, size);
-    *total += size;
-}
-
-static void read_stream(hf_ring *ring, size_t *total, size_t size) {
-    size_t ready;
-    const char *from = hf_ring_read_begin(ring, &ready);
-    CHECK(size <= ready);
-    for (size_t i = 0; i < size; i++) CHECK(from[i] == byte_at(*total + i));
-    hf_ring_read_end(ring, size);
-    *total += size;
-}
-
-static size_t room_in(hf_ring *ring) {
-    size_t room;
-    CHECK(hf_ring_write_begin(ring, &room) != NULL);
-    return room;
-}
-
-static size_t ready_in(hf_ring *ring) {
-    size_t ready;
-    CHECK(hf_ring_read_begin(ring, &ready) != NULL);
-    return ready;
 }
 
 /* ------------------------------------------------------------------------ files ------------- */
@@ -395,7 +364,7 @@ static size_t *map_positions(hf_space **space) {
 /* Whatever positions the other side stores, pointers stay within the ring, which counts as full or
  * empty. */
 static void corrupt_positions_count_as_full_or_empty(void) {
-    if (!scene_has_views(hf_backend_native())) return;
+    if (!backend_has_views(hf_backend_native())) return;
     static const size_t nonsense[] = {2 * CAPACITY, 2 * CAPACITY + 1, SIZE_MAX, SIZE_MAX / 2};
     hf_file_close(make_file());
     hf_ring *ring = open_ring();

@@ -4,7 +4,7 @@
 #include "arena_fixture.h"
 #include "disk.h"
 #include "nth_failure.h"
-#include "spy.h"
+#include "recorder.h"
 
 static hf_scratch open_scratch(void) {
     hf_scratch scratch;
@@ -118,14 +118,14 @@ static void a_base_is_invalid(void) {
 }
 
 static void the_errors_are_those_of_an_arena(void) {
-    static struct spy spy;
-    spy_init(&spy, NULL);
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
     opening_fails(HF_INVALID, (hf_arena_options){.reserve = MIB, .least_reserve = 2 * MIB});
-    spy.largest[SPY_RESERVE] = 0;
-    opening_fails(HF_NO_ADDRESS, (hf_arena_options){.backend = &spy.backend});
-    spy.largest[SPY_RESERVE] = SIZE_MAX;
-    spy.largest[SPY_ALLOCATE_PAGES] = 0;
-    opening_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &spy.backend});
+    recorder.largest[RECORDER_RESERVE] = 0;
+    opening_fails(HF_NO_ADDRESS, (hf_arena_options){.backend = &recorder.backend});
+    recorder.largest[RECORDER_RESERVE] = SIZE_MAX;
+    recorder.largest[RECORDER_ALLOCATE_PAGES] = 0;
+    opening_fails(HF_NO_MEMORY, (hf_arena_options){.backend = &recorder.backend});
 }
 
 static void open_and_use(struct failure *failure) {

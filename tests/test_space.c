@@ -4,7 +4,7 @@
  */
 #include "check.h"
 #include "process.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* Opens a space of `pages` pages on the native backend. */
 static hf_space *open_native(size_t pages) {
@@ -197,26 +197,26 @@ static void falls_back_to_what_there_is(void) {
 
 static void closes_whatever_its_state(void) {
     hf_backend *strict;
-    struct scene scene;
-    struct picture picture = scene_picture("c c|p|v|r r|p p|w|c|c");
+    struct space_fixture fixture;
+    struct picture picture = picture_supported("c c|p|v|r r|p p|w|c|c");
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
-    scene_open(&scene, strict, strict, &picture);
-    hf_file_close(scene.file);
-    hf_space_close(scene.space);
+    space_fixture_open(&fixture, strict, strict, &picture);
+    hf_file_close(fixture.file);
+    hf_space_close(fixture.space);
     check_nothing_left(strict);
     hf_strict_close(strict);
     hf_space_close(NULL);
 }
 
 static void closing_releases_the_addresses(void) {
-    struct scene scene;
-    struct picture picture = scene_picture("c c|p|v|r r|p p|w|c|c");
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    hf_space_options options = {.base = hf_space_base(scene.space)};
-    size_t size = hf_space_size(scene.space);
-    scene_close(&scene);
-    CHECK_STATUS(HF_OK, hf_space_open(&scene.space, size, &options));
-    hf_space_close(scene.space);
+    struct space_fixture fixture;
+    struct picture picture = picture_supported("c c|p|v|r r|p p|w|c|c");
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    hf_space_options options = {.base = hf_space_base(fixture.space)};
+    size_t size = hf_space_size(fixture.space);
+    space_fixture_close(&fixture);
+    CHECK_STATUS(HF_OK, hf_space_open(&fixture.space, size, &options));
+    hf_space_close(fixture.space);
 }
 
 /* ---------------------------------------------------------------- find and next ------------- */
@@ -233,43 +233,45 @@ static void finds_nothing_outside(void) {
 
 /* hf_space_next returns the regions behind *region in order, also after a change before them. */
 static void a_walk_goes_on_behind_a_change(void) {
-    struct scene scene;
-    struct picture picture = scene_picture("c|p p p|v|p");
+    struct space_fixture fixture;
+    struct picture picture = picture_supported("c|p p p|v|p");
     hf_region region = {0};
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
-    CHECK_STATUS(HF_OK, hf_space_commit_range(scene.space, 2 * scene.page_size, scene.page_size));
-    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
-    CHECK_EQUAL(scene.page_size, region.size);
-    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_COMMITTED);
-    CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 2 * scene.page_size, scene.page_size));
-    CHECK(hf_space_next(scene.space, &region) && region.kind == HF_PLACEHOLDER);
-    CHECK_EQUAL(scene.page_size, region.offset); /* the coalesced region begins earlier */
-    CHECK(hf_space_next(scene.space, &region) && region.offset == 4 * scene.page_size);
-    scene_close(&scene);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    CHECK(hf_space_next(fixture.space, &region) && region.kind == HF_COMMITTED);
+    CHECK_STATUS(HF_OK,
+                 hf_space_commit_range(fixture.space, 2 * fixture.page_size, fixture.page_size));
+    CHECK(hf_space_next(fixture.space, &region) && region.kind == HF_PLACEHOLDER);
+    CHECK_EQUAL(fixture.page_size, region.size);
+    CHECK(hf_space_next(fixture.space, &region) && region.kind == HF_COMMITTED);
+    CHECK_STATUS(HF_OK,
+                 hf_space_release_range(fixture.space, 2 * fixture.page_size, fixture.page_size));
+    CHECK(hf_space_next(fixture.space, &region) && region.kind == HF_PLACEHOLDER);
+    CHECK_EQUAL(fixture.page_size, region.offset); /* the coalesced region begins earlier */
+    CHECK(hf_space_next(fixture.space, &region) && region.offset == 4 * fixture.page_size);
+    space_fixture_close(&fixture);
 }
 
 /* ---------------------------------------------------------------------- views --------------- */
 
 /* Three views of the same page of the file, each with another access. */
 static void stores_go_where_the_access_says(void) {
-    if (!scene_needs_views()) return;
-    struct scene scene;
+    if (!require_views()) return;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p|p|p", 5);
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    size_t g = scene.page_size;
-    char *shared = hf_space_base(scene.space), *read_only = shared + g, *own = read_only + g;
-    CHECK_STATUS(HF_OK, hf_space_map(scene.space, 0, g, scene.file, 0, HF_READ_WRITE));
-    CHECK_STATUS(HF_OK, hf_space_map(scene.space, g, g, scene.file, 0, HF_READ_ONLY));
-    CHECK_STATUS(HF_OK, hf_space_map(scene.space, 2 * g, g, scene.file, 0, HF_COPY_ON_WRITE));
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    size_t g = fixture.page_size;
+    char *shared = hf_space_base(fixture.space), *read_only = shared + g, *own = read_only + g;
+    CHECK_STATUS(HF_OK, hf_space_map(fixture.space, 0, g, fixture.file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map(fixture.space, g, g, fixture.file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_map(fixture.space, 2 * g, g, fixture.file, 0, HF_COPY_ON_WRITE));
     shared[0] = 'a';
     CHECK(read_only[0] == 'a' && own[0] == 'a');
     own[1] = 'b';
     CHECK(read_only[1] != 'b' && shared[1] != 'b' && own[1] == 'b');
-    CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * g, g));
-    CHECK_STATUS(HF_OK, hf_space_map(scene.space, 2 * g, g, scene.file, 0, HF_COPY_ON_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_unmap(fixture.space, 2 * g, g));
+    CHECK_STATUS(HF_OK, hf_space_map(fixture.space, 2 * g, g, fixture.file, 0, HF_COPY_ON_WRITE));
     CHECK(own[0] == 'a' && own[1] != 'b'); /* unmapping discarded the private copy */
-    scene_close(&scene);
+    space_fixture_close(&fixture);
 }
 
 static void store(void *address) { *(volatile char *)address = 1; }
@@ -278,42 +280,43 @@ static void load(void *address) { (void)*(volatile char *)address; }
 
 /* Loads and stores really fault, at that address. */
 static void placeholders_and_read_only_views_fault(void) {
-    struct scene scene;
-    struct picture picture = scene_picture("p|c|r");
+    struct space_fixture fixture;
+    struct picture picture = picture_supported("p|c|r");
     bool has_view = picture.letters[2] == 'r';
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    char *base = hf_space_base(scene.space), *view = base + 2 * scene.page_size;
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    char *base = hf_space_base(fixture.space), *view = base + 2 * fixture.page_size;
     CHECK(process_faults_at(load, base, base));
     CHECK(process_faults_at(store, base + 1, base + 1));
     CHECK(process_runs(load, view));
     if (has_view) CHECK(process_faults_at(store, view, view));
-    CHECK(process_runs(store, base + scene.page_size));
-    scene_close(&scene);
+    CHECK(process_runs(store, base + fixture.page_size));
+    space_fixture_close(&fixture);
 }
 
 /* hf_file_close closes the handle immediately; the views stay. */
 static void a_view_needs_no_open_file(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_backend *strict;
-    struct scene scene;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p p|v|v|p", 9);
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
-    scene_open(&scene, strict, strict, &picture);
-    hf_file_close(scene.file);
+    space_fixture_open(&fixture, strict, strict, &picture);
+    hf_file_close(fixture.file);
     CHECK_EQUAL(0, hf_strict_get_stats(strict).files);
-    scene_expect(&scene, &picture);
-    CHECK_STATUS(HF_OK, hf_space_unmap(scene.space, 2 * scene.page_size, scene.page_size));
-    scene_expect_text(&scene, "p p|p|v|p");
-    CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 3 * scene.page_size, scene.page_size));
-    scene_expect_text(&scene, "p p|p p p");
-    hf_space_close(scene.space);
+    space_fixture_expect(&fixture, &picture);
+    CHECK_STATUS(HF_OK, hf_space_unmap(fixture.space, 2 * fixture.page_size, fixture.page_size));
+    space_fixture_expect_text(&fixture, "p p|p|v|p");
+    CHECK_STATUS(HF_OK,
+                 hf_space_release_range(fixture.space, 3 * fixture.page_size, fixture.page_size));
+    space_fixture_expect_text(&fixture, "p p|p p p");
+    hf_space_close(fixture.space);
     check_nothing_left(strict);
     hf_strict_close(strict);
 }
 
 /* Views of one file in two spaces see each other's stores. */
 static void spaces_share_a_file(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_space *one = open_native(4), *other = open_native(4);
     size_t g = native_page_size();
     hf_file *file;
@@ -331,7 +334,7 @@ static void spaces_share_a_file(void) {
 
 /* The file may end inside the last page of a view; the bytes behind its end are zero. */
 static void a_view_ends_in_the_last_page(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     size_t g = native_page_size();
     hf_space *space = open_native(4);
     hf_file *file;
@@ -352,11 +355,11 @@ static void a_view_ends_in_the_last_page(void) {
 /* ---------------------------------------------------------------------- hints --------------- */
 
 static void hints_need_the_right_kind_of_region(void) {
-    if (!scene_needs_views()) return;
-    struct scene scene;
+    if (!require_views()) return;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p p|c c|v|p|c", 13);
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    size_t g = scene.page_size;
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    size_t g = fixture.page_size;
     const struct {
         size_t first, count;
         bool holds_placeholder, holds_view;
@@ -368,9 +371,9 @@ static void hints_need_the_right_kind_of_region(void) {
         size_t outer = check_enter("range %zu", i);
         size_t offset = ranges[i].first * g, size = ranges[i].count * g;
         bool populates = !ranges[i].holds_placeholder && !ranges[i].holds_view;
-        hf_status huge = hf_space_advise(scene.space, offset, size, HF_ADVISE_HUGE);
-        hf_status none = hf_space_advise(scene.space, offset, size, HF_ADVISE_NO_HUGE);
-        hf_status populate = hf_space_advise(scene.space, offset, size, HF_ADVISE_POPULATE);
+        hf_status huge = hf_space_advise(fixture.space, offset, size, HF_ADVISE_HUGE);
+        hf_status none = hf_space_advise(fixture.space, offset, size, HF_ADVISE_NO_HUGE);
+        hf_status populate = hf_space_advise(fixture.space, offset, size, HF_ADVISE_POPULATE);
         CHECK((huge == HF_WRONG_STATE) == ranges[i].holds_view);
         CHECK((none == HF_WRONG_STATE) == ranges[i].holds_view);
         CHECK(huge == HF_WRONG_STATE || huge == HF_OK || huge == HF_UNSUPPORTED);
@@ -378,8 +381,8 @@ static void hints_need_the_right_kind_of_region(void) {
         CHECK_STATUS(populates ? HF_OK : HF_WRONG_STATE, populate);
         check_leave(outer);
     }
-    scene_expect(&scene, &picture);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &picture);
+    space_fixture_close(&fixture);
 }
 
 static void populate_faults_pages_in(void) {
@@ -538,19 +541,19 @@ static void a_name_is_harmless(void) {
 /* ------------------------------------------------------------------ statistics -------------- */
 
 static void statistics_count_steps_and_bytes(void) {
-    if (!scene_needs_views()) return;
-    struct scene scene;
+    if (!require_views()) return;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p p p p p p p p", 15);
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    hf_space *space = scene.space;
-    size_t g = scene.page_size;
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    hf_space *space = fixture.space;
+    size_t g = fixture.page_size;
     hf_space_stats stats = hf_space_get_stats(space);
     CHECK_EQUAL(1, stats.steps[HF_STEP_RESERVE]);
     CHECK_EQUAL(1, stats.peak_regions);
     CHECK(stats.record_bytes >= g && stats.record_bytes % g == 0);
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 3 * g));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 4 * g, g));
-    CHECK_STATUS(HF_OK, hf_space_map_range(space, 6 * g, 2 * g, scene.file, 0, HF_READ_ONLY));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 6 * g, 2 * g, fixture.file, 0, HF_READ_ONLY));
     CHECK_STATUS(HF_OK, hf_space_decommit(space, g, g));
     CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 8 * g));
     CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(space, 0, 8 * g));
@@ -568,7 +571,7 @@ static void statistics_count_steps_and_bytes(void) {
     CHECK_EQUAL(0, stats.failures);
     for (int step = HF_STEP_SPLIT; step < HF_STEPS; step++) /* Windows makes a section first */
         CHECK(stats.system_calls[step] <= stats.steps[step] * (step == HF_STEP_MAP ? 3 : 2));
-    scene_close(&scene);
+    space_fixture_close(&fixture);
 }
 
 /* Where the backend has release_run, it releases many regions by one system call. */
@@ -603,19 +606,19 @@ static void a_release_of_many_regions_is_one_call(void) {
 /* Only steps that fail in the backend are counted, not calls with wrong arguments or state. */
 static void statistics_count_steps_that_failed(void) {
     hf_backend *strict;
-    struct scene scene;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p p p", 5);
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
-    scene_open(&scene, strict, strict, &picture);
+    space_fixture_open(&fixture, strict, strict, &picture);
     hf_strict_fail(strict, 1, false);
-    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(scene.space, 0, 3 * scene.page_size));
-    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(scene.space, 0, 3 * scene.page_size));
-    CHECK_STATUS(HF_INVALID, hf_space_unmap(scene.space, 0, 0));
-    hf_space_stats stats = hf_space_get_stats(scene.space);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_commit(fixture.space, 0, 3 * fixture.page_size));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(fixture.space, 0, 3 * fixture.page_size));
+    CHECK_STATUS(HF_INVALID, hf_space_unmap(fixture.space, 0, 0));
+    hf_space_stats stats = hf_space_get_stats(fixture.space);
     CHECK_EQUAL(1, stats.failures);
     CHECK_EQUAL(0, stats.steps[HF_STEP_COMMIT]);
     CHECK_EQUAL(0, stats.peak_committed_bytes);
-    scene_close(&scene);
+    space_fixture_close(&fixture);
     hf_strict_close(strict);
 }
 

@@ -9,7 +9,7 @@
 
 #include "check.h"
 #include "process.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 static void *install(char *address, size_t size, int protection, int flags) {
     return mmap(address, size, protection, flags | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
@@ -43,17 +43,7 @@ static void move_page_from_behind(char *address, size_t size) {
 
 static void expect_found(const char *text, size_t page,
                          void (*change)(char *address, size_t size)) {
-    struct picture picture = picture_parse(text, strlen(text));
-    struct scene scene;
-    size_t outer = check_enter("\"%s\", page %zu", text, page);
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    change(hf_space_base(scene.space) + page * scene.page_size, scene.page_size);
-    CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(page * scene.page_size, hf_last_error().offset);
-    CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
-    scene_close(&scene);
-    check_leave(outer);
+    expect_check_finds(hf_backend_native(), text, page, change, page);
 }
 
 static void a_hole_is_found(void) {

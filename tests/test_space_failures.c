@@ -9,7 +9,7 @@
 #include "check.h"
 #include "disk.h"
 #include "nth_failure.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* ---------------------------------------------------------- steps and composites ------------ */
 
@@ -23,48 +23,49 @@ static void expect_last_error(const struct failure *failure, hf_status status, s
 }
 
 /* A decommit that failed with HF_MAP_LIMIT may have freed pages: expects zero in those that are. */
-static void expect_lost_pages(struct scene *scene) {
+static void expect_lost_pages(struct space_fixture *fixture) {
     hf_error error = hf_last_error();
     hf_region there;
-    CHECK(hf_space_find(scene->space, error.offset, &there));
+    CHECK(hf_space_find(fixture->space, error.offset, &there));
     if (error.status != HF_MAP_LIMIT || there.kind != HF_COMMITTED) return;
-    for (size_t at = error.offset; at < error.offset + error.size; at += scene->page_size)
-        if (hf_space_base(scene->space)[at] == 0) scene->filled[at / scene->page_size] = 0;
+    for (size_t at = error.offset; at < error.offset + error.size; at += fixture->page_size)
+        if (hf_space_base(fixture->space)[at] == 0) fixture->filled[at / fixture->page_size] = 0;
 }
 
 /* The regions are as before the step, or split if the undo failed. In both cases the step can be
  * finished now. */
-static void expect_undone(const struct drawn *drawn, struct scene *scene, bool undo_may_fail) {
+static void expect_undone(const struct drawn *drawn, struct space_fixture *fixture,
+                          bool undo_may_fail) {
     if (!hf_last_error().undo_failed) {
-        scene_expect(scene, &drawn->before);
-        CHECK_STATUS(HF_OK, drawn_run(drawn, scene));
+        space_fixture_expect(fixture, &drawn->before);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, fixture));
         return;
     }
     struct drawn rest = *drawn;
     rest.step = drawn->step == &step_commit_range ? &step_commit : &step_map;
     CHECK(undo_may_fail && drawn->has_undo_failed);
-    scene_expect(scene, &drawn->undo_failed);
-    CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
+    space_fixture_expect(fixture, &drawn->undo_failed);
+    CHECK_STATUS(HF_OK, drawn_run(&rest, fixture));
 }
 
 static void attempt_step(struct failure *failure) {
     const struct drawn *drawn = failure->user;
-    struct scene scene;
-    scene_open(&scene, failure->strict, failure->strict, &drawn->before);
-    scene_expect(&scene, &drawn->before);
+    struct space_fixture fixture;
+    space_fixture_open(&fixture, failure->strict, failure->strict, &drawn->before);
+    space_fixture_expect(&fixture, &drawn->before);
     failure_on(failure);
-    hf_status status = drawn_run(drawn, &scene);
+    hf_status status = drawn_run(drawn, &fixture);
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
-    CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).failures);
+    CHECK_EQUAL(failure->failed, hf_space_get_stats(fixture.space).failures);
     if (status != HF_OK) {
-        expect_last_error(failure, status, drawn->first * scene.page_size,
-                          drawn->count * scene.page_size);
-        if (drawn->step == &step_decommit) expect_lost_pages(&scene);
-        expect_undone(drawn, &scene, failure->from_then_on);
+        expect_last_error(failure, status, drawn->first * fixture.page_size,
+                          drawn->count * fixture.page_size);
+        if (drawn->step == &step_decommit) expect_lost_pages(&fixture);
+        expect_undone(drawn, &fixture, failure->from_then_on);
     }
-    scene_expect(&scene, &drawn->after);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &drawn->after);
+    space_fixture_close(&fixture);
 }
 
 static void fail_each_call(const struct drawn *drawn) {
@@ -157,29 +158,30 @@ static struct picture released(const struct picture *before, size_t first, size_
 
 /* Where a release_range that failed stopped: at the offset of the error; if that is a placeholder
  * already, only the coalesce failed and all of the range was released. */
-static size_t end_of_release(const struct drawn *drawn, const struct scene *scene) {
+static size_t end_of_release(const struct drawn *drawn, const struct space_fixture *fixture) {
     hf_region there;
-    CHECK(hf_space_find(scene->space, hf_last_error().offset, &there));
+    CHECK(hf_space_find(fixture->space, hf_last_error().offset, &there));
     if (there.kind == HF_PLACEHOLDER) return drawn->first + drawn->count;
-    return hf_last_error().offset / scene->page_size;
+    return hf_last_error().offset / fixture->page_size;
 }
 
 /* The range of the step that failed: a part of one region, or the placeholders to coalesce. */
-static hf_region range_that_failed(const struct drawn *drawn, const struct scene *scene) {
-    size_t first = drawn->first * scene->page_size, end = first + drawn->count * scene->page_size;
+static hf_region range_that_failed(const struct drawn *drawn, const struct space_fixture *fixture) {
+    size_t first = drawn->first * fixture->page_size,
+           end = first + drawn->count * fixture->page_size;
     hf_region there, next;
-    CHECK(hf_space_find(scene->space, hf_last_error().offset, &there));
+    CHECK(hf_space_find(fixture->space, hf_last_error().offset, &there));
     if (there.kind != HF_PLACEHOLDER) {
         size_t low = there.offset < first ? first : there.offset;
         size_t high = there.offset + there.size < end ? there.offset + there.size : end;
         there.offset = low, there.size = high - low;
         return there;
     }
-    CHECK(hf_space_find(scene->space, first, &there));
-    if (there.offset == first && first > 0 && hf_space_find(scene->space, first - 1, &next) &&
+    CHECK(hf_space_find(fixture->space, first, &there));
+    if (there.offset == first && first > 0 && hf_space_find(fixture->space, first - 1, &next) &&
         next.kind == HF_PLACEHOLDER)
         there.offset = next.offset, there.size += next.size;
-    while (hf_space_find(scene->space, there.offset + there.size, &next) &&
+    while (hf_space_find(fixture->space, there.offset + there.size, &next) &&
            next.kind == HF_PLACEHOLDER)
         there.size += next.size;
     return there;
@@ -187,24 +189,24 @@ static hf_region range_that_failed(const struct drawn *drawn, const struct scene
 
 static void attempt_release_range(struct failure *failure) {
     const struct drawn *drawn = failure->user;
-    struct scene scene;
-    scene_open(&scene, failure->strict, failure->strict, &drawn->before);
+    struct space_fixture fixture;
+    space_fixture_open(&fixture, failure->strict, failure->strict, &drawn->before);
     failure_on(failure);
-    hf_status status = drawn_run(drawn, &scene);
+    hf_status status = drawn_run(drawn, &fixture);
     failure_off(failure);
     CHECK((status == HF_OK) == (failure->failed == 0));
     CHECK(failure->failed <= 1);
     if (status != HF_OK) {
-        hf_region there = range_that_failed(drawn, &scene);
+        hf_region there = range_that_failed(drawn, &fixture);
         expect_last_error(failure, status, there.offset, there.size);
-        expect_lost_pages(&scene);
+        expect_lost_pages(&fixture);
         struct picture partly =
-            released(&drawn->before, drawn->first, end_of_release(drawn, &scene));
-        scene_expect(&scene, &partly);
-        CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
+            released(&drawn->before, drawn->first, end_of_release(drawn, &fixture));
+        space_fixture_expect(&fixture, &partly);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, &fixture));
     }
-    scene_expect(&scene, &drawn->after);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &drawn->after);
+    space_fixture_close(&fixture);
 }
 
 static void fail_each_call_of_release_range(const struct drawn *drawn) {
@@ -226,15 +228,16 @@ static void release_stops_where_it_fails(void) {
 
 /* Releasing a part of a placeholder makes no backend call, so it cannot fail. */
 static void attempt_idle_release_range(struct failure *failure) {
-    struct scene scene;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("c|p p p|c", 9);
-    scene_open(&scene, failure->strict, failure->strict, &picture);
+    space_fixture_open(&fixture, failure->strict, failure->strict, &picture);
     failure_on(failure);
-    CHECK_STATUS(HF_OK, hf_space_release_range(scene.space, 2 * scene.page_size, scene.page_size));
+    CHECK_STATUS(HF_OK,
+                 hf_space_release_range(fixture.space, 2 * fixture.page_size, fixture.page_size));
     failure_off(failure);
     CHECK_EQUAL(0, failure->calls);
-    scene_expect(&scene, &picture);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &picture);
+    space_fixture_close(&fixture);
 }
 
 static void release_of_a_placeholder_makes_no_call(void) {
@@ -245,18 +248,19 @@ static void release_of_a_placeholder_makes_no_call(void) {
 
 static void attempt_advice(struct failure *failure) {
     const hf_advice *advice = failure->user;
-    struct scene scene;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p|c c|p", 7);
-    scene_open(&scene, failure->strict, failure->strict, &picture);
+    space_fixture_open(&fixture, failure->strict, failure->strict, &picture);
     failure_on(failure);
-    hf_status status = hf_space_advise(scene.space, scene.page_size, 2 * scene.page_size, *advice);
+    hf_status status =
+        hf_space_advise(fixture.space, fixture.page_size, 2 * fixture.page_size, *advice);
     failure_off(failure);
     if (failure->failed) {
-        expect_last_error(failure, status, scene.page_size, 2 * scene.page_size);
+        expect_last_error(failure, status, fixture.page_size, 2 * fixture.page_size);
     }
-    CHECK_EQUAL(failure->failed, hf_space_get_stats(scene.space).steps[HF_STEP_ADVISE] == 0);
-    scene_expect(&scene, &picture);
-    scene_close(&scene);
+    CHECK_EQUAL(failure->failed, hf_space_get_stats(fixture.space).steps[HF_STEP_ADVISE] == 0);
+    space_fixture_expect(&fixture, &picture);
+    space_fixture_close(&fixture);
 }
 
 static void a_hint_changes_nothing(void) {
@@ -433,7 +437,7 @@ static void records_are_allocated_before_the_step(void) {
  */
 struct sequence {
     struct failure *failure;
-    struct scene scene;
+    struct space_fixture fixture;
 };
 
 static void run_next(struct sequence *sequence, const struct step *step, const char *drawing) {
@@ -443,28 +447,28 @@ static void run_next(struct sequence *sequence, const struct step *step, const c
     const char *range = drawing + length + 1;
     size_t first = strcspn(range, "-"), last = first + strspn(range + first, "-");
     struct drawn drawn = {.step = step, .first = first / 2, .count = (last - first) / 2 + 1};
-    hf_status status = drawn_run(&drawn, &sequence->scene);
+    hf_status status = drawn_run(&drawn, &sequence->fixture);
     if (status != HF_OK) {
         failure_off(sequence->failure);
         check_failure(sequence->failure, status);
-        expect_lost_pages(&sequence->scene);
+        expect_lost_pages(&sequence->fixture);
         if (hf_last_error().undo_failed) {
-            size_t page_size = sequence->scene.page_size;
+            size_t page_size = sequence->fixture.page_size;
             CHECK_STATUS(HF_OK,
-                         hf_space_release_range(sequence->scene.space, drawn.first * page_size,
+                         hf_space_release_range(sequence->fixture.space, drawn.first * page_size,
                                                 drawn.count * page_size));
         } else if (step != &step_release_range) {
-            scene_expect(&sequence->scene, &before);
+            space_fixture_expect(&sequence->fixture, &before);
         }
-        CHECK_STATUS(HF_OK, drawn_run(&drawn, &sequence->scene));
+        CHECK_STATUS(HF_OK, drawn_run(&drawn, &sequence->fixture));
     }
-    scene_expect(&sequence->scene, &now);
+    space_fixture_expect(&sequence->fixture, &now);
 }
 
 static void attempt_sequence(struct failure *failure) {
     struct sequence sequence = {.failure = failure};
     struct picture picture = picture_parse("p p p p p p p p", 15);
-    scene_open(&sequence.scene, failure->strict, failure->strict, &picture);
+    space_fixture_open(&sequence.fixture, failure->strict, failure->strict, &picture);
     failure_on(failure);
     run_next(&sequence, &step_commit_range,
              "p p p p p p p p\n"
@@ -511,11 +515,11 @@ static void attempt_sequence(struct failure *failure) {
              "---------------\n"
              "p p p p p p p p");
     failure_off(failure);
-    scene_close(&sequence.scene);
+    space_fixture_close(&sequence.fixture);
 }
 
 static void a_sequence_goes_on_after_any_failure(void) {
-    if (scene_needs_views()) CHECK(each_failure(attempt_sequence, NULL) > 20);
+    if (require_views()) CHECK(each_failure(attempt_sequence, NULL) > 20);
 }
 
 #undef CHECK_COUNTED

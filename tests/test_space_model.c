@@ -1,206 +1,85 @@
 /*
- * Random steps on tens of thousands of regions, compared with a simple model: an array with the
- * kind of each page and whether a region begins there.
+ * Random steps on tens of thousands of regions, compared with space_model.h. This tests the search
+ * tree.
  *
  * The model predicts the status of every step. After each step hf_space_find is compared at random
- * offsets, and from time to time all regions and contents. This tests the search tree.
+ * offsets, and from time to time all regions, their sums, the count of steps and the contents.
  */
 #include "check.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
+#include "space_model.h"
 
 enum { MOST_PAGES = 80000, FILE_PAGES = 64, LONGEST = 12 };
 
-struct cell {
-    bool begins;
-    hf_kind kind;
-    uint32_t page;  /* view: the page of the file that it shows */
-    uint32_t stamp; /* committed memory: its first four bytes */
-};
-
-static struct model {
+static struct {
     hf_space *space;
     hf_file *file;
-    size_t page_size, count;
     bool has_views;
-    struct cell cells[MOST_PAGES + 1]; /* the last one ends all regions */
+    struct space_model regions;
     struct random random;
 } model;
 
-/* [first, first + count), and for a view the page of the file. */
-struct range {
-    size_t first, count, page;
-};
+typedef hf_status step(hf_space *, size_t offset, size_t size);
 
-/* ------------------------------------------------------------------- the model -------------- */
-
-static size_t start_of(size_t at) {
-    while (!model.cells[at].begins) at--;
-    return at;
-}
-
-static size_t end_of(size_t at) {
-    do at++;
-    while (!model.cells[at].begins);
-    return at;
-}
-
-static size_t range_end(const struct range *range) { return range->first + range->count; }
-
-static bool is_within_one(const struct range *range, hf_kind kind) {
-    return model.cells[range->first].kind == kind && range_end(range) <= end_of(range->first);
-}
-
-static bool is_exactly_one(const struct range *range, hf_kind kind) {
-    return is_within_one(range, kind) && model.cells[range->first].begins &&
-           model.cells[range_end(range)].begins;
-}
-
-static bool splits(const struct range *range) {
-    return is_within_one(range, HF_PLACEHOLDER) && !is_exactly_one(range, HF_PLACEHOLDER);
-}
-
-static bool coalesces(const struct range *range) {
-    bool all = model.cells[range->first].begins && model.cells[range_end(range)].begins;
-    for (size_t at = range->first; at < range_end(range); at++)
-        all &= model.cells[at].kind == HF_PLACEHOLDER;
-    return all && end_of(range->first) < range_end(range);
-}
-
-static bool commits(const struct range *range) { return is_exactly_one(range, HF_PLACEHOLDER); }
-static bool decommits(const struct range *range) { return is_within_one(range, HF_COMMITTED); }
-static bool unmaps(const struct range *range) { return is_exactly_one(range, HF_VIEW); }
-static bool commits_range(const struct range *range) {
-    return is_within_one(range, HF_PLACEHOLDER);
-}
-
-static bool releases(const struct range *range) {
-    size_t last = range_end(range) - 1;
-    return (model.cells[range->first].kind != HF_VIEW || model.cells[range->first].begins) &&
-           (model.cells[last].kind != HF_VIEW || model.cells[last + 1].begins);
-}
-
-/* The range becomes one region of this kind; a region begins behind it. */
-static void become(const struct range *range, hf_kind kind) {
-    for (size_t at = range->first; at < range_end(range); at++)
-        model.cells[at] = (struct cell){.kind = kind,
-                                        .begins = at == range->first,
-                                        .page = (uint32_t)(range->page + at - range->first)};
-    model.cells[range_end(range)].begins = true;
-}
-
-static void become_placeholder(const struct range *range) { become(range, HF_PLACEHOLDER); }
-static void become_committed(const struct range *range) { become(range, HF_COMMITTED); }
-static void become_view(const struct range *range) { become(range, HF_VIEW); }
-
-/* The range becomes one placeholder with the placeholders that overlap or touch it. */
-static void become_released(const struct range *range) {
-    size_t first = range->first, end = range_end(range);
-    size_t low = model.cells[first].kind == HF_PLACEHOLDER ? start_of(first) : first;
-    size_t high = model.cells[end - 1].kind == HF_PLACEHOLDER ? end_of(end - 1) : end;
-    if (low == first && low > 0 && model.cells[low - 1].kind == HF_PLACEHOLDER)
-        low = start_of(low - 1);
-    if (high == end && high < model.count && model.cells[high].kind == HF_PLACEHOLDER)
-        high = end_of(high);
-    become(&(struct range){.first = low, .count = high - low}, HF_PLACEHOLDER);
-}
-
-/* ------------------------------------------------------------------- the steps -------------- */
-
-static hf_status split(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_split(space, offset, size);
-}
-static hf_status coalesce(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_coalesce(space, offset, size);
-}
-static hf_status commit(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_commit(space, offset, size);
-}
-static hf_status decommit(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_decommit(space, offset, size);
-}
-static hf_status map(hf_space *space, size_t offset, size_t size, size_t page) {
-    return hf_space_map(space, offset, size, model.file, page * model.page_size, HF_READ_WRITE);
-}
-static hf_status unmap(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_unmap(space, offset, size);
-}
-static hf_status commit_range(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_commit_range(space, offset, size);
-}
-static hf_status map_range(hf_space *space, size_t offset, size_t size, size_t page) {
-    return hf_space_map_range(space, offset, size, model.file, page * model.page_size,
-                              HF_READ_WRITE);
-}
-static hf_status release_range(hf_space *space, size_t offset, size_t size, size_t page) {
-    (void)page;
-    return hf_space_release_range(space, offset, size);
-}
-
+/* A step without a function maps. */
 static const struct operation {
     const char *name;
-    hf_status (*run)(hf_space *, size_t offset, size_t size, size_t page);
-    bool (*succeeds)(const struct range *);
-    void (*edit)(const struct range *);
-} operations[] = {{"split", split, splits, become_placeholder},
-                  {"coalesce", coalesce, coalesces, become_placeholder},
-                  {"commit", commit, commits, become_committed},
-                  {"decommit", decommit, decommits, become_placeholder},
-                  {"map", map, commits, become_view},
-                  {"unmap", unmap, unmaps, become_placeholder},
-                  {"commit_range", commit_range, commits_range, become_committed},
-                  {"map_range", map_range, commits_range, become_view},
-                  {"release_range", release_range, releases, become_released}};
+    step *run;
+} operations[MODEL_STEPS] = {
+    [MODEL_SPLIT] = {"split", hf_space_split},
+    [MODEL_COALESCE] = {"coalesce", hf_space_coalesce},
+    [MODEL_COMMIT] = {"commit", hf_space_commit},
+    [MODEL_DECOMMIT] = {"decommit", hf_space_decommit},
+    [MODEL_MAP] = {"map", NULL},
+    [MODEL_UNMAP] = {"unmap", hf_space_unmap},
+    [MODEL_COMMIT_RANGE] = {"commit_range", hf_space_commit_range},
+    [MODEL_MAP_RANGE] = {"map_range", NULL},
+    [MODEL_RELEASE_RANGE] = {"release_range", hf_space_release_range},
+};
 
-enum { OPERATIONS = sizeof operations / sizeof *operations };
+/* Of a step that maps, `page` is the first page of the file. */
+static hf_status run(model_step which, struct model_range range, size_t page) {
+    size_t page_size = model.regions.page_size;
+    size_t offset = range.first * page_size, size = (range.end - range.first) * page_size;
+    if (operations[which].run) return operations[which].run(model.space, offset, size);
+    return (which == MODEL_MAP ? hf_space_map : hf_space_map_range)(
+        model.space, offset, size, model.file, page * page_size, HF_READ_WRITE);
+}
+
+static void apply(model_step which, struct model_range range, size_t page) {
+    const struct model_page view = {.kind = HF_VIEW, .page = (uint32_t)page};
+    model_apply(&model.regions, which, range, &view);
+}
 
 /* ------------------------------------------------------------------- comparing -------------- */
 
-static void expect_region(const hf_region *region) {
-    size_t first = region->offset / model.page_size;
-    const struct cell *cell = &model.cells[first];
-    CHECK(cell->begins);
-    CHECK_EQUAL(end_of(first) * model.page_size, region->offset + region->size);
-    CHECK_EQUAL(cell->kind, region->kind);
-    CHECK_EQUAL(cell->kind == HF_VIEW ? cell->page * model.page_size : 0, region->file_offset);
-}
-
 static void expect_find(size_t page) {
-    hf_region region;
-    size_t inside = random_below(&model.random, model.page_size);
-    CHECK(hf_space_find(model.space, page * model.page_size + inside, &region));
-    CHECK_EQUAL(start_of(page) * model.page_size, region.offset);
-    expect_region(&region);
+    hf_region region, expected = model_as_region(&model.regions, page);
+    size_t inside = random_below(&model.random, model.regions.page_size);
+    CHECK(hf_space_find(model.space, page * model.regions.page_size + inside, &region));
+    CHECK(model_is_same_region(&expected, &region));
 }
 
 static uint32_t *first_bytes(size_t page) {
-    return (uint32_t *)(void *)(hf_space_base(model.space) + page * model.page_size);
+    return (uint32_t *)(void *)(hf_space_base(model.space) + page * model.regions.page_size);
 }
 
-/* A page of the file contains its number; a committed page its stamp, or zero. */
+/* A page of the file contains its number; a committed page its pattern, or zero. */
 static void expect_contents(void) {
-    for (size_t at = 0; at < model.count; at++) {
-        const struct cell *cell = &model.cells[at];
-        if (cell->kind == HF_COMMITTED) CHECK_EQUAL(cell->stamp, *first_bytes(at));
-        if (cell->kind == HF_VIEW) CHECK_EQUAL(cell->page, *first_bytes(at));
+    for (size_t at = 0; at < model.regions.count; at++) {
+        const struct model_page *page = &model.regions.pages[at];
+        if (page->kind == HF_COMMITTED) CHECK_EQUAL(page->pattern, *first_bytes(at));
+        if (page->kind == HF_VIEW) CHECK_EQUAL(page->page, *first_bytes(at));
     }
 }
 
 static void expect_all(void) {
-    hf_region region = {0};
-    size_t regions = 0;
-    while (hf_space_next(model.space, &region)) {
-        expect_region(&region);
-        regions++;
-    }
-    CHECK_EQUAL(hf_space_size(model.space), region.offset + region.size);
-    CHECK_EQUAL(regions, hf_space_get_stats(model.space).regions);
+    hf_space_stats stats = hf_space_get_stats(model.space);
+    const char *difference = model_compare(&model.regions, model.space);
+    if (difference) check_fail(__FILE__, __LINE__, difference);
+    for (size_t i = HF_STEP_SPLIT; model.has_views && i < HF_STEP_RECORDS; i++)
+        CHECK_EQUAL(model.regions.steps[i], stats.steps[i]);
     CHECK_STATUS(HF_OK, hf_space_check(model.space));
     expect_contents();
 }
@@ -210,70 +89,69 @@ static void expect_all(void) {
 static bool is_likely(size_t one_in) { return random_below(&model.random, one_in) == 0; }
 
 /* Often exactly one or two regions, otherwise any range, at most LONGEST pages. */
-static struct range choose_range(void) {
-    size_t at = random_below(&model.random, model.count), end;
-    struct range range = {.page = random_below(&model.random, FILE_PAGES - LONGEST)};
-    if (is_likely(2)) at = start_of(at);
-    end = is_likely(2) ? end_of(at) : at + 1 + random_below(&model.random, 4);
-    if (is_likely(4) && end < model.count) end = end_of(end);
-    if (end > model.count) end = model.count;
-    range.first = at;
-    range.count = end - at < LONGEST ? end - at : LONGEST;
-    return range;
+static struct model_range choose_range(void) {
+    size_t count = model.regions.count, at = random_below(&model.random, count);
+    if (is_likely(2)) at = model_region(&model.regions, at).first;
+    size_t end = is_likely(2) ? model_region(&model.regions, at).end
+                              : at + 1 + random_below(&model.random, 4);
+    if (is_likely(4) && end < count) end = model_region(&model.regions, end).end;
+    if (end > count) end = count;
+    return (struct model_range){at, end - at < LONGEST ? end : at + LONGEST};
 }
 
-/* Stores a new stamp into the first page of the range if it is committed. */
-static void stamp(const struct range *range) {
-    struct cell *cell = &model.cells[range->first];
-    if (cell->kind != HF_COMMITTED) return;
-    cell->stamp = (uint32_t)random_below(&model.random, UINT32_MAX) | 1;
-    *first_bytes(range->first) = cell->stamp;
+/* Stores a new pattern into the page if it is committed. */
+static void store(size_t at) {
+    struct model_page *page = &model.regions.pages[at];
+    if (page->kind != HF_COMMITTED) return;
+    page->pattern = random_below(&model.random, UINT32_MAX) | 1;
+    *first_bytes(at) = (uint32_t)page->pattern;
 }
 
-static bool step_at_random(const struct operation *operation) {
-    struct range range = choose_range();
-    size_t g = model.page_size;
-    bool is_sound = operation->succeeds(&range);
-    bool succeeds = is_sound && (model.has_views || operation->edit != become_view);
+static bool step_at_random(model_step which) {
+    size_t page = random_below(&model.random, FILE_PAGES - LONGEST);
+    struct model_range range = choose_range();
+    bool is_allowed = model_allows(&model.regions, which, range);
+    bool succeeds = is_allowed && (model.has_views || operations[which].run);
     size_t outer =
-        check_enter("%s of %zu pages from %zu", operation->name, range.count, range.first);
-    CHECK_STATUS(succeeds   ? HF_OK
-                 : is_sound ? HF_UNSUPPORTED
-                            : HF_WRONG_STATE,
-                 operation->run(model.space, range.first * g, range.count * g, range.page));
-    if (succeeds) operation->edit(&range);
-    stamp(&range);
+        check_enter("%s of pages %zu to %zu", operations[which].name, range.first, range.end);
+    CHECK_STATUS(succeeds     ? HF_OK
+                 : is_allowed ? HF_UNSUPPORTED
+                              : HF_WRONG_STATE,
+                 run(which, range, page));
+    if (succeeds) apply(which, range, page);
+    store(range.first);
     expect_find(range.first);
-    expect_find(random_below(&model.random, model.count));
+    expect_find(random_below(&model.random, model.regions.count));
     check_leave(outer);
     return succeeds;
 }
 
 /* Maps the whole file at the start of the space and stores its number into each page. */
 static void number_pages(void) {
-    become_view(&(struct range){.count = FILE_PAGES});
-    CHECK_STATUS(HF_OK, map_range(model.space, 0, FILE_PAGES * model.page_size, 0));
+    const struct model_range whole = {0, FILE_PAGES};
+    apply(MODEL_MAP_RANGE, whole, 0);
+    CHECK_STATUS(HF_OK, run(MODEL_MAP_RANGE, whole, 0));
     for (uint32_t page = 0; page < FILE_PAGES; page++) *first_bytes(page) = page;
 }
 
 static void open_model(const hf_backend *backend, size_t pages, uint64_t seed) {
+    static struct model_page entries[MOST_PAGES + 1];
     hf_space_options options = {.backend = backend};
-    memset(&model, 0, sizeof model);
-    model.page_size = backend->page_size(backend);
-    model.count = pages;
+    size_t page_size = backend->page_size(backend);
+    model_open(&model.regions, entries, pages, page_size);
     model.random.state = seed;
-    model.cells[0].begins = model.cells[pages].begins = true;
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&model.file, FILE_PAGES * model.page_size, backend));
-    CHECK_STATUS(HF_OK, hf_space_open(&model.space, pages * model.page_size, &options));
-    model.has_views = scene_has_views(backend);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&model.file, FILE_PAGES * page_size, backend));
+    CHECK_STATUS(HF_OK, hf_space_open(&model.space, pages * page_size, &options));
+    model.has_views = backend_has_views(backend);
     if (model.has_views) number_pages();
 }
 
 /* One release_range over the whole space leaves one placeholder. */
 static void close_model(void) {
+    struct model_range all = model_all(&model.regions);
     expect_all();
-    CHECK_STATUS(HF_OK, hf_space_release_range(model.space, 0, hf_space_size(model.space)));
-    become_placeholder(&(struct range){.count = model.count});
+    CHECK_STATUS(HF_OK, run(MODEL_RELEASE_RANGE, all, 0));
+    apply(MODEL_RELEASE_RANGE, all, 0);
     expect_all();
     CHECK_EQUAL(1, hf_space_get_stats(model.space).regions);
     hf_space_close(model.space);
@@ -281,18 +159,15 @@ static void close_model(void) {
 }
 
 /* How often each operation succeeded since the test began. */
-static size_t succeeded[OPERATIONS];
-
-static bool is_about_views(const struct operation *operation) {
-    return operation->edit == become_view || operation->succeeds == unmaps;
-}
+static size_t succeeded[MODEL_STEPS];
 
 static void expect_successes(size_t least) {
     if (!model.has_views) check_leave_out("this system has no views in a space");
-    for (size_t i = 0; i < OPERATIONS; i++) {
-        size_t outer = check_enter("%s: %zu times", operations[i].name, succeeded[i]);
-        CHECK(succeeded[i] >= least || (!model.has_views && is_about_views(&operations[i])));
-        succeeded[i] = 0;
+    for (model_step which = MODEL_SPLIT; which < MODEL_STEPS; which++) {
+        bool is_about_views = !operations[which].run || which == MODEL_UNMAP;
+        size_t outer = check_enter("%s: %zu times", operations[which].name, succeeded[which]);
+        CHECK(succeeded[which] >= least || (!model.has_views && is_about_views));
+        succeeded[which] = 0;
         check_leave(outer);
     }
 }
@@ -301,11 +176,12 @@ static void expect_successes(size_t least) {
 static void run_model(const hf_backend *backend, size_t pages, size_t steps, uint64_t seed) {
     open_model(backend, pages, seed);
     while (hf_space_get_stats(model.space).regions < (pages - FILE_PAGES) / 2)
-        step_at_random(&operations[0]);
+        step_at_random(MODEL_SPLIT);
     expect_all();
     for (size_t i = 0; i < steps; i++) {
-        size_t outer = check_enter("step %zu", i), which = random_below(&model.random, OPERATIONS);
-        succeeded[which] += step_at_random(&operations[which]);
+        size_t outer = check_enter("step %zu", i);
+        model_step which = (model_step)random_below(&model.random, MODEL_STEPS);
+        succeeded[which] += step_at_random(which);
         if (i % (steps / 8) == 0) expect_all();
         check_leave(outer);
     }

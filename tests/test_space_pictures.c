@@ -1,12 +1,12 @@
 /*
  * Every step between every pair of neighbours: none, a placeholder, committed memory, a view.
  *
- * The pictures are the tests: scene.h says how to read them. In each group the rows differ in the
- * left neighbour and the columns in the right one. After the groups come the states in which a step
- * fails with HF_WRONG_STATE.
+ * The pictures are the tests: space_fixture.h says how to read them. In each group the rows differ
+ * in the left neighbour and the columns in the right one. After the groups come the states in which
+ * a step fails with HF_WRONG_STATE.
  */
 #include "check.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 static void splits_the_head(void) {
     drawing_becomes(&step_split, "p p p     p p p|p     p p p|c     p p p|v\n"

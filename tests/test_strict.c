@@ -6,7 +6,7 @@
  * violations must stay zero.
  */
 #include "check.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 enum { INVALID_PARAMETER = 87, INVALID_ADDRESS = 487, MAPPED_ALIGNMENT = 1132 };
 enum {
@@ -42,7 +42,7 @@ static void release_as_view(const hf_backend *self, void *address, size_t size, 
 static const hf_backend *backend_with_views(void) {
     static hf_backend with_views;
     with_views = *hf_backend_native();
-    if (scene_has_views(NULL)) return hf_backend_native();
+    if (backend_has_views(NULL)) return hf_backend_native();
     with_views.map = commit_as_view;
     with_views.unmap = with_views.decommit;
     with_views.release = release_as_view;
@@ -66,7 +66,7 @@ static void close_reservation(void) {
     hf_strict_stats stats;
     strict->file_close(strict, file);
     stats = hf_strict_get_stats(strict);
-    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.regions);
     CHECK_EQUAL(0, stats.files);
     hf_strict_close(strict);
 }
@@ -101,7 +101,7 @@ static hf_status unmap(size_t first, size_t count) {
         CHECK(report.call != NULL);                                    \
         CHECK_EQUAL(before_.violations + 1, after_.violations);        \
         CHECK_EQUAL(before_.failures, after_.failures);                \
-        CHECK_EQUAL(before_.pieces, after_.pieces);                    \
+        CHECK_EQUAL(before_.regions, after_.regions);                  \
     } while (0)
 
 /* ----------------------------------------------------------------------- rules -------------- */
@@ -134,7 +134,7 @@ static void rules_of_split(void) {
     CHECK_STATUS(HF_OK, split(0, 1));  /* |p|...            */
     CHECK_STATUS(HF_OK, split(15, 1)); /* |p|.............|p| */
     CHECK_STATUS(HF_OK, split(4, 3));  /* |p|...|p p p|........|p| */
-    CHECK_EQUAL(5, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(5, hf_strict_get_stats(strict).regions);
     CHECK_VIOLATES(INVALID_ADDRESS, split(4, 3));
     CHECK_VIOLATES(INVALID_ADDRESS, split(0, 1));
     CHECK_VIOLATES(INVALID_PARAMETER, split(3, 2));
@@ -177,7 +177,7 @@ static void rules_of_coalesce(void) {
     CHECK_STATUS(HF_OK, decommit(2, 1));
     CHECK_STATUS(HF_OK, unmap(5, 1));
     CHECK_STATUS(HF_OK, coalesce(0, PAGES)); /* any number in one call */
-    CHECK_EQUAL(1, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(1, hf_strict_get_stats(strict).regions);
     release(0, PAGES, HF_PLACEHOLDER);
     close_reservation();
 }
@@ -308,7 +308,7 @@ static void rules_of_release(void) {
     release(0, 8, HF_PLACEHOLDER);
     release(PAGES, 1, HF_PLACEHOLDER);
     CHECK_EQUAL(5, hf_strict_get_stats(strict).violations);
-    CHECK_EQUAL(3, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(3, hf_strict_get_stats(strict).regions);
     CHECK_EQUAL(9, *at(4));
     release(0, 4, HF_PLACEHOLDER);
     release(4, 4, HF_COMMITTED);
@@ -464,7 +464,7 @@ static size_t count_ways(const struct counted *wanted) {
 
 static void expect_same_counts(const hf_strict_stats *before, const hf_strict_stats *after) {
     CHECK_EQUAL(before->violations, after->violations);
-    CHECK_EQUAL(before->pieces, after->pieces);
+    CHECK_EQUAL(before->regions, after->regions);
     CHECK_EQUAL(before->pages, after->pages);
     CHECK_EQUAL(before->files, after->files);
     CHECK_EQUAL(before->locks, after->locks);
@@ -559,7 +559,7 @@ static void counts_what_is_open(void) {
     uint64_t size;
     open_varied_regions();
     hf_strict_stats before = hf_strict_get_stats(strict), stats;
-    CHECK_EQUAL(6, before.pieces);
+    CHECK_EQUAL(6, before.regions);
     CHECK_EQUAL(1, before.files);
     CHECK_EQUAL(0, before.locks);
     CHECK_STATUS(HF_OK, strict->allocate_pages(strict, 3 * page_size, &pages, &report));
@@ -675,7 +675,7 @@ static void a_step_fails_if_the_table_cannot_grow(void) {
     poor.grants = 0;
     size_t splits = 0;
     while (split(splits, 1) == HF_OK) splits++;
-    CHECK_EQUAL(splits + 1, hf_strict_get_stats(strict).pieces);
+    CHECK_EQUAL(splits + 1, hf_strict_get_stats(strict).regions);
     CHECK_EQUAL(12, report.os_code);
     CHECK_STATUS(HF_NO_MEMORY, split(splits, 1));
     CHECK_STATUS(HF_NO_MEMORY, commit(splits - 1, 1));
@@ -871,7 +871,7 @@ static void a_part_that_fails_to_decommit_stays_one_allocation_below(void) {
     hf_strict_fail_as(strict, 2);
     hf_strict_fail(strict, 1, false);
     CHECK_STATUS(HF_MAP_LIMIT, decommit(2, 2));
-    CHECK_EQUAL(1, hf_strict_get_stats(under).pieces);
+    CHECK_EQUAL(1, hf_strict_get_stats(under).regions);
     CHECK_STATUS(HF_OK, decommit(0, 4));
     CHECK_EQUAL(0, hf_strict_get_stats(under).violations);
     release(0, 4, HF_PLACEHOLDER);

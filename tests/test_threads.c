@@ -6,7 +6,7 @@
 
 #include "check.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 enum { THREADS = 4, PART = 32, ROUNDS = 60 };
 
@@ -40,7 +40,7 @@ static size_t part_start(size_t thread) { return thread * (PART + 1) + 1; }
 static void open_parts(const hf_backend *backend) {
     hf_space_options options = {.backend = backend};
     page_size = backend->page_size(backend);
-    has_views = scene_has_views(backend);
+    has_views = backend_has_views(backend);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, PART * page_size, backend));
     CHECK_STATUS(HF_OK, hf_space_open(&space, part_start(THREADS) * page_size, &options));
     for (size_t i = 0; i <= THREADS; i++)
@@ -176,7 +176,7 @@ static void *view_in_own_spaces(void *number) {
 }
 
 static void threads_share_a_file(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
     page_size = backend->page_size(backend);
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, backend));
@@ -198,7 +198,7 @@ static void *close_own_space(void *number) {
 }
 
 static void views_outlive_their_file(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     CHECK_STATUS(HF_OK, hf_strict_open(&backend, NULL));
     hf_space_options options = {.backend = backend};
     page_size = backend->page_size(backend);

@@ -10,7 +10,7 @@
 #include "check.h"
 #include "handles.h"
 #include "holdfast/file.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 #ifndef MEM_REPLACE_PLACEHOLDER
 #define MEM_REPLACE_PLACEHOLDER 0x00004000
@@ -439,7 +439,7 @@ static void expect_last_page(hf_file *file, hf_access access, size_t first) {
 }
 
 static void the_last_page_need_not_be_full(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     for (size_t i = 0; i < COUNT_OF(ways) * COUNT_OF(accesses) * 3; i++) {
         hf_access access = accesses[i % 3];
         size_t first = i / 3 % 3, way = i / 9, size = 2 * page() + 1000;
@@ -460,7 +460,7 @@ static void the_last_page_need_not_be_full(void) {
 
 /* After another handle truncated the file, mapping it fails: a section would extend it again. */
 static void a_truncated_file_is_not_extended(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const size_t lengths[] = {0, 1, 4096, 8191, 8192};
     for (size_t i = 0; i < COUNT_OF(lengths) * COUNT_OF(accesses); i++) {
         size_t length = lengths[i / 3];
@@ -483,7 +483,7 @@ static void a_truncated_file_is_not_extended(void) {
 
 /* Each step extends the file, opens it again and maps the new part. */
 static void a_file_grows_in_steps(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     enum { STEPS = 10 };
     size_t step = 3 * page();
     hf_space *space = open_space(3 * STEPS);
@@ -511,7 +511,7 @@ static void a_file_grows_in_steps(void) {
 }
 
 static void views_beyond_4_gib(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     uint64_t distance = (uint64_t)5 << 30;
     DWORD count;
     write_file(0);
@@ -536,7 +536,7 @@ static void views_beyond_4_gib(void) {
 
 /* |  v  |  v  |  w  |  r  |  of the same page, after the file was closed. */
 static void shared_memory_is_seen_everywhere(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const hf_access shown[] = {HF_READ_WRITE, HF_READ_WRITE, HF_COPY_ON_WRITE, HF_READ_ONLY};
     DWORD handles = handles_open();
     size_t g = page();
@@ -638,24 +638,13 @@ static void split_allocation(char *address, size_t size) {
     commit_placeholder(address, size);
 }
 
-/* Changes one page by Windows calls; hf_space_check must find it at page `found`. */
-static void expect_found(const char *text, size_t index, void (*change)(char *, size_t),
+static void expect_found(const char *text, size_t page, void (*change)(char *, size_t),
                          size_t found) {
-    struct picture picture = picture_parse(text, strlen(text));
-    struct scene scene;
-    size_t outer = check_enter("\"%s\", page %zu", text, index);
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    change(hf_space_base(scene.space) + index * scene.page_size, scene.page_size);
-    CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(found * scene.page_size, hf_last_error().offset);
-    CHECK(strcmp("the system's mappings", hf_last_error().call) == 0);
-    scene_close(&scene);
-    check_leave(outer);
+    expect_check_finds(hf_backend_native(), text, page, change, found);
 }
 
 static void a_hole_is_found(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const char text[] = "p|c|v|p p p|c c c|v v v|r|w";
     for (size_t i = 0; i < sizeof text / 2; i++) {
         bool begins = i == 0 || text[2 * i - 1] == '|', is_view = strchr("vrw", text[2 * i]);
@@ -666,7 +655,7 @@ static void a_hole_is_found(void) {
 /* After a system call split a placeholder, its second part has another allocation base; after one
  * coalesced two, the second has the allocation base of the first. */
 static void a_placeholder_in_pieces_is_found(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     expect_found("p p p", 0, make_placeholder, 1);
     expect_found("p p p", 1, make_placeholder, 1);
     expect_found("p p p", 2, make_placeholder, 2);
@@ -676,13 +665,13 @@ static void a_placeholder_in_pieces_is_found(void) {
 }
 
 static void a_changed_placeholder_is_found(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     expect_found("c|p|c", 1, commit_placeholder, 1);
     expect_found("v|p|v", 1, map_read_write_view, 1);
 }
 
 static void changed_committed_memory_is_found(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static void (*const changes[])(char *, size_t) = {
         make_placeholder, permit_loads, permit_nothing, permit_execution, replace_memory_by_view};
     for (size_t i = 0; i < COUNT_OF(changes); i++) {
@@ -696,7 +685,7 @@ static void changed_committed_memory_is_found(void) {
 }
 
 static void a_changed_view_is_found(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static void (*const changes[])(char *, size_t) = {unmap_to_placeholder, replace_view_by_memory,
                                                       permit_nothing};
     for (size_t i = 0; i < COUNT_OF(changes); i++) {
@@ -712,13 +701,13 @@ static void a_changed_view_is_found(void) {
 
 /* After a store into a copy-on-write view VirtualQuery shows another protection for that page. */
 static void a_copied_page_is_no_error(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     struct picture picture = picture_parse("w w w|p", 7);
-    struct scene scene;
-    scene_open(&scene, hf_backend_native(), NULL, &picture);
-    hf_space_base(scene.space)[scene.page_size] = 'x';
-    CHECK_STATUS(HF_OK, hf_space_check(scene.space));
-    scene_close(&scene);
+    struct space_fixture fixture;
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    hf_space_base(fixture.space)[fixture.page_size] = 'x';
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    space_fixture_close(&fixture);
 }
 
 CHECK_MAIN(TEST(names_are_utf8), TEST(names_that_are_not_utf8_are_io),

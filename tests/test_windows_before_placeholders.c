@@ -11,7 +11,7 @@
 #include "handles.h"
 #include "holdfast/arena.h"
 #include "holdfast/file.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 static const char path[] = "test_windows_before_placeholders.tmp";
 
@@ -42,12 +42,12 @@ static hf_space *open_space(const hf_backend *backend, size_t pages) {
 /* -------------------------------------------------------------------- the steps ------------- */
 
 static void becomes_on(const struct drawn *drawn, const hf_backend *backend, hf_backend *strict) {
-    struct scene scene;
-    scene_open(&scene, backend, strict, &drawn->before);
-    scene_expect(&scene, &drawn->before);
-    CHECK_STATUS(HF_OK, drawn_run(drawn, &scene));
-    scene_expect(&scene, &drawn->after);
-    scene_close(&scene);
+    struct space_fixture fixture;
+    space_fixture_open(&fixture, backend, strict, &drawn->before);
+    space_fixture_expect(&fixture, &drawn->before);
+    CHECK_STATUS(HF_OK, drawn_run(drawn, &fixture));
+    space_fixture_expect(&fixture, &drawn->after);
+    space_fixture_close(&fixture);
 }
 
 static void becomes(const struct drawn *drawn) {
@@ -139,26 +139,27 @@ static void expect_views_unsupported(hf_status status) {
 }
 
 static void views_are_unsupported_with_a_reason(void) {
-    struct scene scene;
+    struct space_fixture fixture;
     struct picture picture = picture_parse("p p|c|p p", 9);
     hf_file *file;
     DeleteFileA(path);
-    scene_open(&scene, before(), NULL, &picture);
-    size_t g = scene.page_size;
+    space_fixture_open(&fixture, before(), NULL, &picture);
+    size_t g = fixture.page_size;
     CHECK_STATUS(HF_OK, hf_file_create(&file, path, 2 * g, before()));
     DWORD handles = handles_open();
     for (size_t i = 0; i < 6; i++) {
-        hf_file *viewed = i < 3 ? file : scene.file;
+        hf_file *viewed = i < 3 ? file : fixture.file;
         hf_access access = accesses[i % 3];
-        expect_views_unsupported(hf_space_map(scene.space, 0, 2 * g, viewed, 0, access));
-        expect_views_unsupported(hf_space_map_range(scene.space, 3 * g, 2 * g, viewed, 0, access));
-        expect_views_unsupported(hf_space_map_range(scene.space, 4 * g, g, viewed, g, access));
-        scene_expect(&scene, &picture);
+        expect_views_unsupported(hf_space_map(fixture.space, 0, 2 * g, viewed, 0, access));
+        expect_views_unsupported(
+            hf_space_map_range(fixture.space, 3 * g, 2 * g, viewed, 0, access));
+        expect_views_unsupported(hf_space_map_range(fixture.space, 4 * g, g, viewed, g, access));
+        space_fixture_expect(&fixture, &picture);
     }
-    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(scene.space, 0, 2 * g));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(fixture.space, 0, 2 * g));
     CHECK_EQUAL(handles, handles_open());
     hf_file_close(file);
-    scene_close(&scene);
+    space_fixture_close(&fixture);
     DeleteFileA(path);
 }
 
@@ -222,12 +223,12 @@ static void closing_releases_everything(void) {
     static const char *const pictures[] = {"p", "c", "p p|c|p", "c|p p|c c|p|c", "c|c|c"};
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
         struct picture picture = picture_parse(pictures[i], strlen(pictures[i]));
-        struct scene scene;
-        scene_open(&scene, before(), NULL, &picture);
-        char *base = hf_space_base(scene.space);
-        size_t size = hf_space_size(scene.space);
+        struct space_fixture fixture;
+        space_fixture_open(&fixture, before(), NULL, &picture);
+        char *base = hf_space_base(fixture.space);
+        size_t size = hf_space_size(fixture.space);
         CHECK(!is_free(base, size));
-        scene_close(&scene);
+        space_fixture_close(&fixture);
         CHECK(is_free(base, size));
     }
 }
@@ -245,16 +246,8 @@ static void permit_loads(char *address, size_t size) {
     CHECK(VirtualProtect(address, size, PAGE_READONLY, &old));
 }
 
-static void expect_found(const char *text, size_t index, void (*change)(char *, size_t)) {
-    struct picture picture = picture_parse(text, strlen(text));
-    struct scene scene;
-    size_t outer = check_enter("\"%s\", page %zu", text, index);
-    scene_open(&scene, before(), NULL, &picture);
-    change(hf_space_base(scene.space) + index * scene.page_size, scene.page_size);
-    CHECK_STATUS(HF_CORRUPT, hf_space_check(scene.space));
-    CHECK_EQUAL(index * scene.page_size, hf_last_error().offset);
-    scene_close(&scene);
-    check_leave(outer);
+static void expect_found(const char *text, size_t page, void (*change)(char *, size_t)) {
+    expect_check_finds(before(), text, page, change, page);
 }
 
 static void changes_are_found(void) {

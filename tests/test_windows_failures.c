@@ -15,7 +15,7 @@
 #include "holdfast/arena.h"
 #include "holdfast/file.h"
 #include "random.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 /* --------------------------------------------------------------------- faults --------------- */
 
@@ -336,36 +336,36 @@ static void expect_injected(hf_status status) {
 
 /* The space is as before the step, or as the drawing shows it if the undo failed too. The step then
  * succeeds. */
-static void expect_undone(const struct drawn *drawn, struct scene *scene) {
+static void expect_undone(const struct drawn *drawn, struct space_fixture *fixture) {
     struct drawn rest = *drawn;
     if (hf_last_error().undo_failed) {
         CHECK(step_from_then_on && drawn->has_undo_failed);
-        scene_expect(scene, &drawn->undo_failed);
+        space_fixture_expect(fixture, &drawn->undo_failed);
         rest.step = drawn->step == &step_commit_range ? &step_commit : &step_map;
     } else {
         /* A repeated step can fail in another call than the first. */
         CHECK(injected->code == ERROR_COMMITMENT_LIMIT || failed_in(hf_last_error().call));
-        scene_expect(scene, &drawn->before);
+        space_fixture_expect(fixture, &drawn->before);
     }
-    CHECK_STATUS(HF_OK, drawn_run(&rest, scene));
+    CHECK_STATUS(HF_OK, drawn_run(&rest, fixture));
 }
 
 static bool meets_failure(const struct drawn *drawn, size_t nth) {
     struct resources before = resources_now();
-    struct scene scene;
+    struct space_fixture fixture;
     size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
                                injected->code, step_from_then_on);
-    scene_open(&scene, stepping ? stepping : hf_backend_native(), NULL, &drawn->before);
+    space_fixture_open(&fixture, stepping ? stepping : hf_backend_native(), NULL, &drawn->before);
     fail_nth(NULL, nth, step_from_then_on, injected->code);
-    hf_status status = drawn_run(drawn, &scene);
+    hf_status status = drawn_run(drawn, &fixture);
     fail_no_more();
     CHECK((status == HF_OK) == (faults.failures == 0 || is_retried(step_from_then_on)));
     if (status != HF_OK) {
         expect_injected(status);
-        expect_undone(drawn, &scene);
+        expect_undone(drawn, &fixture);
     }
-    scene_expect(&scene, &drawn->after);
-    scene_close(&scene);
+    space_fixture_expect(&fixture, &drawn->after);
+    space_fixture_close(&fixture);
     expect_resources(before);
     check_leave(outer);
     return faults.failures > 0;
@@ -389,7 +389,7 @@ static void fail_with_each(const struct injected *list, size_t count, const stru
 #define FAIL_WITH_EACH(list, step, drawing) fail_with_each(list, COUNT_OF(list), step, drawing)
 
 static void a_failed_split_leaves_one_placeholder(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     FAIL_WITH_EACH(memory_codes, &step_split,
                    "p p p     p p p     c|p p p|v\n"
                    "-           -           ---  \n"
@@ -397,7 +397,7 @@ static void a_failed_split_leaves_one_placeholder(void) {
 }
 
 static void a_failed_coalesce_leaves_the_pieces(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     FAIL_WITH_EACH(memory_codes, &step_coalesce,
                    "p|p     p|p p|p     c|p|p|v\n"
                    "---     -------       ---  \n"
@@ -405,7 +405,7 @@ static void a_failed_coalesce_leaves_the_pieces(void) {
 }
 
 static void a_failed_commit_leaves_a_placeholder(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     FAIL_WITH_EACH(memory_codes, &step_commit,
                    "p p     c|p p|c     v|p|v\n"
                    "---       ---         -  \n"
@@ -418,7 +418,7 @@ static void a_failed_commit_leaves_a_placeholder(void) {
 }
 
 static void a_failed_decommit_leaves_it_committed(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const struct injected decommit_codes[] = {{ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
                                                      {ERROR_NO_SYSTEM_RESOURCES, HF_NO_MEMORY},
                                                      {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
@@ -431,7 +431,7 @@ static void a_failed_decommit_leaves_it_committed(void) {
 }
 
 static void a_failed_map_leaves_a_placeholder(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     FAIL_WITH_EACH(file_codes, &step_map,
                    "p p     c|p p|v\n"
                    "---       ---  \n"
@@ -444,7 +444,7 @@ static void a_failed_map_leaves_a_placeholder(void) {
 }
 
 static void a_failed_unmap_leaves_a_view(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     FAIL_WITH_EACH(memory_codes, &step_unmap,
                    "v v     c|r r|c     p|w|p\n"
                    "---       ---         -  \n"
@@ -526,7 +526,7 @@ static bool view_meets_failure(hf_space *space, hf_file *file, hf_access access,
 }
 
 static void a_failed_view_of_a_file_leaves_nothing_behind(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
     hf_space *space;
     hf_file *file;
@@ -780,7 +780,7 @@ static size_t fail_each_call_in(hf_status (*scenario)(void), bool from_then_on) 
 }
 
 static void a_space_leaves_nothing_behind(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     for (size_t i = 0; i < 2 * COUNT_OF(memory_codes); i++) {
         injected = &memory_codes[i / 2];
         CHECK(fail_each_call_in(space_scenario, i % 2 == 1) >= 25);
@@ -799,26 +799,26 @@ static void an_arena_leaves_nothing_behind(void) {
 /* A tail and a whole allocation can be released. For other parts decommit is HF_UNSUPPORTED and
  * changes nothing. */
 static void parts_that_cannot_be_released_stay(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const DWORD codes[] = {ERROR_INVALID_PARAMETER, ERROR_INVALID_ADDRESS};
     for (size_t i = 0; i < COUNT_OF(codes); i++) {
-        struct scene scene;
+        struct space_fixture fixture;
         struct picture picture = picture_parse("p|c c c c|v", 11);
-        scene_open(&scene, hf_backend_native(), NULL, &picture);
-        size_t g = scene.page_size;
+        space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+        size_t g = fixture.page_size;
         faults = (struct faults){.parts_code = codes[i]};
-        CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, g, g));
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(fixture.space, g, g));
         CHECK_EQUAL(codes[i], hf_last_error().os_code);
-        CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(scene.space, 2 * g, 2 * g));
-        CHECK_STATUS(HF_UNSUPPORTED, hf_space_release_range(scene.space, 2 * g, g));
-        scene_expect(&scene, &picture);
-        CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, 4 * g, g));
-        scene_expect_text(&scene, "p|c c c|p|v");
-        CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, 2 * g, 2 * g));
-        scene_expect_text(&scene, "p|c|p p|p|v");
-        CHECK_STATUS(HF_OK, hf_space_decommit(scene.space, g, g));
-        scene_expect_text(&scene, "p|p|p p|p|v");
-        scene_close(&scene);
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_decommit(fixture.space, 2 * g, 2 * g));
+        CHECK_STATUS(HF_UNSUPPORTED, hf_space_release_range(fixture.space, 2 * g, g));
+        space_fixture_expect(&fixture, &picture);
+        CHECK_STATUS(HF_OK, hf_space_decommit(fixture.space, 4 * g, g));
+        space_fixture_expect_text(&fixture, "p|c c c|p|v");
+        CHECK_STATUS(HF_OK, hf_space_decommit(fixture.space, 2 * g, 2 * g));
+        space_fixture_expect_text(&fixture, "p|c|p p|p|v");
+        CHECK_STATUS(HF_OK, hf_space_decommit(fixture.space, g, g));
+        space_fixture_expect_text(&fixture, "p|p|p p|p|v");
+        space_fixture_close(&fixture);
     }
 }
 
@@ -856,7 +856,7 @@ static void expect_blocks(const struct stack *stack) {
 
 /* An arena releases memory only at its end, so it works on such a Windows. */
 static void an_arena_releases_tails_only(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static struct stack stack;
     struct random random = {1};
     CHECK_STATUS(HF_OK, hf_arena_open(&stack.arena, NULL));
@@ -883,7 +883,7 @@ static void an_arena_releases_tails_only(void) {
 /* With fault_after_rewind a rewind releases a middle: it is HF_UNSUPPORTED, and the arena stays
  * usable. */
 static void faults_after_rewind_need_middles(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_arena arena;
     hf_arena_options options = {.fault_after_rewind = true};
     CHECK_STATUS(HF_OK, hf_arena_open(&arena, &options));
@@ -917,7 +917,7 @@ static bool has_placeholders_now(struct faults how) {
 
 /* Only ERROR_INVALID_PARAMETER shows that there are no placeholders. */
 static void placeholders_are_tested(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     static const char *const missing[] = {"kernelbase.dll", "VirtualAlloc2", "MapViewOfFile3",
                                           "UnmapViewOfFile2"};
     struct resources before = resources_now();
@@ -932,7 +932,7 @@ static void placeholders_are_tested(void) {
 
 /* As in a process linked for 2 GiB of addresses. */
 static void an_invalid_limit_on_addresses_is_dropped(void) {
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     hf_space *space;
     CHECK(has_placeholders_now((struct faults){.rejects_limits = true}));
     faults.rejects_limits = true;

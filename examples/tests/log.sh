@@ -43,4 +43,4 @@ example log.image --verify >verified || wrong "does not verify again"
 tells_missing nowhere nowhere --verify
 echo 'a text' >text
 if example text --print >printed 2>complaint; then wrong "took a text for a log"; fi
-grep -q ': text: .* failed: the file is no image' complaint || wrong "said: $(cat complaint)"
+grep -q ': text: .* failed: the file is not an image' complaint || wrong "said: $(cat complaint)"

@@ -26,10 +26,10 @@ example look index.image int a_name_that_is_nowhere unsigned >few
   grep ' unsigned$' expected || echo 0 unsigned; } >few.expected
 same few.expected few
 
-# An image of nothing; and what is no image.
+# An image of nothing; and what is not an image.
 [ -z "$(example look empty.image)" ] || wrong "nothing has identifiers"
 head -c 100000 /dev/zero | tr '\0' x >none.image
 if example look none.image int 2>complaint; then wrong "took a text for an image"; fi
-grep -q 'the file is no image' complaint || wrong "said: $(cat complaint)"
+grep -q 'the file is not an image' complaint || wrong "said: $(cat complaint)"
 
 tells_missing nowhere look nowhere int

@@ -1,9 +1,9 @@
 /*
- * array.c -- contiguity is the promise of hf_extend: a growing array is no more than that.
+ * array.c -- a growing array: one block in an arena, extended in place by hf_extend.
  */
 #include "array.h"
 
-/* Little beside the arenas that the tour is about, which share what `ulimit -v` leaves. */
+/* Small, so that under `ulimit -v` most addresses are left to the arenas that the tour shows. */
 enum { RESERVE = 64 << 20 };
 
 bool array_open(struct array *array, size_t item_size, const char *name) {

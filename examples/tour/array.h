@@ -1,5 +1,5 @@
 /*
- * array.h -- a growing array that never moves: an arena with one block, extended in place.
+ * array.h -- a growing array that never moves: an arena with one block that grows in place.
  *
  *     struct array numbers;
  *     if (!array_open(&numbers, sizeof(int), "numbers")) ...
@@ -18,12 +18,14 @@ struct array {
     hf_arena arena;
 };
 
+/* False: no memory or no addresses; the name shows in the system's tools. */
 bool array_open(struct array *array, size_t item_size, const char *name);
 void array_close(struct array *array);
 
-/* A zeroed item at the end; NULL when there is no memory. */
+/* Appends a zeroed item and returns it; NULL: no memory. */
 void *array_add(struct array *array);
 
+/* Removes the last item; there must be one. */
 void array_drop_last(struct array *array);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * build.c -- the life that the pictures show.
+ * build.c -- runs the front end twice and records the steps that the pictures show.
  *
- *      reserve   first build    empty             second build         empty   give back
- *      |         grows          unmaps, resets    takes what is kept           trims, coalesces
+ *      reserve   first build    empty             second build         empty   release
+ *      |         grows          unmaps, resets    uses the memory kept         trims, coalesces
  */
 #include "build.h"
 
@@ -10,7 +10,7 @@
 
 #include "platform.h"
 
-/* From here on a mapping costs less than a copy. */
+/* From LEAST_VIEW bytes on mapping a file is cheaper than reading it. */
 enum { LEAST_VIEW = 65536, MOST_VIEWS = 1000 };
 
 static bool fail_for_memory(const char *what) {
@@ -26,7 +26,8 @@ static size_t round_up(size_t size, size_t page_size) {
     return (size + page_size - 1) & ~(page_size - 1);
 }
 
-/* Reserves as much as all large files take; without it they are read like the others. */
+/* Reserves a space with room for views of all large files. If that fails, large files are read, as
+ * small ones are. */
 static void open_views(struct build *build) {
     const hf_backend *backend = &build->record.backend;
     hf_space_options options = {.name = "views", .backend = backend};
@@ -58,7 +59,8 @@ static bool open_all(struct build *build, const struct sources *sources, struct 
 
 static const char *reason_of(hf_error error) { return error.reason ? error.reason : error.call; }
 
-/* The file as a view behind the others. NULL: it cannot be one, and is to be read. */
+/* Maps the file behind the previous views. NULL: it has to be read instead, because it is small,
+ * has changed, or cannot be mapped. */
 static const char *view(struct build *build, struct built *built, const struct source *source) {
     const hf_backend *backend = &build->record.backend;
     size_t size = round_up((size_t)source->size, backend->page_size(backend));
@@ -70,7 +72,7 @@ static const char *view(struct build *build, struct built *built, const struct s
         hf_file_size(file) == source->size
             ? hf_space_map_range(build->views, build->views_used, size, file, 0, HF_READ_ONLY)
             : HF_WRONG_STATE;
-    hf_file_close(file); /* the view keeps it */
+    hf_file_close(file); /* the view stays */
     if (status == HF_UNSUPPORTED) built->no_views = reason_of(hf_last_error());
     if (status != HF_OK) return NULL;
     const char *text = hf_space_base(build->views) + build->views_used;
@@ -86,7 +88,7 @@ static outcome take(struct build *build, struct built *built, const struct sourc
     return on_holdfast.take_text(build->front_end, text, (size_t)source->size);
 }
 
-/* Says why a file was not taken. The front end goes on, unless memory has run out. */
+/* Prints why a file was not processed. False: memory has run out, and the build ends. */
 static bool explain(struct build *build, struct source *source, outcome result) {
     if (result == TAKEN_NO_MEMORY) return fail_for_memory(source->path);
     screen_end_progress(build->screen);
@@ -97,7 +99,8 @@ static bool explain(struct build *build, struct source *source, outcome result) 
     return true;
 }
 
-/* The lists are dropped already: what they took is noted first, then that it was handed back. */
+/* Records how many bytes each arena has allocated. The list of tokens is freed already, so its peak
+ * is recorded first. */
 static void note_used(struct build *build, struct built *built) {
     struct record *record = &build->record;
     for (front_end_arena i = 0; i < ARENAS; i++) {
@@ -120,12 +123,12 @@ static bool take_one(struct build *build, struct built *built, struct source *so
     note_used(build, built);
     return true;
 }
+
 /* --------------------------------------------------------------------- a build ------------ */
 
 enum { QUARTERS = 4 };
 
-static bool take_all(struct build *build, struct built *built,
-                     const char *const moments[QUARTERS]) {
+static bool take_all(struct build *build, struct built *built, const char *const labels[QUARTERS]) {
     const struct sources *sources = build->sources;
     uint64_t done = 0, quarter = 1;
     for (size_t i = 0; i < sources->list.count; i++) {
@@ -133,10 +136,10 @@ static bool take_all(struct build *build, struct built *built,
         if (!source->failed && !take_one(build, built, source)) return false;
         done += source->size;
         for (; quarter < QUARTERS && done * QUARTERS >= sources->bytes * quarter; quarter++)
-            record_moment(&build->record, moments[quarter - 1]);
-        screen_progress(build->screen, moments[QUARTERS - 1], done, sources->bytes);
+            record_label(&build->record, labels[quarter - 1]);
+        screen_progress(build->screen, labels[QUARTERS - 1], done, sources->bytes);
     }
-    record_phase(&build->record, moments[QUARTERS - 1]);
+    record_phase(&build->record, labels[QUARTERS - 1]);
     return true;
 }
 
@@ -155,12 +158,12 @@ static struct growth get_growth(struct build *build) {
 }
 
 static bool build_once(struct build *build, struct built *built,
-                       const char *const moments[QUARTERS]) {
+                       const char *const labels[QUARTERS]) {
     uint64_t start = platform_now(), faults = platform_get_usage().page_faults;
-    /* To the first build belongs what opening the arenas took. */
+    /* The first build includes the growth and system calls of opening the arenas. */
     bool is_first = built == &build->first;
     struct growth before = is_first ? (struct growth){0} : get_growth(build);
-    bool taken = take_all(build, built, moments);
+    bool taken = take_all(build, built, labels);
     struct growth after = get_growth(build);
     built->time = platform_now() - start;
     built->page_faults = platform_get_usage().page_faults - faults;
@@ -173,8 +176,8 @@ static bool build_once(struct build *build, struct built *built,
     return taken;
 }
 
-/* Copies, for the front end forgets its names when it is emptied. */
-static bool keep_most_used(struct build *build) {
+/* Copies the names that are used most: emptying the front end frees the originals. */
+static bool copy_most_used(struct build *build) {
     struct name_count *names = build->most_used;
     build->most_used_count = on_holdfast.most_used(build->front_end, names, MOST_USED_NAMES);
     for (size_t i = 0; i < build->most_used_count; i++) {
@@ -201,7 +204,7 @@ static bool empty(struct build *build) {
     return true;
 }
 
-static bool give_back(struct build *build) {
+static bool release_all(struct build *build) {
     for (front_end_arena i = 0; i < ARENAS; i++) {
         hf_arena *arena = on_holdfast_arena(build->front_end, i);
         if (hf_rewind(arena, 0) != HF_OK || hf_trim(arena, 0) != HF_OK)
@@ -217,8 +220,8 @@ bool build_run(struct build *build, const struct sources *sources, struct screen
     static const char *const second[QUARTERS] = {"second build, 25 %", "second build, 50 %",
                                                  "second build, 75 %", "second build"};
     if (!open_all(build, sources, screen)) return fail_for_memory("opening the arenas");
-    return build_once(build, &build->first, first) && keep_most_used(build) && empty(build) &&
-           build_once(build, &build->second, second) && empty(build) && give_back(build);
+    return build_once(build, &build->first, first) && copy_most_used(build) && empty(build) &&
+           build_once(build, &build->second, second) && empty(build) && release_all(build);
 }
 
 void build_close(struct build *build) {

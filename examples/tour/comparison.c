@@ -1,17 +1,16 @@
 /*
- * comparison.c -- the comparison.
+ * comparison.c -- runs the same work on each kind of memory and prints a table.
  *
- * A process for each run, so that time, page faults and peak memory are the contender's own and no
- * one inherits a warm heap. The paths come through standard input before the clock starts; the
- * runner then reads the files (from the page cache: the tour has just read them), does the work,
- * frees everything, and writes one line of numbers.
+ * Each run is a new process (the runner), so that time, page faults and peak memory are those of
+ * one kind of memory, and no run starts with a warm heap. The runner reads the paths from standard
+ * input before the measurement begins. Then it reads the files (they are in the page cache, because
+ * the tour has just read them), does the work, frees everything, and prints one line of numbers.
  *
- * Contenders take turns, so that whatever else the machine does hits all alike; of several rounds
- * the median counts. As many rounds are run as there is time for. Times are the processor's, for on
- * a machine that does other things too the clock on the wall tells mostly of those.
+ * The kinds of memory take turns, so that other load on the machine affects all alike. The table
+ * shows the median of as many rounds as there is time for, and processor time, because wall time
+ * includes that other load.
  *
- * Every contender reads every file, views being a matter of files and not of memory; so what
- * is compared is the memory alone.
+ * On holdfast, too, every file is read and none mapped: only the memory is compared.
  */
 #include "comparison.h"
 
@@ -28,12 +27,12 @@ enum { MOST_ROUNDS = 5 };
 static const struct memory_kind *const kinds[] = {&on_holdfast, &on_malloc, &on_mimalloc};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* What a runner says of its run, in this order in one line. */
+/* The numbers that a runner prints, in this order in one line. */
 enum {
     RUN_TIME, /* nanoseconds */
     RUN_PAGE_FAULTS,
     RUN_PEAK_BYTES,
-    RUN_FILES, /* from here on: what it found, the same for all */
+    RUN_FILES, /* from here on the findings, which are the same on each kind of memory */
     RUN_BYTES,
     RUN_TOKENS,
     RUN_NAMES,
@@ -63,7 +62,7 @@ static void set_findings(struct run *run, const struct totals *totals) {
 
 /* ------------------------------------------------------------------ the runner ------------ */
 
-/* All of standard input, with a zero byte behind it. */
+/* Reads all of standard input and appends a NUL. NULL: no memory. */
 static char *read_input(hf_arena *arena, size_t *size) {
     size_t room, got = 1;
     char *input = hf_peek(arena, 1, &room);
@@ -75,7 +74,7 @@ static char *read_input(hf_arena *arena, size_t *size) {
     return hf_alloc(arena, *size + 1, 1);
 }
 
-/* Takes "size path" after "size path", each ended by a zero byte. */
+/* Processes the files of the input: texts "size path", each ended by a NUL. */
 static bool take_files(const struct memory_kind *kind, struct front_end *front_end, char *input,
                        size_t size) {
     for (char *at = input; at < input + size; at += strlen(at) + 1) {
@@ -132,7 +131,7 @@ struct comparison {
     const char *input;
     size_t input_size;
     struct run expected; /* its findings */
-    bool runs[KINDS];    /* this kind takes part */
+    bool runs[KINDS];    /* which kinds of memory take part */
     struct run rounds[KINDS][MOST_ROUNDS];
     size_t round_count;
 };
@@ -154,12 +153,12 @@ static bool write_input(struct comparison *comparison, const struct sources *sou
     return input != NULL;
 }
 
-/* False: it could not run, or found something else. */
+/* False: the runner failed, or its findings differ. */
 static bool run_once(struct comparison *comparison, const struct memory_kind *kind,
                      struct run *run) {
     const char *arguments[] = {COMPARISON_VERB, kind->name, NULL};
     char line[1000];
-    if (!platform_run_again(arguments, comparison->input, comparison->input_size, line,
+    if (!platform_run_child(arguments, comparison->input, comparison->input_size, line,
                             sizeof line))
         return false;
     char *at = line;
@@ -223,7 +222,7 @@ static void print_row(const struct comparison *comparison, size_t kind, const ch
         uint64_t own = median(comparison, kind, number), best = median(comparison, 0, number);
         printf("%*s", kind > 0 || number == RUN_TIME ? 12 : 21, formats[number](value, own));
         if (kind > 0 && best > 0) printf(" %6.2f x", (double)own / (double)best);
-        if (kind > 0 && best == 0) printf("%9s", ""); /* a system that does not count */
+        if (kind > 0 && best == 0) printf("%9s", ""); /* a system that counts no page faults */
     }
     printf("\n");
 }

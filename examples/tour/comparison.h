@@ -8,14 +8,15 @@
 #include "screen.h"
 #include "sources.h"
 
-/* Runs the comparison on all sources that could be read, as often as fits before the deadline
- * (platform_now) but once at least, and prints the table. `totals` is what each has to find. False:
- * something failed, as stderr was told. */
+/* Compares on all sources that could be read and prints the table. Repeats the runs until the
+ * deadline (a time of platform_now), but runs each at least once. `totals` is what each run has to
+ * find. False: a run failed; reported on stderr. */
 bool comparison_run(const struct sources *sources, struct screen *screen,
                     const struct totals *totals, uint64_t deadline);
 
-/* The verb that a comparison runs this command with: the work on one kind of memory, on the paths
- * that standard input has, each ended by a zero byte. Returns the exit status. */
+/* Implements COMPARISON_VERB, with which comparison_run starts this command: does the work on the
+ * kind of memory that the argument names, on the files that standard input lists. Returns the exit
+ * status. */
 int comparison_runner(int count, char **arguments);
 
 #define COMPARISON_VERB "comparison-runner"

@@ -1,14 +1,14 @@
 /*
- * front_end.h -- a compiler front end's work, as the tour and its rivals do it.
+ * front_end.h -- the work of a compiler front end, on several kinds of memory.
  *
- * A front end keeps some things for long and some for one file:
- *   texts    to the end: diagnostics, macro bodies and debug information point into them
- *   names    to the end: each identifier once, with a count of its uses, found by a hash table
- *   tokens   a list for each file: written by the lexer, read by what parses, and dropped
+ * A front end keeps some data until the end and some for one file:
+ *   texts    until the end: diagnostics, macro bodies and debug information point into them
+ *   names    until the end: each identifier once, with a count of its uses, in a hash table
+ *   tokens   a list for each file: written by the lexer, read by the parser, then freed
  *
- * The same code does it on every kind of memory: it is in front_end_work.h and intern.h, compiled
- * once for each by the files on_*.c, so that every allocator is called directly and none pays for a
- * layer between. struct front_end is another one in each; the functions are called through here.
+ * The code is the same for every kind of memory: on_holdfast.c, on_malloc.c and on_mimalloc.c each
+ * include front_end_work.h and intern.h, so that every allocator is called directly. struct
+ * front_end is defined differently in each; struct memory_kind has the functions.
  */
 #ifndef TOUR_FRONT_END_H
 #define TOUR_FRONT_END_H
@@ -26,10 +26,10 @@ typedef enum outcome {
     TAKEN,
     TAKEN_UNREADABLE, /* platform_error_text() says why */
     TAKEN_TOO_LARGE,
-    TAKEN_NO_MEMORY /* the front end is good for closing only */
+    TAKEN_NO_MEMORY /* the front end can only be closed */
 } outcome;
 
-/* Everything that was counted: equal whatever the memory, or something is wrong. */
+/* What the front end has counted: the same numbers on every kind of memory. */
 struct totals {
     uint64_t files, bytes;
     uint64_t tokens[TOKEN_KINDS];
@@ -39,7 +39,7 @@ struct totals {
 };
 
 struct name_count {
-    const char *text; /* good until the front end is emptied */
+    const char *text; /* without a NUL; valid until the front end is emptied */
     size_t size;
     uint64_t uses;
 };
@@ -47,17 +47,20 @@ struct name_count {
 /* A front end on one kind of memory. */
 struct memory_kind {
     const char *name;
-    size_t front_end_size; /* of the zeroed bytes that open() is given */
+    size_t front_end_size; /* of struct front_end */
+    /* front_end: front_end_size zeroed bytes. backend: for holdfast; NULL: the native one. False:
+     * no memory. */
     bool (*open)(struct front_end *, const hf_backend *);
     void (*close)(struct front_end *);
 
-    /* Reads a file, keeps its text, and does the work on it. size: what it is known to have. */
+    /* Reads a file, keeps its text, and processes it. size: the expected size in bytes. */
     outcome (*take_file)(struct front_end *, const char *path, uint64_t size);
-    /* The same on a text that lies elsewhere and stays there. */
+    /* Processes a text, which must stay where it is until the front end is emptied. */
     outcome (*take_text)(struct front_end *, const char *text, size_t size);
 
     const struct totals *(*totals)(const struct front_end *);
-    /* The names used most, keywords apart, into an array of `room`; returns how many. */
+    /* Stores the identifiers that are used most, without keywords, in an array with room for `room`
+     * of them. Returns how many. */
     size_t (*most_used)(struct front_end *, struct name_count *names, size_t room);
 };
 

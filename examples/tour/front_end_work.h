@@ -1,21 +1,25 @@
 /*
- * front_end_work.h -- the work itself, written once over what the including file defines:
+ * front_end_work.h -- the front end's functions. The including file defines the memory under them:
  *
- *   struct memory, name_ref                    (name_ref 0: none)
- *   memory_open(memory, backend)
- *   memory_close(memory, names)                gives everything back, piece by piece where it must
+ *   struct memory, name_ref               name_ref 0 refers to no name
+ *   memory_open(memory, backend)          false: no memory
+ *   memory_close(memory, names)           frees everything, one by one if necessary
  *   memory_text(memory, old, filled, least, &room)
- *                                              room for a text of unknown size: at least `least`
- *                                              bytes, of which `filled` are those of `old` (NULL)
- *   memory_keep_text(memory, text, size)       the text is complete
- *   memory_drop_text(memory, text)             the text is not wanted
- *   memory_new_name(memory, size, &ref), memory_name(memory, ref)
- *   memory_grow_chains(memory, old, old_count, count)   the new ones zeroed
- *   memory_begin_list(memory), memory_end_list(memory, list)
+ *                                         returns room for at least `least` bytes of text, `room`
+ *                                         bytes in all; the first `filled` bytes of `old` (NULL in
+ *                                         the first call) are kept
+ *   memory_keep_text(memory, text, size)  the text is complete and stays
+ *   memory_drop_text(memory, text)        frees the text
+ *   memory_new_name(memory, size, &ref)   returns `size` bytes and their reference
+ *   memory_name(memory, ref)              the address of a name
+ *   memory_grow_chains(memory, old, old_count, count)
+ *                                         grows the hash table; new chains are zeroed
+ *   memory_begin_list(memory)             begins the list of tokens of a file
  *   memory_grow_list(memory, list, old_count, count)
+ *   memory_end_list(memory, list)         frees the list
  *
- * and WORK_NAME, how the memory kind is called, and WORK_KIND, its variable. All of it is reached
- * through that variable alone.
+ * and WORK_NAME, the name of the kind of memory, and WORK_KIND, its struct memory_kind, which is
+ * all that other files use.
  */
 #include "front_end.h"
 #include "intern.h"
@@ -31,10 +35,10 @@ struct front_end {
 
 enum { LARGEST_TEXT = (1 << 28) - 1, READ_STEP = 1 << 16 };
 
-/* Reads to the end of the file, whatever its size was said to be. */
+/* Reads to the end of the file, which may have more or fewer bytes than expected. */
 static outcome work_read(struct memory *memory, intptr_t file, size_t size, char **text,
                          size_t *filled) {
-    size_t room = 0, least = size + 1; /* one more, to see the end without growing */
+    size_t room = 0, least = size + 1; /* one more, so that read returns 0 without growing */
     int64_t got;
     do {
         if (*filled == room) {
@@ -51,7 +55,7 @@ static outcome work_read(struct memory *memory, intptr_t file, size_t size, char
     return TAKEN;
 }
 
-/* Reads the file to memory that is kept. */
+/* Reads the file into memory that stays. */
 static outcome work_keep_file(struct memory *memory, const char *path, size_t size, char **text,
                               size_t *filled) {
     intptr_t file = platform_open(path, false);
@@ -67,7 +71,7 @@ static outcome work_keep_file(struct memory *memory, const char *path, size_t si
 
 /* ------------------------------------------------------------------- lexing -------------- */
 
-/* A spelling with splices is cleaned here; one too long for that keeps them. */
+/* Line splices are removed from identifiers of up to this many bytes; longer ones keep them. */
 enum { LONGEST_SPLICED = 1024 };
 
 static name_ref work_intern(struct front_end *work, const struct lexer *lexer,
@@ -92,7 +96,7 @@ static bool work_grow_list(struct memory *memory, struct list *list) {
     return true;
 }
 
-/* Lists the text's tokens, and interns its identifiers. */
+/* Writes the text's tokens to the list and interns its identifiers. False: no memory. */
 static bool work_lex(struct front_end *work, const char *text, size_t size, struct list *list) {
     struct lexer lexer;
     struct token token;
@@ -121,7 +125,7 @@ static size_t work_nest(size_t nesting, char bracket) {
     return opens ? nesting + 1 : closes && nesting > 0 ? nesting - 1 : nesting;
 }
 
-/* Reads the list as a parser would: counts each name's uses, and follows the brackets. */
+/* Reads the list as a parser does: counts the uses of each name and the nesting of brackets. */
 static void work_parse(struct front_end *work, const char *text, const struct list *list) {
     size_t nesting = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -190,15 +194,16 @@ static bool work_ranks_before(const struct name *name, const struct name_count *
 
 static void work_rank(struct memory *memory, struct name *name, void *user) {
     struct work_ranking *ranking = user;
-    size_t place = ranking->count;
+    size_t position = ranking->count;
     (void)memory;
     if (name->keyword || name->uses == 0) return;
-    while (place > 0 && work_ranks_before(name, &ranking->names[place - 1])) place--;
-    if (place == ranking->room) return;
+    while (position > 0 && work_ranks_before(name, &ranking->names[position - 1])) position--;
+    if (position == ranking->room) return;
     ranking->count += ranking->count < ranking->room;
-    size_t behind = ranking->count - place - 1;
-    memmove(&ranking->names[place + 1], &ranking->names[place], behind * sizeof *ranking->names);
-    ranking->names[place] = (struct name_count){name->text, name->size, name->uses};
+    size_t behind = ranking->count - position - 1;
+    memmove(&ranking->names[position + 1], &ranking->names[position],
+            behind * sizeof *ranking->names);
+    ranking->names[position] = (struct name_count){name->text, name->size, name->uses};
 }
 
 static size_t work_most_used(struct front_end *work, struct name_count *names, size_t room) {

@@ -1,8 +1,8 @@
 /*
- * history.c -- folds the events in their order.
+ * history.c -- makes bands from events, in the order of the events.
  *
- * commit and map begin a band. decommit, unmap and release end every band that they touch, and what
- * they leave of one goes on as a new band:
+ * commit and map begin a band. decommit, unmap and release end every band that they touch; the
+ * parts of it outside their range begin as new bands:
  *
  *     | band          |            | rest |######| rest |
  *            ######         ->
@@ -13,7 +13,7 @@
 
 struct fold {
     struct history *history;
-    struct array alive; /* indices of the bands without an end, in the order of their beginning */
+    struct array alive; /* of size_t: indices of the bands that have not ended, in order of begin */
 };
 
 static struct band *band_at(struct fold *fold, size_t index) {
@@ -34,13 +34,13 @@ static bool begin(struct fold *fold, size_t space, hf_kind kind, size_t offset, 
     return true;
 }
 
-static void forget(struct fold *fold, size_t place) {
-    size_t *alive = fold->alive.items, behind = fold->alive.count - place - 1;
-    memmove(alive + place, alive + place + 1, behind * sizeof *alive);
+static void remove_alive(struct fold *fold, size_t index) {
+    size_t *alive = fold->alive.items, behind = fold->alive.count - index - 1;
+    memmove(alive + index, alive + index + 1, behind * sizeof *alive);
     array_drop_last(&fold->alive);
 }
 
-/* Ends one band; what lies below and above the event's range goes on. */
+/* Ends one band; its parts below and above the event's range begin as new bands. */
 static bool end_band(struct fold *fold, struct band *band, const struct event *event) {
     size_t end = event->offset + event->size, band_end = band->offset + band->size;
     size_t below = event->offset > band->offset ? event->offset - band->offset : 0;
@@ -52,15 +52,15 @@ static bool end_band(struct fold *fold, struct band *band, const struct event *e
 }
 
 static bool end_all(struct fold *fold, const struct event *event) {
-    for (size_t place = 0; place < fold->alive.count;) {
-        struct band *band = band_at(fold, ((size_t *)fold->alive.items)[place]);
+    for (size_t index = 0; index < fold->alive.count;) {
+        struct band *band = band_at(fold, ((size_t *)fold->alive.items)[index]);
         bool touched = band->space == event->space && band->offset < event->offset + event->size &&
                        event->offset < band->offset + band->size;
         if (!touched) {
-            place++;
+            index++;
             continue;
         }
-        forget(fold, place);
+        remove_alive(fold, index);
         if (!end_band(fold, band, event)) return false;
     }
     return true;
@@ -90,7 +90,7 @@ static bool take_events(struct fold *fold, const struct record *record) {
     return true;
 }
 
-static void end_what_is_alive(struct fold *fold) {
+static void end_alive(struct fold *fold) {
     const size_t *alive = fold->alive.items;
     for (size_t i = 0; i < fold->alive.count; i++)
         band_at(fold, alive[i])->end = fold->history->end;
@@ -102,7 +102,7 @@ bool history_open(struct history *history, const struct record *record) {
     bool done = array_open(&history->bands, sizeof(struct band), "bands") &&
                 array_open(&history->extents, sizeof(size_t), "extents") &&
                 array_open(&fold.alive, sizeof(size_t), "alive") && take_events(&fold, record);
-    if (done) end_what_is_alive(&fold);
+    if (done) end_alive(&fold);
     array_close(&fold.alive);
     return done;
 }

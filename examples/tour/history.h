@@ -1,13 +1,14 @@
 /*
- * history.h -- from a record of steps to pictures of regions: each committed region and each view
- * as a rectangle of addresses and time.
+ * history.h -- the regions over time, computed from a record of steps: each committed region and
+ * each view as a band, that is, a rectangle of addresses and time.
  */
 #ifndef TOUR_HISTORY_H
 #define TOUR_HISTORY_H
 
 #include "record.h"
 
-/* A region for as long as it stayed as it was. What no band covers is placeholder. */
+/* A committed region or a view, from when it appeared until it changed. What no band covers is
+ * placeholder. */
 struct band {
     size_t space; /* index in the record */
     hf_kind kind; /* committed or view */
@@ -17,12 +18,12 @@ struct band {
 
 struct history {
     const struct record *record;
-    struct array bands;   /* of struct band, in the order of their beginning */
-    struct array extents; /* of size_t: of each space the bytes up to the highest band */
-    uint64_t end;         /* of the last event */
+    struct array bands;   /* of struct band, in order of begin */
+    struct array extents; /* of size_t: for each space the end of its highest band, in bytes */
+    uint64_t end;         /* time of the last event */
 };
 
-/* False: no memory. The record stays open as long. */
+/* False: no memory. The record must stay open until the history is closed. */
 bool history_open(struct history *history, const struct record *record);
 void history_close(struct history *history);
 
@@ -30,7 +31,7 @@ static inline const struct band *history_band(const struct history *history, siz
     return (const struct band *)history->bands.items + index;
 }
 
-/* 0 for a space that was never more than a placeholder. */
+/* The end of the space's highest band in bytes; 0 for a space that has none. */
 static inline size_t history_extent(const struct history *history, size_t space) {
     return ((const size_t *)history->extents.items)[space];
 }

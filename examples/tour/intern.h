@@ -1,11 +1,11 @@
 /*
- * intern.h -- interning: each identifier is kept once, and known by a reference from then on.
+ * intern.h -- interning: stores each identifier once and returns a reference to it.
  *
- * Written once over the memory that the including file defines, see front_end_work.h: a name_ref is
- * 32 bits in an arena and a pointer elsewhere.
+ * It calls the memory functions that the including file defines; see front_end_work.h. A name_ref
+ * is a 32-bit ref in an arena and a pointer on other memory.
  *
- * The hash table is an array of chains and doubles where it lies: a chain i of n parts into the
- * chains i and i + n, so nothing is rebuilt, and an array that can grow in place is never copied.
+ * The hash table is an array of chains. When it doubles, chain i of n is split into the chains i
+ * and i + n, so the array can grow in place and no name moves.
  *
  *     n = 2:   [0] a c e      [1] b d
  *     n = 4:   [0] a e        [1] b        [2] c        [3] d
@@ -16,31 +16,31 @@
 
 enum { FIRST_CHAINS = 1024 };
 
-/* Four bytes as a number, in whatever order. */
-static inline uint64_t name_word(const char *text) {
-    uint32_t word;
-    memcpy(&word, text, sizeof word);
-    return word;
+/* Reads four bytes as a number in the machine's byte order. */
+static inline uint64_t name_load(const char *text) {
+    uint32_t value;
+    memcpy(&value, text, sizeof value);
+    return value;
 }
 
-static inline uint64_t name_mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15;
+static inline uint64_t name_mix(uint64_t hash, uint64_t value) {
+    hash = (hash ^ value) * 0x9E3779B97F4A7C15;
     return hash ^ hash >> 32;
 }
 
-/* Eight bytes at a time; the last ones may be read twice, so that no byte costs a branch. */
+/* Hashes eight bytes at a time. The last eight may overlap the ones before: no loop over a rest. */
 static inline uint32_t name_hash(const char *text, size_t size) {
     const char *end = text + size;
     uint64_t hash = size;
     for (; end - text > 8; text += 8)
-        hash = name_mix(hash, name_word(text) | name_word(text + 4) << 32);
-    if (size >= 8) return (uint32_t)name_mix(hash, name_word(end - 8) | name_word(end - 4) << 32);
-    if (size >= 4) return (uint32_t)name_mix(hash, name_word(text) | name_word(end - 4) << 32);
+        hash = name_mix(hash, name_load(text) | name_load(text + 4) << 32);
+    if (size >= 8) return (uint32_t)name_mix(hash, name_load(end - 8) | name_load(end - 4) << 32);
+    if (size >= 4) return (uint32_t)name_mix(hash, name_load(text) | name_load(end - 4) << 32);
     for (; text < end; text++) hash = name_mix(hash, (unsigned char)*text);
     return (uint32_t)hash;
 }
 
-static inline void names_part_chain(struct memory *memory, struct names *names, size_t chain) {
+static inline void names_split_chain(struct memory *memory, struct names *names, size_t chain) {
     name_ref *low = &names->chains[chain], *high = &names->chains[chain + names->chain_count];
     for (name_ref ref = *low; ref;) {
         struct name *name = memory_name(memory, ref);
@@ -57,7 +57,7 @@ static inline bool names_grow(struct memory *memory, struct names *names) {
     name_ref *chains = memory_grow_chains(memory, names->chains, old, count);
     if (!chains) return false;
     names->chains = chains;
-    for (size_t chain = 0; chain < old; chain++) names_part_chain(memory, names, chain);
+    for (size_t chain = 0; chain < old; chain++) names_split_chain(memory, names, chain);
     names->chain_count = count;
     return true;
 }
@@ -80,7 +80,7 @@ static inline name_ref names_add(struct memory *memory, struct names *names, con
     return ref;
 }
 
-/* The name's reference; 0 when there is no memory for a new one. */
+/* Returns the reference of the name, which is added if it is new; 0: no memory for it. */
 static inline name_ref names_intern(struct memory *memory, struct names *names, const char *text,
                                     size_t size) {
     uint32_t hash = name_hash(text, size);
@@ -103,7 +103,7 @@ static inline bool names_open(struct memory *memory, struct names *names) {
     return true;
 }
 
-/* Calls back with each name. The callback may free it. */
+/* Calls `each` with each name, which it may free. */
 static inline void names_each(struct memory *memory, struct names *names,
                               void (*each)(struct memory *, struct name *, void *), void *user) {
     for (size_t chain = 0; chain < names->chain_count; chain++)

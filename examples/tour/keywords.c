@@ -1,4 +1,4 @@
-/* keywords.c -- those of C23 and C++20: headers are often written for both languages. */
+/* keywords.c -- the keywords of C23 and C++20, because headers are often written for both. */
 #include "keywords.h"
 
 /* clang-format off */

@@ -1,4 +1,4 @@
-/* keywords.h -- the words of C and C++ that are no identifiers. */
+/* keywords.h -- the keywords of C and C++, which the front end counts apart from identifiers. */
 #ifndef TOUR_KEYWORDS_H
 #define TOUR_KEYWORDS_H
 

@@ -1,13 +1,13 @@
 /*
- * lexer.c -- a C lexer over bytes that it may not trust.
+ * lexer.c -- a C lexer for untrusted bytes.
  *
- * The first byte of a token decides what it is; one table tells the class of each byte. For each
- * kind one function finds the end: it takes a position and returns a later one. All bytes are read
- * through byte_at or behind a comparison with the size, so nothing outside the text is touched.
+ * The class of a token's first byte (a table) selects the function that finds the token's end. Such
+ * a function takes a position and returns a later one. Bytes are read only by byte_at or after a
+ * comparison with the size, so nothing outside the text is read.
  *
- * C removes line splices before it forms tokens, so one may stand anywhere: within a name, between
- * the two slashes of a comment. Removing them first would cost a copy of every file; instead
- * behind_splices steps over them wherever the next byte matters.
+ * C removes line splices before it forms tokens, so a splice can be anywhere: within a name,
+ * between the two slashes of a comment. Removing them first would copy every file; instead
+ * behind_splices skips them wherever the next byte is examined.
  */
 #include "lexer.h"
 
@@ -16,8 +16,8 @@
 /*
  *   ' '  blank                          'a'  begins a name        '"' '\''  quotes
  *   'n'  newline                        '0'  digit                '\\'      backslash
- *   's'  a token by itself              '\0' above ASCII          '!'       fits nothing
- *   'p'  begins a punctuator that others may continue
+ *   's'  a token of one byte            '\0' above ASCII          '!'       begins no token
+ *   'p'  begins a punctuator that may be longer than one byte
  */
 static const char classes[256] = "!!!!!!!!! n   !!"
                                  "!!!!!!!!!!!!!!!!"
@@ -46,22 +46,24 @@ void lexer_open(struct lexer *lexer, const char *text, size_t size) {
 
 /* ------------------------------------------------------------------ bytes ---------------- */
 
-/* -1 behind the end. */
+/* The byte at a position; -1 behind the end. */
 static int byte_at(const struct lexer *lexer, size_t at) {
     return at < lexer->size ? (unsigned char)lexer->text[at] : -1;
 }
 
-/* '!' behind the end. */
+/* The class of the byte at a position; '!' behind the end. */
 static char class_at(const struct lexer *lexer, size_t at) {
     return at < lexer->size ? classes[(unsigned char)lexer->text[at]] : '!';
 }
 
+/* The size of the line splice at a position; 0: there is none. */
 static size_t splice_size(const struct lexer *lexer, size_t at) {
     if (byte_at(lexer, at) != '\\') return 0;
     if (byte_at(lexer, at + 1) == '\n') return 2;
     return byte_at(lexer, at + 1) == '\r' && byte_at(lexer, at + 2) == '\n' ? 3 : 0;
 }
 
+/* The position behind all line splices at a position. */
 static size_t behind_splices(const struct lexer *lexer, size_t at) {
     size_t size;
     while ((size = splice_size(lexer, at)) != 0) at += size;
@@ -75,7 +77,8 @@ static size_t find(const struct lexer *lexer, size_t at, char byte) {
     return found ? (size_t)(found - lexer->text) : lexer->size;
 }
 
-/* The end of the line without its newline, splices being no end. */
+/* The position of the newline that ends the line, or the end of the text. A splice does not end a
+ * line. */
 static size_t line_end(const struct lexer *lexer, size_t at) {
     for (;; at++) {
         size_t end = find(lexer, at, '\n');
@@ -110,8 +113,8 @@ static size_t universal_name_size(const struct lexer *lexer, size_t at) {
     return size;
 }
 
-/* The size of what may continue a name at this position, or 0. */
-static size_t word_character_size(const struct lexer *lexer, size_t at) {
+/* The size of the character at a position if it can continue a name; else 0. */
+static size_t name_character_size(const struct lexer *lexer, size_t at) {
     switch (class_at(lexer, at)) {
     case 'a':
     case '0': return 1;
@@ -121,24 +124,24 @@ static size_t word_character_size(const struct lexer *lexer, size_t at) {
     }
 }
 
-static size_t word_end(struct lexer *lexer, size_t at) {
+static size_t name_characters_end(struct lexer *lexer, size_t at) {
     for (;;) {
         while (class_at(lexer, at) == 'a' || class_at(lexer, at) == '0') at++;
         size_t next = behind_splices(lexer, at);
-        size_t size = word_character_size(lexer, next);
+        size_t size = name_character_size(lexer, next);
         if (size == 0) return at;
         lexer->spliced |= next != at;
         at = next + size;
     }
 }
 
-/* Whether a byte that is no part of a word continues a number that ended in `last`. */
+/* Whether a byte that is no part of a name continues a number that ended in `last`. */
 static bool continues_number(const struct lexer *lexer, size_t at, int last) {
     switch (byte_at(lexer, at)) {
     case '.': return true;
     case '+':
     case '-': return last == 'e' || last == 'E' || last == 'p' || last == 'P';
-    case '\'': return word_character_size(lexer, behind_splices(lexer, at + 1)) != 0;
+    case '\'': return name_character_size(lexer, behind_splices(lexer, at + 1)) != 0;
     default: return false;
     }
 }
@@ -146,7 +149,7 @@ static bool continues_number(const struct lexer *lexer, size_t at, int last) {
 static size_t number_end(struct lexer *lexer, size_t at) {
     for (int last = 0;;) {
         size_t next = behind_splices(lexer, at);
-        size_t size = word_character_size(lexer, next);
+        size_t size = name_character_size(lexer, next);
         if (size == 0 && continues_number(lexer, next, last)) size = 1;
         if (size == 0) return at;
         lexer->spliced |= next != at;
@@ -157,14 +160,14 @@ static size_t number_end(struct lexer *lexer, size_t at) {
 
 /* ------------------------------------------------------------------ literals ------------- */
 
-/* Behind an escape sequence's backslash and the byte that it escapes, but not behind a newline. */
+/* The position behind a backslash and the byte that it escapes; a newline is not passed. */
 static size_t escape_end(const struct lexer *lexer, size_t at) {
     size_t escaped = behind_splices(lexer, at + 1);
     int byte = byte_at(lexer, escaped);
     return byte < 0 || byte == '\n' ? escaped : escaped + 1;
 }
 
-/* Behind the closing quote; 0 when the line ends before it. */
+/* The position behind the closing quote; 0: the line ends first. */
 static size_t quote_end(struct lexer *lexer, size_t at, int quote) {
     for (;;) {
         int byte = byte_at(lexer, at);
@@ -176,11 +179,12 @@ static size_t quote_end(struct lexer *lexer, size_t at, int quote) {
     }
 }
 
-/* R"delimiter( ... )delimiter", `at` being behind the first quote. 0: it is nothing of the kind. */
+/* The end of R"delimiter( ... )delimiter", where `at` is behind the first quote. 0: not a raw
+ * string. */
 static size_t raw_string_end(const struct lexer *lexer, size_t at) {
     enum { LONGEST_DELIMITER = 16 };
     size_t size = 0;
-    while (size < LONGEST_DELIMITER && word_character_size(lexer, at + size) == 1) size++;
+    while (size < LONGEST_DELIMITER && name_character_size(lexer, at + size) == 1) size++;
     if (byte_at(lexer, at + size) != '(') return 0;
     for (size_t close = find(lexer, at, ')'); close < lexer->size;) {
         const char *delimiter = lexer->text + close + 1;
@@ -192,7 +196,8 @@ static size_t raw_string_end(const struct lexer *lexer, size_t at) {
     return 0;
 }
 
-/* A literal whose quote is at `at`; where its line does not end it, all of the line is stray. */
+/* The end of a literal whose opening quote is at `at`. If its line has no closing quote, the rest
+ * of the line is one stray token. */
 static size_t literal_end(struct lexer *lexer, size_t at, token_kind *kind) {
     int quote = byte_at(lexer, at);
     size_t end = quote_end(lexer, at + 1, quote);
@@ -200,23 +205,23 @@ static size_t literal_end(struct lexer *lexer, size_t at, token_kind *kind) {
     return end == 0 ? line_end(lexer, at) : end;
 }
 
-static bool is_encoding(const char *word, size_t size) {
+static bool is_encoding(const char *name, size_t size) {
     static const char encodings[][3] = {"L", "u", "U", "u8"};
     for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
-        if (strlen(encodings[i]) == size && memcmp(word, encodings[i], size) == 0) return true;
+        if (strlen(encodings[i]) == size && memcmp(name, encodings[i], size) == 0) return true;
     return size == 0;
 }
 
-/* A name, or a literal with a prefix. */
+/* The end of a name, or of a literal with an encoding prefix. */
 static size_t name_end(struct lexer *lexer, size_t at, token_kind *kind) {
-    size_t end = word_end(lexer, at), size = end - at;
-    const char *word = lexer->text + at;
+    size_t end = name_characters_end(lexer, at), size = end - at;
+    const char *name = lexer->text + at;
     int quote = byte_at(lexer, end);
     *kind = end == at ? TOKEN_STRAY : TOKEN_IDENTIFIER;
     if (end == at) return at + 1;
     if ((quote != '"' && quote != '\'') || size > 3) return end;
-    if (is_encoding(word, size)) return literal_end(lexer, end, kind);
-    if (quote == '\'' || word[size - 1] != 'R' || !is_encoding(word, size - 1)) return end;
+    if (is_encoding(name, size)) return literal_end(lexer, end, kind);
+    if (quote == '\'' || name[size - 1] != 'R' || !is_encoding(name, size - 1)) return end;
     size_t raw_end = raw_string_end(lexer, end + 1);
     if (raw_end == 0) return end;
     *kind = TOKEN_STRING;
@@ -234,7 +239,7 @@ static size_t block_comment_end(const struct lexer *lexer, size_t at) {
     return lexer->size;
 }
 
-/* Behind `spelling`, splices within it allowed; 0 when the text is another one. */
+/* The position behind `spelling`, which splices may interrupt; 0: the text differs. */
 static size_t behind(const struct lexer *lexer, size_t at, const char *spelling) {
     for (; *spelling; spelling++) {
         at = behind_splices(lexer, at);
@@ -264,10 +269,10 @@ static size_t blanks_end(const struct lexer *lexer, size_t at) {
     }
 }
 
-/* Behind the directive's name; `hash_end` is behind its #. */
+/* The position behind the directive's name; `hash_end` is behind its #. */
 static size_t directive_end(struct lexer *lexer, size_t hash_end) {
     size_t name = blanks_end(lexer, hash_end);
-    return class_at(lexer, name) == 'a' ? word_end(lexer, name) : hash_end;
+    return class_at(lexer, name) == 'a' ? name_characters_end(lexer, name) : hash_end;
 }
 
 /* Whether a header name may follow this directive. */
@@ -281,13 +286,13 @@ static bool includes(const struct lexer *lexer, const struct token *directive) {
     return false;
 }
 
-/* Behind <name>, or 0. */
+/* The position behind <name>; 0: no > in this line. */
 static size_t header_end(const struct lexer *lexer, size_t at) {
     size_t close = find(lexer, at, '>');
     return close < find(lexer, at, '\n') ? close + 1 : 0;
 }
 
-/* All that begins with a byte of class 'p'. */
+/* The end of a token that begins with a byte of class 'p'. */
 static size_t symbol_end(struct lexer *lexer, size_t at, token_kind *kind) {
     size_t end = punctuator_end(lexer, at);
     int first = lexer->text[at], second = byte_at(lexer, behind_splices(lexer, at + 1));
@@ -315,7 +320,7 @@ static void skip_blanks(struct lexer *lexer) {
     }
 }
 
-/* The end of the token at lexer->at, and its kind. */
+/* Returns the end of the token at lexer->at and stores its kind. */
 static size_t token_end(struct lexer *lexer, token_kind *kind) {
     size_t at = lexer->at;
     switch (class_at(lexer, at)) {

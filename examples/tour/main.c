@@ -1,5 +1,5 @@
 /*
- * main.c -- the command holdfast: its verbs.
+ * main.c -- the command holdfast: calls the verb that the first argument names.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static int version(void) {
     return EXIT_SUCCESS;
 }
 
-/* Results that could not be written are no results: a full disk must not look like success. */
+/* Returns the exit status: a failure if the output could not be written (a full disk, say). */
 static int finish(int status) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     fprintf(stderr, "holdfast: standard output: cannot be written\n");

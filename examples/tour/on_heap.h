@@ -1,9 +1,9 @@
 /*
- * on_heap.h -- the front end on a malloc, as a program without arenas is written: a block for each
- * text and each name, growth by realloc, everything freed one by one.
+ * on_heap.h -- the front end on malloc, written as programs without arenas are: a block for each
+ * text and each name, growth by realloc, every block freed by itself.
  *
- * The including file defines heap_open, heap_alloc, heap_realloc and heap_free, and what
- * front_end_work.h wants for the kind's name and variable.
+ * The including file defines heap_open, heap_alloc, heap_realloc and heap_free, and WORK_NAME and
+ * WORK_KIND for front_end_work.h.
  */
 #include <stdbool.h>
 #include <string.h>

@@ -2,12 +2,12 @@
  * on_holdfast.c -- the front end on holdfast.
  *
  *   texts   |text|text|text| ...       read in place
- *   names   |name|name|name| ...       a name is known by a 32-bit ref
+ *   names   |name|name|name| ...       referred to by 32-bit refs
  *   table   |chain|chain| ...          one block, which grows in place
- *   lists   |token|token| ...          scratch, rewound behind each file
+ *   lists   |token|token| ...          a scratch arena, rewound after each file
  *
- * An arena for each kind of thing costs addresses and nothing else, and keeps the names, which are
- * looked at for every identifier, close together. Nothing is freed one by one: closing is all.
+ * Each kind of data has an arena: that costs addresses only, and keeps the names, which every
+ * identifier reads, close together in memory. No object is freed by itself; closing frees all.
  */
 #include "on_holdfast.h"
 
@@ -34,7 +34,7 @@ static struct name *memory_new_name(struct memory *memory, size_t size, name_ref
     return *ref ? name : NULL;
 }
 
-/* The table is the last block of its arena, always: it is extended, never copied. */
+/* The table is the only block of its arena, so it can always be extended and is never copied. */
 static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, size_t old,
                                     size_t count) {
     if (!chains) return hf_new_array(&memory->table, name_ref, count);
@@ -43,7 +43,7 @@ static name_ref *memory_grow_chains(struct memory *memory, name_ref *chains, siz
     return grown ? chains : NULL;
 }
 
-/* What was filled stays where it is: the top of the arena does not move while it grows. */
+/* hf_peek returns the same address again while the arena grows, so `filled` bytes need no copy. */
 static char *memory_text(struct memory *memory, char *text, size_t filled, size_t least,
                          size_t *room) {
     (void)text, (void)filled;
@@ -80,7 +80,7 @@ static void memory_close(struct memory *memory, struct names *names) {
     hf_arena_close(&memory->texts);
 }
 
-/* Addresses: as many as 32-bit refs reach for names, more for texts, fewer for the others. */
+/* Reservations: names take the 32 GiB that refs can address, texts more, the others less. */
 static const size_t mebibyte = (size_t)1 << 20;
 static const size_t text_mebibytes = sizeof(void *) > 4 ? 65536 : 256;
 static const size_t name_mebibytes = sizeof(void *) > 4 ? 32768 : 128;
@@ -104,8 +104,9 @@ static bool memory_open_part(struct memory *memory, size_t part, const hf_backen
 }
 
 /*
- * Where addresses are few (ulimit -v), all arenas halve alike, for the first one that took what it
- * could get would leave nothing to the last; and once more, for the rest of the program.
+ * If addresses are limited (ulimit -v), halves all reservations together until they fit: if each
+ * took what it can get, the first would leave nothing for the last. Then halves once more, to leave
+ * addresses for the rest of the program.
  */
 static bool memory_open(struct memory *memory, const hf_backend *backend) {
     enum { SMALLEST_PART = 1024 };

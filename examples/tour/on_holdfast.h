@@ -1,5 +1,5 @@
 /*
- * on_holdfast.h -- the front end on holdfast's arenas, and what the tour shows of them.
+ * on_holdfast.h -- the front end on holdfast, and access to its arenas, which the tour shows.
  */
 #ifndef TOUR_ON_HOLDFAST_H
 #define TOUR_ON_HOLDFAST_H
@@ -11,16 +11,17 @@ typedef enum front_end_arena {
     ARENA_TEXTS,
     ARENA_NAMES,
     ARENA_TABLE, /* the hash table */
-    ARENA_LISTS, /* token lists: the scratch arena that is in use */
-    ARENAS
+    ARENA_LISTS, /* the scratch arena with the lists of tokens */
+    ARENAS       /* how many there are */
 } front_end_arena;
 
 hf_arena *on_holdfast_arena(struct front_end *front_end, front_end_arena arena);
 
-/* Forgets everything by hf_reset, ready for the next build. */
+/* Frees everything by hf_reset, for the next build. False: an arena could not be reset, or no
+ * memory for the keywords. */
 bool on_holdfast_empty(struct front_end *front_end);
 
-/* The most that a list took in its arena since the last call. */
+/* The size in bytes of the largest list of tokens since the last call. */
 size_t on_holdfast_list_peak(struct front_end *front_end);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * on_mimalloc.c -- the front end on mimalloc.
  *
- * A program that links mimalloc runs on it, its malloc too, and would be compared with itself. So
- * it is loaded when it is wanted, in the process that does the work on it. A call through a pointer
- * costs what a call into a linked library costs. It is loaded by name: the build folder's command
- * finds the copy that it was configured with through its RUNPATH, the installed one the system's.
+ * Linked, mimalloc would replace the C library's malloc, and the comparison with malloc would
+ * measure mimalloc. So it is loaded at run time, in the process that runs on it. A call through a
+ * pointer costs as much as a call into a linked shared library. It is loaded by name: the command
+ * in the build folder finds through its RUNPATH the copy that CMake found; an installed one finds
+ * the system's.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@ static void *(*heap_alloc)(size_t);
 static void *(*heap_realloc)(void *, size_t);
 static void (*heap_free)(void *);
 
-/* The newest first. */
+/* Names of its shared library, newest version first. */
 static const char *const libraries[] = {"libmimalloc.so.3", "libmimalloc.so.2", "libmimalloc.so",
                                         "libmimalloc.dylib"};
 

@@ -1,8 +1,8 @@
-/* on_mimalloc.h -- which mimalloc there is. */
+/* on_mimalloc.h -- the version of mimalloc that was found. */
 #ifndef TOUR_ON_MIMALLOC_H
 #define TOUR_ON_MIMALLOC_H
 
-/* As mi_version() says it; 0 when there is none. */
+/* The result of mi_version(); 0: no mimalloc was found. */
 int on_mimalloc_version(void);
 
 #endif

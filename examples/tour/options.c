@@ -1,5 +1,5 @@
 /*
- * options.c -- one walk over the arguments.
+ * options.c -- parses the arguments in one pass.
  */
 #include "options.h"
 
@@ -11,7 +11,7 @@ bool options_wrong(const struct options *options, const char *what, const char *
     return false;
 }
 
-/* "--svg" or "--svg=..." */
+/* The option that "--svg" or "--svg=..." names; NULL: unknown. */
 static const struct option *find(const struct options *options, const char *argument) {
     size_t length = strcspn(argument, "=");
     for (size_t i = 0; i < options->known_count; i++) {
@@ -22,7 +22,7 @@ static const struct option *find(const struct options *options, const char *argu
     return NULL;
 }
 
-/* *at is the option's place, and then that of its last argument. */
+/* *at is the index of the option; it becomes that of the option's last argument. */
 static bool take_value(const struct options *options, const struct option *option, int count,
                        char **arguments, int *at) {
     const char *value = strchr(arguments[*at], '=');

@@ -1,5 +1,5 @@
 /*
- * options.h -- what stands behind a verb: options, anywhere before "--", and files.
+ * options.h -- parses the arguments after a verb: options, anywhere before "--", and files.
  *
  *     const char *svg = NULL;
  *     const struct option known[] = {{"--svg", .value = &svg, .what = "the name of a file"}};
@@ -12,33 +12,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Either a switch, or an option with a value: "--name VALUE" or "--name=VALUE";
- * one with a default may stand without a value at the end or before another option. */
+/* Either a switch, or an option with a value: "--name VALUE" or "--name=VALUE". If it has a
+ * default, the value may be left out at the end and before another option. */
 struct option {
     const char *name;
-    bool *given;           /* of a switch */
-    const char **value;    /* of an option with a value; else NULL */
-    const char *what;      /* the value in words: "the name of a file" */
-    const char *otherwise; /* the value if none is given; NULL: one has to be */
+    bool *given;           /* of a switch: set to true if it is given */
+    const char **value;    /* of an option with a value: gets it; NULL: a switch */
+    const char *what;      /* for error messages: "the name of a file" */
+    const char *otherwise; /* the default value; NULL: a value is required */
 };
 
 struct options {
-    const char *usage; /* shown behind a complaint */
+    const char *usage; /* printed after an error message */
     const struct option *known;
     size_t known_count;
-    /* what was found: */
-    bool help; /* --help or -h */
+    /* results: */
+    bool help; /* --help or -h was given */
     int file_count;
-    char **files; /* moved to the front of the arguments */
+    char **files; /* the arguments that are no options; points into the array of arguments */
 };
 
 /* The exit status for wrong usage. */
 enum { WRONG_USAGE = 2 };
 
-/* False: wrong usage, as stderr was told. */
+/* Parses the arguments and reorders them. False: wrong usage; reported on stderr. */
 bool options_take(struct options *options, int count, char **arguments);
 
-/* Tells stderr what is wrong, and the usage; always false, to be returned. */
+/* Prints an error message and the usage on stderr. Returns false, for the caller to return. */
 bool options_wrong(const struct options *options, const char *what, const char *argument);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * platform.h -- all that the command asks of an operating system beside memory: files, folders, the
- * clock, the terminal, and running itself once more.
+ * platform.h -- what the command needs of the operating system except memory: files, folders, the
+ * clock, the terminal, and running itself in a child process.
  *
- * One file for each system implements it: platform_posix.c, platform_windows.c. Nothing else here
- * includes a system header. Texts are UTF-8, also arguments and paths; a path has '/' between its
- * parts, and may have what else the system knows.
+ * platform_posix.c and platform_windows.c implement it; no other file here includes a system
+ * header. All texts are UTF-8, arguments and paths included. Paths are separated by '/', and by
+ * whatever else the system accepts.
  */
 #ifndef TOUR_PLATFORM_H
 #define TOUR_PLATFORM_H
@@ -26,52 +26,55 @@ typedef enum platform_kind {
 struct platform_entry {
     platform_kind kind;
     uint64_t size;        /* of a file, in bytes */
-    uint64_t identity[2]; /* the same for two paths that lead to one thing */
+    uint64_t identity[2]; /* the same for two paths of the same file or folder */
 };
 
-/* Follows links. False: see platform_error_text(). A broken link is PLATFORM_NOTHING. */
+/* Describes what a path names; follows links. False: see platform_error_text(); the kind is
+ * PLATFORM_NOTHING if nothing is there (a broken link, say). */
 bool platform_look(const char *path, struct platform_entry *entry);
 
-/* Calls back with each name in the folder, in no order, without "." and "..". */
+/* Calls `each` with each name in the folder except "." and "..", in any order. False:
+ * platform_error_text(). */
 bool platform_list(const char *folder, void (*each)(const char *name, void *user), void *user);
 
-/* What a path names, without the folders that lead there. */
+/* The last part of a path: the name without folders. */
 const char *platform_name(const char *path);
 
-/* A file that is there, for reading from its start to its end. -1: platform_error_text(). */
+/* Opens an existing file to read it sequentially. Returns a handle; -1: platform_error_text(). */
 intptr_t platform_open(const char *path, bool writable);
 int64_t platform_read(intptr_t file, void *bytes, size_t room); /* 0 at the end; negative: failed */
 void platform_close(intptr_t file);
 
-/* A new file for writing, byte for byte, instead of one that may be there. NULL: it failed. */
+/* Creates or truncates a file for writing in binary mode. NULL: platform_error_text(). */
 FILE *platform_create(const char *path);
 
-/* Makes a new empty folder for files that are of no use later. False: platform_error_text(). */
+/* Creates an empty folder for temporary files and stores its path, in `room` bytes. False:
+ * platform_error_text(). */
 bool platform_make_folder(char *path, size_t room);
 
-/* Removes a file or an empty folder, if it is there. */
+/* Deletes a file or an empty folder; does nothing if it is missing. */
 void platform_remove(const char *path);
 
-/* Limits the size of files that this process writes, where the system has such a limit and would
- * otherwise accept files larger than the disk. */
+/* Limits the size of the files that this process writes (RLIMIT_FSIZE), because POSIX systems
+ * accept sparse files larger than the disk. Does nothing on Windows. */
 void platform_limit_files(uint64_t bytes);
 
-/* Calls back with each folder where headers of C lie by default, and says in words which those
- * are. */
+/* platform_list_headers calls `each` with each folder of the system's C headers; platform_headers
+ * describes these folders in a phrase. */
 void platform_list_headers(void (*each)(const char *folder, void *user), void *user);
 const char *platform_headers(void);
 
-/* What the system said of the last of these that failed. */
+/* The system's text for the error of the last of the functions above that failed. */
 const char *platform_error_text(void);
 
 /* ---------------------------------------------------------------- this process ----------- */
 
-uint64_t platform_now(void); /* nanoseconds since some moment */
+uint64_t platform_now(void); /* nanoseconds of a monotonic clock */
 
 struct platform_usage {
-    uint64_t processor_time; /* nanoseconds, the system's work for it included */
+    uint64_t processor_time; /* nanoseconds, user and system */
     uint64_t page_faults;
-    uint64_t peak_bytes; /* the most memory that was ever resident */
+    uint64_t peak_bytes; /* peak of resident memory */
 };
 
 struct platform_usage platform_get_usage(void);
@@ -79,25 +82,26 @@ struct platform_usage platform_get_usage(void);
 /* The C library whose malloc this is, say "glibc 2.36". */
 const char *platform_c_library(void);
 
-/* A function of a library that is loaded for it alone, so that it replaces nothing; NULL: none. */
+/* Loads a shared library, so that its symbols replace none of the program's, and returns one of its
+ * functions; NULL: not found. */
 typedef void (*platform_function)(void);
 platform_function platform_load(const char *library, const char *name);
 
-/* The columns of the terminal behind a stream; 0 when there is none that understands escapes. */
+/* The width of a stream's terminal in columns; 0: no terminal, or one without escape sequences. */
 size_t platform_terminal_columns(FILE *stream);
 
-/* ------------------------------------------------------------- this program again -------- */
+/* ------------------------------------------------------------- a child process ----------- */
 
 /*
- * Runs this command again in a process of its own, with these arguments (NULL behind the last) and
- * `input` as its standard input, and reads its standard output into `output`, a string of up to
- * `room` bytes with its end. False when it could not run or its exit status is not 0.
+ * Runs this command in a child process with these arguments (NULL after the last) and `input` as
+ * its standard input. Stores its standard output as a string in `output`, which has `room` bytes.
+ * False: it could not be started, or its exit status is not 0.
  */
-bool platform_run_again(const char *const *arguments, const void *input, size_t input_size,
+bool platform_run_child(const char *const *arguments, const void *input, size_t input_size,
                         char *output, size_t room);
 
-/* To be called first in main, with its arguments. Returns them in UTF-8, as many as *count then
- * says. From here on the standard streams take bytes as they are. */
+/* Must be called first in main. Returns the arguments in UTF-8 and stores their number; makes the
+ * standard streams binary, and a write to a closed pipe an error. */
 char **platform_prepare(int *count, char **arguments);
 
 #endif

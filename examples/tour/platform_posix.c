@@ -1,7 +1,7 @@
 /*
- * platform_posix.c -- platform.h on POSIX systems; a few finer answers where Linux has them.
+ * platform_posix.c -- platform.h on POSIX systems, with a few better answers from Linux's /proc.
  */
-#define _DEFAULT_SOURCE /* all of these: more than plain C shows */
+#define _DEFAULT_SOURCE /* these three declare POSIX functions, with -std=c11 too */
 #define _DARWIN_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 
@@ -70,14 +70,14 @@ int64_t platform_read(intptr_t file, void *bytes, size_t room) {
 }
 
 void platform_close(intptr_t file) {
-    int reason = errno; /* of a read that failed just before */
+    int reason = errno; /* of a read that failed before, for platform_error_text */
     close((int)file);
     errno = reason;
 }
 
 FILE *platform_create(const char *path) { return fopen(path, "wb"); }
 
-/* In memory where that can be had: what is made here is removed again at once. */
+/* In /dev/shm if possible, which is memory, because the folder is deleted soon. */
 bool platform_make_folder(char *path, size_t room) {
     const char *parent = getenv("TMPDIR");
     if (!parent) parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
@@ -116,8 +116,9 @@ static uint64_t read_clock(clockid_t clock) {
 
 uint64_t platform_now(void) { return read_clock(CLOCK_MONOTONIC); }
 
-/* Linux: the peak of this program, where getrusage would count the one that started it too. */
-static uint64_t peak_of_this_program(void) {
+/* The peak of resident memory since exec (VmHWM), or 0 where /proc lacks it. ru_maxrss can be the
+ * peak of the parent, from before exec. */
+static uint64_t read_peak(void) {
     FILE *status = fopen("/proc/self/status", "r");
     char line[200];
     unsigned long long kibibytes = 0;
@@ -130,7 +131,7 @@ static uint64_t peak_of_this_program(void) {
 struct platform_usage platform_get_usage(void) {
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);
-    uint64_t peak = peak_of_this_program();
+    uint64_t peak = read_peak();
 #ifdef __APPLE__
     enum { UNIT = 1 };
 #else
@@ -157,7 +158,7 @@ platform_function platform_load(const char *library, const char *name) {
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     void *symbol = handle ? dlsym(handle, name) : NULL;
     platform_function function = NULL;
-    memcpy(&function, &symbol, sizeof symbol); /* C has no cast from one to the other */
+    memcpy(&function, &symbol, sizeof symbol); /* C does not convert void * to a function pointer */
     return function;
 }
 
@@ -170,14 +171,14 @@ size_t platform_terminal_columns(FILE *stream) {
     return known ? size.ws_col : UNKNOWN;
 }
 
-/* --------------------------------------------------------------- this program again ------- */
+/* --------------------------------------------------------------- a child process ---------- */
 
 static char this_program[4096];
 
 char **platform_prepare(int *count, char **arguments) {
     ssize_t size = readlink("/proc/self/exe", this_program, sizeof this_program - 1);
     if (size <= 0) snprintf(this_program, sizeof this_program, "%s", *count ? arguments[0] : "");
-    signal(SIGPIPE, SIG_IGN); /* a write to a reader that is gone shall fail, not kill */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails instead of killing the process */
     return arguments;
 }
 
@@ -199,7 +200,7 @@ static bool write_all(int file, const char *bytes, size_t size) {
     return true;
 }
 
-/* Up to the end, as a string; what does not fit is lost. */
+/* Reads to the end and stores a string; drops what does not fit. */
 static void read_all(int file, char *output, size_t room) {
     char beyond[256];
     size_t filled = 0;
@@ -213,7 +214,7 @@ static void read_all(int file, char *output, size_t room) {
     output[filled] = '\0';
 }
 
-bool platform_run_again(const char *const *arguments, const void *input, size_t input_size,
+bool platform_run_child(const char *const *arguments, const void *input, size_t input_size,
                         char *output, size_t room) {
     int to[2], from[2], status = -1;
     if (pipe(to) != 0) return false;

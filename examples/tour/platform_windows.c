@@ -1,8 +1,8 @@
 /*
  * platform_windows.c -- platform.h on Windows.
  *
- * Outside of this file every text is UTF-8; here it becomes wide on its way to the system and comes
- * back. The last failure's code is kept at once, for the system forgets it at the next call.
+ * Converts between UTF-8, which platform.h uses, and UTF-16, which the system uses. Saves
+ * GetLastError() right after each failure, because later calls overwrite it.
  */
 #include "platform.h"
 
@@ -26,9 +26,9 @@
 
 enum { LONGEST_PATH = HF_LONGEST_PATH, NAME_BYTES = 3 * MAX_PATH + 1 };
 
-static DWORD failure;
+static DWORD failure; /* the code of the last failure */
 
-/* Always false, to be returned. */
+/* Saves GetLastError(). Returns false, for the caller to return. */
 static bool note_failure(void) {
     failure = GetLastError();
     return false;
@@ -44,14 +44,14 @@ static char *to_text(const wchar_t *wide, char *text, size_t room) {
     return WideCharToMultiByte(CP_UTF8, 0, wide, -1, text, (int)room, NULL, NULL) ? text : NULL;
 }
 
-/* A path for the system, in place of the last one; NULL: it cannot be one. */
+/* Converts a path, into the same buffer at every call; NULL: not possible. */
 static const wchar_t *wide_path(const char *path) {
     static wchar_t wide[HF_LONGEST_PATH], scratch[HF_LONGEST_PATH];
     if (!hf_widen(path, wide, scratch)) return note_failure(), NULL;
     return wide;
 }
 
-/* Without the end of line and the full stop. */
+/* The system's text without the newline and the full stop at its end. */
 const char *platform_error_text(void) {
     static char text[600];
     wchar_t wide[200];
@@ -131,13 +131,13 @@ const char *platform_name(const char *path) {
     return name;
 }
 
-/* As elsewhere a folder opens too, for reading. */
+/* FILE_FLAG_BACKUP_SEMANTICS opens folders for reading, too, as POSIX does. */
 intptr_t platform_open(const char *path, bool writable) {
     DWORD rights = writable ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ;
     return (intptr_t)open_path(path, rights, writable ? 0 : FILE_FLAG_BACKUP_SEMANTICS);
 }
 
-/* A pipe whose other end is closed has ended. */
+/* Reading a pipe whose other end is closed returns 0, as on POSIX. */
 int64_t platform_read(intptr_t file, void *bytes, size_t room) {
     enum { MOST = 1 << 30 };
     DWORD got;
@@ -153,7 +153,7 @@ FILE *platform_create(const char *path) {
     return wide ? _wfopen(wide, L"wb") : NULL;
 }
 
-/* The system's folder for such files ends in a backslash. */
+/* GetTempPathW returns a path that ends in a backslash. */
 bool platform_make_folder(char *path, size_t room) {
     wchar_t parent[MAX_PATH + 1], folder[MAX_PATH + 64];
     if (GetTempPathW(MAX_PATH + 1, parent) == 0) return note_failure();
@@ -171,10 +171,10 @@ void platform_remove(const char *path) {
     if (wide && !DeleteFileW(wide)) RemoveDirectoryW(wide);
 }
 
-/* There is no such limit; what is beyond the disk's size fails. */
+/* Windows has no such limit: files larger than the disk fail by themselves. */
 void platform_limit_files(uint64_t bytes) { (void)bytes; }
 
-/* The compiler's own list, as its command prompt sets it: "C:\...\include;C:\...\ucrt;...". */
+/* The variable INCLUDE, which the compiler's command prompt sets: "C:\...\include;C:\...\ucrt". */
 void platform_list_headers(void (*each)(const char *folder, void *user), void *user) {
     static wchar_t list[LONGEST_PATH];
     char folder[NAME_BYTES];
@@ -225,7 +225,7 @@ const char *platform_c_library(void) {
 }
 
 platform_function platform_load(const char *library, const char *name) {
-    static wchar_t wide[HF_LONGEST_PATH]; /* a bare name is looked for, and must stay bare */
+    static wchar_t wide[HF_LONGEST_PATH]; /* not wide_path: a bare name is searched for */
     HMODULE module = to_wide(library, wide, HF_LONGEST_PATH) ? LoadLibraryW(wide) : NULL;
     FARPROC found = module ? GetProcAddress(module, name) : NULL;
     return (platform_function)found;
@@ -236,7 +236,7 @@ static HANDLE console_of(FILE *stream, DWORD *mode) {
     return GetConsoleMode(handle, mode) ? handle : INVALID_HANDLE_VALUE;
 }
 
-/* Consoles since Windows 10 understand escapes, once they are told to. */
+/* Consoles of Windows 10 and later interpret escape sequences if this mode is set. */
 size_t platform_terminal_columns(FILE *stream) {
     CONSOLE_SCREEN_BUFFER_INFO screen;
     DWORD mode;
@@ -247,7 +247,7 @@ size_t platform_terminal_columns(FILE *stream) {
     return (size_t)(screen.srWindow.Right - screen.srWindow.Left + 1);
 }
 
-/* A console belongs to the program before this one and to the next: it is left as it was. */
+/* The settings of the console, which other programs use, too: restored at exit. */
 static struct {
     UINT code_page;
     HANDLE output, error;
@@ -269,8 +269,8 @@ static void prepare_console(void) {
     atexit(restore_console);
 }
 
-/* Each argument in UTF-8, for as long as the process lives; NULL: no memory. */
-static char **take_arguments(wchar_t **wide, int count) {
+/* The arguments in UTF-8, never freed; NULL: no memory. */
+static char **convert_arguments(wchar_t **wide, int count) {
     char **texts = malloc(((size_t)count + 1) * sizeof *texts);
     for (int i = 0; texts && i < count; i++) {
         size_t room = 3 * wcslen(wide[i]) + 1;
@@ -285,7 +285,7 @@ static char **take_arguments(wchar_t **wide, int count) {
 char **platform_prepare(int *count, char **arguments) {
     int wide_count;
     wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &wide_count);
-    char **texts = wide ? take_arguments(wide, wide_count) : NULL;
+    char **texts = wide ? convert_arguments(wide, wide_count) : NULL;
     _setmode(_fileno(stdin), _O_BINARY);
     _setmode(_fileno(stdout), _O_BINARY);
     _setmode(_fileno(stderr), _O_BINARY);
@@ -295,7 +295,7 @@ char **platform_prepare(int *count, char **arguments) {
     return texts ? texts : arguments;
 }
 
-/* --------------------------------------------------------------- this program again ------- */
+/* --------------------------------------------------------------- a child process ---------- */
 
 enum { COMMAND_ROOM = LONGEST_PATH + 1024 };
 
@@ -304,16 +304,17 @@ static void add_text(wchar_t *line, const wchar_t *text) {
     if (length + wcslen(text) < COMMAND_ROOM) memcpy(line + length, text, (wcslen(text) + 1) * 2);
 }
 
-/* "this program" argument ...; the arguments are words of ours, without spaces and quotes. */
+/* Writes the command line: "program" argument ... The arguments have no spaces and no quotes. */
 static void write_command(const wchar_t *program, const char *const *arguments, wchar_t *line) {
-    wchar_t word[128];
+    wchar_t argument[128];
     line[0] = L'\0';
     add_text(line, L"\"");
     add_text(line, program);
     add_text(line, L"\"");
     for (; *arguments; arguments++) {
         add_text(line, L" ");
-        if (to_wide(*arguments, word, sizeof word / sizeof *word)) add_text(line, word);
+        if (to_wide(*arguments, argument, sizeof argument / sizeof *argument))
+            add_text(line, argument);
     }
 }
 
@@ -343,7 +344,7 @@ static bool write_all(HANDLE file, const char *bytes, size_t size) {
     return true;
 }
 
-/* Up to the end, as a string; what does not fit is lost. */
+/* Reads to the end and stores a string; drops what does not fit. */
 static void read_all(HANDLE file, char *output, size_t room) {
     char beyond[256];
     size_t filled = 0;
@@ -357,7 +358,7 @@ static void read_all(HANDLE file, char *output, size_t room) {
     output[filled] = '\0';
 }
 
-static bool ended_well(const PROCESS_INFORMATION *child) {
+static bool child_succeeded(const PROCESS_INFORMATION *child) {
     DWORD status = EXIT_FAILURE;
     WaitForSingleObject(child->hProcess, INFINITE);
     GetExitCodeProcess(child->hProcess, &status);
@@ -366,7 +367,7 @@ static bool ended_well(const PROCESS_INFORMATION *child) {
     return status == EXIT_SUCCESS;
 }
 
-bool platform_run_again(const char *const *arguments, const void *input, size_t input_size,
+bool platform_run_child(const char *const *arguments, const void *input, size_t input_size,
                         char *output, size_t room) {
     HANDLE to[2], from[2];
     PROCESS_INFORMATION child;
@@ -381,5 +382,5 @@ bool platform_run_again(const char *const *arguments, const void *input, size_t 
     CloseHandle(to[1]);
     read_all(from[0], output, room);
     CloseHandle(from[0]);
-    return started && ended_well(&child) && sent;
+    return started && child_succeeded(&child) && sent;
 }

@@ -1,16 +1,17 @@
 /*
- * record.c -- each memory function of the backend: the native one's, then a note.
+ * record.c -- each memory function of the backend calls the native one's, then records the step.
  */
 #include "record.h"
 
 #include "platform.h"
 
-/* The program owns the record and hands out its backend as const, as the contract has it. */
+/* Casts const away: backend.h passes the backend as const, but record_open had a writable
+ * record. */
 static struct record *record_of(const hf_backend *self) { return (struct record *)(uintptr_t)self; }
 
 uint64_t record_now(const struct record *record) { return platform_now() - record->start; }
 
-static void note(struct record *record, struct event event) {
+static void add_event(struct record *record, struct event event) {
     struct event *added = array_add(&record->events);
     event.time = record_now(record);
     if (added)
@@ -19,7 +20,8 @@ static void note(struct record *record, struct event event) {
         record->lost++;
 }
 
-/* The index of the space that holds the address; spaces are few. */
+/* The index of the space that contains the address; SIZE_MAX: none. A linear search is enough for a
+ * few spaces. */
 static size_t space_at(const struct record *record, const void *address) {
     for (size_t i = record->spaces.count; i-- > 0;) {
         const struct recorded_space *space = record_space(record, i);
@@ -29,17 +31,17 @@ static size_t space_at(const struct record *record, const void *address) {
     return SIZE_MAX;
 }
 
-static hf_status note_step(struct record *record, event_kind kind, const void *address, size_t size,
-                           hf_status status) {
+static hf_status record_step(struct record *record, event_kind kind, const void *address,
+                             size_t size, hf_status status) {
     size_t space = space_at(record, address);
     if (space == SIZE_MAX) {
         record->lost++;
         return status;
     }
     size_t offset = (size_t)((const char *)address - record_space(record, space)->base);
-    note(record,
-         (struct event){
-             .kind = kind, .status = status, .space = space, .offset = offset, .size = size});
+    add_event(record,
+              (struct event){
+                  .kind = kind, .status = status, .space = space, .offset = offset, .size = size});
     return status;
 }
 
@@ -52,14 +54,14 @@ static hf_status reserve(const hf_backend *self, void *base, size_t size, void *
     struct recorded_space *space = status == HF_OK ? array_add(&record->spaces) : NULL;
     if (!space) return status;
     *space = (struct recorded_space){.base = *address, .size = size};
-    return note_step(record, EVENT_RESERVE, *address, size, status);
+    return record_step(record, EVENT_RESERVE, *address, size, status);
 }
 
-/* Called for every region of a space that goes, the lowest first. */
+/* Called for each region of a space that is closed, the lowest first. */
 static void release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
     struct record *record = record_of(self);
     record->under->release(record->under, address, size, kind);
-    note_step(record, EVENT_RELEASE, address, size, HF_OK);
+    record_step(record, EVENT_RELEASE, address, size, HF_OK);
     size_t space = space_at(record, address);
     if (space == SIZE_MAX) return;
     struct recorded_space *released = record_space(record, space);
@@ -69,25 +71,25 @@ static void release(const hf_backend *self, void *address, size_t size, hf_kind 
 static hf_status split(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct record *record = record_of(self);
     hf_status status = record->under->split(record->under, address, size, report);
-    return note_step(record, EVENT_SPLIT, address, size, status);
+    return record_step(record, EVENT_SPLIT, address, size, status);
 }
 
 static hf_status coalesce(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct record *record = record_of(self);
     hf_status status = record->under->coalesce(record->under, address, size, report);
-    return note_step(record, EVENT_COALESCE, address, size, status);
+    return record_step(record, EVENT_COALESCE, address, size, status);
 }
 
 static hf_status commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct record *record = record_of(self);
     hf_status status = record->under->commit(record->under, address, size, report);
-    return note_step(record, EVENT_COMMIT, address, size, status);
+    return record_step(record, EVENT_COMMIT, address, size, status);
 }
 
 static hf_status decommit(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct record *record = record_of(self);
     hf_status status = record->under->decommit(record->under, address, size, report);
-    return note_step(record, EVENT_DECOMMIT, address, size, status);
+    return record_step(record, EVENT_DECOMMIT, address, size, status);
 }
 
 static hf_status map(const hf_backend *self, void *address, size_t size, intptr_t file,
@@ -95,13 +97,13 @@ static hf_status map(const hf_backend *self, void *address, size_t size, intptr_
     struct record *record = record_of(self);
     hf_status status =
         record->under->map(record->under, address, size, file, file_offset, access, report);
-    return note_step(record, EVENT_MAP, address, size, status);
+    return record_step(record, EVENT_MAP, address, size, status);
 }
 
 static hf_status unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
     struct record *record = record_of(self);
     hf_status status = record->under->unmap(record->under, address, size, report);
-    return note_step(record, EVENT_UNMAP, address, size, status);
+    return record_step(record, EVENT_UNMAP, address, size, status);
 }
 
 static void name(const hf_backend *self, void *address, size_t size, const char *text,
@@ -137,13 +139,13 @@ void record_close(struct record *record) {
 void record_used(struct record *record, const void *base, size_t used) {
     size_t space = space_at(record, base);
     if (space != SIZE_MAX)
-        note(record, (struct event){.kind = EVENT_USED, .space = space, .size = used});
+        add_event(record, (struct event){.kind = EVENT_USED, .space = space, .size = used});
 }
 
-void record_moment(struct record *record, const char *label) {
-    note(record, (struct event){.kind = EVENT_MOMENT, .label = label});
+void record_label(struct record *record, const char *label) {
+    add_event(record, (struct event){.kind = EVENT_LABEL, .label = label});
 }
 
 void record_phase(struct record *record, const char *label) {
-    note(record, (struct event){.kind = EVENT_PHASE, .label = label});
+    add_event(record, (struct event){.kind = EVENT_PHASE, .label = label});
 }

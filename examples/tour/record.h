@@ -1,11 +1,11 @@
 /*
- * record.h -- a backend that writes down what its spaces do: each step with address, size, time.
+ * record.h -- a backend that records each step of its spaces with address, size and time.
  *
- * It is what backend.h calls a backend of the program's own: a copy of the native one with the
- * memory functions replaced by ones that pass the call on and note it. Spaces and arenas are given
- * &record.backend in their options; pictures are made of the events afterwards.
+ * It is a copy of the native backend in which the memory functions are replaced: each calls the
+ * native one and records the step. Spaces and arenas get &record.backend in their options;
+ * history.h makes pictures of the events.
  *
- * Threads: one. The tour has no more.
+ * Threads: one only.
  */
 #ifndef TOUR_RECORD_H
 #define TOUR_RECORD_H
@@ -24,47 +24,49 @@ typedef enum event_kind {
     EVENT_MAP,
     EVENT_UNMAP,
     EVENT_RELEASE,
-    EVENT_USED,   /* noted by the program: the bytes in use, in size */
-    EVENT_MOMENT, /* noted by the program: its label */
-    EVENT_PHASE   /* likewise: the end of something larger */
+    EVENT_USED,  /* by record_used: size is the bytes allocated */
+    EVENT_LABEL, /* by record_label */
+    EVENT_PHASE  /* by record_phase: the end of a phase */
 } event_kind;
 
 struct event {
     uint64_t time; /* nanoseconds since record_open */
     event_kind kind;
-    hf_status status; /* of a step: a failed one has changed nothing */
-    size_t space;     /* index in record.spaces */
-    size_t offset, size;
-    const char *label;
+    hf_status status;    /* of a step; one that failed changed nothing */
+    size_t space;        /* index in record.spaces */
+    size_t offset, size; /* bytes from the base of the space */
+    const char *label;   /* of EVENT_LABEL and EVENT_PHASE */
 };
 
 struct recorded_space {
     char *base;
     size_t size;
-    const char *name; /* as its options have it; NULL: none */
-    bool released;
+    const char *name; /* from its options; NULL: none */
+    bool released;    /* the space is closed */
 };
 
 struct record {
-    hf_backend backend; /* first: the functions find the record by it */
+    hf_backend backend; /* must be first: its functions cast its address to the record */
     const hf_backend *under;
-    uint64_t start;
+    uint64_t start; /* platform_now() in record_open */
     struct array events, spaces;
     size_t lost; /* events for which there was no memory */
 };
 
-/* Records over `under`, a backend without data of its own, as the native one is: its functions are
- * called for the record too. It outlives the record. */
+/* Begins a record over the backend `under`, which must outlive it. `under` must keep no data in its
+ * struct (the native one does not), because functions that are not replaced get the copy. False: no
+ * memory. */
 bool record_open(struct record *record, const hf_backend *under);
 void record_close(struct record *record);
 
+/* Nanoseconds since record_open. */
 uint64_t record_now(const struct record *record);
 
-/* Notes how many bytes from base on an arena has allocated. */
+/* Records how many bytes the arena at this base has allocated. */
 void record_used(struct record *record, const void *base, size_t used);
 
-/* Note a moment worth a name, and the end of a phase; the label is a literal. */
-void record_moment(struct record *record, const char *label);
+/* Record a label at the current time, and the end of a phase. The label must outlive the record. */
+void record_label(struct record *record, const char *label);
 void record_phase(struct record *record, const char *label);
 
 static inline const struct event *record_event(const struct record *record, size_t index) {

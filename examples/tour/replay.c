@@ -1,24 +1,23 @@
 /*
- * replay.c -- runs each input as a program of calls on spaces and files (fuzz/space_program.h) and
- * shows what the calls did.
+ * replay.c -- runs inputs of the space's fuzzer: each is a program of calls on spaces and files
+ * (fuzz/space_program.h). Prints what the calls did.
  *
  *     input ---> program ---> native, or strict over native ---> trace
  *
- * The trace of an input is the same, byte for byte, on every backend and every system whose page is
- * as large: that is what it is for. So it has no address, no path and no statistics of system
- * calls, and of these, where systems may differ:
+ * A trace is for comparing backends and systems: for one input it is the same, byte for byte, on
+ * all that have the same page size. So it has no addresses, paths or counts of system calls, and
+ * treats what may differ as follows:
  *
- *   the system's code    stands last in its line, behind " os=", with the function that failed
- *   hints                did they fail or not: no call depends on it
- *   failures on demand   what an input says of them is left out unless --fail is given, for only
- *                        strict can fail on demand
+ *   the system's code    at the end of the line, after " os=", with the function that failed
+ *   hints                whether they failed is not printed; no call depends on it
+ *   failures on demand   left out unless --fail is given, because only strict can make calls fail
  *
- * Behind each call stand the regions of its space, and a sum of the contents of its memory: of all
- * pages that were committed, and of the bytes that views have of their files. What lies behind a
- * file's end in its last page means nothing.
+ * After each call the trace lists the regions of its space and a checksum of the contents: of all
+ * committed pages, and of the bytes of views up to the end of their files. (The bytes between the
+ * end of a file and the end of its last page are not part of the file.)
  *
- * There is a strict backend in either case, under the program or beside it, as the other backend
- * that a file can be of. Nothing may be left in it at the end of an input, and no rule be broken.
+ * A strict backend is always open: as the program's backend, or as the other backend that a file
+ * can belong to. After each input it must have seen no violation and have nothing left open.
  */
 #include "replay.h"
 
@@ -42,27 +41,28 @@ struct replay {
     program_host host;
     char folder[PATH_BYTES];
     size_t inputs, calls, failed, failures;
-    /* of the input being run: */
+    /* of the current input: */
     program_subject subject;
-    size_t filled[PROGRAM_SPACES][PROGRAM_GRANULES]; /* of a view's page, the bytes in its file */
+    /* for each page of a view, how many of its bytes are in the file */
+    size_t filled[PROGRAM_SPACES][PROGRAM_PAGES];
 };
 
 /* ------------------------------------------------------------------ contents -------------- */
 
-static uint64_t mix(uint64_t sum, uint64_t word) {
-    sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+static uint64_t mix(uint64_t sum, uint64_t value) {
+    sum = (sum ^ value) * UINT64_C(0x9e3779b97f4a7c15);
     return sum ^ sum >> 29;
 }
 
 static uint64_t sum_bytes(uint64_t sum, const char *bytes, size_t size) {
-    uint64_t word;
-    for (; size >= sizeof word; bytes += sizeof word, size -= sizeof word) {
-        memcpy(&word, bytes, sizeof word);
-        sum = mix(sum, word);
+    uint64_t value;
+    for (; size >= sizeof value; bytes += sizeof value, size -= sizeof value) {
+        memcpy(&value, bytes, sizeof value);
+        sum = mix(sum, value);
     }
-    word = 0;
-    memcpy(&word, bytes, size);
-    return mix(sum, word);
+    value = 0;
+    memcpy(&value, bytes, size);
+    return mix(sum, value);
 }
 
 static uint64_t sum_region(const struct replay *replay, unsigned slot, const hf_region *region,
@@ -88,7 +88,7 @@ static void print_contents(const struct replay *replay, unsigned slot) {
     if (any) printf("    contents %016" PRIx64 "\n", sum);
 }
 
-/* After a view was made: how much of each page is the file's. */
+/* Called after a view was mapped: stores how many bytes of each page are in the file. */
 static void note_filled(struct replay *replay, const program_call *call) {
     uint64_t file_size = hf_file_size(replay->subject.files[call->file]);
     size_t page_size = replay->subject.page_size;
@@ -101,7 +101,7 @@ static void note_filled(struct replay *replay, const program_call *call) {
 
 /* ------------------------------------------------------------------ each call ------------- */
 
-/* Whether the system took a hint, or knows it at all, is its own business. */
+/* Whether this is the result of a hint, which may differ between systems. */
 static bool is_hint(const program_call *call, hf_status status) {
     return call->kind == PROGRAM_ADVISE && status != HF_INVALID && status != HF_WRONG_STATE;
 }
@@ -175,11 +175,11 @@ static void run_program(struct replay *replay, hf_backend *strict, const void *b
 
 static bool is_clean(const char *name, const hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    if (!(stats.violations | stats.pieces | stats.pages | stats.files | stats.locks)) return true;
+    if (!(stats.violations | stats.regions | stats.pages | stats.files | stats.locks)) return true;
     fprintf(stderr,
             "holdfast: %s: a finding: %zu rules broken; left %zu regions, %zu bytes of records, "
             "%zu files, %zu locks\n",
-            name, stats.violations, stats.pieces, stats.pages, stats.files, stats.locks);
+            name, stats.violations, stats.regions, stats.pages, stats.files, stats.locks);
     return false;
 }
 
@@ -202,7 +202,7 @@ static bool run_input(struct replay *replay, const char *name, const void *bytes
     return clean;
 }
 
-/* No more than a program can have. False: platform_error_text(). */
+/* Reads up to `room` bytes, the most that a program can have. False: platform_error_text(). */
 static bool read_input(const char *path, void *bytes, size_t room, size_t *size) {
     intptr_t file = platform_open(path, false);
     int64_t got = file == -1 ? -1 : 1;
@@ -228,7 +228,8 @@ static bool run_file(struct replay *replay, const char *path) {
 
 static bool is_input(const char *name) { return name[0] != '.'; }
 
-/* As they are named, and in a folder in the order of the names' bytes, which is every system's. */
+/* Runs the inputs in the order of the arguments; within a folder sorted by the bytes of the names,
+ * so that the order is the same on every system. */
 static bool run_all(struct replay *replay, const struct options *options) {
     struct sources sources;
     bool opened = sources_open(&sources, is_input);
@@ -247,7 +248,7 @@ static bool run_all(struct replay *replay, const struct options *options) {
     return replay->inputs > 0 && replay->failures == 0;
 }
 
-/* The folder for files has a file of size 0 in it. */
+/* Creates the folder for the programs' files, and in it a file of size 0. */
 static bool open_host(struct replay *replay) {
     char path[PATH_BYTES + 16];
     if (!platform_make_folder(replay->folder, sizeof replay->folder)) {

@@ -2,8 +2,8 @@
 #ifndef TOUR_REPLAY_H
 #define TOUR_REPLAY_H
 
-/* The arguments behind the verb. Returns the exit status: 0; 1: an input could not be read, or the
- * library left something behind; 2: wrong usage. */
+/* Runs the verb with the arguments after it. Returns the exit status: 0; 1: an input could not be
+ * read, broke a rule, or left something open; 2: wrong usage. */
 int replay(int count, char **arguments);
 
 #endif

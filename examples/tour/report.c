@@ -1,5 +1,5 @@
 /*
- * report.c -- numbers, each with the word that the headers use for it.
+ * report.c -- prints the results of the builds, named as in the headers of holdfast.
  */
 #include "report.h"
 
@@ -48,7 +48,7 @@ static void report_tokens(const struct totals *totals) {
     }
 }
 
-/* Two in a line; what is longer than its column is cut. */
+/* Two names in a line, cut to the width of their columns. */
 static void report_most_used(const struct build *build) {
     enum { COLUMN = 26 };
     char uses[QUANTITY_SIZE];
@@ -90,7 +90,7 @@ static uint64_t statistic(const hf_arena_stats *stats, size_t index) {
     return values[index];
 }
 
-/* Peaks of several arenas are no sum: they need not have been at once. */
+/* Whether the sum over all arenas has a meaning. The peaks of arenas can be at different times. */
 static bool adds_up(size_t index) { return index < 3 || index > 4; }
 
 static const char *format_statistic(char *buffer, size_t index, uint64_t number) {

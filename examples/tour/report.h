@@ -1,13 +1,13 @@
-/* report.h -- what the builds did, in words and numbers. */
+/* report.h -- prints the results of the builds. */
 #ifndef TOUR_REPORT_H
 #define TOUR_REPORT_H
 
 #include "build.h"
 
-/* Files, tokens, names. */
+/* Prints the numbers of files, tokens and names, and the time. */
 void report_work(const struct build *build, const struct screen *screen);
 
-/* The statistics of the arenas and of the space of views. */
+/* Prints the statistics of the arenas and of the space of views. */
 void report_statistics(const struct build *build, const struct screen *screen);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * screen.c -- the only place that writes escape sequences and carriage returns.
+ * screen.c -- the only file that writes escape sequences and carriage returns.
  */
 #include "screen.h"
 

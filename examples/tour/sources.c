@@ -1,9 +1,9 @@
 /*
- * sources.c -- the walk through folders.
+ * sources.c -- searches folders for source files.
  *
- * Folders wait in a list and are read one after the other, so neither depth nor links that lead
- * back cost more than a place in it. What a path leads to is known by the system's identity
- * for it, kept in a hash table: a header with two names is one header.
+ * Folders are appended to a list and read one after the other, without recursion. A hash table has
+ * the system's identity (device and inode, say) of each file and folder: a file with several paths
+ * is added once, and a link to a parent folder ends there.
  */
 #include "sources.h"
 
@@ -43,7 +43,7 @@ void sources_close(struct sources *sources) {
 
 /* ----------------------------------------------------------------- adding ---------------- */
 
-/* Always false, to be returned. */
+/* Prints an error message. Returns false, for the caller to return. */
 static bool fail(struct sources *sources, const char *path, const char *reason) {
     sources->failures++;
     fprintf(stderr, "holdfast: %s: %s\n", path, reason);
@@ -56,8 +56,8 @@ static bool fail_for_memory(struct sources *sources, const char *path) {
     return fail(sources, path, why);
 }
 
-/* Notes an identity. False when it was there already, or when there is no memory for it. */
-static bool see(struct sources *sources, const char *path, const uint64_t identity[2]) {
+/* Stores an identity. False: it is known already, or there is no memory. */
+static bool add_identity(struct sources *sources, const char *path, const uint64_t identity[2]) {
     uint64_t hash = (identity[0] * 31 + identity[1]) * 0x9E3779B97F4A7C15;
     size_t *chain = &sources->seen_chains[(hash >> 32) % SEEN_CHAINS];
     const struct seen *seen = sources->seen.items;
@@ -86,9 +86,9 @@ static bool add_folder(struct sources *sources, const char *path) {
     return true;
 }
 
-/* True: the path is in the list now, and has to stay. */
+/* Adds a file or a folder. True: a list refers to `path` now, so it must stay valid. */
 static bool add(struct sources *sources, const char *path, const struct platform_entry *entry) {
-    if (!see(sources, path, entry->identity)) return false;
+    if (!add_identity(sources, path, entry->identity)) return false;
     if (entry->kind == PLATFORM_FILE) return add_file(sources, path, entry->size);
     return add_folder(sources, path);
 }
@@ -107,7 +107,7 @@ bool sources_is_c(const char *name) {
     return false;
 }
 
-/* In a folder only what cannot be looked at is an error: a link that leads nowhere is no source. */
+/* Adds an entry of a folder if it is wanted. A broken link is no error and not added. */
 static bool add_entry(struct sources *sources, const char *path, const char *name) {
     struct platform_entry entry;
     bool looked = platform_look(path, &entry);
@@ -139,7 +139,7 @@ static void walk_from(struct sources *sources, size_t folder) {
     }
 }
 
-/* False: nothing new is in the list. */
+/* Adds a path that the user named. False: nothing was added. */
 static bool add_argument(struct sources *sources, const char *path) {
     struct platform_entry entry;
     const char *kept = hf_strdup(&sources->paths, path);

@@ -7,9 +7,10 @@
  *      lists      |_|________________ | |_____________________| / |______|____|
  *                 0 s                 1 s                   2 s     0 ms    20 ms
  *
- * A panel for each space, the highest address on top. A reservation is far larger than what was
- * used of it: a panel shows that part, and a torn edge where the placeholder goes on. Giving back
- * takes milliseconds where the builds take seconds: the last phase has a time axis of its own.
+ * Each space has a panel; the highest addresses are on top. Because a reservation is far larger
+ * than the part that was used, a panel shows that part, and above it a torn edge where the
+ * placeholder continues. Releasing memory takes milliseconds and the builds take seconds, so the
+ * last phase has a separate time axis.
  */
 #include "svg.h"
 
@@ -26,52 +27,52 @@ enum {
     RIGHT = WIDTH - 28,
     TOP = 142,
     PANELS_HEIGHT = 560,
-    PANEL_GAP = 28, /* a heading fits in */
+    PANEL_GAP = 28, /* room for a heading */
     AXES_GAP = 28,
-    TEAR = 16, /* above the part to scale, where the placeholder goes on */
+    TEAR = 16, /* height of the torn edge above the part that is drawn to scale */
     TAIL_WIDTH = 300,
     BOTTOM_HEIGHT = 96,
     MOST_PANELS = 12
 };
 
-/* A stretch of time on a stretch of the picture. */
+/* Maps times from begin to end to x coordinates from left to right. */
 struct axis {
     uint64_t begin, end;
     double left, right;
 };
 
-/* A space: its addresses from 0 to extent lie between bottom and top. */
+/* Maps the offsets of a space from 0 to extent to y coordinates from bottom to top. */
 struct panel {
     size_t space, extent;
     double top, bottom;
-    bool torn; /* the placeholder goes on above */
+    bool torn; /* the placeholder continues above */
 };
 
 struct plot {
     const struct history *history;
     FILE *file;
-    struct axis builds, tail; /* the last phase is the tail */
+    struct axis builds, tail; /* tail: the last phase */
     struct panel panels[MOST_PANELS];
     size_t panel_count;
     double bottom; /* of the lowest panel */
 };
 
-static void put(const struct plot *plot, const char *format, ...) HF_FORMAT(2, 3);
+static void plot_print(const struct plot *plot, const char *format, ...) HF_FORMAT(2, 3);
 
-static void put(const struct plot *plot, const char *format, ...) {
+static void plot_print(const struct plot *plot, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vfprintf(plot->file, format, arguments);
     va_end(arguments);
 }
 
-/* Three digits at most: "+28 MiB", and no "28.0". */
-static void put_size(const struct plot *plot, size_t bytes) {
+/* Writes a size with at most three digits and without trailing zeros: "28 MiB". */
+static void plot_size(const struct plot *plot, size_t bytes) {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     size_t unit = 0;
     double value = (double)bytes / 1024;
     for (; value >= 1000 && unit + 1 < sizeof units / sizeof *units; unit++) value /= 1024;
-    put(plot, "%.3g %s", value, bytes ? units[unit] : "");
+    plot_print(plot, "%.3g %s", value, bytes ? units[unit] : "");
 }
 
 /* ------------------------------------------------------------------- geometry ------------- */
@@ -97,25 +98,26 @@ static const struct recorded_space *space_of(const struct plot *plot, const stru
     return record_space(plot->history->record, panel->space);
 }
 
-/* Heights follow the root of the sizes, so that the small ones can be seen too. */
+/* The relative height of a panel: by the square root of its size, so that small ones are
+ * visible. */
 static double weight(size_t extent) {
     double root = 1, size = (double)extent / 65536;
     while (root * root < size) root += .25;
     return root + 6;
 }
 
-/* Sorted by address, the highest first. */
+/* Selects the spaces that are drawn, sorted by address, the highest first. */
 static void choose_panels(struct plot *plot) {
     const struct record *record = plot->history->record;
     for (size_t i = 0; i < record->spaces.count && plot->panel_count < MOST_PANELS; i++) {
-        size_t extent = history_extent(plot->history, i), place = plot->panel_count;
+        size_t extent = history_extent(plot->history, i), index = plot->panel_count;
         if (extent == 0) continue;
-        while (place > 0 &&
-               space_of(plot, &plot->panels[place - 1])->base < record_space(record, i)->base)
-            place--;
-        memmove(&plot->panels[place + 1], &plot->panels[place],
-                (plot->panel_count - place) * sizeof *plot->panels);
-        plot->panels[place] = (struct panel){
+        while (index > 0 &&
+               space_of(plot, &plot->panels[index - 1])->base < record_space(record, i)->base)
+            index--;
+        memmove(&plot->panels[index + 1], &plot->panels[index],
+                (plot->panel_count - index) * sizeof *plot->panels);
+        plot->panels[index] = (struct panel){
             .space = i, .extent = extent, .torn = extent < record_space(record, i)->size};
         plot->panel_count++;
     }
@@ -143,7 +145,7 @@ static void place_axes(struct plot *plot) {
         begin = last;
         last = event->time;
     }
-    /* Room behind the end, for what is written there. */
+    /* A quarter more than the phase, for text behind its end. */
     plot->tail = (struct axis){begin, end + (end - begin) * 5 / 4 + 1, RIGHT - TAIL_WIDTH, RIGHT};
     plot->builds = (struct axis){0, begin + 1, LEFT, RIGHT - TAIL_WIDTH - AXES_GAP};
 }
@@ -154,11 +156,12 @@ static void draw_placeholder(const struct plot *plot, const struct axis *axis,
                              const struct panel *panel) {
     enum { TOOTH = 7, DEPTH = 5 };
     double top = panel->torn ? panel->top - TEAR + DEPTH : panel->top;
-    put(plot, "<path fill=\"url(#hatch)\" d=\"M%.1f %.1fV%.1f", axis->left, panel->bottom, top);
+    plot_print(plot, "<path fill=\"url(#hatch)\" d=\"M%.1f %.1fV%.1f", axis->left, panel->bottom,
+               top);
     for (double x = axis->left + TOOTH, y = -DEPTH; panel->torn && x < axis->right;
          x += TOOTH, y = -DEPTH - y)
-        put(plot, "L%.1f %.1f", x, top + y);
-    put(plot, "L%.1f %.1fV%.1fZ\"/>\n", axis->right, top, panel->bottom);
+        plot_print(plot, "L%.1f %.1f", x, top + y);
+    plot_print(plot, "L%.1f %.1fV%.1fZ\"/>\n", axis->right, top, panel->bottom);
 }
 
 static void draw_bands(const struct plot *plot, const struct axis *axis,
@@ -171,14 +174,16 @@ static void draw_bands(const struct plot *plot, const struct axis *axis,
         double left = x_of(axis, band->begin), right = x_of(axis, band->end);
         double bottom = y_of(panel, band->offset);
         double height = bottom - y_of(panel, band->offset + band->size);
-        if (height < 1) height = 1; /* many thin ones would fade into the paper */
-        put(plot, "<rect class=\"%s%s\" x=\"%.1f\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\"/>\n",
+        if (height < 1) height = 1; /* thinner ones would be invisible */
+        plot_print(
+            plot, "<rect class=\"%s%s\" x=\"%.1f\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\"/>\n",
             band->kind == HF_VIEW ? "view" : "committed", height > LEAST_EDGED ? " edge" : "", left,
             bottom - height, right - left, height);
     }
 }
 
-/* The highest use in each column of the picture; a column without a note goes on with the last. */
+/* The most bytes in use in each column of pixels; a column without an event repeats the last
+ * value. */
 static void find_heights(const struct plot *plot, const struct axis *axis,
                          const struct panel *panel, size_t *heights, size_t columns) {
     const struct record *record = plot->history->record;
@@ -196,22 +201,22 @@ static void find_heights(const struct plot *plot, const struct axis *axis,
     while (column + 1 < columns) heights[++column] = used;
 }
 
-/* What an arena has allocated, over what it has committed. */
+/* Draws the allocated bytes of an arena over its committed ones. */
 static void draw_used(const struct plot *plot, const struct axis *axis, const struct panel *panel) {
     size_t heights[WIDTH], columns = (size_t)(axis->right - axis->left);
     find_heights(plot, axis, panel, heights, columns);
-    put(plot, "<path class=\"used\" d=\"M%.1f %.1f", axis->left, panel->bottom);
+    plot_print(plot, "<path class=\"used\" d=\"M%.1f %.1f", axis->left, panel->bottom);
     for (size_t i = 0; i < columns; i++) {
         bool same = i > 0 && heights[i] == heights[i - 1];
-        if (!same) put(plot, "V%.1f", y_of(panel, heights[i]));
-        put(plot, "h1");
+        if (!same) plot_print(plot, "V%.1f", y_of(panel, heights[i]));
+        plot_print(plot, "h1");
     }
-    put(plot, "V%.1fZ\"/>\n", panel->bottom);
+    plot_print(plot, "V%.1fZ\"/>\n", panel->bottom);
 }
 
 /* --------------------------------------------------------------- what happened ------------ */
 
-/* "+8 MiB" left of each growth that is high enough for it. */
+/* Writes "+8 MiB" left of each growth that is high enough. */
 static void draw_growths(const struct plot *plot, const struct panel *panel) {
     enum { LEAST_HEIGHT = 13, LEAST_ROOM = 60 };
     for (size_t i = 0; i < plot->history->bands.count; i++) {
@@ -220,14 +225,14 @@ static void draw_growths(const struct plot *plot, const struct panel *panel) {
         double top = y_of(panel, band->offset + band->size), bottom = y_of(panel, band->offset);
         bool fits = bottom - top >= LEAST_HEIGHT && x >= LEFT + LEAST_ROOM;
         if (band->space != panel->space || band->kind != HF_COMMITTED || !fits) continue;
-        put(plot, "<text class=\"small halo\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">+", x - 5,
-            (top + bottom) / 2 + 4);
-        put_size(plot, band->size);
-        put(plot, "</text>\n");
+        plot_print(plot, "<text class=\"small halo\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">+",
+                   x - 5, (top + bottom) / 2 + 4);
+        plot_size(plot, band->size);
+        plot_print(plot, "</text>\n");
     }
 }
 
-/* How often the bytes in use went down, where that is too often to be seen. */
+/* Writes how often the arena was rewound, if that is too often to see in the picture. */
 static void draw_rewinds(const struct plot *plot, const struct panel *panel) {
     enum { MANY = 20 };
     const struct record *record = plot->history->record;
@@ -240,18 +245,18 @@ static void draw_rewinds(const struct plot *plot, const struct panel *panel) {
         used = event->size;
     }
     if (rewinds < MANY) return;
-    put(plot, "<text class=\"small\" x=\"%.1f\" y=\"%.1f\">rewound %s times</text>\n",
-        plot->builds.left + (plot->builds.right - plot->builds.left) / 3,
-        (panel->top + panel->bottom) / 2 - 6, format_count(count, rewinds));
+    plot_print(plot, "<text class=\"small\" x=\"%.1f\" y=\"%.1f\">rewound %s times</text>\n",
+               plot->builds.left + (plot->builds.right - plot->builds.left) / 3,
+               (panel->top + panel->bottom) / 2 - 6, format_count(count, rewinds));
 }
 
-/* Two placeholders became one: from below the freed range to where the placeholder ends. */
+/* Draws an arrow from the bottom of the new placeholder to its top. */
 static void draw_coalesce(const struct plot *plot, double x, double bottom, double top) {
-    put(plot, "<path class=\"coalesce\" d=\"M%.1f %.1fh8m-4 0V%.1fm-4 5l4 -5l4 5\"/>\n", x - 4,
-        bottom - 1, top);
+    plot_print(plot, "<path class=\"coalesce\" d=\"M%.1f %.1fh8m-4 0V%.1fm-4 5l4 -5l4 5\"/>\n",
+               x - 4, bottom - 1, top);
 }
 
-/* What a panel lost in one phase. */
+/* What was released in one panel during one phase. */
 struct release {
     size_t decommits, unmaps, coalesces;
     uint64_t last;
@@ -275,7 +280,8 @@ static bool is_release(const struct event *event, const struct panel *panel) {
     return released && event->status == HF_OK && event->space == panel->space;
 }
 
-/* Right of where it happened, in what is placeholder now, if there is room; from *taken on. */
+/* Writes "2 decommits, 1 coalesce" to the right of the last step, if there is room right of *taken,
+ * which moves behind the text. */
 static void draw_release_text(const struct plot *plot, const struct axis *axis,
                               const struct panel *panel, const struct release *release,
                               double *taken) {
@@ -285,11 +291,11 @@ static void draw_release_text(const struct plot *plot, const struct axis *axis,
     double y = (y_of(panel, release->lowest) + 3 * y_of(panel, release->highest)) / 4 + 4;
     if (count == 0 || x < *taken || x + TEXT_WIDTH > axis->right) return;
     *taken = x + TEXT_WIDTH;
-    put(plot,
-        "<text class=\"small halo coalesced\" x=\"%.1f\" y=\"%.1f\">%zu %s%s, %zu "
-        "coalesce%s</text>\n",
-        x, y, count, release->unmaps ? "unmap" : "decommit", plural(count), release->coalesces,
-        plural(release->coalesces));
+    plot_print(plot,
+               "<text class=\"small halo coalesced\" x=\"%.1f\" y=\"%.1f\">%zu %s%s, %zu "
+               "coalesce%s</text>\n",
+               x, y, count, release->unmaps ? "unmap" : "decommit", plural(count),
+               release->coalesces, plural(release->coalesces));
 }
 
 static void draw_releases(const struct plot *plot, const struct axis *axis,
@@ -316,19 +322,19 @@ static void draw_releases(const struct plot *plot, const struct axis *axis,
 
 /* ---------------------------------------------------------------------- axes -------------- */
 
-/* The panel's name, where it lies, how far the placeholder goes on. */
+/* Writes the panel's name, base address and size. */
 static void draw_panel_heading(const struct plot *plot, const struct panel *panel) {
     const struct recorded_space *space = space_of(plot, panel);
     double y = panel->top - TEAR - 5;
-    put(plot, "<text x=\"%d\" y=\"%.1f\"><tspan class=\"name\">%s</tspan>", LEFT, y,
-        space->name ? space->name : "");
-    put(plot, "<tspan class=\"small faint\" dx=\"10\">from %p on</tspan></text>\n",
-        (void *)space->base);
-    put(plot, "<text class=\"small faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">",
-        plot->builds.right - 6, y);
-    put(plot, panel->torn ? "the placeholder goes on to " : "all of its ");
-    put_size(plot, space->size);
-    put(plot, "</text>\n");
+    plot_print(plot, "<text x=\"%d\" y=\"%.1f\"><tspan class=\"name\">%s</tspan>", LEFT, y,
+               space->name ? space->name : "");
+    plot_print(plot, "<tspan class=\"small faint\" dx=\"10\">from %p on</tspan></text>\n",
+               (void *)space->base);
+    plot_print(plot, "<text class=\"small faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">",
+               plot->builds.right - 6, y);
+    plot_print(plot, panel->torn ? "the placeholder goes on to " : "all of its ");
+    plot_size(plot, space->size);
+    plot_print(plot, "</text>\n");
 }
 
 static void draw_address_axis(const struct plot *plot, const struct panel *panel) {
@@ -336,18 +342,20 @@ static void draw_address_axis(const struct plot *plot, const struct panel *panel
     size_t step = 1024;
     double height = panel->bottom - panel->top;
     while ((double)step / (double)panel->extent * height < LEAST_DISTANCE) step *= 2;
-    put(plot, "<path class=\"axis\" d=\"M%d %.1fV%.1f\"/>\n", LEFT, panel->bottom, panel->top);
+    plot_print(plot, "<path class=\"axis\" d=\"M%d %.1fV%.1f\"/>\n", LEFT, panel->bottom,
+               panel->top);
     for (size_t offset = 0; offset <= panel->extent && offset <= SIZE_MAX - step; offset += step) {
         double y = y_of(panel, offset);
-        put(plot, "<path class=\"axis\" d=\"M%d %.1fh-5\"/>", LEFT, y);
-        put(plot, "<text class=\"small faint\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 8,
-            y + 4);
-        put_size(plot, offset);
-        put(plot, "</text>\n");
+        plot_print(plot, "<path class=\"axis\" d=\"M%d %.1fh-5\"/>", LEFT, y);
+        plot_print(plot, "<text class=\"small faint\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">",
+                   LEFT - 8, y + 4);
+        plot_size(plot, offset);
+        plot_print(plot, "</text>\n");
     }
 }
 
-/* 1, 2 or 5 times a power of ten nanoseconds, so that marks stand well apart. */
+/* The distance of marks: 1, 2 or 5 times a power of ten nanoseconds, and wide enough for a
+ * label. */
 static uint64_t choose_time_step(const struct axis *axis) {
     enum { LEAST_DISTANCE = 60 };
     double width = axis->right - axis->left, time = (double)(axis->end - axis->begin);
@@ -363,32 +371,33 @@ static void draw_time_axis(const struct plot *plot, const struct axis *axis, con
     double y = plot->bottom + 8;
     bool seconds = step >= 100000000, milliseconds = step >= 100000;
     double unit = seconds ? 1e9 : milliseconds ? 1e6 : 1e3;
-    put(plot, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>\n", axis->left, y, axis->right);
+    plot_print(plot, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>\n", axis->left, y, axis->right);
     for (uint64_t i = 0; i <= count; i++) {
         double x = x_of(axis, axis->begin + i * step);
         if (i > 0 && x > axis->right - LAST_DISTANCE) break; /* another axis begins there */
-        put(plot, "<path class=\"axis\" d=\"M%.1f %.1fv5\"/>", x, y);
-        put(plot,
-            "<text class=\"small faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g "
-            "%s</text>\n",
-            x, y + 18, (double)(i * step) / unit,
-            seconds        ? "s"
-            : milliseconds ? "ms"
-                           : "µs");
+        plot_print(plot, "<path class=\"axis\" d=\"M%.1f %.1fv5\"/>", x, y);
+        plot_print(plot,
+                   "<text class=\"small faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g "
+                   "%s</text>\n",
+                   x, y + 18, (double)(i * step) / unit,
+                   seconds        ? "s"
+                   : milliseconds ? "ms"
+                                  : "µs");
     }
-    put(plot, "<text class=\"faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-        (axis->left + axis->right) / 2, y + 36, title);
+    plot_print(plot,
+               "<text class=\"faint\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
+               (axis->left + axis->right) / 2, y + 36, title);
 }
 
-/* Rows over the panels for the phases' names, the lowest first; up to where each is taken. */
+/* The rows above the panels for the names of phases, the lowest first. */
 enum { PHASE_ROWS = 3, PHASE_ROW_HEIGHT = 16 };
 
 struct phase_rows {
-    double taken[PHASE_ROWS];
+    double taken[PHASE_ROWS]; /* x coordinate up to which each row is full */
 };
 
-/* The row for a name of this width around x, which moves into the picture; PHASE_ROWS: no row has
- * room for it. */
+/* The row with room for a name of this width centred at x; moves x if the name would leave the
+ * picture. PHASE_ROWS: no row has room. */
 static size_t find_row(const struct phase_rows *rows, double *x, double width) {
     size_t row = 0;
     if (*x < LEFT + width / 2) *x = LEFT + width / 2;
@@ -397,7 +406,8 @@ static size_t find_row(const struct phase_rows *rows, double *x, double width) {
     return row;
 }
 
-/* A phase's name over its time, or higher over its end where others are in the way. */
+/* Writes the name of a phase centred above its time, or above its end if it is wider; in a higher
+ * row if others are in the way. */
 static void draw_phase(const struct plot *plot, struct phase_rows *rows, const struct axis *axis,
                        uint64_t begin, const struct event *phase) {
     enum { LETTER = 8, GAP = 8, LEAST_WIDTH = 1, Y = TOP - 34 };
@@ -407,11 +417,12 @@ static void draw_phase(const struct plot *plot, struct phase_rows *rows, const s
     if (right - left < LEAST_WIDTH) return;
     size_t row = find_row(rows, &x, width);
     int y = Y - PHASE_ROW_HEIGHT * (int)(row < PHASE_ROWS ? row : 0);
-    put(plot, "<path class=\"phase\" d=\"M%.1f %dV%.1f\"/>\n", right, y + (x < right ? -6 : 4),
-        plot->bottom + 8);
+    plot_print(plot, "<path class=\"phase\" d=\"M%.1f %dV%.1f\"/>\n", right,
+               y + (x < right ? -6 : 4), plot->bottom + 8);
     if (row == PHASE_ROWS) return;
     rows->taken[row] = x + width / 2 + GAP;
-    put(plot, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x, y, phase->label);
+    plot_print(plot, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x, y,
+               phase->label);
 }
 
 static void draw_phases(const struct plot *plot) {
@@ -438,28 +449,32 @@ static void draw_legend(const struct plot *plot) {
                    {"view", "view of a file"}};
     double x = LEFT, y = plot->bottom + 74;
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-        put(plot, "<rect class=\"%s\" x=\"%.0f\" y=\"%.1f\" width=\"14\" height=\"14\"/>",
-            entries[i].class, x, y - 11);
+        plot_print(plot, "<rect class=\"%s\" x=\"%.0f\" y=\"%.1f\" width=\"14\" height=\"14\"/>",
+                   entries[i].class, x, y - 11);
         if (i == 0)
-            put(plot,
+            plot_print(
+                plot,
                 "<rect fill=\"url(#hatch)\" x=\"%.0f\" y=\"%.1f\" width=\"14\" height=\"14\"/>", x,
                 y - 11);
-        put(plot, "<text x=\"%.0f\" y=\"%.1f\">%s</text>\n", x + 21, y, entries[i].text);
+        plot_print(plot, "<text x=\"%.0f\" y=\"%.1f\">%s</text>\n", x + 21, y, entries[i].text);
         x += 50 + 6.6 * (double)strlen(entries[i].text);
     }
     draw_coalesce(plot, x + 4, y + 3, y - 12);
-    put(plot, "<text x=\"%.0f\" y=\"%.1f\">coalesce: placeholders become one</text>\n", x + 16, y);
+    plot_print(plot, "<text x=\"%.0f\" y=\"%.1f\">coalesce: placeholders become one</text>\n",
+               x + 16, y);
 }
 
 static void draw_frame(const struct plot *plot, const char *subtitle) {
     int height = (int)plot->bottom + BOTTOM_HEIGHT;
-    put(plot, "%s viewBox=\"0 0 %d %d\">\n%s", svg_signature, WIDTH, height, svg_style);
-    put(plot, "<rect class=\"paper\" x=\".5\" y=\".5\" width=\"%d\" height=\"%d\" rx=\"10\"/>\n",
-        WIDTH - 1, height - 1);
-    put(plot,
+    plot_print(plot, "%s viewBox=\"0 0 %d %d\">\n%s", svg_signature, WIDTH, height, svg_style);
+    plot_print(plot,
+               "<rect class=\"paper\" x=\".5\" y=\".5\" width=\"%d\" height=\"%d\" rx=\"10\"/>\n",
+               WIDTH - 1, height - 1);
+    plot_print(
+        plot,
         "<text class=\"title\" x=\"24\" y=\"38\">Address against time: the life of a compiler "
         "front end's memory</text>\n");
-    put(plot, "<text class=\"faint\" x=\"24\" y=\"60\">%s</text>\n", subtitle);
+    plot_print(plot, "<text class=\"faint\" x=\"24\" y=\"60\">%s</text>\n", subtitle);
 }
 
 static void draw_panel(const struct plot *plot, const struct panel *panel) {
@@ -487,6 +502,6 @@ bool svg_write(const struct history *history, const char *subtitle, FILE *file) 
     draw_time_axis(&plot, &plot.builds, "time");
     draw_time_axis(&plot, &plot.tail, "the end, enlarged");
     draw_legend(&plot);
-    put(&plot, "</svg>\n");
+    plot_print(&plot, "</svg>\n");
     return !ferror(file);
 }

@@ -1,11 +1,11 @@
 /*
- * timeline.c -- the life of the address space, top to bottom.
+ * timeline.c -- prints the regions at each label and at the end of each phase, one row for each.
  *
- *                      kept                          table   lists   views
+ *                      texts                         table   lists   views
  *     first build      cccccccccccccccccc.........   cc...   c....   vvvvvvvv
  *
- * All spaces stand side by side on one scale: a cell is so many bytes in each. A cell shows a view
- * or committed memory when any of it is that.
+ * The spaces are side by side and to the same scale. A cell shows committed memory (c) or a view
+ * (v) if any of its bytes are that, else placeholder (.).
  */
 #include "timeline.h"
 
@@ -29,7 +29,8 @@ static size_t columns_for(const struct history *history, size_t cell) {
     return columns;
 }
 
-/* The bytes of a cell: the finest of 4, 5, 6 and 7 times a power of two that fits. */
+/* The smallest size of a cell with which all spaces fit into the columns: 4, 5, 6 or 7 times a
+ * power of two, in bytes. */
 static size_t choose_cell(const struct history *history, size_t columns) {
     size_t unit = 1024, quarters = 4;
     while (columns_for(history, unit * quarters) > columns && unit < SIZE_MAX / 16) {
@@ -43,7 +44,7 @@ static size_t choose_cell(const struct history *history, size_t columns) {
 
 static char letter_of(hf_kind kind) { return kind == HF_VIEW ? 'v' : 'c'; }
 
-/* The cells of a space at a time, one letter each. */
+/* Stores the cells of a space at this time: a letter for each. */
 static void draw(const struct history *history, size_t space, uint64_t time, size_t cell,
                  char *cells, size_t count) {
     memset(cells, '.', count);
@@ -70,22 +71,22 @@ static void print_cells(const struct screen *screen, const char *cells, size_t c
 }
 
 static void print_row(const struct history *history, const struct screen *screen,
-                      const struct event *moment, size_t cell) {
+                      const struct event *event, size_t cell) {
     char cells[512], time[QUANTITY_SIZE];
-    printf("  %-*s%*s", LABEL_COLUMNS - 2, moment->label, TIME_COLUMNS - GAP,
-           format_time(time, moment->time));
+    printf("  %-*s%*s", LABEL_COLUMNS - 2, event->label, TIME_COLUMNS - GAP,
+           format_time(time, event->time));
     for (size_t i = 0; i < history->record->spaces.count; i++) {
         if (history_extent(history, i) == 0) continue;
         size_t count = cells_of(history, i, cell);
         if (count > sizeof cells) count = sizeof cells;
-        draw(history, i, moment->time, cell, cells, count);
+        draw(history, i, event->time, cell, cells, count);
         printf("%*s", GAP, "");
         print_cells(screen, cells, count);
     }
     printf("\n");
 }
 
-/* ------------------------------------------------------------------- the strip ------------ */
+/* ------------------------------------------------------------------- the whole ------------ */
 
 static void print_names(const struct history *history, size_t cell) {
     size_t shown = history->record->spaces.count;
@@ -118,7 +119,7 @@ void timeline_print(const struct history *history, const struct screen *screen) 
     print_names(history, cell);
     for (size_t i = 0; i < history->record->events.count; i++) {
         const struct event *event = record_event(history->record, i);
-        if (event->kind == EVENT_MOMENT || event->kind == EVENT_PHASE)
+        if (event->kind == EVENT_LABEL || event->kind == EVENT_PHASE)
             print_row(history, screen, event, cell);
     }
     print_legend(screen, cell);

@@ -1,4 +1,5 @@
-/* timeline.h -- the region map in the terminal: a row for each time, a letter for some pages. */
+/* timeline.h -- prints the regions over time as text: a row for each time, a letter for each
+ * cell. */
 #ifndef TOUR_TIMELINE_H
 #define TOUR_TIMELINE_H
 

@@ -1,5 +1,6 @@
 /*
- * tour.c -- the order of things: sources, builds, what happened, the pictures, the comparison.
+ * tour.c -- the verb tour: finds the sources, builds, and prints the report, the pictures and the
+ * comparison.
  */
 #include "tour.h"
 
@@ -18,7 +19,7 @@
 #include "svg.h"
 #include "timeline.h"
 
-/* The comparison is repeated until then, in nanoseconds from the start. */
+/* The comparison repeats its runs until so many nanoseconds after the start. */
 static const uint64_t time_for_all = 12000000000;
 
 static const char usage[] = "usage: holdfast tour [FILES...] [--svg [FILE]]";
@@ -66,7 +67,7 @@ static bool ends_in_svg(const char *path) {
     return length > 4 && strcmp(path + length - 4, ".svg") == 0;
 }
 
-static bool is_picture_of_ours(const char *path) {
+static bool is_tour_picture(const char *path) {
     char begin[sizeof svg_signature];
     size_t got = 0, size = strlen(svg_signature);
     intptr_t file = platform_open(path, false);
@@ -77,7 +78,8 @@ static bool is_picture_of_ours(const char *path) {
     return got == 0 || (got == size && memcmp(begin, svg_signature, size) == 0);
 }
 
-/* False, as stderr was told: what is there is not to be lost, such as a source meant as input. */
+/* False: a file that is not a picture of the tour would be overwritten, a source, say; reported on
+ * stderr. */
 static bool may_write_svg(const char *path) {
     struct platform_entry entry;
     const char *reason = NULL;
@@ -85,8 +87,8 @@ static bool may_write_svg(const char *path) {
         reason = "a picture's name ends in .svg";
     else if (!platform_look(path, &entry))
         reason = entry.kind == PLATFORM_NOTHING ? NULL : platform_error_text();
-    else if (entry.kind != PLATFORM_FILE || !is_picture_of_ours(path))
-        reason = "is there, and no picture that the tour wrote: it is left as it is";
+    else if (entry.kind != PLATFORM_FILE || !is_tour_picture(path))
+        reason = "exists and is not a picture that the tour wrote; not overwritten";
     if (reason) fprintf(stderr, "holdfast: --svg %s: %s\n", path, reason);
     return reason == NULL;
 }
@@ -120,7 +122,7 @@ static bool show_build(const struct sources *sources, struct screen *screen, con
 
 static void add_folder(const char *folder, void *user) { sources_add(user, folder); }
 
-/* False: there are none, as stderr was told. */
+/* False: no sources were found; reported on stderr. */
 static bool add_sources(struct sources *sources, const struct options *options) {
     for (int i = 0; i < options->file_count; i++) sources_add(sources, options->files[i]);
     if (options->file_count == 0) platform_list_headers(add_folder, sources);

@@ -26,49 +26,50 @@
  *  }
  *  @endcode
  *
- *  An allocation moves pos. When it would pass limit, the arena commits the next step behind limit;
- *  what lies behind limit is always one placeholder. Going back (hf_rewind(), hf_reset()) moves
- *  pos; only hf_trim() and hf_reset() give memory back, from the top.
+ *  An allocation moves pos. If it would move pos beyond limit, the arena first commits more memory.
+ *  The addresses behind the committed memory are always one placeholder. hf_rewind() and hf_reset()
+ *  move pos back; only hf_trim() and hf_reset() release memory, the highest first.
  *
  *  Units: sizes, marks and statistics are bytes. An alignment is a power of two up to
  *  HF_MAX_ALIGNMENT.
  *
- *  Errors: a function that returns memory returns NULL when it fails, after it asked on_failure;
- *  one that returns a status returns it; hf_last_error() tells more. Sizes near SIZE_MAX are
- *  HF_RESERVE_FULL. A call that fails leaves the arena as it was. (Where the system fails to undo a
- *  step as well, memory may stay committed behind limit; the next growth or trim releases it.)
+ *  Errors: a function that returns memory calls on_failure, if it is set, and returns NULL if that
+ *  does not help; other functions return a status. hf_last_error() has the details. Sizes near
+ *  SIZE_MAX are HF_RESERVE_FULL. A call that fails leaves the arena as it was. (If the system fails
+ *  to undo a step as well, memory may stay committed behind limit; the next growth or trim releases
+ *  it.)
  *
- *  Arguments: an arena is never NULL, except for hf_arena_close(). A zeroed hf_arena is a closed
- *  one: every function fails on it or says that it is empty.
+ *  Arguments: an arena must not be NULL, except for hf_arena_close(). A zeroed hf_arena is closed:
+ *  on it every function fails with HF_INVALID, or returns 0, NULL, false or zeroed statistics.
  *
  *  Threads: an arena belongs to one thread at a time; there is no lock in it. Different arenas are
  *  independent. Do not copy an hf_arena: pass a pointer to it.
  *
  *  Costs: hf_alloc() is inlined: an add, a mask, two compares and a prefetch; no counter, no lock,
- *  no header before the block. Growth makes one or two system calls for each step, and a step is at
- *  least half of what is committed (2 to 64 MiB), so a frame loop in steady state makes none.
+ *  no header before the block. Growth makes one or two system calls for each step. A step is at
+ *  least half of what is committed (2 to 64 MiB), so a loop in steady state makes no system call.
  *
- *  Sanitizers: in a process under AddressSanitizer or Valgrind what is not allocated is poisoned,
- *  blocks have red zones between them, going back poisons, closing unpoisons. No build flag is
- *  needed, and objects built with and without the sanitizer mix: in such a process limit always
- *  equals pos, so that every allocation calls hf_alloc_slow(), which unpoisons the block. To
- *  MemorySanitizer, as to Valgrind, allocated and rewound bytes are uninitialised, and zeroed ones
- *  are initialised; it needs the library built with -fsanitize=memory too. To LeakSanitizer a block
- *  that an arena points to is no leak.
+ *  Sanitizers: in a process under AddressSanitizer or Valgrind, bytes that are not allocated are
+ *  poisoned, and blocks have red zones between them. Rewinding poisons; closing unpoisons. This
+ *  needs no build flag, and objects that were compiled with and without the sanitizer may be mixed:
+ *  in such a process limit always equals pos, so every allocation calls hf_alloc_slow(), which
+ *  unpoisons the block. For MemorySanitizer and Valgrind, allocated and rewound bytes are
+ *  uninitialised and zeroed ones are initialised; MemorySanitizer needs the library compiled with
+ *  -fsanitize=memory, too. LeakSanitizer finds pointers to heap blocks in arenas.
  *
  *  Caveats
- *  - overcommit: Linux promises more memory than it has (vm.overcommit_memory 0): the process can
- *    be killed at the first touch of a page, long after HF_OK. With 2, growth fails in time
+ *  - overcommit: Linux commits more memory than it has (vm.overcommit_memory 0): it can kill the
+ *    process at the first touch of a page, long after HF_OK. With 2, growth fails in time
  *    (HF_NO_MEMORY).
- *  - ulimit -v counts reservations: opening falls back by halving down to least_reserve. The first
- *    of several arenas then takes half of it or more, and later default ones 1 GiB or less: give
- *    each a fair `reserve`.
+ *  - ulimit -v counts reservations: opening then halves the reservation, down to least_reserve. The
+ *    first of several arenas takes half of the limit or more, and later default ones 1 GiB or less:
+ *    choose a `reserve` for each.
  *  - mlockall: with MCL_FUTURE a reservation counts as locked memory: the same fallback.
- *  - fork: the child has a copy of everything, at the same addresses.
- *  - cgroups: a memory limit kills at the touch, no call fails.
+ *  - fork: the child has a copy of every arena, at the same address.
+ *  - cgroups: at a memory limit the process is killed when it touches a page; no call fails.
  *  - vm.max_map_count: a process may have some 65,000 mappings; an arena of any size takes three.
- *  - Windows: committed memory is charged against RAM + paging file at once: hf_trim() what a spike
- *    left behind.
+ *  - Windows charges committed memory against RAM and paging file at once: call hf_trim() after a
+ *    spike.
  *
  *  Two chapters are in separate headers, which this one includes: scratch.h, image.h.
  */
@@ -151,7 +152,7 @@ extern "C" {
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // 1 GiB, or 64 MiB at least, in a system that has not so many addresses.
+ *  // 1 GiB, or 64 MiB at least, if the address space is too small for that.
  *  hf_status open_small(hf_arena *arena) {
  *      hf_arena_options options = {0};
  *      options.reserve = (size_t)1 << 30;
@@ -177,8 +178,8 @@ extern "C" {
  *  copy it, and do not change its fields; pos and limit may be read. */
 typedef struct hf_arena {
     char *pos;                    /**< the next free byte */
-    char *limit;                  /**< up to here an allocation needs no call; may lie below what is
-                                   *   committed */
+    char *limit;                  /**< up to here hf_alloc() makes no call; committed memory may
+                                   *   extend beyond it */
     struct hf_arena_state *state; /**< private; NULL: closed */
 } hf_arena;
 
@@ -194,7 +195,7 @@ struct hf_arena_state {
 
 /** @endcond */
 
-/** Which memory of an arena is backed by huge pages, where the system can. A hint. */
+/** Which memory of an arena is backed by huge pages, if the system can: a hint. */
 typedef enum hf_huge_pages {
     HF_HUGE_AUTO,  /**< all but the first 2 MiB, so that a small arena stays small */
     HF_HUGE_NEVER, /**< none */
@@ -204,20 +205,20 @@ typedef enum hf_huge_pages {
 /** A function of the program that is called when an allocation failed:
  *  hf_arena_options::on_failure.
  *
- *  It may leave by longjmp or by a C++ exception: the arena is whole and no lock is locked. It may
- *  use the arena, also close it.
+ *  It may leave by longjmp or by a C++ exception: the arena is consistent and no lock is locked. It
+ *  may use the arena, and may close it.
  *
- *  A copy whose source it freed (the old block of hf_realloc(), what hf_strdup(), hf_strndup() or
- *  hf_memdup() read) is not made: HF_WRONG_STATE, and nothing is read. The arguments of
- *  hf_asprintf() may be freed: the text is complete by then. Where it closes the arena and opens it
- *  again, copies and long texts are HF_WRONG_STATE.
- *  @param arena   the arena
- *  @param status  why the allocation failed
- *  @param size    how many bytes were asked for
+ *  If it frees the source of a copy (the old block of hf_realloc(); the bytes that hf_strdup(),
+ *  hf_strndup() or hf_memdup() read), the copy fails with HF_WRONG_STATE and reads nothing. It may
+ *  free the arguments of hf_asprintf(), because the text is complete by then. If it closes the
+ *  arena and opens it again, copies and texts of 512 bytes or more fail with HF_WRONG_STATE.
+ *  @param arena   the arena whose allocation failed
+ *  @param status  why it failed
+ *  @param size    how many bytes were requested
  *  @param user    hf_arena_options::user
- *  @return true: try again (something was freed, say by hf_rewind(), or a limit was raised); false:
- *          the allocation returns NULL. After HF_INVALID, and where the system has no pages to
- *          format a text in, there is no second try, and the answer counts for nothing */
+ *  @return true: the allocation is tried again (after memory was freed, by hf_rewind(), say, or a
+ *          limit raised); false: it returns NULL. After HF_INVALID, and if the system has no pages
+ *          to format a text in, it is not tried again, whatever is returned */
 typedef bool hf_on_failure(hf_arena *arena, hf_status status, size_t size, void *user);
 
 /** How to open an arena. Zero is a good default for every field. Fields are only ever appended.
@@ -255,45 +256,63 @@ typedef struct hf_arena_options {
     const char *name;          /**< shown in the system's tools where the system can; must outlive
                                 *   the arena; NULL: none */
     const hf_backend *backend; /**< NULL: the native one; must outlive the arena */
-    uint64_t tag;              /**< images: a number for the program's format; opening an image with
-                                *   another tag is HF_CORRUPT */
-    bool any_base;             /**< images: another address will do, because the program uses refs
-                                *   only */
     /** The pool to take the arena from, see pool.h; NULL: none. Such an arena has the pool's
      *  reservation (`reserve` and `least_reserve` are 0 or not above it), huge pages and name, no
      *  base, and is no image. */
     hf_pool *pool;
+    uint64_t tag;              /**< images: a number for the program's format; opening an image with
+                                *   another tag is HF_CORRUPT */
+    bool any_base;             /**< images: another address will do, because the program uses refs
+                                *   only */
+    /** @cond private */
+    char unused[7]; /* 0; in place of padding, whose bytes an initialiser leaves undefined */
+    /** @endcond */
 } hf_arena_options;
 
-/** Opens an arena: reserves addresses, commits nothing.
+/** hf_arena_open(), told how large the program's options are: what hf_arena_open() calls. For
+ *  bindings from other languages, where there are no inline functions.
+ *  @param[out] arena  the arena; zeroed on failure; not NULL
+ *  @param options     NULL: the defaults; they are copied
+ *  @param size        the size of the options that the program was compiled with, in bytes; ignored
+ *                     where options is NULL. Options behind it have their default. Bytes of it that
+ *                     the library does not know must be 0, else HF_UNSUPPORTED. A size of 0, or one
+ *                     above 4096, is HF_INVALID
+ *  @return as hf_arena_open() */
+HF_API hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, size_t size);
+
+/** Opens an arena: reserves addresses and commits no memory.
  *  @param[out] arena  the arena; zeroed on failure; not NULL
  *  @param options     NULL: the defaults; they are copied
  *  @return
  *  - HF_OK: the arena is open and empty
  *  - HF_INVALID: a base that is not aligned or whose reservation wraps, a least_reserve above a
- *    reserve that is named, a huge_pages that is none of the three, or an option that an arena of a
- *    pool cannot have
+ *    reserve that is named, a huge_pages that is none of the three, a backend whose
+ *    hf_backend::size is not valid, or an option that an arena of a pool cannot have
  *  - HF_RESERVE_FULL: all arenas of the pool are open
  *  - HF_NO_ADDRESS: the base is taken, or the system has not least_reserve bytes of addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the arena's records, or no mappings
- *    left */
-hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options);
+ *    left
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
+static inline hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
+    return hf_arena_open_sized(arena, options, sizeof *options);
+}
 
-/** Closes an arena: gives everything back to the system and zeroes the arena. A read-write image is
- *  synced first; hf_arena_sync() says whether that works, this function cannot.
+/** Closes an arena: releases all its memory and addresses, and zeroes the hf_arena. A read-write
+ *  image is synced first; call hf_arena_sync() before, to learn whether that succeeds.
  *  @param arena  the arena; NULL or a zeroed one: nothing happens */
-void hf_arena_close(hf_arena *arena);
+HF_API void hf_arena_close(hf_arena *arena);
 
 /** The first byte of the reservation; it stays the same while the arena is open.
- *  @param arena  the arena
+ *  @param arena  the arena; not NULL
  *  @return the address; NULL for a closed arena */
-char *hf_arena_base(const hf_arena *arena);
+HF_API char *hf_arena_base(const hf_arena *arena);
 
-/** Tells whether a pointer lies in the arena's reservation, allocated or not.
- *  @param arena    the arena
+/** Tells whether a pointer lies within the arena's reservation, allocated or not.
+ *  @param arena    the arena; not NULL
  *  @param pointer  any pointer
  *  @return true if it does; false for a closed arena */
-bool hf_owns(const hf_arena *arena, const void *pointer);
+HF_API bool hf_owns(const hf_arena *arena, const void *pointer);
 
 /** @} */
 
@@ -309,7 +328,7 @@ bool hf_owns(const hf_arena *arena, const void *pointer);
  *
  *  struct node { struct node *next; };
  *
- *  // All of a stream, in one block that grows in place; NULL if there is no memory for it.
+ *  // Reads all of a stream into one block that grows in place; NULL if there is no memory.
  *  char *read_all(hf_arena *arena, FILE *stream, size_t *size) {
  *      size_t room = 4096;
  *      char *text = (char *)hf_alloc(arena, room, 1);
@@ -333,23 +352,24 @@ bool hf_owns(const hf_arena *arena, const void *pointer);
 /** @cond private */
 
 /* The rest of hf_alloc where the block does not fit below limit, or cannot be had. */
-HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
+HF_API HF_COLD void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align);
 
 /** @endcond */
 
 /** Allocates a block. Its bytes are not zeroed.
- *  @param arena  the arena
- *  @param size   bytes; 0: an aligned pointer to no bytes
- *  @param align  the block's address is a multiple of it: a power of two, 1 to HF_MAX_ALIGNMENT
- *  @return the block; NULL when it failed and on_failure gave up, and hf_last_error().status is
+ *  @param arena  the arena; not NULL
+ *  @param size   bytes; 0: returns an aligned address without any bytes
+ *  @param align  of the block's address, in bytes: a power of two, 1 to HF_MAX_ALIGNMENT
+ *  @return the block; NULL if it failed and on_failure is NULL or returned false;
+ *          hf_last_error().status is
  *  - HF_INVALID: align is no such power of two, or the arena is closed
  *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent
- *  @note Consecutive blocks are not promised to touch: to have more bytes behind a block,
- *        hf_extend() it. */
+ *  @note Consecutive blocks need not be adjacent: to get more bytes behind a block, call
+ *        hf_extend(). */
 static inline void *hf_alloc(hf_arena *arena, size_t size, size_t align) {
     /* The next call waits for pos alone, so the way there is short: add, mask, add. The checks
      * stand beside it. They cannot wrap: where rounding up does, pad is still right, and too large;
@@ -369,26 +389,28 @@ static inline void *hf_alloc(hf_arena *arena, size_t size, size_t align) {
     return block;
 }
 
-/** Allocates a block of zero bytes. Zeroing costs nothing above the high-water mark, where no byte
- *  was allocated since its pages were fresh.
- *  @param arena  the arena
- *  @param size   bytes; 0: an aligned pointer to no bytes
- *  @param align  the block's address is a multiple of it: a power of two, 1 to HF_MAX_ALIGNMENT
- *  @return the block; NULL when it failed and on_failure gave up, and hf_last_error().status is
+/** Allocates a block of zero bytes. Bytes above the high-water mark, which were never allocated
+ *  since their pages were committed, are zero already; only bytes below it are written.
+ *  @param arena  the arena; not NULL
+ *  @param size   bytes; 0: returns an aligned address without any bytes
+ *  @param align  of the block's address, in bytes: a power of two, 1 to HF_MAX_ALIGNMENT
+ *  @return the block; NULL if it failed and on_failure is NULL or returned false;
+ *          hf_last_error().status is
  *  - HF_INVALID: align is no such power of two, or the arena is closed
  *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent */
-void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
+HF_API void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
 
 /** Allocates an array of zero bytes.
- *  @param arena  the arena
+ *  @param arena  the arena; not NULL
  *  @param count  elements; 0: an aligned pointer to no bytes
  *  @param size   of one element, in bytes
- *  @param align  the array's address is a multiple of it: a power of two, 1 to HF_MAX_ALIGNMENT
- *  @return the array; NULL when it failed and on_failure gave up, and hf_last_error().status is
+ *  @param align  of the array's address, in bytes: a power of two, 1 to HF_MAX_ALIGNMENT
+ *  @return the array; NULL if it failed and on_failure is NULL or returned false;
+ *          hf_last_error().status is
  *  - HF_INVALID: align is no such power of two, or the arena is closed
  *  - HF_RESERVE_FULL: count * size wraps, the reservation has no room for it, or the arena is a
  *    read-only image
@@ -396,34 +418,32 @@ void *hf_alloc_zeroed(hf_arena *arena, size_t size, size_t align);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent */
-void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
+HF_API void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
 
 /** Allocates one zeroed T, with its size and alignment.
  *  @param arena  the arena, an hf_arena *
- *  @param T      a type. In C++ any type will do, but no constructor runs: construct it in place,
- *                by new (hf_alloc(arena, sizeof(T), alignof(T))) T(...). No destructor runs when
- *                the arena goes back
- *  @return a T *; NULL when it failed, for the causes of hf_alloc_zeroed() */
+ *  @param T      a type. In C++ no constructor runs (to run one, use placement new on the result of
+ *                hf_alloc()), and no destructor when the object is freed
+ *  @return a T *; NULL if it failed, with the errors of hf_alloc_zeroed() */
 #define hf_new(arena, T) HF_AS(T, hf_alloc_zeroed((arena), sizeof(T), HF_ALIGNOF(T)))
 
 /** Allocates an array of n zeroed T, with their size and alignment.
  *  @param arena  the arena, an hf_arena *
- *  @param T      a type. In C++ any type will do, but no constructor runs, and no destructor when
- *                the arena goes back
- *  @param n      elements; 0: a pointer to none
- *  @return a T *; NULL when it failed, for the causes of hf_alloc_array() */
+ *  @param T      a type. In C++ no constructor runs, and no destructor when the array is freed
+ *  @param n      elements; 0: returns an aligned address without any elements
+ *  @return a T *; NULL if it failed, with the errors of hf_alloc_array() */
 #define hf_new_array(arena, T, n) HF_AS(T, hf_alloc_array((arena), (n), sizeof(T), HF_ALIGNOF(T)))
 
 /** Grows or shrinks a block in place; never moves it. Only the last block can grow. Shrinking the
  *  last block moves pos back; shrinking another one succeeds and frees nothing.
- *  @param arena     the arena
+ *  @param arena     the arena; not NULL
  *  @param block     a block of this arena
  *  @param old_size  its current size in bytes
- *  @param new_size  the size it is to have. 0 frees the last block, with its red zone under a
- *                   sanitizer: it lies at pos then, and can grow again
+ *  @param new_size  its new size in bytes; 0 frees the last block (under a sanitizer its red zone,
+ *                   too), which is then at pos and can grow again
  *  @return true if the block now has new_size bytes (new ones are not zeroed); false, and nothing
  *          changed, and hf_last_error().status is
- *  - HF_INVALID: it is no block of this arena, or the arena is closed
+ *  - HF_INVALID: the block is not of this arena, or the arena is closed
  *  - HF_WRONG_STATE: it is to grow and is not the last block, or the arena is a read-write image in
  *    a forked child
  *  - HF_RESERVE_FULL: the reservation has no room for it
@@ -431,18 +451,18 @@ void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  @note on_failure is not called. */
-bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
+HF_API bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
 
 /** Grows or shrinks a block in place and zeroes its new bytes; never moves it. Only the last block
  *  can grow. Shrinking the last block moves pos back; shrinking another one succeeds and frees
  *  nothing.
- *  @param arena     the arena
+ *  @param arena     the arena; not NULL
  *  @param block     a block of this arena
  *  @param old_size  its current size in bytes
- *  @param new_size  the size it is to have; 0 frees the last block, which can grow again
+ *  @param new_size  its new size in bytes; 0 frees the last block, which can grow again
  *  @return true if the block now has new_size bytes; false, and nothing changed, and
  *          hf_last_error().status is
- *  - HF_INVALID: it is no block of this arena, or the arena is closed
+ *  - HF_INVALID: the block is not of this arena, or the arena is closed
  *  - HF_WRONG_STATE: it is to grow and is not the last block, or the arena is a read-write image in
  *    a forked child
  *  - HF_RESERVE_FULL: the reservation has no room for it
@@ -450,38 +470,39 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size);
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  @note on_failure is not called. */
-bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size);
+HF_API bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size_t new_size);
 
-/** Changes the size of a block: in place where hf_extend() can, else in a new block, to which the
- *  old bytes are copied. Shrinking never copies. New bytes are not zeroed.
- *  @param arena     the arena
+/** Changes the size of a block: in place if hf_extend() can, else in a new block, to which the old
+ *  bytes are copied. Shrinking never copies. New bytes are not zeroed.
+ *  @param arena     the arena; not NULL
  *  @param block     a block of this arena; NULL: a new block is allocated
  *  @param old_size  its current size in bytes; ignored if block is NULL
- *  @param new_size  the size it is to have
- *  @param align     a power of two, 1 to HF_MAX_ALIGNMENT. A block that grows is at a multiple of
- *                   it then; one that shrinks stays where it is
- *  @return the block; NULL when it failed and on_failure gave up: the old block is as it was,
- *          unless on_failure freed it, and hf_last_error().status is
- *  - HF_INVALID: it is no block of this arena, align is no such power of two, or the arena is
+ *  @param new_size  its new size in bytes
+ *  @param align     a power of two, 1 to HF_MAX_ALIGNMENT. A block that grows is aligned to it; one
+ *                   that shrinks stays where it is
+ *  @return the block; NULL if it failed and on_failure is NULL or returned false: the old
+ *          block is unchanged, unless on_failure freed it; hf_last_error().status is
+ *  - HF_INVALID: the block is not of this arena, align is no such power of two, or the arena is
  *    closed
- *  - HF_WRONG_STATE: on_failure freed the old block, or a forked child cannot grow the read-write
- *    image of its parent, nor shrink a block of it
+ *  - HF_WRONG_STATE: on_failure freed the old block, or a forked child can neither grow nor shrink
+ *    a block of its parent's read-write image
  *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align);
+HF_API void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size,
+                        size_t align);
 
-/** Shows the next free bytes without allocating them. Fill them, say with read(2); then
+/** Returns the next free bytes without allocating them. Fill them, with read(2), say; then
  *  hf_alloc(arena, used, 1) returns the same bytes.
  *
- *  Until the next call that allocates, extends or goes back, the bytes may also be arguments of
- *  hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf() and hf_vasprintf(), whose block overlaps
- *  them and is right.
- *  @param arena      the arena
- *  @param least      how many bytes are needed
+ *  They are valid until the next call that allocates, extends or rewinds. They may be arguments of
+ *  hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf() and hf_vasprintf(), although the result
+ *  overlaps them.
+ *  @param arena      the arena; not NULL
+ *  @param least      how many bytes are needed; may be 0
  *  @param[out] room  gets how many there are, `least` or more; NULL: not wanted
- *  @return the first of them, at pos; NULL when it failed and on_failure gave up, and
+ *  @return the first of them, at pos; NULL if it failed and on_failure is NULL or returned false;
  *          hf_last_error().status is
  *  - HF_INVALID: the arena is closed
  *  - HF_RESERVE_FULL: the reservation has no room for them, or the arena is a read-only image
@@ -489,16 +510,16 @@ void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size,
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent
- *  @note All bytes shown count as used for the high-water mark: hf_alloc_zeroed() zeroes them. */
-char *hf_peek(hf_arena *arena, size_t least, size_t *room);
+ *  @note The high-water mark moves behind these bytes, so hf_alloc_zeroed() zeroes them. */
+HF_API char *hf_peek(hf_arena *arena, size_t least, size_t *room);
 
-/** Commits memory ahead: after HF_OK the next allocations cannot fail until they took `size` bytes,
- *  padding (and red zones under a sanitizer) included; with the option populate they do not fault
- *  either.
- *  @param arena  the arena
+/** Commits memory in advance: after HF_OK, allocations of `size` bytes in all cannot fail, with
+ *  their padding (and red zones under a sanitizer) included in `size`. With the option populate
+ *  they do not cause page faults either.
+ *  @param arena  the arena; not NULL
  *  @param size   bytes from pos on
  *  @return
- *  - HF_OK: so many bytes are committed
+ *  - HF_OK: at least `size` bytes from pos on are committed
  *  - HF_INVALID: the arena is closed
  *  - HF_RESERVE_FULL: the reservation has no room for them, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
@@ -506,13 +527,13 @@ char *hf_peek(hf_arena *arena, size_t least, size_t *room);
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent
  *  @note on_failure is not called. */
-hf_status hf_precommit(hf_arena *arena, size_t size);
+HF_API hf_status hf_precommit(hf_arena *arena, size_t size);
 
 /** @} */
 
 /** @name Copies and texts
  *
- *  All are aligned to 8, so that they can have a ref.
+ *  All copies are aligned to 8, so that hf_to_ref() accepts them.
  *
  *      | allocated |pad| t e x t \0 |pos
  *
@@ -526,10 +547,10 @@ hf_status hf_precommit(hf_arena *arena, size_t size);
  *  @endcode
  *  @{ */
 
-/** Copies a text.
- *  @param arena  the arena
+/** Copies a text, with its NUL, into a new block.
+ *  @param arena  the arena; not NULL
  *  @param text   a text that ends with a NUL; it may lie in the arena
- *  @return the copy, aligned to 8; NULL when it failed and on_failure gave up, and
+ *  @return the copy, aligned to 8; NULL if it failed and on_failure is NULL or returned false;
  *          hf_last_error().status is
  *  - HF_INVALID: text is NULL, or the arena is closed
  *  - HF_WRONG_STATE: on_failure freed the text, or a forked child cannot grow the read-write image
@@ -538,13 +559,14 @@ hf_status hf_precommit(hf_arena *arena, size_t size);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-char *hf_strdup(hf_arena *arena, const char *text);
+HF_API char *hf_strdup(hf_arena *arena, const char *text);
 
-/** Copies the beginning of a text and ends the copy with a NUL.
- *  @param arena  the arena
- *  @param text   a text that ends with a NUL or has `most` bytes; it may lie in the arena
- *  @param most   how many bytes are copied at most, without the NUL; 0: the copy is ""
- *  @return the copy, aligned to 8; NULL when it failed and on_failure gave up, and
+/** Copies at most `most` bytes of a text into a new block and appends a NUL.
+ *  @param arena  the arena; not NULL
+ *  @param text   the text; not NULL. It ends at its NUL or after `most` bytes; bytes behind are not
+ *                read. It may lie in the arena
+ *  @param most   the most bytes to copy, without the NUL; 0: the copy is ""
+ *  @return the copy, aligned to 8; NULL if it failed and on_failure is NULL or returned false;
  *          hf_last_error().status is
  *  - HF_INVALID: text is NULL, or the arena is closed
  *  - HF_WRONG_STATE: on_failure freed the text, or a forked child cannot grow the read-write image
@@ -553,13 +575,13 @@ char *hf_strdup(hf_arena *arena, const char *text);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-char *hf_strndup(hf_arena *arena, const char *text, size_t most);
+HF_API char *hf_strndup(hf_arena *arena, const char *text, size_t most);
 
-/** Copies bytes.
- *  @param arena  the arena
+/** Copies bytes into a new block.
+ *  @param arena  the arena; not NULL
  *  @param bytes  what is copied; it may lie in the arena; NULL only if size is 0
- *  @param size   how many bytes; 0: a pointer to no bytes is returned
- *  @return the copy, aligned to 8; NULL when it failed and on_failure gave up, and
+ *  @param size   how many bytes; 0: returns an aligned address without any bytes
+ *  @return the copy, aligned to 8; NULL if it failed and on_failure is NULL or returned false;
  *          hf_last_error().status is
  *  - HF_INVALID: bytes is NULL and size is not 0, or the arena is closed
  *  - HF_WRONG_STATE: on_failure freed the bytes, or a forked child cannot grow the read-write image
@@ -568,13 +590,13 @@ char *hf_strndup(hf_arena *arena, const char *text, size_t most);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow */
-void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
+HF_API void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
 
-/** Formats a text, as sprintf does, in a block of the size that it needs.
- *  @param arena   the arena
+/** Formats a text, as sprintf does, in a new block of the size that it needs.
+ *  @param arena   the arena; not NULL
  *  @param format  a format of printf
  *  @param ...     its arguments; texts may lie in the arena
- *  @return the text, aligned to 8; NULL when it failed and on_failure gave up, and
+ *  @return the text, aligned to 8; NULL if it failed and on_failure is NULL or returned false;
  *          hf_last_error().status is
  *  - HF_INVALID: format is NULL or printf fails on it, or the arena is closed
  *  - HF_WRONG_STATE: on_failure closed the arena and opened it again, or a forked child cannot grow
@@ -583,16 +605,16 @@ void *hf_memdup(hf_arena *arena, const void *bytes, size_t size);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
- *  @note A text of 512 bytes and more is first formatted in pages of the system, and then copied,
- *        if hf_peek() has just shown bytes, or if the arena has no room for it and an on_failure:
- *        HF_NO_MEMORY without these pages. */
-char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
+ *  @note A text of 512 bytes or more is formatted in temporary pages of the system and then copied
+ *        if hf_peek() was called just before, or if the arena has no room for it and an on_failure;
+ *        without such pages: HF_NO_MEMORY. */
+HF_API char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
 
-/** Formats a text, as vsprintf does, in a block of the size that it needs.
- *  @param arena      the arena
+/** Formats a text, as vsprintf does, in a new block of the size that it needs.
+ *  @param arena      the arena; not NULL
  *  @param format     a format of printf
  *  @param arguments  its arguments; texts may lie in the arena. The caller calls va_end
- *  @return the text, aligned to 8; NULL when it failed and on_failure gave up, and
+ *  @return the text, aligned to 8; NULL if it failed and on_failure is NULL or returned false;
  *          hf_last_error().status is
  *  - HF_INVALID: format is NULL or printf fails on it, or the arena is closed
  *  - HF_WRONG_STATE: on_failure closed the arena and opened it again, or a forked child cannot grow
@@ -601,10 +623,10 @@ char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 3);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
- *  @note A text of 512 bytes and more is first formatted in pages of the system, and then copied,
- *        if hf_peek() has just shown bytes, or if the arena has no room for it and an on_failure:
- *        HF_NO_MEMORY without these pages. */
-char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
+ *  @note A text of 512 bytes or more is formatted in temporary pages of the system and then copied
+ *        if hf_peek() was called just before, or if the arena has no room for it and an on_failure;
+ *        without such pages: HF_NO_MEMORY. */
+HF_API char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
 
 /** @} */
 
@@ -628,22 +650,21 @@ char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FO
  *  @endcode
  *  @{ */
 
-/** A position in an arena, in bytes from base. A lower mark was taken before, or after going back
- *  further. */
+/** A position in an arena, in bytes from base: hf_get_mark(). */
 typedef size_t hf_mark;
 
-/** The current position.
- *  @param arena  the arena
+/** Returns the current position. Makes no call: O(1).
+ *  @param arena  the arena; not NULL
  *  @return a mark for hf_rewind(); 0 for a closed arena */
 static inline hf_mark hf_get_mark(const hf_arena *arena) {
     return arena->state ? (size_t)(arena->pos - arena->state->base) : 0;
 }
 
-/** Frees everything that was allocated since the mark. Releases no memory; O(1), if no view of a
- *  file lies above the mark. With fault_after_rewind the whole pages that are freed are
+/** Frees everything that was allocated since the mark. Releases no memory to the system. O(1) if no
+ *  view of a file lies above the mark. With fault_after_rewind the whole pages that are freed are
  *  decommitted, and pos stays behind them.
- *  @param arena  the arena
- *  @param mark   from hf_get_mark()
+ *  @param arena  the arena; not NULL
+ *  @param mark   from hf_get_mark() on this arena, not above pos; 0: frees everything
  *  @return
  *  - HF_OK: pos is at the mark (with fault_after_rewind, in or behind the mark's page)
  *  - HF_INVALID: the mark is above pos or within a view, or the arena is closed; nothing has
@@ -651,71 +672,78 @@ static inline hf_mark hf_get_mark(const hf_arena *arena) {
  *  - HF_WRONG_STATE: a read-only image and a mark below pos, or a read-write image in a forked
  *    child; nothing has changed
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: releasing the views above the mark
- *    or, with fault_after_rewind, the pages failed. pos stays above the views that are left, and
- *    going back again continues; the pages stay readable (HF_UNSUPPORTED: a Windows that decommits
- *    no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_rewind(hf_arena *arena, hf_mark mark);
+ *    or, with fault_after_rewind, the pages failed. pos stays above the views that were not
+ *    released, and rewinding again continues; the pages stay readable (HF_UNSUPPORTED: a Windows
+ *    that decommits no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
+HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
 
-/** Frees everything, and ends every scope. Keeps committed what recent peaks needed, and releases
- *  what lies beyond:
+/** Frees everything, and ends every scope. Keeps as much memory committed as recent peaks needed
+ *  and releases the rest:
  *
  *      keep = max(peak since the last reset, keep - keep / 8, retain)
  *      trims to keep when committed > keep + max(2 MiB, keep / 4)
  *
- *  so a loop in steady state makes no system call, and after a spike the memory goes back step by
- *  step. Where it fails, the scopes have not ended.
- *  @param arena  the arena
+ *  So a loop in steady state makes no system call, and after a spike the memory is released step by
+ *  step. If it fails, the scopes stay open.
+ *  @param arena  the arena; not NULL
  *  @return
  *  - HF_OK: the arena is empty
  *  - HF_INVALID: the arena is closed
  *  - HF_WRONG_STATE: a read-only image that is not empty, or a read-write image in a forked child
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: a view was not unmapped, see
  *    hf_rewind(); or memory was not released: then pos is at 0, that memory stays usable, and the
- *    next reset tries again (HF_UNSUPPORTED: a Windows that decommits no part of a region;
+ *    next hf_reset() tries again (HF_UNSUPPORTED: a Windows that decommits no part of a region;
  *    HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_reset(hf_arena *arena);
+HF_API hf_status hf_reset(hf_arena *arena);
 
-/** Releases the memory beyond what is allocated. Of a read-write image that is addresses; its file
- *  is cut when it closes.
- *  @param arena  the arena
- *  @param keep   how many bytes from base on stay committed if they are, rounded up to whole pages;
- *                what is allocated always stays; 0: nothing else stays
+/** Releases committed memory beyond what is allocated. For a read-write image it only unmaps; the
+ *  file is truncated when the image is closed.
+ *  @param arena  the arena; not NULL
+ *  @param keep   how many bytes from base on stay committed (if they are), rounded up to whole
+ *                pages. What is allocated always stays; 0: nothing else does
  *  @return
- *  - HF_OK: nothing is committed beyond
+ *  - HF_OK: nothing beyond is committed
  *  - HF_INVALID: the arena is closed
  *  - HF_WRONG_STATE: a read-write image in a forked child
- *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: the system failed to release it;
- *    what was not released stays usable (HF_UNSUPPORTED: a Windows that decommits no part of a
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: the system failed; memory that was
+ *    not released stays usable (HF_UNSUPPORTED: a Windows that decommits no part of a
  *    region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN)
- *  @note Costs one to four system calls for each growth step released. */
-hf_status hf_trim(hf_arena *arena, size_t keep);
+ *  @note Makes one to four system calls for each growth step that it releases. */
+HF_API hf_status hf_trim(hf_arena *arena, size_t keep);
 
 /** A mark that knows its arena: hf_scope_begin(). The fields may be read. */
 typedef struct hf_scope {
     hf_arena *arena; /**< the arena that hf_scope_end() rewinds */
     hf_mark mark;    /**< where the scope began */
-    size_t depth;    /**< among the open scopes of the arena, from 1 on; 0: not open */
-    size_t number;   /**< among all scopes of the arena, from 1 on */
+    size_t depth;    /**< its nesting depth when it began, from 1 on; 0: it never was open */
+    size_t number;   /**< counts all scopes of the arena, from 1 on */
 } hf_scope;
 
-/** Begins a scope. Scopes nest.
- *  @param arena  the arena; on a closed one the scope has ended already
+/** Begins a scope: notes the position to which hf_scope_end() rewinds. Scopes nest. O(1), allocates
+ *  nothing, cannot fail.
+ *  @param arena  the arena; not NULL. For a closed one the scope that is returned has already ended
  *  @return the scope, for hf_scope_end() */
-hf_scope hf_scope_begin(hf_arena *arena);
+HF_API hf_scope hf_scope_begin(hf_arena *arena);
 
-/** Ends a scope: rewinds to its beginning, and ends the scopes that began within it and are still
- *  open (a longjmp may have left them).
- *  @param scope  from hf_scope_begin() or hf_scratch_begin()
+/** Ends a scope: rewinds the arena to the scope's beginning, as hf_rewind() does, and ends the
+ *  scopes that began within it and are still open (because of a longjmp, say). O(1) if no view of a
+ *  file lies above the scope's beginning.
+ *  @param scope  from hf_scope_begin() or hf_scratch_begin(); its arena must be where it was then
  *  @return
- *  - HF_OK: everything allocated since its beginning is free
- *  - HF_WRONG_STATE: the scope is ended already, by itself, by an outer one or by hf_reset(), and
- *    nothing has changed; or the arena is a read-only image, or a read-write image in a forked
- *    child
- *  - HF_INVALID: the arena went back below the scope's beginning without ending it
- *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: the rewind failed, see hf_rewind();
- *    the scope has not ended: end it again
- *  @note Scopes nested deeper than 64 are told apart by their depth alone. */
-hf_status hf_scope_end(hf_scope scope);
+ *  - HF_OK: everything that was allocated since the scope began is free
+ *  - HF_WRONG_STATE: the scope has already ended, by a call for it or for an outer scope, by
+ *    hf_reset(), or because the arena was closed; or the arena is a read-only image with
+ *    allocations above the scope's beginning, or a read-write image in a forked child. Nothing has
+ *    changed
+ *  - HF_INVALID: hf_rewind() went below the scope's beginning; nothing has changed, and the scope
+ *    stays open
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: releasing the views above the
+ *    scope's beginning or, with fault_after_rewind, the pages failed; pos stays above the views
+ *    that were not released. The scope stays open: end it again (HF_UNSUPPORTED: a Windows that
+ *    decommits no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN)
+ *  @note An ended scope whose depth is above 64 is not recognised as ended while another scope is
+ *        open at that depth. */
+HF_API hf_status hf_scope_end(hf_scope scope);
 
 /** @} */
 
@@ -735,23 +763,23 @@ hf_status hf_scope_end(hf_scope scope);
  *  @endcode
  *  @{ */
 
-/** A pointer in 32 bits: 1 + offset / 8; 0 is NULL. Reaches the first 32 GiB - 8 of an arena, and
- *  means the same wherever the arena lies. */
+/** A pointer in 32 bits: 1 + offset / 8, where offset is in bytes from base; 0 is NULL. It can
+ *  refer to the first 32 GiB - 8 of an arena, and stays valid if the arena's image is mapped at
+ *  another address. */
 typedef uint32_t hf_ref;
 
-/** Makes a ref of a pointer.
- *  @param arena    the arena
+/** Converts a pointer to a ref. O(1).
+ *  @param arena    the arena; not NULL
  *  @param pointer  an allocated byte at a multiple of 8 from base, or pos; NULL: 0 is returned
- *  @return the ref; 0 for NULL, and when it failed: HF_INVALID, the pointer is not at a multiple of
- *          8 from base, not allocated, or too far, or the arena is closed */
-hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
+ *  @return the ref; 0 for NULL, and if it failed: HF_INVALID, because the pointer is not a multiple
+ *          of 8 from base, not allocated, or beyond 32 GiB, or the arena is closed */
+HF_API hf_ref hf_to_ref(const hf_arena *arena, const void *pointer);
 
-/** Makes a pointer of a ref.
- *  @param arena  the arena
- *  @param ref    from hf_to_ref(), in this run or, in an image, an earlier one
- *  @return the pointer; NULL for 0, and for a ref to bytes that are not allocated: at pos or above
- *          it. So a ref to a block of 0 bytes at pos is NULL too, until bytes are allocated there.
- *          The last error does not change */
+/** Converts a ref to a pointer. Inlined, O(1).
+ *  @param arena  the arena; not NULL
+ *  @param ref    from hf_to_ref() on this arena or, in an image, in an earlier run
+ *  @return the pointer; NULL for 0, for a ref at or above pos (so also for a block of 0 bytes at
+ *          pos), and for a closed arena. The last error does not change */
 static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
     uint64_t offset = ((uint64_t)ref - 1) * 8; /* of ref 0: beyond every arena */
     if (arena->state == NULL || offset >= hf_get_mark(arena)) return NULL;
@@ -775,25 +803,25 @@ static inline void *hf_from_ref(const hf_arena *arena, hf_ref ref) {
  *  @endcode
  *  @{ */
 
-/** What an arena uses and has used: hf_arena_get_stats(). */
+/** The memory that an arena uses and has used: hf_arena_get_stats(). */
 typedef struct hf_arena_stats {
     size_t used;         /**< bytes allocated, padding included */
     size_t committed;    /**< bytes of private memory committed; views do not count */
     size_t reserved;     /**< bytes of address space */
     size_t peak;         /**< the highest `used` since the arena was opened */
     size_t high_water;   /**< the high-water mark, in bytes from base: the highest byte allocated or
-                          *   shown by hf_peek() since its pages were fresh; above it committed
-                          *   bytes are zero */
+                          *   returned by hf_peek() since its pages were committed; above it
+                          *   committed bytes are zero */
     size_t growths;      /**< growth steps taken */
-    size_t system_calls; /**< all that were made for this arena so far; for one of a pool: those of
-                          *   the pool */
+    size_t system_calls; /**< system calls made for this arena so far; for one of a pool: for all
+                          *   of its pool */
     size_t viewed;       /**< bytes of views: images, and files appended */
 } hf_arena_stats;
 
-/** The statistics of an arena. Makes no system call.
- *  @param arena  the arena
+/** Returns the statistics of an arena. Makes no system call.
+ *  @param arena  the arena; not NULL
  *  @return the statistics; all zero for a closed arena */
-hf_arena_stats hf_arena_get_stats(const hf_arena *arena);
+HF_API hf_arena_stats hf_arena_get_stats(const hf_arena *arena);
 
 /** @} */
 

@@ -17,9 +17,10 @@
  *      reserve
  *
  *  A program may bring its own: fill an hf_backend, often a copy of the native one with a few
- *  functions replaced, and name it in the options of a space, an arena or a file. To carry more
- *  data it makes the hf_backend the first member of a struct; so does strict, which therefore
- *  cannot be copied, only called.
+ *  functions replaced, and name it in the options of a space, an arena or a file. One that is not a
+ *  copy sets hf_backend::size to sizeof(hf_backend). To carry more data a program makes the
+ *  hf_backend the first member of a struct; so does strict, which therefore cannot be copied, only
+ *  called.
  *
  *  @code{.c}
  *  #include <holdfast.h>
@@ -95,9 +96,19 @@ typedef union hf_lock {
 typedef struct hf_backend hf_backend;
 
 /** The functions of a backend. The first parameter of each is the backend itself; an hf_report gets
- *  what the function reports, and is never NULL. Where a function is optional, NULL says that the
- *  system has nothing like it. */
+ *  what the function reports, and is never NULL. The optional functions come last, and may be NULL;
+ *  the others may not. */
 struct hf_backend {
+    /** sizeof(hf_backend), in bytes, as the program was compiled: the library reads no function
+     *  behind it. The optional functions that an older program lacks count as NULL; functions of a
+     *  newer program that the library does not know are not called. Naming a backend is HF_INVALID
+     *  if this is 0, if a function that is not optional lies behind it, or if it is above 4096.
+     *
+     *  That of hf_backend_native() is the size of version 0.1, and stays so in later versions: a
+     *  copy contains only what the program was compiled with, and must not claim more. For a copy
+     *  whose functions of later versions are to be called, set it to sizeof(hf_backend). */
+    size_t size;
+
     /** @name Memory
      *
      *      reserve   |                 p                 |
@@ -119,10 +130,6 @@ struct hf_backend {
      *  @return HF_OK; HF_NO_ADDRESS: the base is taken or there are not so many addresses;
      *          HF_MAP_LIMIT: no mappings left */
     hf_status (*reserve)(const hf_backend *, void *base, size_t size, void **address, hf_report *);
-    /** Optional: the most bytes that should be reserved where the program names no size, because
-     *  more addresses cost much memory by themselves. NULL: any number of them costs next to none.
-     *  @return bytes; SIZE_MAX: any number */
-    size_t (*cheap_reserve)(const hf_backend *);
     /** Gives one whole region back to the system, whatever its kind; cannot fail. Called for every
      *  region of a space, from the highest to the lowest, and only when the whole space goes; and
      *  for views made by map_free.
@@ -172,53 +179,6 @@ struct hf_backend {
      *          left, private pages of a copy-on-write view may have been given back and read as the
      *          file; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
     hf_status (*unmap)(const hf_backend *, void *address, size_t size, hf_report *);
-    /** Optional: makes one placeholder of all that lies in the range in one step: committed memory
-     *  in whole or part, whole views and whole placeholders. Called for two regions or more that
-     *  decommit and unmap would release one by one. NULL: the space releases region by region.
-     *  @param address  where the range begins
-     *  @param size     its size in bytes
-     *  @return HF_OK; HF_UNSUPPORTED, before anything was done: the space releases region by region
-     *          (so the native one does in a copy that replaces decommit or unmap); HF_MAP_LIMIT:
-     *          the pages of committed memory may have been given back and read as zero, private
-     *          pages of copy-on-write views too, which read as their file; HF_NO_ADDRESS: after
-     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
-    hf_status (*release_run)(const hf_backend *, void *address, size_t size, hf_report *);
-
-    /** Optional, only where map is HF_UNSUPPORTED: makes a view of a file at addresses that nothing
-     *  has taken; release gives it back.
-     *  @param address      where, a multiple of HF_ALLOCATION_GRANULARITY
-     *  @param size         bytes
-     *  @param file         the file's handle
-     *  @param file_offset  where in the file the view begins, in bytes, a multiple of
-     *                      HF_ALLOCATION_GRANULARITY
-     *  @param access       what stores do
-     *  @return HF_OK; HF_NO_ADDRESS: something has taken them; HF_NO_MEMORY; HF_NO_SPACE; HF_IO */
-    hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
-                          uint64_t file_offset, hf_access, hf_report *);
-    /** Optional: a hint for placeholders and committed memory; forgotten when the range is
-     *  decommitted.
-     *  @param address  where the range begins
-     *  @param size     its size in bytes
-     *  @param advice   the hint; HF_ADVISE_POPULATE for committed memory only
-     *  @return HF_OK; HF_UNSUPPORTED: the system does not know it; HF_NO_MEMORY: populate found
-     *          none; HF_MAP_LIMIT: no mappings left */
-    hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
-    /** Optional: shows a name for the range in the system's tools. Failure, told by a
-     *  hf_report::call that is not NULL, is harmless, and the space names nothing any more.
-     *  @param address  where the range begins
-     *  @param size     its size in bytes
-     *  @param name     the name */
-    void (*name)(const hf_backend *, void *address, size_t size, const char *name, hf_report *);
-    /** Optional: compares the system's own list of mappings with the regions.
-     *  @param base         where the space begins
-     *  @param next         gives the regions one after the other, their offsets counted from base;
-     *                      false after the last
-     *  @param cursor       for next
-     *  @param[out] offset  gets the first offset that differs
-     *  @return HF_OK; HF_WRONG_STATE: they differ; HF_IO: the list cannot be read */
-    hf_status (*check)(const hf_backend *, const void *base,
-                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
-                       hf_report *);
 
     /** @} */
 
@@ -281,11 +241,6 @@ struct hf_backend {
     /** Closes a handle; cannot fail. Views of the file stay.
      *  @param file  the handle */
     void (*file_close)(const hf_backend *, intptr_t file);
-    /** Optional: the unit of the addresses, sizes and file offsets of views of a file (Linux: the
-     *  page size of a hugetlb file). NULL: the page size.
-     *  @param file  the handle
-     *  @return bytes, a power of two, at least the page size */
-    size_t (*file_granularity)(const hf_backend *, intptr_t file);
     /** Opens a file read-write; one of size 0 is made where there is none, its name durable when a
      *  file_sync has returned.
      *  @param path       where it is
@@ -341,15 +296,6 @@ struct hf_backend {
      *  @param file    the handle
      *  @return HF_OK; HF_IO; HF_NO_SPACE; HF_NO_MEMORY: some bytes may not be on the disk */
     hf_status (*file_sync)(const hf_backend *, intptr_t file, hf_report *);
-    /** Optional: writes to the file what was stored through one view. NULL: file_sync does.
-     *  @param address  where the view begins
-     *  @param size     its size in bytes
-     *  @return HF_OK; HF_IO; HF_NO_SPACE; HF_NO_MEMORY */
-    hf_status (*file_flush)(const hf_backend *, void *address, size_t size, hf_report *);
-    /** Optional: drops what the system has cached of a file that is not mapped: after a sync that
-     *  failed the cache may contain bytes that are not on the disk and never will be.
-     *  @param file  the handle */
-    void (*file_forget)(const hf_backend *, intptr_t file);
     /** Locks a file until it is unlocked or closed: others (in this process too) cannot lock it, or
      *  only shared. Never waits.
      *  @param file       the handle
@@ -412,10 +358,6 @@ struct hf_backend {
     /** A number of this process; that of a forked child is another one.
      *  @return the number */
     uint64_t (*process)(const hf_backend *);
-    /** Optional: waits before a call that failed with hf_report::is_transient is tried again. NULL:
-     *  no call is tried again.
-     *  @param milliseconds  how long */
-    void (*pause)(const hf_backend *, unsigned milliseconds);
 
     /** @} */
 
@@ -441,18 +383,99 @@ struct hf_backend {
     void (*unlock)(const hf_backend *, hf_lock *);
 
     /** @} */
+
+    /** @name Optional functions
+     *
+     *      | size | page_size ... unlock |  cheap_reserve  |  release_run  | ... |  pause  |
+     *                                    ^ sizes that a table can have ------------------^
+     *
+     *  NULL says that the system has nothing like it. So does a table that ends before the function
+     *  (hf_backend::size): the program was compiled for a version that did not have it. Later
+     *  versions append their functions here.
+     *  @{ */
+
+    /** Optional: the most bytes that should be reserved where the program names no size, because
+     *  more addresses cost much memory by themselves. NULL: any number of them costs next to none.
+     *  @return bytes; SIZE_MAX: any number */
+    size_t (*cheap_reserve)(const hf_backend *);
+    /** Optional: makes one placeholder of all that lies in the range in one step: committed memory
+     *  in whole or part, whole views and whole placeholders. Called for two regions or more that
+     *  decommit and unmap would release one by one. NULL: the space releases region by region.
+     *  @param address  where the range begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_UNSUPPORTED, before anything was done: the space releases region by region
+     *          (so the native one does in a copy that replaces decommit or unmap); HF_MAP_LIMIT:
+     *          the pages of committed memory may have been given back and read as zero, private
+     *          pages of copy-on-write views too, which read as their file; HF_NO_ADDRESS: after
+     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more */
+    hf_status (*release_run)(const hf_backend *, void *address, size_t size, hf_report *);
+    /** Optional, only where map is HF_UNSUPPORTED: makes a view of a file at addresses that nothing
+     *  has taken; release gives it back.
+     *  @param address      where, a multiple of HF_ALLOCATION_GRANULARITY
+     *  @param size         bytes
+     *  @param file         the file's handle
+     *  @param file_offset  where in the file the view begins, in bytes, a multiple of
+     *                      HF_ALLOCATION_GRANULARITY
+     *  @param access       what stores do
+     *  @return HF_OK; HF_NO_ADDRESS: something has taken them; HF_NO_MEMORY; HF_NO_SPACE; HF_IO */
+    hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
+                          uint64_t file_offset, hf_access, hf_report *);
+    /** Optional: a hint for placeholders and committed memory; forgotten when the range is
+     *  decommitted.
+     *  @param address  where the range begins
+     *  @param size     its size in bytes
+     *  @param advice   the hint; HF_ADVISE_POPULATE for committed memory only
+     *  @return HF_OK; HF_UNSUPPORTED: the system does not know it; HF_NO_MEMORY: populate found
+     *          none; HF_MAP_LIMIT: no mappings left */
+    hf_status (*advise)(const hf_backend *, void *address, size_t size, hf_advice, hf_report *);
+    /** Optional: shows a name for the range in the system's tools. Failure, told by a
+     *  hf_report::call that is not NULL, is harmless, and the space names nothing any more.
+     *  @param address  where the range begins
+     *  @param size     its size in bytes
+     *  @param name     the name */
+    void (*name)(const hf_backend *, void *address, size_t size, const char *name, hf_report *);
+    /** Optional: compares the system's own list of mappings with the regions.
+     *  @param base         where the space begins
+     *  @param next         gives the regions one after the other, their offsets counted from base;
+     *                      false after the last
+     *  @param cursor       for next
+     *  @param[out] offset  gets the first offset that differs
+     *  @return HF_OK; HF_WRONG_STATE: they differ; HF_IO: the list cannot be read */
+    hf_status (*check)(const hf_backend *, const void *base,
+                       bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
+                       hf_report *);
+    /** Optional: the unit of the addresses, sizes and file offsets of views of a file (Linux: the
+     *  page size of a hugetlb file). NULL: the page size.
+     *  @param file  the handle
+     *  @return bytes, a power of two, at least the page size */
+    size_t (*file_granularity)(const hf_backend *, intptr_t file);
+    /** Optional: writes to the file what was stored through one view. NULL: file_sync does.
+     *  @param address  where the view begins
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_IO; HF_NO_SPACE; HF_NO_MEMORY */
+    hf_status (*file_flush)(const hf_backend *, void *address, size_t size, hf_report *);
+    /** Optional: drops what the system has cached of a file that is not mapped: after a sync that
+     *  failed the cache may contain bytes that are not on the disk and never will be.
+     *  @param file  the handle */
+    void (*file_forget)(const hf_backend *, intptr_t file);
+    /** Optional: waits before a call that failed with hf_report::is_transient is tried again. NULL:
+     *  no call is tried again.
+     *  @param milliseconds  how long */
+    void (*pause)(const hf_backend *, unsigned milliseconds);
+
+    /** @} */
 };
 
 /** The backend of the system that the program runs on.
  *  @return a static backend, for all threads, never NULL */
-const hf_backend *hf_backend_native(void);
+HF_API const hf_backend *hf_backend_native(void);
 
 /** Windows as it was before placeholders, that is, before Windows 10 version 1803 and Windows
  *  Server 2019. There the native backend is this one. On any later Windows it shows what a program
  *  will meet there: everything works, but views in a space are HF_UNSUPPORTED.
  *  @return a static backend, for all threads, never NULL
  *  @note Defined on Windows alone: on other systems a program that calls it does not link. */
-const hf_backend *hf_backend_before_placeholders(void);
+HF_API const hf_backend *hf_backend_before_placeholders(void);
 
 #ifdef __cplusplus
 }

@@ -8,39 +8,39 @@
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // Makes the first bytes of a file, whole pages, readable at the space's base.
+ *  // Maps the first `size` bytes of a file, which are whole pages, at the base of a space.
  *  hf_status show(hf_space *space, const char *path, size_t size) {
  *      hf_file *file;
  *      hf_status status = hf_file_open(&file, path, HF_READ_ONLY, NULL);
  *      if (status != HF_OK) return status;
  *      status = hf_space_map_range(space, 0, size, file, 0, HF_READ_ONLY);
- *      hf_file_close(file);            // the view stays, and keeps no descriptor open
+ *      hf_file_close(file);            // the view stays and needs no descriptor
  *      return status;
  *  }
  *  @endcode
  *
  *  Units: sizes and offsets are bytes.
  *
- *  Backends: a file serves only spaces of the backend that it was opened with.
+ *  Backends: a file can be mapped only into spaces on the backend with which it was opened.
  *
- *  Failure: *file is untouched and nothing is left on disk.
+ *  Failure: *file is untouched, and no new file is left on the disk.
  *
- *  POSIX: no file of holdfast has descriptor 0, 1 or 2, where a program that closed its standard
- *  streams would print into it. A system call that a signal interrupts is made again.
+ *  POSIX: no file of holdfast has descriptor 0, 1 or 2, so a program that closed its standard
+ *  streams does not print into it. System calls that a signal interrupts are repeated.
  *
  *  Windows: paths are UTF-8 of any length; from 260 characters on the system gets the full path
- *  with its prefix for long paths. While a scanner or an indexer has a file open (codes 5, 32, 33),
- *  opening and resizing it is tried again, for 0.2 s at most.
+ *  with its prefix for long paths. If opening or resizing fails because a scanner or an indexer
+ *  has the file open (codes 5, 32, 33), it is tried again, for 0.2 s at most.
  *
  *  Threads: several threads and several spaces may use one hf_file at once; hf_file_close() must be
  *  the last use of it.
  *
  *  Caveats
- *  - The size is the one at opening. When another process truncates a mapped file, the pages of a
- *    view that lie beyond the new end fault (SIGBUS on POSIX), the private copies of an
- *    HF_COPY_ON_WRITE view too. Stores of other processes show through.
- *  - A store into a hole of a file can fault when the disk is full: hf_file_create() allocates
- *    every block, hf_file_open() cannot know.
+ *  - hf_file_size() is the size when the file was opened. If another process truncates a mapped
+ *    file, the pages of a view beyond the new end fault (SIGBUS on POSIX), even private copies of
+ *    an HF_COPY_ON_WRITE view. Stores of other processes are visible in views.
+ *  - A store into a hole of a file can fault if the disk is full. hf_file_create() allocates every
+ *    block; hf_file_open() does not.
  */
 #ifndef HOLDFAST_FILE_H
 #define HOLDFAST_FILE_H
@@ -53,62 +53,62 @@
 extern "C" {
 #endif
 
-/** A file, or shared memory without a name. Opaque. */
+/** An open file, or shared memory without a name. Opaque. */
 typedef struct hf_file hf_file;
 
 /** Opens an existing regular file.
  *  @param[out] file  gets the file; untouched on failure
- *  @param path       where it is; not NULL, not empty
- *  @param access     HF_READ_WRITE permits every view. HF_READ_ONLY and HF_COPY_ON_WRITE ask the
- *                    system for reading only, and permit read-only and copy-on-write views, neither
- *                    of which changes the file
+ *  @param path       its path; not NULL, not empty
+ *  @param access     HF_READ_WRITE permits every view. HF_READ_ONLY and HF_COPY_ON_WRITE open the
+ *                    file for reading and permit read-only and copy-on-write views, neither of
+ *                    which changes the file
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
- *  - HF_OK: the file is open; one of size 0 too, which has no room for a view
+ *  - HF_OK: the file is open (a file of size 0, too, but no view of it is possible)
  *  - HF_INVALID: file is NULL, path is NULL or empty, or access is none of the three
- *  - HF_UNSUPPORTED: not a regular file, or one that has bytes but no size (/proc)
+ *  - HF_UNSUPPORTED: not a regular file, or one that has contents but size 0 (in /proc)
  *  - HF_BUSY: the file is a running program and access is HF_READ_WRITE (ETXTBSY), or another
  *    process has a lease on it (EAGAIN)
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN)
- *  - HF_IO, with the system's code: the path leads nowhere or too far (ENOENT, ENOTDIR, ELOOP,
- *    ENAMETOOLONG), a right is missing (EACCES, EPERM, EROFS), too many files are open (EMFILE,
- *    ENFILE), or the device fails (EIO) */
-hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
-                       const hf_backend *backend);
+ *  - HF_IO, with the system's code: the path names no file or is too long (ENOENT, ENOTDIR, ELOOP,
+ *    ENAMETOOLONG), a permission is missing (EACCES, EPERM, EROFS), too many files are open
+ *    (EMFILE, ENFILE), or the device fails (EIO) */
+HF_API hf_status hf_file_open(hf_file **file, const char *path, hf_access access,
+                              const hf_backend *backend);
 
-/** Creates a file of zero bytes, read-write, with all blocks allocated, so that no store into it
- *  can find the disk full later.
+/** Creates a file filled with zeros, opened read-write. All its disk blocks are allocated, so no
+ *  later store into it finds the disk full.
  *
- *  On POSIX the file is made beside the path, as PATH.saving00 or another number up to 99, and then
- *  linked to the path, so that no other process sees it before it has its size; what a crash left
- *  under these names is deleted. On file systems without links, and on Windows, others can see the
- *  file while it grows.
+ *  On POSIX the file is created beside the path, as PATH.saving00 or another number up to 99, and
+ *  then linked to the path, so no other process sees it before it has its size; files that crashed
+ *  processes left under these names are deleted. On file systems without hard links, and on
+ *  Windows, other processes can see the file while it grows.
  *  @param[out] file  gets the file; untouched on failure
- *  @param path       where to make it; not NULL, not empty; nothing may be there
+ *  @param path       its path, at which nothing may exist; not NULL, not empty
  *  @param size       its size in bytes, not 0
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
- *  - HF_OK: the file is there and open
+ *  - HF_OK: the file is created and open
  *  - HF_INVALID: file is NULL, path is NULL or empty, or size is 0
- *  - HF_IO: something is at the path already (EEXIST, ERROR_FILE_EXISTS; it is never overwritten),
- *    or the file cannot be made there
+ *  - HF_IO: something exists at the path (EEXIST, ERROR_FILE_EXISTS; it is never overwritten), or
+ *    the file cannot be created there
  *  - HF_NO_SPACE: the disk, the quota or the file-size limit has no room
  *  - HF_UNSUPPORTED: the path ends in a slash, or names "." or ".."
- *  - HF_BUSY: other processes deleted the file again and again while it was made
+ *  - HF_BUSY: other processes deleted the file again and again while it was created
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN)
- *  @note Writes `size` bytes where the file system cannot allocate blocks by itself. */
-hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
-                         const hf_backend *backend);
+ *  @note Writes `size` bytes of zeros if the file system cannot allocate blocks otherwise. */
+HF_API hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
+                                const hf_backend *backend);
 
-/** Creates zeroed shared memory without a name (a memfd, a section of the paging file), read-write:
- *  the same pages may be mapped at several addresses.
- *  @param[out] file  gets the memory as a file; untouched on failure
+/** Creates zeroed shared memory without a name (a memfd, a section of the paging file), opened
+ *  read-write. The same pages may be mapped at several addresses.
+ *  @param[out] file  gets the memory, as an hf_file; untouched on failure
  *  @param size       its size in bytes, not 0; Windows rounds it up to whole pages
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
- *  - HF_OK: the memory is there; the native backend of Linux takes its pages as they are touched
+ *  - HF_OK: it is created; on Linux pages are allocated when they are touched
  *  - HF_INVALID: file is NULL or size is 0
  *  - HF_NO_MEMORY: the system commits no more memory
  *  - HF_NO_SPACE: a limit on shared memory or on the size of files is reached
@@ -116,36 +116,36 @@ hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
  *  - HF_UNSUPPORTED: the system has no such memory
  *  - HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN) */
-hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
+HF_API hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
 
-/** Makes a file from a descriptor or a HANDLE, which is duplicated: the caller keeps its own and
- *  may close it at once.
+/** Makes an hf_file from a file descriptor or a HANDLE. The handle is duplicated: the caller still
+ *  owns its handle and may close it at once.
  *  @param[out] file  gets the file; untouched on failure
  *  @param handle     a file descriptor; on Windows the HANDLE of a file or of a section
- *  @param access     which views the file permits, as for hf_file_open(); the handle must have been
- *                    opened with the rights that this needs
+ *  @param access     which views the file permits, as for hf_file_open(); the handle must permit
+ *                    reading and, for HF_READ_WRITE, writing
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return
  *  - HF_OK: the file is open
- *  - HF_INVALID: file is NULL, access is none of the three, handle is not one, or it was opened
- *    with less than access needs (O_PATH, O_WRONLY, ...)
- *  - HF_UNSUPPORTED: not a regular file, or one that has bytes but no size (/proc); on Windows also
- *    a section of a program's image, of large pages, or that is only reserved
+ *  - HF_INVALID: file is NULL, access is none of the three, handle is not an open one, or it
+ *    permits less than access needs (O_PATH, O_WRONLY, ...)
+ *  - HF_UNSUPPORTED: not a regular file, or one that has contents but size 0 (in /proc); on Windows
+ *    also a section of an executable image, of large pages, or one that is only reserved
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN)
  *  - HF_IO: too many files are open (EMFILE, ENFILE), or the device fails */
-hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
-                              const hf_backend *backend);
+HF_API hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
+                                     const hf_backend *backend);
 
-/** The size of a file when it was opened or created.
+/** Returns the size of a file when it was opened or created; later changes do not count.
  *  @param file  the file; NULL: 0 is returned
  *  @return bytes */
-uint64_t hf_file_size(const hf_file *file);
+HF_API uint64_t hf_file_size(const hf_file *file);
 
-/** Closes the descriptor or HANDLE at once. Views of the file stay as they are and need neither, so
- *  the number of views is not limited by the number of open files.
- *  @param file  the file; NULL: nothing happens. It must not be used any more */
-void hf_file_close(hf_file *file);
+/** Closes a file: its descriptor or HANDLE at once. Views of the file stay; they need neither, so
+ *  the limit on open files does not limit views.
+ *  @param file  the file, which must not be used any more; NULL: nothing happens */
+HF_API void hf_file_close(hf_file *file);
 
 #ifdef __cplusplus
 }

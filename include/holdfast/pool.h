@@ -79,28 +79,38 @@ typedef struct hf_pool_stats {
     size_t system_calls; /**< made for all arenas */
 } hf_pool_stats;
 
+/** hf_pool_open(), told how large the program's options are: what hf_pool_open() calls.
+ *  @param[out] pool  the pool; unchanged on failure; not NULL
+ *  @param options    NULL: the defaults; they are copied
+ *  @param size       of the options, as of hf_arena_open_sized()
+ *  @return as hf_pool_open() */
+HF_API hf_status hf_pool_open_sized(hf_pool **pool, const hf_pool_options *options, size_t size);
+
 /** Opens a pool: reserves the addresses of all arenas, commits nothing.
  *  @param[out] pool  the pool; unchanged on failure; not NULL
  *  @param options    NULL: the defaults; they are copied
  *  @return
  *  - HF_OK: the pool is open, all its arenas can be opened
- *  - HF_INVALID: pool is NULL, huge_pages is none of the three, or arenas * reserve is larger than
- *    any address space
+ *  - HF_INVALID: pool is NULL, huge_pages is none of the three, arenas * reserve is larger than any
+ *    address space, or a backend whose hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the system has not so many addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the pool's records, about 1 KiB for
- *    each arena, or no mappings left */
-hf_status hf_pool_open(hf_pool **pool, const hf_pool_options *options);
+ *    each arena, or no mappings left
+ *  - HF_UNSUPPORTED: as for hf_arena_open() */
+static inline hf_status hf_pool_open(hf_pool **pool, const hf_pool_options *options) {
+    return hf_pool_open_sized(pool, options, sizeof *options);
+}
 
 /** Closes a pool: gives everything back to the system. Close its arenas first: one that is still
  *  open must not be used any more, not even closed.
  *  @param pool  the pool; NULL: nothing happens */
-void hf_pool_close(hf_pool *pool);
+HF_API void hf_pool_close(hf_pool *pool);
 
 /** Counts what the pool has. Other threads may open and close arenas meanwhile: then each number
  *  was true at some time during the call.
  *  @param pool  the pool; NULL: all numbers are 0
  *  @return the numbers */
-hf_pool_stats hf_pool_get_stats(const hf_pool *pool);
+HF_API hf_pool_stats hf_pool_get_stats(const hf_pool *pool);
 
 #ifdef __cplusplus
 }

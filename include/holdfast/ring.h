@@ -1,9 +1,8 @@
 /** @file
- *  holdfast/ring.h: a mirrored ring buffer: the same pages twice, side by side; within a process or
- *  between two.
+ *  holdfast/ring.h: a mirrored ring buffer, within a process or between two.
  *
- *  Behind the last byte lies the first one again, for a second mapping of the same memory begins
- *  there. So whatever is free, and whatever is ready, is one piece wherever it lies:
+ *  The same pages are mapped twice, one mapping behind the other, so the first byte follows the
+ *  last one. So the free bytes are always contiguous, and so are the ready ones:
  *
  *               capacity           capacity, again
  *      |####........#########|####........#########|
@@ -31,32 +30,32 @@
  *  }
  *  @endcode
  *
- *  No call waits or allocates, and none copies but hf_ring_write() and hf_ring_read(), which are
- *  for messages that are built elsewhere. The mirror is the smallest program on a space: a
- *  placeholder split into three, and a view of the same file in each part. Where the system has no
- *  placeholders (Windows before 10 version 1803 and Server 2019) the views go to addresses that
- *  were free just before, tried again when another thread has taken them.
+ *  No call waits or allocates. Only hf_ring_write() and hf_ring_read() copy; they are for messages
+ *  that are built elsewhere. A ring is a space with one placeholder, split into three, and a view
+ *  of the same file in each part. On systems without placeholders (Windows before 10 version 1803
+ *  and Server 2019) the views are mapped at addresses that were free just before; if another thread
+ *  took them, opening tries again.
  *
  *  Units: bytes.
  *
- *  Threads: one producer and one consumer at a time, which may be two threads, or two processes
- *  with a ring each on one file; the write functions are the producer's, the read functions the
- *  consumer's. What was written before hf_ring_write_end() can be read after the
- *  hf_ring_read_begin(), hf_ring_read_least() or hf_ring_read() that tells it; likewise what was
- *  consumed is free. Any thread may call hf_ring_capacity(). hf_ring_close() must be the last use.
+ *  Threads: one producer and one consumer at a time: two threads, or two processes with a ring each
+ *  on one file. The producer calls the write functions, the consumer the read functions. Bytes that
+ *  were written before hf_ring_write_end() are visible to the consumer after the
+ *  hf_ring_read_begin(), hf_ring_read_least() or hf_ring_read() that returns them (release and
+ *  acquire); likewise for room that the consumer frees. Any thread may call hf_ring_capacity().
+ *  hf_ring_close() must be the last use.
  *
- *  Between processes the other side is not trusted with more than its bytes: a corrupt position
- *  counts as no room, and as nothing to read. A process that dies leaves what it had ended; the
- *  next one to open the file goes on from there. One that dies while it makes the ring leaves a
- *  file that the next one makes a ring of.
+ *  Between processes the positions of the other side are not trusted: a corrupt one counts as no
+ *  room, or as nothing to read. If a process dies, bytes that it passed to hf_ring_write_end()
+ *  stay, and the next process that opens the file continues. If it dies while it creates the ring,
+ *  the next one completes it.
  *
  *  Caveats
- *  - The memory of hf_ring_open() is shared memory: a child of fork() shares it, and some systems
- *    limit it (containers: the size of /dev/shm, the memory of the cgroup).
- *  - A file that is truncated under a ring faults where its bytes were.
- *  - To the compiler the two addresses of a byte are two objects: a side that stores through one
- *    and loads through the other, with no call of the ring between, needs volatile or a compiler
- *    barrier.
+ *  - hf_ring_open() uses shared memory: a forked child shares it, and some systems limit it
+ *    (containers: the size of /dev/shm, the memory of the cgroup).
+ *  - If another process truncates the file of a ring, the lost pages fault.
+ *  - The compiler treats the two addresses of a byte as two objects: between a store through one
+ *    and a load through the other it needs a call of the ring, volatile, or a compiler barrier.
  */
 #ifndef HOLDFAST_RING_H
 #define HOLDFAST_RING_H
@@ -84,7 +83,7 @@ extern "C" {
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // The ring that processes share under a path: the first one makes its file, the others open it.
+ *  // Opens a ring that processes share: the first one creates the file, the others open it.
  *  hf_status open_shared(hf_ring **ring, const char *path) {
  *      hf_file *file;
  *      hf_status status = hf_file_create(&file, path, HF_RING_POSITIONS + (1 << 20), NULL);
@@ -121,7 +120,7 @@ typedef struct hf_ring_shared {
 
 /** @endcond */
 
-/** A mirrored ring buffer. Use it by the functions below only. */
+/** A mirrored ring buffer. Use only the functions below. */
 typedef struct hf_ring {
     hf_ring_shared *shared; /**< private: the positions, and 64 KiB behind them the bytes */
     size_t capacity;        /**< private: bytes, a power of two; see hf_ring_capacity() */
@@ -129,60 +128,59 @@ typedef struct hf_ring {
 
 /** Opens an empty ring in shared memory without a name.
  *  @param[out] ring       gets the ring; untouched on failure
- *  @param least_capacity  how many bytes it is to have at least, not 0; rounded up to a power of
- *                         two, 64 KiB at the least. The ring takes twice as many addresses, and 64
- *                         KiB for the positions
+ *  @param least_capacity  bytes, not 0; rounded up to a power of two of 64 KiB or more. The ring
+ *                         takes twice as many bytes of addresses, and 64 KiB for the positions
  *  @param backend         NULL: the native one; it must outlive the ring
  *  @return
  *  - HF_OK: the ring is open
  *  - HF_INVALID: ring is NULL, least_capacity is 0, or twice the capacity cannot be addressed
- *  - HF_NO_ADDRESS: the address space has not so many addresses, or other threads took them 100
+ *  - HF_NO_ADDRESS: the address space has too few free addresses, or other threads took them 100
  *    times in a row
  *  - HF_NO_MEMORY: the system commits no more memory
  *  - HF_NO_SPACE: a limit on shared memory or on the size of files is reached
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
  *  - HF_IO: too many files are open, or the system failed to map the memory
  *  - HF_UNSUPPORTED: the system has no shared memory without a name */
-hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
+HF_API hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *backend);
 
-/** Opens the ring that a file contains. A file of zeros is an empty ring. The file may be closed;
- *  its bytes are the ring's while any process has it open.
+/** Opens the ring in a file. A file of zeros is an empty ring. The hf_file may be closed
+ *  afterwards; nothing else may write the file while a process has the ring open.
  *
  *      file     | positions |         capacity         |
  *               0           64 KiB
  *
  *  Blocks that the file lacks (a sparse copy) are allocated first, so that no store finds the disk
- *  full; not those of hf_file_create_shared(), whose memory the system takes page by page.
+ *  full. (Shared memory of hf_file_create_shared() is allocated page by page, when it is touched.)
  *
- *  Processes that make one ring's file at the same time get one ring: hf_file_create() succeeds in
- *  one of them and makes the file whole before it has its name; in the others it fails with HF_IO
- *  (EEXIST, ERROR_FILE_EXISTS), and they open the file.
+ *  If several processes create the file of a ring at the same time, hf_file_create() succeeds in
+ *  one of them, and the file has its size before it has its name. In the others it fails with HF_IO
+ *  (EEXIST, ERROR_FILE_EXISTS), and they open the file. All get the same ring.
  *  @param[out] ring  gets the ring; untouched on failure
- *  @param file       a read-write file, made with hf_file_create() or hf_file_create_shared(), of
- *                    HF_RING_POSITIONS and the capacity: the largest power of two that the file has
- *                    bytes for beyond the positions. The ring is on the file's backend
+ *  @param file       a read-write file, from hf_file_create() or hf_file_create_shared(), with a
+ *                    size of HF_RING_POSITIONS and the capacity. The capacity is the largest power
+ *                    of two for which the file is large enough. The ring uses the file's backend
  *  @return
- *  - HF_OK: the ring is open, with what an earlier process left in it
- *  - HF_INVALID: ring or file is NULL, or the file may not be written, has less than 128 KiB, or is
- *    too large to be mapped twice
+ *  - HF_OK: the ring is open, with the ready bytes that an earlier process left
+ *  - HF_INVALID: ring or file is NULL, or the file is not read-write, smaller than 128 KiB, or too
+ *    large to be mapped twice
  *  - HF_CORRUPT: neither a ring nor zeros, or of another capacity, byte order or pointer size
  *  - HF_NO_SPACE: the disk has no room for what the file lacks
  *  - HF_UNSUPPORTED: a file of huge pages (hugetlbfs), or one that cannot be mapped
- *  - HF_NO_ADDRESS: the address space has not so many addresses, or other threads took them 100
+ *  - HF_NO_ADDRESS: the address space has too few free addresses, or other threads took them 100
  *    times in a row
  *  - HF_NO_MEMORY: the system has no pages for the records
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
  *  - HF_IO: the file cannot be read or mapped */
-hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
+HF_API hf_status hf_ring_open_file(hf_ring **ring, hf_file *file);
 
-/** Closes a ring. Its file keeps what is ready.
- *  @param ring  the ring; NULL: nothing happens. It must not be used any more */
-void hf_ring_close(hf_ring *ring);
+/** Closes a ring. Bytes that are ready stay in its file.
+ *  @param ring  the ring, which must not be used any more; NULL: nothing happens */
+HF_API void hf_ring_close(hf_ring *ring);
 
-/** The capacity of a ring.
+/** Returns the capacity of a ring.
  *  @param ring  the ring; NULL: 0 is returned
  *  @return bytes, a power of two, 64 KiB or more */
-size_t hf_ring_capacity(const hf_ring *ring);
+HF_API size_t hf_ring_capacity(const hf_ring *ring);
 
 /** @} */
 
@@ -212,12 +210,12 @@ static inline bool hf_ring_has_bytes(const hf_ring *ring, size_t size) {
 }
 
 /* Read the other side's position anew: then as hf_ring_has_room and hf_ring_has_bytes. */
-bool hf_ring_look_for_room(hf_ring *ring, size_t size);
-bool hf_ring_look_for_bytes(hf_ring *ring, size_t size);
+HF_API bool hf_ring_look_for_room(hf_ring *ring, size_t size);
+HF_API bool hf_ring_look_for_bytes(hf_ring *ring, size_t size);
 
 /* The ends that the position read last does not allow: read it anew, or fail with HF_INVALID. */
-void hf_ring_write_end_slow(hf_ring *ring, size_t written);
-void hf_ring_read_end_slow(hf_ring *ring, size_t consumed);
+HF_API void hf_ring_write_end_slow(hf_ring *ring, size_t written);
+HF_API void hf_ring_read_end_slow(hf_ring *ring, size_t consumed);
 
 /** @endcond */
 
@@ -242,10 +240,10 @@ void hf_ring_read_end_slow(hf_ring *ring, size_t consumed);
  *  @endcode
  *  @{ */
 
-/** Where the producer's next bytes go. The bytes are the ring's once hf_ring_write_end() has told
- *  how many. Costs one load of the consumer's position.
- *  @param ring       the ring
- *  @param[out] room  gets for how many bytes there is room; it may be 0; not NULL
+/** Returns the address of the free bytes, for the producer. Write there, then call
+ *  hf_ring_write_end(). Reads the consumer's position, which can cost a cache miss.
+ *  @param ring       the ring; not NULL
+ *  @param[out] room  gets the number of free bytes; it may be 0; not NULL
  *  @return the address, never NULL */
 static inline void *hf_ring_write_begin(hf_ring *ring, size_t *room) {
     hf_ring_side *side = &ring->shared->producer;
@@ -256,22 +254,22 @@ static inline void *hf_ring_write_begin(hf_ring *ring, size_t *room) {
     return hf_ring_at(ring, at);
 }
 
-/** Where the producer's next `least` bytes go, for messages: costs a load of the consumer's
- *  position only when the room seen before is used up.
- *  @param ring   the ring
+/** Returns the address of `least` free bytes, for a producer of messages. Reads the consumer's
+ *  position only if the cached one leaves too little room.
+ *  @param ring   the ring; not NULL
  *  @param least  how many bytes
- *  @return the address; NULL: there is no room for them yet, and never will be for more than
- *          hf_ring_capacity() bytes: check that before waiting. The last error does not change */
+ *  @return the address; NULL: too few are free now. More than hf_ring_capacity() bytes never are:
+ *          check that before waiting. The last error does not change */
 static inline void *hf_ring_write_least(hf_ring *ring, size_t least) {
     if (!hf_ring_has_room(ring, least) && !hf_ring_look_for_room(ring, least)) return NULL;
     return hf_ring_at(ring, hf_load_acquire(&ring->shared->producer.position));
 }
 
 /** Makes bytes ready for the consumer.
- *  @param ring     the ring
- *  @param written  how many, from where hf_ring_write_begin() or hf_ring_write_least() said; 0 is
- *                  allowed. More than there is room for changes nothing, and hf_last_error().status
- *                  is HF_INVALID */
+ *  @param ring     the ring; not NULL
+ *  @param written  how many, from the address that hf_ring_write_begin() or hf_ring_write_least()
+ *                  returned; 0 is allowed. More than are free: nothing changes, and
+ *                  hf_last_error().status is HF_INVALID */
 static inline void hf_ring_write_end(hf_ring *ring, size_t written) {
     size_t *position = &ring->shared->producer.position;
     if (hf_ring_has_room(ring, written))
@@ -281,12 +279,12 @@ static inline void hf_ring_write_end(hf_ring *ring, size_t written) {
 }
 
 /** Copies a whole message into the ring and makes it ready for the consumer.
- *  @param ring     the ring
- *  @param message  its bytes
+ *  @param ring     the ring; not NULL
+ *  @param message  its bytes; not NULL
  *  @param size     how many
- *  @return true; false: there is no room for it yet, and nothing has changed. A message of more
- *          than hf_ring_capacity() bytes never has room: check its size before waiting. The last
- *          error does not change */
+ *  @return true: it is in the ring; false: too few bytes are free now, and nothing has changed. For
+ *          a message of more than hf_ring_capacity() bytes it is always false: check that before
+ *          waiting. The last error does not change */
 static inline bool hf_ring_write(hf_ring *ring, const void *message, size_t size) {
     size_t *position = &ring->shared->producer.position, at = hf_load_acquire(position);
     if (!hf_ring_has_room(ring, size) && !hf_ring_look_for_room(ring, size)) return false;
@@ -318,10 +316,10 @@ static inline bool hf_ring_write(hf_ring *ring, const void *message, size_t size
  *  @endcode
  *  @{ */
 
-/** Where the oldest bytes lie that are not consumed. They stay until hf_ring_read_end(). Costs one
- *  load of the producer's position.
- *  @param ring        the ring
- *  @param[out] ready  gets how many there are; it may be 0; not NULL
+/** Returns the address of the ready bytes, oldest first, for the consumer. They stay until
+ *  hf_ring_read_end(). Reads the producer's position, which can cost a cache miss.
+ *  @param ring        the ring; not NULL
+ *  @param[out] ready  gets the number of ready bytes; it may be 0; not NULL
  *  @return the address, never NULL */
 static inline void *hf_ring_read_begin(hf_ring *ring, size_t *ready) {
     hf_ring_side *side = &ring->shared->consumer;
@@ -332,20 +330,20 @@ static inline void *hf_ring_read_begin(hf_ring *ring, size_t *ready) {
     return hf_ring_at(ring, at);
 }
 
-/** Where the oldest `least` bytes lie that are not consumed, for messages: costs a load of the
- *  producer's position only when the bytes seen before are used up.
- *  @param ring   the ring
+/** Returns the address of the oldest `least` ready bytes, for a consumer of messages. Reads the
+ *  producer's position only if too few bytes are ready by the cached one.
+ *  @param ring   the ring; not NULL
  *  @param least  how many bytes
- *  @return the address; NULL: they are not there yet, and more than hf_ring_capacity() bytes never
- *          are. The last error does not change */
+ *  @return the address; NULL: too few are ready now. More than hf_ring_capacity() bytes never are.
+ *          The last error does not change */
 static inline void *hf_ring_read_least(hf_ring *ring, size_t least) {
     if (!hf_ring_has_bytes(ring, least) && !hf_ring_look_for_bytes(ring, least)) return NULL;
     return hf_ring_at(ring, hf_load_acquire(&ring->shared->consumer.position));
 }
 
-/** Consumes the oldest bytes: their room is the producer's again.
- *  @param ring      the ring
- *  @param consumed  how many; 0 is allowed. More than are ready changes nothing, and
+/** Consumes the oldest bytes: frees them for the producer.
+ *  @param ring      the ring; not NULL
+ *  @param consumed  how many; 0 is allowed. More than are ready: nothing changes, and
  *                   hf_last_error().status is HF_INVALID */
 static inline void hf_ring_read_end(hf_ring *ring, size_t consumed) {
     size_t *position = &ring->shared->consumer.position;
@@ -355,11 +353,11 @@ static inline void hf_ring_read_end(hf_ring *ring, size_t consumed) {
         hf_ring_read_end_slow(ring, consumed);
 }
 
-/** Copies the oldest bytes out and consumes them.
- *  @param ring          the ring
- *  @param[out] message  gets the bytes
+/** Copies the oldest bytes out of the ring and consumes them.
+ *  @param ring          the ring; not NULL
+ *  @param[out] message  gets the bytes; not NULL
  *  @param size          how many
- *  @return true; false: they are not there yet, and nothing has changed. More than
+ *  @return true: they are copied; false: too few are ready now, and nothing has changed. More than
  *          hf_ring_capacity() bytes never are. The last error does not change */
 static inline bool hf_ring_read(hf_ring *ring, void *message, size_t size) {
     size_t *position = &ring->shared->consumer.position, at = hf_load_acquire(position);

@@ -1,8 +1,9 @@
 /** @file
  *  holdfast/scratch.h: two arenas for temporary work.
  *
- *  A function that returns memory in an arena it was given names that arena as the conflict, and
- *  gets a scope on the other one, so that its temporaries and its result never share an arena:
+ *  A function allocates its result in an arena that its caller passes, and its temporary data in
+ *  the other arena of the pair. It passes the caller's arena as the conflict and gets a scope on
+ *  the other one, so result and temporary data are never in the same arena:
  *
  *      arenas[0]   | caller's blocks | result |          conflict: the result stays
  *      arenas[1]   | caller's blocks | temporaries |     the scope: rewound at its end
@@ -10,7 +11,7 @@
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // "A, B", in the arena `result`, which may be one of the two of `scratch`.
+ *  // Returns "A, B" in the arena `result`, which may be one of the two of `scratch`.
  *  char *join(hf_scratch *scratch, hf_arena *result, const char *a, const char *b) {
  *      hf_scope temporary = hf_scratch_begin(scratch, result);
  *      char *comma = hf_asprintf(temporary.arena, "%s, ", a);
@@ -20,7 +21,7 @@
  *  }
  *  @endcode
  *
- *  Threads: the caller owns the pair, usually one for each thread; there is no lock in it.
+ *  Threads: a pair belongs to one thread at a time, as its arenas do; usually each thread has one.
  *
  *  This header includes arena.h, and arena.h includes this one at its end.
  */
@@ -34,32 +35,45 @@
 extern "C" {
 #endif
 
-/** Two arenas for temporary work, owned by the caller. Zeroed: closed. */
+/** Two arenas for temporary work. A zeroed hf_scratch is closed. Do not copy it. */
 typedef struct hf_scratch {
     hf_arena arenas[2]; /**< the pair; hf_scratch_begin() chooses one of them */
 } hf_scratch;
 
-/** Opens both arenas, or none.
+/** hf_scratch_open(), told how large the program's options are: what hf_scratch_open() calls.
  *  @param[out] scratch  the pair; zeroed on failure; not NULL
  *  @param options       of each of the two arenas, base must be NULL; NULL: the defaults
+ *  @param size          of the options, as of hf_arena_open_sized()
+ *  @return as hf_scratch_open() */
+HF_API hf_status hf_scratch_open_sized(hf_scratch *scratch, const hf_arena_options *options,
+                                       size_t size);
+
+/** Opens both arenas; if one fails, none is open.
+ *  @param[out] scratch  the pair; zeroed on failure; not NULL
+ *  @param options       the options of each of the two arenas; their base must be NULL. NULL: the
+ *                       defaults
  *  @return
  *  - HF_OK: both are open
  *  - HF_INVALID: options->base is not NULL, or the options are wrong as for hf_arena_open()
  *  - HF_NO_ADDRESS: the address space has no least_reserve bytes for each
- *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left */
-hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options);
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left
+ *  - HF_UNSUPPORTED: as for hf_arena_open() */
+static inline hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options) {
+    return hf_scratch_open_sized(scratch, options, sizeof *options);
+}
 
-/** Closes both arenas. Every block and scope of them is gone.
- *  @param scratch  the pair; a zeroed one is allowed, NULL is not */
-void hf_scratch_close(hf_scratch *scratch);
+/** Closes both arenas: frees all of their blocks and ends their scopes.
+ *  @param scratch  the pair; not NULL; a zeroed one: nothing happens */
+HF_API void hf_scratch_close(hf_scratch *scratch);
 
-/** Begins a scope on the arena that is not the conflict.
- *  @param scratch   the pair, open
- *  @param conflict  the arena that must stay as it is, because the result goes there: one of the
- *                   pair, any other arena, or NULL
- *  @return a scope on arenas[1] if the conflict is arenas[0], else on arenas[0]; end it with
- *          hf_scope_end(). On a closed arena it is a scope that has ended */
-hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict);
+/** Begins a scope on the arena of the pair that is not the conflict. O(1), cannot fail.
+ *  @param scratch   the pair; not NULL
+ *  @param conflict  the arena in which the result is allocated: one of the pair, any other arena,
+ *                   or NULL: there is none
+ *  @return a scope on arenas[1] if the conflict is arenas[0], else on arenas[0]; allocate in its
+ *          arena and end it with hf_scope_end(). If the pair is closed, the scope has already
+ *          ended */
+HF_API hf_scope hf_scratch_begin(hf_scratch *scratch, const hf_arena *conflict);
 
 #ifdef __cplusplus
 }

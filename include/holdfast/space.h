@@ -14,7 +14,7 @@
  *
  *  int show_two(hf_file *file) {
  *      hf_space *space;
- *      if (hf_space_open(&space, (size_t)1 << 36, NULL) != HF_OK) return 1; // 64 GiB of addresses
+ *      if (hf_space_open(&space, (size_t)1 << 28, NULL) != HF_OK) return 1; // 256 MiB of addresses
  *      if (hf_space_commit_range(space, 0, 65536) == HF_OK)                 // memory for 64 KiB
  *          strcpy(hf_space_base(space), "hello");
  *      hf_space_map_range(space, 65536, 4096, file, 0, HF_READ_ONLY);       // and a view behind it
@@ -45,14 +45,15 @@
  *  that needs pages for a record, can fail with HF_NO_ADDRESS: RLIMIT_MEMLOCK allows no more
  *  (EAGAIN).
  *
- *  A call that fails leaves regions, memory and contents as they were. Four exceptions, each with
- *  its function: hf_space_release_range() over several regions; a decommit that met HF_MAP_LIMIT;
- *  an unmap of a copy-on-write view that met HF_MAP_LIMIT; and an undo that fails too: then
- *  hf_space_find() tells the truth in more regions, and hf_last_error().undo_failed is true.
+ *  A call that fails leaves regions, memory and contents as they were, with four exceptions, which
+ *  are documented with their functions: hf_space_release_range() over several regions; a decommit
+ *  that fails with HF_MAP_LIMIT; an unmap of a copy-on-write view that fails with HF_MAP_LIMIT; and
+ *  an undo that fails, too: then hf_space_find() returns more regions than before, and
+ *  hf_last_error().undo_failed is true.
  *
  *  Threads: every function but hf_space_open() and hf_space_close() may be called from several
  *  threads at once on one space; each is one atomic change of the regions. What a thread does to
- *  the memory of a region that another thread releases is the program's business. Do not call them
+ *  the memory of a region that another thread releases is not synchronised. Do not call them
  *  from a signal handler. A fork waits until no thread is inside such a call, so a child can use
  *  every space; its regions are those of the parent at the time of the fork. The steps of a child,
  *  closing too, do not reach the parent; its stores into read-write views do.
@@ -61,9 +62,9 @@
  *  commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's
  *  gcore), and where the space has a name a third; a step that fails makes more. Mapping a file
  *  takes three on Windows (its size, a section, the view). Records come from pages of the backend,
- *  never from malloc. Where Windows has no memory while it makes its paging file longer
- *  (ERROR_COMMITMENT_LIMIT, 1455), a step is tried again, five times after 50 ms each; other
- *  threads' calls on the space go on meanwhile.
+ *  never from malloc. If Windows has no memory because it is extending its paging file
+ *  (ERROR_COMMITMENT_LIMIT, 1455), a step is tried again, up to five times after 50 ms each; the
+ *  calls of other threads on the space continue meanwhile.
  */
 #ifndef HOLDFAST_SPACE_H
 #define HOLDFAST_SPACE_H
@@ -89,11 +90,11 @@ extern "C" {
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // 1 TiB, or what the address space has, 1 GiB at least.
+ *  // 1 TiB, or less if the address space is too small, but 1 GiB at least.
  *  hf_status open_large(hf_space **space) {
  *      hf_space_options options = {0};
- *      options.least = (size_t)1 << 30;
- *      return hf_space_open(space, (size_t)1 << 40, &options);
+ *      options.least = (size_t)64 << 20;
+ *      return hf_space_open(space, (size_t)1 << 31, &options);
  *  }
  *  @endcode
  *  @{ */
@@ -101,7 +102,7 @@ extern "C" {
 /** One reservation of address space. Opaque. */
 typedef struct hf_space hf_space;
 
-/** How to open a space. Zero is a good default for every field. */
+/** How to open a space. Zero is a good default for every field. Fields are only ever appended. */
 typedef struct hf_space_options {
     void *base;                /**< exact address, a multiple of HF_ALLOCATION_GRANULARITY, or
                                 *   opening fails with HF_NO_ADDRESS; NULL: any address */
@@ -112,38 +113,53 @@ typedef struct hf_space_options {
     const hf_backend *backend; /**< NULL: the native one; must outlive the space */
 } hf_space_options;
 
+/** hf_space_open(), told how large the program's options are: what hf_space_open() calls. For
+ *  bindings from other languages, where there are no inline functions.
+ *  @param[out] space    gets the space; untouched on failure
+ *  @param size          bytes, whole pages, not 0
+ *  @param options       NULL: the defaults
+ *  @param options_size  as of hf_arena_open_sized()
+ *  @return as hf_space_open() */
+HF_API hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,
+                                     size_t options_size);
+
 /** Reserves addresses as one placeholder.
  *  @param[out] space  gets the space; untouched on failure
  *  @param size        bytes, whole pages, not 0
- *  @param options     NULL: the defaults. With options->least the space may be smaller than `size`:
- *                     hf_space_size() tells
+ *  @param options     NULL: the defaults. With options->least the space may be smaller than `size`;
+ *                     see hf_space_size()
  *  @return
  *  - HF_OK: the space is open
  *  - HF_INVALID: space is NULL, size is 0, size or least are not whole pages, least is above size,
  *    or the base is not aligned or the reservation wraps
- *  - HF_NO_ADDRESS: the base is taken, or the address space has not so many addresses
+ *  - HF_NO_ADDRESS: the base is taken, or the address space has too few free addresses
  *  - HF_NO_MEMORY: the system has no pages for the space's records
- *  - HF_MAP_LIMIT: the process has as many mappings as the system allows */
-hf_status hf_space_open(hf_space **space, size_t size, const hf_space_options *options);
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
+static inline hf_status hf_space_open(hf_space **space, size_t size,
+                                      const hf_space_options *options) {
+    return hf_space_open_sized(space, size, options, sizeof *options);
+}
 
-/** Gives everything back to the system, whatever its state. No other thread may use the space.
+/** Closes a space: releases all its regions, whatever their state. No other thread may use it.
  *  @param space  the space; NULL: nothing happens */
-void hf_space_close(hf_space *space);
+HF_API void hf_space_close(hf_space *space);
 
-/** The first address of a space; it stays the same while the space is open.
+/** Returns the first address of a space, which stays the same while the space is open.
  *  @param space  the space; NULL: NULL is returned
  *  @return the address, a multiple of HF_ALLOCATION_GRANULARITY */
-char *hf_space_base(const hf_space *space);
+HF_API char *hf_space_base(const hf_space *space);
 
-/** The size of a space.
+/** Returns the size of a space.
  *  @param space  the space; NULL: 0 is returned
  *  @return bytes */
-size_t hf_space_size(const hf_space *space);
+HF_API size_t hf_space_size(const hf_space *space);
 
-/** The page size: the unit of every offset and size.
+/** Returns the page size, of which every offset and size is a multiple.
  *  @param space  the space; NULL: 0 is returned
  *  @return bytes, a power of two */
-size_t hf_space_page_size(const hf_space *space);
+HF_API size_t hf_space_page_size(const hf_space *space);
 
 /** @} */
 
@@ -172,87 +188,88 @@ size_t hf_space_page_size(const hf_space *space);
  *  @endcode
  *  @{ */
 
-/** Makes a part of one placeholder a separate placeholder.
+/** Splits a placeholder: a part of it becomes a separate placeholder.
  *
  *      |       p       |  ->  |  p |  p  | p |     inside: three
  *      |       p       |  ->  |  p |    p    |     at an end: two
  *
  *  @param space   the space
- *  @param offset  where the part begins
- *  @param size    its size
+ *  @param offset  where the part begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages
  *  @return
  *  - HF_OK: the part is a region
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: the part does not lie within one placeholder, or is all of it
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory for its records or for ours, or no
  *    mappings left
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
-hf_status hf_space_split(hf_space *space, size_t offset, size_t size);
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN) */
+HF_API hf_status hf_space_split(hf_space *space, size_t offset, size_t size);
 
-/** Makes one placeholder of two or more whole adjacent ones, any number in one call.
+/** Coalesces two or more adjacent placeholders into one.
  *
  *      |  p |  p  | p |  ->  |       p       |
  *
  *  @param space   the space
- *  @param offset  where the first placeholder begins
- *  @param size    the size of all, to the end of the last
+ *  @param offset  where the first placeholder begins, in bytes from base; whole pages
+ *  @param size    the size of all of them together, in bytes
  *  @return
  *  - HF_OK: they are one region
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: anything else lies in the range, a part of a placeholder, or only one
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system failed */
-hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size);
 
-/** Makes zeroed private memory, readable and writable, of exactly one placeholder.
+/** Commits exactly one placeholder: it becomes zeroed private memory, readable and writable.
  *
  *      |       p       |  ->  |       c       |
  *
  *  @param space   the space
- *  @param offset  where the placeholder begins
- *  @param size    its size
+ *  @param offset  where the placeholder begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages
  *  @return
  *  - HF_OK: the region is committed
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: not exactly one whole placeholder
  *  - HF_NO_MEMORY: the system's limit on committed memory is reached
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows */
-hf_status hf_space_commit(hf_space *space, size_t offset, size_t size);
+HF_API hf_status hf_space_commit(hf_space *space, size_t offset, size_t size);
 
-/** Makes a placeholder of one committed region or of any part of one; the rest keeps its bytes.
+/** Decommits a committed region or a part of one: it becomes a placeholder. The rest of the region
+ *  keeps its bytes.
  *
  *      |        c        |  ->  |  c  |  p  |  c  |
  *
  *  @param space   the space
- *  @param offset  where the part begins
- *  @param size    its size
+ *  @param offset  where the part begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages
  *  @return
- *  - HF_OK: the part is a placeholder, and its memory is the system's
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_OK: the part is a placeholder, and its memory is released
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: the part does not lie within one committed region
  *  - HF_NO_MEMORY: the system has no memory for its records or for ours
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows. The region stays
- *    committed, but the pages of the part were given back where the system can do that much, and
- *    read as zero
+ *    committed, but the pages of the part were released if the system could, and then read as
+ *    zero
  *  - HF_UNSUPPORTED: a system that can release only the tail of a region; nothing has changed
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
-hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN) */
+HF_API hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
 
-/** Makes a view of a file of exactly one placeholder.
+/** Maps a file: exactly one placeholder becomes a view of it.
  *
  *      |       p       |  ->  |       v       |
  *
  *  @param space        the space
- *  @param offset       where the placeholder begins
- *  @param size         its size
- *  @param file         the file, of the space's backend
- *  @param file_offset  where in the file the view begins, in bytes, whole pages
- *  @param access       what stores do; the file must permit it, see hf_file_open()
+ *  @param offset       where the placeholder begins, in bytes from base; whole pages
+ *  @param size         its size in bytes; whole pages
+ *  @param file         the file, opened on the space's backend
+ *  @param file_offset  where in the file the view begins, in bytes; whole pages
+ *  @param access       what stores into the view do; the file must permit it, see hf_file_open()
  *  @return
  *  - HF_OK: the region is a view
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space; file NULL, or of
- *    another backend, or it does not permit that access; file_offset not whole pages; a view past
- *    the file's end rounded up to whole pages; of a file of huge pages (Linux, hugetlbfs), an
- *    address, size or file_offset that is no multiple of them
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space;
+ *    file is NULL, of another backend, or does not permit that access; file_offset is not whole
+ *    pages; the view would extend beyond the end of the file, rounded up to whole pages; or, for a
+ *    file of huge pages (hugetlbfs of Linux), address, size or file_offset is no multiple of those
  *  - HF_WRONG_STATE: not exactly one whole placeholder
  *  - HF_UNSUPPORTED: a file that cannot be mapped (ENODEV), or a system without placeholders (see
  *    hf_backend::map_free)
@@ -260,32 +277,32 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
  *    sealed), or the file is shorter now (Windows)
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory, or no mappings left
  *  - HF_NO_SPACE: the disk or a quota has no room (Windows)
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
- *  @note A copy-on-write view may be larger than memory: only the pages that are stored into take
- *        memory, when they are.
- *  @note Where two views show the same bytes of a file, the compiler takes the two addresses for
- *        two objects: a store through one and a load through the other need volatile, or a compiler
- *        barrier between them. */
-hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
-                       uint64_t file_offset, hf_access access);
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  @note A copy-on-write view may be larger than memory: only pages that are stored into take
+ *        memory.
+ *  @note If two views show the same bytes of a file, the compiler treats the two addresses as two
+ *        objects: between a store through one and a load through the other use volatile or a
+ *        compiler barrier. */
+HF_API hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
+                              uint64_t file_offset, hf_access access);
 
-/** Makes a placeholder of exactly one view.
+/** Unmaps exactly one view: it becomes a placeholder.
  *
  *      |       v       |  ->  |       p       |
  *
  *  @param space   the space
- *  @param offset  where the view begins
- *  @param size    its size
+ *  @param offset  where the view begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages
  *  @return
  *  - HF_OK: the region is a placeholder
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: not exactly one whole view
  *  - HF_NO_MEMORY: the system has no memory for its records
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows. The view stays, but the
- *    private pages of a copy-on-write view were given back where the system can do that much, and
- *    read as the file
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN) */
-hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
+ *    private pages of a copy-on-write view were released if the system could, and then read as
+ *    the file
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN) */
+HF_API hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
 
 /** @} */
 
@@ -306,42 +323,43 @@ hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
  *  @endcode
  *  @{ */
 
-/** Makes zeroed private memory of a range of one placeholder: split, then commit; undone whole on
- *  failure.
+/** Commits a range of one placeholder: split, then commit. The range becomes zeroed private memory,
+ *  readable and writable. If the commit fails, the split is undone.
  *
  *      |           p           |  ->  |  p  |   c   |    p    |
  *
  *  @param space   the space
- *  @param offset  where the range begins
- *  @param size    its size; it may be all of the placeholder
+ *  @param offset  where the range begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages; it may be all of the placeholder
  *  @return
  *  - HF_OK: the range is one committed region
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: the range does not lie within one placeholder
  *  - HF_NO_MEMORY: the system's limit on committed memory is reached, or it has no memory for its
  *    records or for ours
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
- *  @note Where the system fails the undo too, hf_last_error().undo_failed is true, and the range is
- *        a separate placeholder. */
-hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  @note If the undo fails as well, hf_last_error().undo_failed is true, and the range is a
+ *        separate placeholder. */
+HF_API hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
 
-/** Makes a view of a file of a range of one placeholder: split, then map; undone whole on failure.
+/** Maps a file into a range of one placeholder: split, then map. If mapping fails, the split is
+ *  undone.
  *
  *      |           p           |  ->  |  p  |   v   |    p    |
  *
  *  @param space        the space
- *  @param offset       where the range begins
- *  @param size         its size; it may be all of the placeholder
- *  @param file         the file, of the space's backend
- *  @param file_offset  where in the file the view begins, in bytes, whole pages
- *  @param access       what stores do; the file must permit it, see hf_file_open()
+ *  @param offset       where the range begins, in bytes from base; whole pages
+ *  @param size         its size in bytes; whole pages; it may be all of the placeholder
+ *  @param file         the file, opened on the space's backend
+ *  @param file_offset  where in the file the view begins, in bytes; whole pages
+ *  @param access       what stores into the view do; the file must permit it, see hf_file_open()
  *  @return
  *  - HF_OK: the range is one view
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space; file NULL, or of
- *    another backend, or it does not permit that access; file_offset not whole pages; a view past
- *    the file's end rounded up to whole pages; of a file of huge pages (Linux, hugetlbfs), an
- *    address, size or file_offset that is no multiple of them
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space;
+ *    file is NULL, of another backend, or does not permit that access; file_offset is not whole
+ *    pages; the view would extend beyond the end of the file, rounded up to whole pages; or, for a
+ *    file of huge pages (hugetlbfs of Linux), address, size or file_offset is no multiple of those
  *  - HF_WRONG_STATE: the range does not lie within one placeholder
  *  - HF_UNSUPPORTED: a file that cannot be mapped (ENODEV), or a system without placeholders (see
  *    hf_backend::map_free)
@@ -349,59 +367,58 @@ hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size);
  *    sealed), or the file is shorter now (Windows)
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no memory, or no mappings left
  *  - HF_NO_SPACE: the disk or a quota has no room (Windows)
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE) (EAGAIN)
- *  @note Where the system fails the undo too, hf_last_error().undo_failed is true, and the range is
- *        a separate placeholder.
- *  @note A copy-on-write view may be larger than memory: only the pages that are stored into take
- *        memory, when they are.
- *  @note Where two views show the same bytes of a file, the compiler takes the two addresses for
- *        two objects: a store through one and a load through the other need volatile, or a compiler
- *        barrier between them. */
-hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
-                             uint64_t file_offset, hf_access access);
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  @note If the undo fails as well, hf_last_error().undo_failed is true, and the range is a
+ *        separate placeholder.
+ *  @note A copy-on-write view may be larger than memory: only pages that are stored into take
+ *        memory.
+ *  @note If two views show the same bytes of a file, the compiler treats the two addresses as two
+ *        objects: between a store through one and a load through the other use volatile or a
+ *        compiler barrier. */
+HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
+                                    uint64_t file_offset, hf_access access);
 
-/** Makes one placeholder of all in a range: decommits and unmaps it, then coalesces it with the
- *  placeholder that touches it at each end, if any. The range may contain placeholders and
- *  committed regions, both in whole or in part, and whole views.
+/** Releases everything in a range: decommits and unmaps it, then coalesces it with adjacent
+ *  placeholders at both ends. The range may contain placeholders and committed regions, whole or in
+ *  part, and whole views.
  *
  *      |  p  |  c  |  v  |    c    | p |  ->  |         p         |  c  | p |
  *             <-------------->
  *
- *  Where the backend can (POSIX), one system call releases all of the range.
+ *  If the backend can (POSIX), one system call releases all of the range.
  *  @param space   the space
- *  @param offset  where the range begins
- *  @param size    its size
+ *  @param offset  where the range begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages
  *  @return
  *  - HF_OK: the range is part of one placeholder
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
  *  - HF_WRONG_STATE: a part of a view lies in the range; nothing has changed
  *  - HF_NO_MEMORY, HF_UNSUPPORTED (a system that can release only the tail of a region),
  *    HF_NO_ADDRESS (after mlockall(MCL_FUTURE), EAGAIN): the system failed a step. The regions from
  *    hf_last_error().offset on are as they were, those before it are placeholder, and calling again
- *    finishes
- *  - HF_MAP_LIMIT: the regions from hf_last_error().offset on stay, but the system took their pages
- *    where it could: committed memory reads as zero, a copy-on-write view as its file; so the
- *    memory is free although the regions are not
- *  @note Where only the last coalesce failed, that status is returned with the memory given back
- *        and the placeholder in pieces; calling again coalesces them.
- *  @note If hf_last_error().undo_failed, a placeholder of the range is committed now. */
-hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
+ *    continues
+ *  - HF_MAP_LIMIT: the regions from hf_last_error().offset on stay, but their pages are released if
+ *    the system could: committed memory reads as zero, a copy-on-write view as its file
+ *  @note If only the last coalesce failed, its status is returned: the memory is released, but the
+ *        range is several placeholders; calling again coalesces them.
+ *  @note If hf_last_error().undo_failed is true, a placeholder of the range is committed now. */
+HF_API hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
 /** Passes a hint to the system: huge pages or none for placeholders and committed memory, populate
- *  for committed memory alone. A decommit forgets it.
+ *  for committed memory only. A decommit removes it.
  *  @param space   the space
- *  @param offset  where the range begins
- *  @param size    its size
+ *  @param offset  where the range begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages
  *  @param advice  the hint
  *  @return
- *  - HF_OK: the system has it
- *  - HF_INVALID: space NULL, size 0, not whole pages, or outside the space; advice is none of the
- *    three
+ *  - HF_OK: the system accepted the hint
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space;
+ *    advice is none of the three
  *  - HF_WRONG_STATE: the range contains a view or, for HF_ADVISE_POPULATE, a placeholder
  *  - HF_UNSUPPORTED: the system knows no such hint; harmless
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: populate found no memory, or the process has as many mappings as
  *    the system allows */
-hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice);
+HF_API hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice);
 
 /** @} */
 
@@ -423,19 +440,19 @@ hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice
  *  @endcode
  *  @{ */
 
-/** Finds the region that contains a byte.
+/** Finds the region that contains a byte. O(log n) of the regions; locks the space.
  *  @param space        the space; NULL: false is returned
  *  @param offset       of the byte, any number
  *  @param[out] region  gets the region; untouched if there is none; not NULL
  *  @return true if there is one; false if the offset lies outside the space */
-bool hf_space_find(const hf_space *space, size_t offset, hf_region *region);
+HF_API bool hf_space_find(const hf_space *space, size_t offset, hf_region *region);
 
-/** Finds the region behind another one.
+/** Finds the region behind another one. O(log n) of the regions; locks the space.
  *  @param space            the space; NULL: false is returned
- *  @param[in,out] region   a region; zeroed: the first one is found. Gets the next region;
- *                          untouched after the last; not NULL
- *  @return true if there is one; false after the last */
-bool hf_space_next(const hf_space *space, hf_region *region);
+ *  @param[in,out] region   a region; not NULL. Zeroed: the first region is found. Gets the next
+ *                          region; untouched if there is none
+ *  @return true if there is a next region; false after the last one */
+HF_API bool hf_space_next(const hf_space *space, hf_region *region);
 
 /** The calls of the backend that a space counts by kind: the indexes of hf_space_stats::steps and
  *  hf_space_stats::system_calls. */
@@ -452,7 +469,8 @@ typedef enum hf_step {
     HF_STEPS          /**< how many kinds there are */
 } hf_step;
 
-/** What a space contains and did: hf_space_get_stats(). The three byte counts make up its size. */
+/** The regions of a space and the calls for it: hf_space_get_stats(). placeholder_bytes,
+ *  committed_bytes and view_bytes add up to its size. */
 typedef struct hf_space_stats {
     size_t placeholder_bytes;      /**< bytes of placeholders now */
     size_t committed_bytes;        /**< bytes of committed regions now */
@@ -469,22 +487,21 @@ typedef struct hf_space_stats {
     size_t record_bytes;           /**< bytes of the pages in use for the space's own records */
 } hf_space_stats;
 
-/** The statistics of a space.
+/** Returns the statistics of a space. O(1); locks the space.
  *  @param space  the space; NULL: all zero is returned
  *  @return the statistics, all of one point in time */
-hf_space_stats hf_space_get_stats(const hf_space *space);
+HF_API hf_space_stats hf_space_get_stats(const hf_space *space);
 
-/** Proves that the regions tile the space, that the search tree agrees with them, that the
- *  statistics are their sums, and that the system's own list of mappings shows the same; for tests
- *  and debugging.
+/** Checks, for tests and debugging, that the regions tile the space, that the search tree and the
+ *  statistics agree with them, and that the system's list of mappings does.
  *  @param space  the space
  *  @return
- *  - HF_OK: all is proved; the system's list only where the backend can read it
+ *  - HF_OK: all checks passed; the system's list is checked only if the backend can read it
  *  - HF_INVALID: space is NULL
- *  - HF_CORRUPT: hf_last_error().offset says where, .call which proof failed
+ *  - HF_CORRUPT: a check failed: hf_last_error().offset says where, .reason which one
  *  - HF_IO: the list cannot be read (/proc/self/maps)
- *  @note Costs O(n) and a reading of that list. */
-hf_status hf_space_check(const hf_space *space);
+ *  @note O(n) of the regions, and reads that list. */
+HF_API hf_status hf_space_check(const hf_space *space);
 
 /** @} */
 

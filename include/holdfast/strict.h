@@ -1,6 +1,7 @@
 /** @file
- *  holdfast/strict.h: the backend for tests: every rule of Windows' placeholders in software, over
- *  real memory of another backend, on any system; and failures on demand.
+ *  holdfast/strict.h: the backend for tests: it enforces every rule of Windows' placeholders in
+ *  software, on any system, over the real memory of another backend, and makes calls fail on
+ *  demand.
  *
  *      space -> strict -> a rule broken?       -> 87, 487 or 1132; counted as a violation
  *                      -> its turn to fail?    -> HF_NO_MEMORY, HF_MAP_LIMIT, ...
@@ -9,10 +10,10 @@
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // What is tested: opens arenas on this backend, closes them, and says whether all went well.
+ *  // The code under test: opens arenas on this backend, closes them, returns HF_OK or an error.
  *  typedef hf_status scenario(const hf_backend *backend);
  *
- *  // The n-th call fails, for every n, in every way.
+ *  // Makes the n-th call fail, for every n, in every way.
  *  void fail_everywhere(scenario *run) {
  *      hf_backend *strict;
  *      if (hf_strict_open(&strict, NULL) != HF_OK) return;
@@ -27,12 +28,12 @@
  *  }
  *  @endcode
  *
- *  A call that Windows would fail fails with Windows' code (87, 487, 1132) and is counted as a
- *  violation: a space may never cause one. hf_strict_fail() makes calls fail that would have
- *  succeeded; hf_strict_fail_as() says with which of the statuses that the call's contract allows.
- *  Their codes are Windows' too (8 and 1455 for want of memory, say).
+ *  A call that fails on Windows fails here with Windows' code (87, 487, 1132) and is counted as a
+ *  violation; a space never causes one. hf_strict_fail() makes calls fail that would have
+ *  succeeded; hf_strict_fail_as() chooses the status, among those that the contract of the call
+ *  allows. The codes are Windows' too (8 and 1455 for HF_NO_MEMORY, say).
  *
- *  Counted calls are all functions of hf_backend that return an hf_status, except check.
+ *  Counted are calls of all functions of hf_backend that return an hf_status, except check.
  *
  *  Threads: as a backend, any number. hf_strict_close() must be the last use, with every space and
  *  file on it closed before.
@@ -53,58 +54,57 @@ extern "C" {
 #endif
 
 /** Opens a strict backend.
- *  @param[out] strict  gets the backend, for hf_space_options::backend and the like; it can be
- *                      called but not copied; untouched on failure
- *  @param under        the backend that gives it real memory and files; NULL: the native one; it
- *                      must outlive the strict one
+ *  @param[out] strict  gets the backend, for hf_space_options::backend, say; it can be called but
+ *                      not copied; untouched on failure
+ *  @param under        the backend under it, whose memory and files it uses; NULL: the native one;
+ *                      it must outlive the strict one
  *  @return
  *  - HF_OK: it is open
- *  - HF_INVALID: strict is NULL
+ *  - HF_INVALID: strict is NULL, or hf_backend::size of `under` is not valid
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: `under` has no pages for its records, or no lock */
-hf_status hf_strict_open(hf_backend **strict, const hf_backend *under);
+HF_API hf_status hf_strict_open(hf_backend **strict, const hf_backend *under);
 
 /** Closes a strict backend. Every space, ring, arena and file on it must be closed before.
  *  @param strict  from hf_strict_open(); NULL: nothing happens */
-void hf_strict_close(hf_backend *strict);
+HF_API void hf_strict_close(hf_backend *strict);
 
 /** Makes a counted call fail that would have succeeded.
  *  @param strict        from hf_strict_open()
- *  @param nth           which of the counted calls from now on, 1 is the next; 0: none
- *  @param from_then_on  true: every counted call after it fails too
- *  @note A call that breaks a rule is no candidate: it is counted, but the failure waits for the
- *        next one. */
-void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
+ *  @param nth           which of the counted calls from now on; 1 is the next one; 0: none
+ *  @param from_then_on  true: every counted call after it fails, too
+ *  @note If that call breaks a rule, it is counted as a violation, and the next call fails
+ *        instead. */
+HF_API void hf_strict_fail(hf_backend *strict, size_t nth, bool from_then_on);
 
-/** Chooses how calls fail. Each function of a backend has a list of ways to fail, all that its
- *  contract allows; from now on a call that hf_strict_fail() makes fail does so in the way at this
+/** Chooses how calls fail. Each function of a backend has a list of ways to fail, one for each that
+ *  its contract allows. From now on calls that hf_strict_fail() makes fail use the one at this
  *  index.
  *  @param strict  from hf_strict_open()
- *  @param choice  the index, modulo the number of ways; 0, the default: the usual one for want of
- *                 resources
- *  @note Two ways leave something behind, as the contract allows: a decommit of a whole region that
- *        fails with HF_MAP_LIMIT has given the pages back (where the backend under it then commits
- *        them no more, the decommit succeeds instead), and a draft_publish that fails with HF_IO
- *        has given the draft its name. */
-void hf_strict_fail_as(hf_backend *strict, size_t choice);
+ *  @param choice  the index, modulo the length of the list; 0, the default: the most usual one
+ *  @note Two of them have effects, as the contract allows: a decommit of a whole region that fails
+ *        with HF_MAP_LIMIT has released the pages (if the backend under it then cannot commit them
+ *        again, the decommit succeeds instead), and a draft_publish that fails with HF_IO has
+ *        renamed the draft. */
+HF_API void hf_strict_fail_as(hf_backend *strict, size_t choice);
 
 /** What a strict backend has counted: hf_strict_get_stats(). */
 typedef struct hf_strict_stats {
     size_t calls;       /**< counted calls so far */
     size_t failures;    /**< of these, the ones that hf_strict_fail() made fail */
-    size_t choices;     /**< the most ways to fail that one of those has had, since hf_strict_fail()
-                         *   was last called with an nth above 0 */
-    hf_error failed_as; /**< what the last of those reported; offset and size are 0 */
+    size_t choices;     /**< the largest number of ways to fail that one of those had, since
+                         *   hf_strict_fail() was last called with an nth above 0 */
+    hf_error failed_as; /**< the error of the last of those; offset and size are 0 */
     size_t violations;  /**< calls that broke a rule: 0, or the caller has a bug */
-    size_t pieces;      /**< placeholders, private allocations and views that exist now */
+    size_t regions;     /**< placeholders, private allocations and views that exist now */
     size_t pages;       /**< bytes allocated with allocate_pages and not freed */
-    size_t files;       /**< files open, drafts too */
+    size_t files;       /**< files open, drafts included */
     size_t locks;       /**< locks open */
 } hf_strict_stats;
 
-/** The counts of a strict backend.
+/** Returns the counts of a strict backend.
  *  @param strict  from hf_strict_open()
  *  @return the counts, all of one point in time */
-hf_strict_stats hf_strict_get_stats(const hf_backend *strict);
+HF_API hf_strict_stats hf_strict_get_stats(const hf_backend *strict);
 
 #ifdef __cplusplus
 }

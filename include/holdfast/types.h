@@ -8,7 +8,7 @@
  *  @code{.c}
  *  #include <holdfast/types.h>
  *
- *  // How many of a region's bytes can be read.
+ *  // Returns how many bytes of a region can be read.
  *  size_t readable(const hf_region *region) {
  *      return region->kind == HF_PLACEHOLDER ? 0 : region->size;
  *  }
@@ -23,14 +23,14 @@
 /** The address of a reservation is a multiple of this many bytes (64 KiB) on every system. */
 #define HF_ALLOCATION_GRANULARITY ((size_t)65536)
 
-/** What a region consists of. */
+/** The kind of a region. */
 typedef enum hf_kind {
     HF_PLACEHOLDER, /**< reserved addresses: nothing else can take them, touching them faults */
     HF_COMMITTED,   /**< private memory, readable and writable */
     HF_VIEW         /**< a view of a file */
 } hf_kind;
 
-/** What a program may do with a file or a view of it. */
+/** How a file is opened, and what stores into a view of it do. */
 typedef enum hf_access {
     HF_READ_WRITE,   /**< stores reach the file */
     HF_READ_ONLY,    /**< stores fault */
@@ -41,7 +41,7 @@ typedef enum hf_access {
 typedef struct hf_region {
     size_t offset;        /**< where it begins, in bytes from the space's base; whole pages */
     size_t size;          /**< its size in bytes; whole pages */
-    hf_kind kind;         /**< what it consists of */
+    hf_kind kind;         /**< its kind */
     hf_access access;     /**< of a view; else HF_READ_WRITE */
     uint64_t file_offset; /**< of a view: where in the file it begins, in bytes; else 0 */
 } hf_region;

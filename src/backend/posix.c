@@ -69,6 +69,7 @@
 
 #include <holdfast/backend.h>
 
+#include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
 #include "thread_local.h"
@@ -2415,6 +2416,7 @@ static void posix_unlock(const hf_backend *self, hf_lock *storage) {
 
 const hf_backend *hf_backend_native(void) {
     static const hf_backend native = {
+        .size = HF_BACKEND_SIZE_0_1,
         .page_size = posix_page_size,
         .reserve = posix_reserve,
         .release = posix_release,

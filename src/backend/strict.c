@@ -29,6 +29,7 @@
  */
 #include <holdfast/backend.h>
 
+#include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
 
@@ -73,7 +74,7 @@ typedef struct strict_backend {
     size_t nth;           /* the nth counted call from now on fails; 0: none */
     bool from_then_on;    /* every later call fails too */
     size_t choice;        /* index into a call's list of failures, modulo its length */
-    strict_piece *pieces; /* stats.pieces of them, sorted by address */
+    strict_piece *pieces; /* stats.regions of them, sorted by address */
     size_t table_bytes;   /* allocated for them, whole pages */
 } strict_backend;
 
@@ -152,7 +153,7 @@ static bool strict_is_aligned(strict_backend *strict, const void *address, size_
 
 /* The index of the first piece that ends above the address. */
 static size_t strict_index_of(const strict_backend *strict, const char *address) {
-    size_t low = 0, high = strict->stats.pieces;
+    size_t low = 0, high = strict->stats.regions;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const strict_piece *found = &strict->pieces[middle];
@@ -168,7 +169,7 @@ static size_t strict_index_of(const strict_backend *strict, const char *address)
 static strict_piece *strict_piece_at(const strict_backend *strict, const char *address) {
     size_t index = strict_index_of(strict, address);
     strict_piece *found = &strict->pieces[index];
-    return index < strict->stats.pieces && found->address <= address ? found : NULL;
+    return index < strict->stats.regions && found->address <= address ? found : NULL;
 }
 
 /* Does the range lie within the piece? The piece contains the address. */
@@ -181,13 +182,13 @@ static bool strict_is_exactly(const strict_piece *found, const char *address, si
 }
 
 static void strict_remove_at(strict_backend *strict, size_t index, size_t count) {
-    strict->stats.pieces -= count;
-    for (size_t i = index; i < strict->stats.pieces; i++)
+    strict->stats.regions -= count;
+    for (size_t i = index; i < strict->stats.regions; i++)
         strict->pieces[i] = strict->pieces[i + count];
 }
 
 static void strict_insert_at(strict_backend *strict, size_t index, strict_piece added) {
-    for (size_t i = strict->stats.pieces++; i > index; i--)
+    for (size_t i = strict->stats.regions++; i > index; i--)
         strict->pieces[i] = strict->pieces[i - 1];
     strict->pieces[index] = added;
 }
@@ -209,13 +210,13 @@ static void strict_set_kind(strict_backend *strict, char *address, size_t size, 
 
 /* Grows the table, if necessary, for the two pieces that one step adds at most. */
 static hf_status strict_make_room(strict_backend *strict, hf_report *report) {
-    if ((strict->stats.pieces + 2) * sizeof(strict_piece) <= strict->table_bytes) return HF_OK;
+    if ((strict->stats.regions + 2) * sizeof(strict_piece) <= strict->table_bytes) return HF_OK;
     size_t bytes = 2 * strict->table_bytes;
     void *memory;
     hf_status status = strict->under->allocate_pages(strict->under, bytes, &memory, report);
     if (status != HF_OK) return status;
     strict_piece *pieces = memory;
-    for (size_t i = 0; i < strict->stats.pieces; i++) pieces[i] = strict->pieces[i];
+    for (size_t i = 0; i < strict->stats.regions; i++) pieces[i] = strict->pieces[i];
     strict->under->free_pages(strict->under, strict->pieces, strict->table_bytes);
     strict->pieces = pieces;
     strict->table_bytes = bytes;
@@ -242,7 +243,7 @@ static bool strict_is_taken(const strict_backend *strict, const char *base, size
     const char *start = base - rounded;
     size_t index = strict_index_of(strict, start);
     const strict_piece *next = &strict->pieces[index];
-    return index < strict->stats.pieces &&
+    return index < strict->stats.regions &&
            (next->address <= start || (size_t)(next->address - start) < rounded + size);
 }
 
@@ -431,7 +432,7 @@ static long strict_coalesce_rule(const strict_backend *strict, char *address, si
     const strict_piece *first = strict_piece_at(strict, address);
     if (first && first->kind == HF_VIEW) return STRICT_ERROR_INVALID_PARAMETER;
     size_t covered = 0, count = 0;
-    for (size_t i = strict_index_of(strict, address); i < strict->stats.pieces && covered < size;
+    for (size_t i = strict_index_of(strict, address); i < strict->stats.regions && covered < size;
          i++) {
         const strict_piece *found = &strict->pieces[i];
         if (found->address != address + covered || found->kind != HF_PLACEHOLDER) break;
@@ -664,7 +665,7 @@ static bool strict_next_compared(void *data, hf_region *region) {
 /* A backend below without a check: only the table is compared. */
 static hf_status strict_check_below(strict_comparison *seen, size_t *offset, hf_report *report) {
     const hf_backend *under = seen->strict->under;
-    if (under->check)
+    if (HF_HAS(under, check))
         return under->check(under, seen->base, strict_next_compared, seen, offset, report);
     for (hf_region region; strict_next_compared(seen, &region);) continue;
     return HF_OK;
@@ -889,7 +890,7 @@ static hf_status strict_file_flush(const hf_backend *self, void *address, size_t
                                    hf_report *report) {
     strict_backend *strict = strict_of(self);
     hf_status status = strict_count_call(strict, report, strict_sync_failures, "FlushViewOfFile");
-    if (status != HF_OK || strict->under->file_flush == NULL) return status;
+    if (status != HF_OK || !HF_HAS(strict->under, file_flush)) return status;
     return strict->under->file_flush(strict->under, address, size, report);
 }
 
@@ -1012,6 +1013,7 @@ static void strict_unlock(const hf_backend *self, hf_lock *lock) {
 /* ----------------------------------------------------------- opening and closing ---------- */
 
 static const hf_backend strict_calls = {
+    .size = sizeof(hf_backend),
     .page_size = strict_page_size,
     .reserve = strict_reserve,
     .cheap_reserve = strict_cheap_reserve,
@@ -1067,13 +1069,13 @@ static hf_status strict_init(strict_backend *strict, const hf_backend *under, vo
                              size_t table_bytes, hf_report *report) {
     *strict = (strict_backend){
         .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
-    if (under->map_free == NULL) strict->calls.map_free = NULL;
-    if (under->advise == NULL) strict->calls.advise = NULL;
-    if (under->name == NULL) strict->calls.name = NULL;
-    if (under->cheap_reserve == NULL) strict->calls.cheap_reserve = NULL;
-    if (under->pause == NULL) strict->calls.pause = NULL;
-    if (under->file_forget == NULL) strict->calls.file_forget = NULL;
-    if (under->file_granularity == NULL) strict->calls.file_granularity = NULL;
+    if (!HF_HAS(under, map_free)) strict->calls.map_free = NULL;
+    if (!HF_HAS(under, advise)) strict->calls.advise = NULL;
+    if (!HF_HAS(under, name)) strict->calls.name = NULL;
+    if (!HF_HAS(under, cheap_reserve)) strict->calls.cheap_reserve = NULL;
+    if (!HF_HAS(under, pause)) strict->calls.pause = NULL;
+    if (!HF_HAS(under, file_forget)) strict->calls.file_forget = NULL;
+    if (!HF_HAS(under, file_granularity)) strict->calls.file_granularity = NULL;
     return under->lock_open(under, &strict->lock, report);
 }
 
@@ -1096,9 +1098,11 @@ static hf_status strict_create(strict_backend **strict, const hf_backend *under,
 
 hf_status hf_strict_open(hf_backend **strict, const hf_backend *under) {
     if (strict == NULL) return hf_fail(HF_INVALID, "hf_strict_open", 0, 0);
+    hf_status status = hf_check_backend(under, "hf_strict_open");
+    if (status != HF_OK) return status;
     hf_report report = {0};
     strict_backend *opened = NULL;
-    hf_status status = strict_create(&opened, under ? under : hf_backend_native(), &report);
+    status = strict_create(&opened, hf_backend_or_native(under), &report);
     if (status != HF_OK) return hf_fail_reported(status, &report, 0, 0);
     *strict = &opened->calls;
     return HF_OK;

@@ -54,6 +54,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
 #include "wide_path.h"
@@ -1694,7 +1695,22 @@ static void win_unlock(const hf_backend *self, hf_lock *storage) {
 
 /* ------------------------------------------------------------------ the backends ---------- */
 
+/* What both backends share: pages, files, drafts, the process and locks. */
+#define WIN_COMMON_FUNCTIONS                                                                      \
+    .allocate_pages = win_allocate_pages, .free_pages = win_free_pages,                           \
+    .file_open = win_file_open, .file_create = win_file_create,                                   \
+    .file_create_shared = win_file_create_shared, .file_duplicate = win_file_duplicate,           \
+    .file_close = win_file_close, .file_open_or_create = win_file_open_or_create,                 \
+    .file_measure = win_file_measure, .file_resize = win_file_resize, .file_read = win_file_read, \
+    .file_write = win_file_write, .file_sync = win_file_sync, .file_flush = win_file_flush,       \
+    .file_lock = win_file_lock, .file_unlock = win_file_unlock, .file_fill = win_file_fill,       \
+    .file_is_at = win_file_is_at, .draft_open = win_draft_open,                                   \
+    .draft_publish = win_draft_publish, .draft_close = win_draft_close, .process = win_process,   \
+    .pause = win_pause, .lock_open = win_lock_open, .lock_close = win_lock_close,                 \
+    .lock = win_lock, .unlock = win_unlock
+
 static const hf_backend win_backend = {
+    .size = HF_BACKEND_SIZE_0_1,
     .page_size = win_page_size,
     .reserve = win_reserve,
     .cheap_reserve = win_cheap_reserve,
@@ -1707,37 +1723,12 @@ static const hf_backend win_backend = {
     .unmap = win_unmap,
     .advise = win_advise,
     .check = win_check,
-    .allocate_pages = win_allocate_pages,
-    .free_pages = win_free_pages,
-    .file_open = win_file_open,
-    .file_create = win_file_create,
-    .file_create_shared = win_file_create_shared,
-    .file_duplicate = win_file_duplicate,
-    .file_close = win_file_close,
-    .file_open_or_create = win_file_open_or_create,
-    .file_measure = win_file_measure,
-    .file_resize = win_file_resize,
-    .file_read = win_file_read,
-    .file_write = win_file_write,
-    .file_sync = win_file_sync,
-    .file_flush = win_file_flush,
-    .file_lock = win_file_lock,
-    .file_unlock = win_file_unlock,
-    .file_fill = win_file_fill,
-    .file_is_at = win_file_is_at,
-    .draft_open = win_draft_open,
-    .draft_publish = win_draft_publish,
-    .draft_close = win_draft_close,
-    .process = win_process,
-    .pause = win_pause,
-    .lock_open = win_lock_open,
-    .lock_close = win_lock_close,
-    .lock = win_lock,
-    .unlock = win_unlock,
+    WIN_COMMON_FUNCTIONS,
 };
 
 /* map always fails, so unmap is never called. */
 static const hf_backend win_old_backend = {
+    .size = HF_BACKEND_SIZE_0_1,
     .page_size = win_page_size,
     .reserve = win_old_reserve,
     .cheap_reserve = win_cheap_reserve,
@@ -1751,33 +1742,7 @@ static const hf_backend win_old_backend = {
     .map_free = win_old_map_free,
     .advise = win_advise,
     .check = win_old_check,
-    .allocate_pages = win_allocate_pages,
-    .free_pages = win_free_pages,
-    .file_open = win_file_open,
-    .file_create = win_file_create,
-    .file_create_shared = win_file_create_shared,
-    .file_duplicate = win_file_duplicate,
-    .file_close = win_file_close,
-    .file_open_or_create = win_file_open_or_create,
-    .file_measure = win_file_measure,
-    .file_resize = win_file_resize,
-    .file_read = win_file_read,
-    .file_write = win_file_write,
-    .file_sync = win_file_sync,
-    .file_flush = win_file_flush,
-    .file_lock = win_file_lock,
-    .file_unlock = win_file_unlock,
-    .file_fill = win_file_fill,
-    .file_is_at = win_file_is_at,
-    .draft_open = win_draft_open,
-    .draft_publish = win_draft_publish,
-    .draft_close = win_draft_close,
-    .process = win_process,
-    .pause = win_pause,
-    .lock_open = win_lock_open,
-    .lock_close = win_lock_close,
-    .lock = win_lock,
-    .unlock = win_unlock,
+    WIN_COMMON_FUNCTIONS,
 };
 
 const hf_backend *hf_backend_native(void) {

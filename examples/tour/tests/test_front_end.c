@@ -1,6 +1,6 @@
 /*
- * test_front_end.c -- the work: the same on every kind of memory, exact where it can be counted by
- * hand, and whole when memory runs out at any step.
+ * test_front_end.c -- the front end counts the same on every kind of memory, and frees everything
+ * if any call for memory fails.
  */
 #include "check.h"
 
@@ -60,7 +60,7 @@ static void counts(void) {
     count_on(&on_malloc);
 }
 
-/* Enough names to grow the table some times, and tokens to grow the list. */
+/* Enough names to grow the hash table several times, and enough tokens to grow the list. */
 static void grow_on(const struct memory_kind *kind) {
     enum { NAMES = 20000, LONGEST = 24 };
     char *text = malloc(NAMES * LONGEST), *at = text;
@@ -93,12 +93,12 @@ static void write_file(size_t size) {
     CHECK_EQUAL(0, fclose(file));
 }
 
-/* A file is read to its end, whatever its size was thought to be. */
-static void read_on(const struct memory_kind *kind, size_t size, size_t thought) {
+/* Reads a file of `size` bytes whose size is expected to be `expected`. */
+static void read_on(const struct memory_kind *kind, size_t size, size_t expected) {
     struct front_end *front_end = front_end_of(kind);
     CHECK(kind->open(front_end, NULL));
-    CHECK_EQUAL(TAKEN, kind->take_file(front_end, file_name, thought));
-    CHECK_EQUAL(TAKEN, kind->take_file(front_end, file_name, thought));
+    CHECK_EQUAL(TAKEN, kind->take_file(front_end, file_name, expected));
+    CHECK_EQUAL(TAKEN, kind->take_file(front_end, file_name, expected));
     CHECK_EQUAL(2 * size, kind->totals(front_end)->bytes);
     CHECK_EQUAL(2 * ((size + 7) / 8), kind->totals(front_end)->uses);
     kind->close(front_end);
@@ -130,14 +130,14 @@ static void fail_on(const struct memory_kind *kind) {
     free(front_end);
 }
 
-static void what_cannot_be_read_changes_nothing(void) {
+static void unreadable_files_change_nothing(void) {
     fail_on(&on_holdfast);
     fail_on(&on_malloc);
 }
 
 /* ----------------------------------------------------------------- on arenas -------------- */
 
-static void emptied_is_as_new(void) {
+static void an_emptied_front_end_is_as_new(void) {
     struct front_end *front_end = front_end_of(&on_holdfast);
     CHECK(on_holdfast.open(front_end, NULL));
     for (int round = 0; round < 3; round++) {
@@ -153,28 +153,28 @@ static void emptied_is_as_new(void) {
     free(front_end);
 }
 
-/* True when memory never ran out. */
+/* True: no call for memory failed. */
 static bool work_on(const hf_backend *backend, const char *text, size_t size) {
     struct front_end *front_end = front_end_of(&on_holdfast);
-    bool whole = on_holdfast.open(front_end, backend) &&
-                 on_holdfast.take_file(front_end, file_name, 0) == TAKEN &&
-                 on_holdfast.take_text(front_end, text, size) == TAKEN;
-    if (whole) CHECK_EQUAL(2, on_holdfast.totals(front_end)->files);
+    bool succeeded = on_holdfast.open(front_end, backend) &&
+                     on_holdfast.take_file(front_end, file_name, 0) == TAKEN &&
+                     on_holdfast.take_text(front_end, text, size) == TAKEN;
+    if (succeeded) CHECK_EQUAL(2, on_holdfast.totals(front_end)->files);
     on_holdfast.close(front_end);
     free(front_end);
-    return whole;
+    return succeeded;
 }
 
 static void check_nothing_is_left(const hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
     CHECK_EQUAL(0, stats.violations);
-    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.regions);
     CHECK_EQUAL(0, stats.pages);
     CHECK_EQUAL(0, stats.locks);
 }
 
-/* The n-th call of the system fails, for every n. */
-static void memory_may_run_out_anywhere(void) {
+/* The n-th call of the backend and all later ones fail, for every n. */
+static void each_call_for_memory_can_fail(void) {
     enum { TOKENS = 40000 };
     static char text[2 * TOKENS];
     hf_backend *strict;
@@ -185,11 +185,11 @@ static void memory_may_run_out_anywhere(void) {
     do {
         hf_strict_fail(strict, ++nth, true);
         CHECK(nth < 1000);
-        size_t outer = check_enter("call %zu failed, and all behind it", nth);
-        bool whole = work_on(strict, text, sizeof text);
+        size_t outer = check_enter("call %zu and all later ones fail", nth);
+        bool succeeded = work_on(strict, text, sizeof text);
         check_nothing_is_left(strict);
         check_leave(outer);
-        if (whole) break;
+        if (succeeded) break;
     } while (true);
     CHECK(nth > 10);
     hf_strict_close(strict);
@@ -197,5 +197,5 @@ static void memory_may_run_out_anywhere(void) {
 }
 
 CHECK_MAIN(TEST(counts), TEST(tables_and_lists_grow), TEST(files_are_read_to_their_end),
-           TEST(what_cannot_be_read_changes_nothing), TEST(emptied_is_as_new),
-           TEST(memory_may_run_out_anywhere))
+           TEST(unreadable_files_change_nothing), TEST(an_emptied_front_end_is_as_new),
+           TEST(each_call_for_memory_can_fail))

@@ -1,9 +1,9 @@
 /*
- * test_lexer.c -- what the lexer makes of awkward sources, and that it stays within the text.
+ * test_lexer.c -- the tokens of unusual sources, and that the lexer reads only within the text.
  *
- * Each row is a source and its tokens: a letter for the kind, a colon, the spelling without
- * splices. To catch a read of a single byte too much, every text lies flush against a placeholder,
- * which faults: once behind it, once before it.
+ * Each row is a source and its tokens: a letter for the kind, a colon, the spelling without line
+ * splices. Every text is read twice: once it ends where a placeholder begins, once it begins where
+ * a placeholder ends, so that reading one byte too many faults.
  */
 #include "check.h"
 
@@ -12,14 +12,14 @@
 
 static const char kind_letters[TOKEN_KINDS + 1] = "insc.dhC!";
 
-/* ------------------------------------------------------- memory that ends abruptly -------- */
+/* ------------------------------------------------ a page between two that fault ---------- */
 
 static struct {
     hf_space *space;
     size_t page_size;
 } fence;
 
-/* Memory in the middle of three pages, the others placeholders. */
+/* Three pages: placeholder, committed, placeholder. */
 static void fence_open(void) {
     hf_space *probe;
     CHECK_STATUS(HF_OK, hf_space_open(&probe, HF_ALLOCATION_GRANULARITY, NULL));
@@ -31,7 +31,7 @@ static void fence_open(void) {
 
 static void fence_close(void) { hf_space_close(fence.space); }
 
-/* A copy of the text whose last byte, or whose first, is the last or first of the memory. */
+/* Copies the text to the end or to the beginning of the committed page. */
 static const char *fenced(const char *text, size_t size, bool at_the_end) {
     char *memory = hf_space_base(fence.space) + fence.page_size;
     char *copy = memory + (at_the_end ? fence.page_size - size : 0);
@@ -42,7 +42,7 @@ static const char *fenced(const char *text, size_t size, bool at_the_end) {
 
 /* ------------------------------------------------------------------ the tokens ----------- */
 
-/* The tokens as one line. Checks that they are in order, not empty, and within the text. */
+/* Writes the tokens as one line. Checks that they are in order, not empty, and within the text. */
 static void spell(const char *text, size_t size, char *line) {
     struct lexer lexer;
     struct token token;
@@ -186,7 +186,7 @@ static void bytes_that_fit_nothing(void) {
 
 /* ------------------------------------------------------------- any bytes at all ----------- */
 
-/* Every text of up to five of these bytes: tokens in order, not empty, within, and no fault. */
+/* Every text of up to five of these bytes: tokens are in order, not empty, and within the text. */
 static void every_short_text(void) {
     static const char bytes[] = "a1R\"'\\\n/*.#<(\xC3\xA9\r\0 ";
     enum { BYTES = sizeof bytes - 1, LONGEST = 5 };

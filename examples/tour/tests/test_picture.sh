@@ -1,10 +1,10 @@
 #!/bin/sh
-# test_picture.sh COMMAND [REFERENCE] -- the tour draws the same picture as the reference does, a
-# holdfast that runs on this system by itself; without one, the same twice.
+# test_picture.sh COMMAND [REFERENCE] -- the tour draws the same picture as the reference, a
+# holdfast that was built for the host; without a reference, it draws the same picture twice.
 #
-# The same is what the memory looked like: cells of the strip, heights of the picture, sizes and
-# counts. What was measured is not: times, and with them the places from left to right; page faults,
-# system calls; nor is where the system put the spaces, and so the order of the panels.
+# Compared is the state of memory: cells of the timeline, heights in the picture, sizes and counts.
+# Not compared are measurements: times, and with them x coordinates; page faults and system calls.
+# Nor is the order of the panels, which depends on the addresses that the system chose.
 reference=${2-}
 # shellcheck source-path=SCRIPTDIR source=command.sh
 . "$(dirname "$0")/command.sh"
@@ -19,14 +19,14 @@ while [ $i -lt 30 ]; do
     i=$((i + 1))
 done
 
-# The strip without its times, and the arenas' statistics but for the system calls.
+# The timeline without its times, and the statistics of the arenas without the system calls.
 what_it_says() {
     awk '/^The regions of its/ { on = 1 } /^The same work/ { on = 0 } on' out |
         sed -E '/^  The same as a picture/d; /system calls/d; /^  instead of/d
                 s/ +[0-9.]+ (us|ms|s)  / /'
 }
 
-# The panels' names and sizes, the height of each region, how often memory was handed back.
+# The names and sizes of the panels, the height of each region, the number of rewinds.
 what_it_draws() {
     parts='class="(committed|view)[^"]*"|height="[0-9.]+"|class="name">[a-z]+|>rewound .*<'
     grep -oE "$parts|(goes on to|all of its) [^<]*|^<svg [^>]*" "$1" |
@@ -49,5 +49,5 @@ what_it_draws reference.svg | diff drawn - ||
 
 [ "$(grep -c 'class="committed' drawn)" -ge 10 ] || wrong 'the picture has hardly any memory'
 grep -q 'class="view edge' drawn || ! $views || wrong 'the picture has no view'
-[ "$(grep -c '[c.v][c.v][c.v]' said)" -ge 12 ] || wrong 'the strip has hardly any rows'
+[ "$(grep -c '[c.v][c.v][c.v]' said)" -ge 12 ] || wrong 'the timeline has hardly any rows'
 end

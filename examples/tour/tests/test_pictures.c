@@ -1,5 +1,5 @@
 /*
- * test_pictures.c -- from steps to a record, from a record to bands, from bands to a drawing.
+ * test_pictures.c -- records the steps of a space, makes bands from the record, and draws them.
  */
 #include "check.h"
 
@@ -9,7 +9,7 @@
 #include "../record.h"
 #include "../svg.h"
 #include "holdfast.h"
-#include "scene.h"
+#include "space_fixture.h"
 
 static struct record record;
 static struct history history;
@@ -38,7 +38,7 @@ static size_t count_events(event_kind kind) {
     return count;
 }
 
-/* A band in pages, and whether it had an end before the last event. */
+/* Checks a band: offset and size in pages, and whether it ended before the last event. */
 static void check_band(size_t index, hf_kind kind, size_t offset, size_t pages, bool ended) {
     size_t outer = check_enter("band %zu", index);
     CHECK(index < history.bands.count);
@@ -88,9 +88,9 @@ static hf_status fail_commit(const hf_backend *self, void *address, size_t size,
 }
 
 static void failed_steps_make_no_bands(void) {
-    hf_backend poor = *hf_backend_native();
-    poor.commit = fail_commit;
-    open_record_over(&poor);
+    hf_backend failing = *hf_backend_native();
+    failing.commit = fail_commit;
+    open_record_over(&failing);
     CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, page, page));
     CHECK_EQUAL(1, count_events(EVENT_COMMIT));
     CHECK_EQUAL(1, count_events(EVENT_COALESCE));
@@ -100,8 +100,8 @@ static void failed_steps_make_no_bands(void) {
     close_record();
 }
 
-/* An address that one space gave back and the next one took belongs to the next one. */
-static void released_spaces_are_done_with(void) {
+/* After a space is closed and another opened at the same address, steps belong to the new one. */
+static void a_reused_address_belongs_to_the_new_space(void) {
     open_record();
     hf_space_options options = {.base = hf_space_base(space), .backend = &record.backend};
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, page));
@@ -124,9 +124,9 @@ static void released_spaces_are_done_with(void) {
  *      |cc  cc  vvvv            |    two decommits in the middle of the committed region
  *      |cc  cc                  |    the view unmapped
  */
-static void what_is_left_of_a_region_goes_on(void) {
+static void the_rest_of_a_region_is_a_new_band(void) {
     hf_file *file;
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     open_record();
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * page, &record.backend));
     CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 8 * page));
@@ -149,7 +149,7 @@ static void what_is_left_of_a_region_goes_on(void) {
 
 /* ------------------------------------------------------------------ the drawing ----------- */
 
-/* Behind a tag, its name copied, without a slash at its end. NULL: not well formed. */
+/* Copies the name of a tag and returns the position behind the tag. NULL: not well formed. */
 static const char *read_tag(const char *at, char *name, size_t room, bool *empty) {
     size_t size = 0;
     while (isalnum((unsigned char)at[size])) size++;
@@ -162,7 +162,7 @@ static const char *read_tag(const char *at, char *name, size_t room, bool *empty
     return *at == '>' ? at + 1 : NULL;
 }
 
-/* Tags close in the order of their opening, attributes are quoted, one element holds all. */
+/* Whether tags are nested correctly, attributes are quoted, and one element encloses all. */
 static bool is_well_formed(const char *text) {
     char open[16][32], name[32];
     size_t depth = 0, roots = 0;
@@ -196,7 +196,7 @@ static const char *draw(void) {
     return text;
 }
 
-static void the_checker_of_drawings_finds_faults(void) {
+static void malformed_drawings_are_detected(void) {
     CHECK(is_well_formed("<a><b c=\"<\"/>d</a>"));
     CHECK(!is_well_formed("<a><b></a></b>"));
     CHECK(!is_well_formed("<a>"));
@@ -206,9 +206,9 @@ static void the_checker_of_drawings_finds_faults(void) {
     CHECK(!is_well_formed("<a b</a>"));
 }
 
-static void a_life_is_drawn(void) {
+static void regions_rewinds_and_coalesces_are_drawn(void) {
     hf_file *file;
-    if (!scene_needs_views()) return;
+    if (!require_views()) return;
     open_record();
     record_phase(&record, "reserved");
     CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 4 * page, &record.backend));
@@ -229,8 +229,8 @@ static void a_life_is_drawn(void) {
     close_record();
 }
 
-/* Nothing committed, no phase, one phase, all at one time: still a drawing. */
-static void little_is_drawn_too(void) {
+/* Nothing committed; no phase; one phase with all events at one time. */
+static void a_short_record_is_drawn(void) {
     open_record();
     CHECK(is_well_formed(draw()));
     history_close(&history);
@@ -243,6 +243,6 @@ static void little_is_drawn_too(void) {
 }
 
 CHECK_MAIN(TEST(every_step_is_recorded), TEST(failed_steps_make_no_bands),
-           TEST(released_spaces_are_done_with), TEST(what_is_left_of_a_region_goes_on),
-           TEST(the_checker_of_drawings_finds_faults), TEST(a_life_is_drawn),
-           TEST(little_is_drawn_too))
+           TEST(a_reused_address_belongs_to_the_new_space),
+           TEST(the_rest_of_a_region_is_a_new_band), TEST(malformed_drawings_are_detected),
+           TEST(regions_rewinds_and_coalesces_are_drawn), TEST(a_short_record_is_drawn))

@@ -1,23 +1,23 @@
 #!/bin/sh
-# test_replay.sh COMMAND CORPUS -- the verb replay as its users meet it. What it traces is held
-# against other backends and systems by test_traces.sh.
+# test_replay.sh COMMAND CORPUS -- the verb replay: output, error messages, exit status.
+# test_traces.sh compares its traces between backends and systems.
 corpus=$2
 # shellcheck source-path=SCRIPTDIR source=command.sh
 . "$(dirname "$0")/command.sh"
 
-# ---- an input, byte by byte: kind, slots, offset, size - 1, place in the file, aim, twist, number
+# ---- an input, byte by byte: kind, slots, offset, size - 1, file offset, aim, twist, number
 
 mkdir inputs inputs/below
 {
     printf '\000\000\000\007\000\000\000\000' # open eight pages
     printf '\010\000\002\001\000\000\000\000' # commit two
     printf '\014\000\000\007\000\000\000\000' # store
-    printf '\003\000\000\003\000\000\000\000' # coalesce what is not all placeholder
+    printf '\003\000\000\003\000\000\000\000' # coalesce a range that is not all placeholder
     printf '\013\000\000\000\000\000\000\001' # advise
     printf '\024\000\000\000\000\000\000\003' # fail the next call
     printf '\010\000\006\000\000\000\000\000' # commit another
-    printf '\020\000\000\000\000\000\000\004' # make a file of the folder's own path ...
-    printf '\016\000\000\000\000\000\000\000' # ... and a check, cut short
+    printf '\020\000\000\000\000\000\000\004' # create a file at the path of the folder ...
+    printf '\016\000\000\000\000\000\000\000' # ... and a check, of which head cuts 4 bytes off
 } | head -c 68 >inputs/b
 : >inputs/a
 printf '\001' >inputs/below/c
@@ -32,7 +32,7 @@ has_pattern out '^0 open space 0 size 0x8000 least 0: OK$'
 has_pattern out '^    0x2000 0x2000 committed$'
 has_pattern out '^    contents 0000000000000000$'
 has_pattern out '^    contents [0-9a-f]{16}$'
-has_pattern out '^3 coalesce .*: STATE at 0 size 0x4000 os=0 hf_space_coalesce$'
+has_pattern out '^3 coalesce .*: WRONG_STATE at 0 size 0x4000 os=0 hf_space_coalesce$'
 has_pattern out '^4 advise .*: a hint$'
 has_pattern out '^6 commit_range .*: OK$'
 has_pattern out '^7 file_create file 0 folder size .*: IO at 0 size 0x1000 os=[0-9]+ [A-Za-z]+$'
@@ -51,8 +51,8 @@ has out 'a: 0 calls, 0 failed'
 has out 'b: 7 calls, 2 failed'
 has out '3 inputs, 7 calls, 2 failed'
 
-# ---- strict, failing where the inputs say so: nothing is left behind. An emulator takes long, and
-# strict fails alike everywhere.
+# ---- strict with --fail: nothing is left open. Natively only: an emulator takes long, and strict
+# fails alike on every system.
 
 if ! $foreign; then
     run 0 replay --backend strict --fail "$corpus/space"
@@ -60,7 +60,7 @@ if ! $foreign; then
     has_pattern out '^[0-9]+ inputs, [0-9]+ calls, [0-9]+ failed$'
 fi
 
-# ---- what is an error
+# ---- errors
 
 run 1 replay missing inputs/a
 says err 'holdfast: missing: No such file or directory'

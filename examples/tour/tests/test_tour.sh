@@ -1,10 +1,10 @@
 #!/bin/sh
-# test_tour.sh COMMAND -- the command holdfast as its users meet it: output where it is the same
-# every time, complaints, exit status.
+# test_tour.sh COMMAND -- the verb tour: the output that is the same in every run, error messages,
+# exit status.
 # shellcheck source-path=SCRIPTDIR source=command.sh
 . "$(dirname "$0")/command.sh"
 
-# ---- sources that are awkward
+# ---- unusual sources
 
 mkdir -p tree/below tree/nothing
 printf 'int main(void) { return value + value; }\n#include <x.h>\n' >tree/a.c
@@ -16,7 +16,7 @@ ln -s a.c tree/again.c
 ln -s nowhere.h tree/dangling.h
 write_large_source >tree/large.h
 
-# ---- what it does. A tour takes seconds under an emulator: it starts many programs.
+# ---- output. Under an emulator a tour takes seconds, because it starts many programs.
 
 run 0 tour --svg picture.svg tree
 is_plain
@@ -42,7 +42,7 @@ has_pattern out "^  trimmed  .* [.]+ +[.]+ +[.]+ +[.]+$cleared\$"
 has_pattern out '^  system calls +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+$'
 has out 'instead of'
 
-# The figures add up: the columns, and the sentence about the second build.
+# The numbers add up: each total, and the sentence about the second build.
 awk '!growths && ($1 == "growths" || $1 == "system") {
          first = $1 == "system" ? 3 : 2
          for (i = first; i < first + 4; i++) sum[$1] += $i
@@ -51,24 +51,24 @@ awk '!growths && ($1 == "growths" || $1 == "system") {
      /The second build found/ { growths = $12; sub(/,/, "", growths) }
      /^  instead of/ { calls = $3; sub(/,/, "", calls) }
      END {
-         if (sum["growths"] == 0 || growths != sum["growths"]) print growths " growths are told"
-         if (sum["system"] == 0 || calls != sum["system"]) print calls " system calls are told"
+         if (sum["growths"] == 0 || growths != sum["growths"]) print growths " growths are reported"
+         if (sum["system"] == 0 || calls != sum["system"]) print calls " system calls are reported"
      }' out >sums
 [ ! -s sums ] || wrong "$(cat sums)"
 has_pattern out '^  holdfast +[0-9.]+ (us|ms|s) '
 has_pattern out '^  malloc, .* x  '
 has_pattern out '^  mimalloc .* (x |found)'
 
-$views || end # the rest is alike where spaces have views and where they have none
+$views || end # the rest does not depend on views
 
-# The same file under two names, a folder and a file in it: once each.
+# A file with two names, and a folder with a file in it: each file is counted once.
 run 0 tour tree/a.c tree/again.c tree/a.c tree/below/../a.c
 has out '  1 file, 56 B, built'
 lacks out 'mapped as views'
 $foreign || run 0 tour -- tree/below tree/a.c
 $foreign || has out '  4 files'
 
-# Names with any letters, and paths longer than Windows' old limit.
+# Names with non-ASCII letters, and paths longer than MAX_PATH of Windows (260).
 long=name_of_thirty_letters_in_all_
 letters='señal 世界'
 deep=$letters/$long/$long/$long/$long/$long/$long/$long/$long/$long
@@ -80,7 +80,7 @@ has out '  1 file, 56 B, built'
 has out "nesting of brackets: 1, in $deep/$letters.c"
 [ -s "$deep/$letters.svg" ] || wrong 'there is no picture'
 
-# Without files: where the headers are. A Windows has a list of folders for that.
+# Without arguments: the folders of the system's headers, on Windows from the variable INCLUDE.
 if $foreign; then
     export INCLUDE='tree/nothing;tree/below/../below;;tree'
     run 0 tour
@@ -91,7 +91,7 @@ if $foreign; then
     has err 'no source files in the folders that the variable INCLUDE lists: name files or folders'
 fi
 
-# ---- what is an error, and goes on
+# ---- errors; the tour continues with the other files
 
 run 1 tour missing.c tree/a.c
 says err 'holdfast: missing.c: No such file or directory'
@@ -139,7 +139,7 @@ fi
 run 1 tour --svg no/such/folder.svg tree
 has err 'holdfast: no/such/folder.svg: cannot be written'
 
-# By itself it has a name of its own. All systems read the command line alike.
+# --svg without a name writes tour.svg. Tested natively only: all systems parse arguments alike.
 if ! $foreign; then
     run 0 tour tree/a.c --svg=other.svg
     [ -s other.svg ] || wrong 'there is no picture'
@@ -148,7 +148,7 @@ if ! $foreign; then
     run 0 tour --svg -- tree/a.c
 fi
 
-# What is no picture of ours is not overwritten.
+# A file that is not a picture of the tour is not overwritten.
 cp tree/a.c mine.c
 printf '<svg xmlns="http://www.w3.org/2000/svg"/>\n' >drawn.svg
 : >empty.svg
@@ -158,7 +158,7 @@ has err "holdfast: --svg mine.c: a picture's name ends in .svg"
 is_empty out
 for other in drawn.svg folder.svg; do
     run 2 tour --svg $other tree
-    has err "holdfast: --svg $other: is there, and no picture that the tour wrote"
+    has err "holdfast: --svg $other: exists and is not a picture that the tour wrote"
 done
 cmp -s tree/a.c mine.c || wrong 'a source was overwritten'
 [ "$(cat drawn.svg)" = '<svg xmlns="http://www.w3.org/2000/svg"/>' ] || wrong 'a picture is lost'
@@ -167,14 +167,14 @@ if ! $foreign; then
     grep -q '^<svg ' empty.svg || wrong 'an empty file was not written'
 fi
 
-# Of one tiny file: words for one thing, and no label lies on another. A letter is 6 to 8 wide.
+# One tiny file: singular nouns, and no label overlaps another. A letter is 6 to 8 pixels wide.
 printf 'int x;\n' >tiny.c
 run 0 tour tiny.c --svg=tiny.svg
 has out '  1 file, 7 B, built'
 has out ' 1 distinct identifier, used 1 time, keywords apart'
 has out 'was rewound 1 time.'
 if grep -E '(^|[^0-9,.])1 [a-z ]*[a-z]s([ .,]|$)' out | grep -v 'views\|process' >plurals; then
-    wrong "of one: $(cat plurals)"
+    wrong "plural after 1: $(cat plurals)"
 fi
 for picture in picture.svg tiny.svg; do
     sed -n 's/.*<text\(.*\)<\/text>/\1/p' $picture | grep -v 'class="title"' | awk '
@@ -192,11 +192,11 @@ for picture in picture.svg tiny.svg; do
             left[NR] = anchor == "end" ? x - width : anchor == "middle" ? x - width / 2 : x
             right[NR] = left[NR] + width
             base[NR] = y
-            words[NR] = text
+            texts[NR] = text
             for (i = 1; i < NR; i++) {
                 apart = base[i] - y
                 if (apart < 9 && apart > -9 && left[i] < right[NR] && left[NR] < right[i])
-                    print words[i] " lies on " text
+                    print texts[i] " overlaps " text
             }
         }' >overlaps
     [ ! -s overlaps ] || wrong "$picture: $(cat overlaps)"
@@ -222,7 +222,7 @@ done
 run 0 --version
 has_pattern out '^holdfast [0-9]+\.[0-9]+\.[0-9]+$'
 
-# ---- a terminal, where one can be had
+# ---- a terminal, if script(1) can make one
 
 if ! $foreign && command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1; then
     arguments='tour on a terminal'

@@ -1,12 +1,12 @@
 #!/bin/sh
-# test_traces.sh COMMAND CORPUS [REFERENCE] -- replays every input of the corpora, and holds the
-# traces of native and strict against each other, or where there is one, those of the reference: a
-# holdfast that runs on this system by itself, say one for Linux where the command is one for
-# Windows. The reference's own strict is held against it where it is tested. All is the same but the
-# system's own codes.
+# test_traces.sh COMMAND CORPUS [REFERENCE] -- replays every input of the corpora. Without a
+# reference it compares the traces of native and strict; with one, those of native and of the
+# reference's native. A reference is a holdfast that was built for the host, say for Linux if the
+# command is for Windows; the test of that build compares its native and strict. Only the system's
+# error codes may differ.
 #
-# Any bytes are a program: the arena's corpus serves as well as the space's. On a system without
-# views the programs that make none on the reference are compared.
+# Any bytes are a program, so the arena's corpus is used, too. On a system without views, only
+# programs that map no view on the reference are compared.
 corpus=$2
 reference=${3-}
 # shellcheck source-path=SCRIPTDIR source=command.sh
@@ -17,13 +17,13 @@ arguments='replay --trace'
 
 $views && least=2000 || least=1000
 
-# without_codes COMMAND...: its trace of everything.
+# without_codes COMMAND...: the trace of all inputs without the system's error codes.
 without_codes() {
     "$@" replay --trace --backend "$backend" "$corpus/space" "$corpus/arena" 2>>err |
         sed 's/ os=.*//'
 }
 
-# The inputs that never make a view.
+# without_views TRACE: the lines "input NAME" of the inputs that map no view.
 without_views() {
     awk '/^input / { input = $0 }
          /^[0-9]+ (map|map_range) .*: OK$/ { makes_view[input] = 1 }
@@ -31,10 +31,11 @@ without_views() {
          END { for (i = 1; i <= count; i++) if (!makes_view[inputs[i]]) print inputs[i] }' "$1"
 }
 
-# only NAMES TRACE: what the trace has of these inputs.
+# only NAMES TRACE: the traces of these inputs.
 only() { awk 'NR == FNR { kept[$0] = 1; next } /^input / { on = kept[$0] } on' "$1" "$2"; }
 
-# The first difference, below the input's name.
+# compare ONE OTHER MESSAGE: if they differ, prints the name of the first input that differs, the
+# first differences, and the message.
 compare() {
     cmp -s "$1" "$2" && return
     line=$(cmp "$1" "$2" | sed 's/.* line //')

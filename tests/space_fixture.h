@@ -1,5 +1,5 @@
 /*
- * scene.h -- spaces drawn as pictures.
+ * space_fixture.h -- spaces drawn as pictures.
  *
  * A picture has a letter for each page, two columns apart, and bars between regions:
  *
@@ -9,9 +9,9 @@
  *     p  placeholder       v  view, read-write        r  view, read-only
  *     c  committed         w  view, copy-on-write
  *
- * A struct scene is a space that was built from a picture. It knows the expected contents of every
- * page: scene_open fills each committed page with a different byte; a page that is committed later
- * must be zero; page n, if it is a view, shows page n + 1 of the file.
+ * A struct space_fixture is a space that was built from a picture. It knows the expected contents
+ * of every page: space_fixture_open fills each committed page with a different byte; a page that is
+ * committed later must be zero; page n, if it is a view, shows page n + 1 of the file.
  *
  * A drawing shows one or more steps side by side, at least two spaces apart. Its lines are: the
  * space before the step, the range of the step, and the space after it. Each page stays in its
@@ -21,8 +21,8 @@
  *                                     "  -           ---     \n"
  *                                     "c|p|c         p p|c|p \n");
  */
-#ifndef HOLDFAST_TESTS_SCENE_H
-#define HOLDFAST_TESTS_SCENE_H
+#ifndef HOLDFAST_TESTS_SPACE_FIXTURE_H
+#define HOLDFAST_TESTS_SPACE_FIXTURE_H
 
 #include "holdfast/space.h"
 
@@ -37,7 +37,7 @@ struct picture {
 /* Parses the picture in the first `length` columns of text. A malformed picture fails the test. */
 struct picture picture_parse(const char *text, size_t length);
 
-struct scene {
+struct space_fixture {
     const hf_backend *backend;
     hf_backend *strict; /* the backend if it is a strict one, else NULL */
     hf_space *space;
@@ -52,32 +52,38 @@ struct scene {
  * Windows from before placeholders), this function also checks that mapping fails as documented:
  * HF_UNSUPPORTED, a reason that names the Windows version needed, and nothing changed.
  */
-bool scene_has_views(const hf_backend *backend);
+bool backend_has_views(const hf_backend *backend);
 
-/* For a test that needs views: returns false and skips the test where there are none. */
-bool scene_needs_views(void);
+/* For a test that needs views. Where the native backend has none: skips the test and returns
+ * false. */
+bool require_views(void);
 
 /* Parses a picture for a test that can do without its views: where there are none they become
  * committed memory, and the test counts as run in part. */
-struct picture scene_picture(const char *text);
+struct picture picture_supported(const char *text);
 
 /* Builds the space on a backend; `strict` is the same backend if it is a strict one, else NULL. */
-void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *strict,
-                const struct picture *picture);
-void scene_close(struct scene *scene);
+void space_fixture_open(struct space_fixture *fixture, const hf_backend *backend,
+                        hf_backend *strict, const struct picture *picture);
+void space_fixture_close(struct space_fixture *fixture);
 
 /* Checks that the space is as in the picture: regions, hf_space_find, hf_space_next, statistics,
  * hf_space_check, protection and contents. */
-void scene_expect(struct scene *scene, const struct picture *picture);
+void space_fixture_expect(struct space_fixture *fixture, const struct picture *picture);
 
-/* scene_expect with the text of a picture. */
-void scene_expect_text(struct scene *scene, const char *text);
+/* space_fixture_expect with the text of a picture. */
+void space_fixture_expect_text(struct space_fixture *fixture, const char *text);
+
+/* Builds the picture on a backend and changes a page behind the library's back, by system calls.
+ * Checks that hf_space_check then fails with HF_CORRUPT, and reports the page `found`. */
+void expect_check_finds(const hf_backend *backend, const char *text, size_t page,
+                        void (*change)(char *address, size_t size), size_t found);
 
 /* One step on the space; offset and size in bytes. A view shows the file from offset plus one page
  * on. */
 struct step {
     const char *name;
-    hf_status (*run)(struct scene *scene, size_t offset, size_t size);
+    hf_status (*run)(struct space_fixture *fixture, size_t offset, size_t size);
 };
 
 extern const struct step step_split, step_coalesce, step_commit, step_decommit, step_map,
@@ -99,7 +105,7 @@ void drawing_each(const struct step *step, const char *drawing,
                   void (*visit)(const struct drawn *));
 
 /* Runs the step on the space. */
-hf_status drawn_run(const struct drawn *drawn, struct scene *scene);
+hf_status drawn_run(const struct drawn *drawn, struct space_fixture *fixture);
 
 /* Checks that each step succeeds and leaves what the third line shows; on the native backend and on
  * strict. */

@@ -11,6 +11,7 @@
 #include <holdfast/space.h>
 
 #include "arena_fixture.h"
+#include "asan_symbols.h"
 
 enum { RESERVED = 16 * 1024 * 1024, MOST_BLOCKS = 64 };
 
@@ -31,25 +32,6 @@ static void set_flags(const volatile void *address, size_t size, bool poisoned) 
     if (shadow.base == NULL || offset >= RESERVED) return;
     CHECK(size <= RESERVED - offset);
     memset(shadow.poisoned + offset, poisoned, size);
-}
-
-void __asan_poison_memory_region(const volatile void *address, size_t size);
-void __asan_unpoison_memory_region(const volatile void *address, size_t size);
-int __asan_address_is_poisoned(const volatile void *address);
-
-/* The library looks for this symbol too, because AFL++ defines an empty
- * __asan_poison_memory_region. */
-int __asan_address_is_poisoned(const volatile void *address) {
-    (void)address;
-    return 0;
-}
-
-void __asan_poison_memory_region(const volatile void *address, size_t size) {
-    set_flags(address, size, true);
-}
-
-void __asan_unpoison_memory_region(const volatile void *address, size_t size) {
-    set_flags(address, size, false);
 }
 
 /* LeakSanitizer's root regions. */

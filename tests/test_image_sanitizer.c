@@ -1,13 +1,14 @@
 /*
  * What an arena with views poisons and unpoisons for AddressSanitizer, byte by byte. Like
- * test_arena_marking.c, this program defines the runtime's symbols.
+ * test_arena_sanitizer.c, this program defines the runtime's symbols.
  *
  * Not in a build with AddressSanitizer, whose runtime defines these symbols.
  */
+#include "asan_symbols.h"
 #include "image_fixture.h"
 #include "nth_failure.h"
 
-static const char path[] = "test_image_marking.tmp", saved[] = "test_image_marking.saved.tmp";
+static const char path[] = "test_image_sanitizer.tmp", saved[] = "test_image_sanitizer.saved.tmp";
 
 enum { WATCHED = 4 * 1024 * 1024 };
 
@@ -22,25 +23,6 @@ static void set_flags(const volatile void *address, size_t size, bool poisoned) 
     if (shadow.base == NULL || offset >= WATCHED) return;
     if (size > WATCHED - offset) size = WATCHED - offset;
     memset(shadow.poisoned + offset, poisoned, size);
-}
-
-void __asan_poison_memory_region(const volatile void *address, size_t size);
-void __asan_unpoison_memory_region(const volatile void *address, size_t size);
-int __asan_address_is_poisoned(const volatile void *address);
-
-/* The library looks for this symbol too, because AFL++ defines an empty
- * __asan_poison_memory_region. */
-int __asan_address_is_poisoned(const volatile void *address) {
-    (void)address;
-    return 0;
-}
-
-void __asan_poison_memory_region(const volatile void *address, size_t size) {
-    set_flags(address, size, true);
-}
-
-void __asan_unpoison_memory_region(const volatile void *address, size_t size) {
-    set_flags(address, size, false);
 }
 
 static void watch(const char *base) {

@@ -1,7 +1,8 @@
 /*
- * scene.c -- builds a space from a picture and compares a space with a picture; see scene.h.
+ * space_fixture.c -- builds a space from a picture and compares a space with a picture; see
+ * space_fixture.h.
  */
-#include "scene.h"
+#include "space_fixture.h"
 
 #include <string.h>
 
@@ -36,10 +37,10 @@ static hf_access access_of(char letter) {
     return letter == 'r' ? HF_READ_ONLY : letter == 'w' ? HF_COPY_ON_WRITE : HF_READ_WRITE;
 }
 
-/* --------------------------------------------------------------------- scenes --------------- */
+/* ----------------------------------------------------- building a space from a picture ----- */
 
-static uint64_t file_offset_of(const struct scene *scene, size_t offset) {
-    return (uint64_t)offset + scene->page_size;
+static uint64_t file_offset_of(const struct space_fixture *fixture, size_t offset) {
+    return (uint64_t)offset + fixture->page_size;
 }
 
 static unsigned char file_fill(size_t page) { return (unsigned char)(0x80 + page); }
@@ -47,56 +48,58 @@ static unsigned char file_fill(size_t page) { return (unsigned char)(0x80 + page
 static unsigned char first_fill(size_t page) { return (unsigned char)(0x10 + page); }
 
 /* Makes the file and, if views are supported, fills each page of it with a different byte. */
-static void make_file(struct scene *scene) {
-    size_t pages = PICTURE_PAGES + 1, size = pages * scene->page_size;
-    hf_space_options options = {.backend = scene->backend};
+static void make_file(struct space_fixture *fixture) {
+    size_t pages = PICTURE_PAGES + 1, size = pages * fixture->page_size;
+    hf_space_options options = {.backend = fixture->backend};
     hf_space *space;
-    CHECK_STATUS(HF_OK, hf_file_create_shared(&scene->file, size, scene->backend));
-    if (!scene_has_views(scene->backend)) return;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&fixture->file, size, fixture->backend));
+    if (!backend_has_views(fixture->backend)) return;
     CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
-    CHECK_STATUS(HF_OK, hf_space_map(space, 0, size, scene->file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map(space, 0, size, fixture->file, 0, HF_READ_WRITE));
     for (size_t page = 0; page < pages; page++)
-        memset(hf_space_base(space) + page * scene->page_size, file_fill(page), scene->page_size);
+        memset(hf_space_base(space) + page * fixture->page_size, file_fill(page),
+               fixture->page_size);
     hf_space_close(space);
 }
 
-static void build_region(struct scene *scene, size_t offset, size_t size, char letter) {
-    hf_space *space = scene->space;
+static void build_region(struct space_fixture *fixture, size_t offset, size_t size, char letter) {
+    hf_space *space = fixture->space;
     if (offset + size < hf_space_size(space))
         CHECK_STATUS(HF_OK, hf_space_split(space, offset, size));
     if (kind_of(letter) == HF_COMMITTED) CHECK_STATUS(HF_OK, hf_space_commit(space, offset, size));
     if (kind_of(letter) == HF_VIEW)
-        CHECK_STATUS(HF_OK, hf_space_map(space, offset, size, scene->file,
-                                         file_offset_of(scene, offset), access_of(letter)));
+        CHECK_STATUS(HF_OK, hf_space_map(space, offset, size, fixture->file,
+                                         file_offset_of(fixture, offset), access_of(letter)));
 }
 
-static void fill_committed(struct scene *scene) {
-    for (size_t i = 0; i < scene->now.pages; i++) {
-        if (scene->now.letters[i] != 'c') continue;
-        scene->filled[i] = first_fill(i);
-        memset(hf_space_base(scene->space) + i * scene->page_size, scene->filled[i],
-               scene->page_size);
+static void fill_committed(struct space_fixture *fixture) {
+    for (size_t i = 0; i < fixture->now.pages; i++) {
+        if (fixture->now.letters[i] != 'c') continue;
+        fixture->filled[i] = first_fill(i);
+        memset(hf_space_base(fixture->space) + i * fixture->page_size, fixture->filled[i],
+               fixture->page_size);
     }
 }
 
-void scene_open(struct scene *scene, const hf_backend *backend, hf_backend *strict,
-                const struct picture *picture) {
+void space_fixture_open(struct space_fixture *fixture, const hf_backend *backend,
+                        hf_backend *strict, const struct picture *picture) {
     hf_space_options options = {.backend = backend};
-    *scene = (struct scene){.backend = backend, .strict = strict, .now = *picture};
-    scene->page_size = backend->page_size(backend);
-    make_file(scene);
-    CHECK_STATUS(HF_OK, hf_space_open(&scene->space, picture->pages * scene->page_size, &options));
+    *fixture = (struct space_fixture){.backend = backend, .strict = strict, .now = *picture};
+    fixture->page_size = backend->page_size(backend);
+    make_file(fixture);
+    CHECK_STATUS(HF_OK,
+                 hf_space_open(&fixture->space, picture->pages * fixture->page_size, &options));
     for (size_t i = 0; i < picture->regions; i++) {
         size_t start = picture->starts[i], end = picture->starts[i + 1];
-        build_region(scene, start * scene->page_size, (end - start) * scene->page_size,
+        build_region(fixture, start * fixture->page_size, (end - start) * fixture->page_size,
                      picture->letters[start]);
     }
-    fill_committed(scene);
+    fill_committed(fixture);
 }
 
-void scene_close(struct scene *scene) {
-    hf_space_close(scene->space);
-    hf_file_close(scene->file);
+void space_fixture_close(struct space_fixture *fixture) {
+    hf_space_close(fixture->space);
+    hf_file_close(fixture->file);
 }
 
 /* ------------------------------------------------------------- systems without views ------- */
@@ -122,7 +125,7 @@ static bool try_view(hf_space *space, hf_file *file) {
     return false;
 }
 
-bool scene_has_views(const hf_backend *backend) {
+bool backend_has_views(const hf_backend *backend) {
     hf_space_options options = {.backend = backend ? backend : hf_backend_native()};
     size_t size = 2 * options.backend->page_size(options.backend);
     hf_space *space;
@@ -135,15 +138,15 @@ bool scene_has_views(const hf_backend *backend) {
     return has_views;
 }
 
-bool scene_needs_views(void) {
-    bool has_views = scene_has_views(NULL);
+bool require_views(void) {
+    bool has_views = backend_has_views(NULL);
     if (!has_views) check_skip(no_views);
     return has_views;
 }
 
-struct picture scene_picture(const char *text) {
+struct picture picture_supported(const char *text) {
     struct picture picture = picture_parse(text, strlen(text));
-    if (scene_has_views(NULL)) return picture;
+    if (backend_has_views(NULL)) return picture;
     check_leave_out(no_views);
     for (size_t i = 0; i < picture.pages; i++)
         if (kind_of(picture.letters[i]) == HF_VIEW) picture.letters[i] = 'c';
@@ -158,37 +161,37 @@ static bool shows_view(const struct picture *picture) {
 
 /* ----------------------------------------------------- comparing with a picture ------------ */
 
-static void expect_region(const struct scene *scene, const struct picture *picture, size_t index,
-                          const hf_region *region) {
+static void expect_region(const struct space_fixture *fixture, const struct picture *picture,
+                          size_t index, const hf_region *region) {
     size_t start = picture->starts[index], count = picture->starts[index + 1] - start;
     char letter = picture->letters[start];
     bool is_view = kind_of(letter) == HF_VIEW;
-    CHECK_EQUAL(start * scene->page_size, region->offset);
-    CHECK_EQUAL(count * scene->page_size, region->size);
+    CHECK_EQUAL(start * fixture->page_size, region->offset);
+    CHECK_EQUAL(count * fixture->page_size, region->size);
     CHECK_EQUAL(kind_of(letter), region->kind);
     CHECK_EQUAL(access_of(letter), region->access);
-    CHECK_EQUAL(is_view ? file_offset_of(scene, region->offset) : 0, region->file_offset);
+    CHECK_EQUAL(is_view ? file_offset_of(fixture, region->offset) : 0, region->file_offset);
 }
 
-static void expect_regions(const struct scene *scene, const struct picture *picture) {
+static void expect_regions(const struct space_fixture *fixture, const struct picture *picture) {
     hf_region region = {0}, found;
     for (size_t i = 0; i < picture->regions; i++) {
-        CHECK(hf_space_next(scene->space, &region));
-        expect_region(scene, picture, i, &region);
+        CHECK(hf_space_next(fixture->space, &region));
+        expect_region(fixture, picture, i, &region);
         for (size_t at = picture->starts[i]; at < picture->starts[i + 1]; at++) {
-            CHECK(hf_space_find(scene->space, at * scene->page_size + at % 3, &found));
-            expect_region(scene, picture, i, &found);
+            CHECK(hf_space_find(fixture->space, at * fixture->page_size + at % 3, &found));
+            expect_region(fixture, picture, i, &found);
         }
     }
-    CHECK(!hf_space_next(scene->space, &region));
-    CHECK(!hf_space_find(scene->space, picture->pages * scene->page_size, &found));
+    CHECK(!hf_space_next(fixture->space, &region));
+    CHECK(!hf_space_find(fixture->space, picture->pages * fixture->page_size, &found));
 }
 
-static void expect_stats(const struct scene *scene, const struct picture *picture) {
-    hf_space_stats stats = hf_space_get_stats(scene->space);
+static void expect_stats(const struct space_fixture *fixture, const struct picture *picture) {
+    hf_space_stats stats = hf_space_get_stats(fixture->space);
     size_t bytes[HF_VIEW + 1] = {0};
     for (size_t i = 0; i < picture->pages; i++)
-        bytes[kind_of(picture->letters[i])] += scene->page_size;
+        bytes[kind_of(picture->letters[i])] += fixture->page_size;
     CHECK_EQUAL(bytes[HF_PLACEHOLDER], stats.placeholder_bytes);
     CHECK_EQUAL(bytes[HF_COMMITTED], stats.committed_bytes);
     CHECK_EQUAL(bytes[HF_VIEW], stats.view_bytes);
@@ -203,68 +206,86 @@ static void expect_full_of(const char *bytes, unsigned char fill, size_t size) {
     CHECK(memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-static void expect_page(const struct scene *scene, size_t index) {
-    char *address = hf_space_base(scene->space) + index * scene->page_size;
-    char letter = scene->now.letters[index];
+static void expect_page(const struct space_fixture *fixture, size_t index) {
+    char *address = hf_space_base(fixture->space) + index * fixture->page_size;
+    char letter = fixture->now.letters[index];
     size_t outer = check_enter("page %zu, '%c'", index, letter);
     CHECK(probe_readable(address) == (letter != 'p'));
     CHECK(probe_writable(address) == (letter != 'p' && letter != 'r'));
-    if (letter == 'c') expect_full_of(address, scene->filled[index], scene->page_size);
-    if (kind_of(letter) == HF_VIEW) expect_full_of(address, file_fill(index + 1), scene->page_size);
+    if (letter == 'c') expect_full_of(address, fixture->filled[index], fixture->page_size);
+    if (kind_of(letter) == HF_VIEW)
+        expect_full_of(address, file_fill(index + 1), fixture->page_size);
     check_leave(outer);
 }
 
-static void expect_zero_after_release(struct scene *scene, const struct picture *picture) {
+static void expect_zero_after_release(struct space_fixture *fixture,
+                                      const struct picture *picture) {
     for (size_t i = 0; i < picture->pages; i++)
-        if (picture->letters[i] != 'c' || scene->now.letters[i] != 'c') scene->filled[i] = 0;
-    scene->now = *picture;
+        if (picture->letters[i] != 'c' || fixture->now.letters[i] != 'c') fixture->filled[i] = 0;
+    fixture->now = *picture;
 }
 
-void scene_expect(struct scene *scene, const struct picture *picture) {
-    CHECK_EQUAL(picture->pages * scene->page_size, hf_space_size(scene->space));
-    expect_regions(scene, picture);
-    expect_stats(scene, picture);
-    CHECK_STATUS(HF_OK, hf_space_check(scene->space));
-    expect_zero_after_release(scene, picture);
-    for (size_t i = 0; i < picture->pages; i++) expect_page(scene, i);
-    if (scene->strict) CHECK_EQUAL(0, hf_strict_get_stats(scene->strict).violations);
+void space_fixture_expect(struct space_fixture *fixture, const struct picture *picture) {
+    CHECK_EQUAL(picture->pages * fixture->page_size, hf_space_size(fixture->space));
+    expect_regions(fixture, picture);
+    expect_stats(fixture, picture);
+    CHECK_STATUS(HF_OK, hf_space_check(fixture->space));
+    expect_zero_after_release(fixture, picture);
+    for (size_t i = 0; i < picture->pages; i++) expect_page(fixture, i);
+    if (fixture->strict) CHECK_EQUAL(0, hf_strict_get_stats(fixture->strict).violations);
 }
 
-void scene_expect_text(struct scene *scene, const char *text) {
+void space_fixture_expect_text(struct space_fixture *fixture, const char *text) {
     struct picture picture = picture_parse(text, strlen(text));
-    scene_expect(scene, &picture);
+    space_fixture_expect(fixture, &picture);
+}
+
+void expect_check_finds(const hf_backend *backend, const char *text, size_t page,
+                        void (*change)(char *address, size_t size), size_t found) {
+    struct picture picture = picture_parse(text, strlen(text));
+    struct space_fixture fixture;
+    size_t outer = check_enter("\"%s\", page %zu", text, page);
+    space_fixture_open(&fixture, backend, NULL, &picture);
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    change(hf_space_base(fixture.space) + page * fixture.page_size, fixture.page_size);
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
+    CHECK_EQUAL(found * fixture.page_size, hf_last_error().offset);
+    CHECK(strcmp("hf_space_check", hf_last_error().call) == 0);
+    CHECK(strstr(hf_last_error().reason, "the system's mappings") != NULL);
+    space_fixture_close(&fixture);
+    check_leave(outer);
 }
 
 /* ---------------------------------------------------------------------- steps --------------- */
 
-static hf_status run_split(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_split(scene->space, offset, size);
+static hf_status run_split(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_split(fixture->space, offset, size);
 }
-static hf_status run_coalesce(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_coalesce(scene->space, offset, size);
+static hf_status run_coalesce(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_coalesce(fixture->space, offset, size);
 }
-static hf_status run_commit(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_commit(scene->space, offset, size);
+static hf_status run_commit(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_commit(fixture->space, offset, size);
 }
-static hf_status run_decommit(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_decommit(scene->space, offset, size);
+static hf_status run_decommit(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_decommit(fixture->space, offset, size);
 }
-static hf_status run_map(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_map(scene->space, offset, size, scene->file, file_offset_of(scene, offset),
-                        HF_READ_WRITE);
+static hf_status run_map(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_map(fixture->space, offset, size, fixture->file,
+                        file_offset_of(fixture, offset), HF_READ_WRITE);
 }
-static hf_status run_unmap(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_unmap(scene->space, offset, size);
+static hf_status run_unmap(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_unmap(fixture->space, offset, size);
 }
-static hf_status run_commit_range(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_commit_range(scene->space, offset, size);
+static hf_status run_commit_range(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_commit_range(fixture->space, offset, size);
 }
-static hf_status run_map_range(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_map_range(scene->space, offset, size, scene->file,
-                              file_offset_of(scene, offset), HF_READ_WRITE);
+static hf_status run_map_range(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_map_range(fixture->space, offset, size, fixture->file,
+                              file_offset_of(fixture, offset), HF_READ_WRITE);
 }
-static hf_status run_release_range(struct scene *scene, size_t offset, size_t size) {
-    return hf_space_release_range(scene->space, offset, size);
+static hf_status run_release_range(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_release_range(fixture->space, offset, size);
 }
 
 const struct step step_split = {"split", run_split}, step_coalesce = {"coalesce", run_coalesce},
@@ -321,34 +342,34 @@ static void parse_range(const struct lines *lines, size_t start, size_t end, str
     drawn->count = (last - first) / 2 + 1;
 }
 
-hf_status drawn_run(const struct drawn *drawn, struct scene *scene) {
-    return drawn->step->run(scene, drawn->first * scene->page_size,
-                            drawn->count * scene->page_size);
+hf_status drawn_run(const struct drawn *drawn, struct space_fixture *fixture) {
+    return drawn->step->run(fixture, drawn->first * fixture->page_size,
+                            drawn->count * fixture->page_size);
 }
 
 static void on_both_backends(const struct drawn *drawn,
-                             void (*visit)(const struct drawn *, struct scene *)) {
-    struct scene scene;
+                             void (*visit)(const struct drawn *, struct space_fixture *)) {
+    struct space_fixture fixture;
     hf_backend *strict;
-    scene_open(&scene, hf_backend_native(), NULL, &drawn->before);
-    visit(drawn, &scene);
-    scene_close(&scene);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &drawn->before);
+    visit(drawn, &fixture);
+    space_fixture_close(&fixture);
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, NULL));
-    scene_open(&scene, strict, strict, &drawn->before);
-    visit(drawn, &scene);
-    scene_close(&scene);
+    space_fixture_open(&fixture, strict, strict, &drawn->before);
+    visit(drawn, &fixture);
+    space_fixture_close(&fixture);
     check_nothing_left(strict);
     hf_strict_close(strict);
 }
 
-static void fails_without_views(const struct drawn *drawn, struct scene *scene) {
-    expect_views_unsupported(drawn_run(drawn, scene));
-    scene_expect(scene, &drawn->before);
+static void fails_without_views(const struct drawn *drawn, struct space_fixture *fixture) {
+    expect_views_unsupported(drawn_run(drawn, fixture));
+    space_fixture_expect(fixture, &drawn->before);
 }
 
 static void visit_where_possible(const struct drawn *drawn, void (*visit)(const struct drawn *)) {
     bool begins_with = shows_view(&drawn->before), makes = shows_view(&drawn->after);
-    if ((!begins_with && !makes) || scene_has_views(NULL)) {
+    if ((!begins_with && !makes) || backend_has_views(NULL)) {
         visit(drawn);
         return;
     }
@@ -375,11 +396,11 @@ void drawing_each(const struct step *step, const char *drawing,
     }
 }
 
-static void becomes(const struct drawn *drawn, struct scene *scene) {
+static void becomes(const struct drawn *drawn, struct space_fixture *fixture) {
     CHECK(drawn->has_after);
-    scene_expect(scene, &drawn->before);
-    CHECK_STATUS(HF_OK, drawn_run(drawn, scene));
-    scene_expect(scene, &drawn->after);
+    space_fixture_expect(fixture, &drawn->before);
+    CHECK_STATUS(HF_OK, drawn_run(drawn, fixture));
+    space_fixture_expect(fixture, &drawn->after);
 }
 
 static void becomes_on_both(const struct drawn *drawn) { on_both_backends(drawn, becomes); }
@@ -389,27 +410,27 @@ void drawing_becomes(const struct step *step, const char *drawing) {
 }
 
 /* The error is holdfast's: no system call was made. */
-static void expect_own_error(const struct drawn *drawn, const struct scene *scene) {
+static void expect_own_error(const struct drawn *drawn, const struct space_fixture *fixture) {
     hf_error error = hf_last_error();
     char call[64];
     snprintf(call, sizeof call, "hf_space_%s", drawn->step->name);
     CHECK_EQUAL(0, strcmp(call, error.call));
     CHECK_EQUAL(0, error.os_code);
-    CHECK_EQUAL(drawn->first * scene->page_size, error.offset);
-    CHECK_EQUAL(drawn->count * scene->page_size, error.size);
+    CHECK_EQUAL(drawn->first * fixture->page_size, error.offset);
+    CHECK_EQUAL(drawn->count * fixture->page_size, error.size);
 }
 
-static void is_wrong_state(const struct drawn *drawn, struct scene *scene) {
-    hf_space_stats before = hf_space_get_stats(scene->space), after;
-    size_t calls = scene->strict ? hf_strict_get_stats(scene->strict).calls : 0;
+static void is_wrong_state(const struct drawn *drawn, struct space_fixture *fixture) {
+    hf_space_stats before = hf_space_get_stats(fixture->space), after;
+    size_t calls = fixture->strict ? hf_strict_get_stats(fixture->strict).calls : 0;
     CHECK(!drawn->has_after);
-    CHECK_STATUS(HF_WRONG_STATE, drawn_run(drawn, scene));
+    CHECK_STATUS(HF_WRONG_STATE, drawn_run(drawn, fixture));
     CHECK_EQUAL(HF_WRONG_STATE, hf_last_error().status);
-    expect_own_error(drawn, scene);
-    after = hf_space_get_stats(scene->space);
+    expect_own_error(drawn, fixture);
+    after = hf_space_get_stats(fixture->space);
     CHECK(memcmp(&before, &after, sizeof before) == 0);
-    if (scene->strict) CHECK_EQUAL(calls, hf_strict_get_stats(scene->strict).calls);
-    scene_expect(scene, &drawn->before);
+    if (fixture->strict) CHECK_EQUAL(calls, hf_strict_get_stats(fixture->strict).calls);
+    space_fixture_expect(fixture, &drawn->before);
 }
 
 static void is_wrong_state_on_both(const struct drawn *drawn) {
@@ -423,7 +444,7 @@ void drawing_is_wrong_state(const struct step *step, const char *drawing) {
 void check_nothing_left(const hf_backend *strict) {
     hf_strict_stats stats = hf_strict_get_stats(strict);
     CHECK_EQUAL(0, stats.violations);
-    CHECK_EQUAL(0, stats.pieces);
+    CHECK_EQUAL(0, stats.regions);
     CHECK_EQUAL(0, stats.pages);
     CHECK_EQUAL(0, stats.files);
     CHECK_EQUAL(0, stats.locks);

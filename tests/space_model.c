@@ -1,0 +1,189 @@
+/*
+ * space_model.c -- see space_model.h. Counts in pages.
+ */
+#include "space_model.h"
+
+#include <string.h>
+
+static const struct model_page placeholder = {.kind = HF_PLACEHOLDER};
+static const struct model_page committed = {.kind = HF_COMMITTED};
+
+/* ------------------------------------------------------------------ looking --------------- */
+
+struct model_range model_region(const struct space_model *model, size_t page) {
+    struct model_range region = {page, page + 1};
+    while (!model->pages[region.first].begins) region.first--;
+    while (!model->pages[region.end].begins) region.end++;
+    return region;
+}
+
+struct model_range model_all(const struct space_model *model) {
+    return (struct model_range){0, model->count};
+}
+
+size_t model_count_regions(const struct space_model *model, struct model_range range) {
+    size_t count = 1;
+    for (size_t i = range.first + 1; i < range.end; i++) count += model->pages[i].begins;
+    return count;
+}
+
+size_t model_count_pages(const struct space_model *model, struct model_range range, hf_kind kind) {
+    size_t count = 0;
+    for (size_t i = range.first; i < range.end; i++) count += model->pages[i].kind == kind;
+    return count;
+}
+
+static bool is_within_one(const struct space_model *model, struct model_range range, hf_kind kind) {
+    return model->pages[range.first].kind == kind && model_count_regions(model, range) == 1;
+}
+
+/* Whether regions begin at both ends. */
+static bool is_whole(const struct space_model *model, struct model_range range) {
+    return model->pages[range.first].begins && model->pages[range.end].begins;
+}
+
+bool model_is_one(const struct space_model *model, struct model_range range, hf_kind kind) {
+    return is_within_one(model, range, kind) && is_whole(model, range);
+}
+
+static bool are_views_whole(const struct space_model *model, struct model_range range) {
+    const struct model_page *first = &model->pages[range.first], *end = &model->pages[range.end];
+    return (first->kind != HF_VIEW || first->begins) && (end[-1].kind != HF_VIEW || end->begins);
+}
+
+bool model_allows(const struct space_model *model, model_step step, struct model_range range) {
+    switch (step) {
+    case MODEL_SPLIT: return is_within_one(model, range, HF_PLACEHOLDER) && !is_whole(model, range);
+    case MODEL_COALESCE:
+        return is_whole(model, range) && model_count_regions(model, range) >= 2 &&
+               model_count_pages(model, range, HF_PLACEHOLDER) == range.end - range.first;
+    case MODEL_COMMIT:
+    case MODEL_MAP: return model_is_one(model, range, HF_PLACEHOLDER);
+    case MODEL_DECOMMIT: return is_within_one(model, range, HF_COMMITTED);
+    case MODEL_UNMAP: return model_is_one(model, range, HF_VIEW);
+    case MODEL_COMMIT_RANGE:
+    case MODEL_MAP_RANGE: return is_within_one(model, range, HF_PLACEHOLDER);
+    default: return are_views_whole(model, range);
+    }
+}
+
+/* ------------------------------------------------------------------ changing -------------- */
+
+/* The range becomes one region of pages like this one; a region begins after it. */
+static void become(struct space_model *model, struct model_range range,
+                   const struct model_page *like) {
+    for (size_t i = range.first; i < range.end; i++) {
+        model->pages[i] = *like;
+        model->pages[i].page += (uint32_t)(i - range.first);
+        model->pages[i].begins = i == range.first;
+    }
+    model->pages[range.end].begins = true;
+}
+
+void model_open(struct space_model *model, struct model_page *pages, size_t count,
+                size_t page_size) {
+    *model = (struct space_model){.page_size = page_size, .count = count, .pages = pages};
+    become(model, model_all(model), &placeholder);
+}
+
+void model_split_off(struct space_model *model, struct model_range range) {
+    model->steps[HF_STEP_SPLIT] += !model_is_one(model, range, HF_PLACEHOLDER);
+    model->pages[range.first].begins = model->pages[range.end].begins = true;
+}
+
+void model_release_pieces(struct space_model *model, struct model_range range) {
+    for (size_t i = range.first, end; i < range.end; i = end) {
+        hf_kind kind = (hf_kind)model->pages[i].kind;
+        end = model_region(model, i).end;
+        if (end > range.end) end = range.end;
+        if (kind == HF_PLACEHOLDER) continue;
+        model->steps[kind == HF_VIEW ? HF_STEP_UNMAP : HF_STEP_DECOMMIT]++;
+        become(model, (struct model_range){i, end}, &placeholder);
+    }
+}
+
+/* Whether a placeholder ends at `at` (before) or begins there. */
+static bool touches(const struct space_model *model, size_t at, bool before) {
+    if (before ? at == 0 : at == model->count) return false;
+    return model->pages[before ? at - 1 : at].kind == HF_PLACEHOLDER;
+}
+
+/* The pieces become one placeholder with those that overlap or touch the range. */
+static void release(struct space_model *model, struct model_range range) {
+    model_release_pieces(model, range);
+    struct model_range wide = {model_region(model, range.first).first,
+                               model_region(model, range.end - 1).end};
+    if (wide.first == range.first && touches(model, wide.first, true))
+        wide.first = model_region(model, wide.first - 1).first;
+    if (wide.end == range.end && touches(model, wide.end, false))
+        wide.end = model_region(model, wide.end).end;
+    if (model_count_regions(model, wide) < 2) return;
+    become(model, wide, &placeholder);
+    model->steps[HF_STEP_COALESCE]++;
+}
+
+void model_apply(struct space_model *model, model_step step, struct model_range range,
+                 const struct model_page *view) {
+    switch (step) {
+    case MODEL_SPLIT: model_split_off(model, range); break;
+    case MODEL_COALESCE:
+        become(model, range, &placeholder);
+        model->steps[HF_STEP_COALESCE]++;
+        break;
+    case MODEL_COMMIT_RANGE: model_split_off(model, range); /* fall through */
+    case MODEL_COMMIT:
+        become(model, range, &committed);
+        model->steps[HF_STEP_COMMIT]++;
+        break;
+    case MODEL_MAP_RANGE: model_split_off(model, range); /* fall through */
+    case MODEL_MAP:
+        become(model, range, view);
+        model->steps[HF_STEP_MAP]++;
+        break;
+    case MODEL_RELEASE_RANGE: release(model, range); break;
+    default: model_release_pieces(model, range); break;
+    }
+}
+
+/* ------------------------------------------------------------------ comparing ------------- */
+
+hf_region model_as_region(const struct space_model *model, size_t page) {
+    struct model_range range = model_region(model, page);
+    const struct model_page *first = &model->pages[range.first];
+    return (hf_region){
+        .offset = range.first * model->page_size,
+        .size = (range.end - range.first) * model->page_size,
+        .kind = (hf_kind)first->kind,
+        .access = (hf_access)first->access,
+        .file_offset = first->kind == HF_VIEW ? (uint64_t)first->page * model->page_size : 0,
+    };
+}
+
+bool model_is_same_region(const hf_region *a, const hf_region *b) {
+    return a->offset == b->offset && a->size == b->size && a->kind == b->kind &&
+           a->access == b->access && a->file_offset == b->file_offset;
+}
+
+const char *model_compare_regions(const struct space_model *model, const hf_space *space) {
+    hf_region region = {0};
+    for (size_t i = 0; i < model->count; i = model_region(model, i).end) {
+        hf_region expected = model_as_region(model, i);
+        if (!hf_space_next(space, &region)) return "a region is missing";
+        if (!model_is_same_region(&region, &expected)) return "the regions differ";
+    }
+    return hf_space_next(space, &region) ? "there is a region after the last" : NULL;
+}
+
+const char *model_compare(const struct space_model *model, const hf_space *space) {
+    hf_space_stats stats = hf_space_get_stats(space);
+    struct model_range all = model_all(model);
+    size_t page_size = model->page_size;
+    if (hf_space_size(space) != model->count * page_size) return "the size differs";
+    if (hf_space_page_size(space) != page_size) return "the page size has changed";
+    if (stats.placeholder_bytes != model_count_pages(model, all, HF_PLACEHOLDER) * page_size ||
+        stats.committed_bytes != model_count_pages(model, all, HF_COMMITTED) * page_size ||
+        stats.view_bytes != model_count_pages(model, all, HF_VIEW) * page_size ||
+        stats.regions != model_count_regions(model, all))
+        return "the statistics are not the sums of the regions";
+    return model_compare_regions(model, space);
+}
