@@ -73,9 +73,8 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
 
 /* ---------------------------------------------------- rewinding -------------------- */
 
-/* The end of the highest appended view below `offset`; 0: there is none. Looks up only the regions
- * between that view and `offset`. */
-static size_t append_views_end_below(const hf_arena_core *core, size_t offset) {
+/* Looks up only the regions between that view and `offset`. */
+size_t hf_arena_views_end_below(const hf_arena_core *core, size_t offset) {
     hf_region region;
     while (offset > 0 && hf_arena_find_region(core, offset - 1, &region)) {
         if (hf_is_appended(&region)) return region.offset + region.size;
@@ -103,7 +102,7 @@ static append_views append_find_views(const hf_arena_core *core, hf_mark mark) {
         hf_region view;
         hf_arena_find_region(core, found.below - 1, &view);
         found.lowest = view.offset;
-        found.below = append_views_end_below(core, view.offset);
+        found.below = hf_arena_views_end_below(core, view.offset);
     }
     return found;
 }
@@ -113,32 +112,20 @@ static hf_status append_release_views(hf_arena *arena, const append_views *found
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_arena_release_beyond(arena, found->lowest);
     core->views_end =
-        core->limit == found->lowest ? found->below : append_views_end_below(core, core->limit);
+        core->limit == found->lowest ? found->below : hf_arena_views_end_below(core, core->limit);
     return status;
 }
 
-/* With fault_after_rewind: the pages of the views and between them become placeholder, the lowest
- * first, and pos stays above them. */
-static hf_status append_rewind_faulting(hf_arena *arena, hf_mark mark, const append_views *found) {
-    hf_arena_core *core = hf_core_of(arena);
-    size_t highest = core->views_end;
-    core->views_end = found->below;
-    hf_status status = hf_rewind(arena, mark);
-    if (status != HF_OK) core->views_end = append_views_end_below(core, highest);
-    return status;
-}
-
-hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark) {
-    hf_arena_core *core = hf_core_of(arena);
+hf_status hf_arena_check_mark(const hf_arena_core *core, hf_mark mark) {
     if (hf_is_read_only(core))
         return hf_fail_because(HF_WRONG_STATE, "hf_rewind", "the image is read-only", mark, 0);
     if (append_is_within_view(core, mark))
         return hf_fail_because(HF_INVALID, "hf_rewind", "the mark is within an appended file", mark,
                                0);
-    append_views found = append_find_views(core, mark);
-    if (core->options.fault_after_rewind) return append_rewind_faulting(arena, mark, &found);
-    hf_status status = append_release_views(arena, &found);
-    if (core->views_end > mark) return status;
-    hf_status rest = hf_rewind(arena, mark);
-    return status == HF_OK ? rest : status;
+    return HF_OK;
+}
+
+hf_status hf_arena_unmap_views(hf_arena *arena, hf_mark mark) {
+    append_views found = append_find_views(hf_core_of(arena), mark);
+    return append_release_views(arena, &found);
 }

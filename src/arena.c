@@ -486,8 +486,8 @@ static size_t arena_private_from(const hf_arena_core *core, size_t offset) {
 }
 
 /*
- * hf_rewind with fault_after_rewind: whole pages above the mark become placeholder (p), and pos
- * stays behind them.
+ * With fault_after_rewind: whole pages above the mark and the views there become placeholder (p),
+ * and pos stays behind them. If that fails, the highest view that is left stays known.
  *      |   allocated   |mark       pos|    ->    |   allocated   |  |ppppppppp|pos
  */
 static hf_status arena_rewind_faulting(hf_arena *arena, size_t offset) {
@@ -501,7 +501,59 @@ static hf_status arena_rewind_faulting(hf_arena *arena, size_t offset) {
     hf_arena_go_back(arena, offset);
     hf_arena_set_pos(arena, to);
     core->fault_end = to;
-    return hf_arena_release_range(core, from, to - from);
+    hf_status status = hf_arena_release_range(core, from, to - from);
+    if (core->views_end > offset) core->views_end = hf_arena_views_end_below(core, core->views_end);
+    return status;
+}
+
+/* Moves pos down to the mark, or to the end of a view above it that could not be unmapped. */
+static hf_status arena_free_above(hf_arena *arena, hf_mark mark) {
+    hf_arena_core *core = hf_core_of(arena);
+    if (core->options.fault_after_rewind) return arena_rewind_faulting(arena, mark);
+    hf_status status = mark < core->views_end ? hf_arena_unmap_views(arena, mark) : HF_OK;
+    if (core->views_end <= mark) hf_arena_go_back(arena, mark);
+    return status;
+}
+
+/*
+ * A call to make when the arena goes back below it. It is a block of the arena, allocated when
+ * hf_defer was called:
+ *
+ *      |  data  |deferred|  allocated later  |pos        core->deferred is the highest one
+ */
+struct hf_deferred {
+    hf_deferred *below; /* the one before */
+    void (*function)(void *);
+    void *data;
+};
+
+static size_t arena_deferred_offset(const hf_arena_core *core) {
+    return (size_t)((char *)core->deferred - core->state.base);
+}
+
+/* Frees what lies above the highest deferred call, and makes the call. If that fails, the call stays
+ * deferred. The function may leave by longjmp, and it may use the arena. */
+static hf_status arena_run_deferred(hf_arena *arena) {
+    hf_arena_core *core = hf_core_of(arena);
+    hf_deferred call = *core->deferred;
+    size_t end = arena_deferred_offset(core) + sizeof call;
+    hf_status status = end < arena_used(arena) ? arena_free_above(arena, end) : HF_OK;
+    if (status != HF_OK) return status;
+    core->deferred = call.below;
+    call.function(call.data);
+    return HF_OK;
+}
+
+hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
+    if (arena->state == NULL || function == NULL) return hf_fail(HF_INVALID, "hf_defer", 0, 0);
+    hf_arena_core *core = hf_core_of(arena);
+    if (core->image) /* in a later run the function would not be there */
+        return hf_fail_because(HF_UNSUPPORTED, "hf_defer", "the arena is an image", 0, 0);
+    hf_deferred *call = hf_alloc(arena, sizeof *call, HF_ALIGNOF(hf_deferred));
+    if (call == NULL) return hf_last_error().status;
+    *call = (hf_deferred){core->deferred, function, data};
+    core->deferred = call;
+    return HF_OK;
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
@@ -510,10 +562,23 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
         return hf_fail_because(HF_INVALID, "hf_rewind", "the mark is above the position", mark, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_rewind");
     if (status != HF_OK) return status;
-    if (mark < hf_core_of(arena)->views_end) return hf_arena_rewind_views(arena, mark);
-    if (hf_core_of(arena)->options.fault_after_rewind) return arena_rewind_faulting(arena, mark);
-    hf_arena_go_back(arena, mark);
-    return HF_OK;
+    hf_arena_core *core = hf_core_of(arena);
+    if (mark < core->views_end) status = hf_arena_check_mark(core, mark);
+    while (status == HF_OK && core->deferred && arena_deferred_offset(core) >= mark)
+        status = arena_run_deferred(arena);
+    /* A deferred call may have gone back below the mark. */
+    if (status == HF_OK && mark <= arena_used(arena)) status = arena_free_above(arena, mark);
+    return status;
+}
+
+/* For closing: memory above the calls is still there. */
+static void arena_run_all_deferred(hf_arena *arena) {
+    hf_arena_core *core = hf_core_of(arena);
+    while (core->deferred) {
+        hf_deferred call = *core->deferred;
+        core->deferred = call.below;
+        call.function(call.data);
+    }
 }
 
 /* ----------------------------------------------------- releasing -------------------- */
@@ -883,6 +948,7 @@ hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, 
 void hf_arena_close(hf_arena *arena) {
     if (arena == NULL || arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
+    arena_run_all_deferred(arena);
     if (core->pool) {
         arena_close_pooled(arena);
         return;

@@ -29,6 +29,7 @@
 
 typedef struct hf_arena_core hf_arena_core;
 typedef struct hf_text_pages hf_text_pages; /* see text.c */
+typedef struct hf_deferred hf_deferred;     /* see hf_defer in arena.c */
 
 /* What an arena consists of, and which calls it allows. An image is HF_MODE_PRIVATE while it is
  * opened, until it is mapped and checked. */
@@ -69,6 +70,7 @@ struct hf_arena_core {
     size_t own_calls;                   /* system calls that the space does not count */
     uint64_t root;                      /* offset + 1; 0: none */
     hf_text_pages *text_pages;
+    hf_deferred *deferred; /* the calls of hf_defer, the last one first; NULL: none */
     hf_file *image;         /* NULL: the arena was not opened from an image */
     hf_image_header record; /* of a read-write image: what the last successful sync wrote */
     hf_error sync_failure;  /* of the first sync that failed; HF_OK: none */
@@ -165,9 +167,20 @@ hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step 
  * whole. */
 hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
 
-/* hf_rewind to a mark below core->views_end: unmaps the views above the mark, then moves pos; in
- * append.c. */
-hf_status hf_arena_rewind_views(hf_arena *arena, hf_mark mark);
+/* ---- Appended views, in append.c. */
+
+/* Checks a mark below core->views_end. HF_WRONG_STATE: the image is read-only; HF_INVALID: the mark
+ * lies within a view. */
+hf_status hf_arena_check_mark(const hf_arena_core *core, hf_mark mark);
+
+/* Unmaps the views that end above the mark and releases what lies above the lowest of them.
+ * Afterwards core->views_end <= mark, or it failed. */
+hf_status hf_arena_unmap_views(hf_arena *arena, hf_mark mark);
+
+/* The end of the highest appended view below an offset; 0: there is none. */
+size_t hf_arena_views_end_below(const hf_arena_core *core, size_t offset);
+
+/* ---- */
 
 /* The growth step of a read-write image: extends the file by `size` bytes and maps them at limit;
  * in image.c. */

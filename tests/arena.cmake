@@ -28,6 +28,8 @@ holdfast_test(test_arena_refs test_arena_refs.c recorder.c LABELS arena valgrind
 holdfast_test(test_arena_stats test_arena_stats.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_random test_arena_random.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan)
+holdfast_test(test_arena_defer test_arena_defer.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
 holdfast_test(test_pool test_pool.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena valgrind tsan)
 

@@ -156,6 +156,16 @@ static void a_backend_counts_what_is_committed(void) {
     hf_arena_close(&arena);
 }
 
+static bool allocate(hf_arena *arena) { return hf_alloc(arena, 1000, 8) != NULL; }
+
+static void a_request_has_an_arena(void) {
+    hf_pool *pool;
+    CHECK_STATUS(HF_OK, hf_pool_open(&pool, NULL));
+    CHECK(answer(pool, allocate));
+    CHECK_EQUAL(0, hf_pool_get_stats(pool).open);
+    hf_pool_close(pool);
+}
+
 static size_t runs;
 
 static hf_status open_and_close(const hf_backend *backend) {
@@ -185,5 +195,5 @@ CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),
            TEST(the_image_counts_its_visits), TEST(spaces_are_split_and_committed),
            TEST(open_large_takes_less_where_addresses_are_few), TEST(a_file_is_shown),
            TEST(the_ring_copies_its_input), TEST(two_rings_share_a_path),
-           TEST(a_backend_counts_what_is_committed), TEST(every_call_fails_once),
+           TEST(a_backend_counts_what_is_committed), TEST(a_request_has_an_arena), TEST(every_call_fails_once),
            TEST(numbers_are_counted_from_0))

@@ -260,9 +260,9 @@ typedef struct hf_arena_options {
      *  reservation (`reserve` and `least_reserve` are 0 or not above it), huge pages and name, no
      *  base, and is no image. */
     hf_pool *pool;
-    uint64_t tag;              /**< images: a number for the program's format; opening an image with
+    uint64_t tag;  /**< images: a number for the program's format; opening an image with
                                 *   another tag is HF_CORRUPT */
-    bool any_base;             /**< images: another address will do, because the program uses refs
+    bool any_base; /**< images: another address will do, because the program uses refs
                                 *   only */
     /** @cond private */
     char unused[7]; /* 0; in place of padding, whose bytes an initialiser leaves undefined */
@@ -676,6 +676,26 @@ static inline hf_mark hf_get_mark(const hf_arena *arena) {
  *    released, and rewinding again continues; the pages stay readable (HF_UNSUPPORTED: a Windows
  *    that decommits no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
 HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
+
+/** Defers a call: the function is called when the arena goes back below this point, by hf_rewind(),
+ *  hf_reset(), hf_scope_end() or hf_arena_close(), the call that was deferred last first. So what
+ *  a block refers to, a file or a lock say, is closed when the block is freed.
+ *
+ *  When it is called, what was allocated after the call was deferred is free, and what was
+ *  allocated before is still there. The function may allocate in the arena, defer calls and leave
+ *  by longjmp, but not close the arena.
+ *  @param arena     the arena; not NULL
+ *  @param function  what is called, once; not NULL
+ *  @param data      its argument
+ *  @return
+ *  - HF_OK: the call is deferred. It takes three words of the arena
+ *  - HF_INVALID: function is NULL, or the arena is closed
+ *  - HF_UNSUPPORTED: the arena is an image, in which the function's address means nothing later
+ *  - HF_RESERVE_FULL, HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: as for hf_alloc(); on_failure was
+ *    called
+ *  @note Costs an allocation, and nothing while there is none. Arenas without images only: saving
+ *        one with hf_arena_save() leaves the calls out. */
+HF_API hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data);
 
 /** Frees everything, and ends every scope. Keeps as much memory committed as recent peaks needed
  *  and releases the rest:
