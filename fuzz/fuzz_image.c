@@ -218,7 +218,7 @@ static size_t choose_size(void) {
     case 6: return about(stats.reserved - stats.used, value);
     case 7: return SIZE_MAX - value % 64;
     case 8: return (size_t)(1 + value % 40) * 4096 + (value >> 8) % 3 - 1;
-    case 9: return about(IMAGE_BEGIN - stats.used % IMAGE_BEGIN, value);
+    case 9: return about(AREA - stats.used % AREA, value);
     default: return value % 256;
     }
 }
@@ -555,12 +555,12 @@ static void check_image(bool may_be_older) {
           "the image has %llu bytes used, root %llu, and not %zu, %zu, nor %zu, %zu",
           (unsigned long long)record.used, (unsigned long long)record.root, model->used,
           model->root, model->synced_used, model->synced_root);
-    check_blocks(after.bytes + IMAGE_BEGIN, (size_t)record.used, "file");
+    check_blocks(after.bytes + AREA, (size_t)record.used, "file");
     model->synced_used = (size_t)record.used;
     model->synced_root = (size_t)record.root;
 }
 
-static size_t image_length(uint64_t used) { return IMAGE_BEGIN + (size_t)image_padded(used); }
+static size_t image_length(uint64_t used) { return AREA + (size_t)image_padded(used); }
 
 static void check_length(void) {
     CHECK(after.size == image_length(model->used), "the image has %zu bytes", after.size);
@@ -674,7 +674,7 @@ static status_set expect_known(const hf_arena_options *options, const struct ima
     if (grows && reserve < mapped && image_padded(reserve) < mapped) errors |= STATUS(RESERVE_FULL);
     if (base && base != home && !options->any_base) errors |= STATUS(INVALID);
     if (errors || options->any_base) return errors ? errors : STATUS(OK);
-    return expect_base(home, grows ? reserve : (size_t)mapped + IMAGE_BEGIN);
+    return expect_base(home, grows ? reserve : (size_t)mapped + AREA);
 }
 
 /* Errors that do not depend on the contents of a file; 0: none. */
@@ -806,7 +806,7 @@ static void opened(const hf_arena_options *options) {
         check_new_image();
     } else {
         check_known_image(options);
-        take_contents(before.bytes + IMAGE_BEGIN);
+        take_contents(before.bytes + AREA);
     }
 }
 
@@ -842,9 +842,7 @@ static void plan_damage(void) {
 }
 
 static uintptr_t known_base(void) {
-    uint64_t base = 0;
-    if (before.size >= IMAGE_BEGIN) memcpy(&base, before.bytes + 32, sizeof base);
-    return (uintptr_t)base;
+    return before.size >= AREA ? (uintptr_t)get_64(before.bytes, AT_BASE) : 0;
 }
 
 /* Not a file to write that an arena has appended. */
