@@ -55,39 +55,41 @@ enum {
     ALL_FLAGS = 63
 };
 
-typedef enum arena_kind {
-    ARENA_OPEN,
-    ARENA_CLOSE,
-    ARENA_ALLOC,
-    ARENA_ALLOC_ZEROED,
-    ARENA_ALLOC_ARRAY,
-    ARENA_NEW,
-    ARENA_EXTEND,
-    ARENA_EXTEND_ZEROED,
-    ARENA_REALLOC,
-    ARENA_PEEK,
-    ARENA_PRECOMMIT,
-    ARENA_STRDUP,
-    ARENA_STRNDUP,
-    ARENA_MEMDUP,
-    ARENA_ASPRINTF,
-    ARENA_MARK,
-    ARENA_REWIND,
-    ARENA_RESET,
-    ARENA_TRIM,
-    ARENA_SCOPE_BEGIN,
-    ARENA_SCOPE_END,
-    ARENA_SCRATCH_OPEN,
-    ARENA_SCRATCH_CLOSE,
-    ARENA_SCRATCH_BEGIN,
-    ARENA_REF,
-    ARENA_ON_FAILURE, /* chooses what on_failure does from now on */
-    ARENA_FAIL,       /* hf_strict_fail */
-    FIRST_KINDS,      /* the corpus has bytes from before the kinds below existed */
-    ARENA_FORK = FIRST_KINDS,
-    ARENA_FAIL_AS, /* hf_strict_fail_as */
-    ARENA_KINDS
-} arena_kind;
+/* Each kind of operation: its name, its function, and whether that needs an open arena. The corpus
+ * was begun with FIRST_KINDS of them: a byte that is no kind stands for one of those. */
+#define COMMANDS(X)                                                    \
+    X(ARENA_OPEN, "open", run_open, ALWAYS)                            \
+    X(ARENA_CLOSE, "close", run_close, ALWAYS)                         \
+    X(ARENA_ALLOC, "alloc", run_alloc, ALWAYS)                         \
+    X(ARENA_ALLOC_ZEROED, "alloc_zeroed", run_alloc, ALWAYS)           \
+    X(ARENA_ALLOC_ARRAY, "alloc_array", run_alloc_array, ALWAYS)       \
+    X(ARENA_NEW, "new", run_new, ALWAYS)                               \
+    X(ARENA_EXTEND, "extend", run_extend, IF_OPEN)                     \
+    X(ARENA_EXTEND_ZEROED, "extend_zeroed", run_extend, IF_OPEN)       \
+    X(ARENA_REALLOC, "realloc", run_realloc, ALWAYS)                   \
+    X(ARENA_PEEK, "peek", run_peek, ALWAYS)                            \
+    X(ARENA_PRECOMMIT, "precommit", run_precommit, IF_OPEN)            \
+    X(ARENA_STRDUP, "strdup", run_text, ALWAYS)                        \
+    X(ARENA_STRNDUP, "strndup", run_text, ALWAYS)                      \
+    X(ARENA_MEMDUP, "memdup", run_text, ALWAYS)                        \
+    X(ARENA_ASPRINTF, "asprintf", run_text, ALWAYS)                    \
+    X(ARENA_MARK, "mark", run_mark, IF_OPEN)                           \
+    X(ARENA_REWIND, "rewind", run_rewind, IF_OPEN)                     \
+    X(ARENA_RESET, "reset", run_reset, IF_OPEN)                        \
+    X(ARENA_TRIM, "trim", run_trim, IF_OPEN)                           \
+    X(ARENA_SCOPE_BEGIN, "scope_begin", run_scope_begin, IF_OPEN)      \
+    X(ARENA_SCOPE_END, "scope_end", run_scope_end, IF_OPEN)            \
+    X(ARENA_SCRATCH_OPEN, "scratch_open", run_scratch_open, ALWAYS)    \
+    X(ARENA_SCRATCH_CLOSE, "scratch_close", close_scratch, ALWAYS)     \
+    X(ARENA_SCRATCH_BEGIN, "scratch_begin", run_scratch_begin, ALWAYS) \
+    X(ARENA_REF, "ref", run_ref, IF_OPEN)                              \
+    X(ARENA_ON_FAILURE, "on_failure", run_on_failure, ALWAYS)          \
+    X(ARENA_FAIL, "fail", run_failing, ALWAYS)                         \
+    X(ARENA_FORK, "fork", run_a_fork, ALWAYS)                          \
+    X(ARENA_FAIL_AS, "fail_as", run_failing_as, ALWAYS)
+
+#define COMMAND_KIND(kind, name, run, when) kind,
+typedef enum arena_kind { COMMANDS(COMMAND_KIND) ARENA_KINDS, FIRST_KINDS = 27 } arena_kind;
 
 struct operation {
     size_t index; /* in the program */
@@ -1158,41 +1160,12 @@ static void run_on_failure(void) { handling_now = (handling)(op->number % HANDLI
 static void run_failing(void) { run_fail(op->number); }
 static void run_failing_as(void) { run_fail_as(op->number % 4); }
 
+#define COMMAND(kind, name, run, when) {name, run, when},
 static const struct command {
     const char *name;
     void (*run)(void);
-    enum { ALWAYS, IF_OPEN } when; /* IF_OPEN: only on an open arena */
-} commands[ARENA_KINDS] = {
-    [ARENA_OPEN] = {"open", run_open, ALWAYS},
-    [ARENA_CLOSE] = {"close", run_close, ALWAYS},
-    [ARENA_ALLOC] = {"alloc", run_alloc, ALWAYS},
-    [ARENA_ALLOC_ZEROED] = {"alloc_zeroed", run_alloc, ALWAYS},
-    [ARENA_ALLOC_ARRAY] = {"alloc_array", run_alloc_array, ALWAYS},
-    [ARENA_NEW] = {"new", run_new, ALWAYS},
-    [ARENA_EXTEND] = {"extend", run_extend, IF_OPEN},
-    [ARENA_EXTEND_ZEROED] = {"extend_zeroed", run_extend, IF_OPEN},
-    [ARENA_REALLOC] = {"realloc", run_realloc, ALWAYS},
-    [ARENA_PEEK] = {"peek", run_peek, ALWAYS},
-    [ARENA_PRECOMMIT] = {"precommit", run_precommit, IF_OPEN},
-    [ARENA_STRDUP] = {"strdup", run_text, ALWAYS},
-    [ARENA_STRNDUP] = {"strndup", run_text, ALWAYS},
-    [ARENA_MEMDUP] = {"memdup", run_text, ALWAYS},
-    [ARENA_ASPRINTF] = {"asprintf", run_text, ALWAYS},
-    [ARENA_MARK] = {"mark", run_mark, IF_OPEN},
-    [ARENA_REWIND] = {"rewind", run_rewind, IF_OPEN},
-    [ARENA_RESET] = {"reset", run_reset, IF_OPEN},
-    [ARENA_TRIM] = {"trim", run_trim, IF_OPEN},
-    [ARENA_SCOPE_BEGIN] = {"scope_begin", run_scope_begin, IF_OPEN},
-    [ARENA_SCOPE_END] = {"scope_end", run_scope_end, IF_OPEN},
-    [ARENA_SCRATCH_OPEN] = {"scratch_open", run_scratch_open, ALWAYS},
-    [ARENA_SCRATCH_CLOSE] = {"scratch_close", close_scratch, ALWAYS},
-    [ARENA_SCRATCH_BEGIN] = {"scratch_begin", run_scratch_begin, ALWAYS},
-    [ARENA_REF] = {"ref", run_ref, IF_OPEN},
-    [ARENA_ON_FAILURE] = {"on_failure", run_on_failure, ALWAYS},
-    [ARENA_FAIL] = {"fail", run_failing, ALWAYS},
-    [ARENA_FORK] = {"fork", run_a_fork, ALWAYS},
-    [ARENA_FAIL_AS] = {"fail_as", run_failing_as, ALWAYS},
-};
+    enum { ALWAYS, IF_OPEN } when;
+} commands[] = {COMMANDS(COMMAND)};
 
 static const char *kind_name(arena_kind kind) { return commands[kind].name; }
 

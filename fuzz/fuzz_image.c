@@ -60,31 +60,33 @@ enum {
     CHILD_LIVES_ON = 64  /* the parent closes its arena before the child does anything */
 };
 
-typedef enum image_kind {
-    IMAGE_OPEN_FILE,
-    IMAGE_OPEN,
-    IMAGE_CLOSE,
-    IMAGE_ALLOC,
-    IMAGE_EXTEND,
-    IMAGE_STORE, /* other bytes into a block */
-    IMAGE_REWIND,
-    IMAGE_RESET,
-    IMAGE_TRIM,
-    IMAGE_SYNC,
-    IMAGE_SET_ROOT,
-    IMAGE_SAVE,
-    IMAGE_APPEND,
-    IMAGE_DAMAGE,              /* of a file that no arena has */
-    IMAGE_TAMPER,              /* damage in the middle of the next IMAGE_OPEN_FILE */
-    IMAGE_FAIL,                /* hf_strict_fail */
-    FIRST_KINDS,               /* the corpus has bytes from before the kinds below existed */
-    IMAGE_HOLES = FIRST_KINDS, /* makes a file that no arena has sparse where it is zero */
-    IMAGE_FORK,
-    IMAGE_REPLACE,   /* gives the path to another file, even if an arena has the old one */
-    IMAGE_FAIL_SYNC, /* the nth file_sync from now on */
-    IMAGE_FAIL_AS,   /* hf_strict_fail_as */
-    IMAGE_KINDS
-} image_kind;
+/* Each kind of operation: its name, its function, and whether that needs an open arena. The corpus
+ * was begun with FIRST_KINDS of them: a byte that is no kind stands for one of those. */
+#define COMMANDS(X)                                        \
+    X(IMAGE_OPEN_FILE, "open_file", run_open_file, ALWAYS) \
+    X(IMAGE_OPEN, "open", run_open, ALWAYS)                \
+    X(IMAGE_CLOSE, "close", close_arena, ALWAYS)           \
+    X(IMAGE_ALLOC, "alloc", run_alloc, IF_OPEN)            \
+    X(IMAGE_EXTEND, "extend", run_extend, IF_OPEN)         \
+    X(IMAGE_STORE, "store", run_store, IF_OPEN)            \
+    X(IMAGE_REWIND, "rewind", run_rewind, IF_OPEN)         \
+    X(IMAGE_RESET, "reset", run_reset, IF_OPEN)            \
+    X(IMAGE_TRIM, "trim", run_trim, IF_OPEN)               \
+    X(IMAGE_SYNC, "sync", run_sync, ALWAYS)                \
+    X(IMAGE_SET_ROOT, "set_root", run_set_root, IF_OPEN)   \
+    X(IMAGE_SAVE, "save", run_save, IF_OPEN)               \
+    X(IMAGE_APPEND, "append", run_append, IF_OPEN)         \
+    X(IMAGE_DAMAGE, "damage", run_damage, ALWAYS)          \
+    X(IMAGE_TAMPER, "tamper", run_tamper, ALWAYS)          \
+    X(IMAGE_FAIL, "fail", run_failing, ALWAYS)             \
+    X(IMAGE_HOLES, "holes", run_holes, ALWAYS)             \
+    X(IMAGE_FORK, "fork", run_a_fork, ALWAYS)              \
+    X(IMAGE_REPLACE, "replace", run_replace, ALWAYS)       \
+    X(IMAGE_FAIL_SYNC, "fail_sync", run_fail_sync, ALWAYS) \
+    X(IMAGE_FAIL_AS, "fail_as", run_failing_as, ALWAYS)
+
+#define COMMAND_KIND(kind, name, run, when) kind,
+typedef enum image_kind { COMMANDS(COMMAND_KIND) IMAGE_KINDS, FIRST_KINDS = 16 } image_kind;
 
 typedef enum image_twist {
     IMAGE_TWIST_TAG,
@@ -106,6 +108,9 @@ typedef enum image_path {
     IMAGE_PATH_NULL
 } image_path;
 
+/* IMAGE_DAMAGE changes a file that no arena has, IMAGE_TAMPER one in the middle of the next
+ * IMAGE_OPEN_FILE, IMAGE_HOLES makes a file sparse, and IMAGE_REPLACE gives a path to another file,
+ * even if an arena has the old one. */
 struct operation {
     size_t index; /* in the program */
     image_kind kind;
@@ -218,7 +223,7 @@ static size_t choose_size(void) {
     case 6: return about(stats.reserved - stats.used, value);
     case 7: return SIZE_MAX - value % 64;
     case 8: return (size_t)(1 + value % 40) * 4096 + (value >> 8) % 3 - 1;
-    case 9: return about(IMAGE_BEGIN - stats.used % IMAGE_BEGIN, value);
+    case 9: return about(AREA - stats.used % AREA, value);
     default: return value % 256;
     }
 }
@@ -555,12 +560,12 @@ static void check_image(bool may_be_older) {
           "the image has %llu bytes used, root %llu, and not %zu, %zu, nor %zu, %zu",
           (unsigned long long)record.used, (unsigned long long)record.root, model->used,
           model->root, model->synced_used, model->synced_root);
-    check_blocks(after.bytes + IMAGE_BEGIN, (size_t)record.used, "file");
+    check_blocks(after.bytes + AREA, (size_t)record.used, "file");
     model->synced_used = (size_t)record.used;
     model->synced_root = (size_t)record.root;
 }
 
-static size_t image_length(uint64_t used) { return IMAGE_BEGIN + (size_t)image_padded(used); }
+static size_t image_length(uint64_t used) { return AREA + (size_t)image_padded(used); }
 
 static void check_length(void) {
     CHECK(after.size == image_length(model->used), "the image has %zu bytes", after.size);
@@ -674,7 +679,7 @@ static status_set expect_known(const hf_arena_options *options, const struct ima
     if (grows && reserve < mapped && image_padded(reserve) < mapped) errors |= STATUS(RESERVE_FULL);
     if (base && base != home && !options->any_base) errors |= STATUS(INVALID);
     if (errors || options->any_base) return errors ? errors : STATUS(OK);
-    return expect_base(home, grows ? reserve : (size_t)mapped + IMAGE_BEGIN);
+    return expect_base(home, grows ? reserve : (size_t)mapped + AREA);
 }
 
 /* Errors that do not depend on the contents of a file; 0: none. */
@@ -806,7 +811,7 @@ static void opened(const hf_arena_options *options) {
         check_new_image();
     } else {
         check_known_image(options);
-        take_contents(before.bytes + IMAGE_BEGIN);
+        take_contents(before.bytes + AREA);
     }
 }
 
@@ -842,9 +847,7 @@ static void plan_damage(void) {
 }
 
 static uintptr_t known_base(void) {
-    uint64_t base = 0;
-    if (before.size >= IMAGE_BEGIN) memcpy(&base, before.bytes + 32, sizeof base);
-    return (uintptr_t)base;
+    return before.size >= AREA ? (uintptr_t)get_64(before.bytes, AT_BASE) : 0;
 }
 
 /* Not a file to write that an arena has appended. */
@@ -1342,33 +1345,12 @@ static void run_a_fork(void) {
 
 /* ------------------------------------------------------------------ running --------------- */
 
+#define COMMAND(kind, name, run, when) {name, run, when},
 static const struct command {
     const char *name;
     void (*run)(void);
-    enum { ALWAYS, IF_OPEN } when; /* IF_OPEN: only on an open arena */
-} commands[IMAGE_KINDS] = {
-    [IMAGE_OPEN_FILE] = {"open_file", run_open_file, ALWAYS},
-    [IMAGE_OPEN] = {"open", run_open, ALWAYS},
-    [IMAGE_CLOSE] = {"close", close_arena, ALWAYS},
-    [IMAGE_ALLOC] = {"alloc", run_alloc, IF_OPEN},
-    [IMAGE_EXTEND] = {"extend", run_extend, IF_OPEN},
-    [IMAGE_STORE] = {"store", run_store, IF_OPEN},
-    [IMAGE_REWIND] = {"rewind", run_rewind, IF_OPEN},
-    [IMAGE_RESET] = {"reset", run_reset, IF_OPEN},
-    [IMAGE_TRIM] = {"trim", run_trim, IF_OPEN},
-    [IMAGE_SYNC] = {"sync", run_sync, ALWAYS},
-    [IMAGE_SET_ROOT] = {"set_root", run_set_root, IF_OPEN},
-    [IMAGE_SAVE] = {"save", run_save, IF_OPEN},
-    [IMAGE_APPEND] = {"append", run_append, IF_OPEN},
-    [IMAGE_DAMAGE] = {"damage", run_damage, ALWAYS},
-    [IMAGE_TAMPER] = {"tamper", run_tamper, ALWAYS},
-    [IMAGE_FAIL] = {"fail", run_failing, ALWAYS},
-    [IMAGE_HOLES] = {"holes", run_holes, ALWAYS},
-    [IMAGE_FORK] = {"fork", run_a_fork, ALWAYS},
-    [IMAGE_REPLACE] = {"replace", run_replace, ALWAYS},
-    [IMAGE_FAIL_SYNC] = {"fail_sync", run_fail_sync, ALWAYS},
-    [IMAGE_FAIL_AS] = {"fail_as", run_failing_as, ALWAYS},
-};
+    enum { ALWAYS, IF_OPEN } when;
+} commands[] = {COMMANDS(COMMAND)};
 
 static const char *kind_name(image_kind kind) { return commands[kind].name; }
 

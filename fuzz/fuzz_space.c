@@ -96,7 +96,6 @@ static struct model_range range_of_call(void) {
 /* ------------------------------------------------------------------ reporting ------------- */
 
 void fuzz_print(void) {
-    static const char *const kinds[] = {"placeholder", "committed", "view"};
     if (call) program_print_call(stderr, call);
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
         const struct space_model *model = &spaces[slot].model;
@@ -106,7 +105,7 @@ void fuzz_print(void) {
         fprintf(stderr, "  and should be\n");
         for (size_t i = 0; spaces[slot].open && i < model->count; i = model_region(model, i).end) {
             hf_region region = model_as_region(model, i);
-            fprintf(stderr, "    %#zx %#zx %s\n", region.offset, region.size, kinds[region.kind]);
+            program_print_region(stderr, &region);
         }
     }
 }

@@ -15,37 +15,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In the sanitizers' runtime, where there is one. */
+/* In the runtime of the sanitizers; NULL without them. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
 
-enum {
-    FOLDER_BYTES = 256,
-    PATH_BYTES = 4096,
-    LARGEST_FILE = 1 << 28,
-    BLOCK = 512,
-    BLOCKS_TRIED = 1 << 16
-};
+enum { LARGEST_FILE = 1 << 28, BLOCK = 512, BLOCKS_TRIED = 1 << 16 };
 
-static char folder[FOLDER_BYTES];
+/* ------------------------------------------------------------------ files ----------------- */
 
-/* ------------------------------------------------------------------ the folder ------------ */
-
-static intptr_t open_handle(const char *path, bool writable) {
+intptr_t host_open_handle(const char *path, bool writable) {
     return open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 }
 
-static void close_handle(intptr_t handle) { close((int)handle); }
+void host_close_handle(intptr_t handle) { close((int)handle); }
 
-static program_host host = {folder, open_handle, close_handle};
-
-/* In memory where that can be had: the files are made and removed again for every program. */
+/* In memory if possible, because each program makes its files anew. */
 static const char *parent_folder(void) {
     const char *wanted = getenv("TMPDIR");
     if (wanted) return wanted;
     return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
-static void forbid_large_files(void) {
+static void limit_files(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return;
     if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < LARGEST_FILE) return;
@@ -53,46 +43,25 @@ static void forbid_large_files(void) {
     setrlimit(RLIMIT_FSIZE, &limit);
 }
 
-static void make_empty_file(void) {
-    char path[FOLDER_BYTES + 16];
-    snprintf(path, sizeof path, "%s/empty", folder);
-    FILE *file = fopen(path, "wb");
-    if (!file) {
-        perror(path);
-        exit(2);
-    }
-    fclose(file);
-}
-
-static void remove_file(const char *path) { remove(path); }
-
-void host_end(void) {
-    if (!folder[0]) return;
-    host_visit(folder, remove_file);
-    rmdir(folder);
-}
-
-const program_host *host_get(void) {
-    if (folder[0]) return &host;
-    snprintf(folder, sizeof folder, "%s/holdfast-fuzz-XXXXXX", parent_folder());
+void host_make_folder(char folder[HOST_FOLDER_BYTES]) {
+    snprintf(folder, HOST_FOLDER_BYTES, "%s/holdfast-fuzz-XXXXXX", parent_folder());
     if (!mkdtemp(folder)) {
         perror(folder);
         exit(2);
     }
-    make_empty_file();
-    forbid_large_files();
-    atexit(host_end);
-    return &host;
+    limit_files();
 }
 
-bool host_visit(const char *path, void (*visit)(const char *path)) {
-    char entry_path[PATH_BYTES];
-    DIR *entries = opendir(path);
+void host_remove_folder(const char *folder) { rmdir(folder); }
+
+bool host_visit(const char *folder, void (*visit)(const char *path)) {
+    char path[HOST_PATH_BYTES];
+    DIR *entries = opendir(folder);
     if (!entries) return false;
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         if (entry->d_name[0] == '.') continue;
-        snprintf(entry_path, sizeof entry_path, "%s/%s", path, entry->d_name);
-        visit(entry_path);
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        visit(path);
     }
     closedir(entries);
     return true;
@@ -102,10 +71,10 @@ bool host_visit(const char *path, void (*visit)(const char *path)) {
 static bool counts_blocks(void) {
     static const char zeros[BLOCKS_TRIED];
     static int counts = -1;
-    char path[FOLDER_BYTES + 16];
+    char path[HOST_FOLDER_BYTES + 16];
     struct stat status;
     if (counts >= 0) return counts > 0;
-    snprintf(path, sizeof path, "%s/blocks", folder);
+    snprintf(path, sizeof path, "%s/blocks", host_get()->folder);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     bool is_known = file >= 0 && write(file, zeros, sizeof zeros) == sizeof zeros &&
                     fsync(file) == 0 && fstat(file, &status) == 0;
@@ -123,16 +92,19 @@ size_t host_allocated_bytes(const char *path) {
 
 bool host_replace(const char *from, const char *to) { return rename(from, to) == 0; }
 
+bool host_frees_names(void) { return true; }
+
 /* ------------------------------------------------------------------ the process ----------- */
 
-/* The pipe's other end closes, also if the parent dies. */
+/* Waits until the parent closes its end of the pipe, or dies. _exit calls no function of atexit:
+ * the parent removes the folder. */
 _Noreturn static void be_child(const int ends[2], void (*child)(void)) {
     char nothing;
     close(ends[1]);
     while (read(ends[0], &nothing, 1) < 0 && errno == EINTR) {
     }
     child();
-    _exit(0); /* without the functions of atexit: the folder is the parent's */
+    _exit(0);
 }
 
 host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void)) {
@@ -149,27 +121,21 @@ host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void)) {
     return status == 0 ? HOST_CHILD_RETURNED : HOST_CHILD_FAILED;
 }
 
-static const char *watch_label, *watch_text;
-
-static void say_at_death(void) {
-    if (write(STDERR_FILENO, watch_label, strlen(watch_label)) < 0) return;
-    if (write(STDERR_FILENO, watch_text, strlen(watch_text)) < 0) return;
-    if (write(STDERR_FILENO, "\n", 1) < 0) return;
+void host_write(const char *text) {
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) return;
 }
 
 static void on_signal(int number) {
     signal(number, SIG_DFL);
-    say_at_death();
+    host_print_death();
     raise(number);
 }
 
-/* Where a sanitizer has handlers of its own, it calls back instead. */
-void host_begin(const char *label, const char *text) {
-    watch_label = label;
-    watch_text = text;
+/* A sanitizer has its own handlers for faults, and calls back. */
+void host_watch(void) {
     signal(SIGABRT, on_signal);
     if (__sanitizer_set_death_callback) {
-        __sanitizer_set_death_callback(say_at_death);
+        __sanitizer_set_death_callback(host_print_death);
         return;
     }
     signal(SIGSEGV, on_signal);
@@ -177,8 +143,6 @@ void host_begin(const char *label, const char *text) {
 }
 
 bool host_pays_for_addresses(void) { return false; }
-
-bool host_frees_names(void) { return true; }
 
 size_t host_mapped_bytes(void) {
     unsigned long pages = 0;

@@ -5,22 +5,6 @@
 
 #include <string.h>
 
-enum {
-    SLOT = 4096,
-    MAGIC = 0,
-    BYTE_ORDER = 8,
-    VERSION = 12,
-    POINTER_SIZE = 16,
-    SLOT_SIZE = 20,
-    SEQUENCE = 24,
-    BASE = 32,
-    USED = 40,
-    ROOT = 48,
-    TAG = 56,
-    CHECKSUM = 64,
-    RECORD = 72
-};
-
 static bool is_zero(const unsigned char *bytes, size_t size) {
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
@@ -74,37 +58,19 @@ void image_copy(struct image_bytes *to, const struct image_bytes *from) {
 
 /* ----------------------------------------------------------------- judging ---------------- */
 
-static uint32_t get_32(const unsigned char *at) {
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static uint64_t get_64(const unsigned char *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static uint64_t checksum_of(const unsigned char *record) {
-    uint64_t sum = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < CHECKSUM; i++) sum = (sum ^ record[i]) * UINT64_C(1099511628211);
-    return sum;
-}
-
 bool image_is_blank(const struct image_bytes *file) {
-    return file->size <= IMAGE_BEGIN && is_zero(file->bytes, file->size);
+    return file->size <= AREA && is_zero(file->bytes, file->size);
 }
 
 /* The fields up to the version are the same in every version of the format. */
 static status_set judge_slot(const unsigned char *slot, unsigned parity) {
-    if (memcmp(slot + MAGIC, "holdfast", 8) != 0) return STATUS(CORRUPT);
-    if (get_32(slot + BYTE_ORDER) != 0x01020304) return STATUS(CORRUPT);
-    if (get_32(slot + VERSION) > 1) return STATUS(UNSUPPORTED);
-    bool sound = get_32(slot + VERSION) == 1 && get_32(slot + POINTER_SIZE) == sizeof(void *) &&
-                 get_32(slot + SLOT_SIZE) == SLOT && get_64(slot + SEQUENCE) % 2 == parity &&
-                 get_64(slot + CHECKSUM) == checksum_of(slot) &&
-                 is_zero(slot + RECORD, SLOT - RECORD);
+    if (memcmp(slot + AT_MAGIC, "holdfast", 8) != 0) return STATUS(CORRUPT);
+    if (get_32(slot, AT_BYTE_ORDER) != 0x01020304) return STATUS(CORRUPT);
+    if (get_32(slot, AT_VERSION) > 1) return STATUS(UNSUPPORTED);
+    bool sound = get_32(slot, AT_VERSION) == 1 && get_32(slot, AT_POINTER_SIZE) == sizeof(void *) &&
+                 get_32(slot, AT_SLOT_SIZE) == SLOT && get_64(slot, AT_SEQUENCE) % 2 == parity &&
+                 get_64(slot, AT_CHECKSUM) == checksum_of(slot) &&
+                 is_zero(slot + RECORD_END, SLOT - RECORD_END);
     return sound ? 0 : STATUS(CORRUPT);
 }
 
@@ -117,17 +83,17 @@ static status_set judge_header(const unsigned char *header, const unsigned char 
         written[i] = !is_zero(slots[i], SLOT);
         if (written[i]) errors |= judge_slot(slots[i], i);
     }
-    uint64_t first = get_64(slots[0] + SEQUENCE), second = get_64(slots[1] + SEQUENCE);
+    uint64_t first = get_64(slots[0], AT_SEQUENCE), second = get_64(slots[1], AT_SEQUENCE);
     bool apart = first + 1 != second && second + 1 != first;
     if (!written[0] && !written[1]) errors |= STATUS(CORRUPT);
     if (written[0] && written[1] && apart) errors |= STATUS(CORRUPT);
-    if (!is_zero(header + 2 * SLOT, IMAGE_BEGIN - 2 * SLOT)) errors |= STATUS(CORRUPT);
+    if (!is_zero(header + 2 * SLOT, AREA - 2 * SLOT)) errors |= STATUS(CORRUPT);
     *newer = !written[0] || (written[1] && second == first + 1) ? slots[1] : slots[0];
     return errors;
 }
 
 static bool fits_file(const struct image_record *record, size_t size) {
-    uint64_t room = size - IMAGE_BEGIN;
+    uint64_t room = size - AREA;
     return record->used <= room && image_padded(record->used) <= room &&
            record->root <= record->used && record->base != 0 &&
            record->base % HF_ALLOCATION_GRANULARITY == 0 && record->base <= UINTPTR_MAX &&
@@ -136,12 +102,12 @@ static bool fits_file(const struct image_record *record, size_t size) {
 
 status_set image_judge(const struct image_bytes *file, uint64_t tag, struct image_record *record) {
     const unsigned char *newer;
-    if (file->size < IMAGE_BEGIN) return STATUS(CORRUPT);
+    if (file->size < AREA) return STATUS(CORRUPT);
     status_set errors = judge_header(file->bytes, &newer);
     if (errors) return errors;
-    *record =
-        (struct image_record){get_64(newer + SEQUENCE), get_64(newer + BASE), get_64(newer + USED),
-                              get_64(newer + ROOT), get_64(newer + TAG)};
+    *record = (struct image_record){get_64(newer, AT_SEQUENCE), get_64(newer, AT_BASE),
+                                    get_64(newer, AT_USED), get_64(newer, AT_ROOT),
+                                    get_64(newer, AT_TAG)};
     return fits_file(record, file->size) && record->tag == tag ? 0 : STATUS(CORRUPT);
 }
 
@@ -149,9 +115,10 @@ status_set image_judge(const struct image_bytes *file, uint64_t tag, struct imag
 
 static const struct field {
     size_t offset, size;
-} fields[] = {{MAGIC, 8},    {BYTE_ORDER, 4}, {VERSION, 4}, {POINTER_SIZE, 4}, {SLOT_SIZE, 4},
-              {SEQUENCE, 8}, {BASE, 8},       {USED, 8},    {ROOT, 8},         {TAG, 8},
-              {CHECKSUM, 8}, {USED, 8},       {ROOT, 8},    {BASE, 8}};
+} fields[] = {{AT_MAGIC, 8},     {AT_BYTE_ORDER, 4}, {AT_VERSION, 4},  {AT_POINTER_SIZE, 4},
+              {AT_SLOT_SIZE, 4}, {AT_SEQUENCE, 8},   {AT_BASE, 8},     {AT_USED, 8},
+              {AT_ROOT, 8},      {AT_TAG, 8},        {AT_CHECKSUM, 8}, {AT_USED, 8},
+              {AT_ROOT, 8},      {AT_BASE, 8}};
 
 /* A value near the old one, near a limit, or with one bit flipped. */
 static uint64_t other_value(uint64_t old, const image_damage *damage, size_t file_size) {
@@ -163,28 +130,26 @@ static uint64_t other_value(uint64_t old, const image_damage *damage, size_t fil
     case 3: return value;
     case 4: return UINT64_MAX - value;
     case 5: return (uint64_t)INT64_MAX + 8 - value % 16;
-    case 6: return file_size - IMAGE_BEGIN + 8 - value % 16;
-    case 7: return value * IMAGE_BEGIN;
-    case 8: return IMAGE_BASES + value * IMAGE_BEGIN;
-    default: return old + value * IMAGE_BEGIN;
+    case 6: return file_size - AREA + 8 - value % 16;
+    case 7: return value * AREA;
+    case 8: return IMAGE_BASES + value * AREA;
+    default: return old + value * AREA;
     }
 }
 
 static void damage_field(struct image_bytes *file, const image_damage *damage) {
     const struct field *field = &fields[damage->field % (sizeof fields / sizeof fields[0])];
     unsigned char *slot = file->bytes + (size_t)damage->slot * SLOT;
-    uint64_t value = 0, sum;
+    uint64_t value = 0;
     memcpy(&value, slot + field->offset, field->size);
     value = other_value(value, damage, file->size);
     memcpy(slot + field->offset, &value, field->size);
-    if (damage->keeps_checksum || field->offset == CHECKSUM) return;
-    sum = checksum_of(slot);
-    memcpy(slot + CHECKSUM, &sum, sizeof sum);
+    if (!damage->keeps_checksum && field->offset != AT_CHECKSUM) set_checksum(slot);
 }
 
 /* Flips a bit in a record, in a slot, in the header, or anywhere. */
 static void damage_byte(struct image_bytes *file, const image_damage *damage) {
-    static const size_t ranges[] = {RECORD, RECORD, SLOT, 2 * SLOT, IMAGE_BEGIN};
+    static const size_t ranges[] = {RECORD_END, RECORD_END, SLOT, 2 * SLOT, AREA};
     unsigned choice = damage->field % 6;
     size_t range = choice < 5 ? ranges[choice] : file->size;
     size_t offset = (choice < 3 ? (size_t)damage->slot * SLOT : 0) + damage->value % range;
@@ -202,11 +167,11 @@ static void damage_size(struct image_bytes *file, const image_damage *damage) {
     switch (damage->number % 8) {
     case 0: set_size(file, 0); break;
     case 1: set_size(file, value); break;
-    case 2: set_size(file, value % 32 * IMAGE_BEGIN / 2); break;
+    case 2: set_size(file, value % 32 * AREA / 2); break;
     case 3: set_size(file, file->size + 1 + value % 4096); break;
-    case 4: set_size(file, file->size + value % 8 * IMAGE_BEGIN); break;
+    case 4: set_size(file, file->size + value % 8 * AREA); break;
     case 5: set_size(file, file->size > value ? file->size - value : 0); break;
-    case 6: set_size(file, IMAGE_BEGIN + value % 3 - 1); break;
+    case 6: set_size(file, AREA + value % 3 - 1); break;
     default: set_size(file, file->size > 0 ? file->size - 1 : 1); break;
     }
 }
@@ -214,11 +179,10 @@ static void damage_size(struct image_bytes *file, const image_damage *damage) {
 static void damage_by_copy(struct image_bytes *file, const image_damage *damage) {
     const unsigned char *from = file->bytes + (size_t)damage->slot * SLOT;
     unsigned char *to = file->bytes + (size_t)(1 - damage->slot) * SLOT;
-    uint64_t sequence = get_64(from + SEQUENCE) + damage->number % 8 - 3, sum;
+    uint64_t sequence = get_64(from, AT_SEQUENCE) + damage->number % 8 - 3;
     memcpy(to, from, SLOT);
-    memcpy(to + SEQUENCE, &sequence, sizeof sequence);
-    sum = checksum_of(to);
-    if (!damage->keeps_checksum) memcpy(to + CHECKSUM, &sum, sizeof sum);
+    set_64(to, AT_SEQUENCE, sequence);
+    if (!damage->keeps_checksum) set_checksum(to);
 }
 
 static void make_foreign(struct image_bytes *file, const image_damage *damage) {
@@ -228,7 +192,7 @@ static void make_foreign(struct image_bytes *file, const image_damage *damage) {
 }
 
 void image_do_damage(struct image_bytes *file, const image_damage *damage) {
-    bool has_slots = file->exists && file->size >= IMAGE_BEGIN;
+    bool has_slots = file->exists && file->size >= AREA;
     switch (damage->kind) {
     case DAMAGE_FIELD:
     case DAMAGE_FIELD_AGAIN:
@@ -254,7 +218,7 @@ void image_do_damage(struct image_bytes *file, const image_damage *damage) {
     default:
         file->exists = true;
         set_size(file, 0);
-        set_size(file, damage->value % (IMAGE_BEGIN + 1u));
+        set_size(file, damage->value % (AREA + 1u));
         break;
     }
 }

@@ -1,19 +1,15 @@
 /*
  * image_file.h -- the files of images as plain bytes: read, written, damaged, and judged by the
- * format. No function of the library is called here.
- *
- *      0        4 KiB     8 KiB             64 KiB
- *      | slot 0 | slot 1  |      zeros      | the arena's bytes, padded to 64 KiB
+ * format that tests/image_format.h describes. No function of the library is called here.
  */
 #ifndef IMAGE_FILE_H
 #define IMAGE_FILE_H
 
 #include "runner.h"
 
-enum {
-    IMAGE_BEGIN = 65536, /* where the arena's bytes begin, and what their length is padded to */
-    IMAGE_FILE_BYTES = 3 << 20 /* of a file, at most */
-};
+#include "../tests/image_format.h"
+
+enum { IMAGE_FILE_BYTES = 3 << 20 }; /* of a file, at most */
 
 /* Addresses for exact bases, which nothing else uses. */
 #if UINTPTR_MAX > UINT32_MAX
@@ -47,9 +43,7 @@ struct image_record {
     uint64_t sequence, base, used, root, tag;
 };
 
-static inline uint64_t image_padded(uint64_t size) {
-    return (size + IMAGE_BEGIN - 1) / IMAGE_BEGIN * IMAGE_BEGIN;
-}
+static inline uint64_t image_padded(uint64_t size) { return (size + AREA - 1) / AREA * AREA; }
 
 /* Empty, or zeros that a crash may have left: HF_READ_WRITE makes a new image of it. */
 bool image_is_blank(const struct image_bytes *);

@@ -3,8 +3,8 @@
  */
 #include "mutator.h"
 
-#include <stddef.h>
-#include <stdint.h>
+#include "../tests/random.h"
+
 #include <string.h>
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
@@ -14,19 +14,13 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size); /* the eng
 
 enum { LONGEST_RUN = 8, MOST_BYTES = MOST_OPERATIONS * OPERATION_BYTES };
 
-/* The program being changed, and the dice. */
 struct work {
     uint8_t *data;
     size_t count, most; /* operations */
-    uint64_t random;
+    struct random random;
 };
 
-static size_t pick(struct work *work, size_t below) {
-    work->random += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t mixed = (work->random ^ work->random >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (size_t)((mixed ^ mixed >> 31) % below);
-}
+static size_t pick(struct work *work, size_t below) { return random_below(&work->random, below); }
 
 static uint8_t *operation(const struct work *work, size_t index) {
     return work->data + index * OPERATION_BYTES;
@@ -36,7 +30,7 @@ static size_t pick_run(struct work *work, size_t limit) {
     return 1 + pick(work, limit < LONGEST_RUN ? limit : LONGEST_RUN);
 }
 
-/* Makes room for `run` operations at `at`; false when there is none. */
+/* Makes room for `run` operations at `at`. 0: the program is too long for it. */
 static int open_gap(struct work *work, size_t at, size_t run) {
     if (work->most - work->count < run) return 0;
     memmove(operation(work, at + run), operation(work, at), (work->count - at) * OPERATION_BYTES);
@@ -59,7 +53,6 @@ static void insert_random(struct work *work) {
     operation(work, at)[6] = (uint8_t)(pick(work, 4) == 0 ? pick(work, 16) : 255);
 }
 
-/* A run copied to another place. Of one that goes up field by field: a ramp. */
 static void insert_copies(struct work *work) {
     uint8_t copies[LONGEST_RUN * OPERATION_BYTES];
     size_t from = pick(work, work->count);
@@ -69,6 +62,7 @@ static void insert_copies(struct work *work) {
     if (open_gap(work, at, run)) memcpy(operation(work, at), copies, run * OPERATION_BYTES);
 }
 
+/* Copies of an operation in which one field goes up. */
 static void insert_ramp(struct work *work) {
     uint8_t model[OPERATION_BYTES];
     size_t at = pick(work, work->count);
@@ -113,7 +107,7 @@ static void change_field(struct work *work) {
     *field = interesting(work, *field);
 }
 
-/* The same field of another operation: two that work on the same range, file or size. */
+/* Lets two operations use the same range, file or size. */
 static void copy_field(struct work *work) {
     size_t field = pick(work, OPERATION_BYTES);
     const uint8_t *from = operation(work, pick(work, work->count));
@@ -134,17 +128,18 @@ static void change_once(struct work *work) {
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
     if (max_size > MOST_BYTES) max_size = MOST_BYTES;
     if (size > max_size) size = max_size;
-    struct work work = {data, size / OPERATION_BYTES, max_size / OPERATION_BYTES, seed};
+    struct work work = {
+        data, size / OPERATION_BYTES, max_size / OPERATION_BYTES, {seed | UINT64_C(1) << 32}};
     if (work.most == 0 || pick(&work, 8) == 0) return LLVMFuzzerMutate(data, size, max_size);
     for (size_t changes = 1 + pick(&work, 4); changes > 0; changes--) change_once(&work);
     return work.count * OPERATION_BYTES;
 }
 
-/* The beginning of one, a run of the other behind it, and perhaps the rest of the first. */
+/* The beginning of the first program, a part of the second, and perhaps the rest of the first. */
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_size, const uint8_t *second,
                                  size_t second_size, uint8_t *out, size_t max_size, unsigned seed) {
     if (max_size > MOST_BYTES) max_size = MOST_BYTES;
-    struct work work = {out, 0, max_size / OPERATION_BYTES, seed};
+    struct work work = {out, 0, max_size / OPERATION_BYTES, {seed | UINT64_C(1) << 32}};
     size_t count = first_size / OPERATION_BYTES, others = second_size / OPERATION_BYTES;
     size_t begin = pick(&work, others + 1), cut = pick(&work, count + 1);
     size_t run = pick(&work, others - begin + 1);

@@ -1,18 +1,18 @@
 /*
- * mutator.h -- changes to programs that are made of operations of one size.
+ * mutator.h -- mutations of programs that consist of operations of one size.
  *
- * An engine that knows bytes alone would mostly shift everything behind the place where it inserts
- * one, and turn the rest of the program into another. Here whole operations are inserted, removed,
- * repeated, moved and exchanged between programs, and single fields changed to values that tend to
- * matter; one time in eight the engine may do what it likes. libFuzzer finds the two functions by
- * their names; AFL++ makes do without them.
+ * A fuzzing engine that only knows bytes shifts everything after the place where it inserts one, and
+ * so makes another program of the rest. Here whole operations are inserted, removed, copied, swapped
+ * and exchanged between programs, and single fields changed to values that often matter. One time in
+ * eight the engine mutates the bytes itself. libFuzzer finds the two functions by their names; AFL++
+ * works without them.
  */
 #ifndef FUZZ_MUTATOR_H
 #define FUZZ_MUTATOR_H
 
 enum {
     OPERATION_BYTES = 8,
-    MOST_OPERATIONS = 128 /* of a program; more are left out */
+    MOST_OPERATIONS = 128 /* of a program; the rest is ignored */
 };
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * replay.c -- runs inputs of a fuzzer from files, for builds without a fuzzing engine.
+ * replay.c -- runs inputs of a fuzzer from files, in builds without a fuzzing engine.
  *
  *     fuzz_space_replay [--one-of N] FILE|FOLDER...
  *
- * With --one-of N about every N-th input is run, chosen by its name: the same ones everywhere.
- * Ends by the fuzzer's own abort at the first finding, and names the input. AFL++ takes it for a
- * target, afl-fuzz ... -- fuzz_space_replay @@, or is many times faster with the same sources less
- * this one, compiled by afl-clang-fast -fsanitize=fuzzer.
+ * With --one-of N about every N-th input is run, chosen by its name, so that the choice is the same
+ * everywhere. The first failed check aborts, and the input is named. For AFL++ this is a target:
+ * afl-fuzz ... -- fuzz_space_replay @@. It is much faster with the same sources without this file,
+ * compiled by afl-clang-fast -fsanitize=fuzzer.
  */
 #include "host.h"
 
@@ -19,7 +19,7 @@ enum {
     LARGEST_INPUT = 1 << 16,
     PATH_BYTES = 4096,
     FEW_INPUTS = 20,
-    LEAKED_BYTES = 1 << 20 /* what malloc may take meanwhile */
+    LEAKED_BYTES = 1 << 20 /* malloc may map so much meanwhile */
 };
 
 static char current[PATH_BYTES];
@@ -32,12 +32,12 @@ static bool is_chosen(const char *path) {
     return sum % one_of == 0;
 }
 
-/* Each input gives back what it maps: no more is mapped after many than after a few. */
+/* After many inputs no more is mapped than after a few. */
 static void check_mapped(void) {
     static size_t mapped_early;
     if (inputs == FEW_INPUTS) mapped_early = host_mapped_bytes();
     if (inputs <= FEW_INPUTS || host_mapped_bytes() < mapped_early + LEAKED_BYTES) return;
-    fputs("\nmore and more is mapped\n", stderr);
+    fputs("\nthe inputs leak mappings\n", stderr);
     abort();
 }
 
@@ -51,7 +51,7 @@ static void replay_file(const char *path) {
     size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     snprintf(current, sizeof current, "%s", path);
-    /* Of exactly this size, so that a sanitizer sees a read past its end. */
+    /* An allocation of exactly this size, so that a sanitizer reports a read past its end. */
     uint8_t *input = malloc(size ? size : 1);
     if (!input) exit(2);
     memcpy(input, bytes, size);
@@ -65,7 +65,7 @@ static void replay(const char *path) {
     if (!host_visit(path, replay) && is_chosen(path)) replay_file(path);
 }
 
-/* The place of the first path. */
+/* Returns the index of the first path. */
 static int read_options(int count, char **arguments) {
     if (count < 3 || strcmp(arguments[1], "--one-of") != 0) return 1;
     one_of = (unsigned)strtoul(arguments[2], NULL, 10);

@@ -175,6 +175,7 @@ static void start(const char *name) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     start("native");
     fuzz_run(data, size);
+    hf_strict_close(run.strict); /* NULL does nothing */
     start("strict");
     open_strict(&run.under, run.backend);
     open_strict(&run.strict, run.under);

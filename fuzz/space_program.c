@@ -377,33 +377,34 @@ static hf_status run_text(program_subject *subject, program_call *call) {
 
 struct command {
     const char *name;
+    const char *parts; /* what program_print_call prints: letters for print_part */
     bool (*resolve)(const program_subject *, const struct operation *, program_call *);
     hf_status (*run)(program_subject *, program_call *);
 };
 
 static const struct command commands[PROGRAM_KINDS] = {
-    [PROGRAM_OPEN] = {"open", resolve_open, run_open},
-    [PROGRAM_CLOSE] = {"close", resolve_nothing, run_close},
-    [PROGRAM_SPLIT] = {"split", resolve_range, run_step},
-    [PROGRAM_COALESCE] = {"coalesce", resolve_range, run_step},
-    [PROGRAM_COMMIT] = {"commit", resolve_range, run_step},
-    [PROGRAM_DECOMMIT] = {"decommit", resolve_range, run_step},
-    [PROGRAM_MAP] = {"map", resolve_range_and_file, run_map},
-    [PROGRAM_UNMAP] = {"unmap", resolve_range, run_step},
-    [PROGRAM_COMMIT_RANGE] = {"commit_range", resolve_range, run_step},
-    [PROGRAM_MAP_RANGE] = {"map_range", resolve_range_and_file, run_map},
-    [PROGRAM_RELEASE_RANGE] = {"release_range", resolve_range, run_step},
-    [PROGRAM_ADVISE] = {"advise", resolve_range, run_advise},
-    [PROGRAM_STORE] = {"store", resolve_store, run_store},
-    [PROGRAM_FIND] = {"find", resolve_range, run_find},
-    [PROGRAM_CHECK] = {"check", resolve_space, run_check},
-    [PROGRAM_FILE_OPEN] = {"file_open", resolve_file, run_file},
-    [PROGRAM_FILE_CREATE] = {"file_create", resolve_file, run_file},
-    [PROGRAM_FILE_CREATE_SHARED] = {"file_create_shared", resolve_shared_file, run_file},
-    [PROGRAM_FILE_FROM_HANDLE] = {"file_from_handle", resolve_file, run_file},
-    [PROGRAM_FILE_CLOSE] = {"file_close", resolve_nothing, run_file_close},
-    [PROGRAM_FAIL] = {"fail", resolve_failure, run_fail},
-    [PROGRAM_TEXT] = {"text", resolve_nothing, run_text},
+    [PROGRAM_OPEN] = {"open", "so", resolve_open, run_open},
+    [PROGRAM_CLOSE] = {"close", "s", resolve_nothing, run_close},
+    [PROGRAM_SPLIT] = {"split", "sr", resolve_range, run_step},
+    [PROGRAM_COALESCE] = {"coalesce", "sr", resolve_range, run_step},
+    [PROGRAM_COMMIT] = {"commit", "sr", resolve_range, run_step},
+    [PROGRAM_DECOMMIT] = {"decommit", "sr", resolve_range, run_step},
+    [PROGRAM_MAP] = {"map", "srF@a", resolve_range_and_file, run_map},
+    [PROGRAM_UNMAP] = {"unmap", "sr", resolve_range, run_step},
+    [PROGRAM_COMMIT_RANGE] = {"commit_range", "sr", resolve_range, run_step},
+    [PROGRAM_MAP_RANGE] = {"map_range", "srF@a", resolve_range_and_file, run_map},
+    [PROGRAM_RELEASE_RANGE] = {"release_range", "sr", resolve_range, run_step},
+    [PROGRAM_ADVISE] = {"advise", "srv", resolve_range, run_advise},
+    [PROGRAM_STORE] = {"store", "sr", resolve_store, run_store},
+    [PROGRAM_FIND] = {"find", "sr", resolve_range, run_find},
+    [PROGRAM_CHECK] = {"check", "s", resolve_space, run_check},
+    [PROGRAM_FILE_OPEN] = {"file_open", "fpa", resolve_file, run_file},
+    [PROGRAM_FILE_CREATE] = {"file_create", "fpz", resolve_file, run_file},
+    [PROGRAM_FILE_CREATE_SHARED] = {"file_create_shared", "fz", resolve_shared_file, run_file},
+    [PROGRAM_FILE_FROM_HANDLE] = {"file_from_handle", "fpha", resolve_file, run_file},
+    [PROGRAM_FILE_CLOSE] = {"file_close", "f", resolve_nothing, run_file_close},
+    [PROGRAM_FAIL] = {"fail", "n+", resolve_failure, run_fail},
+    [PROGRAM_TEXT] = {"text", "t", resolve_nothing, run_text},
 };
 
 static void make_call(program_subject *subject, program_call *call,
@@ -469,84 +470,58 @@ void program_finish(program_subject *subject) {
 
 const char *program_status_name(hf_status status) { return hf_status_name(status) + strlen("HF_"); }
 
-static const char *access_name(hf_access access) {
-    static const char *const names[] = {"read_write", "read_only", "copy_on_write"};
-    return names[access];
-}
-
-static const char *path_name(program_path path) {
-    static const char *const names[PATHS] = {"first",   "second",    "third", "empty", "folder",
-                                             "missing", "no_parent", "blank", "null"};
-    return names[path];
-}
-
-static void print_range(FILE *stream, const program_call *call) {
-    fprintf(stream, " space %u offset %#zx size %#zx", call->space, call->offset, call->size);
-}
-
-static void print_view(FILE *stream, const program_call *call) {
-    print_range(stream, call);
-    if (call->foreign)
-        fputs(" foreign file", stream);
-    else
-        fprintf(stream, " file %u", call->file);
-    fprintf(stream, " at %#llx %s", (unsigned long long)call->file_offset,
-            access_name(call->access));
-}
+static const char *const access_names[] = {"read_write", "read_only", "copy_on_write"};
 
 static void print_open(FILE *stream, const program_call *call) {
-    fprintf(stream, " space %u size %#zx least %#zx", call->space, call->size, call->least);
+    fprintf(stream, " size %#zx least %#zx", call->size, call->least);
     if (call->base)
         fprintf(stream, " at fixed%+td", (ptrdiff_t)((uintptr_t)call->base - FIXED_BASES));
     if (call->named) fputs(" named", stream);
 }
 
-static void print_file(FILE *stream, const program_call *call) {
-    fprintf(stream, " file %u", call->file);
-    if (call->kind != PROGRAM_FILE_CREATE_SHARED) fprintf(stream, " %s", path_name(call->path));
-    switch (call->kind) {
-    case PROGRAM_FILE_FROM_HANDLE:
-        fprintf(stream, " %s handle", call->writable ? "writable" : "readable");
-        /* fall through */
-    case PROGRAM_FILE_OPEN: fprintf(stream, " %s", access_name(call->access)); break;
-    default: fprintf(stream, " size %#llx", (unsigned long long)call->file_size); break;
+/* `part` is one of the letters in the table of commands. */
+static void print_part(FILE *stream, const program_call *call, char part) {
+    static const char *const paths[PATHS] = {"first",   "second",    "third", "empty", "folder",
+                                             "missing", "no_parent", "blank", "null"};
+    switch (part) {
+    case 's': fprintf(stream, " space %u", call->space); break;
+    case 'r': fprintf(stream, " offset %#zx size %#zx", call->offset, call->size); break;
+    case 'o': print_open(stream, call); break;
+    case 'f': fprintf(stream, " file %u", call->file); break;
+    case 'F':
+        if (call->foreign)
+            fputs(" foreign file", stream);
+        else
+            print_part(stream, call, 'f');
+        break;
+    case '@': fprintf(stream, " at %#llx", (unsigned long long)call->file_offset); break;
+    case 'a': fprintf(stream, " %s", access_names[call->access]); break;
+    case 'p': fprintf(stream, " %s", paths[call->path]); break;
+    case 'h': fprintf(stream, " %s handle", call->writable ? "writable" : "readable"); break;
+    case 'z': fprintf(stream, " size %#llx", (unsigned long long)call->file_size); break;
+    case 'v': fprintf(stream, " advice %d", (int)call->advice); break;
+    case 'n': fprintf(stream, " call %zu", call->nth); break;
+    case '+': fputs(call->from_then_on ? " and all after it" : "", stream); break;
+    default: fprintf(stream, " of status %zu", call->nth); break;
     }
 }
 
 void program_print_call(FILE *stream, const program_call *call) {
     fprintf(stream, "%zu %s", call->index, commands[call->kind].name);
-    switch (call->kind) {
-    case PROGRAM_OPEN: print_open(stream, call); break;
-    case PROGRAM_CLOSE:
-    case PROGRAM_CHECK: fprintf(stream, " space %u", call->space); break;
-    case PROGRAM_MAP:
-    case PROGRAM_MAP_RANGE: print_view(stream, call); break;
-    case PROGRAM_ADVISE:
-        print_range(stream, call);
-        fprintf(stream, " advice %d", (int)call->advice);
-        break;
-    case PROGRAM_FILE_OPEN:
-    case PROGRAM_FILE_CREATE:
-    case PROGRAM_FILE_CREATE_SHARED:
-    case PROGRAM_FILE_FROM_HANDLE: print_file(stream, call); break;
-    case PROGRAM_FILE_CLOSE: fprintf(stream, " file %u", call->file); break;
-    case PROGRAM_FAIL:
-        fprintf(stream, " call %zu%s", call->nth, call->from_then_on ? " and all after it" : "");
-        break;
-    case PROGRAM_TEXT: fprintf(stream, " of status %zu", call->nth); break;
-    default: print_range(stream, call); break;
-    }
+    for (const char *part = commands[call->kind].parts; *part; part++)
+        print_part(stream, call, *part);
+}
+
+void program_print_region(FILE *stream, const hf_region *region) {
+    static const char *const kinds[] = {"placeholder", "committed", "view"};
+    fprintf(stream, "    %#zx %#zx %s", region->offset, region->size, kinds[region->kind]);
+    if (region->kind == HF_VIEW)
+        fprintf(stream, " %s at %#llx", access_names[region->access],
+                (unsigned long long)region->file_offset);
+    fputc('\n', stream);
 }
 
 void program_print_regions(FILE *stream, const hf_space *space) {
-    static const char *const kinds[] = {"placeholder", "committed", "view"};
     hf_region region = {0};
-    while (hf_space_next(space, &region)) {
-        fprintf(stream, "    %#zx %#zx %s", region.offset, region.size, kinds[region.kind]);
-        if (region.kind == HF_VIEW) {
-            fprintf(stream, " %s at %#llx", access_name(region.access),
-                    (unsigned long long)region.file_offset);
-        }
-        fputc('\n', stream);
-    }
+    while (hf_space_next(space, &region)) program_print_region(stream, &region);
 }

@@ -163,6 +163,7 @@ uint64_t program_pattern_word(uint64_t pattern, size_t word);
 /* Texts without addresses, so that runs can be compared. A call is a line without its end. */
 const char *program_status_name(hf_status);
 void program_print_call(FILE *, const program_call *);
+void program_print_region(FILE *, const hf_region *);
 void program_print_regions(FILE *, const hf_space *);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * image_fixture.h -- what the image tests share: whole files as bytes, making and opening images,
- * and a second description of the image header's format.
+ * image_fixture.h -- what the image tests share: whole files as bytes, making and opening images.
  */
 #ifndef HOLDFAST_TESTS_IMAGE_FIXTURE_H
 #define HOLDFAST_TESTS_IMAGE_FIXTURE_H
@@ -11,6 +10,7 @@
 #include "arena_fixture.h"
 #include "check.h"
 #include "disk.h"
+#include "image_format.h"
 
 /* ---------------------------------------------------------------------- files ------------ */
 
@@ -47,49 +47,6 @@ static inline void check_content(const char *path, const struct content *expecte
 }
 
 /* ------------------------------------------------------------------ the format ----------- */
-
-/*
- *      0        4 KiB     8 KiB      64 KiB
- *      | slot 0 | slot 1  |  zeros    | the arena's bytes, whole 64 KiB
- */
-enum { AREA = 65536, SLOT = 4096 };
-
-/* Offsets of the fields of a slot. */
-enum {
-    AT_MAGIC = 0,
-    AT_BYTE_ORDER = 8,
-    AT_VERSION = 12,
-    AT_POINTER_SIZE = 16,
-    AT_SLOT_SIZE = 20,
-    AT_SEQUENCE = 24,
-    AT_BASE = 32,
-    AT_USED = 40,
-    AT_ROOT = 48, /* offset + 1 */
-    AT_TAG = 56,
-    AT_CHECKSUM = 64, /* FNV-1a of the bytes before it */
-    RECORD_END = 72
-};
-
-static inline uint64_t get_64(const unsigned char *slot, size_t at) {
-    uint64_t value;
-    memcpy(&value, slot + at, sizeof value);
-    return value;
-}
-
-static inline void set_64(unsigned char *slot, size_t at, uint64_t value) {
-    memcpy(slot + at, &value, sizeof value);
-}
-
-static inline void set_32(unsigned char *slot, size_t at, uint32_t value) {
-    memcpy(slot + at, &value, sizeof value);
-}
-
-/* Computes the checksum of a slot and stores it. */
-static inline void set_checksum(unsigned char *slot) {
-    uint64_t sum = 14695981039346656037u;
-    for (size_t i = 0; i < AT_CHECKSUM; i++) sum = (sum ^ slot[i]) * 1099511628211u;
-    set_64(slot, AT_CHECKSUM, sum);
-}
 
 static inline void write_slot(unsigned char *slot, uint64_t sequence, uintptr_t base, size_t used,
                               uint64_t root, uint64_t tag) {
