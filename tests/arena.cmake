@@ -74,7 +74,7 @@ endif()
 
 # Defines the symbols of AddressSanitizer's runtime.
 if(NOT sanitizer MATCHES "address")
-    holdfast_test(test_arena_sanitizer test_arena_sanitizer.c LABELS arena valgrind)
+    holdfast_test(test_arena_sanitizer test_arena_sanitizer.c LABELS arena)
 endif()
 
 set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset

@@ -12,7 +12,12 @@
 #include "holdfast/ring.h"
 #include "holdfast/space.h"
 
-enum { SPACES = 4, PAGES = 64, FORKS = 200, TIME_LIMIT = 240 /* seconds for a child */ };
+#ifdef HOLDFAST_CASES_FEW
+enum { FORKS = 50 };
+#else
+enum { FORKS = 200 };
+#endif
+enum { SPACES = 4, PAGES = 64, TIME_LIMIT = 240 /* seconds for a child */ };
 
 static hf_space *spaces[SPACES];
 static size_t page_size;

@@ -27,6 +27,7 @@ lane_compiles() {
 }
 
 # zig is a C compiler with the headers of many systems. npm downloads its newest version.
+export ZIG_GLOBAL_CACHE_DIR=$root/build/compiles/zig ZIG_LOCAL_CACHE_DIR=$root/build/compiles/zig
 fetch_zig() { fetch zig download_zig unpack_zig; }
 
 download_zig() {
@@ -43,7 +44,6 @@ unpack_zig() {
 compiles_by_zig() {
     local backend=posix
     [[ $2 != *windows* ]] || backend=windows
-    export ZIG_GLOBAL_CACHE_DIR=$root/build/compiles/zig ZIG_LOCAL_CACHE_DIR=$root/build/compiles/zig
     local compiler=(-target "$2" -O2 "${compile_warnings[@]}" -Iinclude "${@:3}")
     compile_all "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -- \
         src/*.c src/backend/strict.c src/backend/$backend.c &&

@@ -6,9 +6,9 @@ least_lines=95
 least_branches=90
 
 lane_coverage() {
-    build coverage
+    build_only coverage tests/all
     rm -rf build/coverage/profiles
-    LLVM_PROFILE_FILE=$root/build/coverage/profiles/%m-%p.profraw check coverage -LE "^fuzz$"
+    LLVM_PROFILE_FILE=$root/build/coverage/profiles/%m-%p.profraw check coverage -L "$unit_tests"
     find build/coverage/profiles -name '*.profraw' -print0 |
         xargs -0 llvm-profdata merge -sparse -failure-mode=all -o build/coverage/all.profdata
     coverage report >build/coverage/report.txt
