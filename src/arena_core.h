@@ -30,7 +30,7 @@ typedef struct hf_arena_core hf_arena_core;
 typedef struct hf_text_pages hf_text_pages; /* see text.c */
 
 /* What an arena consists of, and which calls it allows. An image is HF_MODE_PRIVATE while it is
- * opened, until it is mapped and checked. */
+ * opened, until it is mapped and verified. */
 typedef enum hf_arena_mode {
     HF_MODE_PRIVATE,    /* private memory and appended views; all calls but hf_arena_sync */
     HF_MODE_SNAPSHOT,   /* a copy-on-write image: one view, then as HF_MODE_PRIVATE */

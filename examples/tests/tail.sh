@@ -39,7 +39,7 @@ await_reader() {
     tr -d '\r' <arrived.raw >arrived
 }
 
-# lines WRITER COUNT: more than the ring holds, of every length.
+# lines WRITER COUNT: more than fit into the ring, of every length.
 lines() {
     awk -v writer="$1" -v count="$2" 'BEGIN { x = sprintf("%4000s", ""); gsub(/ /, "x", x)
         for (i = 1; i <= count; i++) print writer, i, substr(x, 1, (i * i * 31) % 3989) }'
