@@ -83,10 +83,10 @@ extern "C" {
 
 /** Opens an image. With HF_READ_WRITE also creates one, if there is no file or an empty one.
  *
- *  The header is validated before anything is mapped. The path is compared with the file again after
- *  it is locked, so the file is the one at the path. On failure the arena is zeroed and the image
- *  is unchanged. Its file may differ in two ways: HF_READ_WRITE truncates what a crash left behind
- *  the last sync, and holes may have got blocks. A file that was created stays, empty.
+ *  The header is validated before anything is mapped. The path is compared with the file again
+ *  after it is locked, so the file is the one at the path. On failure the arena is zeroed and the
+ *  image is unchanged. Its file may differ in two ways: HF_READ_WRITE truncates what a crash left
+ *  behind the last sync, and holes may have got blocks. A file that was created stays, empty.
  *
  *  The options are those of hf_arena_open(), with these additions:
  *  - base NULL: the arena is mapped at the address of the image, or the call fails with
