@@ -142,8 +142,8 @@ static bool fill(const file_contender *contender, growing_file *file, size_t blo
     return true;
 }
 
-/* Writes one file. The timer is running before and after. Truncating before closing discards the
- * dirty pages, so that they are not written to the disk. */
+/* Writes one file. The timer is running before and after. Truncating before closing discards
+ * cached pages, so that they are not written to the disk. */
 static bool run_once(bench_state *state, const file_contender *contender, bench_meter *meter) {
     growing_file file = {.extend = contender->extend};
     bench_pause(state);

@@ -9,8 +9,8 @@
  *                all inlined
  *
  * ring: one thread writes four messages and reads them; an iteration is one message. ring_threads:
- * one thread writes and another reads; an iteration is 64 MiB of messages. A thread that has to wait
- * pauses before it tries again, and yields at every fourth try.
+ * one thread writes and another reads; an iteration is 64 MiB of messages. A thread that has to
+ * wait pauses before it tries again, and yields at every fourth try.
  */
 #include "workloads.h"
 
@@ -147,8 +147,8 @@ typedef struct transfer {
 enum { PAUSES = 64, TRIES = 4 /* before it yields */ };
 
 /* Without a pause the waiting thread takes the cache line of the other's position at every message,
- * and both threads then move the line back and forth: measured in half of all processes, and several
- * times as slow. */
+ * and both threads then move the line back and forth: measured in half of all processes, and
+ * several times as slow. */
 static void back_off(int *tries) {
     if (++*tries % TRIES == 0) sched_yield();
     for (int i = 0; i < PAUSES; i++) __builtin_ia32_pause();

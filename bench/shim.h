@@ -2,8 +2,8 @@
  * bench/shim.h -- the part of Google Benchmark that the workloads use, as C functions.
  *
  * The measured loops are C, so that hf_alloc is inlined into them as in a C program. A call into
- * Google Benchmark for each object would take longer than the allocation, so a loop asks for a batch
- * of iterations at a time and calls only the contender within it.
+ * Google Benchmark for each object would take longer than the allocation, so a loop asks for a
+ * batch of iterations at a time and calls only the contender within it.
  *
  *     static void run(bench_state *state) {
  *         size_t size = bench_range(state);
@@ -42,8 +42,8 @@ void bench_register(const char *name, bench_function *run, bench_unit unit, cons
 /* The range of this run; only for a benchmark that was registered with ranges. */
 size_t bench_range(const bench_state *state);
 
-/* True: run `iterations` more iterations. False: stop. The first call starts the timer, the one that
- * returns false stops it. */
+/* True: run `iterations` more iterations. False: stop. The first call starts the timer, the one
+ * that returns false stops it. */
 bool bench_next_batch(bench_state *state, size_t iterations);
 
 /* Stop and restart the timer around work between batches that is not timed. The pair costs about
@@ -61,8 +61,8 @@ void bench_skip(bench_state *state, const char *reason);
 /* Adds a line "key: value" to the head of every report. */
 void bench_context(const char *key, const char *value);
 
-/* Parses Google Benchmark's flags, runs the benchmarks that they select, and returns the exit status
- * for main. default_flag counts unless argv has the same flag. */
+/* Parses Google Benchmark's flags, runs the benchmarks that they select, and returns the exit
+ * status for main. default_flag counts unless argv has the same flag. */
 int bench_main(int argc, char **argv, char *default_flag);
 
 /*

@@ -14,8 +14,8 @@
 typedef void steady_round(bench_heap *heap, void **objects, size_t size);
 
 /*
- * Measures rounds, each of which counts as `iterations`. `objects` has room for `count` pointers; it
- * is written before the measurement, so that its page faults and its memory do not count.
+ * Measures rounds, each of which counts as `iterations`. `objects` has room for `count` pointers;
+ * it is written before the measurement, so that its page faults and its memory do not count.
  */
 void steady_run(bench_state *state, const bench_contender *contender, steady_round *round,
                 void **objects, size_t count, size_t size, size_t iterations);

@@ -32,7 +32,7 @@ typedef struct hf_text_pages hf_text_pages; /* see text.c */
 typedef struct hf_deferred hf_deferred;     /* see hf_defer in arena.c */
 
 /* What an arena consists of, and which calls it allows. An image is HF_MODE_PRIVATE while it is
- * opened, until it is mapped and checked. */
+ * opened, until it is mapped and verified. */
 typedef enum hf_arena_mode {
     HF_MODE_PRIVATE,    /* private memory and appended views; all calls but hf_arena_sync */
     HF_MODE_SNAPSHOT,   /* a copy-on-write image: one view, then as HF_MODE_PRIVATE */

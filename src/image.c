@@ -11,7 +11,7 @@
  * its growth step is hf_image_map_step.
  *
  * Opening does this in order: lock the file, read and check it, reserve addresses, truncate it to
- * the synced bytes, map it, and read and check it again. So only checked bytes are mapped, and a
+ * the synced bytes, map it, and read and check it again. So only a valid image is mapped, and a
  * change by another process in between is found. Truncating comes before mapping because Windows
  * cannot truncate a mapped file.
  *
@@ -303,8 +303,8 @@ static hf_status image_explain_no_address(void) {
     hf_error error = hf_last_error();
     if (error.reason) return error.status;
     error.reason = "the address that the image was made at is taken, by another mapping or by this "
-                   "image, open already: open the image before that, or with any_base if it holds "
-                   "refs and no pointers, or make it again with another base";
+                   "image, open already: open the image before that, or with any_base if it "
+                   "contains refs and no pointers, or make it again with another base";
     return hf_fail_with(error);
 }
 
@@ -380,8 +380,8 @@ static hf_status image_sync_all(hf_arena *arena) {
     return image_write_and_sync_record(core, &record);
 }
 
-/* Fails if the file has no name, because it is deleted when it is closed. Only the link count is
- * checked. */
+/* Fails if the file has no name, because it is deleted when it is closed. It compares only the
+ * link count. */
 static hf_status image_check_name(hf_arena_core *core) {
     hf_report report = {0};
     bool has_name = false;
@@ -511,9 +511,9 @@ static hf_status image_truncate_unsynced(hf_arena_core *core, image_opening *ope
     return status;
 }
 
-/* Mapping fails with HF_IO if the file was truncated after it was checked; read the header again to
+/* Mapping fails with HF_IO if the file was truncated after its header was read; read it again to
  * report HF_CORRUPT. */
-static hf_status image_map_checked(hf_arena *arena, image_opening *opened) {
+static hf_status image_map_and_verify(hf_arena *arena, image_opening *opened) {
     hf_status status = image_map_bytes(arena, opened);
     if (status != HF_OK && status != HF_IO) return status;
     hf_error error = hf_last_error();
@@ -559,7 +559,7 @@ static hf_status image_init(hf_arena *arena, image_opening *opened) {
     core->process = core->backend->process(core->backend);
     if (opened->has_any_size) hf_budget_spend(core);
     hf_status status = image_prepare_file(core, opened);
-    if (status == HF_OK) status = image_map_checked(arena, opened);
+    if (status == HF_OK) status = image_map_and_verify(arena, opened);
     if (status == HF_OK && opened->is_new) status = image_write_first_record(core, opened);
     if (status != HF_OK) return status;
     if (opened->access == HF_READ_ONLY)

@@ -59,7 +59,7 @@ bool hf_image_has_magic(const unsigned char *bytes, size_t size) {
                               size < sizeof header_magic ? size : sizeof header_magic) == 0;
 }
 
-/* Why the record is not valid; NULL: it is valid. The version is checked before the checksum,
+/* Why the record is not valid; NULL: it is valid. The version is compared before the checksum,
  * because a later version may have another layout. */
 static const char *header_find_fault(const header_record *found, size_t slot) {
     if (memcmp(found->magic, header_magic, sizeof header_magic) != 0)

@@ -213,8 +213,8 @@ static void ring_complete(hf_ring_shared *shared, size_t capacity) {
 }
 
 static hf_status ring_fail_corrupt(size_t capacity) {
-    return hf_fail_because(HF_CORRUPT, "hf_ring_open_file", "the file holds no ring of this size",
-                           0, capacity);
+    return hf_fail_because(HF_CORRUPT, "hf_ring_open_file",
+                           "the file contains no ring of this size", 0, capacity);
 }
 
 /* Checks the file and allocates the blocks that it lacks. This comes before it is mapped: a store

@@ -2,7 +2,7 @@
  * recorder.h -- a backend that records every call and fails on request.
  *
  * It is built as backend.h tells users to: a copy of another backend with some functions replaced,
- * as the first member of a struct that holds the data. A test opens an arena on it and then
+ * as the first member of a struct that contains the data. A test opens an arena on it and then
  * reads which calls the arena made, in which order, and for how many bytes.
  */
 #ifndef HOLDFAST_TESTS_RECORDER_H

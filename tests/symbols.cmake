@@ -5,7 +5,7 @@
 #   cmake -D LIBRARY=libholdfast.a -D NM=nm -D INSTRUMENTED= -P symbols.cmake
 #
 # If INSTRUMENTED is not empty, the instrumentation has static memory too: then only the calls are
-# checked.
+# compared.
 set(forbidden malloc calloc realloc free posix_memalign aligned_alloc strdup
               printf fprintf vprintf vfprintf puts fputs putchar fputc fwrite perror
               abort exit _exit quick_exit raise kill signal sigaction getenv setenv

@@ -1,5 +1,5 @@
 /*
- * on_failure leaves by a C++ exception: through the library's C functions, which hold nothing that
+ * on_failure leaves by a C++ exception: through the library's C functions, which own nothing that
  * would have to be cleaned up.
  */
 #include <holdfast/arena.h>

@@ -67,7 +67,7 @@ static hf_arena open_touched(hf_huge_pages huge) {
     return arena;
 }
 
-/* Whether the kernel finds 32 MiB of huge pages at the moment does not matter: the test checks that
+/* Whether the kernel finds 32 MiB of huge pages does not matter: the test checks that
  * the memory was advised, and that memory that was not advised has none. */
 static void huge_pages_are_as_the_option_says(void) {
     if (!has_hints()) return;

@@ -391,7 +391,7 @@ static void sequence_numbers_wrap(void) {
 /* ---------------------------------------------- changed between the check and mapping ------ */
 
 /* The native backend, but another process changes the file when addresses are reserved for it:
- * after the header was checked, before anything is mapped. */
+ * after the header was read, before anything is mapped. */
 static void (*interfere)(void);
 
 static hf_status reserve_and_interfere(const hf_backend *self, void *base, size_t size,

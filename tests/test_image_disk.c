@@ -112,9 +112,9 @@ static size_t free_bytes(void) {
 
 enum { STEP = 300000, BALLAST = 3 << 20 };
 
-static void write_ballast(void) {
+static void write_filler(void) {
     static unsigned char bytes[BALLAST];
-    write_content(path_of("ballast"), bytes, sizeof bytes);
+    write_content(path_of("filler"), bytes, sizeof bytes);
 }
 
 static hf_arena open_image(void) {
@@ -160,13 +160,13 @@ static size_t fill_the_disk(hf_arena *arena, size_t count) {
 }
 
 static void fill_up_and_continue(void) {
-    write_ballast();
+    write_filler();
     hf_arena arena = open_image();
     size_t count = fill_the_disk(&arena, 0);
     CHECK(count > 5);
     check_blocks(&arena, count);
     CHECK_STATUS(HF_OK, hf_arena_sync(&arena)); /* its blocks were allocated at opening */
-    disk_remove(path_of("ballast"));
+    disk_remove(path_of("filler"));
     size_t more = fill_the_disk(&arena, count);
     CHECK(more > count + 5);
     check_blocks(&arena, more);
@@ -220,26 +220,26 @@ static bool make_new_one(void) {
 /* Frees block after block: space for a part of the header, for all of it, for a part of the first
  * step. */
 static void make_new_ones(void) {
-    write_ballast();
+    write_filler();
     fill_the_rest();
-    intptr_t ballast = disk_open(path_of("ballast"), DISK_BOTH);
+    intptr_t filler = disk_open(path_of("filler"), DISK_BOTH);
     size_t left = BALLAST, attempts = 0;
     for (;; attempts++) {
         size_t before = free_bytes();
         if (make_new_one()) break;
         CHECK(free_bytes() >= before);
         CHECK(left > BALLAST / 2);
-        disk_resize(ballast, left -= 4096);
+        disk_resize(filler, left -= 4096);
     }
     CHECK(attempts >= 65);
-    disk_close(ballast);
+    disk_close(filler);
 }
 
 static void a_new_image_on_a_full_disk(void) { run_on_all(make_new_ones); }
 
 /* A save over an existing image fails, and the image stays. */
 static void save_into_nothing(void) {
-    write_ballast();
+    write_filler();
     hf_arena arena = fixture_open((hf_arena_options){.reserve = IMAGE_RESERVE});
     add(&arena, 0);
     CHECK_STATUS(HF_OK, hf_arena_save(&arena, path_of("image")));

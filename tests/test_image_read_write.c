@@ -1,5 +1,5 @@
 /*
- * Read-write images: what holdfast/arena.h says of HF_READ_WRITE and hf_arena_sync.
+ * Read-write images: what holdfast/image.h says of HF_READ_WRITE and hf_arena_sync.
  *
  * The bytes in the file are what a killed process would leave behind. So most tests do not kill a
  * process, but copy the file and open the copy. One test ends a process, to show that the two are

@@ -1,5 +1,5 @@
 /*
- * Snapshots and read-only images: what holdfast/arena.h says of HF_COPY_ON_WRITE and HF_READ_ONLY.
+ * Snapshots and read-only images: what holdfast/image.h says of HF_COPY_ON_WRITE and HF_READ_ONLY.
  */
 #include "image_fixture.h"
 #include "process.h"

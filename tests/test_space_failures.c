@@ -1,10 +1,10 @@
 /*
  * Steps, composites and hf_space_open with the n-th backend call failing, for every n.
  *
- * A call that fails leaves regions, memory and contents as they were. space.h names three
+ * A call that fails leaves regions, memory and contents as they were. space.h names four
  * exceptions. Two are tested here: when an undo fails too, the placeholder stays split (the fourth
- * line of a drawing); release_range stops at the step that failed, and calling it again finishes.
- * The third, a decommit at the limit on mappings, is in test_limits_mappings.c.
+ * line of a drawing); release_range stops at the step that failed, and calling it again continues.
+ * The others, a decommit and an unmap at the limit on mappings, are in test_limits_mappings.c.
  */
 #include "check.h"
 #include "disk.h"

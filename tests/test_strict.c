@@ -606,73 +606,73 @@ static void opening_and_closing(void) {
 /* ----------------------------------------------------------- over another backend ----------- */
 
 /* A native backend whose allocate_pages and lock_open fail after `grants` calls. */
-struct poor {
+struct limited {
     hf_backend backend;
     size_t grants, allocated; /* calls that still succeed; bytes */
 };
 
-static hf_status poor_allocate_pages(const hf_backend *self, size_t size, void **address,
-                                     hf_report *why) {
-    struct poor *poor = (struct poor *)(uintptr_t)self;
-    if (poor->grants == 0) {
-        why->call = "poor";
+static hf_status limited_allocate_pages(const hf_backend *self, size_t size, void **address,
+                                        hf_report *why) {
+    struct limited *limited = (struct limited *)(uintptr_t)self;
+    if (limited->grants == 0) {
+        why->call = "limited";
         why->os_code = 12;
         return HF_NO_MEMORY;
     }
-    poor->grants--;
-    poor->allocated += size;
+    limited->grants--;
+    limited->allocated += size;
     return hf_backend_native()->allocate_pages(self, size, address, why);
 }
 
-static void poor_free_pages(const hf_backend *self, void *address, size_t size) {
-    struct poor *poor = (struct poor *)(uintptr_t)self;
-    poor->allocated -= size;
+static void limited_free_pages(const hf_backend *self, void *address, size_t size) {
+    struct limited *limited = (struct limited *)(uintptr_t)self;
+    limited->allocated -= size;
     hf_backend_native()->free_pages(self, address, size);
 }
 
-static hf_status poor_lock_open(const hf_backend *self, hf_lock *lock, hf_report *why) {
-    struct poor *poor = (struct poor *)(uintptr_t)self;
-    return poor->grants > 0 ? hf_backend_native()->lock_open(self, lock, why)
-                            : poor_allocate_pages(self, 0, NULL, why);
+static hf_status limited_lock_open(const hf_backend *self, hf_lock *lock, hf_report *why) {
+    struct limited *limited = (struct limited *)(uintptr_t)self;
+    return limited->grants > 0 ? hf_backend_native()->lock_open(self, lock, why)
+                               : limited_allocate_pages(self, 0, NULL, why);
 }
 
-static struct poor make_poor(size_t grants) {
-    struct poor poor = {.backend = *hf_backend_native(), .grants = grants};
-    poor.backend.allocate_pages = poor_allocate_pages;
-    poor.backend.free_pages = poor_free_pages;
-    poor.backend.lock_open = poor_lock_open;
-    return poor;
+static struct limited make_limited(size_t grants) {
+    struct limited limited = {.backend = *hf_backend_native(), .grants = grants};
+    limited.backend.allocate_pages = limited_allocate_pages;
+    limited.backend.free_pages = limited_free_pages;
+    limited.backend.lock_open = limited_lock_open;
+    return limited;
 }
 
 static void opens_whole_or_not_at_all(void) {
     hf_backend *opened = NULL;
     size_t grants = 0;
     for (;; grants++) {
-        struct poor poor = make_poor(grants);
-        hf_status status = hf_strict_open(&opened, &poor.backend);
+        struct limited limited = make_limited(grants);
+        hf_status status = hf_strict_open(&opened, &limited.backend);
         if (status == HF_OK) {
             hf_strict_close(opened);
-            CHECK_EQUAL(0, poor.allocated);
+            CHECK_EQUAL(0, limited.allocated);
             break;
         }
         CHECK_STATUS(HF_NO_MEMORY, status);
         CHECK(opened == NULL);
         CHECK_EQUAL(12, hf_last_error().os_code);
-        CHECK_EQUAL(0, poor.allocated);
+        CHECK_EQUAL(0, limited.allocated);
     }
     CHECK_EQUAL(3, grants); /* for its record, its table and its lock */
 }
 
 /* strict makes room in its table before a step; if that fails, the step changes nothing. */
 static void a_step_fails_if_the_table_cannot_grow(void) {
-    struct poor poor = make_poor(3);
+    struct limited limited = make_limited(3);
     void *address;
-    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &poor.backend));
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &limited.backend));
     page_size = strict->page_size(strict);
     size_t pages = page_size; /* more than one page of the table can describe */
     CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, pages * page_size, &address, &report));
     base = address;
-    poor.grants = 0;
+    limited.grants = 0;
     size_t splits = 0;
     while (split(splits, 1) == HF_OK) splits++;
     CHECK_EQUAL(splits + 1, hf_strict_get_stats(strict).regions);
@@ -681,13 +681,13 @@ static void a_step_fails_if_the_table_cannot_grow(void) {
     CHECK_STATUS(HF_NO_MEMORY, commit(splits - 1, 1));
     CHECK_STATUS(HF_NO_MEMORY, strict->reserve(strict, NULL, page_size, &address, &report));
     CHECK_EQUAL(0, hf_strict_get_stats(strict).violations);
-    poor.grants = 1;
+    limited.grants = 1;
     CHECK_STATUS(HF_OK, split(splits, 1));
     splits++;
     CHECK_STATUS(HF_OK, coalesce(0, pages));
     release(0, pages, HF_PLACEHOLDER);
     hf_strict_close(strict);
-    CHECK_EQUAL(0, poor.allocated);
+    CHECK_EQUAL(0, limited.allocated);
 }
 
 static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# example.sh -- what the tests of the examples have in common: a folder of their own, and the
-# example run and looked at. Sourced, with the example's path as $1; HOLDFAST_EMULATOR has the words
-# that run it, where it is a program of another system.
+# example.sh -- shared by the tests of the examples: makes a temporary folder, runs the example and
+# checks its output. Sourced, with the path of the example as $1. If it is a program for another
+# system, HOLDFAST_EMULATOR has the emulator's command line.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -9,15 +9,15 @@ name=$(basename "$1")
 program=$(cd "$(dirname "$1")" && pwd)/$name
 emulator=${HOLDFAST_EMULATOR-}
 
-# Where the emulator surely finds it, too: below the folder that the test was started in.
+# In the current folder, because the emulator may not have the host's /tmp.
 folder=$(mktemp -d "$PWD/$name.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 cd "$folder"
 
-# example ARGUMENT...: lines end as they do here, whatever the system of the program.
+# example ARGUMENT...: runs the example; removes the carriage returns that Windows prints.
 example() {
-    # shellcheck disable=SC2086 # words
+    # shellcheck disable=SC2086 # several arguments
     $emulator "$program" "$@" >example.out && status=0 || status=$?
     tr -d '\r' <example.out
     return "$status"
@@ -28,26 +28,26 @@ wrong() {
     exit 1
 }
 
-# same EXPECTED FOUND: two files have the same in them.
+# same EXPECTED FOUND: the two files have the same contents.
 same() { diff "$1" "$2" >different || { head -n 20 different; wrong "$1 and $2 differ"; }; }
 
-# seconds COMMAND...: that it took.
+# seconds COMMAND...: prints how long the command took.
 seconds() {
     from=$(date +%s%N)
     "$@" >/dev/null 2>&1 || true
     awk -v from="$from" -v to="$(date +%s%N)" 'BEGIN { printf "%.4f", (to - from) / 1e9 }'
 }
 
-# beginning ARGUMENT...: the seconds that an emulator is busy with itself before the example is
-# there to be killed; the example ends at once with these.
+# beginning ARGUMENT...: prints how many seconds the emulator needs before the example starts; 0
+# without an emulator. With these arguments the example must end at once.
 beginning() {
     [ -n "$emulator" ] || { echo 0; return 0; }
-    seconds example "$@" >/dev/null # an emulator may have to get up first
+    seconds example "$@" >/dev/null # the first start of an emulator takes longer
     seconds example "$@"
 }
 
-# has_usage WRONG...: --help and -h are answered, the WRONG arguments (words of one call each) are
-# an error with the same line, and neither makes a file.
+# has_usage WRONG...: --help and -h print the usage; calls with WRONG arguments (each one string)
+# print the same line on stderr and fail with status 2; neither creates a file.
 has_usage() {
     for asked in --help -h; do
         example "$asked" </dev/null >told 2>complaint || wrong "$asked ended with $?"
@@ -56,7 +56,7 @@ has_usage() {
         [ ! -e "./$asked" ] || wrong "$asked made a file"
     done
     for call in "" -x --nothing "$@"; do
-        # shellcheck disable=SC2086 # words
+        # shellcheck disable=SC2086 # several arguments
         example $call </dev/null >said 2>complaint && status=0 || status=$?
         [ "$status" -eq 2 ] || wrong "with '$call': exit status $status"
         [ ! -s said ] || wrong "with '$call' to stdout: $(cat said)"
@@ -67,8 +67,8 @@ has_usage() {
     done
 }
 
-# tells_missing PATH ARGUMENT...: the example with these fails, and says of the path that no file is
-# there, in the system's words as far as they are known: code 2 on Windows, too.
+# tells_missing PATH ARGUMENT...: the example fails, and reports for the path that there is no file,
+# with code 2 (ENOENT, ERROR_FILE_NOT_FOUND) and, natively, the system's text.
 tells_missing() {
     missing=$1
     shift
@@ -78,7 +78,8 @@ tells_missing() {
         wrong "said: $(cat complaint)"
 }
 
-# needs_views ARGUMENT...: where a Windows is from before it had them, the example with these says so.
+# needs_views ARGUMENT...: skips the test on a Windows from before placeholders, where the example
+# must report that.
 needs_views() {
     [ -n "$emulator" ] && ! example "$@" </dev/null >failed 2>&1 || return 0
     grep '1803.*cannot do that' failed || return 0

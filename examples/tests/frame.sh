@@ -1,5 +1,5 @@
 #!/bin/sh
-# frame.sh EXAMPLE -- awk plays the same game, without arenas, snapshots or pointers.
+# frame.sh EXAMPLE -- compares the example with the same game in awk.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
 has_usage image "image a b" "-x a" "image -x"
@@ -50,7 +50,7 @@ BEGIN {
 }
 END
 
-# plays KEYS: what the example prints is what awk does. A second time, over the older snapshot.
+# plays KEYS: the example prints what awk prints, also when it overwrites an older snapshot.
 plays() {
     awk -v keys="$1" -f game.awk >expected
     example level.snapshot "$1" >found
@@ -65,7 +65,7 @@ plays 'j.j.j...............[j.j.j.j.............................................
 plays 'j...[j.............]....[...........j..............]..[]..'
 for left in *.saving*; do [ ! -e "$left" ] || wrong "$left is left"; done
 
-# The edited code does change what is seen: else the test above would show little.
+# The edited code must change the output; otherwise the test above would prove little.
 plays 'j..[.......................]'
 [ "$(sed -n '/edited/,$p' found | sed 1d)" != "$(sed -n '/^looping$/,/edited/p' found |
     sed -n '2,24p')" ] || wrong "the edited code makes no difference"

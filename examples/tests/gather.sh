@@ -1,5 +1,5 @@
 #!/bin/sh
-# gather.sh EXAMPLE -- the counts of wc.
+# gather.sh EXAMPLE -- compares the counts with those of wc.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 sources=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/example.sh"
@@ -15,7 +15,7 @@ like_wc() {
 printf 'word' >word
 needs_views word
 
-# Sizes around a page, which leave a gap or none; words and lines that end with their file.
+# Sizes around whole pages, with and without a gap; words and lines that end with their file.
 : >empty
 printf '\n' >line
 printf ' \t\n two  words\n\v\f\r' >spaces
@@ -30,13 +30,13 @@ like_wc word line word spaces word
 like_wc size.4096 size.4096 word size.8192 size.65536 empty size.4096
 like_wc size.* word empty line spaces size.*
 
-# Many files, each as it is. In other encodings wc has words of its own.
-# An emulator has a /usr of its own.
+# Many files. Only ASCII, because wc finds words in other encodings by other rules. Under an
+# emulator without /usr/include, because the emulator may show another /usr.
 [ -n "$emulator" ] || headers=/usr/include
 # shellcheck disable=SC2086 # or none
 find "$sources/include" "$sources/src" "$sources/tests" ${headers-} -type f -name '*.[ch]' |
     head -n 4000 | xargs grep -L '[^[:print:][:space:]]' >list
-# shellcheck disable=SC2046 # words
+# shellcheck disable=SC2046 # several arguments
 like_wc $(cat list)
 echo "$(wc -l <list) files: $(cat found)"
 

@@ -1,11 +1,12 @@
 #!/bin/sh
-# loader.sh EXAMPLE -- programs of both classes, against what readelf finds in them.
+# loader.sh EXAMPLE -- compares the segments of 32-bit and 64-bit programs with those of readelf.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
 has_usage "-x a" "a b"
 command -v readelf >/dev/null || { echo "there is no readelf"; exit 77; }
 
-# loads FILE: the example compares bytes; here are the headers and the shape of the space.
+# loads FILE: the example itself compares the bytes; this compares the headers, and checks that the
+# regions tile the space.
 loads() {
     example "$1" >found || wrong "failed on $1"
     readelf -lW "$1" | awk '$1 == "LOAD" { print $2, $3, $5, $6 }' |
@@ -28,7 +29,7 @@ for library in /lib*/ld-linux* /lib/*/libc.so.6; do
     [ ! -e "$library" ] || loads "$library"
 done
 
-# A large bss, and a hole between two segments, in either class.
+# A large bss, and a hole between two segments, in both classes.
 cat >hole.s <<'END'
         .globl _start
         .text
@@ -49,7 +50,7 @@ SECTIONS {
 }
 END
 for class in "--32 elf_i386" "--64 elf_x86_64"; do
-    # shellcheck disable=SC2086 # words
+    # shellcheck disable=SC2086 # several arguments
     set -- $class
     if as "$1" hole.s -o hole.o 2>/dev/null && ld -m "$2" -z noseparate-code -T hole.ld hole.o -o "hole.$2"; then
         loads "hole.$2"
@@ -61,7 +62,7 @@ for class in "--32 elf_i386" "--64 elf_x86_64"; do
     fi
 done
 
-# What is none, or not all there: a sentence.
+# A file that is not an ELF file, or is cut off, gets an error message.
 echo 'a text' >text
 head -c 100 /bin/true >start
 size=$(wc -c <"$program")

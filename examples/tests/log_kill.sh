@@ -1,7 +1,7 @@
 #!/bin/sh
-# log_kill.sh EXAMPLE [KILLS [SEED]] -- kills the log's writer at random moments of its life. Each
-# time the log must reopen where a sync left it, whole: at the last one that the writer told of,
-# or one further; and the next writer goes on from there.
+# log_kill.sh EXAMPLE [KILLS [SEED]] -- kills the writer of the log at random times. Each time the
+# log must open undamaged, as it was at the last sync that the writer reported, or at the next one;
+# and the next writer must continue from there.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 . "$(dirname "$0")/example.sh"
 needs_views new.image
@@ -16,12 +16,12 @@ fail() { wrong "seed $seed, kill $number after $delay s: $*"; }
 awk 'BEGIN { x = sprintf("%4000s", ""); gsub(/ /, "x", x)
              for (i = 1; i <= 16000; i++) print i, substr(x, 1, (i * i * 7919) % 3989) }' >lines
 
-# Most of a life is appending; every other kill is early, where it opens or makes the log.
+# A writer mostly appends; every other kill is early, while it opens or creates the log.
 awk -v kills="$kills" -v seed="$seed" -v begin="$(beginning log.image --print)" 'BEGIN { srand(seed)
     for (i = 0; i < kills; i++)
         printf "%.4f\n", begin + rand() * (i % 2 ? 0.004 + begin / 4 : 0.080 + begin) }' >delays
 
-# A log that was killed while it was made: no file, an empty one, or zeros.
+# Whether the writer was killed while it created the log: no file, an empty one, or zeros.
 is_unborn() { [ ! -e log.image ] || [ "$(tr -d '\0' <log.image | wc -c)" -eq 0 ]; }
 
 look() {
@@ -51,8 +51,8 @@ while read -r delay; do
         records=0 logs=$((logs + 1))
     fi
     tail -n +$((records + 1)) lines >input
-    : >synced # a writer may be killed before it is one, with the last one's still there
-    # shellcheck disable=SC2086 # words
+    : >synced # a writer may be killed before the shell redirects its output
+    # shellcheck disable=SC2086 # several arguments
     $emulator "$program" log.image <input >synced 2>complaint &
     writer=$!
     sleep "$delay"
@@ -68,6 +68,6 @@ done <delays
 cat <<END
 seed $seed: $((number - finished)) kills of $number writers in $(($(date +%s) - start)) s, $logs logs, $written records
   $unborn were killed before there was a log, $((nothing - finished)) others before a sync
-  $untold times one sync more was there than the writer had come to tell
-  every log was whole, and at a sync point
+  $untold times there was one sync more than the writer had reported
+  every log was undamaged, and as at a sync
 END

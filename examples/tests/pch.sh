@@ -1,7 +1,7 @@
 #!/bin/sh
-# pch.sh EXAMPLE [FOLDER] -- the index of a folder (/usr/include, or this repository's sources under
-# an emulator, which has a /usr of its own), built by one process and read by others, against what
-# tr and awk find.
+# pch.sh EXAMPLE [FOLDER] -- builds an index of a folder in one process, reads it in others, and
+# compares it with what tr and awk find. The folder is /usr/include; under an emulator, which may
+# show another /usr, the sources of this repository.
 # shellcheck source-path=SCRIPTDIR source=example.sh
 sources=$(cd "$(dirname "$0")/../../src" && pwd)
 . "$(dirname "$0")/example.sh"
@@ -15,7 +15,7 @@ find "$headers" -type f >files
 example build index.image <files
 example look index.image | sort >found
 
-# An identifier is a word of letters, digits and underscores that begins with no digit.
+# An identifier consists of letters, digits and underscores, and does not begin with a digit.
 tr '\n' '\0' <files | xargs -0 cat | tr -cs 'A-Za-z0-9_' '\n' |
     awk '/^[^0-9]/ { count[$0]++ } END { for (name in count) print count[name], name }' |
     sort >expected
@@ -26,8 +26,8 @@ example look index.image int a_name_that_is_nowhere unsigned >few
   grep ' unsigned$' expected || echo 0 unsigned; } >few.expected
 same few.expected few
 
-# An image of nothing; and what is not an image.
-[ -z "$(example look empty.image)" ] || wrong "nothing has identifiers"
+# An empty index; and a file that is not an image.
+[ -z "$(example look empty.image)" ] || wrong "the empty index has identifiers"
 head -c 100000 /dev/zero | tr '\0' x >none.image
 if example look none.image int 2>complaint; then wrong "took a text for an image"; fi
 grep -q 'the file is not an image' complaint || wrong "said: $(cat complaint)"

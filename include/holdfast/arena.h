@@ -630,7 +630,7 @@ HF_API char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments
 
 /** @} */
 
-/** @name Going back
+/** @name Rewinding
  *
  *                    mark          pos
  *      |   allocated   |  allocated  |  ready |      hf_rewind(&arena, mark)
@@ -755,8 +755,8 @@ HF_API hf_scope hf_scope_begin(hf_arena *arena);
  *    hf_reset(), or because the arena was closed; or the arena is a read-only image with
  *    allocations above the scope's beginning, or a read-write image in a forked child. Nothing has
  *    changed
- *  - HF_INVALID: hf_rewind() went below the scope's beginning; nothing has changed, and the scope
- *    stays open
+ *  - HF_INVALID: pos is below the scope's beginning, because of hf_rewind(); nothing has changed,
+ *    and the scope stays open
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: releasing the views above the
  *    scope's beginning or, with fault_after_rewind, the pages failed; pos stays above the views
  *    that were not released. The scope stays open: end it again (HF_UNSUPPORTED: a Windows that

@@ -93,10 +93,10 @@ HF_API hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_
 
 /** Opens an image. With HF_READ_WRITE also creates one, if there is no file or an empty one.
  *
- *  The header is checked before anything is mapped. The path is compared with the file again after
- *  it is locked, so the file is the one at the path. On failure the arena is zeroed and the image
- *  is unchanged. Its file may differ in two ways: HF_READ_WRITE truncates what a crash left behind
- *  the last sync, and holes may have got blocks. A file that was created stays, empty.
+ *  The header is validated before anything is mapped. The path is compared with the file again
+ *  after it is locked, so the file is the one at the path. On failure the arena is zeroed and the
+ *  image is unchanged. Its file may differ in two ways: HF_READ_WRITE truncates what a crash left
+ *  behind the last sync, and holes may have got blocks. A file that was created stays, empty.
  *
  *  The options are those of hf_arena_open(), with these additions:
  *  - base NULL: the arena is mapped at the address of the image, or the call fails with
@@ -163,7 +163,7 @@ static inline hf_status hf_arena_open_file(hf_arena *arena, const char *path, hf
  *  - HF_WRONG_STATE: not a read-write image, or a forked child of the process that opened it (this
  *    failure does not make later syncs fail)
  *  - HF_IO: a file operation failed; or the file has no name any more, because it was deleted or
- *    another file was renamed over it. (Only its number of links is checked: a file with another
+ *    another file was renamed over it. (Only its number of links counts: a file with another
  *    hard link, or one that was moved to another path, is synced.)
  *  - HF_NO_SPACE: the disk or the quota has no room for blocks that the file system allocates late
  *  - HF_NO_MEMORY: the system has no memory for the file operation

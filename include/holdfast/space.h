@@ -496,7 +496,7 @@ HF_API hf_space_stats hf_space_get_stats(const hf_space *space);
  *  statistics agree with them, and that the system's list of mappings does.
  *  @param space  the space
  *  @return
- *  - HF_OK: all checks passed; the system's list is checked only if the backend can read it
+ *  - HF_OK: all checks passed (the last one only if the backend can read that list)
  *  - HF_INVALID: space is NULL
  *  - HF_CORRUPT: a check failed: hf_last_error().offset says where, .reason which one
  *  - HF_IO: the list cannot be read (/proc/self/maps)

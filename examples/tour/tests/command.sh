@@ -47,7 +47,7 @@ has_pattern() { grep -qE -e "$2" "$1" || wrong "std$1 has nothing like: $2"; }
 lacks() { ! grep -qF -e "$2" "$1" || wrong "std$1 has: $2"; }
 is_empty() { [ ! -s "$1" ] || wrong "std$1 is not empty"; }
 
-# says STREAM "MESSAGE: SYSTEM TEXT": like has, but on another system only the message is checked.
+# says STREAM "MESSAGE: SYSTEM TEXT": like has, but on another system only the message has to match.
 says() { if $foreign; then has "$1" "${2%: *}: "; else has "$1" "$2"; fi; }
 
 # is_plain: out has no escape sequence and no carriage return.
