@@ -19,14 +19,16 @@ static void arm64ec_has_fences(void) {
 }
 
 /* Without _WIN64 atomic.h uses the function for long; size_t and long have the same size here. */
-static void fetch_add_works(void) {
+static void fetch_add_and_exchange_work(void) {
     size_t value = 6;
     CHECK_EQUAL(6, hf_fetch_add(&value, 5));
     CHECK_EQUAL(11, value);
+    CHECK_EQUAL(11, hf_exchange(&value, 3));
+    CHECK_EQUAL(3, value);
 }
 #else
-static void fetch_add_works(void) { check_skip("the compiler is the real one"); }
+static void fetch_add_and_exchange_work(void) { check_skip("the compiler is the real one"); }
 static void arm64ec_has_fences(void) { check_skip("the compiler is the real one"); }
 #endif
 
-CHECK_MAIN(TEST(arm64ec_has_fences), TEST(fetch_add_works))
+CHECK_MAIN(TEST(arm64ec_has_fences), TEST(fetch_add_and_exchange_work))

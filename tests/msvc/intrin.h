@@ -11,3 +11,11 @@ static inline long _InterlockedExchangeAdd(volatile long *target, long value) {
 static inline long long _InterlockedExchangeAdd64(volatile long long *target, long long value) {
     return __atomic_fetch_add(target, value, __ATOMIC_SEQ_CST);
 }
+
+static inline long _InterlockedExchange(volatile long *target, long value) {
+    return __atomic_exchange_n(target, value, __ATOMIC_SEQ_CST);
+}
+
+static inline long long _InterlockedExchange64(volatile long long *target, long long value) {
+    return __atomic_exchange_n(target, value, __ATOMIC_SEQ_CST);
+}
