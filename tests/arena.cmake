@@ -17,7 +17,7 @@ holdfast_test(test_arena_rewind test_arena_rewind.c spy.c probe.c process.c LABE
 holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
 holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c disk.c scene.c probe.c
               LABELS arena valgrind)
-holdfast_test(test_arena_reset test_arena_reset.c spy.c LABELS arena)
+holdfast_test(test_arena_reset test_arena_reset.c spy.c disk.c LABELS arena)
 holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
 holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
 if(CMAKE_CXX_COMPILER)

@@ -46,7 +46,8 @@
  *
  *  Costs: hf_alloc() is inlined: an add, a mask, two compares and a prefetch; no counter, no lock,
  *  no header before the block. Growth makes one or two system calls for each step, and a step is at
- *  least half of what is committed (2 to 64 MiB), so a frame loop in steady state makes none.
+ *  least half of what is committed (2 to 64 MiB; above 512 MiB an eighth), so a frame loop in steady
+ *  state makes none.
  *
  *  Sanitizers: in a process under AddressSanitizer or Valgrind what is not allocated is poisoned,
  *  blocks have red zones between them, going back poisons, closing unpoisons. No build flag is
@@ -647,14 +648,17 @@ static inline hf_mark hf_get_mark(const hf_arena *arena) {
  *    no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN) */
 hf_status hf_rewind(hf_arena *arena, hf_mark mark);
 
-/** Frees everything, and ends every scope. Keeps committed what recent peaks needed, and releases
- *  what lies beyond:
+/** Frees everything, and ends every scope. Memory stays committed for the next frame (what happens
+ *  until the next hf_reset()), and is released when frames have done much work without it:
  *
- *      keep = max(peak since the last reset, keep - keep / 8, retain)
- *      trims to keep when committed > keep + max(2 MiB, keep / 4)
+ *      if peak >= committed / 2:  work = needed = 0          (peak: of the frame that ends)
+ *      else:                      work += peak + 64,  needed = max(needed, peak)
+ *      if work >= 64 * max(committed - needed, 1 MiB):
+ *          trims to max(needed + a growth step, retain);  work = needed = 0
  *
- *  so a loop in steady state makes no system call, and after a spike the memory goes back step by
- *  step. Where it fails, the scopes have not ended.
+ *  So whatever the sizes of frames are, at most one in 64 of the bytes that they use is given back
+ *  and faults again, and what stays committed is at most twice what recent frames needed, or 4 MiB
+ *  more. docs/reset.md has the proof. Where it fails, the scopes have not ended.
  *  @param arena  the arena
  *  @return
  *  - HF_OK: the arena is empty
