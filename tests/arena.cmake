@@ -18,6 +18,7 @@ holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
 holdfast_test(test_scratch test_scratch.c spy.c nth_failure.c disk.c scene.c probe.c
               LABELS arena valgrind)
 holdfast_test(test_arena_reset test_arena_reset.c spy.c disk.c LABELS arena)
+holdfast_test(test_arena_patterns test_arena_patterns.c spy.c LABELS arena)
 holdfast_test(test_arena_growth test_arena_growth.c spy.c LABELS arena)
 holdfast_test(test_arena_on_failure test_arena_on_failure.c spy.c LABELS arena valgrind)
 if(CMAKE_CXX_COMPILER)
