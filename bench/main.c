@@ -43,6 +43,7 @@ int main(int argc, char **argv) {
     tell_mimalloc();
     register_warm();
     register_frame();
+    register_spike();
     register_fresh();
     register_array();
     register_file();
