@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
     add_mimalloc_version();
     register_warm();
     register_frame();
+    register_spike();
     register_fresh();
     register_array();
     register_file();

@@ -47,6 +47,11 @@ void meter_end(bench_meter *meter) {
     if (highest > resident_at_first) meter->peak = highest - resident_at_first;
 }
 
+size_t meter_resident(void) {
+    size_t resident = status_bytes("VmRSS: %zu");
+    return resident > resident_at_first ? resident - resident_at_first : 0;
+}
+
 void meter_report(const bench_meter *meter, bench_state *state, size_t rounds) {
     bench_counter(state, "faults", (double)meter->faults / (double)rounds);
     bench_counter(state, "peak_MiB", (double)meter->peak / (1 << 20));

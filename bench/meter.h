@@ -31,6 +31,9 @@ void meter_watch_memory(bench_meter *meter);
 void meter_begin(bench_meter *meter);
 void meter_end(bench_meter *meter);
 
+/* Bytes that are resident now, beyond what was before the first workload of the process. */
+size_t meter_resident(void);
+
 /* Reports the counters "faults", the average of one round, and "peak_MiB". */
 void meter_report(const bench_meter *meter, bench_state *state, size_t rounds);
 

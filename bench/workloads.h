@@ -7,6 +7,7 @@
 
 void register_warm(void);
 void register_frame(void);
+void register_spike(void);
 void register_fresh(void);
 void register_array(void);
 void register_file(void);

@@ -94,29 +94,36 @@ static size_t arena_align_up(const hf_arena_core *core, size_t offset, size_t al
  * spare bytes: the program stores to it at once, and by the next allocation the spare bytes would
  * no longer be in the processor's cache.
  */
-static size_t arena_read_write_step_end(const hf_arena_core *core, size_t needed) {
+static size_t arena_read_write_end(const hf_arena_core *core, size_t limit, size_t needed) {
     size_t step = HF_KIB(512);
-    while (step > HF_KIB(64) && step > core->limit / 2) step /= 2;
-    size_t usual = hf_larger(step, hf_smaller(core->limit / 512, HF_MIB(64)));
-    if (needed - core->limit > usual) return arena_align_up(core, needed, HF_KIB(64));
-    return arena_align_up(core, hf_larger(needed, core->limit + usual - (step - 1)), step);
+    while (step > HF_KIB(64) && step > limit / 2) step /= 2;
+    size_t usual = hf_larger(step, hf_smaller(limit / 512, HF_MIB(64)));
+    if (needed - limit > usual) return arena_align_up(core, needed, HF_KIB(64));
+    return arena_align_up(core, hf_larger(needed, limit + usual - (step - 1)), step);
 }
 
-/* The end of the next growth step. Small steps come first, so that a small arena stays small; then
- * half of what is committed, between 2 and 64 MiB, up to a huge page boundary. */
-static size_t arena_step_end(const hf_arena_core *core, size_t needed) {
-    size_t half = core->limit / 2, end;
+/* The end of the growth step that follows `limit`. Small steps come first, so that a small arena
+ * stays small; then half of what is committed, between 2 and 64 MiB, up to a huge page boundary.
+ * Above 512 MiB a step is an eighth of what is committed: so the number of steps is logarithmic. */
+static size_t arena_policy_end(const hf_arena_core *core, size_t limit, size_t needed) {
+    size_t half = limit / 2, most = hf_larger(HF_MIB(64), limit / 8), end;
     if (hf_is_read_write(core)) {
-        end = arena_read_write_step_end(core, needed);
+        end = arena_read_write_end(core, limit, needed);
     } else if (needed <= core->small_end) {
-        end = hf_larger(needed, core->limit + arena_clamp(half, HF_KIB(64), HF_MIB(2)));
+        end = hf_larger(needed, limit + arena_clamp(half, HF_KIB(64), HF_MIB(2)));
         end = hf_smaller(hf_round_up(end, core->page_size), core->small_end);
     } else {
-        end = arena_align_up(
-            core, hf_larger(needed, core->limit + arena_clamp(half, HF_MIB(2), HF_MIB(64))),
-            ARENA_HUGE_PAGE);
+        end = hf_larger(needed, limit + arena_clamp(half, HF_MIB(2), most));
+        end = arena_align_up(core, end, ARENA_HUGE_PAGE);
     }
     return hf_smaller(end, core->reserved);
+}
+
+/* The end of the next growth step. After a trim a step does not commit more than was committed
+ * before that trim, unless more is needed. */
+static size_t arena_step_end(const hf_arena_core *core, size_t needed) {
+    size_t end = arena_policy_end(core, core->limit, needed);
+    return needed <= core->trimmed_from ? hf_smaller(end, core->trimmed_from) : end;
 }
 
 /* True if [limit, reserved) is one placeholder: false only after an undo failed. */
@@ -131,8 +138,11 @@ static bool arena_is_placeholder_whole(const hf_arena_core *core) {
 /* Makes [limit, reserved) one placeholder again: after an undo failed there may be several
  * placeholders and committed regions. */
 static hf_status arena_restore_placeholder(hf_arena_core *core) {
-    if (arena_is_placeholder_whole(core)) return HF_OK;
-    return hf_arena_release_range(core, core->limit, core->reserved - core->limit);
+    hf_status status = HF_OK;
+    if (!arena_is_placeholder_whole(core))
+        status = hf_arena_release_range(core, core->limit, core->reserved - core->limit);
+    if (status == HF_OK) core->left_behind = 0;
+    return status;
 }
 
 hf_status hf_arena_perform_step(hf_arena_core *core, size_t size, hf_arena_step *step) {
@@ -156,8 +166,11 @@ static hf_status arena_populate(hf_arena_core *core, size_t size) {
     hf_status status = hf_arena_advise_range(core, core->limit, size, HF_ADVISE_POPULATE);
     if (status == HF_OK || status == HF_UNSUPPORTED) return HF_OK;
     hf_error error = hf_last_error();
-    /* If this fails, too, the next growth repeats it. */
-    if (hf_arena_release_range(core, core->limit, size) != HF_OK) error.undo_failed = true;
+    /* If this fails, too, the next growth or trim repeats it. */
+    if (hf_arena_release_range(core, core->limit, size) != HF_OK) {
+        core->left_behind = size;
+        error.undo_failed = true;
+    }
     return hf_fail_with(error);
 }
 
@@ -642,28 +655,49 @@ hf_status hf_trim(hf_arena *arena, size_t keep) {
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_image_check_owner(core, "hf_trim");
     if (status != HF_OK) return status;
-    size_t kept = hf_smaller(hf_larger(arena_used(arena), keep), core->limit);
-    return hf_arena_release_beyond(arena, hf_round_up(kept, core->page_size));
+    size_t kept = hf_smaller(hf_larger(arena_used(arena), keep), core->limit), before = core->limit;
+    status = hf_arena_release_beyond(arena, hf_round_up(kept, core->page_size));
+    if (core->limit < before) core->trimmed_from = before;
+    return status;
 }
 
-/* core->keep is the highest recent peak, at least options.retain: it falls by an eighth at each
- * hf_reset that needed less. */
-static void arena_update_keep(hf_arena_core *core) {
-    size_t faded = core->keep - core->keep / 8;
-    core->keep = hf_larger(hf_larger(core->recent_peak, faded), core->options.retain);
-    core->recent_peak = 0;
-}
-
-/* The space of a pool counts all its arenas. What a failed growth left committed behind limit in
- * one of them goes back when its next growth fails, or with the pool. */
-static size_t arena_count_committed(const hf_arena_core *core) {
-    return core->pool ? core->limit : hf_space_get_stats(core->space).committed_bytes;
-}
+/* A frame is what happens between two calls of hf_reset. docs/reset.md has the rule by which
+ * hf_reset releases memory, and the proof of what it costs. */
+#define ARENA_WORK_FOR_A_BYTE 64     /* bytes that frames use before a byte is released */
+#define ARENA_WORK_OF_A_FRAME 64     /* bytes: what a frame costs that uses none */
+#define ARENA_LEAST_EXCESS HF_MIB(1) /* releasing less costs as much: system calls */
 
 /* What a failed growth could not release, behind limit, is committed too. */
-static bool arena_is_worth_trimming(const hf_arena_core *core) {
-    size_t committed = hf_larger(core->limit, arena_count_committed(core));
-    return committed > core->keep && committed - core->keep > hf_larger(HF_MIB(2), core->keep / 4);
+static size_t arena_committed(const hf_arena_core *core) { return core->limit + core->left_behind; }
+
+/* Counts the frame that ends. One that used half of what is committed shows that it is needed. */
+static void arena_count_frame(hf_arena_core *core) {
+    size_t peak = core->recent_peak;
+    core->recent_peak = 0;
+    if (peak >= arena_committed(core) / 2) {
+        core->work = core->needed = 0;
+    } else {
+        core->work += peak + ARENA_WORK_OF_A_FRAME;
+        core->needed = hf_larger(core->needed, peak);
+    }
+}
+
+/* True if the frames have used 64 times what none of them needed. */
+static bool arena_has_paid(const hf_arena_core *core) {
+    size_t committed = arena_committed(core);
+    size_t excess = committed - hf_smaller(core->needed, committed);
+    return core->work / ARENA_WORK_FOR_A_BYTE >= hf_larger(excess, ARENA_LEAST_EXCESS);
+}
+
+/* Keeps what the frames needed and the next growth step, so that a slightly larger frame makes no
+ * system call. If releasing fails, the next hf_reset tries again: the work is done. */
+static hf_status arena_trim_excess(hf_arena *arena) {
+    hf_arena_core *core = hf_core_of(arena);
+    size_t needed = hf_smaller(core->needed, core->limit);
+    size_t keep = hf_larger(arena_policy_end(core, needed, needed), core->options.retain);
+    hf_status status = hf_trim(arena, keep);
+    if (status == HF_OK) core->work = core->needed = 0;
+    return status;
 }
 
 hf_status hf_reset(hf_arena *arena) {
@@ -671,15 +705,9 @@ hf_status hf_reset(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_rewind(arena, 0);
     if (status != HF_OK) return status;
-    size_t keep = core->keep, recent_peak = core->recent_peak;
-    arena_update_keep(core);
-    if (arena_is_worth_trimming(core)) status = hf_trim(arena, core->keep);
-    if (status == HF_OK) {
-        core->depth = 0;
-    } else { /* the next hf_reset trims to the same size */
-        core->keep = keep;
-        core->recent_peak = recent_peak;
-    }
+    arena_count_frame(core);
+    if (arena_has_paid(core)) status = arena_trim_excess(arena);
+    if (status == HF_OK) core->depth = 0;
     return status;
 }
 

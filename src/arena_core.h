@@ -62,7 +62,10 @@ struct hf_arena_core {
     size_t high_water;   /* the high-water mark; pos may be higher, see arena.c */
     size_t peak;         /* highest pos since the arena was opened */
     size_t recent_peak;  /* highest pos since the last hf_reset */
-    size_t keep;         /* committed bytes that hf_reset keeps */
+    uint64_t work;       /* bytes used by the frames that hf_reset counts, see docs/reset.md */
+    size_t needed;       /* highest recent_peak of these frames */
+    size_t trimmed_from; /* limit before the last hf_trim that lowered it; 0: none */
+    size_t left_behind;  /* bytes behind limit that a failed growth could not decommit */
     size_t depth;        /* number of open scopes */
     size_t newest_scope; /* number of the scope that was begun last */
     size_t scopes[HF_SCOPES_KNOWN + 1]; /* number of the open scope at each depth, from 1 on */

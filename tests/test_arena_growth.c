@@ -20,7 +20,8 @@ static size_t clamp(size_t value, size_t low, size_t high) {
 
 /* Checks a step from `before` to `after` bytes committed that had to reach `needed` bytes. */
 static void is_large_step(const hf_arena *arena, size_t before, size_t needed, size_t after) {
-    size_t wanted = before + clamp(before / 2, 2 * MIB, 64 * MIB);
+    size_t largest = before / 8 > 64 * MIB ? before / 8 : 64 * MIB;
+    size_t wanted = before + clamp(before / 2, 2 * MIB, largest);
     size_t least = needed > wanted ? needed : wanted;
     CHECK(after >= least && after < least + 2 * MIB);
     CHECK(is_aligned(hf_arena_base(arena) + after, 2 * MIB));
@@ -82,6 +83,38 @@ static void the_steps_have_these_sizes(void) {
         }
         hf_arena_close(&arena);
     }
+}
+
+/* Above 512 MiB a step is an eighth of what is committed. Nothing is committed in truth. */
+static void a_large_arena_takes_few_steps(void) {
+    if (!IS_64_BIT) return;
+    hf_arena arena = open_on_recorder(256 * GIB, HF_HUGE_AUTO);
+    recorder.pretends = true;
+    for (size_t committed = 0; committed < 200 * GIB;) {
+        CHECK_STATUS(HF_OK, hf_precommit(&arena, committed + 1));
+        committed = hf_arena_get_stats(&arena).committed;
+    }
+    CHECK(hf_arena_get_stats(&arena).growths < 80);
+    hf_arena_close(&arena);
+}
+
+/* After a trim the steps stop at what was committed before it, and then go on by the policy. */
+static void growth_after_a_trim_stops_where_it_began(void) {
+    hf_arena arena = open_on_recorder(1024 * MIB, HF_HUGE_AUTO);
+    recorder.largest[RECORDER_COMMIT] = 101 * MIB; /* the first step is exact */
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 101 * MIB));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 70 * MIB));
+    CHECK_STATUS(HF_OK, hf_trim(&arena, SIZE_MAX)); /* releases nothing */
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 70 * MIB + 1));
+    CHECK_EQUAL(101 * MIB, hf_arena_get_stats(&arena).committed);
+    CHECK_STATUS(HF_OK, hf_trim(&arena, 20 * MIB));
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 20 * MIB + 1));
+    is_large_step(&arena, 20 * MIB, 20 * MIB + 1, hf_arena_get_stats(&arena).committed);
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 101 * MIB));
+    CHECK_EQUAL(101 * MIB, hf_arena_get_stats(&arena).committed);
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 101 * MIB + 1));
+    is_large_step(&arena, 101 * MIB, 101 * MIB + 1, hf_arena_get_stats(&arena).committed);
+    hf_arena_close(&arena);
 }
 
 static void a_small_arena_stays_small(void) {
@@ -351,6 +384,7 @@ static void failed_hints_are_ignored(void) {
 }
 
 CHECK_MAIN(TEST(steps_follow_the_policy), TEST(the_steps_have_these_sizes),
+           TEST(a_large_arena_takes_few_steps), TEST(growth_after_a_trim_stops_where_it_began),
            TEST(a_small_arena_stays_small), TEST(steps_are_contiguous),
            TEST(a_step_makes_no_unneeded_system_call),
            TEST(the_last_step_ends_with_the_reservation),

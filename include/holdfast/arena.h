@@ -47,7 +47,8 @@
  *
  *  Costs: hf_alloc() is inlined: an add, a mask, two compares and a prefetch; no counter, no lock,
  *  no header before the block. Growth makes one or two system calls for each step. A step is at
- *  least half of what is committed (2 to 64 MiB), so a loop in steady state makes no system call.
+ *  least half of what is committed (2 to 64 MiB; above 512 MiB an eighth), so a loop in steady
+ *  state makes no system call.
  *
  *  Sanitizers: in a process under AddressSanitizer or Valgrind, bytes that are not allocated are
  *  poisoned, and blocks have red zones between them. Rewinding poisons; closing unpoisons. This
@@ -697,14 +698,17 @@ HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *        one with hf_arena_save() leaves the calls out. */
 HF_API hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data);
 
-/** Frees everything, and ends every scope. Keeps as much memory committed as recent peaks needed
- *  and releases the rest:
+/** Frees everything, and ends every scope. Memory stays committed for the next frame (what happens
+ *  until the next hf_reset()), and is released when frames have done much work without it:
  *
- *      keep = max(peak since the last reset, keep - keep / 8, retain)
- *      trims to keep when committed > keep + max(2 MiB, keep / 4)
+ *      if peak >= committed / 2:  work = needed = 0          (peak: of the frame that ends)
+ *      else:                      work += peak + 64,  needed = max(needed, peak)
+ *      if work >= 64 * max(committed - needed, 1 MiB):
+ *          trims to max(needed + a growth step, retain);  work = needed = 0
  *
- *  So a loop in steady state makes no system call, and after a spike the memory is released step by
- *  step. If it fails, the scopes stay open.
+ *  So whatever the sizes of frames are, at most one in 64 of the bytes that they use is released
+ *  and faults again, and what stays committed is at most twice what recent frames needed, or 4 MiB
+ *  more. docs/reset.md has the proof. If it fails, the scopes stay open.
  *  @param arena  the arena; not NULL
  *  @return
  *  - HF_OK: the arena is empty
