@@ -35,6 +35,7 @@
 #include "pages.h"
 #include "retry.h"
 #include "sanitizer.h"
+#include "space_record.h"
 
 #define ARENA_HUGE_PAGE HF_MIB(2)
 
@@ -174,8 +175,35 @@ static hf_status arena_populate(hf_arena_core *core, size_t size) {
     return hf_fail_with(error);
 }
 
+static hf_advice arena_advice(const hf_arena_core *core) {
+    return core->options.huge_pages == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE;
+}
+
+/* Advises the system about huge pages in [from, to). If this fails there are more page faults, and
+ * nothing else changes. */
+static void arena_advise(const hf_arena_core *core, size_t from, size_t to) {
+    from = hf_larger(from, core->huge_from);
+    if (from >= to) return;
+    hf_error before = hf_last_error();
+    hf_arena_advise_range(core, from, to - from, arena_advice(core));
+    hf_fail_with(before);
+}
+
+static void arena_advise_all(hf_arena_core *core) {
+    core->is_advised = true;
+    arena_advise(core, core->limit, core->reserved);
+}
+
+/* HF_HUGE_AUTO: advises once, before the arena grows beyond the small steps, so that an arena that
+ * stays small makes no system call for it. Views of a read-write image are not private memory. */
+static void arena_advise_once(hf_arena_core *core, size_t end) {
+    if (core->is_advised || end <= core->small_end || hf_is_read_write(core)) return;
+    arena_advise_all(core);
+}
+
 static hf_status arena_grow_to(hf_arena_core *core, size_t end) {
     size_t size = end - core->limit;
+    arena_advise_once(core, end);
     hf_status status = arena_run_step(core, size);
     if (status == HF_OK && core->options.populate && !hf_is_read_write(core))
         status = arena_populate(core, size);
@@ -596,20 +624,6 @@ static void arena_run_all_deferred(hf_arena *arena) {
 
 /* ----------------------------------------------------- releasing -------------------- */
 
-static hf_advice arena_advice(const hf_arena_core *core) {
-    return core->options.huge_pages == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE;
-}
-
-/* Advises the system about huge pages in [from, to). If this fails there are more page faults, and
- * nothing else changes. */
-static void arena_advise(const hf_arena_core *core, size_t from, size_t to) {
-    from = hf_larger(from, core->huge_from);
-    if (from >= to) return;
-    hf_error before = hf_last_error();
-    hf_arena_advise_range(core, from, to - from, arena_advice(core));
-    hf_fail_with(before);
-}
-
 /* The end of the view that begins below `keep` and ends above it, else `keep`. */
 static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
     hf_region region;
@@ -642,7 +656,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     if (status == HF_OK) status = arena_restore_placeholder(core);
     if (core->is_sanitized)
         hf_unpoison_initialized(arena_at(core, core->limit), old_limit - core->limit);
-    arena_advise(core, core->limit, old_limit);
+    if (core->is_advised) arena_advise(core, core->limit, old_limit);
     if (!hf_is_read_write(core)) core->high_water = hf_smaller(core->high_water, core->limit);
     core->peek_end = hf_smaller(core->peek_end, core->limit);
     if (arena_used(arena) > core->limit) arena_forget_above(core, core->limit);
@@ -807,44 +821,56 @@ hf_status hf_arena_check_options(const hf_arena_options *options, const char *ca
     return hf_check_backend(options->backend, call);
 }
 
-static hf_status arena_open_space(hf_arena_core *core, size_t reserve, size_t least) {
-    const hf_arena_options *options = &core->options;
-    size_t most = SIZE_MAX & ~(core->page_size - 1);
-    reserve = reserve < most ? hf_round_up(reserve, core->page_size) : most;
-    least = least < most ? hf_round_up(least, core->page_size) : most;
-    hf_space_options wanted = {options->base, least, options->name, core->backend};
-    return hf_space_open(&core->space, reserve, &wanted);
+/* An arena that is being opened. Its record comes with the space. */
+typedef struct arena_opening {
+    const hf_arena_options *options;
+    const hf_backend *backend;
+    hf_space *space;
+    hf_space_record record;
+} arena_opening;
+
+/* HF_HUGE_ALWAYS needs a space that is aligned to a huge page. */
+static hf_status arena_open_space(arena_opening *opening, size_t reserve, size_t least) {
+    const hf_arena_options *options = opening->options;
+    size_t page_size = opening->backend->page_size(opening->backend);
+    size_t most = SIZE_MAX & ~(page_size - 1);
+    reserve = reserve < most ? hf_round_up(reserve, page_size) : most;
+    least = least < most ? hf_round_up(least, page_size) : most;
+    hf_space_options wanted = {options->base, least, options->name, opening->backend};
+    opening->record.size = sizeof(hf_arena_core);
+    opening->record.is_apart = options->huge_pages == HF_HUGE_ALWAYS;
+    return hf_space_open_with(&opening->space, reserve, &wanted, &opening->record);
 }
 
 /* Tells the budget that the system could not reserve all of a size. Ignores failures of a backend
  * that is not the native one, and of a reservation at a fixed base: they may have other causes. */
-static void arena_note_exhaustion(const hf_arena_core *core, const hf_default_reserve *size,
+static void arena_note_exhaustion(const arena_opening *opening, const hf_default_reserve *size,
                                   size_t reserved) {
-    bool is_native = core->backend == hf_backend_native();
-    if (is_native && core->options.base == NULL && reserved < size->reserve)
+    bool is_native = opening->backend == hf_backend_native();
+    if (is_native && opening->options->base == NULL && reserved < size->reserve)
         hf_budget_exhaust(size);
 }
 
 /* Reserves a default size, or the next smaller one after HF_NO_ADDRESS. A least_reserve that is
  * larger than the default size replaces it. */
-static hf_status arena_open_default_space(hf_arena_core *core) {
-    size_t named = core->options.least_reserve;
-    const hf_default_reserve *size = hf_budget_first(core->backend);
+static hf_status arena_open_default_space(arena_opening *opening) {
+    size_t named = opening->options->least_reserve;
+    const hf_default_reserve *size = hf_budget_first(opening->backend);
     for (;;) {
         size_t reserve = hf_larger(size->reserve, named);
-        hf_status status = arena_open_space(core, reserve, named ? named : size->least);
-        arena_note_exhaustion(core, size, status == HF_OK ? hf_space_size(core->space) : 0);
+        hf_status status = arena_open_space(opening, reserve, named ? named : size->least);
+        arena_note_exhaustion(opening, size, status == HF_OK ? hf_space_size(opening->space) : 0);
         const hf_default_reserve *next = hf_budget_next(size);
         if (status != HF_NO_ADDRESS || next == NULL || named > next->reserve) return status;
         size = next;
     }
 }
 
-static hf_status arena_open_any_space(hf_arena_core *core) {
-    const hf_arena_options *options = &core->options;
+static hf_status arena_open_any_space(arena_opening *opening) {
+    const hf_arena_options *options = opening->options;
     size_t least = options->least_reserve;
-    if (options->reserve == 0) return arena_open_default_space(core);
-    return arena_open_space(core, options->reserve,
+    if (options->reserve == 0) return arena_open_default_space(opening);
+    return arena_open_space(opening, options->reserve,
                             least ? least : hf_smaller(options->reserve, HF_DEFAULT_LEAST));
 }
 
@@ -858,29 +884,26 @@ static void arena_init(hf_arena_core *core) {
     if (core->options.huge_pages == HF_HUGE_NEVER) core->huge_from = 0;
 }
 
-static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *options) {
-    const hf_backend *backend = hf_backend_or_native(options->backend);
-    size_t pages = hf_pages_for(backend, sizeof(hf_arena_core));
-    hf_report report = {0};
-    void *memory;
-    hf_status status = hf_allocate_pages(backend, pages, &memory, &report);
-    if (status != HF_OK) return hf_fail_reported(status, &report, 0, pages);
-    hf_arena_core *core = memory;
-    core->backend = backend;
-    core->own_calls = report.system_calls;
-    core->options = *options;
-    core->page_size = backend->page_size(backend);
+static hf_arena_core *arena_init_core(const arena_opening *opening) {
+    hf_arena_core *core = opening->record.address;
+    core->space = opening->space;
+    core->backend = opening->backend;
+    core->options = *opening->options;
+    core->page_size = hf_space_page_size(opening->space);
+    core->reserved = hf_space_size(opening->space);
     core->mode = HF_MODE_PRIVATE;
-    hf_error before = hf_last_error();
-    status = hf_restore_error(arena_open_any_space(core), before);
-    if (status != HF_OK) {
-        backend->free_pages(backend, memory, pages);
-        return status;
-    }
-    core->reserved = hf_space_size(core->space);
     arena_init(core);
-    arena_advise(core, 0, core->reserved);
-    hf_register_root(core, pages); /* options.user may be the only pointer to a block */
+    return core;
+}
+
+static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *options) {
+    arena_opening opening = {.options = options, .backend = hf_backend_or_native(options->backend)};
+    hf_error before = hf_last_error();
+    hf_status status = hf_restore_error(arena_open_any_space(&opening), before);
+    if (status != HF_OK) return status;
+    hf_arena_core *core = arena_init_core(&opening);
+    if (options->huge_pages != HF_HUGE_AUTO) arena_advise_all(core);
+    hf_register_root(core, sizeof *core); /* options.user may be the only pointer to a block */
     if (options->reserve == 0) hf_budget_spend(core);
     arena->state = &core->state;
     hf_arena_set_pos(arena, 0);
@@ -894,7 +917,9 @@ static void arena_init_pooled(hf_arena_core *core) {
     core->page_size = core->backend->page_size(core->backend);
     core->options.huge_pages = hf_pool_huge_pages(core->pool);
     arena_init(core);
+    core->is_advised = true;
     core->huge_from = core->reserved > ARENA_HUGE_PAGE ? 0 : core->reserved;
+    core->is_advised = true;
 }
 
 /* Limit, the high-water mark and what hf_reset has learnt about the memory that is needed stay, so
@@ -984,11 +1009,10 @@ void hf_arena_close(hf_arena *arena) {
     if (core->is_sanitized) hf_unpoison_initialized(core->state.base, core->limit);
     hf_arena_free_text_pages(core);
     bool is_synced = hf_is_read_write(core) && hf_arena_sync(arena) == HF_OK;
-    hf_space_close(core->space);
-    hf_budget_return(core);
-    if (core->image) hf_arena_close_image(core, is_synced);
-    size_t pages = hf_pages_for(core->backend, sizeof *core);
-    hf_unregister_root(core, pages);
-    core->backend->free_pages(core->backend, core, pages);
+    hf_unregister_root(core, sizeof *core);
+    hf_arena_core closed = *core;
+    hf_space_close(core->space); /* frees the core */
+    hf_budget_return(&closed);
+    if (closed.image) hf_arena_close_image(&closed, is_synced);
     *arena = (hf_arena){0};
 }

@@ -25,6 +25,7 @@
 #include "region_map.h"
 #include "retry.h"
 #include "sanitizer.h"
+#include "space_record.h"
 
 struct hf_space {
     const hf_backend *backend;
@@ -32,6 +33,8 @@ struct hf_space {
     char *base;
     size_t size, page_size; /* in bytes */
     size_t own_bytes;       /* of the pages that contain this struct and the first records */
+    size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
+    hf_reservation joint;   /* the mapping of pages and space; pages NULL: they lie apart */
     hf_lock *lock;          /* &own_lock: a const space can be locked through it */
     hf_lock own_lock;
     hf_region_map map;
@@ -39,9 +42,12 @@ struct hf_space {
     hf_space_stats stats; /* hf_space_get_stats fills regions and record_bytes in */
 };
 
-/* Size of a space's own pages, before it is rounded up to the page size. The map's first records
- * lie behind the struct, so a small space needs no other pages for records. */
+/* Size of a space's own pages, before it is rounded up to the page size. The opener's record and
+ * the map's first records lie behind the struct, so a small space needs no other pages for records.
+ * Where the opener's record is larger, there is room for so many of the map's. */
 #define SPACE_OWN_BYTES ((size_t)4096)
+#define SPACE_LEAST_RECORDS ((size_t)16)
+#define SPACE_ALIGNMENT ((size_t)16)
 
 /* The arguments of one call. */
 typedef struct space_request {
@@ -107,8 +113,23 @@ static hf_status space_call(hf_space *space, hf_step step, space_backend_call *c
     return space_finish_call(space, step, status, &report, offset, size);
 }
 
+/* Returns first_bytes. It is 0 from now on if a commit or map begins below it. */
+static size_t space_take_first(hf_space *space, size_t offset) {
+    size_t bytes = space->first_bytes;
+    if (offset < bytes) space->first_bytes = 0;
+    return bytes;
+}
+
+static hf_status space_call_commit(hf_space *space, const space_request *wanted) {
+    const hf_backend *backend = space->backend;
+    bool is_first = space_end_of(wanted) <= space_take_first(space, wanted->offset);
+    return space_call(space, HF_STEP_COMMIT, is_first ? backend->commit_first : backend->commit,
+                      wanted->offset, wanted->size);
+}
+
 static hf_status space_call_map(hf_space *space, const space_request *wanted) {
     hf_report report = {0};
+    space_take_first(space, wanted->offset);
     hf_status status = space->backend->map(space->backend, space->base + wanted->offset,
                                            wanted->size, hf_file_handle(wanted->file),
                                            wanted->file_offset, wanted->access, &report);
@@ -282,8 +303,7 @@ static hf_status space_commit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
         return space_fail_state(wanted, space_not_one_placeholder);
-    hf_status status =
-        space_call(space, HF_STEP_COMMIT, space->backend->commit, wanted->offset, wanted->size);
+    hf_status status = space_call_commit(space, wanted);
     if (status == HF_OK) space_set_kind(space, node, HF_COMMITTED);
     return status;
 }
@@ -407,9 +427,7 @@ static void space_undo_split(hf_space *space, hf_node *node, const space_request
 }
 
 static hf_status space_call_commit_or_map(hf_space *space, const space_request *wanted) {
-    return wanted->file ? space_call_map(space, wanted)
-                        : space_call(space, HF_STEP_COMMIT, space->backend->commit, wanted->offset,
-                                     wanted->size);
+    return wanted->file ? space_call_map(space, wanted) : space_call_commit(space, wanted);
 }
 
 static hf_status space_call_with_split(hf_space *space, hf_node *node,
@@ -658,15 +676,30 @@ static bool space_can_open(size_t size, const hf_space_options *options, size_t 
            base % HF_ALLOCATION_GRANULARITY == 0 && (base == 0 || size - 1 <= UINTPTR_MAX - base);
 }
 
-/* Halves the size until the backend can reserve it; the last try is options->least. */
-static hf_status space_reserve(hf_space *space, size_t size, const hf_space_options *options) {
+typedef hf_status space_reserve_call(hf_space *, size_t, void **, hf_report *);
+
+static hf_status space_reserve_apart(hf_space *space, size_t size, void **base, hf_report *report) {
+    return space->backend->reserve(space->backend, *base, size, base, report);
+}
+
+static hf_status space_reserve_joint(hf_space *space, size_t size, void **base, hf_report *report) {
+    hf_status status = space->backend->reserve_with_pages(space->backend, size, space->own_bytes,
+                                                          &space->joint, report);
+    if (status == HF_OK) *base = space->joint.address;
+    return status;
+}
+
+/* Halves the size until the backend can reserve it; the last try is options->least. HF_UNSUPPORTED:
+ * the backend has done nothing, and nothing is counted or stored as the last error. */
+static hf_status space_reserve(hf_space *space, size_t size, const hf_space_options *options,
+                               space_reserve_call *call) {
     size_t least = options->least ? options->least : size;
     hf_error before = hf_last_error();
     for (;;) {
         hf_report report = {0};
-        void *base;
-        hf_status status =
-            space->backend->reserve(space->backend, options->base, size, &base, &report);
+        void *base = options->base;
+        hf_status status = call(space, size, &base, &report);
+        if (status == HF_UNSUPPORTED) return status;
         status = space_finish_call(space, HF_STEP_RESERVE, status, &report, 0, size);
         if (status == HF_OK) {
             space->base = base;
@@ -679,6 +712,53 @@ static hf_status space_reserve(hf_space *space, size_t size, const hf_space_opti
     }
 }
 
+static hf_status space_allocate_pages(hf_space *space, void **pages) {
+    hf_report report = {0};
+    hf_status status = hf_allocate_pages(space->backend, space->own_bytes, pages, &report);
+    return space_finish_call(space, HF_STEP_RECORDS, status, &report, 0, space->own_bytes);
+}
+
+/* Reserves the space and gets its own pages. */
+static hf_status space_acquire_apart(hf_space *space, size_t size, const hf_space_options *options,
+                                     void **pages) {
+    hf_status status = space_allocate_pages(space, pages);
+    if (status != HF_OK) return status;
+    status = space_reserve(space, size, options, space_reserve_apart);
+    if (status != HF_OK) space->backend->free_pages(space->backend, *pages, space->own_bytes);
+    return status;
+}
+
+/* In one mapping. HF_UNSUPPORTED, with nothing done: the backend cannot. */
+static hf_status space_acquire_joint(hf_space *space, size_t size, const hf_space_options *options,
+                                     void **pages) {
+    const hf_backend *backend = space->backend;
+    if (!HF_HAS(backend, reserve_with_pages) || options->base != NULL) return HF_UNSUPPORTED;
+    hf_status status = space_reserve(space, size, options, space_reserve_joint);
+    if (status != HF_OK) return status;
+    *pages = space->joint.pages;
+    if (HF_HAS(backend, commit_first)) space->first_bytes = HF_ALLOCATION_GRANULARITY;
+    return HF_OK;
+}
+
+static void space_release_regions(const hf_space *space) {
+    for (hf_node *node = hf_region_map_find(&space->map, space->size - 1); node;
+         node = node->previous)
+        space->backend->release(space->backend, space->base + node->offset,
+                                space_size_of(space, node), node->kind);
+}
+
+/* Releases the regions and frees the space's own pages. */
+static void space_give_back(hf_space *space) {
+    const hf_backend *backend = space->backend;
+    hf_reservation joint = space->joint; /* the space lies in it */
+    if (joint.pages == NULL) space_release_regions(space);
+    hf_region_map_close(&space->map);
+    if (joint.pages)
+        backend->release_with_pages(backend, &joint);
+    else
+        backend->free_pages(backend, space, space->own_bytes);
+}
+
 static hf_status space_open_lock(hf_space *space) {
     hf_report report = {0};
     space->lock = &space->own_lock;
@@ -686,16 +766,15 @@ static hf_status space_open_lock(hf_space *space) {
     return space_finish_call(space, HF_STEP_RECORDS, status, &report, 0, space->own_bytes);
 }
 
-static hf_status space_init(hf_space *space, size_t size, const hf_space_options *options) {
+/* Makes the map with one placeholder, and the lock. The map's records lie at `records`. */
+static hf_status space_init(hf_space *space, char *records) {
+    hf_region_map_open(&space->map, space->backend, space->size, records,
+                       space->own_bytes - (size_t)(records - (char *)space));
     hf_status status = space_open_lock(space);
-    if (status != HF_OK) return status;
-    status = space_reserve(space, size, options);
     if (status != HF_OK) {
-        space->backend->lock_close(space->backend, space->lock);
+        space_give_back(space);
         return status;
     }
-    hf_region_map_open(&space->map, space->backend, space->size, space + 1,
-                       space->own_bytes - sizeof *space);
     space->stats.placeholder_bytes = space->size;
     space_update_peaks(space);
     space_name_range(space, 0, space->size);
@@ -703,36 +782,51 @@ static hf_status space_init(hf_space *space, size_t size, const hf_space_options
     return HF_OK;
 }
 
-/* NULL if the backend has no pages for it; the last error says why. */
-static hf_space *space_allocate(const hf_backend *backend) {
-    size_t bytes = hf_pages_for(backend, SPACE_OWN_BYTES);
-    hf_report report = {0};
-    void *memory;
-    hf_status status = hf_allocate_pages(backend, bytes, &memory, &report);
-    if (status != HF_OK) {
-        hf_fail_reported(status, &report, 0, bytes);
-        return NULL;
-    }
-    hf_space *space = memory;
-    *space = (hf_space){
-        .backend = backend, .page_size = backend->page_size(backend), .own_bytes = bytes};
-    space_finish_call(space, HF_STEP_RECORDS, HF_OK, &report, 0, bytes);
-    return space;
+/* What lies between the end of the own pages and the base is not used. */
+static const char *space_own_end(const hf_space *space) {
+    return (const char *)space + space->own_bytes;
 }
 
-static hf_status space_open(hf_space **result, size_t size, const hf_space_options *options) {
+static size_t space_gap(const hf_space *space) {
+    return space->joint.pages ? (size_t)(space->base - space_own_end(space)) : 0;
+}
+
+/* Moves the space into its own pages, with the opener's record behind it. */
+static hf_status space_move(hf_space **result, const hf_space *opened, void *pages,
+                            hf_space_record *record) {
+    hf_space *space = pages;
+    *space = *opened;
+    char *address = (char *)pages + hf_round_up(sizeof *space, SPACE_ALIGNMENT);
+    hf_status status = space_init(space, address + hf_round_up(record->size, SPACE_ALIGNMENT));
+    if (status != HF_OK) return status;
+    if (hf_is_under_sanitizer()) hf_poison(space_own_end(space), space_gap(space));
+    record->address = address;
+    *result = space;
+    return HF_OK;
+}
+
+static size_t space_own_bytes(const hf_backend *backend, const hf_space_record *record) {
+    size_t least = hf_round_up(sizeof(hf_space), SPACE_ALIGNMENT) +
+                   hf_round_up(record->size, SPACE_ALIGNMENT) +
+                   SPACE_LEAST_RECORDS * sizeof(hf_node);
+    return hf_pages_for(backend, least > SPACE_OWN_BYTES ? least : SPACE_OWN_BYTES);
+}
+
+hf_status hf_space_open_with(hf_space **result, size_t size, const hf_space_options *options,
+                             hf_space_record *record) {
     const hf_backend *backend = hf_backend_or_native(options->backend);
-    if (result == NULL || !space_can_open(size, options, backend->page_size(backend)))
+    size_t page_size = backend->page_size(backend);
+    if (result == NULL || !space_can_open(size, options, page_size))
         return hf_fail(HF_INVALID, "hf_space_open", 0, size);
-    hf_space *space = space_allocate(backend);
-    if (space == NULL) return hf_last_error().status;
-    space->name = options->name;
-    hf_status status = space_init(space, size, options);
-    if (status == HF_OK)
-        *result = space;
-    else
-        backend->free_pages(backend, space, space->own_bytes);
-    return status;
+    hf_space opened = {.backend = backend,
+                       .name = options->name,
+                       .page_size = page_size,
+                       .own_bytes = space_own_bytes(backend, record)};
+    void *pages = NULL;
+    hf_status status =
+        record->is_apart ? HF_UNSUPPORTED : space_acquire_joint(&opened, size, options, &pages);
+    if (status == HF_UNSUPPORTED) status = space_acquire_apart(&opened, size, options, &pages);
+    return status == HF_OK ? space_move(result, &opened, pages, record) : status;
 }
 
 _Static_assert(offsetof(hf_space_options, backend) + sizeof(hf_backend *) ==
@@ -745,20 +839,16 @@ hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_opti
     hf_status status =
         hf_read_options(&known, sizeof known, options, options_size, "hf_space_open");
     if (status == HF_OK) status = hf_check_backend(known.backend, "hf_space_open");
-    return status == HF_OK ? space_open(space, size, &known) : status;
+    hf_space_record none = {.is_apart = true};
+    return status == HF_OK ? hf_space_open_with(space, size, &known, &none) : status;
 }
 
 void hf_space_close(hf_space *space) {
     if (space == NULL) return;
-    const hf_backend *backend = space->backend;
     hf_unregister_root(space->base, space->size);
-    for (hf_node *node = hf_region_map_find(&space->map, space->size - 1); node;
-         node = node->previous)
-        backend->release(backend, space->base + node->offset, space_size_of(space, node),
-                         node->kind);
-    hf_region_map_close(&space->map);
-    backend->lock_close(backend, space->lock);
-    backend->free_pages(backend, space, space->own_bytes);
+    if (hf_is_under_sanitizer()) hf_unpoison_initialized(space_own_end(space), space_gap(space));
+    space->backend->lock_close(space->backend, space->lock);
+    space_give_back(space);
 }
 
 /* ------------------------------------------------------------------- queries ------------- */

@@ -28,7 +28,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <holdfast/arena.h>
+
 #include "check.h"
+#include "probe.h"
 #include "space_fixture.h"
 
 /* ----------------------------------------------------------------------- Faults ------------ */
@@ -426,6 +429,158 @@ static void a_failed_release_frees_the_pages(void) {
     CHECK_EQUAL(POSIX_LINUX ? 0 : 'x', *base);
     posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
     CHECK(!is_mapped(base, HF_ALLOCATION_GRANULARITY));
+}
+
+/* ------------------------------------------------- Records and space in one mapping -------- */
+
+static bool has_joint(void) {
+    if (hf_backend_native()->reserve_with_pages) return true;
+    check_skip("the backend reserves no pages with a placeholder");
+    return false;
+}
+
+static hf_reservation reserve_joint(size_t size) {
+    hf_reservation made;
+    const hf_backend *native = hf_backend_native();
+    CHECK_STATUS(HF_OK, native->reserve_with_pages(native, size, page(), &made, &report));
+    return made;
+}
+
+/* The pages are zero, aligned as the size says; the placeholder behind them faults; all of it is
+ * one mapping that one munmap removes. */
+static void pages_and_placeholder_are_released_at_once(void) {
+    static const size_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 21, (1 << 21) + (1 << 16),
+                                   1 << 26};
+    const hf_backend *native = hf_backend_native();
+    if (!has_joint()) return;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t size = hf_round_up(sizes[i], page()), outer = check_enter("%zu bytes", size);
+        hf_reservation made = reserve_joint(size);
+        char *pages = made.pages, *base = made.address;
+        CHECK_EQUAL(0, (uintptr_t)pages % posix_reserve_alignment(size));
+        CHECK_EQUAL(0, (uintptr_t)base % HF_ALLOCATION_GRANULARITY);
+        CHECK(base >= pages + page() && base + size <= pages + made.total);
+        for (size_t at = 0; at < page(); at++) CHECK_EQUAL(0, pages[at]);
+        CHECK(!probe_readable(base) && !probe_readable(base + size - 1));
+        CHECK_STATUS(HF_OK, native->commit_first(native, base, page(), &report));
+        memset(base, 'c', page());
+        size_t made_before = faults.made;
+        native->release_with_pages(native, &made);
+        CHECK_EQUAL(1, faults.made - made_before);
+        CHECK(!is_mapped(pages, made.total));
+        check_leave(outer);
+    }
+}
+
+/* Where the kernel does not align the mapping, what lies below is unmapped. */
+static void a_joint_mapping_is_aligned_by_its_slack(void) {
+    size_t unit = HF_ALLOCATION_GRANULARITY;
+    const hf_backend *native = hf_backend_native();
+    if (!has_joint()) return;
+    char *free_range = reserve_somewhere(16 * unit);
+    posix_release(NULL, free_range, 16 * unit, HF_PLACEHOLDER);
+    for (size_t below = page(); below < unit; below += unit / 4) {
+        faults.hint = free_range + below;
+        hf_reservation made = reserve_joint(2 * unit);
+        CHECK(made.pages == free_range + unit && made.address == free_range + 2 * unit);
+        CHECK(!is_mapped(free_range, unit));
+        CHECK((char *)made.pages + made.total >= free_range + 4 * unit);
+        native->release_with_pages(native, &made);
+        CHECK(!is_mapped(free_range, 16 * unit));
+    }
+    hf_reservation untouched = {0};
+    CHECK_STATUS(HF_NO_ADDRESS, native->reserve_with_pages(native, SIZE_MAX - page() + 1, page(),
+                                                           &untouched, &report));
+    CHECK(untouched.pages == NULL);
+}
+
+/* If munmap fails, the addresses stay reserved, but on Linux their pages are freed. */
+static void a_failed_release_of_all_frees_the_pages(void) {
+    const hf_backend *native = hf_backend_native();
+    if (!has_joint()) return;
+    hf_reservation made = reserve_joint(HF_ALLOCATION_GRANULARITY);
+    char *pages = made.pages;
+    *pages = 'x';
+    fail_nth("munmap", 1, false, ENOMEM);
+    native->release_with_pages(native, &made);
+    fail_no_more();
+    CHECK_EQUAL(POSIX_LINUX ? 0 : 'x', *pages);
+    native->release_with_pages(native, &made);
+    CHECK(!is_mapped(pages, made.total));
+}
+
+static const hf_arena_options one_size = {.reserve = 1 << 26, .least_reserve = 1 << 26};
+
+/* Opens an arena while system calls fail. True if one failed. */
+static bool arena_meets_failure(size_t nth, bool from_then_on, int code) {
+    hf_arena arena;
+    fail_nth(NULL, nth, from_then_on, code);
+    size_t made = faults.made;
+    hf_status status = hf_arena_open(&arena, &one_size);
+    made = faults.made - made;
+    fail_no_more();
+    bool met = faults.failures > 0;
+    if (status == HF_OK) { /* initializing the mutex is counted too, and is no system call */
+        CHECK_EQUAL(made - 1, hf_arena_get_stats(&arena).system_calls);
+        char *block = hf_alloc(&arena, 64, 64);
+        CHECK(block != NULL && *block == 0);
+        *block = 'x';
+    } else {
+        bool at_limit = from_then_on && status == HF_MAP_LIMIT; /* the limit's probe fails too */
+        CHECK(met && (at_limit || status == HF_NO_ADDRESS || status == HF_NO_MEMORY));
+        CHECK_STATUS(status, hf_last_error().status);
+        CHECK_EQUAL(code, hf_last_error().os_code);
+        CHECK(arena.state == NULL);
+    }
+    hf_arena_close(&arena);
+    return met;
+}
+
+static size_t count_mappings(void) {
+    size_t count = 0;
+    int read_byte;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    if (maps == NULL) return 0;
+    while ((read_byte = getc(maps)) != EOF) count += read_byte == '\n';
+    fclose(maps);
+    return count;
+}
+
+static void an_arena_opens_whole_or_not_at_all(void) {
+    static const int codes[] = {ENOMEM, EAGAIN};
+    arena_meets_failure(0, false, 0);
+    count_mappings();
+    for (size_t way = 0; way < 4; way++) {
+        size_t nth = 1;
+        bool met = true;
+        for (; met; nth++) {
+            size_t outer = check_enter("call %zu failing, way %zu", nth, way);
+            size_t before = count_mappings();
+            met = arena_meets_failure(nth, way / 2, codes[way % 2]);
+            /* Where munmap fails too, the addresses stay reserved. */
+            if (way < 2) CHECK_EQUAL(before, count_mappings());
+            check_leave(outer);
+        }
+        CHECK(nth > 3);
+    }
+}
+
+/* mmap, mprotect, madvise; at the first allocation one mprotect; munmap. */
+static void an_arena_takes_five_system_calls(void) {
+    hf_arena arena;
+    if (!has_joint()) return;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &one_size));
+    char *aligned = hf_arena_base(&arena) - HF_ALLOCATION_GRANULARITY;
+    hf_arena_close(&arena);
+    fail_no_more();
+    faults.hint = aligned; /* older kernels do not align it by themselves */
+    size_t made = faults.made;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, &one_size));
+    for (int i = 0; i < 64; i++) *(char *)hf_alloc(&arena, 64, 16) = 'x';
+    size_t counted = hf_arena_get_stats(&arena).system_calls;
+    hf_arena_close(&arena);
+    CHECK_EQUAL(POSIX_LINUX ? 4 : 3, counted);
+    CHECK_EQUAL(counted + 1, faults.made - made - 1); /* without the mutex */
 }
 
 /* ------------------------------------------------------- Two limits with ENOMEM ------------ */
@@ -1036,6 +1191,23 @@ static hf_status call_reserve_in_use(void) {
     CHECK(status == HF_NO_ADDRESS || (POSIX_LINUX && fails_all && status == HF_MAP_LIMIT));
     return HF_OK;
 }
+static hf_status call_reserve_with_pages(void) {
+    hf_reservation made = {0};
+    if (hf_backend_native()->reserve_with_pages == NULL) return HF_OK;
+    hf_status status = CALL(reserve_with_pages, 2 * HF_ALLOCATION_GRANULARITY, page(), &made);
+    subject.address = made.pages;
+    subject.mapped = made.total;
+    return status;
+}
+static hf_status call_reserve_with_pages_unaligned(void) {
+    faults.hint = subject.block + 16 * HF_ALLOCATION_GRANULARITY + page();
+    return call_reserve_with_pages();
+}
+static hf_status call_commit_first(void) {
+    return hf_backend_native()->commit_first
+               ? CALL(commit_first, subject.block + 2 * page(), page())
+               : HF_OK;
+}
 static hf_status call_split(void) { return CALL(split, subject.block + 2 * page(), page()); }
 static hf_status call_coalesce(void) {
     return CALL(coalesce, subject.block + 2 * page(), 2 * page());
@@ -1155,6 +1327,9 @@ static const struct function {
     {"reserve", call_reserve, false},
     {"reserve, not aligned at first", call_reserve_unaligned, false},
     {"reserve, in use", call_reserve_in_use, false},
+    {"reserve_with_pages", call_reserve_with_pages, false},
+    {"reserve_with_pages, not aligned at first", call_reserve_with_pages_unaligned, false},
+    {"commit_first", call_commit_first, false},
     {"split", call_split, false},
     {"coalesce", call_coalesce, false},
     {"commit", call_commit, false},
@@ -1520,6 +1695,10 @@ CHECK_MAIN(TEST(a_failed_commit_leaves_a_placeholder), TEST(a_failed_decommit_le
            TEST(a_gap_is_covered_again), TEST(half_a_commit_is_taken_back),
            TEST(a_failed_reservation_reserves_nothing), TEST(the_slack_is_unmapped),
            TEST(an_old_kernel_ignores_noreplace), TEST(a_failed_release_frees_the_pages),
+           TEST(pages_and_placeholder_are_released_at_once),
+           TEST(a_joint_mapping_is_aligned_by_its_slack),
+           TEST(a_failed_release_of_all_frees_the_pages), TEST(an_arena_opens_whole_or_not_at_all),
+           TEST(an_arena_takes_five_system_calls),
            TEST(enomem_is_the_limit_on_mappings_or_on_memory),
            TEST(a_commit_at_the_limit_is_tried_again), TEST(each_code_of_a_view_has_its_status),
            TEST(a_copy_on_write_view_is_tried_without_its_charge),

@@ -4,6 +4,8 @@
  */
 #define _GNU_SOURCE /* mmap, mprotect */
 
+#include "../src/space_record.h"
+
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -169,7 +171,34 @@ static void placeholders_are_kept_out_of_dumps(void) {
     hf_space_close(space);
 }
 
-CHECK_MAIN(TEST(placeholders_are_kept_out_of_dumps), TEST(a_hole_is_found),
+/* The first 64 KiB of a space in one mapping with its records are in dumps until they are
+ * decommitted: they are commonly committed soon. */
+static void a_joint_space_is_kept_out_of_dumps_but_for_its_beginning(void) {
+    hf_space *space;
+    hf_space_record record = {.size = 100};
+    size_t unit = HF_ALLOCATION_GRANULARITY,
+           g = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open_with(&space, 40 * unit, &(hf_space_options){0}, &record));
+    const char *base = hf_space_base(space);
+    bool is_joint = hf_backend_native()->reserve_with_pages != NULL;
+    CHECK_EQUAL(!is_joint, is_kept_out(base));
+    CHECK(is_kept_out(base + unit) && is_kept_out(base + 40 * unit - 1));
+    CHECK(!is_kept_out(record.address));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, unit));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, unit, unit));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, g, 2 * unit - g));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, g));
+    expect_dumped(space);
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, g));
+    expect_dumped(space);
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(placeholders_are_kept_out_of_dumps),
+           TEST(a_joint_space_is_kept_out_of_dumps_but_for_its_beginning), TEST(a_hole_is_found),
            TEST(a_changed_placeholder_is_found), TEST(changed_committed_memory_is_found),
            TEST(a_changed_view_is_found), TEST(a_view_of_another_access_is_found),
            TEST(a_view_of_another_page_is_found), TEST(a_list_that_cannot_be_read_is_io))

@@ -92,6 +92,17 @@ typedef union hf_lock {
     uint64_t bytes[8]; /**< the lock, of 64 bytes at most */
 } hf_lock;
 
+/** A placeholder with pages for records below it, in one mapping.
+ *
+ *      pages            address                                          pages + total
+ *      | pages |        |             placeholder             |          |
+ */
+typedef struct hf_reservation {
+    void *pages;   /**< the pages for records, zeroed; the mapping begins here */
+    void *address; /**< where the placeholder begins, a multiple of HF_ALLOCATION_GRANULARITY */
+    size_t total;  /**< bytes of the mapping: pages, placeholder and what alignment adds */
+} hf_reservation;
+
 /** The functions of a backend. */
 typedef struct hf_backend hf_backend;
 
@@ -394,6 +405,28 @@ struct hf_backend {
      *  versions append their functions here.
      *  @{ */
 
+    /** Optional: reserve and allocate_pages in one, at any address, for fewer system calls. Called
+     *  for arenas. NULL: the space calls reserve and allocate_pages.
+     *  @param size              bytes of the placeholder
+     *  @param pages             bytes for records
+     *  @param[out] reservation  gets what was made
+     *  @return HF_OK; HF_UNSUPPORTED, before anything was done: as if the function was NULL (so the
+     *          native one does in a copy that replaces one of the functions in whose place it, or
+     *          commit_first or release_with_pages, is called); HF_NO_ADDRESS: there are not so many
+     *          addresses; HF_NO_MEMORY; HF_MAP_LIMIT */
+    hf_status (*reserve_with_pages)(const hf_backend *, size_t size, size_t pages,
+                                    hf_reservation *reservation, hf_report *);
+    /** Releases the whole mapping of reserve_with_pages, whatever regions the placeholder consists
+     *  of now; cannot fail. NULL only where reserve_with_pages is NULL.
+     *  @param reservation  from reserve_with_pages */
+    void (*release_with_pages)(const hf_backend *, const hf_reservation *reservation);
+    /** Optional: commit, for a placeholder that lies in the first HF_ALLOCATION_GRANULARITY bytes of
+     *  one of reserve_with_pages. It is called once for such a placeholder, before any commit, map
+     *  or decommit of these bytes. NULL: the space calls commit.
+     *  @param address  where the placeholder begins
+     *  @param size     its size in bytes
+     *  @return as commit */
+    hf_status (*commit_first)(const hf_backend *, void *address, size_t size, hf_report *);
     /** Optional: the most bytes that should be reserved where the program names no size, because
      *  more addresses cost much memory by themselves. NULL: any number of them costs next to none.
      *  @return bytes; SIZE_MAX: any number */

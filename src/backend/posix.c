@@ -583,9 +583,14 @@ static hf_status posix_reserve_aligned(size_t size, size_t alignment, void **add
     return HF_OK;
 }
 
-/* Reservations of 2 MiB and more are aligned to a huge page, as newer kernels do by themselves. */
+/* Reservations of 2 MiB and more are aligned to a huge page. */
+static size_t posix_reserve_alignment(size_t size) {
+    return size >= POSIX_HUGE_PAGE ? POSIX_HUGE_PAGE : HF_ALLOCATION_GRANULARITY;
+}
+
+/* Newer kernels align mappings whose size is a multiple of a huge page by themselves. */
 static hf_status posix_reserve_anywhere(size_t size, void **address, hf_report *report) {
-    size_t alignment = size >= POSIX_HUGE_PAGE ? POSIX_HUGE_PAGE : HF_ALLOCATION_GRANULARITY;
+    size_t alignment = posix_reserve_alignment(size);
     void *got = posix_map_anonymous(NULL, size, PROT_NONE, 0, report);
     if (got == MAP_FAILED) return posix_fail_reserve(report, errno);
     if (((uintptr_t)got & (alignment - 1)) != 0) {
@@ -621,20 +626,24 @@ static hf_status posix_do_nothing(const hf_backend *self, void *address, size_t 
 
 /* One placeholder can be several mappings (madvise splits them), and mprotect can fail after it
  * has changed some: they become PROT_NONE again. */
-static hf_status posix_commit(const hf_backend *self, void *address, size_t size,
-                              hf_report *report) {
+static hf_status posix_commit_first(const hf_backend *self, void *address, size_t size,
+                                    hf_report *report) {
     (void)self;
     report->system_calls++;
-    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) {
-        posix_include_in_dumps(address, size, report);
-        return HF_OK;
-    }
+    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return HF_OK;
     int code = errno;
     report->system_calls++;
     mprotect(address, size, PROT_NONE);
     hf_status status = posix_memory_status(code, report);
     if (status == HF_MAP_LIMIT && posix_commit_at_map_limit(address, size, report)) return HF_OK;
     return posix_fail(report, status, "mprotect", code);
+}
+
+static hf_status posix_commit(const hf_backend *self, void *address, size_t size,
+                              hf_report *report) {
+    hf_status status = posix_commit_first(self, address, size, report);
+    if (status == HF_OK) posix_include_in_dumps(address, size, report);
+    return status;
 }
 
 static bool posix_map_placeholder(void *address, size_t size, hf_report *report) {
@@ -770,6 +779,70 @@ static void posix_free_pages(const hf_backend *self, void *address, size_t size)
     (void)self;
     munmap(address, size);
 }
+
+#if UINTPTR_MAX > UINT32_MAX
+
+/*
+ * Pages for records and a placeholder in one mapping:
+ *
+ *      got          pages     address    + 64 KiB
+ *      | unmapped   | records | first    | not in dumps                          |
+ *                   ^ a multiple of the alignment
+ *
+ * The records and the first bytes of the placeholder have one page of the page table, and are one
+ * mapping when these bytes are committed. They stay in dumps, so commit_first makes one system call
+ * less than commit; a decommit excludes them like any other placeholder.
+ *
+ * The size of the mapping is a multiple of the alignment, so newer kernels align it; the slack for
+ * older ones stays reserved. 32 bits have no addresses to spare for it.
+ */
+static bool posix_replaces_nothing(const hf_backend *self) {
+    return self->reserve == posix_reserve && self->release == posix_release &&
+           self->commit == posix_commit && self->allocate_pages == posix_allocate_pages &&
+           self->free_pages == posix_free_pages;
+}
+
+static void posix_release_with_pages(const hf_backend *self, const hf_reservation *reservation) {
+    posix_release(self, reservation->pages, reservation->total, HF_PLACEHOLDER);
+}
+
+/* Maps `total` bytes from a multiple of `alignment` on. */
+static hf_status posix_map_with_slack(size_t total, size_t alignment, hf_reservation *reservation,
+                                      hf_report *report) {
+    char *got = posix_map_anonymous(NULL, total, PROT_NONE, 0, report);
+    if (got == MAP_FAILED) return posix_fail_reserve(report, errno);
+    size_t below = (0 - (uintptr_t)got) & (alignment - 1);
+    if (below > 0) posix_unmap_pages(got, below, report);
+    reservation->pages = got + below;
+    reservation->total = total - below;
+    return HF_OK;
+}
+
+static hf_status posix_reserve_with_pages(const hf_backend *self, size_t size, size_t pages,
+                                          hf_reservation *reservation, hf_report *report) {
+    size_t alignment = posix_reserve_alignment(size), unit = HF_ALLOCATION_GRANULARITY;
+    size_t records = hf_round_up(pages, unit), most = SIZE_MAX - records - 2 * alignment;
+    hf_reservation made;
+    if (!posix_replaces_nothing(self))
+        return posix_fail(report, HF_UNSUPPORTED, "reserve_with_pages", 0);
+    if (size > most) return posix_fail_reserve(report, EOVERFLOW);
+    size_t total = hf_round_up(records + size, alignment) + alignment;
+    hf_status status = posix_map_with_slack(total, alignment, &made, report);
+    if (status != HF_OK) return status;
+    made.address = (char *)made.pages + records;
+    report->system_calls++;
+    if (mprotect(made.pages, records, PROT_READ | PROT_WRITE) != 0) {
+        int code = errno;
+        status = posix_memory_status(code, report);
+        posix_unmap_pages(made.pages, made.total, report);
+        return posix_fail(report, status, "mprotect", code);
+    }
+    posix_exclude_from_dumps((char *)made.address + unit, made.total - records - unit, report);
+    *reservation = made;
+    return HF_OK;
+}
+
+#endif
 
 /* ------------------------------------------------------------------------ Hints ------------ */
 
@@ -2419,6 +2492,11 @@ const hf_backend *hf_backend_native(void) {
         .size = HF_BACKEND_SIZE_0_1,
         .page_size = posix_page_size,
         .reserve = posix_reserve,
+#if UINTPTR_MAX > UINT32_MAX
+        .reserve_with_pages = posix_reserve_with_pages,
+        .release_with_pages = posix_release_with_pages,
+        .commit_first = posix_commit_first,
+#endif
         .release = posix_release,
         .split = posix_do_nothing,
         .coalesce = posix_do_nothing,
