@@ -9,6 +9,8 @@
  * the mark: limit moves down to the beginning of the lowest one, and from there the arena grows
  * with private memory again.
  */
+#include <assert.h>
+
 #include "arena_core.h"
 #include "fail.h"
 #include "file_access.h"
@@ -39,6 +41,7 @@ static hf_status append_map(hf_arena *arena, hf_file *file, hf_access access) {
     status = hf_arena_map_range(core, from, size, file, 0, access);
     if (status != HF_OK) return status;
     core->limit = core->views_end = from + size;
+    assert(core->limit <= core->reserved);
     if (core->is_sanitized)
         hf_poison(core->state.base + from + file_size, size - (size_t)file_size);
     hf_arena_set_pos(arena, core->limit);
@@ -98,12 +101,14 @@ typedef struct append_views {
 /* Looks up only these views and the regions between them. */
 static append_views append_find_views(const hf_arena_core *core, hf_mark mark) {
     append_views found = {core->views_end, core->views_end};
+    assert(mark < core->views_end && core->views_end <= core->limit);
     while (found.below > mark) {
         hf_region view;
         hf_arena_find_region(core, found.below - 1, &view);
         found.lowest = view.offset;
         found.below = hf_arena_views_end_below(core, view.offset);
     }
+    assert(mark <= found.lowest && found.below <= mark);
     return found;
 }
 
@@ -113,6 +118,7 @@ static hf_status append_release_views(hf_arena *arena, const append_views *found
     hf_status status = hf_arena_release_beyond(arena, found->lowest);
     core->views_end =
         core->limit == found->lowest ? found->below : hf_arena_views_end_below(core, core->limit);
+    assert(core->views_end <= core->limit);
     return status;
 }
 

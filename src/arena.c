@@ -6,7 +6,7 @@
  *                          ^ high-water mark: bytes below it were allocated before and may not
  *                            be zero
  *
- * Between any two calls:
+ * Between any two calls (arena_is_sound):
  *      base <= pos <= limit <= base + reserved
  *      [base, limit) is committed, or views of files: see image.c and append.c
  *      [max(pos, high-water mark), limit) is zero
@@ -27,6 +27,7 @@
 #include <holdfast/arena.h>
 #include <holdfast/space.h>
 
+#include <assert.h>
 #include <string.h>
 
 #include "arena_core.h"
@@ -49,11 +50,26 @@ static size_t arena_clamp(size_t value, size_t low, size_t high) {
 
 static size_t arena_used(const hf_arena *arena) { return hf_get_mark(arena); }
 
+#ifndef NDEBUG
+/* True if base <= pos <= hf_arena.limit <= limit <= base + reserved, and the offsets that follow
+ * pos are within them. A wrong pos or limit may come from the program, which can write to both. */
+static bool arena_is_sound(const hf_arena *arena) {
+    const hf_arena_core *core = hf_core_of(arena);
+    size_t limit = (size_t)((uintptr_t)arena->limit - (uintptr_t)core->state.base);
+    bool is_in_order = arena_used(arena) <= limit && limit <= core->limit &&
+                       core->limit <= core->reserved && core->high_water <= core->reserved;
+    bool is_zero_above = hf_is_read_write(core) || core->high_water <= core->limit;
+    return is_in_order && is_zero_above && core->peek_end <= core->limit &&
+           core->root <= arena_used(arena);
+}
+#endif
+
 void hf_arena_set_pos(hf_arena *arena, size_t offset) {
     const hf_arena_core *core = hf_core_of(arena);
     arena->pos = arena_at(core, offset);
     arena->limit =
         core->is_sanitized || hf_is_read_only(core) ? arena->pos : arena_at(core, core->limit);
+    assert(arena_is_sound(arena));
 }
 
 /* ----------------------------------------- errors of allocations -------------------- */
@@ -127,13 +143,13 @@ static size_t arena_step_end(const hf_arena_core *core, size_t needed) {
     return needed <= core->trimmed_from ? hf_smaller(end, core->trimmed_from) : end;
 }
 
-/* True if [limit, reserved) is one placeholder: false only after an undo failed. */
+/* True if [limit, reserved) is one placeholder: false only after an undo failed. With
+ * fault_after_rewind it may begin below limit. */
 static bool arena_is_placeholder_whole(const hf_arena_core *core) {
-    size_t size = core->reserved - core->limit;
     hf_region behind = {0};
-    if (size == 0) return true;
+    if (core->limit == core->reserved) return true;
     hf_arena_find_region(core, core->limit, &behind);
-    return behind.kind == HF_PLACEHOLDER && behind.size == size;
+    return behind.kind == HF_PLACEHOLDER && behind.offset + behind.size == core->reserved;
 }
 
 /* Makes [limit, reserved) one placeholder again: after an undo failed there may be several
@@ -159,6 +175,8 @@ static hf_status arena_commit_once(hf_arena_core *core, size_t size) {
 
 /* Commits or maps `size` bytes at limit. */
 static hf_status arena_run_step(hf_arena_core *core, size_t size) {
+    assert(size > 0 && (size & (core->page_size - 1)) == 0);
+    assert(core->limit <= core->reserved && size <= core->reserved - core->limit);
     if (hf_is_read_write(core)) return hf_image_map_step(core, size);
     return hf_arena_perform_step(core, size, arena_commit_once);
 }
@@ -201,7 +219,19 @@ static void arena_advise_once(hf_arena_core *core, size_t end) {
     arena_advise_all(core);
 }
 
+#ifndef NDEBUG
+/* True if the last region below limit is committed or a view, and ends at limit. Not checked with
+ * fault_after_rewind, which releases pages below pos. */
+static bool arena_is_backed(const hf_arena_core *core) {
+    hf_region last;
+    if (core->limit == 0 || core->options.fault_after_rewind) return true;
+    return hf_arena_find_region(core, core->limit - 1, &last) && last.kind != HF_PLACEHOLDER &&
+           last.offset + last.size == core->limit;
+}
+#endif
+
 static hf_status arena_grow_to(hf_arena_core *core, size_t end) {
+    assert(core->limit < end && end <= core->reserved);
     size_t size = end - core->limit;
     arena_advise_once(core, end);
     hf_status status = arena_run_step(core, size);
@@ -211,6 +241,7 @@ static hf_status arena_grow_to(hf_arena_core *core, size_t end) {
     if (core->is_sanitized) hf_poison(arena_at(core, core->limit), size);
     core->limit = end;
     core->growths++;
+    assert(arena_is_backed(core));
     return HF_OK;
 }
 
@@ -232,11 +263,13 @@ static hf_status arena_grow(hf_arena_core *core, size_t needed) {
     size_t end = arena_step_end(core, needed), exact = hf_round_up(needed, core->page_size);
     hf_status status = arena_grow_to(core, end);
     if (status != HF_OK && exact < end) status = arena_grow_again(core, exact);
+    assert(status != HF_OK || (needed <= core->limit && core->limit <= core->reserved));
     return hf_restore_error(status, before);
 }
 
 /* Makes [from, from + size) usable; from <= core->reserved. */
 static hf_status arena_make_room(hf_arena_core *core, size_t from, size_t size, const char *call) {
+    assert(from <= core->reserved);
     if (size > core->reserved - from) return hf_fail(HF_RESERVE_FULL, call, from, size);
     return arena_grow(core, from + size);
 }
@@ -280,12 +313,14 @@ static void *arena_allocate(hf_arena *arena, size_t size, size_t align) {
     if (arena_grow(core, block + bytes) != HF_OK) return NULL;
     arena_unpoison_block(core, block, size);
     hf_arena_set_pos(arena, block + bytes);
+    assert(align == 0 || ((uintptr_t)arena_at(core, block) & (align - 1)) == 0);
     return arena_at(core, block);
 }
 
 void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
     if (arena->state == NULL || !arena_is_alignment(align))
         return hf_arena_fail(arena, "hf_alloc", size);
+    assert(arena_is_sound(arena));
     hf_error before = hf_last_error();
     void *block;
     do {
@@ -349,6 +384,7 @@ static void arena_forget_above(hf_arena_core *core, size_t offset) {
 static void arena_shrink_last_block(hf_arena *arena, size_t block, size_t new_size) {
     hf_arena_core *core = hf_core_of(arena);
     size_t end = block + new_size;
+    assert(end <= arena_used(arena));
     arena_update_peaks(arena);
     arena_forget_above(core, end);
     if (core->is_sanitized)
@@ -374,6 +410,7 @@ bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
         hf_fail(HF_INVALID, "hf_extend", arena_used(arena), new_size);
         return false;
     }
+    assert(arena_is_sound(arena));
     if (hf_image_check_owner(hf_core_of(arena), "hf_extend") != HF_OK) return false;
     size_t offset = (size_t)((char *)block - arena->state->base);
     bool last = arena_is_last_block(arena, offset, old_size);
@@ -434,6 +471,7 @@ static bool arena_has_room(const hf_arena *arena, size_t size, size_t align) {
 
 void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align) {
     if (arena->state == NULL) return hf_arena_fail(arena, source->call, size);
+    assert(arena_is_sound(arena) && source->size <= size);
     const hf_arena_core *core = hf_core_of(arena);
     bool is_shown = core->is_sanitized && hf_arena_is_peek_current(arena) &&
                     arena_source_end(arena, source) > arena_used(arena);
@@ -488,6 +526,7 @@ static char *arena_begin_peek(hf_arena *arena, size_t *room) {
 
 char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
     if (arena->state == NULL) return hf_arena_fail(arena, "hf_peek", least);
+    assert(arena_is_sound(arena));
     hf_error before = hf_last_error();
     hf_status status;
     do {
@@ -502,6 +541,7 @@ char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
 
 hf_status hf_precommit(hf_arena *arena, size_t size) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_precommit", 0, size);
+    assert(arena_is_sound(arena));
     return arena_make_room(hf_core_of(arena), arena_used(arena), size, "hf_precommit");
 }
 
@@ -509,6 +549,7 @@ hf_status hf_precommit(hf_arena *arena, size_t size) {
 
 void hf_arena_go_back(hf_arena *arena, size_t offset) {
     hf_arena_core *core = hf_core_of(arena);
+    assert(offset <= arena_used(arena));
     arena_update_peaks(arena);
     arena_forget_above(core, offset);
     if (core->is_sanitized)
@@ -541,6 +582,7 @@ static hf_status arena_rewind_faulting(hf_arena *arena, size_t offset) {
     }
     hf_arena_go_back(arena, offset);
     hf_arena_set_pos(arena, to);
+    assert(core->fault_end <= to); /* it never goes down */
     core->fault_end = to;
     hf_status status = hf_arena_release_range(core, from, to - from);
     if (core->views_end > offset) core->views_end = hf_arena_views_end_below(core, core->views_end);
@@ -599,6 +641,7 @@ hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
+    assert(arena_is_sound(arena));
     if (mark > arena_used(arena))
         return hf_fail_because(HF_INVALID, "hf_rewind", "the mark is above the position", mark, 0);
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_rewind");
@@ -635,6 +678,7 @@ static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
  * the memory is released nevertheless, and limit moves. */
 static hf_status arena_release_last(hf_arena_core *core, size_t keep) {
     hf_region region;
+    assert(keep < core->limit);
     hf_arena_find_region(core, core->limit - 1, &region);
     size_t from = hf_larger(region.offset, keep);
     hf_status status = hf_arena_release_range(core, from, core->limit - from);
@@ -649,11 +693,14 @@ static hf_status arena_release_last(hf_arena_core *core, size_t keep) {
 hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     hf_arena_core *core = hf_core_of(arena);
     size_t old_limit = core->limit;
+    assert((keep & (core->page_size - 1)) == 0);
     arena_update_peaks(arena);
     hf_status status = arena_restore_placeholder(core);
     keep = arena_skip_view(core, keep);
     while (status == HF_OK && core->limit > keep) status = arena_release_last(core, keep);
     if (status == HF_OK) status = arena_restore_placeholder(core);
+    assert(core->limit <= old_limit);
+    assert(status != HF_OK || (core->limit <= keep && arena_is_placeholder_whole(core)));
     if (core->is_sanitized)
         hf_unpoison_initialized(arena_at(core, core->limit), old_limit - core->limit);
     if (core->is_advised) arena_advise(core, core->limit, old_limit);
@@ -661,12 +708,14 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     core->peek_end = hf_smaller(core->peek_end, core->limit);
     if (arena_used(arena) > core->limit) arena_forget_above(core, core->limit);
     hf_arena_set_pos(arena, hf_smaller(arena_used(arena), core->limit));
+    assert(hf_is_read_only(core) || arena_is_backed(core));
     return status;
 }
 
 hf_status hf_trim(hf_arena *arena, size_t keep) {
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_trim", 0, keep);
     hf_arena_core *core = hf_core_of(arena);
+    assert(arena_is_sound(arena));
     hf_status status = hf_image_check_owner(core, "hf_trim");
     if (status != HF_OK) return status;
     size_t kept = hf_smaller(hf_larger(arena_used(arena), keep), core->limit), before = core->limit;
@@ -1001,6 +1050,7 @@ hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, 
 void hf_arena_close(hf_arena *arena) {
     if (arena == NULL || arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
+    assert(core->limit <= core->reserved);
     arena_run_all_deferred(arena);
     if (core->pool) {
         arena_close_pooled(arena);

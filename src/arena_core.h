@@ -74,7 +74,7 @@ struct hf_arena_core {
     size_t own_calls;                   /* system calls that the space does not count */
     uint64_t root;                      /* offset + 1; 0: none */
     hf_text_pages *text_pages;
-    hf_deferred *deferred; /* the calls of hf_defer, the last one first; NULL: none */
+    hf_deferred *deferred;  /* the calls of hf_defer, the last one first; NULL: none */
     hf_file *image;         /* NULL: the arena was not opened from an image */
     hf_image_header record; /* of a read-write image: what the last successful sync wrote */
     hf_error sync_failure;  /* of the first sync that failed; HF_OK: none */

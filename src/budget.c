@@ -22,6 +22,8 @@
  */
 #include <holdfast/atomic.h>
 
+#include <assert.h>
+
 #include "arena_core.h"
 #include "compatible.h"
 
@@ -62,12 +64,14 @@ const hf_default_reserve *hf_budget_next(const hf_default_reserve *size) {
 }
 
 void hf_budget_spend(hf_arena_core *core) {
+    assert(core->budgeted == 0 && core->reserved > 0);
     core->budgeted = core->reserved;
     hf_fetch_add(&budget_spent, core->budgeted);
 }
 
 void hf_budget_return(hf_arena_core *core) {
     if (core->budgeted == 0) return;
+    assert(core->budgeted <= hf_load_acquire(&budget_spent));
     hf_store_release(&budget_exhausted, 0);
     hf_fetch_add(&budget_spent, 0 - core->budgeted);
     core->budgeted = 0;

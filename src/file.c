@@ -8,6 +8,8 @@
  */
 #include "file_access.h"
 
+#include <assert.h>
+
 #include "compatible.h"
 #include "fail.h"
 #include "pages.h"
@@ -43,6 +45,7 @@ static size_t file_query_granularity(const hf_backend *backend, intptr_t handle)
     size_t page_size = backend->page_size(backend);
     if (!HF_HAS(backend, file_granularity)) return page_size;
     size_t own = backend->file_granularity(backend, handle);
+    assert((own & (own - 1)) == 0);
     return own > page_size ? own : page_size;
 }
 
@@ -99,6 +102,7 @@ static hf_status file_obtain_or_create(const file_request *wanted, hf_file *file
 }
 
 hf_status hf_file_open_or_create(hf_file **file, const char *path, const hf_backend *backend) {
+    assert(file != NULL && file_is_path(path));
     return file_open(file, &(file_request){.call = "hf_file_open_or_create",
                                            .obtain = file_obtain_or_create,
                                            .path = path,

@@ -25,6 +25,7 @@
 #include "retry.h"
 #include "sanitizer.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* An image while it is opened. */
@@ -372,6 +373,8 @@ static hf_status image_sync_all(hf_arena *arena) {
     hf_image_header record = core->record;
     record.used = hf_get_mark(arena);
     record.root = core->root;
+    assert(record.used <= core->limit);
+    assert(HF_IMAGE_AREA + image_pad(record.used) <= hf_file_size(core->image));
     hf_status status = image_flush_views(core);
     if (status == HF_OK) status = image_sync_file(core);
     bool is_new = memcmp(&record, &core->record, sizeof record) != 0;
@@ -435,6 +438,7 @@ static hf_status image_map_once(hf_arena_core *core, size_t size) {
     bool is_longer = needed > before;
     hf_status status = is_longer ? image_resize(core, needed) : HF_OK;
     if (status != HF_OK) return status;
+    assert(needed <= hf_file_size(core->image));
     status = hf_arena_map_range(core, core->limit, size, core->image, from, HF_READ_WRITE);
     if (status == HF_OK || !is_longer) return status;
     hf_error error = hf_last_error();
@@ -471,6 +475,7 @@ void hf_arena_close_image(hf_arena_core *core, bool is_synced) {
 static hf_status image_map_bytes(hf_arena *arena, const image_opening *opened) {
     hf_arena_core *core = hf_core_of(arena);
     size_t size = opened->mapped;
+    assert(size <= core->reserved && opened->record.used <= size);
     if (size > 0) {
         hf_status status =
             hf_arena_map_range(core, 0, size, opened->file, HF_IMAGE_AREA, opened->access);

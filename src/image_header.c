@@ -3,6 +3,7 @@
  */
 #include "image_header.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define HEADER_VERSION 1
@@ -38,6 +39,7 @@ size_t hf_image_slot_offset(const hf_image_header *header) {
 }
 
 void hf_image_encode(unsigned char slot[HF_IMAGE_SLOT], const hf_image_header *header) {
+    assert(header->root <= header->used); /* root is an offset + 1 */
     header_record written = {.byte_order = HEADER_BYTE_ORDER,
                              .version = HEADER_VERSION,
                              .pointer_size = sizeof(void *),
@@ -76,6 +78,7 @@ static const char *header_find_fault(const header_record *found, size_t slot) {
 }
 
 static hf_status header_fail(const header_record *found, const char *why, const char **reason) {
+    assert(why != NULL);
     *reason = why;
     bool later = memcmp(found->magic, header_magic, sizeof header_magic) == 0 &&
                  found->byte_order == HEADER_BYTE_ORDER && found->version > HEADER_VERSION;
@@ -110,6 +113,7 @@ static hf_status header_choose(const hf_image_header records[2], const bool writ
     if (written[!newer] && records[!newer].sequence + 1 != records[newer].sequence)
         return header_corrupt("the image's header is damaged", reason);
     *header = records[newer];
+    assert(written[newer] && (header->sequence & 1) == newer);
     return HF_OK;
 }
 

@@ -8,6 +8,10 @@
  */
 #include "region_map.h"
 
+#include <assert.h>
+
+#include "prove.h"
+
 /* Records are allocated in blocks of this size, or of one page if a page is larger. */
 #define MAP_BLOCK_BYTES ((size_t)65536)
 
@@ -26,6 +30,7 @@ static void map_free_record(hf_region_map *map, hf_node *node) {
 }
 
 static hf_node *map_allocate_record(hf_region_map *map) {
+    assert(map->free != NULL && map->free_count > 0); /* the caller has reserved a record */
     hf_node *node = map->free;
     map->free = node->next;
     map->free_count--;
@@ -54,6 +59,7 @@ static hf_status map_add_block(hf_region_map *map, hf_report *report) {
 hf_status hf_region_map_reserve(hf_region_map *map, size_t cuts, hf_report *report) {
     hf_status status = HF_OK;
     while (status == HF_OK && map->free_count < cuts) status = map_add_block(map, report);
+    assert(status != HF_OK || map->free_count >= cuts);
     return status;
 }
 
@@ -141,13 +147,36 @@ static hf_node *map_tree_remove(hf_node *root, hf_node *node) {
 
 /* ---------------------------------------------------------------------- map ------------- */
 
+#ifndef NDEBUG
+/* True if the node is not empty, its neighbours are linked with it, and the tree finds it. */
+static bool map_is_linked(const hf_region_map *map, const hf_node *node) {
+    const hf_node *previous = node->previous, *next = node->next;
+    bool begins = previous ? previous->next == node && previous->offset < node->offset
+                           : map->first == node && node->offset == 0;
+    bool ends = next ? next->previous == node && next->offset < map->size : true;
+    return begins && ends && node->offset < hf_node_end(map, node) &&
+           hf_region_map_find(map, node->offset) == node;
+}
+#endif
+
+#if HF_PROVES
+/* True if the regions tile the space, the tree finds all of them, and free_count is right. */
+static bool map_is_proven(const hf_region_map *map) {
+    size_t free_count = 0, offset;
+    for (const hf_node *node = map->free; node; node = node->next) free_count++;
+    return free_count == map->free_count && hf_region_map_check(map, &offset);
+}
+#endif
+
 void hf_region_map_open(hf_region_map *map, const hf_backend *backend, size_t size, void *memory,
                         size_t memory_size) {
+    assert(size > 0 && memory_size >= sizeof(hf_node));
     *map = (hf_region_map){.backend = backend, .size = size, .count = 1};
     map_add_records(map, memory, memory_size);
     hf_node *node = map_allocate_record(map);
     *node = (hf_node){.kind = HF_PLACEHOLDER, .height = 1};
     map->first = map->root = node;
+    HF_PROVE_THAT(map->count, map_is_proven(map));
 }
 
 void hf_region_map_close(hf_region_map *map) {
@@ -159,6 +188,7 @@ void hf_region_map_close(hf_region_map *map) {
 }
 
 hf_node *hf_region_map_find(const hf_region_map *map, size_t offset) {
+    assert(offset < map->size);
     hf_node *node = map->root, *found = NULL;
     while (node) {
         if (offset < node->offset) {
@@ -168,6 +198,7 @@ hf_node *hf_region_map_find(const hf_region_map *map, size_t offset) {
             node = node->right;
         }
     }
+    assert(found != NULL && offset < hf_node_end(map, found));
     return found;
 }
 
@@ -176,6 +207,8 @@ size_t hf_node_end(const hf_region_map *map, const hf_node *node) {
 }
 
 hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
+    assert(map_is_linked(map, node) && node->kind != HF_VIEW);
+    assert(offset > node->offset && offset < hf_node_end(map, node));
     hf_node *upper = map_allocate_record(map);
     *upper = (hf_node){.offset = offset,
                        .previous = node,
@@ -187,16 +220,21 @@ hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
     node->next = upper;
     map->root = map_tree_insert(map->root, upper);
     map->count++;
+    assert(map_is_linked(map, node) && map_is_linked(map, upper));
+    HF_PROVE_THAT(map->count, map_is_proven(map));
     return upper;
 }
 
 void hf_region_map_absorb_next(hf_region_map *map, hf_node *node) {
+    assert(map_is_linked(map, node) && node->next != NULL && map->count > 1);
     hf_node *upper = node->next;
     map->root = map_tree_remove(map->root, upper);
     node->next = upper->next;
     if (upper->next) upper->next->previous = node;
     map->count--;
     map_free_record(map, upper);
+    assert(map_is_linked(map, node));
+    HF_PROVE_THAT(map->count, map_is_proven(map));
 }
 
 /* ------------------------------------------------------------------- checks ------------- */

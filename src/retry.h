@@ -12,7 +12,10 @@
 
 #include "compatible.h"
 
-enum { HF_PAUSE = 50 /* milliseconds */, HF_MOST_PAUSES = 5 };
+enum {
+    HF_PAUSE = 50,     /* length of a pause, in milliseconds */
+    HF_MOST_PAUSES = 5 /* pauses of one call, then it fails */
+};
 
 /* Called after a call of the backend. True if the call failed with a transient error and has pauses
  * left: then it has paused, and the caller makes the call again. */

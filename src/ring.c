@@ -20,6 +20,7 @@
 #include "pages.h"
 #include "retry.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* The first bytes of a ring's file. Once all of them are written they never change. */
@@ -43,6 +44,9 @@ typedef struct ring_core {
     hf_space *space; /* NULL: the views were mapped at free addresses, by map_free */
 } ring_core;
 
+/* The largest capacity of which two and the positions fit in the address space. */
+#define RING_MOST_CAPACITY (SIZE_MAX / 4 + 1)
+
 /* Give up after other threads took the addresses 100 times in a row. */
 #define RING_MOST_TRIES 100
 
@@ -58,6 +62,7 @@ typedef struct ring_view {
 
 /* The views are numbered in the order of their addresses. */
 static ring_view ring_view_of(const ring_core *core, size_t number) {
+    assert(number < RING_VIEWS);
     size_t bytes = core->ring.capacity;
     const ring_view views[RING_VIEWS] = {{0, HF_RING_POSITIONS, 0},
                                          {HF_RING_POSITIONS, bytes, HF_RING_POSITIONS},
@@ -146,12 +151,22 @@ static void ring_unmap(ring_core *core) {
 
 /* ------------------------------------------------------------------- the positions ------- */
 
+#ifndef NDEBUG
+/* The positions are not asserted: another process can store anything into them, at any time. */
+static bool ring_is_capacity(size_t capacity) {
+    return capacity >= HF_ALLOCATION_GRANULARITY && capacity <= RING_MOST_CAPACITY &&
+           (capacity & (capacity - 1)) == 0;
+}
+#endif
+
 bool hf_ring_look_for_room(hf_ring *ring, size_t size) {
+    assert(ring->shared != NULL && ring_is_capacity(ring->capacity));
     ring->shared->producer.seen = hf_load_acquire(&ring->shared->consumer.position);
     return hf_ring_has_room(ring, size);
 }
 
 bool hf_ring_look_for_bytes(hf_ring *ring, size_t size) {
+    assert(ring->shared != NULL && ring_is_capacity(ring->capacity));
     ring->shared->consumer.seen = hf_load_acquire(&ring->shared->producer.position);
     return hf_ring_has_bytes(ring, size);
 }
@@ -261,6 +276,7 @@ static ring_core *ring_allocate(const hf_backend *backend) {
 
 static hf_status ring_open_on(hf_ring **result, hf_file *file, size_t capacity) {
     const hf_backend *backend = hf_file_backend(file);
+    assert(ring_is_capacity(capacity) && capacity <= hf_file_size(file) - HF_RING_POSITIONS);
     ring_core *core = ring_allocate(backend);
     if (core == NULL) return hf_last_error().status;
     *core = (ring_core){.ring = {.capacity = capacity}, .backend = backend};
@@ -272,11 +288,9 @@ static hf_status ring_open_on(hf_ring **result, hf_file *file, size_t capacity) 
     return status;
 }
 
-/* The largest capacity of which two and the positions fit in the address space. */
-#define RING_MOST_CAPACITY (SIZE_MAX / 4 + 1)
-
 /* The largest power of two up to size, which is at least 1. */
 static size_t ring_round_down_to_power(size_t size) {
+    assert(size > 0);
     size_t power = RING_MOST_CAPACITY;
     while (power > size) power /= 2;
     return power;
@@ -322,6 +336,7 @@ hf_status hf_ring_open(hf_ring **ring, size_t least_capacity, const hf_backend *
 void hf_ring_close(hf_ring *ring) {
     if (ring == NULL) return;
     ring_core *core = (ring_core *)(void *)((char *)ring - offsetof(ring_core, ring));
+    assert(ring->shared != NULL && ring_is_capacity(ring->capacity));
     ring_unmap(core);
     core->backend->free_pages(core->backend, core, ring_record_bytes(core->backend));
 }

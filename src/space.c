@@ -18,10 +18,13 @@
  */
 #include <holdfast/space.h>
 
+#include <assert.h>
+
 #include "compatible.h"
 #include "fail.h"
 #include "file_access.h"
 #include "pages.h"
+#include "prove.h"
 #include "region_map.h"
 #include "retry.h"
 #include "sanitizer.h"
@@ -78,6 +81,13 @@ static size_t *space_bytes_of(hf_space_stats *stats, hf_kind kind) {
                                   : &stats->view_bytes;
 }
 
+#ifndef NDEBUG
+static bool space_is_sum_right(const hf_space *space) {
+    const hf_space_stats *stats = &space->stats;
+    return stats->placeholder_bytes + stats->committed_bytes + stats->view_bytes == space->size;
+}
+#endif
+
 static void space_raise_peak(size_t *peak, size_t value) {
     if (value > *peak) *peak = value;
 }
@@ -106,8 +116,16 @@ static hf_status space_finish_call(hf_space *space, hf_step step, hf_status stat
 
 typedef hf_status space_backend_call(const hf_backend *, void *, size_t, hf_report *);
 
+#ifndef NDEBUG
+static bool space_is_page_range(const hf_space *space, size_t offset, size_t size) {
+    return hf_is_whole_pages(space->page_size, space->base + offset, size) &&
+           offset < space->size && size <= space->size - offset;
+}
+#endif
+
 static hf_status space_call(hf_space *space, hf_step step, space_backend_call *call, size_t offset,
                             size_t size) {
+    assert(space_is_page_range(space, offset, size));
     hf_report report = {0};
     hf_status status = call(space->backend, space->base + offset, size, &report);
     return space_finish_call(space, step, status, &report, offset, size);
@@ -128,6 +146,7 @@ static hf_status space_call_commit(hf_space *space, const space_request *wanted)
 }
 
 static hf_status space_call_map(hf_space *space, const space_request *wanted) {
+    assert(space_is_page_range(space, wanted->offset, wanted->size) && wanted->file != NULL);
     hf_report report = {0};
     space_take_first(space, wanted->offset);
     hf_status status = space->backend->map(space->backend, space->base + wanted->offset,
@@ -165,9 +184,12 @@ static size_t space_size_of(const hf_space *space, const hf_node *node) {
  *      |      node      |  ->  | node | range |    |
  */
 static hf_node *space_split_node(hf_space *space, hf_node *node, size_t offset, size_t size) {
+    assert(space_is_page_range(space, offset, size));
+    assert(node->offset <= offset && offset + size <= hf_node_end(&space->map, node));
     if (offset > node->offset) node = hf_region_map_cut(&space->map, node, offset);
     if (offset + size < hf_node_end(&space->map, node))
         hf_region_map_cut(&space->map, node, offset + size);
+    assert(node->offset == offset && space_size_of(space, node) == size);
     space_update_peaks(space);
     return node;
 }
@@ -177,10 +199,12 @@ static void space_set_kind(hf_space *space, hf_node *node, hf_kind kind) {
     *space_bytes_of(&space->stats, node->kind) -= size;
     *space_bytes_of(&space->stats, kind) += size;
     node->kind = kind;
+    assert(space_is_sum_right(space));
     space_update_peaks(space);
 }
 
 static void space_set_view(hf_space *space, hf_node *node, const space_request *wanted) {
+    assert(node->kind == HF_PLACEHOLDER);
     node->file_offset = wanted->file_offset;
     node->access = wanted->access;
     space_set_kind(space, node, HF_VIEW);
@@ -230,6 +254,10 @@ static void space_unlock(const hf_space *space) {
     space->backend->unlock(space->backend, space->lock);
 }
 
+#if HF_PROVES
+static bool space_check_sums(const hf_space *space); /* see the last chapter */
+#endif
+
 /* Makes a step, again while it fails with a transient error and pauses are left. Success after a
  * failed try restores the previous error. */
 static hf_status space_perform(hf_space *space, space_step *step, const space_request *wanted) {
@@ -244,6 +272,8 @@ static hf_status space_perform(hf_space *space, space_step *step, const space_re
         space->is_transient = false;
         status = step(space, wanted);
         is_transient = status != HF_OK && space->is_transient;
+        HF_PROVE_THAT(space->map.count,
+                      hf_region_map_check(&space->map, &(size_t){0}) && space_check_sums(space));
         space_unlock(space);
     } while (hf_pause_before_retry(space->backend, is_transient, &pauses));
     if (status == HF_OK && pauses > 0) hf_fail_with(before);
@@ -271,10 +301,15 @@ hf_status hf_space_split(hf_space *space, size_t offset, size_t size) {
 /* Coalesces the placeholders from `first` up to `end`; there are at least two. */
 static hf_status space_coalesce_nodes(hf_space *space, hf_node *first, size_t end) {
     size_t offset = first->offset;
+    assert(first->kind == HF_PLACEHOLDER && hf_node_end(&space->map, first) < end);
     hf_status status =
         space_call(space, HF_STEP_COALESCE, space->backend->coalesce, offset, end - offset);
     if (status != HF_OK) return status;
-    while (hf_node_end(&space->map, first) < end) hf_region_map_absorb_next(&space->map, first);
+    while (hf_node_end(&space->map, first) < end) {
+        assert(first->next->kind == HF_PLACEHOLDER);
+        hf_region_map_absorb_next(&space->map, first);
+    }
+    assert(hf_node_end(&space->map, first) == end);
     return HF_OK;
 }
 
@@ -316,6 +351,7 @@ hf_status hf_space_commit(hf_space *space, size_t offset, size_t size) {
 
 /* Decommits a part of a committed node. The caller has reserved two records. */
 static hf_status space_decommit_node(hf_space *space, hf_node *node, size_t offset, size_t size) {
+    assert(node->kind == HF_COMMITTED);
     hf_status status = space_call(space, HF_STEP_DECOMMIT, space->backend->decommit, offset, size);
     if (status == HF_OK) space_set_placeholder(space, space_split_node(space, node, offset, size));
     return status;
@@ -389,6 +425,7 @@ hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *fil
 }
 
 static hf_status space_unmap_node(hf_space *space, hf_node *node) {
+    assert(node->kind == HF_VIEW);
     hf_status status = space_call(space, HF_STEP_UNMAP, space->backend->unmap, node->offset,
                                   space_size_of(space, node));
     if (status == HF_OK) space_set_placeholder(space, node);
@@ -417,6 +454,7 @@ hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size) {
  */
 static void space_undo_split(hf_space *space, hf_node *node, const space_request *wanted) {
     hf_error first = hf_last_error();
+    assert(node->kind == HF_PLACEHOLDER && !space_is_exactly(space, node, wanted));
     if (space_call(space, HF_STEP_COALESCE, space->backend->coalesce, node->offset,
                    space_size_of(space, node)) != HF_OK) {
         space_split_node(space, node, wanted->offset, wanted->size);
@@ -542,6 +580,7 @@ static void space_set_run_placeholder(hf_space *space, const space_request *run)
         space_set_unnamed_placeholder(space, node);
     }
     while (hf_node_end(map, first) < space_end_of(run)) hf_region_map_absorb_next(map, first);
+    assert(space_is_exactly(space, first, run));
     space_name_range(space, run->offset, run->size);
 }
 
@@ -616,6 +655,19 @@ static hf_status space_release_by_regions(hf_space *space, const space_request *
     return status == HF_OK ? space_coalesce_around(space, wanted) : status;
 }
 
+#ifndef NDEBUG
+/* True if the range lies in one placeholder, and no other one touches it at the range's ends. */
+static bool space_is_released(const hf_space *space, const space_request *wanted) {
+    const hf_node *node = space_find_node(space, wanted);
+    bool touches_below =
+        node->offset == wanted->offset && node->previous && node->previous->kind == HF_PLACEHOLDER;
+    bool touches_above = hf_node_end(&space->map, node) == space_end_of(wanted) && node->next &&
+                         node->next->kind == HF_PLACEHOLDER;
+    return node->kind == HF_PLACEHOLDER && space_contains(space, node, wanted) && !touches_below &&
+           !touches_above;
+}
+#endif
+
 static hf_status space_release_range(hf_space *space, const space_request *wanted) {
     space_request run;
     if (!space_can_release(space, wanted))
@@ -625,7 +677,9 @@ static hf_status space_release_range(hf_space *space, const space_request *wante
     status = HF_UNSUPPORTED;
     if (HF_HAS(space->backend, release_run) && space_find_run(space, wanted, &run))
         status = space_release_run(space, wanted, &run);
-    return status == HF_UNSUPPORTED ? space_release_by_regions(space, wanted) : status;
+    if (status == HF_UNSUPPORTED) status = space_release_by_regions(space, wanted);
+    assert(status != HF_OK || space_is_released(space, wanted));
+    return status;
 }
 
 hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size) {

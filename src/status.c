@@ -7,6 +7,7 @@
  */
 #include <holdfast/status.h>
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "backend/thread_local.h"
@@ -80,11 +81,13 @@ hf_status hf_fail(hf_status status, const char *call, size_t offset, size_t size
 
 hf_status hf_fail_because(hf_status status, const char *call, const char *reason, size_t offset,
                           size_t size) {
+    assert(status > HF_OK && status <= HF_UNSUPPORTED && call != NULL);
     return hf_fail_with((hf_error){
         .status = status, .call = call, .reason = reason, .offset = offset, .size = size});
 }
 
 hf_status hf_fail_reported(hf_status status, const hf_report *report, size_t offset, size_t size) {
+    assert(status > HF_OK && status <= HF_UNSUPPORTED);
     return hf_fail_with((hf_error){.status = status,
                                    .os_code = report->os_code,
                                    .call = report->call,

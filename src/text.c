@@ -6,6 +6,7 @@
  * hf_peek returned last, which the new block overlaps. So a text is formatted before its block is
  * allocated, unless neither the new block nor on_failure can overwrite or free the arguments.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ struct hf_text_pages {
 static void text_free_pages_until(hf_arena_core *core, const hf_text_pages *end) {
     while (core->text_pages != end) {
         hf_text_pages *pages = core->text_pages;
+        assert(pages != NULL && pages->size > sizeof *pages); /* `end` is in the list */
         core->text_pages = pages->next;
         core->backend->free_pages(core->backend, pages, pages->size);
     }

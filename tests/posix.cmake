@@ -8,6 +8,16 @@ if(NOT HOLDFAST_AMALGAMATION)
         $<$<BOOL:${HOLDFAST_GENERIC_POSIX}>:HF_GENERIC_POSIX=1>)
 endif()
 
+# Only a library that was built without NDEBUG has assertions.
+string(TOUPPER "CMAKE_C_FLAGS_${CMAKE_BUILD_TYPE}" flags_of_build_type)
+if(NOT "${CMAKE_C_FLAGS} ${${flags_of_build_type}}" MATCHES "-DNDEBUG")
+    holdfast_test(test_assertions test_assertions.c LABELS space)
+    target_include_directories(test_assertions PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_compile_definitions(test_assertions PRIVATE $<$<BOOL:${HOLDFAST_PROVE}>:HF_PROVE=1>)
+else()
+    message(STATUS "test_assertions: not built, because NDEBUG removes the assertions")
+endif()
+
 # Which kinds of files can be opened and mapped.
 holdfast_test(test_file_posix test_file_posix.c disk.c process.c LABELS space)
 

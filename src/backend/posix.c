@@ -51,6 +51,7 @@
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -184,7 +185,10 @@ typedef struct posix_retry {
     sigset_t saved_mask; /* the thread's signal mask from before posix_block_signals */
 } posix_retry;
 
-enum { POSIX_BLOCK_SIGNALS_AFTER = 20, POSIX_MOST_RETRIES = 100 };
+enum {
+    POSIX_BLOCK_SIGNALS_AFTER = 20, /* interruptions in a row, then signals are blocked */
+    POSIX_MOST_RETRIES = 100        /* interruptions in a row, then the call fails with EINTR */
+};
 
 static void posix_block_signals(posix_retry *retry, hf_report *report) {
     sigset_t all;
@@ -604,6 +608,7 @@ static hf_status posix_reserve_anywhere(size_t size, void **address, hf_report *
 static hf_status posix_reserve(const hf_backend *self, void *base, size_t size, void **address,
                                hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), base, size));
     hf_status status = base ? posix_reserve_at(base, size, address, report)
                             : posix_reserve_anywhere(size, address, report);
     if (status == HF_OK) posix_exclude_from_dumps(*address, size, report);
@@ -614,6 +619,7 @@ static hf_status posix_reserve(const hf_backend *self, void *base, size_t size, 
  * addresses then stay reserved, but the pages are freed. */
 static void posix_release(const hf_backend *self, void *address, size_t size, hf_kind kind) {
     (void)self, (void)kind;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     hf_report report = {0};
     if (munmap(address, size) != 0) posix_discard_pages(address, size, &report);
 }
@@ -629,6 +635,7 @@ static hf_status posix_do_nothing(const hf_backend *self, void *address, size_t 
 static hf_status posix_commit_first(const hf_backend *self, void *address, size_t size,
                                     hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     report->system_calls++;
     if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return HF_OK;
     int code = errno;
@@ -680,6 +687,7 @@ static hf_status posix_fail_release(hf_report *report, int code) {
 static hf_status posix_decommit(const hf_backend *self, void *address, size_t size,
                                 hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     if (posix_make_placeholder(address, size, report)) return HF_OK;
     hf_status status = posix_fail_release(report, errno);
     if (status == HF_MAP_LIMIT) posix_discard_pages(address, size, report);
@@ -689,6 +697,7 @@ static hf_status posix_decommit(const hf_backend *self, void *address, size_t si
 static hf_status posix_unmap(const hf_backend *self, void *address, size_t size,
                              hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     if (posix_make_placeholder(address, size, report)) return HF_OK;
     hf_status status = posix_fail_release(report, errno);
     if (status == HF_MAP_LIMIT)
@@ -753,6 +762,7 @@ static int posix_map_file(void *address, size_t size, int protection, int flags,
  */
 static hf_status posix_map(const hf_backend *self, void *address, size_t size, intptr_t file,
                            uint64_t file_offset, hf_access access, hf_report *report) {
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     int protection = access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
     int sharing = access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
     int code =
@@ -766,6 +776,7 @@ static hf_status posix_map(const hf_backend *self, void *address, size_t size, i
 static hf_status posix_allocate_pages(const hf_backend *self, size_t size, void **address,
                                       hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), NULL, size));
     void *got = posix_map_anonymous(NULL, size, PROT_READ | PROT_WRITE, 0, report);
     if (got == MAP_FAILED) {
         int code = errno;
@@ -777,6 +788,7 @@ static hf_status posix_allocate_pages(const hf_backend *self, size_t size, void 
 
 static void posix_free_pages(const hf_backend *self, void *address, size_t size) {
     (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     munmap(address, size);
 }
 
@@ -1164,7 +1176,7 @@ static int posix_write_all(int descriptor, uint64_t offset, const char *bytes, s
     return 0;
 }
 
-enum { POSIX_END_OF_FILE = -1 };
+enum { POSIX_END_OF_FILE = -1 }; /* in place of an errno: the file ended before the bytes did */
 
 /* Returns 0, errno or POSIX_END_OF_FILE. */
 static int posix_read_all(int descriptor, uint64_t offset, char *bytes, size_t size,
@@ -1254,7 +1266,10 @@ static int posix_write_zeros(int descriptor, uint64_t offset, uint64_t end, hf_r
     return 0;
 }
 
-enum { POSIX_LARGEST_PIECE = 16 << 20, POSIX_SMALLEST_PIECE = 64 << 10 };
+enum {
+    POSIX_LARGEST_PIECE = 16 << 20, /* bytes of a piece after the first EINTR, at most */
+    POSIX_SMALLEST_PIECE = 64 << 10 /* bytes of a piece that EINTR makes no smaller */
+};
 
 static bool posix_cannot_allocate(int code) {
     return code == EINTR || code == EOPNOTSUPP || code == EINVAL || code == ENOSYS;
@@ -1818,7 +1833,11 @@ typedef struct posix_draft {
 #define POSIX_MOST_DRAFTS 100
 #endif
 
-enum { POSIX_MOST_LINKS = 40, POSIX_MOST_ATTEMPTS = 100, POSIX_MOST_FOLDER_WAITS = 1000 };
+enum {
+    POSIX_MOST_LINKS = 40,         /* symlinks followed from the path, then ELOOP */
+    POSIX_MOST_ATTEMPTS = 100,     /* tries to find a free name */
+    POSIX_MOST_FOLDER_WAITS = 1000 /* milliseconds to wait for the folder's lock */
+};
 
 static const char posix_draft_suffix[] = ".saving00";
 

@@ -29,9 +29,12 @@
  */
 #include <holdfast/backend.h>
 
+#include <assert.h>
+
 #include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
+#include "../prove.h"
 
 /* Windows' error codes, without <windows.h>. */
 #define STRICT_ERROR_NOT_ENOUGH_MEMORY 8
@@ -53,7 +56,7 @@ typedef struct strict_piece {
 
 /* What changes although an injected failure makes the call fail. */
 typedef enum strict_effect {
-    STRICT_NO_EFFECT,
+    STRICT_NO_EFFECT,    /* nothing */
     STRICT_PAGES_LOST,   /* decommit: the memory is still committed and reads as zero */
     STRICT_NAME_IN_PLACE /* draft_publish: the draft has the path's name */
 } strict_effect;
@@ -145,8 +148,7 @@ static hf_status strict_inject_status(strict_backend *strict, hf_report *report,
 }
 
 static bool strict_is_aligned(strict_backend *strict, const void *address, size_t size) {
-    size_t mask = strict->under->page_size(strict->under) - 1;
-    return size > 0 && (((uintptr_t)address | size) & mask) == 0;
+    return hf_is_whole_pages(strict->under->page_size(strict->under), address, size);
 }
 
 /* --------------------------------------------------------------- table of pieces ---------- */
@@ -181,16 +183,42 @@ static bool strict_is_exactly(const strict_piece *found, const char *address, si
     return found && found->address == address && found->size == size;
 }
 
+#ifndef NDEBUG
+/* True if the piece is not empty and lies behind the one before it. */
+static bool strict_is_in_order(const strict_backend *strict, size_t index) {
+    const strict_piece *found = &strict->pieces[index];
+    const strict_piece *below = index > 0 ? &strict->pieces[index - 1] : NULL;
+    return found->size > 0 &&
+           (below == NULL || (below->address < found->address &&
+                              below->size <= (size_t)(found->address - below->address)));
+}
+
+/* True if the pieces next to this place of the table are in order (where a proof of the whole table
+ * is due, all pieces), and the table is large enough. */
+static bool strict_is_sound(const strict_backend *strict, size_t index) {
+    size_t count = strict->stats.regions, end = index + 2 < count ? index + 2 : count;
+    bool proves = HF_PROVES && HF_IS_PROOF_DUE(count);
+    for (size_t i = proves ? 0 : index; i < (proves ? count : end); i++)
+        if (!strict_is_in_order(strict, i)) return false;
+    return count * sizeof(strict_piece) <= strict->table_bytes;
+}
+#endif
+
 static void strict_remove_at(strict_backend *strict, size_t index, size_t count) {
+    assert(index <= strict->stats.regions && count <= strict->stats.regions - index);
     strict->stats.regions -= count;
     for (size_t i = index; i < strict->stats.regions; i++)
         strict->pieces[i] = strict->pieces[i + count];
+    assert(strict_is_sound(strict, index));
 }
 
 static void strict_insert_at(strict_backend *strict, size_t index, strict_piece added) {
+    assert(index <= strict->stats.regions);
+    assert((strict->stats.regions + 1) * sizeof added <= strict->table_bytes);
     for (size_t i = strict->stats.regions++; i > index; i--)
         strict->pieces[i] = strict->pieces[i - 1];
     strict->pieces[index] = added;
+    assert(strict_is_sound(strict, index));
 }
 
 /* Splits the piece that contains the range in up to three, and gives the range's piece a kind:
@@ -199,7 +227,9 @@ static void strict_insert_at(strict_backend *strict, size_t index, strict_piece 
  */
 static void strict_set_kind(strict_backend *strict, char *address, size_t size, hf_kind kind) {
     size_t index = strict_index_of(strict, address);
+    assert(index < strict->stats.regions);
     strict_piece whole = strict->pieces[index];
+    assert(address >= whole.address && strict_is_within(&whole, address, size));
     size_t below = (size_t)(address - whole.address), above = whole.size - below - size;
     strict->pieces[index] = (strict_piece){address, size, kind};
     if (above > 0)
@@ -451,6 +481,7 @@ static hf_status strict_make_coalesce(strict_backend *strict, char *address, siz
 static void strict_edit_coalesce(strict_backend *strict, char *address, size_t size) {
     size_t first = strict_index_of(strict, address),
            last = strict_index_of(strict, address + size - 1);
+    assert(first < last && strict->pieces[first].address == address);
     strict->pieces[first].size = size;
     strict_remove_at(strict, first + 1, last - first);
 }

@@ -36,7 +36,7 @@ static inline bool hf_has_prefix(const wchar_t *path) {
 /* The absolute path begins at wide + 6; prefix and path will begin at wide. `wide` has room for
  * HF_LONGEST_PATH characters. */
 static inline void hf_insert_prefix(wchar_t *wide) {
-    enum { AT = 6 };
+    enum { AT = 6 }; /* where the absolute path begins */
     const wchar_t *absolute = wide + AT;
     size_t length = wcslen(absolute);
     if (hf_has_prefix(absolute)) { /* GetFullPathName turns a device's name into \\.\NUL */
@@ -53,7 +53,7 @@ static inline void hf_insert_prefix(wchar_t *wide) {
  * absolute is copied unchanged, so that the call that uses it reports the error. `wide` has room
  * for HF_LONGEST_PATH characters, and the path has no more. */
 static inline void hf_add_long_prefix(const wchar_t *path, wchar_t *wide) {
-    enum { AT = 6, ROOM = HF_LONGEST_PATH - AT };
+    enum { AT = 6 /* where it begins */, ROOM = HF_LONGEST_PATH - AT /* with its NUL */ };
     DWORD length = hf_has_prefix(path) ? 0 : GetFullPathNameW(path, ROOM, wide + AT, NULL);
     if (length >= HF_SHORT_PATH_LIMIT && length < ROOM)
         hf_insert_prefix(wide);

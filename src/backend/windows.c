@@ -51,6 +51,7 @@
 
 #include <holdfast/backend.h>
 
+#include <assert.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -388,6 +389,7 @@ static void win_close_view_section(const win_view_section *opened) {
 static hf_status win_reserve(const hf_backend *self, void *base, size_t size, void **address,
                              hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), base, size));
     report->system_calls++;
     void *got = base ? win_reserve_placeholder_at(base, size) : win_reserve_placeholder(size);
     if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc2", GetLastError());
@@ -425,6 +427,7 @@ static bool win_free_to_placeholder(void *address, size_t size, DWORD how, hf_re
 
 static hf_status win_split(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     return win_free_to_placeholder(address, size, MEM_PRESERVE_PLACEHOLDER, report)
                ? HF_OK
                : win_fail_no_memory(report, "VirtualFree");
@@ -433,6 +436,7 @@ static hf_status win_split(const hf_backend *self, void *address, size_t size, h
 static hf_status win_coalesce(const hf_backend *self, void *address, size_t size,
                               hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     return win_free_to_placeholder(address, size, MEM_COALESCE_PLACEHOLDERS, report)
                ? HF_OK
                : win_fail_no_memory(report, "VirtualFree");
@@ -443,6 +447,7 @@ static hf_status win_coalesce(const hf_backend *self, void *address, size_t size
 static hf_status win_decommit(const hf_backend *self, void *address, size_t size,
                               hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     if (win_free_to_placeholder(address, size, MEM_PRESERVE_PLACEHOLDER, report)) return HF_OK;
     DWORD code = GetLastError();
     bool is_unsupported = code == ERROR_INVALID_PARAMETER || code == ERROR_INVALID_ADDRESS;
@@ -451,6 +456,7 @@ static hf_status win_decommit(const hf_backend *self, void *address, size_t size
 
 static hf_status win_commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     report->system_calls++;
     return win_api.virtual_alloc2(GetCurrentProcess(), address, size,
                                   MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER,
@@ -462,6 +468,7 @@ static hf_status win_commit(const hf_backend *self, void *address, size_t size, 
 static hf_status win_map(const hf_backend *self, void *address, size_t size, intptr_t file,
                          uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     win_view_section opened;
     hf_status status = win_open_view_section(&opened, file, file_offset, size, access, report);
     if (status != HF_OK) return status;
@@ -476,6 +483,7 @@ static hf_status win_map(const hf_backend *self, void *address, size_t size, int
 
 static hf_status win_unmap(const hf_backend *self, void *address, size_t size, hf_report *report) {
     (void)self, (void)size;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     report->system_calls++;
     return win_api.unmap_view2(GetCurrentProcess(), address, MEM_PRESERVE_PLACEHOLDER)
                ? HF_OK
@@ -505,6 +513,7 @@ static void *win_old_reserve_aligned(size_t size, hf_report *report) {
 static hf_status win_old_reserve(const hf_backend *self, void *base, size_t size, void **address,
                                  hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), base, size));
     void *got = base ? NULL : win_old_reserve_aligned(size, report);
     if (got == NULL) got = win_old_reserve_at(base, size, report);
     if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
@@ -522,6 +531,7 @@ static hf_status win_old_no_call(const hf_backend *self, void *address, size_t s
 static hf_status win_old_commit(const hf_backend *self, void *address, size_t size,
                                 hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     report->system_calls++;
     return VirtualAlloc(address, size, MEM_COMMIT, PAGE_READWRITE)
                ? HF_OK
@@ -531,6 +541,7 @@ static hf_status win_old_commit(const hf_backend *self, void *address, size_t si
 static hf_status win_old_decommit(const hf_backend *self, void *address, size_t size,
                                   hf_report *report) {
     (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
     report->system_calls++;
     return VirtualFree(address, size, MEM_DECOMMIT) ? HF_OK
                                                     : win_fail_no_memory(report, "VirtualFree");
@@ -659,7 +670,7 @@ static hf_status win_widen(const char *path, win_paths *wide, hf_report *report)
 /* Pauses while Windows extends the paging file. The calling thread has locked no space, so no other
  * thread waits for it. */
 static hf_status win_allocate_retrying(size_t size, void **memory, hf_report *report) {
-    enum { PAUSE = 50, MOST_PAUSES = 5 };
+    enum { PAUSE = 50 /* milliseconds */, MOST_PAUSES = 5 /* then it fails */ };
     for (int pauses = 0;; pauses++) {
         hf_status status = win_allocate_pages(NULL, size, memory, report);
         if (status == HF_OK || !report->is_transient || pauses == MOST_PAUSES) return status;
@@ -715,7 +726,7 @@ static bool win_is_high_surrogate(wchar_t unit) { return unit >= 0xd800 && unit 
 /* Replaces the end of the name by "~" and a hash of the whole name, so that it has `room`
  * characters. Returns the index of its end. */
 static size_t win_shorten_name(wchar_t *path, size_t start, size_t room) {
-    enum { DIGITS = 16 };
+    enum { DIGITS = 16 }; /* of the hash */
     uint64_t hash = win_hash(path + start);
     size_t at = start + room - DIGITS - 1;
     if (win_is_high_surrogate(path[at - 1])) at--;
@@ -1198,7 +1209,7 @@ static hf_status win_file_sync(const hf_backend *self, intptr_t file, hf_report 
  * is called again: pauses of 1, 2, 4 ... 2048 ms, for 4 s in all. */
 static hf_status win_file_flush(const hf_backend *self, void *address, size_t size,
                                 hf_report *report) {
-    enum { LONGEST_PAUSE = 2048 };
+    enum { LONGEST_PAUSE = 2048 }; /* milliseconds */
     (void)self;
     for (DWORD pause = 1;; pause *= 2) {
         report->system_calls++;
@@ -1498,7 +1509,7 @@ static void win_set_security(HANDLE handle, DWORD right, SECURITY_INFORMATION wh
 /* Copies owner and group, if Windows allows it, then the access rights. WRITE_DAC is requested
  * before the owner changes, because an owner always has it. */
 static void win_copy_security(win_draft *made, HANDLE replaced) {
-    enum { OWNER = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION };
+    enum { OWNER = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION }; /* and group */
     void *descriptor = made->wide.replaced;
     ULONG length, room = sizeof made->wide.replaced;
     if (!win_api.query_security || !win_api.set_security) return;
