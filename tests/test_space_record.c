@@ -62,7 +62,7 @@ static void the_record_lies_beside_the_space(void) {
         use_record(strict, false, size);
     }
     hf_strict_stats stats = hf_strict_get_stats(strict);
-    CHECK_EQUAL(0, stats.violations + stats.pieces + stats.pages + stats.locks);
+    CHECK_EQUAL(0, stats.violations + stats.regions + stats.pages + stats.locks);
     hf_strict_close(strict);
 }
 
