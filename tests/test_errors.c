@@ -220,7 +220,7 @@ static void opening_fails_in_a_system_call(void) {
     fail_nth(1, 0, false);
     FAILS(hf_file_create_shared(&file, g, strict), HF_NO_MEMORY, .call = "VirtualAlloc",
           .os_code = COMMITMENT_LIMIT, .size = g);
-    fail_nth(3, 0, false); /* behind the pages and the lock */
+    fail_nth(2, 0, false); /* behind the pages */
     FAILS(hf_space_open(&other, 8 * g, &options), HF_NO_ADDRESS, .call = "VirtualAlloc2",
           .os_code = NOT_ENOUGH_MEMORY, .size = 8 * g);
     fail_none();
