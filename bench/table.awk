@@ -50,7 +50,7 @@ function tell(name, group,    part, time, spread, ratio) {
 
 function unit(workload) {
     if (workload ~ /^(warm|fresh|ring)$/) return "ns"
-    return workload ~ /^(snapshot|read_only|read_write)$/ ? "us" : "ms"
+    return workload ~ /^(snapshot|read_only|read_write|small)$/ ? "us" : "ms"
 }
 
 function three_digits(value) {
