@@ -49,6 +49,7 @@ int main(int argc, char **argv) {
     register_array();
     register_file();
     register_open();
+    register_small();
     register_ring();
     return bench_main(argc, argv, default_flag);
 }

@@ -51,7 +51,7 @@ function print_sample_row(name, group,    part, time, spread, ratio) {
 
 function unit(workload) {
     if (workload ~ /^(warm|fresh|ring)$/) return "ns"
-    return workload ~ /^(snapshot|read_only|read_write|spike_.*)$/ ? "us" : "ms"
+    return workload ~ /^(snapshot|read_only|read_write|spike_.*|small)$/ ? "us" : "ms"
 }
 
 function three_digits(value) {

@@ -12,6 +12,7 @@ void register_fresh(void);
 void register_array(void);
 void register_file(void);
 void register_open(void);
+void register_small(void);
 void register_ring(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "check.h"
+#include "holdfast/arena.h"
 #include "holdfast/space.h"
 #include "process.h"
 
@@ -360,8 +361,54 @@ static void a_release_over_all_succeeds_beyond_the_limit(void) {
     run_on_linux(release_all_beyond_the_limit);
 }
 
-CHECK_MAIN(TEST(the_limit_on_mappings), TEST(the_limit_without_descriptors),
-           TEST(a_view_shows_its_file_again_beyond_the_limit), TEST(closing_at_the_limit),
-           TEST(reserving_at_the_limit), TEST(growing_at_the_limit),
+/* ------------------------------------------------------------------------ arenas ------------ */
+
+enum { LEFT = 2000 }; /* mappings that the arenas find */
+
+static hf_arena arenas[LEFT];
+
+/* As many default arenas as there are mappings, each with a block. Returns how many. */
+static size_t open_arenas(void) {
+    for (size_t i = 0; i < LEFT; i++) {
+        hf_status status = hf_arena_open(&arenas[i], NULL);
+        char *block = status == HF_OK ? hf_alloc(&arenas[i], 64, 16) : NULL;
+        if (block == NULL) {
+            CHECK_STATUS(HF_MAP_LIMIT, hf_last_error().status);
+            hf_arena_close(&arenas[i]);
+            return i;
+        }
+        memset(block, 'x', 64);
+    }
+    return LEFT;
+}
+
+/* An arena takes at most two mappings. At the limit opening fails and leaves nothing; arenas that
+ * are open still work, and closing one makes room for another. */
+static void open_arenas_at_the_limit(void *unused) {
+    (void)unused;
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&space, limit_on_mappings() * page_size, NULL));
+    for (filled = 0; filled + LEFT < limit_on_mappings(); filled += 2)
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, filled * page_size, page_size));
+    size_t count = open_arenas();
+    CHECK(count < LEFT && count >= LEFT / 2 - 100); /* others' mappings are less than 200 */
+    CHECK(hf_alloc(&arenas[0], 60000, 16) != NULL);
+    for (int round = 0; round < 3; round++) {
+        hf_arena_close(&arenas[count / 2]);
+        CHECK_STATUS(HF_OK, hf_arena_open(&arenas[count / 2], NULL));
+        CHECK(hf_alloc(&arenas[count / 2], 64, 16) != NULL);
+    }
+    for (size_t i = 0; i < count; i++) hf_arena_close(&arenas[i]);
+    CHECK_EQUAL(count, open_arenas());
+    for (size_t i = 0; i < count; i++) hf_arena_close(&arenas[i]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void arenas_open_as_far_as_mappings_go(void) { run_on_linux(open_arenas_at_the_limit); }
+
+CHECK_MAIN(TEST(arenas_open_as_far_as_mappings_go), TEST(the_limit_on_mappings),
+           TEST(the_limit_without_descriptors), TEST(a_view_shows_its_file_again_beyond_the_limit),
+           TEST(closing_at_the_limit), TEST(reserving_at_the_limit), TEST(growing_at_the_limit),
            TEST(memory_is_released_beyond_the_limit),
            TEST(a_release_over_all_succeeds_beyond_the_limit))
