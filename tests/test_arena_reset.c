@@ -27,7 +27,7 @@ static void run_frame(hf_arena *arena, size_t size) {
 /* Runs frames of this size until a reset trims, and returns their number; 0: none of `most` did. */
 static size_t frames_until_a_trim(hf_arena *arena, size_t size, size_t most) {
     for (size_t frame = 1; frame <= most; frame++) {
-        CHECK(hf_alloc(arena, size, 1) != NULL);
+        if (size > 0) CHECK(hf_alloc(arena, size, 1) != NULL);
         size_t before = committed(arena);
         CHECK_STATUS(HF_OK, hf_reset(arena));
         if (committed(arena) < before) return frame;
@@ -53,8 +53,10 @@ static const struct frames tables[] = {
     {0, {{5 * MIB + 1, 90}, {6 * MIB, 90}, {5 * MIB + 77, 90}, {6 * MIB, 90}}, 0},
     {0, {{64 * MIB, 1}, {3 * MIB, 200}, {200 * MIB, 1}, {20 * MIB, 700}, {MIB, 5000}}, 1},
     {0, {{MIB, 100}, {4 * MIB, 100}, {16 * MIB, 100}, {64 * MIB, 100}, {90 * MIB, 100}}, 0},
+    /* the largest of the small frames comes first */
+    {0, {{64 * MIB, 1}, {20 * MIB, 1}, {MIB, 5000}}, 1},
     /* sizes of a small arena */
-    {0, {{100, 9}, {300 * KIB, 9}, {4 * MIB - 1, 9}, {2 * MIB, 900}, {2 * KIB, 300000}}, 1},
+    {0, {{100, 9}, {300 * KIB, 9}, {4 * MIB - 1, 9}, {2 * MIB, 900}, {10 * KIB, 90000}}, 1},
     {0, {{900 * KIB, 1}, {100 * KIB, 1000}, {10 * KIB, 10000}}, 1},
     /* just below and at half of what is committed */
     {0, {{64 * MIB, 1}, {31 * MIB, 200}}, 1},
@@ -112,7 +114,7 @@ static void check_frames(const struct frames *frames) {
     struct rule rule = {0};
     size_t trims = 0;
     for (size_t row = 0; row < 8; row++) {
-        AT("retain %zu, row %zu of %zu bytes", frames->retain, row, frames->rows[row].size);
+        AT("table %zu, row %zu: %zu bytes", (size_t)(frames - tables), row, frames->rows[row].size);
         for (size_t i = 0; i < frames->rows[row].times; i++)
             trims += check_frame(&arena, &rule, frames->rows[row].size, frames->retain);
     }
@@ -165,8 +167,8 @@ static void the_peak_counts_and_not_the_end(void) {
         char *block = hf_alloc(&arena, 50 * MIB, 1);
         CHECK(hf_extend(&arena, block, 50 * MIB, 20 * MIB));
         CHECK_STATUS(HF_OK, hf_reset(&arena));
+        CHECK(committed(&arena) >= 60 * MIB);
     }
-    CHECK(committed(&arena) >= 60 * MIB);
     CHECK(frames_until_a_trim(&arena, 20 * MIB, 300) > 0);
     hf_arena_close(&arena);
 }
@@ -269,7 +271,7 @@ static void a_read_write_image_is_trimmed_by_the_rule(void) {
     size_t viewed = hf_arena_get_stats(&arena).viewed, frames = 0;
     while (hf_arena_get_stats(&arena).viewed == viewed && frames++ < 2000) run_frame(&arena, MIB);
     CHECK(frames >= 64 * 19 && frames <= 64 * 20);
-    CHECK(hf_arena_get_stats(&arena).viewed <= 3 * MIB);
+    CHECK(hf_arena_get_stats(&arena).viewed <= 4 * MIB);
     char *block = hf_alloc(&arena, 30 * MIB, 1);
     fill(block, 30 * MIB, 1);
     hf_arena_close(&arena);
