@@ -11,10 +11,9 @@ enum {
     DENSE = 2048,    /* the first bytes of a block, which are all written and read */
     NEAR_PAGES = 32, /* the first pages of a block: all edges; after them one of FAR_STEP */
     FAR_STEP = 16,
-    TAIL = 16,             /* the last bytes of a block */
-    RED_ZONES = 256,       /* more than a red zone and its padding take */
-    RESET_SLACK = 2 << 20, /* hf_reset keeps at least so much above what is needed */
-    RAW_BYTES = 64 << 10   /* arena_raw_bytes_are_zero: above these it reads only the last ones */
+    TAIL = 16,           /* the last bytes of a block */
+    RED_ZONES = 256,     /* more than a red zone and its padding take */
+    RAW_BYTES = 64 << 10 /* arena_raw_bytes_are_zero: above these it reads only the last ones */
 };
 
 #if defined(__clang__) || defined(__GNUC__)
@@ -22,6 +21,9 @@ enum {
 #else
 #define NOT_SANITIZED
 #endif
+
+#define MEBI ((size_t)1 << 20)
+#define HUGE_PAGE (2 * MEBI)
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
@@ -110,6 +112,8 @@ void arena_model_open(struct arena_model *model, const hf_arena *arena,
     model->has_red_zones = has_red_zones;
     model->base = hf_arena_base(arena);
     model->page_size = page_size;
+    model->reserved = hf_arena_get_stats(arena).reserved;
+    model->huge_pages = options->huge_pages;
     model->retain = options->retain;
 }
 
@@ -133,23 +137,44 @@ void arena_model_use(struct arena_model *model, size_t used) {
     model->precommitted = model->precommitted > taken ? model->precommitted - taken : 0;
     model->used = used;
     model->peak = larger(model->peak, used);
-    model->peak_since_reset = larger(model->peak_since_reset, used);
+    model->rule.peak = larger(model->rule.peak, used);
+}
+
+bool arena_model_end_frame(struct arena_model *model, size_t committed) {
+    arena_rule *rule = &model->rule;
+    if (rule->peak >= committed / 2) {
+        rule->work = rule->needed = 0;
+    } else {
+        rule->work += rule->peak + 64;
+        rule->needed = larger(rule->needed, rule->peak);
+    }
+    rule->peak = 0;
+    return rule->work >= 64 * (uint64_t)larger(committed - rule->needed, MEBI);
 }
 
 size_t arena_model_trimmed(const struct arena_model *model, size_t committed, size_t keep) {
+    size_t limit = committed - model->rule.left_behind;
     keep = larger(keep, model->used);
-    if (keep >= committed) return committed;
-    return smaller(committed, (keep + model->page_size - 1) / model->page_size * model->page_size);
+    if (keep >= limit) return limit;
+    return smaller(limit, (keep + model->page_size - 1) / model->page_size * model->page_size);
 }
 
-size_t arena_model_reset(struct arena_model *model, size_t committed) {
-    size_t keep = larger(model->peak_since_reset, model->keep - model->keep / 8);
-    keep = larger(keep, model->retain);
-    model->keep = keep;
-    model->peak_since_reset = 0;
-    size_t slack = larger((size_t)RESET_SLACK, keep / 4);
-    if (keep >= committed || slack >= committed - keep) return committed;
-    return arena_model_trimmed(model, committed, keep);
+/* What is committed for `needed` bytes: a growth step behind them, up to the next page, or huge page
+ * where there may be some. */
+static size_t growth_end(const struct arena_model *model, size_t needed) {
+    bool always = model->huge_pages == HF_HUGE_ALWAYS;
+    size_t base = (size_t)(uintptr_t)model->base,
+           small_end = always ? 0 : HUGE_PAGE - base % HUGE_PAGE;
+    bool is_small = needed <= small_end;
+    size_t least = is_small ? MEBI / 16 : 2 * MEBI, most = is_small ? 2 * MEBI : 64 * MEBI;
+    size_t end = needed + smaller(larger(needed / 2, least), larger(most, needed / 8));
+    end += (0 - (base + end)) % (is_small ? model->page_size : HUGE_PAGE);
+    return smaller(is_small ? smaller(end, small_end) : end, model->reserved);
+}
+
+size_t arena_model_reset(const struct arena_model *model, size_t committed) {
+    size_t needed = smaller(model->rule.needed, committed - model->rule.left_behind);
+    return arena_model_trimmed(model, committed, larger(growth_end(model, needed), model->retain));
 }
 
 /* ------------------------------------------------------------------ blocks and scopes ----- */

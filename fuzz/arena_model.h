@@ -31,17 +31,26 @@ typedef struct arena_scope {
     bool ended;
 } arena_scope;
 
+/* What the rule of hf_reset knows: docs/reset.md. */
+typedef struct arena_rule {
+    uint64_t work;
+    size_t needed;
+    size_t peak;        /* of the frame under way */
+    size_t left_behind; /* committed bytes behind limit, which a failed growth could not release */
+} arena_rule;
+
 struct arena_model {
     bool open;
     bool faulting;      /* fault_after_rewind: `committed` follows other rules */
     bool populating;    /* the option populate */
     bool has_red_zones; /* under a sanitizer */
     char *base;
-    size_t page_size, retain;
+    hf_huge_pages huge_pages;
+    size_t page_size, reserved, retain;
     size_t used, peak;
-    size_t faulting_end;           /* below it pages may fault */
-    size_t peak_since_reset, keep; /* for the rule of hf_reset */
-    size_t precommitted;           /* bytes whose allocation cannot fail */
+    size_t faulting_end; /* below it pages may fault */
+    size_t precommitted; /* bytes whose allocation cannot fail */
+    arena_rule rule;
     arena_block blocks[ARENA_BLOCKS];
     size_t block_count;
     size_t marks[ARENA_MARKS];
@@ -74,10 +83,12 @@ void arena_model_use(struct arena_model *, size_t used);
 /* Removes the blocks that were allocated at or above the mark. */
 void arena_model_truncate(struct arena_model *, size_t mark);
 
-/* What stays committed after hf_trim(keep) and after hf_reset(). The latter also makes the step of
- * `keep` that hf_reset makes. */
+/* Counts the frame that a hf_reset ends. True: it releases memory. */
+bool arena_model_end_frame(struct arena_model *, size_t committed);
+
+/* What stays committed after hf_trim(keep), and after a hf_reset that releases memory. */
 size_t arena_model_trimmed(const struct arena_model *, size_t committed, size_t keep);
-size_t arena_model_reset(struct arena_model *, size_t committed);
+size_t arena_model_reset(const struct arena_model *, size_t committed);
 
 void arena_model_scope_begun(struct arena_model *, hf_scope);
 void arena_model_scope_ended(struct arena_model *, size_t index); /* and those begun after it */

@@ -86,7 +86,8 @@ enum {
     X(ARENA_ON_FAILURE, "on_failure", run_on_failure, ALWAYS)          \
     X(ARENA_FAIL, "fail", run_failing, ALWAYS)                         \
     X(ARENA_FORK, "fork", run_a_fork, ALWAYS)                          \
-    X(ARENA_FAIL_AS, "fail_as", run_failing_as, ALWAYS)
+    X(ARENA_FAIL_AS, "fail_as", run_failing_as, ALWAYS)                \
+    X(ARENA_FRAMES, "frames", run_frames, IF_OPEN)
 
 #define COMMAND_KIND(kind, name, run, when) kind,
 typedef enum arena_kind { COMMANDS(COMMAND_KIND) ARENA_KINDS, FIRST_KINDS = 27 } arena_kind;
@@ -345,15 +346,24 @@ static void check_poison(char *block, size_t size) {
           "the byte after the block is not poisoned");
 }
 
-/* After a call that failed. Memory that could not be populated, and then not be decommitted, stays
- * committed above limit until the next growth begins: there `committed` may differ. */
+/* Memory that could not be populated, and then not be decommitted, stays committed behind limit
+ * until the next growth or trim. */
+static void note_growth(void) {
+    hf_arena_stats now = hf_arena_get_stats(arena);
+    size_t *left = &model->rule.left_behind;
+    *left = now.growths != before.growths ? 0 : *left + now.committed - before.committed;
+    note_arena();
+}
+
+/* After a call that failed. */
 static void check_unchanged(void) {
     hf_arena_stats now = hf_arena_get_stats(arena);
     CHECK(memcmp(arena, &struct_before, sizeof *arena) == 0 && now.used == before.used &&
               now.reserved == before.reserved && now.peak == before.peak &&
               now.high_water == before.high_water && now.growths == before.growths,
           "failed, and changed the arena");
-    CHECK(now.committed == before.committed || (model->populating && run_failures() > 0),
+    CHECK(now.committed == before.committed ||
+              ((model->populating || model->rule.left_behind > 0) && run_failures() > 0),
           "failed, and changed what is committed");
 }
 
@@ -389,7 +399,7 @@ static bool free_some(void) {
     hf_mark mark = free_floor + (model->used - free_floor) / 2;
     CHECK(hf_rewind(arena, mark) == HF_OK || run_failures() > 0, "rewinding in on_failure failed");
     rewound(mark);
-    note_arena();
+    note_growth();
     return true;
 }
 
@@ -449,10 +459,8 @@ static void make(allocator *allocate, struct request *request) {
         request->outcome = MAY_EITHER;
 }
 
-/* What a failed call left committed above limit is not counted: see check_unchanged. */
 static size_t committed_room(void) {
-    if (!model->populating) return before.committed - before.used;
-    return (size_t)(struct_before.limit - struct_before.pos);
+    return before.committed - model->rule.left_behind - before.used;
 }
 
 /* What hf_precommit promised or what is committed takes no system call, and cannot fail. A long
@@ -900,22 +908,24 @@ static void check_release(hf_status status, size_t expected) {
           committed, expected);
     CHECK(committed >= expected && committed <= before.committed,
           "%zu bytes are committed, not between %zu and before", committed, expected);
+    if (status == HF_OK || committed < before.committed) model->rule.left_behind = 0;
+    note_arena();
 }
 
-/* A reset that fails ends no scope, and the next one trims as this one would have. */
+/* Where a reset releases memory and fails, it ends no scope, and the next one tries again. */
 static void run_reset(void) {
-    size_t keep = model->keep, peak = model->peak_since_reset;
     check_blocks(model, false);
     hf_status status = hf_reset(arena);
     rewound(0);
-    model->precommitted = 0;
-    check_release(status, arena_model_reset(model, before.committed));
-    if (status == HF_OK) {
-        arena_model_scope_ended(model, 0);
-        model->peak_since_reset = model->used;
+    if (status == HF_OK) arena_model_scope_ended(model, 0);
+    if (model->faulting) {
+        check_status(status, STATUS(OK));
+    } else if (arena_model_end_frame(model, before.committed)) {
+        model->precommitted = 0;
+        check_release(status, arena_model_reset(model, before.committed));
+        if (status == HF_OK) model->rule.work = model->rule.needed = 0;
     } else {
-        model->keep = keep;
-        model->peak_since_reset = peak > model->used ? peak : model->used;
+        check_rewind_status(status);
     }
 }
 
@@ -924,6 +934,17 @@ static void run_trim(void) {
     CHECK(hf_get_mark(arena) == model->used, "trimming moved pos");
     model->precommitted = 0;
     check_release(status, arena_model_trimmed(model, before.committed, op->size));
+}
+
+/* Many frames of one size, so that resets release memory. */
+static void run_frames(void) {
+    for (unsigned left = op->number; left > 0 && model->open; left--) {
+        begin(op);
+        run_alloc();
+        note_growth();
+        begin(op);
+        run_reset();
+    }
 }
 
 static void run_mark(void) { model->marks[op->selector % ARENA_MARKS] = hf_get_mark(arena); }
@@ -1077,6 +1098,7 @@ static void judge_open(unsigned first, unsigned count, hf_status status, hf_stat
         check_opened(arena_at(index), options);
         arena_model_open(&models[index], arena_at(index), options, run.page_size, has_red_zones());
     }
+    note_arena();
 }
 
 static void close_arena(unsigned index) {
@@ -1174,6 +1196,7 @@ static void run_operation(struct operation *operation) {
     begin(operation);
     operation->size = choose_size();
     if (model->open || command->when == ALWAYS) command->run();
+    if (model->open && !model->faulting) note_growth();
     operation->used = hf_get_mark(arena);
     check_arenas(operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
     check_strict();
