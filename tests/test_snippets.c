@@ -195,5 +195,5 @@ CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),
            TEST(the_image_counts_its_visits), TEST(spaces_are_split_and_committed),
            TEST(open_large_takes_less_where_addresses_are_few), TEST(a_file_is_shown),
            TEST(the_ring_copies_its_input), TEST(two_rings_share_a_path),
-           TEST(a_backend_counts_what_is_committed), TEST(a_request_has_an_arena), TEST(every_call_fails_once),
-           TEST(numbers_are_counted_from_0))
+           TEST(a_backend_counts_what_is_committed), TEST(a_request_has_an_arena),
+           TEST(every_call_fails_once), TEST(numbers_are_counted_from_0))
