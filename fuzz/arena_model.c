@@ -30,8 +30,8 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ------------------------------------------------------------------ contents -------------- */
 
-/* The next position in a block that is written and read, from `place` on. Beyond DENSE it depends on
- * the offset in the arena, so that a block is read where an earlier one was written. */
+/* The next position in a block that is written and read, from `place` on. Beyond DENSE it depends
+ * on the offset in the arena, so that a block is read where an earlier one was written. */
 static size_t next_place(const arena_block *block, size_t place) {
     if (place < DENSE) return place;
     size_t offset = block->offset + place;
@@ -159,8 +159,8 @@ size_t arena_model_trimmed(const struct arena_model *model, size_t committed, si
     return smaller(limit, (keep + model->page_size - 1) / model->page_size * model->page_size);
 }
 
-/* What is committed for `needed` bytes: a growth step behind them, up to the next page, or huge page
- * where there may be some. */
+/* What is committed for `needed` bytes: a growth step behind them, up to the next page, or huge
+ * page where there may be some. */
 static size_t growth_end(const struct arena_model *model, size_t needed) {
     bool always = model->huge_pages == HF_HUGE_ALWAYS;
     size_t base = (size_t)(uintptr_t)model->base,

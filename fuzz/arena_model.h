@@ -96,7 +96,7 @@ void arena_model_scope_ended(struct arena_model *, size_t index); /* and those b
 /* Fills a block with a new pattern. */
 void arena_block_fill(struct arena_model *, arena_block *);
 
-/* Whether the first `size` bytes have the pattern; `quick` reads only the first and last of them. */
+/* True if the first `size` bytes have the pattern. `quick`: reads the first and last of them. */
 bool arena_block_is_intact(const struct arena_model *, const arena_block *, size_t size,
                            bool quick);
 

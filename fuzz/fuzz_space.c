@@ -6,8 +6,8 @@
  * those of the model; a call that failed must have left a state that the headers allow; and a call
  * with wrong arguments must not have reached the backend.
  *
- * The regions are those of tests/space_model.h. To these this file adds the files, and for each page
- * a pattern that stands for its contents:
+ * The regions are those of tests/space_model.h. To these this file adds the files, and for each
+ * page a pattern that stands for its contents:
  *
  *      page         0    1    2    3    4    5    6
  *      kind       |p    p   |c    c   |v    v    v        | a region begins

@@ -87,8 +87,8 @@ bool run_may_return(hf_status);
 /* Counters of the upper strict backend; all zero on native. */
 hf_strict_stats run_strict_stats(void);
 
-/* PROGRAM_FAIL and the like: the n-th call fails from now on, or with an odd number that one and all
- * after it; n is half the number, 0 stands for none. On native nothing happens. */
+/* PROGRAM_FAIL and the like: the n-th call fails from now on, or with an odd number that one and
+ * all after it; n is half the number, 0 stands for none. On native nothing happens. */
 void run_fail(unsigned number);
 
 /* Failures return the status at this place of those that the contract of the call allows. */
@@ -119,8 +119,8 @@ void check_nothing_left(const hf_backend *strict);
  * a space is HF_UNSUPPORTED there. */
 bool system_has_views(void);
 
-/* The native backend. Where reserving addresses costs memory, one that reserves at most `most` bytes
- * at a time, because programs ask for all addresses that there are. */
+/* The native backend. Where reserving addresses costs memory, one that reserves at most `most`
+ * bytes at a time, because programs ask for all addresses that there are. */
 const hf_backend *system_backend(size_t most);
 
 #endif

@@ -15,7 +15,7 @@
  *      |     p     |   c   |     v     |    p    |
  *             |--------|                             AIM_GIVEN: as given
  *      |-----------|                                 AIM_REGION: the region at the offset
- *      |-------------------|                         AIM_REGIONS: every region that the range touches
+ *      |-------------------|                         AIM_REGIONS: regions that the range touches
  *             |----|                                 AIM_TO_END: to the end of the region
  *
  * With a high number a step is called once for every second page of the range, which makes many

@@ -614,8 +614,8 @@ static size_t arena_deferred_offset(const hf_arena_core *core) {
     return (size_t)((char *)core->deferred - core->state.base);
 }
 
-/* Frees what lies above the highest deferred call, and makes the call. If that fails, the call stays
- * deferred. The function may leave by longjmp, and it may use the arena. */
+/* Frees what lies above the highest deferred call, and makes the call. If that fails, the call
+ * stays deferred. The function may leave by longjmp, and it may use the arena. */
 static hf_status arena_run_deferred(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     hf_deferred call = *core->deferred;

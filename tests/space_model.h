@@ -5,9 +5,9 @@
  *      page       0    1    2    3    4    5    6
  *      kind     |p    p   |c    c   |v    v    v        | a region begins
  *
- * Each step is a loop over the array. It has nothing in common with the search tree, the records and
- * the undo of the library, so it cannot share their mistakes. test_space_model makes random steps on
- * many regions; fuzz_space adds arguments, files, contents and failures.
+ * Each step is a loop over the array. It has nothing in common with the search tree, the records
+ * and the undo of the library, so it cannot share their mistakes. test_space_model makes random
+ * steps on many regions; fuzz_space adds arguments, files, contents and failures.
  */
 #ifndef HOLDFAST_TESTS_SPACE_MODEL_H
 #define HOLDFAST_TESTS_SPACE_MODEL_H
@@ -75,7 +75,7 @@ void model_release_pieces(struct space_model *, struct model_range);
 
 bool model_is_same_region(const hf_region *, const hf_region *);
 
-/* NULL if the regions, and their sums in the statistics, are those of the model; else what is not. */
+/* NULL if the regions and their sums in the statistics are the model's; else what is not. */
 const char *model_compare_regions(const struct space_model *, const hf_space *);
 const char *model_compare(const struct space_model *, const hf_space *);
 
