@@ -540,8 +540,9 @@ struct hf_deferred {
     void *data;
 };
 
-static size_t arena_deferred_offset(const hf_arena_core *core) {
-    return (size_t)((char *)core->deferred - core->state.base);
+/* The end of the highest one. */
+static size_t arena_deferred_end(const hf_arena_core *core) {
+    return (size_t)((char *)(core->deferred + 1) - core->state.base);
 }
 
 /* Frees what lies above the highest deferred call, and makes the call. If that fails, the call stays
@@ -549,7 +550,7 @@ static size_t arena_deferred_offset(const hf_arena_core *core) {
 static hf_status arena_run_deferred(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     hf_deferred call = *core->deferred;
-    size_t end = arena_deferred_offset(core) + sizeof call;
+    size_t end = arena_deferred_end(core);
     hf_status status = end < arena_used(arena) ? arena_free_above(arena, end) : HF_OK;
     if (status != HF_OK) return status;
     core->deferred = call.below;
@@ -577,7 +578,8 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
     if (status != HF_OK) return status;
     hf_arena_core *core = hf_core_of(arena);
     if (mark < core->views_end) status = hf_arena_check_mark(core, mark);
-    while (status == HF_OK && core->deferred && arena_deferred_offset(core) >= mark)
+    /* An old mark may lie within a call that was deferred later: that one must not stay. */
+    while (status == HF_OK && core->deferred && arena_deferred_end(core) > mark)
         status = arena_run_deferred(arena);
     /* A deferred call may have gone back below the mark. */
     if (status == HF_OK && mark <= arena_used(arena)) status = arena_free_above(arena, mark);
