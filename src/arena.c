@@ -670,7 +670,11 @@ hf_status hf_trim(hf_arena *arena, size_t keep) {
 #define ARENA_LEAST_EXCESS HF_MIB(1) /* releasing less costs as much: system calls */
 
 /* What a failed growth could not release, behind limit, is committed too. */
-static size_t arena_committed(const hf_arena_core *core) { return core->limit + core->left_behind; }
+static size_t arena_committed(const hf_arena_core *core) {
+    hf_region behind = {0};
+    if (core->left_behind > 0) hf_arena_find_region(core, core->limit, &behind);
+    return core->limit + (behind.kind == HF_COMMITTED ? behind.size : 0);
+}
 
 /* Counts the frame that ends. One that used half of what is committed shows that it is needed. */
 static void arena_count_frame(hf_arena_core *core) {
