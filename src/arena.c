@@ -610,8 +610,9 @@ struct hf_deferred {
     void *data;
 };
 
-static size_t arena_deferred_offset(const hf_arena_core *core) {
-    return (size_t)((char *)core->deferred - core->state.base);
+/* The end of the highest one. */
+static size_t arena_deferred_end(const hf_arena_core *core) {
+    return (size_t)((char *)(core->deferred + 1) - core->state.base);
 }
 
 /* Frees what lies above the highest deferred call, and makes the call. If that fails, the call
@@ -619,7 +620,7 @@ static size_t arena_deferred_offset(const hf_arena_core *core) {
 static hf_status arena_run_deferred(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     hf_deferred call = *core->deferred;
-    size_t end = arena_deferred_offset(core) + sizeof call;
+    size_t end = arena_deferred_end(core);
     hf_status status = end < arena_used(arena) ? arena_free_above(arena, end) : HF_OK;
     if (status != HF_OK) return status;
     core->deferred = call.below;
@@ -648,7 +649,8 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
     if (status != HF_OK) return status;
     hf_arena_core *core = hf_core_of(arena);
     if (mark < core->views_end) status = hf_arena_check_mark(core, mark);
-    while (status == HF_OK && core->deferred && arena_deferred_offset(core) >= mark)
+    /* An old mark may lie within a call that was deferred later: that one must not stay. */
+    while (status == HF_OK && core->deferred && arena_deferred_end(core) > mark)
         status = arena_run_deferred(arena);
     /* A deferred call may have gone back below the mark. */
     if (status == HF_OK && mark <= arena_used(arena)) status = arena_free_above(arena, mark);
@@ -731,7 +733,11 @@ hf_status hf_trim(hf_arena *arena, size_t keep) {
 #define ARENA_LEAST_EXCESS HF_MIB(1) /* releasing less costs as much: system calls */
 
 /* What a failed growth could not release, behind limit, is committed too. */
-static size_t arena_committed(const hf_arena_core *core) { return core->limit + core->left_behind; }
+static size_t arena_committed(const hf_arena_core *core) {
+    hf_region behind = {0};
+    if (core->left_behind > 0) hf_arena_find_region(core, core->limit, &behind);
+    return core->limit + (behind.kind == HF_COMMITTED ? behind.size : 0);
+}
 
 /* Counts the frame that ends. One that used half of what is committed shows that it is needed. */
 static void arena_count_frame(hf_arena_core *core) {
@@ -1000,6 +1006,7 @@ static hf_status arena_release_faulting(hf_arena *arena) {
     core->options.fault_after_rewind = false;
     core->fault_end = core->views_end = 0;
     hf_arena_go_back(arena, 0);
+    core->recent_peak = core->work = core->needed = 0; /* nothing stays that they would be about */
     return hf_arena_release_beyond(arena, 0);
 }
 

@@ -68,6 +68,22 @@ static void only_those_above_the_mark_are_called(void) {
     expect_made(1, (int[]){1});
 }
 
+/* The mark is older than the call that lies there now. */
+static void a_mark_within_a_call_is_below_it(void) {
+    hf_arena arena = open_arena();
+    int number = 1;
+    CHECK(hf_alloc(&arena, 16, 8) != NULL);
+    hf_mark mark = hf_get_mark(&arena);
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
+    CHECK(hf_alloc(&arena, 1, 1) != NULL);
+    for (int i = 0; i < 3; i++) CHECK_STATUS(HF_OK, hf_defer(&arena, note, &number));
+    CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    CHECK_EQUAL(3, made.count);
+    memset(hf_alloc(&arena, 1000, 1), 0xee, 1000);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(3, made.count);
+}
+
 static void bad_calls_are_invalid(void) {
     hf_arena arena = open_arena(), closed = {0};
     CHECK_STATUS(HF_INVALID, hf_defer(&arena, NULL, NULL));
@@ -261,8 +277,8 @@ static void every_call_is_made_once(void) {
 #define CHECK_COUNTED disk_handles
 
 CHECK_MAIN(TEST(the_last_one_is_called_first), TEST(only_those_above_the_mark_are_called),
-           TEST(bad_calls_are_invalid), TEST(images_have_none),
-           TEST(what_was_allocated_before_is_still_there), TEST(a_call_may_go_back_further),
-           TEST(a_call_may_leave_by_longjmp), TEST(views_and_calls_go_in_turn),
-           TEST(nodes_at_the_ends_of_pages), TEST(an_arena_of_a_pool_calls_them_when_it_closes),
-           TEST(every_call_is_made_once))
+           TEST(a_mark_within_a_call_is_below_it), TEST(bad_calls_are_invalid),
+           TEST(images_have_none), TEST(what_was_allocated_before_is_still_there),
+           TEST(a_call_may_go_back_further), TEST(a_call_may_leave_by_longjmp),
+           TEST(views_and_calls_go_in_turn), TEST(nodes_at_the_ends_of_pages),
+           TEST(an_arena_of_a_pool_calls_them_when_it_closes), TEST(every_call_is_made_once))
