@@ -129,8 +129,7 @@ static hf_arena single[SCRATCH];
 static hf_scratch scratch;
 static struct arena_model models[ARENAS];
 
-/* The pool, its options with defaults and rounded, and its slots in the order of their first use.
- * */
+/* The pool, its options with defaults and rounded, its slots in the order of their first use. */
 static struct {
     hf_pool *pool;
     size_t arenas, reserve, keep;
