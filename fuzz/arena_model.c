@@ -30,27 +30,27 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ------------------------------------------------------------------ contents -------------- */
 
-/* The next position in a block that is written and read, from `place` on. Beyond DENSE it depends
+/* The next position in a block that is written and read, from `index` on. Beyond DENSE it depends
  * on the offset in the arena, so that a block is read where an earlier one was written. */
-static size_t next_place(const arena_block *block, size_t place) {
-    if (place < DENSE) return place;
-    size_t offset = block->offset + place;
+static size_t next_index(const arena_block *block, size_t index) {
+    if (index < DENSE) return index;
+    size_t offset = block->offset + index;
     size_t in_page = offset % PAGE;
     if (in_page < EDGE || in_page >= PAGE - EDGE) {
         size_t page = offset / PAGE, first = block->offset / PAGE;
-        if (page - first < NEAR_PAGES || page % FAR_STEP == 0) return place;
-        return place + (PAGE - in_page);
+        if (page - first < NEAR_PAGES || page % FAR_STEP == 0) return index;
+        return index + (PAGE - in_page);
     }
-    return place + (PAGE - EDGE - in_page);
+    return index + (PAGE - EDGE - in_page);
 }
 
-static char pattern_byte(const arena_block *block, size_t place) {
-    uint64_t mixed = (block->pattern + place / 8) * UINT64_C(0x9e3779b97f4a7c15);
-    return (char)(mixed >> (place % 8 * 8));
+static char pattern_byte(const arena_block *block, size_t index) {
+    uint64_t mixed = (block->pattern + index / 8) * UINT64_C(0x9e3779b97f4a7c15);
+    return (char)(mixed >> (index % 8 * 8));
 }
 
-static char tail_byte(const arena_block *block, size_t place) {
-    return (char)(pattern_byte(block, place) ^ 0x5a);
+static char tail_byte(const arena_block *block, size_t index) {
+    return (char)(pattern_byte(block, index) ^ 0x5a);
 }
 
 static size_t tail_begin(size_t size) { return size < DENSE + TAIL ? size : size - TAIL; }
@@ -58,16 +58,16 @@ static size_t tail_begin(size_t size) { return size < DENSE + TAIL ? size : size
 void arena_block_fill(struct arena_model *model, arena_block *block) {
     char *bytes = model->base + block->offset;
     block->pattern = ++model->patterns << 24;
-    for (size_t i = next_place(block, 0); i < block->size; i = next_place(block, i + 1))
+    for (size_t i = next_index(block, 0); i < block->size; i = next_index(block, i + 1))
         bytes[i] = pattern_byte(block, i);
     block->tail = block->size;
     for (size_t i = tail_begin(block->size); i < block->size; i++) bytes[i] = tail_byte(block, i);
 }
 
 /* The tail is written last, over the pattern. */
-static char expected_byte(const arena_block *block, size_t place) {
-    bool in_tail = place < block->tail && place >= tail_begin(block->tail);
-    return in_tail ? tail_byte(block, place) : pattern_byte(block, place);
+static char expected_byte(const arena_block *block, size_t index) {
+    bool in_tail = index < block->tail && index >= tail_begin(block->tail);
+    return in_tail ? tail_byte(block, index) : pattern_byte(block, index);
 }
 
 bool arena_block_is_intact(const struct arena_model *model, const arena_block *block, size_t size,
@@ -75,7 +75,7 @@ bool arena_block_is_intact(const struct arena_model *model, const arena_block *b
     const char *bytes = model->base + block->offset;
     size_t end = quick ? smaller(size, EDGE) : size;
     if (block->pattern == 0) return true;
-    for (size_t i = next_place(block, 0); i < end; i = next_place(block, i + 1))
+    for (size_t i = next_index(block, 0); i < end; i = next_index(block, i + 1))
         if (bytes[i] != expected_byte(block, i)) return false;
     for (size_t i = tail_begin(block->tail); i < smaller(size, block->tail); i++)
         if (bytes[i] != tail_byte(block, i)) return false;
@@ -84,7 +84,7 @@ bool arena_block_is_intact(const struct arena_model *model, const arena_block *b
 
 bool arena_bytes_are_zero(const struct arena_model *model, const char *bytes, size_t size) {
     const arena_block block = {.offset = (size_t)(bytes - model->base), .size = size};
-    for (size_t i = next_place(&block, 0); i < size; i = next_place(&block, i + 1))
+    for (size_t i = next_index(&block, 0); i < size; i = next_index(&block, i + 1))
         if (bytes[i] != 0) return false;
     for (size_t i = tail_begin(size); i < size; i++)
         if (bytes[i] != 0) return false;

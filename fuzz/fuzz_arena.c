@@ -307,14 +307,14 @@ static void begin(const struct operation *operation) {
     note_arena();
 }
 
-static void check_numbers(const hf_arena *checked, const struct arena_model *m) {
-    hf_arena_stats stats = hf_arena_get_stats(checked);
-    size_t limit = (size_t)(checked->limit - m->base);
-    CHECK(hf_arena_base(checked) == m->base, "the base has moved");
-    CHECK(stats.used == hf_get_mark(checked), "the mark is not what is used");
+static void check_numbers(const hf_arena *shown, const struct arena_model *m) {
+    hf_arena_stats stats = hf_arena_get_stats(shown);
+    size_t limit = (size_t)(shown->limit - m->base);
+    CHECK(hf_arena_base(shown) == m->base, "the base has moved");
+    CHECK(stats.used == hf_get_mark(shown), "the mark is not what is used");
     CHECK(stats.used == m->used, "used is not %zu", m->used);
     CHECK(stats.peak == m->peak, "the peak is not %zu", m->peak);
-    CHECK((uintptr_t)hf_arena_root(checked) < (uintptr_t)m->base + m->used, "the root is free");
+    CHECK((uintptr_t)hf_arena_root(shown) < (uintptr_t)m->base + m->used, "the root is free");
     CHECK(stats.committed <= stats.reserved && stats.committed % run.page_size == 0,
           "committed is not a number of reserved pages");
     if (m->faulting) return;
@@ -342,15 +342,15 @@ static void check_closed(const hf_arena *closed) {
 }
 
 static void check_arena(unsigned index, bool thoroughly) {
-    const hf_arena *checked = arena_at(index);
+    const hf_arena *shown = arena_at(index);
     const struct arena_model *m = &models[index];
     if (!m->open) {
-        check_closed(checked);
+        check_closed(shown);
         return;
     }
-    check_numbers(checked, m);
+    check_numbers(shown, m);
     check_blocks(m, !thoroughly);
-    hf_arena_stats stats = hf_arena_get_stats(checked);
+    hf_arena_stats stats = hf_arena_get_stats(shown);
     if (!thoroughly || m->faulting) return;
     CHECK(arena_raw_bytes_are_zero(m->base + stats.high_water, stats.committed - stats.high_water),
           "arena %u has bytes above the high-water mark that are not zero", index);
@@ -1169,10 +1169,10 @@ static void check_to_ref(size_t offset) {
 static void run_ref(void) {
     size_t offset = model->used * (op->selector % 16) / 15 + op->number % 24;
     hf_ref any = op->value * 977 + 1;
-    size_t place = (size_t)(any - 1) * 8;
+    size_t offset = (size_t)(any - 1) * 8;
     check_to_ref(op->selector % 2 ? offset / 8 * 8 : offset);
     CHECK(hf_to_ref(arena, NULL) == 0 && !hf_from_ref(arena, 0), "NULL is not reference 0");
-    CHECK(hf_from_ref(arena, any) == (place < model->used ? model->base + place : NULL),
+    CHECK(hf_from_ref(arena, any) == (offset < model->used ? model->base + offset : NULL),
           "reference %u leads elsewhere", (unsigned)any);
     CHECK(hf_to_ref(arena, program) == 0, "a reference to foreign bytes");
     hf_status status = hf_arena_set_root(arena, model->base + offset);

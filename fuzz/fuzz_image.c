@@ -7,7 +7,7 @@
  *      arenas -> strict -> strict -> tamper -> native          (or without the two in the middle)
  *
  * A program has three arenas of any kind, and three files. A twist makes one argument wrong on
- * purpose. What is checked:
+ * purpose. It checks:
  *
  *   - a file that is a sound image opens with its contents; any other fails with a status that the
  *     header names, leaves nothing behind and leaves the file as it is

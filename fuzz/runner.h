@@ -91,7 +91,7 @@ hf_strict_stats run_strict_stats(void);
  * all after it; n is half the number, 0 stands for none. On native nothing happens. */
 void run_fail(unsigned number);
 
-/* Failures return the status at this place of those that the contract of the call allows. */
+/* Failures return the status with this index among those that the contract of the call allows. */
 void run_fail_as(unsigned number);
 
 /* Forks like host_fork; a child that fails its checks fails the run. False: there is no child. */

@@ -220,7 +220,7 @@ static void arena_advise_once(hf_arena_core *core, size_t end) {
 }
 
 #ifndef NDEBUG
-/* True if the last region below limit is committed or a view, and ends at limit. Not checked with
+/* True if the last region below limit is committed or a view, and ends at limit. Skipped with
  * fault_after_rewind, which releases pages below pos. */
 static bool arena_is_backed(const hf_arena_core *core) {
     hf_region last;

@@ -45,7 +45,7 @@
  *  @endcode
  *
  *  A backend knows no regions, no arena and no policy: each function makes the system calls of one
- *  step and reports. The space above has checked every argument and keeps the map; it calls with
+ *  step and reports. The space above has validated every argument and keeps the map; it calls with
  *  addresses and sizes that are multiples of the page size, and only for steps that its map allows.
  *
  *  What a backend promises:
