@@ -1169,10 +1169,10 @@ static void check_to_ref(size_t offset) {
 static void run_ref(void) {
     size_t offset = model->used * (op->selector % 16) / 15 + op->number % 24;
     hf_ref any = op->value * 977 + 1;
-    size_t offset = (size_t)(any - 1) * 8;
+    size_t named = (size_t)(any - 1) * 8;
     check_to_ref(op->selector % 2 ? offset / 8 * 8 : offset);
     CHECK(hf_to_ref(arena, NULL) == 0 && !hf_from_ref(arena, 0), "NULL is not reference 0");
-    CHECK(hf_from_ref(arena, any) == (offset < model->used ? model->base + offset : NULL),
+    CHECK(hf_from_ref(arena, any) == (named < model->used ? model->base + named : NULL),
           "reference %u leads elsewhere", (unsigned)any);
     CHECK(hf_to_ref(arena, program) == 0, "a reference to foreign bytes");
     hf_status status = hf_arena_set_root(arena, model->base + offset);

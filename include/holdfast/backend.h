@@ -411,7 +411,7 @@ struct hf_backend {
      *  @param pages             bytes for records
      *  @param[out] reservation  gets what was made
      *  @return HF_OK; HF_UNSUPPORTED, before anything was done: as if the function was NULL (so the
-     *          native one does in a copy that replaces one of the functions in whose place it, or
+     *          native one does in a copy that replaces one of the functions instead of which it, or
      *          commit_first or release_with_pages, is called); HF_NO_ADDRESS: there are not so many
      *          addresses; HF_NO_MEMORY; HF_MAP_LIMIT */
     hf_status (*reserve_with_pages)(const hf_backend *, size_t size, size_t pages,

@@ -22,7 +22,7 @@
  *  change the layout of any struct: neither source nor binary compatibility is promised between
  *  minor versions. A new patch version keeps both: programs compile unchanged, and a program that
  *  was linked with libholdfast.so runs with the new one. So the shared library's soname contains
- *  the minor version (libholdfast.so.0.1): another minor version is never loaded in its place.
+ *  the minor version (libholdfast.so.0.1): another minor version is never loaded instead.
  *
  *  From version 1.0 on, that is promised for all versions with the same major version, and the
  *  soname contains the major version alone.

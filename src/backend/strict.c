@@ -193,7 +193,7 @@ static bool strict_is_in_order(const strict_backend *strict, size_t index) {
                               below->size <= (size_t)(found->address - below->address)));
 }
 
-/* True if the pieces next to this place of the table are in order (where a proof of the whole table
+/* True if the pieces next to this index of the table are in order (where a proof of the whole table
  * is due, all pieces), and the table is large enough. */
 static bool strict_is_sound(const strict_backend *strict, size_t index) {
     size_t count = strict->stats.regions, end = index + 2 < count ? index + 2 : count;
