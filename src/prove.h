@@ -2,8 +2,8 @@
  * prove.h -- assertions that take time for each region: proofs of a whole map or table, made after
  * its edits.
  *
- * The other assertions of the library look at the edited entries only, and every build without NDEBUG
- * has them. These need HF_PROVE as well: the CMake option HOLDFAST_PROVE.
+ * The other assertions of the library look at the edited entries only, and every build without
+ * NDEBUG has them. These need HF_PROVE as well: the CMake option HOLDFAST_PROVE.
  *
  * With fewer than HF_PROVE_ALWAYS entries a proof is made after every edit. A larger table is
  * proved after some edits only, those that leave it with certain counts of entries, so that the
