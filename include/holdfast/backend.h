@@ -411,9 +411,9 @@ struct hf_backend {
      *  @param pages             bytes for records
      *  @param[out] reservation  gets what was made
      *  @return HF_OK; HF_UNSUPPORTED, before anything was done: the space goes on as if the
-     *          function was NULL (the native one returns it in a copy of the native backend that replaces
-     *          reserve, release, commit, allocate_pages or free_pages); HF_NO_ADDRESS: there are
-     *          not so many addresses; HF_NO_MEMORY; HF_MAP_LIMIT */
+     *          function was NULL (the native one returns it in a copy of the native backend that
+     *          replaces reserve, release, commit, allocate_pages or free_pages); HF_NO_ADDRESS:
+     *          there are not so many addresses; HF_NO_MEMORY; HF_MAP_LIMIT */
     hf_status (*reserve_with_pages)(const hf_backend *, size_t size, size_t pages,
                                     hf_reservation *reservation, hf_report *);
     /** Releases the whole mapping of reserve_with_pages, whatever regions the placeholder consists
