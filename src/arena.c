@@ -872,6 +872,13 @@ hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *options) {
     return options->pool ? arena_open_pooled(arena, options) : arena_open_core(arena, options);
 }
 
+/* The views are unmapped before the file is truncated; the core is in the space's pages. */
+static void arena_close_image(const hf_arena_core *core, bool is_synced) {
+    hf_arena_core closed = *core;
+    hf_space_close(closed.space);
+    hf_arena_close_image(&closed, is_synced);
+}
+
 void hf_arena_close(hf_arena *arena) {
     if (arena == NULL || arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
@@ -883,9 +890,10 @@ void hf_arena_close(hf_arena *arena) {
     hf_arena_free_text_pages(core);
     bool is_synced = hf_is_read_write(core) && hf_arena_sync(arena) == HF_OK;
     hf_unregister_root(core, sizeof *core);
-    hf_arena_core closed = *core;
-    hf_space_close(core->space); /* frees the core */
-    hf_budget_return(&closed);
-    if (closed.image) hf_arena_close_image(&closed, is_synced);
+    hf_budget_return(core);
+    if (core->image)
+        arena_close_image(core, is_synced);
+    else
+        hf_space_close(core->space); /* frees the core */
     *arena = (hf_arena){0};
 }

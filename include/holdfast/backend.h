@@ -145,9 +145,9 @@ struct hf_backend {
      *  of now; cannot fail. NULL only where reserve_with_pages is NULL.
      *  @param reservation  from reserve_with_pages */
     void (*release_with_pages)(const hf_backend *, const hf_reservation *reservation);
-    /** Optional: commit, for a placeholder that lies in the first HF_ALLOCATION_GRANULARITY bytes of
-     *  one of reserve_with_pages. It is called once for such a placeholder, before any commit, map
-     *  or decommit of these bytes. NULL: the space calls commit.
+    /** Optional: commit, for a placeholder within the first HF_ALLOCATION_GRANULARITY bytes of one
+     *  of reserve_with_pages. Called once for these bytes, before any commit, map or decommit of
+     *  them. NULL: the space calls commit.
      *  @param address  where the placeholder begins
      *  @param size     its size in bytes
      *  @return as commit */
