@@ -1054,6 +1054,13 @@ hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, 
     return known.pool ? arena_open_pooled(arena, &known) : arena_open_core(arena, &known);
 }
 
+/* The views are unmapped before the file is truncated; the core is in the space's pages. */
+static void arena_close_image(const hf_arena_core *core, bool is_synced) {
+    hf_arena_core closed = *core;
+    hf_space_close(closed.space);
+    hf_arena_close_image(&closed, is_synced);
+}
+
 void hf_arena_close(hf_arena *arena) {
     if (arena == NULL || arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
@@ -1067,9 +1074,10 @@ void hf_arena_close(hf_arena *arena) {
     hf_arena_free_text_pages(core);
     bool is_synced = hf_is_read_write(core) && hf_arena_sync(arena) == HF_OK;
     hf_unregister_root(core, sizeof *core);
-    hf_arena_core closed = *core;
-    hf_space_close(core->space); /* frees the core */
-    hf_budget_return(&closed);
-    if (closed.image) hf_arena_close_image(&closed, is_synced);
+    hf_budget_return(core);
+    if (core->image)
+        arena_close_image(core, is_synced);
+    else
+        hf_space_close(core->space); /* frees the core */
     *arena = (hf_arena){0};
 }

@@ -78,8 +78,8 @@ if(NOT sanitizer MATCHES "address")
     holdfast_test(test_arena_sanitizer test_arena_sanitizer.c LABELS arena)
 endif()
 
-set(errors overflow overflow_by_a_load underflow use_after_rewind load_after_rewind use_after_reset
-    use_after_scope use_of_scratch_after_its_scope touch_beyond_pos
+set(errors overflow overflow_by_a_load underflow underflow_of_the_first_block use_after_rewind
+    load_after_rewind use_after_reset use_after_scope use_of_scratch_after_its_scope touch_beyond_pos
     touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
     overflow_after_reallocating use_of_peeked_bytes_that_were_not_taken
     use_of_peeked_bytes_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming

@@ -39,6 +39,7 @@ static void prepare(void) {
 static void overflow(void) { store(block + SIZE); }
 static void overflow_by_a_load(void) { load(block + SIZE); }
 static void underflow(void) { store(block - 1); }
+static void underflow_of_the_first_block(void) { store(before - 1); }
 
 static void use_after_rewind(void) {
     hf_mark mark = hf_get_mark(&arena);
@@ -188,6 +189,7 @@ static const struct check_test errors[] = {
     TEST(overflow),
     TEST(overflow_by_a_load),
     TEST(underflow),
+    TEST(underflow_of_the_first_block),
     TEST(use_after_rewind),
     TEST(load_after_rewind),
     TEST(use_after_reset),
