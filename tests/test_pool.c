@@ -210,6 +210,28 @@ static void pages_fault_after_a_rewind(void) {
     hf_pool_close(pool);
 }
 
+/* What the frames of an arena with fault_after_rewind used is paid for when it gives all back. */
+static void its_frames_do_not_count_for_the_next_one(void) {
+    hf_pool *pool =
+        open_pool((hf_pool_options){.arenas = 1, .reserve = 16 * MIB, .keep = SIZE_MAX});
+    for (int use = 0; use < 50; use++) {
+        hf_arena arena = fixture_open((hf_arena_options){.pool = pool, .fault_after_rewind = true});
+        CHECK_STATUS(HF_OK, hf_precommit(&arena, 16 * MIB));
+        for (int frame = 0; frame < 2; frame++) {
+            store(&arena, 3 * MIB);
+            CHECK_STATUS(HF_OK, hf_reset(&arena));
+        }
+        hf_arena_close(&arena);
+    }
+    hf_arena arena = open_in(pool);
+    CHECK_STATUS(HF_OK, hf_precommit(&arena, 13 * MIB));
+    store(&arena, 1000);
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(hf_arena_get_stats(&arena).committed >= 13 * MIB);
+    hf_arena_close(&arena);
+    hf_pool_close(pool);
+}
+
 static void errors_count_from_the_base_of_the_arena(void) {
     hf_pool *pool = open_pool((hf_pool_options){.arenas = 3, .reserve = MIB});
     hf_arena arenas[3];
@@ -383,6 +405,7 @@ CHECK_MAIN(TEST(needs_no_options), TEST(arenas_are_separate_and_as_large_as_was_
            TEST(the_pool_can_be_full), TEST(bad_options_are_invalid),
            TEST(an_arena_of_a_pool_has_no_base_and_is_no_image), TEST(files_can_be_appended),
            TEST(it_can_be_saved), TEST(pages_fault_after_a_rewind),
+           TEST(its_frames_do_not_count_for_the_next_one),
            TEST(errors_count_from_the_base_of_the_arena),
            TEST(idle_arenas_give_back_what_is_beyond_keep), TEST(keep_may_be_all),
            TEST(many_can_be_open), TEST(threads_can_share_a_pool), TEST(every_failure_is_whole))
