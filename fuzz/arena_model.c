@@ -107,6 +107,7 @@ void arena_model_open(struct arena_model *model, const hf_arena *arena,
                       const hf_arena_options *options, size_t page_size, bool has_red_zones) {
     memset(model, 0, sizeof *model);
     model->open = true;
+    model->back_to = SIZE_MAX;
     model->faulting = options->fault_after_rewind;
     model->populating = options->populate;
     model->has_red_zones = has_red_zones;
@@ -144,6 +145,7 @@ bool arena_model_end_frame(struct arena_model *model, size_t committed) {
     arena_rule *rule = &model->rule;
     if (rule->peak >= committed / 2) {
         rule->work = rule->needed = 0;
+        model->is_vague = false;
     } else {
         rule->work += rule->peak + 64;
         rule->needed = larger(rule->needed, rule->peak);

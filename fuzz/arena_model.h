@@ -17,7 +17,7 @@
 
 #include <holdfast.h>
 
-enum { ARENA_BLOCKS = 512, ARENA_SCOPES = 64, ARENA_MARKS = 8 };
+enum { ARENA_BLOCKS = 512, ARENA_SCOPES = 64, ARENA_MARKS = 8, ARENA_CALLS = 64 };
 
 typedef struct arena_block {
     size_t offset, size;
@@ -31,6 +31,13 @@ typedef struct arena_scope {
     bool ended;
 } arena_scope;
 
+/* A call that was deferred. */
+typedef struct arena_call {
+    char *data;
+    size_t end; /* of the bytes that it takes in the arena */
+    unsigned does;
+} arena_call;
+
 /* What the rule of hf_reset knows: docs/reset.md. */
 typedef struct arena_rule {
     uint64_t work;
@@ -38,6 +45,15 @@ typedef struct arena_rule {
     size_t peak;        /* of the frame under way */
     size_t left_behind; /* committed bytes behind limit, which a failed growth could not release */
 } arena_rule;
+
+/* An arena of a pool, between two openings. */
+typedef struct arena_slot {
+    const char *base;
+    bool lost, vague;
+    size_t committed;
+    arena_rule rule;
+    hf_scope scope; /* of its last user */
+} arena_slot;
 
 struct arena_model {
     bool open;
@@ -51,11 +67,17 @@ struct arena_model {
     size_t faulting_end; /* below it pages may fault */
     size_t precommitted; /* bytes whose allocation cannot fail */
     arena_rule rule;
+    bool is_vague; /* a release may have failed when the slot was closed: the rule is not known */
+    arena_slot *slot; /* NULL: no arena of a pool */
     arena_block blocks[ARENA_BLOCKS];
     size_t block_count;
     size_t marks[ARENA_MARKS];
     arena_scope scopes[ARENA_SCOPES];
     size_t scope_count;
+    arena_call calls[ARENA_CALLS];
+    size_t call_count;
+    hf_mark back_to; /* deferred calls above it may be made now; SIZE_MAX: none */
+    bool closing;
     uint64_t patterns; /* used so far */
 };
 

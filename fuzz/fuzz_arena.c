@@ -3,7 +3,8 @@
  *
  *     operation:  | kind | arena, flags | size class | alignment | size (2) | selector | number |
  *
- * A program has four arenas: two single ones and the two of an hf_scratch. After each call its
+ * A program has four arenas: two single ones, which can be those of a pool, and the two of an
+ * hf_scratch. After each call its
  * result must be one that the model allows; a new block must be aligned, lie above all others and
  * be zero where that is promised; the statistics must be right; every live block must have its
  * pattern; a call that failed must have changed nothing. on_failure returns false, rewinds, ends
@@ -17,8 +18,10 @@
  *      peeking          hf_peek, hf_precommit
  *      texts            hf_strdup to hf_asprintf
  *      growing          hf_extend, hf_realloc
+ *      deferring        hf_defer
  *      going back       hf_rewind, hf_reset, hf_trim, scopes
  *      references       hf_to_ref, hf_from_ref
+ *      pools
  *      opening          arenas and scratch pairs
  *      forking
  *      running
@@ -52,6 +55,7 @@ enum {
     RED_ZONE_ALIGNMENT = 8,
     SHORT_TEXT = 2000,
     TEXT_BYTES = 70000,
+    SLOTS = 3,
     ALL_FLAGS = 63
 };
 
@@ -87,7 +91,9 @@ enum {
     X(ARENA_FAIL, "fail", run_failing, ALWAYS)                         \
     X(ARENA_FORK, "fork", run_a_fork, ALWAYS)                          \
     X(ARENA_FAIL_AS, "fail_as", run_failing_as, ALWAYS)                \
-    X(ARENA_FRAMES, "frames", run_frames, IF_OPEN)
+    X(ARENA_FRAMES, "frames", run_frames, IF_OPEN)                     \
+    X(ARENA_DEFER, "defer", run_defer, ALWAYS)                         \
+    X(ARENA_POOL_OPEN, "pool_open", run_pool_open, ALWAYS)
 
 #define COMMAND_KIND(kind, name, run, when) kind,
 typedef enum arena_kind { COMMANDS(COMMAND_KIND) ARENA_KINDS, FIRST_KINDS = 27 } arena_kind;
@@ -114,11 +120,22 @@ typedef enum handling {
     HANDLINGS
 } handling;
 
+/* What a deferred call does. */
+enum { CALL_RETURNS, CALL_ALLOCATES, CALL_DEFERS, CALL_REWINDS, CALL_LEAVES, CALLS };
+
 /* The program, and the arenas with their models. */
 static struct operation program[MOST_OPERATIONS];
 static hf_arena single[SCRATCH];
 static hf_scratch scratch;
 static struct arena_model models[ARENAS];
+
+/* The pool, its options with defaults and rounded, and its slots in the order of their first use. */
+static struct {
+    hf_pool *pool;
+    size_t arenas, reserve, keep;
+    hf_huge_pages huge_pages;
+    arena_slot slots[SLOTS];
+} pooled;
 
 /* The operation under way, its arena and model, and how the arena was before. */
 static const struct operation *op;
@@ -130,7 +147,8 @@ static hf_arena_stats before;
 static handling handling_now;
 static bool was_asked;    /* on_failure was called in this operation */
 static size_t free_floor; /* on_failure frees nothing below this offset */
-static jmp_buf leave;     /* where HANDLE_LEAVE goes */
+static jmp_buf leave;     /* where HANDLE_LEAVE and CALL_LEAVES go */
+static bool has_left;     /* a deferred call went there */
 
 /* ------------------------------------------------------------------ the program ----------- */
 
@@ -224,13 +242,17 @@ static void choose_base(unsigned slot, hf_arena_options *options) {
 
 static bool on_failure(hf_arena *, hf_status, size_t size, void *user);
 
-static hf_arena_options choose_options(unsigned slot) {
+static size_t choose_retain(void) {
     static const size_t retains[] = {0, 0, KIB(64), MIB(1), MIB(3), SIZE_MAX};
+    return retains[op->value / 8 % (sizeof retains / sizeof *retains)];
+}
+
+static hf_arena_options choose_options(unsigned slot) {
     static const size_t leasts[] = {0, 0, 0, 4096, MIB(4), SIZE_MAX};
     hf_arena_options options = {
         .reserve = choose_reserve(op->size_class),
         .least_reserve = leasts[op->value % (sizeof leasts / sizeof *leasts)],
-        .retain = retains[op->value / 8 % (sizeof retains / sizeof *retains)],
+        .retain = choose_retain(),
         .huge_pages = (hf_huge_pages)(op->flags % 3),
         .populate = op->number >= 240,
         .fault_after_rewind = op->number % 16 == 15,
@@ -277,7 +299,7 @@ static void begin(const struct operation *operation) {
     op = operation;
     arena = arena_at(op->arena);
     model = &models[op->arena];
-    was_asked = false;
+    was_asked = has_left = false;
     free_floor = 0;
     run.injectable = STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
     if (run.failing_way != 0) run.injectable |= STATUS(UNSUPPORTED);
@@ -292,6 +314,7 @@ static void check_numbers(const hf_arena *checked, const struct arena_model *m) 
     CHECK(stats.used == hf_get_mark(checked), "the mark is not what is used");
     CHECK(stats.used == m->used, "used is not %zu", m->used);
     CHECK(stats.peak == m->peak, "the peak is not %zu", m->peak);
+    CHECK((uintptr_t)hf_arena_root(checked) < (uintptr_t)m->base + m->used, "the root is free");
     CHECK(stats.committed <= stats.reserved && stats.committed % run.page_size == 0,
           "committed is not a number of reserved pages");
     if (m->faulting) return;
@@ -385,20 +408,33 @@ static size_t expect_rewound(hf_mark mark) {
     return to;
 }
 
-/* After a call that went back to the mark. */
+/* After a call that went back to the mark, unless a deferred call went further. */
 static void rewound(hf_mark mark) {
-    size_t used = hf_get_mark(arena), expected = expect_rewound(mark);
+    size_t used = hf_get_mark(arena);
+    size_t expected = mark <= model->used ? expect_rewound(mark) : model->used;
     CHECK(used == expected, "rewound to %zu and not %zu", used, expected);
     arena_model_truncate(model, mark);
     arena_model_use(model, used);
 }
 
+/* The same; if it failed, it did so above the next deferred call. */
+static void went_back(hf_status status, hf_mark mark) {
+    const arena_call *next = model->calls + model->call_count - 1;
+    bool is_left = model->call_count > 0 && next->end > mark;
+    CHECK(!is_left || status != HF_OK, "a deferred call was not made");
+    rewound(is_left ? next->end : mark);
+}
+
 /* Rewinds half of what is above free_floor. */
 static bool free_some(void) {
+    hf_mark back_to = model->back_to;
     if (model->used <= free_floor) return false;
     hf_mark mark = free_floor + (model->used - free_floor) / 2;
-    CHECK(hf_rewind(arena, mark) == HF_OK || run_failures() > 0, "rewinding in on_failure failed");
-    rewound(mark);
+    if (mark < back_to) model->back_to = mark;
+    hf_status status = hf_rewind(arena, mark);
+    model->back_to = back_to;
+    CHECK(status == HF_OK || run_failures() > 0, "rewinding in on_failure failed");
+    went_back(status, mark);
     note_growth();
     return true;
 }
@@ -455,7 +491,8 @@ static void make(allocator *allocate, struct request *request) {
     request->block = call_guarded(allocate, request);
     if (!was_asked || request->error == HF_INVALID) return;
     if (handling_now == HANDLE_FREE) expect(request);
-    if (handling_now == HANDLE_LEAVE && !request->block && request->outcome == MUST_SUCCEED)
+    bool may_leave = handling_now == HANDLE_LEAVE || has_left;
+    if (may_leave && !request->block && request->outcome == MUST_SUCCEED)
         request->outcome = MAY_EITHER;
 }
 
@@ -868,6 +905,104 @@ static void run_realloc(void) {
         check_extended(block, old_size, request.size, false);
 }
 
+/* ------------------------------------------------------------------ deferring ------------- */
+
+static void make_call(void *data);
+
+/* What hf_defer allocates at pos. */
+static struct request deferred_words(void) {
+    size_t align = model->has_red_zones ? RED_ZONE_ALIGNMENT : _Alignof(void *);
+    size_t pad = (0 - (uintptr_t)arena->pos) & (align - 1);
+    return (struct request){3 * sizeof(void *), _Alignof(void *), .block = arena->pos + pad};
+}
+
+static void note_call(const struct request *words, char *data, unsigned does) {
+    size_t end = (size_t)((char *)words->block - model->base) + words->size;
+    model->calls[model->call_count++] = (arena_call){data, end, does};
+}
+
+/* Calls of a deferred call. They may fail. */
+static void use_within(const arena_call *call) {
+    struct request words = deferred_words(), block = {.size = 100, .align = 8};
+    handling handling_before = handling_now;
+    bool was_asked_before = was_asked;
+    handling_now = HANDLE_GIVE_UP;
+    if (call->does == CALL_ALLOCATES)
+        block.block = hf_alloc(arena, block.size, block.align);
+    else if (model->call_count < ARENA_CALLS && hf_defer(arena, make_call, call->data) == HF_OK)
+        note_call(&words, call->data, CALL_RETURNS);
+    arena_model_use(model, hf_get_mark(arena));
+    if (block.block) keep_block(&block);
+    handling_now = handling_before;
+    was_asked = was_asked_before;
+    note_growth();
+}
+
+static struct arena_model *model_of(const char *data) {
+    for (unsigned index = 0; index < ARENAS; index++)
+        if (hf_owns(arena_at(index), data)) return &models[index];
+    run_failed("a deferred call with other data");
+}
+
+/* The block that the call got is still there. */
+static void check_data(const struct arena_model *m, const char *data) {
+    for (const arena_block *block = m->blocks; block < m->blocks + m->block_count; block++)
+        if (m->base + block->offset == data)
+            CHECK(arena_block_is_intact(m, block, block->size, false), "the data has changed");
+}
+
+/* The deferred call: it must be the highest one, and above what the arena goes back to. */
+static void make_call(void *data) {
+    struct arena_model *m = model_of(data);
+    CHECK(m->call_count > 0, "a deferred call is made again");
+    arena_call call = m->calls[--m->call_count];
+    CHECK(call.data == data, "another deferred call is the highest one");
+    CHECK(m->closing || (m == model && call.end > m->back_to), "a deferred call is made too early");
+    if (!m->closing && call.end < m->used) rewound(call.end);
+    check_data(m, data);
+    if (call.does == CALL_LEAVES) {
+        has_left = true;
+        m->back_to = SIZE_MAX;
+        if (!m->closing) note_growth();
+        longjmp(leave, 1);
+    }
+    if (m->closing || call.does == CALL_RETURNS) return;
+    if (call.does == CALL_REWINDS)
+        free_some();
+    else
+        use_within(&call);
+    if (!was_asked) run.error_before = hf_last_error();
+}
+
+static void *call_defer(struct request *request) {
+    void *words = deferred_words().block;
+    hf_status status = hf_defer(arena, make_call, model->base + arena_model_last(model)->offset);
+    if (status == HF_OK) return words;
+    CHECK(status == hf_last_error().status && request->align, "the last error is another one");
+    return NULL;
+}
+
+/* Nothing that on_failure frees is the data of the call. */
+static void run_defer(void) {
+    if (!model->open || op->flags == ALL_FLAGS) {
+        hf_defer(arena, model->open ? NULL : make_call, arena);
+        check_failed(HF_INVALID);
+        return;
+    }
+    if (model->block_count == ARENA_BLOCKS || model->call_count == ARENA_CALLS) return;
+    size_t count = model->block_count;
+    run_request(call_alloc, (struct request){.size = 1 + op->value % 200, .align = 8});
+    if (model->block_count <= count) return;
+    note_growth();
+    begin(op);
+    free_floor = model->used;
+    struct request words = deferred_words();
+    expect(&words);
+    make(call_defer, &words);
+    if (!judge(&words)) return;
+    note_call(&words, model->base + arena_model_last(model)->offset, op->number % CALLS);
+}
+
 /* ------------------------------------------------------------------ going back ------------ */
 
 static void check_kept_memory(void) {
@@ -884,19 +1019,35 @@ static void check_rewind_status(hf_status status) {
     check_kept_memory();
 }
 
+typedef hf_status call_back(const hf_scope *to);
+static hf_status call_rewind(const hf_scope *to) { return hf_rewind(arena, to->mark); }
+static hf_status call_scope_end(const hf_scope *to) { return hf_scope_end(*to); }
+static hf_status call_reset(const hf_scope *to) { return to ? HF_INVALID : hf_reset(arena); }
+
+/* Goes back, and lets the deferred calls above be made, unless one of them leaves by longjmp. */
+static hf_status go_back(call_back *call, const hf_scope *to) {
+    hf_mark mark = to ? to->mark : 0;
+    has_left = false;
+    model->back_to = mark;
+    hf_status status = setjmp(leave) ? HF_OK : call(to);
+    model->back_to = SIZE_MAX;
+    if (!has_left && status != HF_INVALID) went_back(status, mark);
+    return status;
+}
+
 static void run_rewind(void) {
     hf_mark mark = model->marks[op->selector % ARENA_MARKS];
     if (op->selector >= 128) mark = model->used * (op->selector & 15) / 15;
     if (op->selector >= 240) mark = model->used + op->value;
+    bool is_above = mark > model->used;
     check_blocks(model, false);
-    hf_status status = hf_rewind(arena, mark);
-    if (mark > model->used) {
+    hf_status status = go_back(call_rewind, &(hf_scope){.mark = mark});
+    if (is_above) {
         CHECK(status == HF_INVALID, "a mark above pos gave %s", hf_status_name(status));
         check_unchanged();
-        return;
+    } else if (!has_left) {
+        check_rewind_status(status);
     }
-    check_rewind_status(status);
-    rewound(mark);
 }
 
 static void check_release(hf_status status, size_t expected) {
@@ -904,8 +1055,8 @@ static void check_release(hf_status status, size_t expected) {
     if (status == HF_OK) check_success();
     if (model->faulting) return;
     CHECK(status == HF_OK || run_may_return(status), "releasing gave %s", hf_status_name(status));
-    CHECK(status != HF_OK || committed == expected, "%zu bytes are committed and not %zu",
-          committed, expected);
+    CHECK(status != HF_OK || committed == expected || model->is_vague,
+          "%zu bytes are committed and not %zu", committed, expected);
     CHECK(committed >= expected && committed <= before.committed,
           "%zu bytes are committed, not between %zu and before", committed, expected);
     if (status == HF_OK || committed < before.committed) model->rule.left_behind = 0;
@@ -915,15 +1066,15 @@ static void check_release(hf_status status, size_t expected) {
 /* Where a reset releases memory and fails, it ends no scope, and the next one tries again. */
 static void run_reset(void) {
     check_blocks(model, false);
-    hf_status status = hf_reset(arena);
-    rewound(0);
+    hf_status status = go_back(call_reset, NULL);
+    if (has_left) return;
     if (status == HF_OK) arena_model_scope_ended(model, 0);
     if (model->faulting) {
         check_status(status, STATUS(OK));
-    } else if (arena_model_end_frame(model, before.committed)) {
+    } else if (arena_model_end_frame(model, before.committed) || model->is_vague) {
         model->precommitted = 0;
         check_release(status, arena_model_reset(model, before.committed));
-        if (status == HF_OK) model->rule.work = model->rule.needed = 0;
+        if (status == HF_OK || model->is_vague) model->rule.work = model->rule.needed = 0;
     } else {
         check_rewind_status(status);
     }
@@ -973,14 +1124,15 @@ static void run_scope_end(void) {
         end_rewound_scope(index);
         return;
     }
-    hf_status status = hf_scope_end(scope->scope);
     if (scope->ended) {
+        hf_status status = hf_scope_end(scope->scope);
         CHECK(status == HF_WRONG_STATE, "ending a scope again gave %s", hf_status_name(status));
         check_unchanged();
         return;
     }
+    hf_status status = go_back(call_scope_end, &scope->scope);
+    if (has_left) return;
     check_rewind_status(status);
-    rewound(scope->scope.mark);
     if (status == HF_OK) arena_model_scope_ended(model, index);
 }
 
@@ -1023,7 +1175,149 @@ static void run_ref(void) {
     CHECK(hf_from_ref(arena, any) == (place < model->used ? model->base + place : NULL),
           "reference %u leads elsewhere", (unsigned)any);
     CHECK(hf_to_ref(arena, program) == 0, "a reference to foreign bytes");
+    hf_status status = hf_arena_set_root(arena, model->base + offset);
+    CHECK(status == (offset < model->used ? HF_OK : HF_INVALID), "setting a root gave %s",
+          hf_status_name(status));
     check_unchanged();
+}
+
+/* ------------------------------------------------------------------ pools ----------------- */
+
+static bool is_slot_open(const arena_slot *slot) {
+    return models[0].slot == slot || models[1].slot == slot;
+}
+
+static size_t count_slots(bool lost, bool open) {
+    size_t count = 0;
+    for (const arena_slot *slot = pooled.slots; slot < pooled.slots + SLOTS && slot->base; slot++)
+        count += slot->lost == lost && is_slot_open(slot) == open;
+    return count;
+}
+
+/* When the pool has trimmed idle arenas, it is not known which. */
+static void check_pool(void) {
+    hf_pool_stats stats = hf_pool_get_stats(pooled.pool);
+    size_t least = 0, most = 0, lost = count_slots(true, false), open = count_slots(false, true);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        const arena_slot *slot = &pooled.slots[i];
+        size_t kept = slot->committed < pooled.keep ? slot->committed : pooled.keep;
+        most += slot->committed;
+        least += stats.trims == 0 ? slot->committed : slot->lost ? 0 : kept;
+    }
+    for (unsigned index = 0; index < SCRATCH; index++) {
+        size_t committed = hf_arena_get_stats(arena_at(index)).committed;
+        if (models[index].slot) least += committed, most += committed;
+    }
+    CHECK(stats.arenas == pooled.arenas && stats.reserved == pooled.arenas * pooled.reserve,
+          "the pool is of another size");
+    CHECK(stats.open == open && stats.lost == lost && stats.idle == count_slots(false, false),
+          "%zu arenas of the pool are open, %zu idle, %zu lost", stats.open, stats.idle,
+          stats.lost);
+    CHECK(stats.committed >= least && stats.committed <= most && stats.viewed == 0,
+          "%zu bytes of the pool are committed, not %zu to %zu", stats.committed, least, most);
+}
+
+static size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
+
+static void choose_pool(hf_pool_options *options) {
+    static const size_t reserves[] = {MIB(16), MIB(1), KIB(100) + 1, MIB(3), MIB(4), 1};
+    *options = (hf_pool_options){
+        .arenas = 1 + op->flags % SLOTS,
+        .reserve = reserves[op->size_class % (sizeof reserves / sizeof *reserves)],
+        .keep = choose_retain(),
+        .huge_pages = (hf_huge_pages)(op->value % 3),
+        .backend = run.strict,
+    };
+    size_t unit = options->reserve < MIB(2) ? HF_ALLOCATION_GRANULARITY : MIB(2);
+    pooled.arenas = options->arenas;
+    pooled.reserve = round_up(options->reserve, unit);
+    pooled.keep = options->keep ? options->keep : KIB(64);
+    if (pooled.keep > pooled.reserve) pooled.keep = pooled.reserve;
+    pooled.keep = round_up(pooled.keep, run.page_size);
+    pooled.huge_pages = options->huge_pages;
+}
+
+static void close_pool(void) {
+    hf_pool_close(pooled.pool);
+    memset(&pooled, 0, sizeof pooled);
+}
+
+/* Opens the pool, or another one, unless arenas of this one are open. */
+static bool open_pool(void) {
+    hf_pool_options options;
+    if (op->selector >= 240 && !models[0].slot && !models[1].slot) close_pool();
+    if (pooled.pool) return true;
+    choose_pool(&options);
+    hf_status status = hf_pool_open(&pooled.pool, &options);
+    if (status == HF_OK) return true;
+    CHECK(run_may_return(status) || (run_failures() > 0 && status == HF_NO_ADDRESS),
+          "opening a pool gave %s", hf_status_name(status));
+    check_error(status);
+    memset(&pooled, 0, sizeof pooled);
+    return false;
+}
+
+static hf_status expect_pooled(const hf_arena_options *options) {
+    bool is_least = options->reserve == 0 || options->least_reserve <= options->reserve;
+    bool fits = options->reserve <= pooled.reserve && options->least_reserve <= pooled.reserve;
+    if (options->base || !is_least || !fits) return HF_INVALID;
+    size_t taken = count_slots(false, true) + count_slots(true, false);
+    return taken == pooled.arenas ? HF_RESERVE_FULL : HF_OK;
+}
+
+/* The slot that begins at the base; a new one must not overlap the others. */
+static arena_slot *find_slot(const char *base) {
+    arena_slot *slot = pooled.slots;
+    for (; slot->base && slot->base != base; slot++) {
+        size_t apart = (size_t)(slot->base < base ? base - slot->base : slot->base - base);
+        CHECK(apart % pooled.reserve == 0, "slots overlap");
+        CHECK(slot + 1 < pooled.slots + pooled.arenas, "more slots than the pool has");
+    }
+    slot->base = base;
+    return slot;
+}
+
+/* The arena was opened. It has what the slot had, or less if the pool has trimmed it. */
+static void enter_slot(unsigned index) {
+    struct arena_model *m = &models[index];
+    arena_slot *slot = find_slot(m->base);
+    size_t committed = hf_arena_get_stats(arena_at(index)).committed;
+    CHECK(!slot->lost && !is_slot_open(slot), "the slot is not idle");
+    CHECK(committed <= slot->committed, "more is committed than was");
+    if (slot->scope.arena) {
+        slot->scope.arena = arena_at(index);
+        CHECK(hf_scope_end(slot->scope) == HF_WRONG_STATE, "a scope of another arena is open");
+    }
+    m->slot = slot;
+    m->rule = slot->rule;
+    m->is_vague = slot->vague;
+    m->huge_pages = pooled.huge_pages;
+    slot->committed = 0;
+}
+
+/* The arena was closed, which is a reset that keeps `keep`, and then perhaps a trim of another. */
+static void leave_slot(struct arena_model *m, size_t committed, const hf_pool_stats *stats) {
+    arena_slot *slot = m->slot;
+    hf_pool_stats now = hf_pool_get_stats(pooled.pool);
+    size_t least = committed, left = now.committed - (stats->committed - committed);
+    bool releases = arena_model_end_frame(m, committed) || m->is_vague;
+    arena_model_use(m, 0);
+    m->retain = pooled.keep;
+    slot->lost = now.lost > stats->lost;
+    if (releases) least = arena_model_reset(m, committed);
+    if (m->faulting)
+        least = 0, m->is_vague = slot->lost;
+    else if (releases && run_failures() > 0)
+        m->is_vague = true;
+    slot->committed = !m->is_vague ? least : now.trims > stats->trims ? committed : left;
+    CHECK(!slot->lost || (m->faulting && run_failures() > 0), "an arena of the pool is lost");
+    CHECK(slot->committed >= least && slot->committed <= committed, "closing committed memory");
+    if (slot->committed < committed || !m->is_vague) m->rule.left_behind = 0;
+    if (releases || m->faulting) m->rule.work = m->rule.needed = 0;
+    m->rule.peak = 0;
+    slot->rule = m->rule;
+    slot->vague = m->is_vague;
+    slot->scope = m->scope_count ? m->scopes[0].scope : (hf_scope){0};
 }
 
 /* ------------------------------------------------------------------ opening --------------- */
@@ -1062,9 +1356,13 @@ static void check_reserved(size_t reserved, const hf_arena_options *options) {
 static void check_opened(const hf_arena *opened, const hf_arena_options *options) {
     hf_arena_stats stats = hf_arena_get_stats(opened);
     char *base = hf_arena_base(opened);
-    CHECK(!(stats.used || stats.committed || stats.peak || stats.high_water || stats.growths),
+    CHECK(!(stats.used || stats.peak || stats.growths || hf_arena_root(opened)),
           "a new arena is not empty");
-    check_reserved(stats.reserved, options);
+    CHECK(options->pool || !(stats.committed || stats.high_water), "a new arena has memory");
+    if (options->pool)
+        CHECK(stats.reserved == pooled.reserve, "a pool's arena is of another size");
+    else
+        check_reserved(stats.reserved, options);
     CHECK(!options->base || base == options->base, "another base");
     CHECK((uintptr_t)base % HF_ALLOCATION_GRANULARITY == 0, "a base that is not aligned");
 }
@@ -1101,15 +1399,29 @@ static void judge_open(unsigned first, unsigned count, hf_status status, hf_stat
     note_arena();
 }
 
-static void close_arena(unsigned index) {
-    if (models[index].open) check_blocks(&models[index], false);
+static void forget(unsigned index) {
+    CHECK(models[index].call_count == 0, "a deferred call was not made");
     memset(&models[index], 0, sizeof models[index]);
-    hf_arena_close(arena_at(index));
+}
+
+/* Deferred calls may leave by longjmp: then the arena is still open. */
+static void close_arena(unsigned index) {
+    struct arena_model *m = &models[index];
+    hf_pool_stats stats = hf_pool_get_stats(pooled.pool);
+    size_t committed = hf_arena_get_stats(arena_at(index)).committed;
+    if (m->open) check_blocks(m, false);
+    m->closing = true;
+    while (arena_at(index)->state != NULL)
+        if (setjmp(leave) == 0) hf_arena_close(arena_at(index));
+    if (m->slot) leave_slot(m, committed, &stats);
+    forget(index);
 }
 
 static void close_scratch(void) {
-    memset(&models[SCRATCH], 0, (ARENAS - SCRATCH) * sizeof *models);
-    hf_scratch_close(&scratch);
+    for (unsigned index = SCRATCH; index < ARENAS; index++) models[index].closing = true;
+    while (scratch.arenas[0].state != NULL)
+        if (setjmp(leave) == 0) hf_scratch_close(&scratch);
+    for (unsigned index = SCRATCH; index < ARENAS; index++) forget(index);
 }
 
 static void run_open(void) {
@@ -1124,6 +1436,18 @@ static void run_open(void) {
     }
     hf_status status = hf_arena_open(&single[slot], defaults ? NULL : &options);
     judge_open(slot, 1, status, expected, &options);
+}
+
+static void run_pool_open(void) {
+    unsigned index = op->arena % SCRATCH;
+    close_arena(index);
+    if (!open_pool()) return;
+    hf_arena_options options = choose_options(0);
+    if (op->alignment >= 8) options.reserve = options.least_reserve = 0;
+    options.pool = pooled.pool;
+    hf_status status = hf_arena_open(&single[index], &options);
+    judge_open(index, 1, status, expect_pooled(&options), &options);
+    if (status == HF_OK) enter_slot(index);
 }
 
 static void run_close(void) {
@@ -1146,9 +1470,13 @@ static void use_in_child(void) {
     check_arena(op->arena, true);
     for (size_t i = 0; i < model->block_count; i++)
         memset(model->base + model->blocks[i].offset, 0xee, model->blocks[i].size);
+    model->block_count = 0;
     char *block = hf_alloc(arena, size, 1);
     if (block) memset(block, 0xee, size);
-    CHECK(hf_reset(arena) == HF_OK, "a child cannot reset");
+    arena_model_use(model, hf_get_mark(arena));
+    do {
+        CHECK(go_back(call_reset, NULL) == HF_OK, "a child cannot reset");
+    } while (has_left);
     CHECK(model->faulting || hf_get_mark(arena) == 0, "an arena is not empty after a reset");
     block = hf_alloc_zeroed(arena, CHILD_BYTES, 8);
     CHECK(!block || arena_bytes_are_zero(model, block, CHILD_BYTES), "a block that is not zero");
@@ -1164,9 +1492,10 @@ static void run_child(void) {
         if (model->open) use_in_child();
     }
     begin(&program[operation.index]);
-    for (unsigned index = 0; index < SCRATCH; index++) hf_arena_close(arena_at(index));
-    hf_scratch_close(&scratch);
+    for (unsigned index = 0; index < SCRATCH; index++) close_arena(index);
+    close_scratch();
     for (unsigned index = 0; index < ARENAS; index++) check_closed(arena_at(index));
+    close_pool();
     check_strict();
     if (run.strict) check_nothing_left(run.strict);
 }
@@ -1199,6 +1528,7 @@ static void run_operation(struct operation *operation) {
     if (model->open && !model->faulting) note_growth();
     operation->used = hf_get_mark(arena);
     check_arenas(operation->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
+    check_pool();
     check_strict();
 }
 
@@ -1216,4 +1546,6 @@ void fuzz_run(const uint8_t *data, size_t size) {
     run_fail(0);
     for (unsigned index = 0; index < SCRATCH; index++) close_arena(index);
     close_scratch();
+    check_pool();
+    close_pool();
 }
