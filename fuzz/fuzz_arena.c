@@ -1312,8 +1312,9 @@ static void leave_slot(struct arena_model *m, size_t committed, const hf_pool_st
     slot->committed = !m->is_vague ? least : now.trims > stats->trims ? committed : left;
     CHECK(!slot->lost || (m->faulting && run_failures() > 0), "an arena of the pool is lost");
     CHECK(slot->committed >= least && slot->committed <= committed, "closing committed memory");
-    if (slot->committed < committed || !m->is_vague) m->rule.left_behind = 0;
-    if (releases || m->faulting) m->rule.work = m->rule.needed = 0;
+    releases = releases || m->faulting;
+    if (slot->committed < committed || (releases && !m->is_vague)) m->rule.left_behind = 0;
+    if (releases) m->rule.work = m->rule.needed = 0;
     m->rule.peak = 0;
     slot->rule = m->rule;
     slot->vague = m->is_vague;

@@ -1006,7 +1006,8 @@ static hf_status arena_release_faulting(hf_arena *arena) {
     core->options.fault_after_rewind = false;
     core->fault_end = core->views_end = 0;
     hf_arena_go_back(arena, 0);
-    core->recent_peak = core->work = core->needed = 0; /* nothing stays that they would be about */
+    core->recent_peak = core->needed = 0; /* nothing stays that they would be about */
+    core->work = 0;
     return hf_arena_release_beyond(arena, 0);
 }
 
