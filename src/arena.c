@@ -628,13 +628,18 @@ static hf_status arena_run_deferred(hf_arena *arena) {
     return HF_OK;
 }
 
+/* In a later run the function would not be there. */
+static hf_status arena_fail_deferring(void) {
+    return hf_fail_because(HF_UNSUPPORTED, "hf_defer", "the arena is an image", 0, 0);
+}
+
 hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
     if (arena->state == NULL || function == NULL) return hf_fail(HF_INVALID, "hf_defer", 0, 0);
-    hf_arena_core *core = hf_core_of(arena);
-    if (core->image) /* in a later run the function would not be there */
-        return hf_fail_because(HF_UNSUPPORTED, "hf_defer", "the arena is an image", 0, 0);
+    if (hf_core_of(arena)->image) return arena_fail_deferring();
     hf_deferred *call = hf_alloc(arena, sizeof *call, HF_ALIGNOF(hf_deferred));
     if (call == NULL) return hf_last_error().status;
+    hf_arena_core *core = hf_core_of(arena); /* on_failure may have opened another arena here */
+    if (core->image) return arena_fail_deferring();
     *call = (hf_deferred){core->deferred, function, data};
     core->deferred = call;
     return HF_OK;

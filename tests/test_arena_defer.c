@@ -92,6 +92,30 @@ static void bad_calls_are_invalid(void) {
     hf_arena_close(&arena);
 }
 
+static bool open_larger(hf_arena *arena, hf_status status, size_t size, void *user) {
+    (void)status, (void)size, (void)user;
+    hf_arena_close(arena);
+    return hf_arena_open(arena, &(hf_arena_options){.reserve = MIB}) == HF_OK;
+}
+
+/* The call belongs to the arena that on_failure opened in place of the full one. */
+static void on_failure_may_open_another_arena(void) {
+    int number = 1;
+    made.count = 0;
+    hf_arena arena = fixture_open((hf_arena_options){
+        .reserve = 64 * KIB, .least_reserve = 64 * KIB, .on_failure = open_larger});
+    size_t most = hf_arena_get_stats(&arena).reserved - 64;
+    CHECK(hf_alloc(&arena, most, 1) != NULL);
+    while (hf_arena_get_stats(&arena).reserved < MIB)
+        CHECK_STATUS(HF_OK, hf_defer(&arena, note, &number));
+    CHECK_EQUAL(MIB, hf_arena_get_stats(&arena).reserved);
+    size_t before = made.count; /* those of the full one, when it was closed */
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK_EQUAL(before + 1, made.count);
+    hf_arena_close(&arena);
+    CHECK_EQUAL(before + 1, made.count);
+}
+
 static void images_have_none(void) {
     static const hf_access kinds[] = {HF_READ_WRITE, HF_COPY_ON_WRITE, HF_READ_ONLY};
     int number = 1;
@@ -278,7 +302,8 @@ static void every_call_is_made_once(void) {
 
 CHECK_MAIN(TEST(the_last_one_is_called_first), TEST(only_those_above_the_mark_are_called),
            TEST(a_mark_within_a_call_is_below_it), TEST(bad_calls_are_invalid),
-           TEST(images_have_none), TEST(what_was_allocated_before_is_still_there),
-           TEST(a_call_may_go_back_further), TEST(a_call_may_leave_by_longjmp),
-           TEST(views_and_calls_go_in_turn), TEST(nodes_at_the_ends_of_pages),
-           TEST(an_arena_of_a_pool_calls_them_when_it_closes), TEST(every_call_is_made_once))
+           TEST(images_have_none), TEST(on_failure_may_open_another_arena),
+           TEST(what_was_allocated_before_is_still_there), TEST(a_call_may_go_back_further),
+           TEST(a_call_may_leave_by_longjmp), TEST(views_and_calls_go_in_turn),
+           TEST(nodes_at_the_ends_of_pages), TEST(an_arena_of_a_pool_calls_them_when_it_closes),
+           TEST(every_call_is_made_once))
