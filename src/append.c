@@ -123,6 +123,7 @@ static hf_status append_release_views(hf_arena *arena, const append_views *found
 }
 
 hf_status hf_arena_check_mark(const hf_arena_core *core, hf_mark mark) {
+    if (mark >= core->views_end) return HF_OK;
     if (hf_is_read_only(core))
         return hf_fail_because(HF_WRONG_STATE, "hf_rewind", "the image is read-only", mark, 0);
     if (append_is_within_view(core, mark))

@@ -653,20 +653,25 @@ hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
     hf_status status = hf_image_check_owner(hf_core_of(arena), "hf_rewind");
     if (status != HF_OK) return status;
     hf_arena_core *core = hf_core_of(arena);
-    if (mark < core->views_end) status = hf_arena_check_mark(core, mark);
-    /* An old mark may lie within a call that was deferred later: that one must not stay. */
-    while (status == HF_OK && core->deferred && arena_deferred_end(core) > mark)
+    status = hf_arena_check_mark(core, mark);
+    /* An old mark may lie within a call that was deferred later: that one must not stay. A deferred
+     * call may go back below the mark, and append files there. */
+    while (status == HF_OK && core->deferred && arena_deferred_end(core) > mark) {
         status = arena_run_deferred(arena);
-    /* A deferred call may have gone back below the mark. */
+        if (status == HF_OK) status = hf_arena_check_mark(core, mark);
+    }
     if (status == HF_OK && mark <= arena_used(arena)) status = arena_free_above(arena, mark);
     return status;
 }
 
-/* For closing: memory above the calls is still there. */
+/* For closing. Views, and pages that would fault, stay until the space is closed. */
 static void arena_run_all_deferred(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     while (core->deferred) {
         hf_deferred call = *core->deferred;
+        size_t end = arena_deferred_end(core);
+        bool stays = core->options.fault_after_rewind || core->views_end > end;
+        if (end < arena_used(arena) && !stays) hf_arena_go_back(arena, end);
         core->deferred = call.below;
         call.function(call.data);
     }
@@ -809,7 +814,8 @@ hf_status hf_scope_end(hf_scope scope) {
         return hf_fail_because(HF_WRONG_STATE, "hf_scope_end", "the scope has ended already",
                                scope.mark, 0);
     hf_status status = hf_rewind(scope.arena, scope.mark);
-    if (status == HF_OK) hf_core_of(scope.arena)->depth = scope.depth - 1;
+    hf_arena_core *core = hf_core_of(scope.arena);
+    if (status == HF_OK && core->depth >= scope.depth) core->depth = scope.depth - 1;
     return status;
 }
 

@@ -173,7 +173,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep);
 
 /* ---- Appended views, in append.c. */
 
-/* Checks a mark below core->views_end. HF_WRONG_STATE: the image is read-only; HF_INVALID: the mark
+/* Checks a mark. HF_WRONG_STATE: the image is read-only; HF_INVALID: the mark
  * lies within a view. */
 hf_status hf_arena_check_mark(const hf_arena_core *core, hf_mark mark);
 

@@ -14,9 +14,9 @@
  *      small    idle, with at most `keep` bytes; a stack
  *      lost     its views could not be unmapped
  *
- * The last of the large slots gives its memory back when the arenas that were closed since the last
- * such trim have used POOL_TRIM_RATIO times as many bytes: then the cost of faulting them in again
- * is small beside that work. This is the reasoning of hf_reset.
+ * The last of the large slots gives its memory back when the arenas that were closed since it became
+ * idle have used POOL_TRIM_RATIO times as many bytes: then the cost of faulting them in again is
+ * small beside that work. This is the reasoning of hf_reset.
  */
 #include <holdfast/atomic.h>
 #include <holdfast/pool.h>
@@ -47,6 +47,7 @@
 
 typedef struct pool_slot {
     hf_arena_core core;  /* first: a core's address is its slot's */
+    size_t idle_since;   /* pool->work when it became large */
     size_t newer, older; /* slot numbers in the list of large slots; older: of the small stack */
 } pool_slot;
 
@@ -57,8 +58,9 @@ struct hf_pool {
     hf_huge_pages huge_pages;
     size_t own_bytes; /* of the pages with this struct and the slots */
     size_t cached;    /* atomic: number of the cached slot + 1; 0: none */
-    size_t work;      /* atomic: bytes that closed arenas have used since the last trim */
-    size_t price;     /* atomic: the work at which the oldest large slot is trimmed */
+    size_t work;      /* atomic: bytes that closed arenas have used; may wrap */
+    size_t since;     /* atomic: `work` when the oldest large slot became idle */
+    size_t price;     /* atomic: it is trimmed when so much work was done since; SIZE_MAX: none */
     hf_lock *lock;    /* &own_lock: of all below */
     hf_lock own_lock;
     size_t used;           /* slots that are not fresh */
@@ -86,18 +88,21 @@ static void pool_unlock(const hf_pool *pool) { pool->backend->unlock(pool->backe
 
 /* ------------------------------------------------------- idle slots ------------------ */
 
-/* Sets the work at which the oldest large slot is trimmed. */
+/* Sets when the oldest large slot is trimmed. */
 static void pool_set_price(hf_pool *pool) {
     size_t price = SIZE_MAX;
     if (pool->oldest != POOL_NONE) {
-        size_t excess = pool_slot_at(pool, pool->oldest)->core.limit - pool->keep;
+        const pool_slot *slot = pool_slot_at(pool, pool->oldest);
+        size_t excess = slot->core.limit - pool->keep;
         price = excess < SIZE_MAX / POOL_TRIM_RATIO ? excess * POOL_TRIM_RATIO : SIZE_MAX;
+        hf_store_release(&pool->since, slot->idle_since);
     }
     hf_store_release(&pool->price, price);
 }
 
 static void pool_push_large(hf_pool *pool, size_t number) {
     pool_slot *slot = pool_slot_at(pool, number);
+    slot->idle_since = hf_load_acquire(&pool->work);
     slot->newer = POOL_NONE;
     slot->older = pool->newest;
     if (pool->newest != POOL_NONE)
@@ -153,7 +158,6 @@ static void pool_trim_oldest(hf_pool *pool) {
     pool_lock(pool);
     size_t number = pool->oldest;
     if (number != POOL_NONE) pool_remove_large(pool, number);
-    hf_store_release(&pool->work, 0);
     pool_unlock(pool);
     if (number == POOL_NONE) return;
     hf_error before = hf_last_error();
@@ -179,7 +183,7 @@ static void pool_init_slot(hf_pool *pool, size_t number) {
 static size_t pool_take_locked(hf_pool *pool) {
     if (pool->newest != POOL_NONE) return pool_pop_large(pool);
     if (pool->top != POOL_NONE) return pool_pop_small(pool);
-    if (pool->used == pool->arenas) return POOL_NONE;
+    if (pool->used == pool->arenas) return hf_exchange(&pool->cached, 0) - 1;
     pool_init_slot(pool, pool->used);
     return pool->used++;
 }
@@ -202,7 +206,8 @@ void hf_pool_give(hf_pool *pool, hf_arena_core *core, size_t used) {
         pool_unlock(pool);
     }
     size_t work = hf_fetch_add(&pool->work, used) + used;
-    if (work >= hf_load_acquire(&pool->price)) pool_trim_oldest(pool);
+    if (work - hf_load_acquire(&pool->since) >= hf_load_acquire(&pool->price))
+        pool_trim_oldest(pool);
 }
 
 void hf_pool_lose(hf_pool *pool) {

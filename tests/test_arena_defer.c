@@ -72,7 +72,7 @@ static void only_those_above_the_mark_are_called(void) {
 static void a_mark_within_a_call_is_below_it(void) {
     hf_arena arena = open_arena();
     int number = 1;
-    CHECK(hf_alloc(&arena, 16, 8) != NULL);
+    CHECK(hf_alloc(&arena, 2 * sizeof(void *), 8) != NULL);
     hf_mark mark = hf_get_mark(&arena);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
     CHECK(hf_alloc(&arena, 1, 1) != NULL);
@@ -90,6 +90,56 @@ static void bad_calls_are_invalid(void) {
     CHECK_STATUS(HF_INVALID, hf_defer(&closed, note, NULL));
     CHECK_EQUAL(0, hf_get_mark(&arena));
     hf_arena_close(&arena);
+}
+
+/* The mark is within the file that a deferred call appends. */
+static void append_below(void *data) {
+    hf_arena *arena = data;
+    void *bytes;
+    size_t size;
+    CHECK_STATUS(HF_OK, hf_rewind(arena, 0));
+    CHECK_STATUS(HF_OK, hf_arena_append_file(arena, "defer.data", HF_READ_ONLY, &bytes, &size));
+}
+
+static void a_call_may_append_a_file_at_the_mark(void) {
+    disk_close(disk_create("defer.data", 50000));
+    hf_arena arena = open_arena();
+    CHECK(hf_alloc(&arena, 10000, 8) != NULL);
+    hf_mark mark = hf_get_mark(&arena);
+    CHECK_STATUS(HF_OK, hf_defer(&arena, append_below, &arena));
+    CHECK(hf_alloc(&arena, 100, 8) != NULL);
+    CHECK_STATUS(HF_INVALID, hf_rewind(&arena, mark));
+    CHECK(hf_get_mark(&arena) >= 50000);
+    memset(hf_alloc(&arena, 1000, 8), 1, 1000);
+    hf_arena_close(&arena);
+    disk_remove("defer.data");
+}
+
+static void reset_it(void *data) { CHECK_STATUS(HF_OK, hf_reset(data)); }
+
+static void a_scope_that_a_call_ended_has_ended(void) {
+    hf_arena arena = open_arena();
+    hf_scope outer = hf_scope_begin(&arena), inner = hf_scope_begin(&arena);
+    CHECK_STATUS(HF_OK, hf_defer(&arena, reset_it, &arena));
+    CHECK_STATUS(HF_OK, hf_scope_end(inner));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(outer));
+    hf_arena_close(&arena);
+}
+
+static void fill_up(void *data) {
+    CHECK(hf_alloc(data, 1000, 8) != NULL);
+    made.count++;
+}
+
+/* What was allocated after the call is free when it is made, also by closing. */
+static void closing_frees_before_it_calls(void) {
+    made.count = 0;
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = MIB, .least_reserve = MIB});
+    CHECK_STATUS(HF_OK, hf_defer(&arena, fill_up, &arena));
+    while (hf_alloc(&arena, 1000, 8) != NULL) {
+    }
+    hf_arena_close(&arena);
+    CHECK_EQUAL(1, made.count);
 }
 
 static bool open_larger(hf_arena *arena, hf_status status, size_t size, void *user) {
@@ -302,8 +352,9 @@ static void every_call_is_made_once(void) {
 
 CHECK_MAIN(TEST(the_last_one_is_called_first), TEST(only_those_above_the_mark_are_called),
            TEST(a_mark_within_a_call_is_below_it), TEST(bad_calls_are_invalid),
-           TEST(images_have_none), TEST(on_failure_may_open_another_arena),
-           TEST(what_was_allocated_before_is_still_there), TEST(a_call_may_go_back_further),
-           TEST(a_call_may_leave_by_longjmp), TEST(views_and_calls_go_in_turn),
-           TEST(nodes_at_the_ends_of_pages), TEST(an_arena_of_a_pool_calls_them_when_it_closes),
-           TEST(every_call_is_made_once))
+           TEST(images_have_none), TEST(a_call_may_append_a_file_at_the_mark),
+           TEST(a_scope_that_a_call_ended_has_ended), TEST(closing_frees_before_it_calls),
+           TEST(on_failure_may_open_another_arena), TEST(what_was_allocated_before_is_still_there),
+           TEST(a_call_may_go_back_further), TEST(a_call_may_leave_by_longjmp),
+           TEST(views_and_calls_go_in_turn), TEST(nodes_at_the_ends_of_pages),
+           TEST(an_arena_of_a_pool_calls_them_when_it_closes), TEST(every_call_is_made_once))

@@ -267,6 +267,28 @@ static void idle_arenas_give_back_what_is_beyond_keep(void) {
     hf_pool_close(pool);
 }
 
+/* Only what arenas used that were closed after it became idle counts. */
+static void work_before_it_was_idle_does_not_count(void) {
+    hf_pool *pool =
+        open_pool((hf_pool_options){.arenas = 4, .reserve = 16 * MIB, .keep = 64 * KIB});
+    hf_arena first = open_in(pool), second = open_in(pool);
+    for (int use = 0; use < 3000; use++) {
+        hf_arena arena = open_in(pool);
+        CHECK(hf_alloc(&arena, 60000, 8) != NULL);
+        hf_arena_close(&arena);
+    }
+    store(&first, 5 * MIB / 2);
+    hf_arena_close(&first);
+    hf_arena_close(&second);
+    for (int use = 0; use < 100; use++) {
+        second = open_in(pool);
+        store(&second, 100);
+        hf_arena_close(&second);
+    }
+    CHECK_EQUAL(0, hf_pool_get_stats(pool).trims);
+    hf_pool_close(pool);
+}
+
 static void keep_may_be_all(void) {
     hf_pool *pool = open_pool((hf_pool_options){.arenas = 2, .reserve = 8 * MIB, .keep = SIZE_MAX});
     hf_arena arena = open_in(pool);
@@ -408,4 +430,5 @@ CHECK_MAIN(TEST(needs_no_options), TEST(arenas_are_separate_and_as_large_as_was_
            TEST(its_frames_do_not_count_for_the_next_one),
            TEST(errors_count_from_the_base_of_the_arena),
            TEST(idle_arenas_give_back_what_is_beyond_keep), TEST(keep_may_be_all),
-           TEST(many_can_be_open), TEST(threads_can_share_a_pool), TEST(every_failure_is_whole))
+           TEST(work_before_it_was_idle_does_not_count), TEST(many_can_be_open),
+           TEST(threads_can_share_a_pool), TEST(every_failure_is_whole))

@@ -561,8 +561,9 @@ static void an_arena_opens_whole_or_not_at_all(void) {
             size_t outer = check_enter("call %zu failing, way %zu", nth, way);
             size_t before = mapped_bytes();
             met = arena_meets_failure(nth, way / 2, codes[way % 2]);
-            /* Where munmap fails too, the addresses stay reserved. */
-            if (way < 2) CHECK_EQUAL(before, mapped_bytes());
+            /* Where munmap fails, the addresses stay reserved: on 32 bits, where a reservation is
+             * trimmed, that may be the only failure. */
+            if (way < 2 && UINTPTR_MAX > UINT32_MAX) CHECK_EQUAL(before, mapped_bytes());
             check_leave(outer);
         }
         CHECK(nth > 3);

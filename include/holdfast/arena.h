@@ -281,7 +281,7 @@ typedef struct hf_arena_options {
  *  @return as hf_arena_open() */
 HF_API hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, size_t size);
 
-/** Opens an arena: reserves addresses and commits no memory.
+/** Opens an arena: reserves addresses and commits no memory. One of a pool has both already.
  *  @param[out] arena  the arena; zeroed on failure; not NULL
  *  @param options     NULL: the defaults; they are copied
  *  @return
@@ -289,7 +289,7 @@ HF_API hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *op
  *  - HF_INVALID: a base that is not aligned or whose reservation wraps, a least_reserve above a
  *    reserve that is named, a huge_pages that is none of the three, a backend whose
  *    hf_backend::size is not valid, or an option that an arena of a pool cannot have
- *  - HF_RESERVE_FULL: all arenas of the pool are open
+ *  - HF_RESERVE_FULL: all arenas of the pool are open, or other threads are closing them
  *  - HF_NO_ADDRESS: the base is taken, or the system has not least_reserve bytes of addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the arena's records, or no mappings
  *    left
@@ -299,8 +299,9 @@ static inline hf_status hf_arena_open(hf_arena *arena, const hf_arena_options *o
     return hf_arena_open_sized(arena, options, sizeof *options);
 }
 
-/** Closes an arena: releases all its memory and addresses, and zeroes the hf_arena. A read-write
- *  image is synced first; call hf_arena_sync() before, to learn whether that succeeds.
+/** Closes an arena: makes its deferred calls, releases all its memory and addresses (one of a pool
+ *  keeps them, see pool.h), and zeroes the hf_arena. A read-write image is synced first; call
+ *  hf_arena_sync() before, to learn whether that succeeds.
  *  @param arena  the arena; NULL or a zeroed one: nothing happens */
 HF_API void hf_arena_close(hf_arena *arena);
 
@@ -661,15 +662,17 @@ static inline hf_mark hf_get_mark(const hf_arena *arena) {
     return arena->state ? (size_t)(arena->pos - arena->state->base) : 0;
 }
 
-/** Frees everything that was allocated since the mark. Releases no memory to the system. O(1) if no
- *  view of a file lies above the mark. With fault_after_rewind the whole pages that are freed are
+/** Frees everything that was allocated since the mark, and makes the calls that were deferred since
+ *  then. Releases no memory to the system. O(1) if no view of a file and no deferred call lies
+ *  above the mark. With fault_after_rewind the whole pages that are freed are
  *  decommitted, and pos stays behind them.
  *  @param arena  the arena; not NULL
  *  @param mark   from hf_get_mark() on this arena, not above pos; 0: frees everything
  *  @return
- *  - HF_OK: pos is at the mark (with fault_after_rewind, in or behind the mark's page)
+ *  - HF_OK: pos is at the mark (with fault_after_rewind, in or behind the mark's page), or lower
+ *    where a deferred call went back further
  *  - HF_INVALID: the mark is above pos or within a view, or the arena is closed; nothing has
- *    changed
+ *    changed. Or a deferred call appended a file at the mark: pos is behind that file
  *  - HF_WRONG_STATE: a read-only image and a mark below pos, or a read-write image in a forked
  *    child; nothing has changed
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: releasing the views above the mark
@@ -683,8 +686,9 @@ HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *  a block refers to, a file or a lock say, is closed when the block is freed.
  *
  *  When it is called, what was allocated after the call was deferred is free, and what was
- *  allocated before is still there. The function may allocate in the arena, defer calls and leave
- *  by longjmp, but not close the arena.
+ *  allocated before is still there. The function may allocate in the arena, rewind or reset it, and
+ *  defer calls, which are made at once. It may leave by longjmp: then pos stays where it is, and
+ *  going back again makes the remaining calls. It must not close the arena.
  *  @param arena     the arena; not NULL
  *  @param function  what is called, once; not NULL
  *  @param data      its argument
@@ -756,7 +760,7 @@ HF_API hf_scope hf_scope_begin(hf_arena *arena);
  *  @return
  *  - HF_OK: everything that was allocated since the scope began is free
  *  - HF_WRONG_STATE: the scope has already ended, by a call for it or for an outer scope, by
- *    hf_reset(), or because the arena was closed; or the arena is a read-only image with
+ *    hf_reset(), or because the arena is closed; or the arena is a read-only image with
  *    allocations above the scope's beginning, or a read-write image in a forked child. Nothing has
  *    changed
  *  - HF_INVALID: pos is below the scope's beginning, because of hf_rewind(); nothing has changed,
@@ -765,8 +769,9 @@ HF_API hf_scope hf_scope_begin(hf_arena *arena);
  *    scope's beginning or, with fault_after_rewind, the pages failed; pos stays above the views
  *    that were not released. The scope stays open: end it again (HF_UNSUPPORTED: a Windows that
  *    decommits no part of a region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN)
- *  @note An ended scope whose depth is above 64 is not recognised as ended while another scope is
- *        open at that depth. */
+ *  @note Two ended scopes are not recognised as ended while another scope is open at their depth:
+ *        one whose depth is above 64, and one of an hf_arena that was closed and opened again since
+ *        then. */
 HF_API hf_status hf_scope_end(hf_scope scope);
 
 /** @} */

@@ -26,11 +26,11 @@
  *
  *  Memory: an idle arena keeps up to `keep` bytes committed. What it has beyond goes back by the
  *  rule of hf_reset(), and where the arena stays idle, when the arenas that were closed since then
- *  have used 64 times as many bytes.
+ *  have used 64 times as many bytes. Closing an arena may trim another one so.
  *
  *  Threads: arenas of one pool can be opened and closed by any thread at any time; each open arena
- *  belongs to one thread at a time. No thread waits for one whose arena grows, unless its own
- *  arena grows, too.
+ *  belongs to one thread at a time. Opening and closing do not wait for a thread whose arena grows,
+ *  unless closing has memory or files to give back.
  *
  *  Mappings: each arena takes two, or one while nothing is committed. Views of files that are
  *  appended take more.
@@ -56,8 +56,8 @@ typedef struct hf_pool_options {
     /** Bytes that an idle arena keeps committed, rounded up to whole pages; 0: 64 KiB; SIZE_MAX:
      *  all. */
     size_t keep;
-    /** Which memory is backed by huge pages; HF_HUGE_AUTO: all beyond the first 2 MiB of each
-     *  arena. Replaces the option of the arenas. */
+    /** Which memory is backed by huge pages. HF_HUGE_AUTO: all of an arena that has committed 2 MiB
+     *  or more, nothing of a smaller one. Replaces the option of the arenas. */
     hf_huge_pages huge_pages;
     const char *name;          /**< shown in the system's tools where the system can; must outlive
                                 *   the pool; NULL: none */
@@ -67,7 +67,7 @@ typedef struct hf_pool_options {
 /** Numbers of a pool. */
 typedef struct hf_pool_stats {
     size_t arenas;       /**< arenas that can be open at once */
-    size_t open;         /**< arenas that are open */
+    size_t open;         /**< arenas that are open, or on the way: being closed or trimmed */
     size_t idle;         /**< arenas that were open and can be opened again */
     size_t lost;         /**< arenas that cannot be opened again: when they were closed, the system
                        *   failed to unmap a file */
@@ -102,7 +102,8 @@ static inline hf_status hf_pool_open(hf_pool **pool, const hf_pool_options *opti
 }
 
 /** Closes a pool: gives everything back to the system. Close its arenas first: one that is still
- *  open must not be used any more, not even closed.
+ *  open must not be used any more, not even closed, and calls that were deferred in it are not
+ *  made. No other thread may use the pool meanwhile.
  *  @param pool  the pool; NULL: nothing happens */
 HF_API void hf_pool_close(hf_pool *pool);
 

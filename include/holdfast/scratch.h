@@ -57,6 +57,7 @@ HF_API hf_status hf_scratch_open_sized(hf_scratch *scratch, const hf_arena_optio
  *  - HF_INVALID: options->base is not NULL, or the options are wrong as for hf_arena_open()
  *  - HF_NO_ADDRESS: the address space has no least_reserve bytes for each
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left
+ *  - HF_RESERVE_FULL: options->pool has no two arenas left
  *  - HF_UNSUPPORTED: as for hf_arena_open() */
 static inline hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options) {
     return hf_scratch_open_sized(scratch, options, sizeof *options);

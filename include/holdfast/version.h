@@ -29,7 +29,8 @@
  *
  *  Within one soname a newer version may
  *  - declare more functions, macros and types;
- *  - append fields to hf_arena_options and hf_space_options. The functions that take options know
+ *  - append fields to hf_arena_options, hf_space_options and hf_pool_options. The functions that
+ *  take options know
  *    the size that the program was compiled with: fields that an older program lacks have their
  *    default; a newer program that sets a field that the library does not know fails with
  *    HF_UNSUPPORTED;
@@ -41,8 +42,8 @@
  *  - a function's parameters, or the value of a constant;
  *  - the size or a field of any other struct. The program provides the memory of what is returned
  *    by value or written through a pointer (hf_error, hf_arena_stats, hf_space_stats,
- *    hf_strict_stats, hf_region, hf_report, hf_mark, hf_scope), so nothing can be appended to them:
- *    what they lack gets a new struct and a new function;
+ *    hf_pool_stats, hf_strict_stats, hf_region, hf_report, hf_mark, hf_scope), so nothing can be
+ *    appended to them: what they lack gets a new struct and a new function;
  *  - what the inline functions use, which are compiled into programs: hf_arena, the beginning of
  *    hf_arena_state, hf_ring and the positions of a ring.
  *
