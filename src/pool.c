@@ -14,9 +14,9 @@
  *      small    idle, with at most `keep` bytes; a stack
  *      lost     its views could not be unmapped
  *
- * The last of the large slots gives its memory back when the arenas that were closed since it became
- * idle have used POOL_TRIM_RATIO times as many bytes: then the cost of faulting them in again is
- * small beside that work. This is the reasoning of hf_reset.
+ * The last of the large slots gives its memory back when the arenas that were closed since it
+ * became idle have used POOL_TRIM_RATIO times as many bytes: then the cost of faulting them in
+ * again is small beside that work. This is the reasoning of hf_reset.
  */
 #include <holdfast/atomic.h>
 #include <holdfast/pool.h>
