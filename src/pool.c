@@ -37,10 +37,10 @@
 
 #if SIZE_MAX > UINT32_MAX
 #define POOL_DEFAULT_ARENAS ((size_t)1000)
-#define POOL_DEFAULT_RESERVE HF_GIB(1)
+static const size_t pool_default_reserves[] = {HF_GIB(1), HF_MIB(64), HF_MIB(1)};
 #else
 #define POOL_DEFAULT_ARENAS ((size_t)32)
-#define POOL_DEFAULT_RESERVE HF_MIB(4)
+static const size_t pool_default_reserves[] = {HF_MIB(4), HF_MIB(1)};
 #endif
 #define POOL_DEFAULT_KEEP HF_KIB(64)
 #define POOL_HUGE_PAGE HF_MIB(2)
@@ -231,7 +231,7 @@ bool hf_pool_allows(const hf_pool *pool, const hf_arena_options *options) {
 /* Sets arenas, reserve and keep. HF_INVALID: no address space is so large. */
 static hf_status pool_choose_sizes(hf_pool *pool, const hf_pool_options *options) {
     size_t page = pool->backend->page_size(pool->backend);
-    size_t reserve = options->reserve ? options->reserve : POOL_DEFAULT_RESERVE;
+    size_t reserve = options->reserve;
     size_t unit = reserve < POOL_HUGE_PAGE ? HF_ALLOCATION_GRANULARITY : POOL_HUGE_PAGE;
     size_t keep = options->keep ? options->keep : POOL_DEFAULT_KEEP;
     pool->arenas = options->arenas ? options->arenas : POOL_DEFAULT_ARENAS;
@@ -291,7 +291,7 @@ static hf_status pool_allocate(hf_pool **result, const hf_pool *sizes) {
     return HF_OK;
 }
 
-static hf_status pool_open(hf_pool **result, const hf_pool_options *options) {
+static hf_status pool_open_with(hf_pool **result, const hf_pool_options *options) {
     hf_pool sizes = {.backend = hf_backend_or_native(options->backend)}, *pool = NULL;
     hf_status status = pool_choose_sizes(&sizes, options);
     if (status == HF_OK) status = pool_allocate(&pool, &sizes);
@@ -306,6 +306,19 @@ static hf_status pool_open(hf_pool **result, const hf_pool_options *options) {
     pool_advise(pool);
     *result = pool;
     return HF_OK;
+}
+
+/* A default reservation becomes smaller where the system has not so many addresses. */
+static hf_status pool_open(hf_pool **result, hf_pool_options *options) {
+    if (options->reserve != 0) return pool_open_with(result, options);
+    hf_error before = hf_last_error();
+    hf_status status = HF_NO_ADDRESS;
+    size_t count = sizeof pool_default_reserves / sizeof *pool_default_reserves;
+    for (size_t i = 0; status == HF_NO_ADDRESS && i < count; i++) {
+        options->reserve = pool_default_reserves[i];
+        status = pool_open_with(result, options);
+    }
+    return hf_restore_error(status, before);
 }
 
 hf_status hf_pool_open_sized(hf_pool **pool, const hf_pool_options *options, size_t size) {

@@ -31,7 +31,7 @@ holdfast_test(test_arena_random test_arena_random.c recorder.c LABELS arena valg
 holdfast_test(test_arena_threads test_arena_threads.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_defer test_arena_defer.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena valgrind)
-holdfast_test(test_pool test_pool.c nth_failure.c disk.c space_fixture.c probe.c
+holdfast_test(test_pool test_pool.c recorder.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena valgrind tsan)
 
 # ---- With the n-th call failing

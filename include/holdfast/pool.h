@@ -51,7 +51,8 @@ typedef struct hf_pool_options {
     /** How many arenas can be open at once; 0: 1,000 (32 bits: 32). */
     size_t arenas;
     /** Bytes of address space of each arena, rounded up to HF_ALLOCATION_GRANULARITY, and from 2
-     *  MiB on to 2 MiB; 0: 1 GiB (32 bits: 4 MiB). */
+     *  MiB on to 2 MiB; 0: 1 GiB, or 64 MiB or 1 MiB where the system has not so many addresses
+     *  (32 bits: 4 MiB or 1 MiB). */
     size_t reserve;
     /** Bytes that an idle arena keeps committed, rounded up to whole pages; 0: 64 KiB; SIZE_MAX:
      *  all. */
