@@ -78,7 +78,7 @@ hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access acce
 
 /* Looks up only the regions between that view and `offset`. */
 size_t hf_arena_views_end_below(const hf_arena_core *core, size_t offset) {
-    hf_region region;
+    hf_region region = {0};
     while (offset > 0 && hf_arena_find_region(core, offset - 1, &region)) {
         if (hf_is_appended(&region)) return region.offset + region.size;
         offset = region.offset;
@@ -87,7 +87,7 @@ size_t hf_arena_views_end_below(const hf_arena_core *core, size_t offset) {
 }
 
 static bool append_is_within_view(const hf_arena_core *core, size_t mark) {
-    hf_region region;
+    hf_region region = {0};
     hf_arena_find_region(core, mark, &region);
     return hf_is_appended(&region) && region.offset < mark;
 }
@@ -103,7 +103,7 @@ static append_views append_find_views(const hf_arena_core *core, hf_mark mark) {
     append_views found = {core->views_end, core->views_end};
     assert(mark < core->views_end && core->views_end <= core->limit);
     while (found.below > mark) {
-        hf_region view;
+        hf_region view = {0};
         hf_arena_find_region(core, found.below - 1, &view);
         found.lowest = view.offset;
         found.below = hf_arena_views_end_below(core, view.offset);

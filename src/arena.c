@@ -223,7 +223,7 @@ static void arena_advise_once(hf_arena_core *core, size_t end) {
 /* True if the last region below limit is committed or a view, and ends at limit. Skipped with
  * fault_after_rewind, which releases pages below pos. */
 static bool arena_is_backed(const hf_arena_core *core) {
-    hf_region last;
+    hf_region last = {0};
     if (core->limit == 0 || core->options.fault_after_rewind) return true;
     return hf_arena_find_region(core, core->limit - 1, &last) && last.kind != HF_PLACEHOLDER &&
            last.offset + last.size == core->limit;
@@ -681,7 +681,7 @@ static void arena_run_all_deferred(hf_arena *arena) {
 
 /* The end of the view that begins below `keep` and ends above it, else `keep`. */
 static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
-    hf_region region;
+    hf_region region = {0};
     if (keep >= core->limit || !hf_arena_find_region(core, keep, &region)) return keep;
     return region.kind == HF_VIEW && region.offset < keep ? region.offset + region.size : keep;
 }
@@ -689,7 +689,7 @@ static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
 /* Releases the part of the highest region that lies above `keep`. If only the coalescing failed,
  * the memory is released nevertheless, and limit moves. */
 static hf_status arena_release_last(hf_arena_core *core, size_t keep) {
-    hf_region region;
+    hf_region region = {0};
     assert(keep < core->limit);
     hf_arena_find_region(core, core->limit - 1, &region);
     size_t from = hf_larger(region.offset, keep);
