@@ -1226,7 +1226,7 @@ static void choose_pool(hf_pool_options *options) {
         .reserve = reserves[op->size_class % (sizeof reserves / sizeof *reserves)],
         .keep = choose_retain(),
         .huge_pages = (hf_huge_pages)(op->value % 3),
-        .backend = run.strict,
+        .backend = run.backend,
     };
     size_t unit = options->reserve < MIB(2) ? HF_ALLOCATION_GRANULARITY : MIB(2);
     pooled.arenas = options->arenas;
