@@ -278,7 +278,7 @@ lane_windows() {
 # skipped because views fail there. Tests that save run.
 only_newest='^(msvc_|fuzz_(arena|image)_|test_(headers|snippets|symbols|windows_imports)'
 only_newest+='|test_rules_(strict|random)|test_tool_(lexer|front_end|pictures|picture|replay)'
-only_newest+='|test_arena_(failures|patterns)|test_windows_failures'
+only_newest+='|test_arena_(failures|reset)|test_windows_failures'
 only_newest+='|test_image_(crash|damage|failures|golden|open|read_write|snapshot))'
 
 check_windows() {
