@@ -12,6 +12,7 @@
 #include "disk.h"
 #include "nth_failure.h"
 #include "recorder.h"
+#include "space_fixture.h"
 
 static hf_pool *open_pool(hf_pool_options options) {
     hf_pool *pool;
@@ -170,7 +171,14 @@ static void an_arena_of_a_pool_has_no_base_and_is_no_image(void) {
 
 /* ---------------------------------------------------------- like any other arena ----------- */
 
+static bool has_views(void) {
+    bool has = backend_has_views(hf_backend_native());
+    if (!has) check_skip("there are no views in a space here");
+    return has;
+}
+
 static void files_can_be_appended(void) {
+    if (!has_views()) return;
     char file[100];
     memset(file, 'f', sizeof file);
     intptr_t handle = disk_create("pool.data", sizeof file);
@@ -198,6 +206,7 @@ static void files_can_be_appended(void) {
 }
 
 static void it_can_be_saved(void) {
+    if (!has_views()) return;
     hf_pool *pool = open_pool((hf_pool_options){.arenas = 3, .reserve = 4 * MIB});
     hf_arena first = open_in(pool), second = open_in(pool), image;
     store(&first, 3000);
