@@ -985,7 +985,6 @@ static void arena_init_pooled(hf_arena_core *core) {
     arena_init(core);
     core->is_advised = true;
     core->huge_from = core->reserved > ARENA_HUGE_PAGE ? 0 : core->reserved;
-    core->is_advised = true;
 }
 
 /* Limit, the high-water mark and what hf_reset has learnt about the memory that is needed stay, so

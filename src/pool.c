@@ -356,7 +356,7 @@ hf_pool_stats hf_pool_get_stats(const hf_pool *pool) {
         .open = pool->used - pool->lost_count - idle,
         .idle = idle,
         .lost = pool->lost_count,
-        .peak_open = pool->used - pool->lost_count,
+        .peak_open = pool->used,
         .trims = pool->trims,
         .reserved = pool->arenas * pool->reserve,
         .committed = space.committed_bytes,

@@ -72,7 +72,7 @@ typedef struct hf_pool_stats {
     size_t idle;         /**< arenas that were open and can be opened again */
     size_t lost;         /**< arenas that cannot be opened again: when they were closed, the system
                        *   failed to unmap a file */
-    size_t peak_open;    /**< the most arenas that were open at once */
+    size_t peak_open;    /**< the most arenas that were open at once, lost ones included */
     size_t trims;        /**< how often an idle arena gave memory back */
     size_t reserved;     /**< bytes of address space of all arenas */
     size_t committed;    /**< committed bytes of all arenas, open and idle */
