@@ -865,14 +865,14 @@ hf_arena_stats hf_arena_get_stats(const hf_arena *arena) {
 
 /* ------------------------------------------- opening and closing -------------------- */
 
-_Static_assert(HF_OFFSET_OF(hf_arena_options, unused) + sizeof(((hf_arena_options *)0)->unused) ==
+_Static_assert(offsetof(hf_arena_options, unused) + sizeof(((hf_arena_options *)0)->unused) ==
                    sizeof(hf_arena_options),
                "padding at the end of options would be taken for options of a later version");
 
 hf_status hf_arena_read_options(hf_arena_options *options, const hf_arena_options *given,
                                 size_t size, const char *call) {
     *options = (hf_arena_options){0};
-    return hf_read_options(options, HF_OFFSET_OF(hf_arena_options, unused), given, size, call);
+    return hf_read_options(options, offsetof(hf_arena_options, unused), given, size, call);
 }
 
 hf_status hf_arena_check_options(const hf_arena_options *options, const char *call) {

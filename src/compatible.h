@@ -14,16 +14,6 @@
 #include <holdfast/backend.h>
 #include <stddef.h>
 
-/* Some headers' offsetof is no constant expression. */
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_offsetof)
-#define HF_OFFSET_OF(type, field) __builtin_offsetof(type, field)
-#endif
-#endif
-#ifndef HF_OFFSET_OF
-#define HF_OFFSET_OF(type, field) offsetof(type, field)
-#endif
-
 /* Copies the options of a program, of which `size` bytes are given, over `options`, which is zeroed
  * and of which the library knows the first `known` bytes. given NULL: the defaults. HF_INVALID: the
  * size is none; HF_UNSUPPORTED: a byte behind the known ones is not 0. `call` is the function that
@@ -40,12 +30,12 @@ static inline const hf_backend *hf_backend_or_native(const hf_backend *named) {
 
 /* True if the backend has this optional function. */
 #define HF_HAS(backend, function) \
-    ((backend)->size > HF_OFFSET_OF(hf_backend, function) && (backend)->function != NULL)
+    ((backend)->size > offsetof(hf_backend, function) && (backend)->function != NULL)
 
 /* hf_backend.size of the native backend, in bytes: the size of the table in version 0.1. A program
  * copies as many bytes of the table as it was compiled with, this field among them, so the field
  * must not rise with the table. */
-#define HF_BACKEND_SIZE_0_1 (HF_OFFSET_OF(hf_backend, pause) + sizeof(void (*)(void)))
+#define HF_BACKEND_SIZE_0_1 (offsetof(hf_backend, pause) + sizeof(void (*)(void)))
 
 _Static_assert(sizeof(hf_backend) == HF_BACKEND_SIZE_0_1,
                "a function was appended: let HF_HAS find it in the native backend, by its address");

@@ -883,7 +883,7 @@ hf_status hf_space_open_with(hf_space **result, size_t size, const hf_space_opti
     return status == HF_OK ? space_move(result, &opened, pages, record) : status;
 }
 
-_Static_assert(HF_OFFSET_OF(hf_space_options, backend) + sizeof(hf_backend *) ==
+_Static_assert(offsetof(hf_space_options, backend) + sizeof(hf_backend *) ==
                    sizeof(hf_space_options),
                "padding at the end of options would be taken for options of a later version");
 

@@ -40,7 +40,7 @@ hf_status hf_read_options(void *options, size_t known, const void *given, size_t
 
 /* Every version knows the functions up to the first optional one. */
 static bool version_is_table_size(size_t size) {
-    return size >= HF_OFFSET_OF(hf_backend, cheap_reserve) && size <= VERSION_MOST_BYTES &&
+    return size >= offsetof(hf_backend, cheap_reserve) && size <= VERSION_MOST_BYTES &&
            size % sizeof(size_t) == 0;
 }
 

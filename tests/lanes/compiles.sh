@@ -57,7 +57,7 @@ compiles_by_zig() {
 compiles_as_microsofts() {
     local wine=/usr/include/wine/wine
     local compiler=(clang "--target=$2-pc-windows-msvc" -fms-compatibility-version=19.28 -U__clang__
-        -O2 "${compile_warnings[@]}" -Wvla -Iinclude "${@:3}")
+        -O2 "${compile_warnings[@]}" -Wvla -Iinclude -include tests/wine_stddef.h "${@:3}")
     local headers=(-idirafter "$wine/msvcrt" -idirafter "$wine/windows")
     compile_all "${compiler[@]}" "${headers[@]}" -std=c11 -- src/*.c src/backend/strict.c &&
         compile_all "${compiler[@]}" -isystem $wine/msvcrt -isystem $wine/windows -std=c11 \
