@@ -447,8 +447,8 @@ static hf_reservation reserve_joint(size_t size) {
     return made;
 }
 
-/* The pages are zero, aligned as the size says; the placeholder behind them faults; all of it is
- * one mapping that one munmap removes. */
+/* The pages are zero; the placeholder behind them faults, and begins 192 KiB below a multiple of 2
+ * MiB if it is as large; all of it is one mapping that one munmap removes. */
 static void pages_and_placeholder_are_released_at_once(void) {
     static const size_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 21, (1 << 21) + (1 << 16),
                                    1 << 26};
@@ -458,9 +458,10 @@ static void pages_and_placeholder_are_released_at_once(void) {
         size_t size = hf_round_up(sizes[i], page()), outer = check_enter("%zu bytes", size);
         hf_reservation made = reserve_joint(size);
         char *pages = made.pages, *base = made.address;
-        CHECK_EQUAL(0, (uintptr_t)pages % posix_reserve_alignment(size));
+        CHECK_EQUAL(0, ((uintptr_t)base + (192 << 10)) % posix_reserve_alignment(size));
         CHECK_EQUAL(0, (uintptr_t)base % HF_ALLOCATION_GRANULARITY);
-        CHECK(base >= pages + page() && base + size <= pages + made.total);
+        CHECK(pages >= (char *)made.mapping && base >= pages + page());
+        CHECK(base + size <= (char *)made.mapping + made.total);
         for (size_t at = 0; at < page(); at++) CHECK_EQUAL(0, pages[at]);
         CHECK(!probe_readable(base) && !probe_readable(base + size - 1));
         CHECK_STATUS(HF_OK, native->commit_first(native, base, page(), &report));
@@ -468,12 +469,12 @@ static void pages_and_placeholder_are_released_at_once(void) {
         size_t made_before = faults.made;
         native->release_with_pages(native, &made);
         CHECK_EQUAL(1, faults.made - made_before);
-        CHECK(!is_mapped(pages, made.total));
+        CHECK(!is_mapped(made.mapping, made.total));
         check_leave(outer);
     }
 }
 
-/* Where the kernel does not align the mapping, what lies below is unmapped. */
+/* The pages lie at a multiple of the alignment wherever the mapping begins. */
 static void a_joint_mapping_is_aligned_by_its_slack(void) {
     size_t unit = HF_ALLOCATION_GRANULARITY;
     const hf_backend *native = hf_backend_native();
@@ -483,9 +484,9 @@ static void a_joint_mapping_is_aligned_by_its_slack(void) {
     for (size_t below = page(); below < unit; below += unit / 4) {
         faults.hint = free_range + below;
         hf_reservation made = reserve_joint(2 * unit);
+        CHECK(made.mapping == free_range + below);
         CHECK(made.pages == free_range + unit && made.address == free_range + 2 * unit);
-        CHECK(!is_mapped(free_range, unit));
-        CHECK((char *)made.pages + made.total >= free_range + 4 * unit);
+        CHECK((char *)made.mapping + made.total >= free_range + 4 * unit);
         native->release_with_pages(native, &made);
         CHECK(!is_mapped(free_range, 16 * unit));
     }
@@ -507,7 +508,7 @@ static void a_failed_release_of_all_frees_the_pages(void) {
     fail_no_more();
     CHECK_EQUAL(POSIX_LINUX ? 0 : 'x', *pages);
     native->release_with_pages(native, &made);
-    CHECK(!is_mapped(pages, made.total));
+    CHECK(!is_mapped(made.mapping, made.total));
 }
 
 static const hf_arena_options one_size = {.reserve = 1 << 26, .least_reserve = 1 << 26};
@@ -1216,7 +1217,7 @@ static hf_status call_reserve_with_pages(void) {
     hf_reservation made = {0};
     if (hf_backend_native()->reserve_with_pages == NULL) return HF_OK;
     hf_status status = CALL(reserve_with_pages, 2 * HF_ALLOCATION_GRANULARITY, page(), &made);
-    subject.address = made.pages;
+    subject.address = made.mapping;
     subject.mapped = made.total;
     return status;
 }

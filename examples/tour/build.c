@@ -48,7 +48,8 @@ static bool open_all(struct build *build, const struct sources *sources, struct 
         !record_open(&build->record, hf_backend_native()))
         return false;
     build->front_end = hf_alloc_zeroed(&build->memory, on_holdfast.front_end_size, 16);
-    if (!build->front_end || !on_holdfast.open(build->front_end, &build->record.backend))
+    if (!build->front_end ||
+        !on_holdfast.open(build->front_end, sources->bytes, &build->record.backend))
         return false;
     open_views(build);
     record_phase(&build->record, "reserved");

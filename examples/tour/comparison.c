@@ -85,10 +85,18 @@ static bool take_files(const struct memory_kind *kind, struct front_end *front_e
     return true;
 }
 
+static uint64_t bytes_of_files(const char *input, size_t size) {
+    uint64_t bytes = 0;
+    for (const char *at = input; at < input + size; at += strlen(at) + 1)
+        bytes += strtoull(at, NULL, 10);
+    return bytes;
+}
+
 static bool run_on(const struct memory_kind *kind, struct front_end *front_end, char *input,
                    size_t size, struct run *run) {
+    uint64_t bytes = bytes_of_files(input, size);
     struct platform_usage before = platform_get_usage();
-    bool done = kind->open(front_end, NULL) && take_files(kind, front_end, input, size);
+    bool done = kind->open(front_end, bytes, NULL) && take_files(kind, front_end, input, size);
     set_findings(run, kind->totals(front_end));
     kind->close(front_end);
     struct platform_usage after = platform_get_usage();

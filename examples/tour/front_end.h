@@ -48,9 +48,9 @@ struct name_count {
 struct memory_kind {
     const char *name;
     size_t front_end_size; /* of struct front_end */
-    /* front_end: front_end_size zeroed bytes. backend: for holdfast; NULL: the native one. False:
-     * no memory. */
-    bool (*open)(struct front_end *, const hf_backend *);
+    /* front_end: front_end_size zeroed bytes. bytes: about as many will be read; 0: not known.
+     * backend: for holdfast; NULL: the native one. False: no memory. */
+    bool (*open)(struct front_end *, uint64_t bytes, const hf_backend *);
     void (*close)(struct front_end *);
 
     /* Reads a file, keeps its text, and processes it. size: the expected size in bytes. */

@@ -2,7 +2,7 @@
  * front_end_work.h -- the front end's functions. The including file defines the memory under them:
  *
  *   struct memory, name_ref               name_ref 0 refers to no name
- *   memory_open(memory, backend)          false: no memory
+ *   memory_open(memory, bytes, backend)          false: no memory
  *   memory_close(memory, names)           frees everything, one by one if necessary
  *   memory_text(memory, old, filled, least, &room)
  *                                         returns room for at least `least` bytes of text, `room`
@@ -149,8 +149,8 @@ static bool work_start(struct front_end *work) {
     return names_open(&work->memory, &work->names);
 }
 
-static bool work_open(struct front_end *work, const hf_backend *backend) {
-    return memory_open(&work->memory, backend) && work_start(work);
+static bool work_open(struct front_end *work, uint64_t bytes, const hf_backend *backend) {
+    return memory_open(&work->memory, bytes, backend) && work_start(work);
 }
 
 static void work_close(struct front_end *work) { memory_close(&work->memory, &work->names); }

@@ -71,8 +71,8 @@ static void memory_end_list(struct memory *memory, struct listed *tokens) {
     heap_free(tokens);
 }
 
-static bool memory_open(struct memory *memory, const hf_backend *backend) {
-    (void)backend;
+static bool memory_open(struct memory *memory, uint64_t bytes, const hf_backend *backend) {
+    (void)bytes, (void)backend;
     *memory = (struct memory){0};
     return heap_open();
 }

@@ -91,12 +91,14 @@ static hf_arena_options reserve(size_t size, const char *name, const hf_backend 
         .reserve = size, .least_reserve = size, .name = name, .backend = backend};
 }
 
-static bool memory_open_part(struct memory *memory, size_t part, const hf_backend *backend) {
+static bool memory_open_part(struct memory *memory, size_t part, hf_huge_pages huge_pages,
+                             const hf_backend *backend) {
     size_t unit = mebibyte / part;
     hf_arena_options texts = reserve(text_mebibytes * unit, "texts", backend);
     hf_arena_options names = reserve(name_mebibytes * unit, "names", backend);
     hf_arena_options table = reserve(other_mebibytes * unit, "table", backend);
     hf_arena_options lists = reserve(other_mebibytes * unit, "lists", backend);
+    texts.huge_pages = names.huge_pages = table.huge_pages = lists.huge_pages = huge_pages;
     return hf_arena_open(&memory->texts, &texts) == HF_OK &&
            hf_arena_open(&memory->names, &names) == HF_OK &&
            hf_arena_open(&memory->table, &table) == HF_OK &&
@@ -107,14 +109,18 @@ static bool memory_open_part(struct memory *memory, size_t part, const hf_backen
  * If addresses are limited (ulimit -v), halves all reservations together until they fit: if each
  * took what it can get, the first would leave nothing for the last. Then halves once more, to leave
  * addresses for the rest of the program.
+ *
+ * HF_HUGE_AUTO gives an arena that grows by small blocks small pages up to 20 MiB. If there is more
+ * than that to read, the arenas take huge pages from the start.
  */
-static bool memory_open(struct memory *memory, const hf_backend *backend) {
-    enum { SMALLEST_PART = 1024 };
+static bool memory_open(struct memory *memory, uint64_t bytes, const hf_backend *backend) {
+    enum { SMALLEST_PART = 1024, LARGE_WORK = 20 << 20 };
+    hf_huge_pages huge_pages = bytes >= LARGE_WORK ? HF_HUGE_ALWAYS : HF_HUGE_AUTO;
     for (size_t part = 1; part <= SMALLEST_PART; part *= 2) {
-        bool opened = memory_open_part(memory, part, backend);
+        bool opened = memory_open_part(memory, part, huge_pages, backend);
         if (opened && part == 1) return true;
         memory_close(memory, NULL);
-        if (opened) return memory_open_part(memory, 2 * part, backend);
+        if (opened) return memory_open_part(memory, 2 * part, huge_pages, backend);
         if (hf_last_error().status != HF_NO_ADDRESS) return false;
     }
     return false;

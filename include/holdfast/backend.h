@@ -94,13 +94,14 @@ typedef union hf_lock {
 
 /** A placeholder with pages for records below it, in one mapping.
  *
- *      pages            address                                          pages + total
- *      | pages |        |             placeholder             |          |
+ *      mapping  pages            address                               mapping + total
+ *      |        | pages |        |             placeholder             |          |
  */
 typedef struct hf_reservation {
-    void *pages;   /**< the pages for records, zeroed; the mapping begins here */
-    void *address; /**< where the placeholder begins, a multiple of HF_ALLOCATION_GRANULARITY */
+    void *mapping; /**< where the mapping begins, not above `pages` */
     size_t total;  /**< bytes of the mapping: pages, placeholder and what alignment adds */
+    void *pages;   /**< the pages for records, zeroed */
+    void *address; /**< where the placeholder begins, a multiple of HF_ALLOCATION_GRANULARITY */
 } hf_reservation;
 
 /** The functions of a backend. */

@@ -57,8 +57,8 @@ typedef struct hf_pool_options {
     /** Bytes that an idle arena keeps committed, rounded up to whole pages; 0: 64 KiB; SIZE_MAX:
      *  all. */
     size_t keep;
-    /** Which memory is backed by huge pages. HF_HUGE_AUTO: all of an arena that has committed 2 MiB
-     *  or more, nothing of a smaller one. Replaces the option of the arenas. */
+    /** Which memory is backed by huge pages. Replaces the option of the arenas. HF_HUGE_AUTO: the
+     *  first 2 MiB of an arena are in small pages. */
     hf_huge_pages huge_pages;
     const char *name;          /**< shown in the system's tools where the system can; must outlive
                                 *   the pool; NULL: none */

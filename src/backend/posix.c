@@ -797,17 +797,20 @@ static void posix_free_pages(const hf_backend *self, void *address, size_t size)
 /*
  * Pages for records and a placeholder in one mapping:
  *
- *      got          pages     address    + 64 KiB
- *      | unmapped   | records | first    | not in dumps                          |
- *                   ^ a multiple of the alignment
+ *      mapping      pages     address    + 64 KiB     + 192 KiB
+ *      | unused     | records | first    | not in dumps                          |
+ *                                                     ^ a multiple of the alignment
  *
  * The records and the first bytes of the placeholder have one page of the page table, and are one
  * mapping when these bytes are committed. They stay in dumps, so commit_first makes one system call
  * less than commit; a decommit excludes them like any other placeholder.
  *
- * The size of the mapping is a multiple of the alignment, so newer kernels align it; the slack for
- * older ones stays reserved. 32 bits have no addresses to spare for it.
+ * The first huge page begins 192 KiB behind the base: an arena that stays below it takes small
+ * pages, and one that grows has few of them. To unmap what the alignment leaves unused would be one
+ * more system call. 32 bits have no addresses to spare for it.
  */
+#define POSIX_BEFORE_HUGE ((size_t)192 << 10)
+
 static bool posix_replaces_nothing(const hf_backend *self) {
     return self->reserve == posix_reserve && self->release == posix_release &&
            self->commit == posix_commit && self->allocate_pages == posix_allocate_pages &&
@@ -815,18 +818,18 @@ static bool posix_replaces_nothing(const hf_backend *self) {
 }
 
 static void posix_release_with_pages(const hf_backend *self, const hf_reservation *reservation) {
-    posix_release(self, reservation->pages, reservation->total, HF_PLACEHOLDER);
+    posix_release(self, reservation->mapping, reservation->total, HF_PLACEHOLDER);
 }
 
-/* Maps `total` bytes from a multiple of `alignment` on. */
-static hf_status posix_map_with_slack(size_t total, size_t alignment, hf_reservation *reservation,
-                                      hf_report *report) {
+/* Maps `total` bytes. The pages lie at the lowest address that is `before` bytes below a multiple of
+ * the alignment, and less than the alignment behind the mapping's begin. */
+static hf_status posix_map_with_slack(size_t total, size_t alignment, size_t before,
+                                      hf_reservation *reservation, hf_report *report) {
     char *got = posix_map_anonymous(NULL, total, PROT_NONE, 0, report);
     if (got == MAP_FAILED) return posix_fail_reserve(report, errno);
-    size_t below = (0 - (uintptr_t)got) & (alignment - 1);
-    if (below > 0) posix_unmap_pages(got, below, report);
-    reservation->pages = got + below;
-    reservation->total = total - below;
+    reservation->mapping = got;
+    reservation->pages = got + ((0 - (uintptr_t)got - before) & (alignment - 1));
+    reservation->total = total;
     return HF_OK;
 }
 
@@ -839,17 +842,19 @@ static hf_status posix_reserve_with_pages(const hf_backend *self, size_t size, s
         return posix_fail(report, HF_UNSUPPORTED, "reserve_with_pages", 0);
     if (size > most) return posix_fail_reserve(report, EOVERFLOW);
     size_t total = hf_round_up(records + size, alignment) + alignment;
-    hf_status status = posix_map_with_slack(total, alignment, &made, report);
+    hf_status status =
+        posix_map_with_slack(total, alignment, records + POSIX_BEFORE_HUGE, &made, report);
     if (status != HF_OK) return status;
     made.address = (char *)made.pages + records;
     report->system_calls++;
     if (mprotect(made.pages, records, PROT_READ | PROT_WRITE) != 0) {
         int code = errno;
         status = posix_memory_status(code, report);
-        posix_unmap_pages(made.pages, made.total, report);
+        posix_unmap_pages(made.mapping, made.total, report);
         return posix_fail(report, status, "mprotect", code);
     }
-    posix_exclude_from_dumps((char *)made.address + unit, made.total - records - unit, report);
+    char *behind = (char *)made.address + unit, *end = (char *)made.mapping + made.total;
+    posix_exclude_from_dumps(behind, (size_t)(end - behind), report);
     *reservation = made;
     return HF_OK;
 }

@@ -36,7 +36,7 @@ static void check_most_used(const struct memory_kind *kind, struct front_end *fr
 
 static void count_on(const struct memory_kind *kind) {
     struct front_end *front_end = front_end_of(kind);
-    CHECK(kind->open(front_end, NULL));
+    CHECK(kind->open(front_end, 0, NULL));
     take(kind, front_end,
          "#include <a.h>\nint b(int c) { return c ? d\\\ne[\"x\"] : 'y' + 1; } // z\n");
     take(kind, front_end, "c de \x01 /* c */ ]]((([{b\n");
@@ -65,7 +65,7 @@ static void grow_on(const struct memory_kind *kind) {
     enum { NAMES = 20000, LONGEST = 24 };
     char *text = malloc(NAMES * LONGEST), *at = text;
     struct front_end *front_end = front_end_of(kind);
-    CHECK(text != NULL && kind->open(front_end, NULL));
+    CHECK(text != NULL && kind->open(front_end, 0, NULL));
     for (unsigned i = 0; i < NAMES; i++)
         at += sprintf(at, "%.*sname_%u ", (int)(i % 12), "long_long_lo", i);
     for (unsigned round = 1; round <= 3; round++) {
@@ -96,7 +96,7 @@ static void write_file(size_t size) {
 /* Reads a file of `size` bytes whose size is expected to be `expected`. */
 static void read_on(const struct memory_kind *kind, size_t size, size_t expected) {
     struct front_end *front_end = front_end_of(kind);
-    CHECK(kind->open(front_end, NULL));
+    CHECK(kind->open(front_end, 0, NULL));
     CHECK_EQUAL(TAKEN, kind->take_file(front_end, file_name, expected));
     CHECK_EQUAL(TAKEN, kind->take_file(front_end, file_name, expected));
     CHECK_EQUAL(2 * size, kind->totals(front_end)->bytes);
@@ -119,7 +119,7 @@ static void files_are_read_to_their_end(void) {
 
 static void fail_on(const struct memory_kind *kind) {
     struct front_end *front_end = front_end_of(kind);
-    CHECK(kind->open(front_end, NULL));
+    CHECK(kind->open(front_end, 0, NULL));
     CHECK_EQUAL(TAKEN_UNREADABLE, kind->take_file(front_end, "no such file", 1));
     CHECK_EQUAL(TAKEN_UNREADABLE, kind->take_file(front_end, ".", 1));
     CHECK_EQUAL(TAKEN_TOO_LARGE, kind->take_file(front_end, file_name, (uint64_t)1 << 28));
@@ -139,7 +139,7 @@ static void unreadable_files_change_nothing(void) {
 
 static void an_emptied_front_end_is_as_new(void) {
     struct front_end *front_end = front_end_of(&on_holdfast);
-    CHECK(on_holdfast.open(front_end, NULL));
+    CHECK(on_holdfast.open(front_end, 0, NULL));
     for (int round = 0; round < 3; round++) {
         take(&on_holdfast, front_end, "int a; int b; a b a");
         CHECK_EQUAL(2, on_holdfast.totals(front_end)->names);
@@ -156,7 +156,7 @@ static void an_emptied_front_end_is_as_new(void) {
 /* True: no call for memory failed. */
 static bool work_on(const hf_backend *backend, const char *text, size_t size) {
     struct front_end *front_end = front_end_of(&on_holdfast);
-    bool succeeded = on_holdfast.open(front_end, backend) &&
+    bool succeeded = on_holdfast.open(front_end, 0, backend) &&
                      on_holdfast.take_file(front_end, file_name, 0) == TAKEN &&
                      on_holdfast.take_text(front_end, text, size) == TAKEN;
     if (succeeded) CHECK_EQUAL(2, on_holdfast.totals(front_end)->files);
