@@ -68,7 +68,8 @@
  *  - mlockall: with MCL_FUTURE a reservation counts as locked memory: the same fallback.
  *  - fork: the child has a copy of every arena, at the same address.
  *  - cgroups: at a memory limit the process is killed when it touches a page; no call fails.
- *  - vm.max_map_count: a process may have some 65,000 mappings; an arena of any size takes three or four.
+ *  - vm.max_map_count: a process may have some 65,000 mappings; an arena of any size takes three or
+ *    four.
  *  - Windows charges committed memory against RAM and paging file at once: call hf_trim() after a
  *    spike.
  *
@@ -200,9 +201,9 @@ struct hf_arena_state {
 typedef enum hf_huge_pages {
     /** Huge pages where they cost little memory: an arena of 2 to 20 MiB takes at most a tenth more
      *  than in small pages, and a larger one at most 2 MiB more. So the first bytes (on Linux 192
-     *  KiB) are in small pages, the next 2 MiB in a huge one, and from there to 20 MiB only what one
-     *  block fills and what the arena had before a trim. A program that knows that an arena will be
-     *  large takes HF_HUGE_ALWAYS: fewer page faults. */
+     *  KiB) are in small pages, the next 2 MiB in a huge one, and from there to 20 MiB only what
+     *  one block fills and what the arena had before a trim. A program that knows that an arena
+     *  will be large takes HF_HUGE_ALWAYS: fewer page faults. */
     HF_HUGE_AUTO,
     HF_HUGE_NEVER, /**< none */
     HF_HUGE_ALWAYS /**< all from the first byte on */

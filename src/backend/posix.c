@@ -821,8 +821,8 @@ static void posix_release_with_pages(const hf_backend *self, const hf_reservatio
     posix_release(self, reservation->mapping, reservation->total, HF_PLACEHOLDER);
 }
 
-/* Maps `total` bytes. The pages lie at the lowest address that is `before` bytes below a multiple of
- * the alignment, and less than the alignment behind the mapping's begin. */
+/* Maps `total` bytes. The pages lie at the lowest address that is `before` bytes below a multiple
+ * of the alignment, and less than the alignment behind the mapping's begin. */
 static hf_status posix_map_with_slack(size_t total, size_t alignment, size_t before,
                                       hf_reservation *reservation, hf_report *report) {
     char *got = posix_map_anonymous(NULL, total, PROT_NONE, 0, report);
