@@ -282,9 +282,19 @@ typedef struct hf_arena_options {
  *  @param options     NULL: the defaults; they are copied
  *  @param size        the size of the options that the program was compiled with, in bytes; ignored
  *                     where options is NULL. Options behind it have their default. Bytes of it that
- *                     the library does not know must be 0, else HF_UNSUPPORTED. A size of 0, or one
- *                     above 4096, is HF_INVALID
- *  @return as hf_arena_open() */
+ *                     the library does not know must be 0
+ *  @return
+ *  - HF_OK: the arena is open and empty
+ *  - HF_INVALID: size is 0 or above 4096, a base that is not aligned or whose reservation wraps, a
+ *    least_reserve above a
+ *    reserve that is named, a huge_pages that is none of the three, a backend whose
+ *    hf_backend::size is not valid, or an option that an arena of a pool cannot have
+ *  - HF_RESERVE_FULL: all arenas of the pool are open, or other threads are closing them
+ *  - HF_NO_ADDRESS: the base is taken, or the system has not least_reserve bytes of addresses
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the arena's records, or no mappings
+ *    left
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
 HF_API hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, size_t size);
 
 /** Opens an arena: reserves addresses and commits no memory. One of a pool has both already.
@@ -432,14 +442,29 @@ HF_API void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t a
  *  @param arena  the arena, an hf_arena *
  *  @param T      a type. In C++ no constructor runs (to run one, use placement new on the result of
  *                hf_alloc()), and no destructor when the object is freed
- *  @return a T *; NULL if it failed, with the errors of hf_alloc_zeroed() */
+ *  @return a T *; NULL if it failed and on_failure is NULL or returned false;
+ *          hf_last_error().status is
+ *  - HF_INVALID: T is aligned to more than HF_MAX_ALIGNMENT, or the arena is closed
+ *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
+ *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent */
 #define hf_new(arena, T) HF_AS(T, hf_alloc_zeroed((arena), sizeof(T), HF_ALIGNOF(T)))
 
 /** Allocates an array of n zeroed T, with their size and alignment.
  *  @param arena  the arena, an hf_arena *
  *  @param T      a type. In C++ no constructor runs, and no destructor when the array is freed
  *  @param n      elements; 0: returns an aligned address without any elements
- *  @return a T *; NULL if it failed, with the errors of hf_alloc_array() */
+ *  @return a T *; NULL if it failed and on_failure is NULL or returned false;
+ *          hf_last_error().status is
+ *  - HF_INVALID: T is aligned to more than HF_MAX_ALIGNMENT, or the arena is closed
+ *  - HF_RESERVE_FULL: the size of n elements wraps, the reservation has no room for them, or the
+ *    arena is a read-only image
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
+ *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent */
 #define hf_new_array(arena, T, n) HF_AS(T, hf_alloc_array((arena), (n), sizeof(T), HF_ALIGNOF(T)))
 
 /** Grows or shrinks a block in place; never moves it. Only the last block can grow. Shrinking the
@@ -702,8 +727,11 @@ HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *  - HF_OK: the call is deferred. It takes three words of the arena
  *  - HF_INVALID: function is NULL, or the arena is closed
  *  - HF_UNSUPPORTED: the arena is an image, in which the function's address means nothing later
- *  - HF_RESERVE_FULL, HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: as for hf_alloc(); on_failure was
- *    called
+ *  - HF_RESERVE_FULL: the reservation has no room for the call; on_failure was called
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings;
+ *    on_failure was called
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN); on_failure
+ *    was called
  *  @note Costs an allocation, and nothing while there is none. Arenas without images only: saving
  *        one with hf_arena_save() leaves the calls out. */
 HF_API hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data);

@@ -86,8 +86,29 @@ extern "C" {
  *  @param path        where the image is; not NULL, not empty
  *  @param access      HF_READ_WRITE, HF_COPY_ON_WRITE (a snapshot) or HF_READ_ONLY
  *  @param options     NULL: the defaults
- *  @param size        of the options, as of hf_arena_open_sized()
- *  @return as hf_arena_open_file() */
+ *  @param size        bytes of the options that the program was compiled with;
+ *                     ignored where options is NULL. Options behind it have their default.
+ *                     Bytes that the library does not know must be 0
+ *  @return
+ *  - HF_OK: the arena is open, with what the last sync or save wrote
+ *  - HF_INVALID: size is 0 or above 4096, path is NULL or empty, access is none of the three, a
+ *    least_reserve above a reserve that is named, a huge_pages that is none of the three, a backend
+ *    whose hf_backend::size is not valid, or options->base is not the address of the image
+ *  - HF_CORRUPT: not an image, damaged, cut off, of another tag, byte order or pointer size, or
+ *    changed while it was opened; hf_last_error().reason says which
+ *  - HF_UNSUPPORTED: written by a later version, not a regular file, one of huge pages (hugetlbfs),
+ *    a file system without locks or that maps no files, a system without placeholders, or an option
+ *    that is set and that the library does not know, because the program was compiled for a newer
+ *    version
+ *  - HF_BUSY: a writer has it open, or access is HF_READ_WRITE and a reader has it open; or the
+ *    file at the path was replaced 100 times while it was opened
+ *  - HF_NO_ADDRESS: the address of the image is taken, or the address space has no least_reserve
+ *    bytes
+ *  - HF_RESERVE_FULL: options->reserve is less than the size of the image, or the image is too
+ *    large for the address space
+ *  - HF_NO_SPACE: the disk has no room for a new image, or for blocks that the file lacks
+ *  - HF_IO: a file operation failed; hf_last_error().os_code says why
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings */
 HF_API hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_access access,
                                           const hf_arena_options *options, size_t size);
 
@@ -126,12 +147,15 @@ HF_API hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_
  *  @param options     NULL: the defaults
  *  @return
  *  - HF_OK: the arena is open, with what the last sync or save wrote
- *  - HF_INVALID: path is NULL or empty, access is none of the three, the options are wrong as for
- *    hf_arena_open(), or options->base is not the address of the image
+ *  - HF_INVALID: path is NULL or empty, access is none of the three, a least_reserve above a
+ *    reserve that is named, a huge_pages that is none of the three, a backend whose hf_backend::size
+ *    is not valid, or options->base is not the address of the image
  *  - HF_CORRUPT: not an image, damaged, cut off, of another tag, byte order or pointer size, or
  *    changed while it was opened; hf_last_error().reason says which
  *  - HF_UNSUPPORTED: written by a later version, not a regular file, one of huge pages (hugetlbfs),
- *    a file system without locks or that maps no files, or a system without placeholders
+ *    a file system without locks or that maps no files, a system without placeholders, or an option
+ *    that is set and that the library does not know, because the program was compiled for a newer
+ *    version
  *  - HF_BUSY: a writer has it open, or access is HF_READ_WRITE and a reader has it open; or the
  *    file at the path was replaced 100 times while it was opened
  *  - HF_NO_ADDRESS: the address of the image is taken, or the address space has no least_reserve

@@ -83,8 +83,19 @@ typedef struct hf_pool_stats {
 /** hf_pool_open(), told how large the program's options are: what hf_pool_open() calls.
  *  @param[out] pool  the pool; unchanged on failure; not NULL
  *  @param options    NULL: the defaults; they are copied
- *  @param size       of the options, as of hf_arena_open_sized()
- *  @return as hf_pool_open() */
+ *  @param size       bytes of the options that the program was compiled with;
+ *                    ignored where options is NULL. Options behind it have their default.
+ *                    Bytes that the library does not know must be 0
+ *  @return
+ *  - HF_OK: the pool is open, all its arenas can be opened
+ *  - HF_INVALID: size is 0 or above 4096, pool is NULL, huge_pages is none of the three, arenas *
+ *    reserve is larger than any
+ *    address space, or a backend whose hf_backend::size is not valid
+ *  - HF_NO_ADDRESS: the system has not so many addresses
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the pool's records, about 1 KiB for
+ *    each arena, or no mappings left
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
 HF_API hf_status hf_pool_open_sized(hf_pool **pool, const hf_pool_options *options, size_t size);
 
 /** Opens a pool: reserves the addresses of all arenas, commits nothing.
@@ -97,7 +108,8 @@ HF_API hf_status hf_pool_open_sized(hf_pool **pool, const hf_pool_options *optio
  *  - HF_NO_ADDRESS: the system has not so many addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the pool's records, about 1 KiB for
  *    each arena, or no mappings left
- *  - HF_UNSUPPORTED: as for hf_arena_open() */
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
 static inline hf_status hf_pool_open(hf_pool **pool, const hf_pool_options *options) {
     return hf_pool_open_sized(pool, options, sizeof *options);
 }

@@ -43,8 +43,19 @@ typedef struct hf_scratch {
 /** hf_scratch_open(), told how large the program's options are: what hf_scratch_open() calls.
  *  @param[out] scratch  the pair; zeroed on failure; not NULL
  *  @param options       of each of the two arenas, base must be NULL; NULL: the defaults
- *  @param size          of the options, as of hf_arena_open_sized()
- *  @return as hf_scratch_open() */
+ *  @param size          bytes of the options that the program was compiled with;
+ *                       ignored where options is NULL. Options behind it have their default.
+ *                       Bytes that the library does not know must be 0
+ *  @return
+ *  - HF_OK: both are open
+ *  - HF_INVALID: size is 0 or above 4096, options->base is not NULL, a least_reserve above a
+ *    reserve that is named, a huge_pages that is none of the three, or a backend whose
+ *    hf_backend::size is not valid
+ *  - HF_NO_ADDRESS: the address space has no least_reserve bytes for each
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left
+ *  - HF_RESERVE_FULL: options->pool has no two arenas left
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
 HF_API hf_status hf_scratch_open_sized(hf_scratch *scratch, const hf_arena_options *options,
                                        size_t size);
 
@@ -54,11 +65,13 @@ HF_API hf_status hf_scratch_open_sized(hf_scratch *scratch, const hf_arena_optio
  *                       defaults
  *  @return
  *  - HF_OK: both are open
- *  - HF_INVALID: options->base is not NULL, or the options are wrong as for hf_arena_open()
+ *  - HF_INVALID: options->base is not NULL, a least_reserve above a reserve that is named, a
+ *    huge_pages that is none of the three, or a backend whose hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the address space has no least_reserve bytes for each
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the records, or no mappings left
  *  - HF_RESERVE_FULL: options->pool has no two arenas left
- *  - HF_UNSUPPORTED: as for hf_arena_open() */
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
 static inline hf_status hf_scratch_open(hf_scratch *scratch, const hf_arena_options *options) {
     return hf_scratch_open_sized(scratch, options, sizeof *options);
 }

@@ -118,8 +118,19 @@ typedef struct hf_space_options {
  *  @param[out] space    gets the space; untouched on failure
  *  @param size          bytes, whole pages, not 0
  *  @param options       NULL: the defaults
- *  @param options_size  as of hf_arena_open_sized()
- *  @return as hf_space_open() */
+ *  @param options_size  bytes of the options that the program was compiled with;
+ *                       ignored where options is NULL. Options behind it have their default.
+ *                       Bytes that the library does not know must be 0
+ *  @return
+ *  - HF_OK: the space is open
+ *  - HF_INVALID: options_size is 0 or above 4096, space is NULL, size is 0, size or least are not
+ *    whole pages, least is above size,
+ *    or the base is not aligned or the reservation wraps
+ *  - HF_NO_ADDRESS: the base is taken, or the address space has too few free addresses
+ *  - HF_NO_MEMORY: the system has no pages for the space's records
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
+ *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
+ *    sets an option that the library does not know */
 HF_API hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,
                                      size_t options_size);
 
