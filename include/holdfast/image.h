@@ -148,8 +148,8 @@ HF_API hf_status hf_arena_open_file_sized(hf_arena *arena, const char *path, hf_
  *  @return
  *  - HF_OK: the arena is open, with what the last sync or save wrote
  *  - HF_INVALID: path is NULL or empty, access is none of the three, a least_reserve above a
- *    reserve that is named, a huge_pages that is none of the three, a backend whose hf_backend::size
- *    is not valid, or options->base is not the address of the image
+ *    reserve that is named, a huge_pages that is none of the three, a backend whose
+ *    hf_backend::size is not valid, or options->base is not the address of the image
  *  - HF_CORRUPT: not an image, damaged, cut off, of another tag, byte order or pointer size, or
  *    changed while it was opened; hf_last_error().reason says which
  *  - HF_UNSUPPORTED: written by a later version, not a regular file, one of huge pages (hugetlbfs),
