@@ -210,6 +210,28 @@ static void a_steady_loop_makes_no_system_call(void) {
     hf_arena_close(&arena);
 }
 
+/* Populating a growth step fails, and so does undoing it: what stays behind limit is committed, so
+ * frames that do not need it pay for its release. */
+static void what_a_failed_growth_left_is_released(void) {
+    recorder_init(&recorder, NULL);
+    hf_arena arena = fixture_open(
+        (hf_arena_options){.reserve = 64 * MIB, .populate = true, .backend = &recorder.backend});
+    run_frame(&arena, 2 * MIB);
+    if (recorder.backend.advise != NULL) {
+        size_t before = committed(&arena);
+        recorder.error[RECORDER_ADVISE] = recorder.error[RECORDER_DECOMMIT] = HF_NO_MEMORY;
+        recorder.largest[RECORDER_ADVISE] = recorder.largest[RECORDER_DECOMMIT] = 0;
+        CHECK(hf_alloc(&arena, 16 * MIB, 1) == NULL && hf_last_error().undo_failed);
+        recorder.largest[RECORDER_ADVISE] = recorder.largest[RECORDER_DECOMMIT] = SIZE_MAX;
+        size_t left = committed(&arena) - before;
+        CHECK(left >= 14 * MIB);
+        run_frame(&arena, 3 * MIB / 2);
+        size_t frames = frames_until_a_trim(&arena, 3 * MIB / 2, 2000);
+        CHECK(frames >= 64 * left / (3 * MIB / 2) - 1 && committed(&arena) <= before + 4 * MIB);
+    }
+    hf_arena_close(&arena);
+}
+
 static void a_reset_keeps_the_high_water_mark(void) {
     hf_arena arena = open_on_recorder(0);
     memset(hf_alloc(&arena, 3 * MIB, 1), 0xee, 3 * MIB);
@@ -423,7 +445,8 @@ CHECK_MAIN(TEST(resets_trim_by_the_rule), TEST(a_spike_goes_within_a_hundred_tim
            TEST(a_trim_leaves_a_growth_step), TEST(empty_frames_release_memory_too),
            TEST(trims_are_64_MiB_of_work_apart), TEST(images_keep_the_rule),
            TEST(the_peak_counts_and_not_the_end), TEST(a_steady_loop_makes_no_system_call),
-           TEST(a_reset_keeps_the_high_water_mark), TEST(a_failed_release_is_returned_and_harmless),
-           TEST(trims_to_the_page), TEST(trimming_nothing_costs_nothing),
-           TEST(what_is_trimmed_is_coalesced), TEST(a_trim_costs_up_to_three_calls_a_step),
+           TEST(what_a_failed_growth_left_is_released), TEST(a_reset_keeps_the_high_water_mark),
+           TEST(a_failed_release_is_returned_and_harmless), TEST(trims_to_the_page),
+           TEST(trimming_nothing_costs_nothing), TEST(what_is_trimmed_is_coalesced),
+           TEST(a_trim_costs_up_to_three_calls_a_step),
            TEST(a_trim_that_fails_half_way_keeps_the_rest))

@@ -318,14 +318,36 @@ static void work_before_it_was_idle_does_not_count(void) {
     hf_pool_close(pool);
 }
 
+/* The idle arena goes back when the others have used 64 times what it has beyond `keep`: not one
+ * closing earlier, and not one later. */
+static void idle_memory_costs_64_times_its_bytes(void) {
+    hf_pool *pool =
+        open_pool((hf_pool_options){.arenas = 2, .reserve = 16 * MIB, .keep = 64 * KIB});
+    hf_arena idle = open_in(pool), other = open_in(pool);
+    store(&idle, 5 * MIB);
+    size_t price = 64 * (hf_arena_get_stats(&idle).committed - 64 * KIB), work = 0;
+    hf_arena_close(&idle);
+    for (;;) {
+        CHECK_EQUAL(0, hf_pool_get_stats(pool).trims);
+        CHECK(hf_alloc(&other, 20000, 8) != NULL);
+        work += hf_arena_get_stats(&other).peak;
+        hf_arena_close(&other);
+        if (work >= price) break;
+        other = open_in(pool);
+    }
+    CHECK_EQUAL(1, hf_pool_get_stats(pool).trims);
+    CHECK(hf_pool_get_stats(pool).committed <= 2 * 64 * KIB);
+    hf_pool_close(pool);
+}
+
 static void keep_may_be_all(void) {
     hf_pool *pool = open_pool((hf_pool_options){.arenas = 2, .reserve = 8 * MIB, .keep = SIZE_MAX});
     hf_arena arena = open_in(pool);
     store(&arena, 7 * MIB);
     hf_arena_close(&arena);
-    for (int use = 0; use < 1000; use++) {
+    for (int use = 0; use < 2000; use++) { /* work for 15 trims */
         arena = open_in(pool);
-        store(&arena, 1000);
+        CHECK(hf_alloc(&arena, MIB, 8) != NULL);
         hf_arena_close(&arena);
     }
     CHECK(hf_pool_get_stats(pool).committed >= 7 * MIB);
@@ -459,6 +481,7 @@ CHECK_MAIN(TEST(needs_no_options), TEST(the_default_falls_back),
            TEST(it_can_be_saved), TEST(pages_fault_after_a_rewind),
            TEST(its_frames_do_not_count_for_the_next_one),
            TEST(errors_count_from_the_base_of_the_arena),
-           TEST(idle_arenas_give_back_what_is_beyond_keep), TEST(keep_may_be_all),
+           TEST(idle_arenas_give_back_what_is_beyond_keep),
+           TEST(idle_memory_costs_64_times_its_bytes), TEST(keep_may_be_all),
            TEST(work_before_it_was_idle_does_not_count), TEST(many_can_be_open),
            TEST(threads_can_share_a_pool), TEST(every_failure_is_whole))
