@@ -105,20 +105,26 @@ static size_t arena_align_up(const hf_arena_core *core, size_t offset, size_t al
 }
 
 /*
- * The end of a growth step of a read-write image. Its memory is the page cache of the file. Steps
- * are small, so that the program stores to these bytes while they are still in the processor's
- * cache, but grow with the arena, so that there are few views. A step ends at a multiple of its
- * size: then no folio of the file (Linux) crosses a huge page boundary, and the first store maps a
- * whole folio instead of one page. An allocation that is larger than a step gets a step without
- * spare bytes: the program stores to it at once, and by the next allocation the spare bytes would
- * no longer be in the processor's cache.
+ * The end of a growth step of a read-write image. Its memory is the page cache of the file. A step
+ * ends at a multiple of its size in the file: then no folio (Linux) crosses the end of a step, and
+ * the first store maps a whole folio instead of one page.
+ *
+ *      file   | header | 64 | 64 | 64 | 64 |  128  | ... |  512  |   2 MiB   |   2 MiB   |
+ *             0        64 KiB                                    2 MiB       4 MiB
+ *
+ * In the file's first huge page steps are small, so that a small image stays small. From there on a
+ * step is at least one huge page, which can be one folio: the first store then maps it by a single
+ * entry of the page table. Below 1 GiB a step is no larger, so that the program stores to its bytes
+ * while they are still in the processor's cache; above, steps grow with the arena, so that there
+ * are few views.
  */
-static size_t arena_read_write_end(const hf_arena_core *core, size_t limit, size_t needed) {
-    size_t step = HF_KIB(512);
-    while (step > HF_KIB(64) && step > limit / 2) step /= 2;
+static size_t arena_read_write_end(size_t limit, size_t needed) {
+    bool is_small = needed <= ARENA_HUGE_PAGE - HF_IMAGE_AREA;
+    size_t step = is_small ? HF_KIB(512) : ARENA_HUGE_PAGE;
+    while (is_small && step > HF_KIB(64) && step > limit / 2) step /= 2;
     size_t usual = hf_larger(step, hf_smaller(limit / 512, HF_MIB(64)));
-    if (needed - limit > usual) return arena_align_up(core, needed, HF_KIB(64));
-    return arena_align_up(core, hf_larger(needed, limit + usual - (step - 1)), step);
+    size_t end = hf_larger(needed, limit + usual - (step - 1));
+    return hf_round_up(HF_IMAGE_AREA + end, step) - HF_IMAGE_AREA;
 }
 
 /* The end of the growth step that follows `limit`. Small steps come first, so that a small arena
@@ -127,7 +133,7 @@ static size_t arena_read_write_end(const hf_arena_core *core, size_t limit, size
 static size_t arena_policy_end(const hf_arena_core *core, size_t limit, size_t needed) {
     size_t half = limit / 2, most = hf_larger(HF_MIB(64), limit / 8), end;
     if (hf_is_read_write(core)) {
-        end = arena_read_write_end(core, limit, needed);
+        end = arena_read_write_end(limit, needed);
     } else if (needed <= core->small_end) {
         end = hf_larger(needed, limit + arena_clamp(half, HF_KIB(64), HF_MIB(2)));
         end = hf_smaller(hf_round_up(end, core->page_size), core->small_end);

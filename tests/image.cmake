@@ -3,6 +3,8 @@
 # ---- The contract of every function
 
 holdfast_test(test_image_read_write test_image_read_write.c disk.c process.c LABELS image valgrind)
+target_compile_definitions(test_image_read_write PRIVATE
+    HOLDFAST_GENERIC_POSIX=$<BOOL:${HOLDFAST_GENERIC_POSIX}>)
 holdfast_test(test_image_snapshot test_image_snapshot.c disk.c process.c LABELS image valgrind)
 holdfast_test(test_image_open test_image_open.c disk.c process.c LABELS image valgrind tsan)
 holdfast_test(test_image_save test_image_save.c disk.c process.c LABELS image valgrind)

@@ -1200,12 +1200,15 @@ static const _Alignas(4096) char posix_zeros[65536];
 
 /* pwrite, with zeros: returns how many bytes it wrote, or -1 and errno. */
 #if POSIX_LINUX
-/* Large writes make large folios in the page cache, and a small source stays in the processor's
- * cache. */
+/* The page cache allocates a folio as large as the size and the offset of the write allow. So a
+ * write ends at a huge page boundary of the file, and one of 2 MiB gets a folio that one entry of
+ * the page table maps. A small source stays in the processor's cache. */
 static ssize_t posix_write_some_zeros(int descriptor, uint64_t offset, uint64_t size) {
-    struct iovec parts[16];
+    struct iovec parts[POSIX_HUGE_PAGE / sizeof posix_zeros];
     int count = 0;
-    for (uint64_t left = size; left > 0 && count < 16; count++) {
+    uint64_t left = POSIX_HUGE_PAGE - offset % POSIX_HUGE_PAGE;
+    if (left > size) left = size;
+    for (; left > 0; count++) {
         size_t part = left < sizeof posix_zeros ? (size_t)left : sizeof posix_zeros;
         parts[count] = (struct iovec){(void *)(uintptr_t)posix_zeros, part};
         left -= part;
