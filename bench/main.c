@@ -43,6 +43,7 @@ int main(int argc, char **argv) {
     bench_context("glibc", gnu_get_libc_version());
     add_mimalloc_version();
     register_warm();
+    register_warm_registers();
     register_frame();
     register_spike();
     register_fresh();
