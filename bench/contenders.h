@@ -36,7 +36,9 @@ typedef struct floor_arena {
 typedef union bench_heap {
     floor_arena floor;
     hf_arena holdfast;
-    void *mimalloc;
+    struct {
+        void *heap, *of_thread; /* mi_heap_t, mi_theap_t */
+    } mimalloc;
 } bench_heap;
 
 /* An allocator. It has either free_one or free_all; the other is NULL. */
@@ -185,7 +187,12 @@ static const bench_contender contender_malloc = {
 /* X(name) for each contender. The variants in CONTENDERS_TUNED and CONTENDERS_ON_SMALL_PAGES differ
  * only in how they get memory from the system, those in CONTENDERS_OF_FAST_PATHS only in a few
  * instructions for each object, so only workloads that measure that have them. */
+#ifdef BENCH_MIMALLOC_LINKED
+#define CONTENDERS(X) MIMALLOC_CONTENDERS(X)
+#define CONTENDERS_OF_FAST_PATHS(X) MIMALLOC_SMALL(X)
+#else
 #define CONTENDERS(X) X(floor) X(holdfast) MIMALLOC_CONTENDERS(X) X(malloc)
 #define CONTENDERS_OF_FAST_PATHS(X) X(floor_prefetch)
+#endif
 
 #endif

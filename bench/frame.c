@@ -60,6 +60,8 @@ CONTENDERS_OF_FAST_PATHS(FRAME)
 CONTENDERS_TUNED(FRAME)
 CONTENDERS_ON_SMALL_PAGES(FRAME)
 
+#ifndef BENCH_MIMALLOC_LINKED
+
 static size_t size_of_a_frame(void) {
     size_t total = 0;
     for (size_t i = 0; i < OBJECTS; i++) {
@@ -78,6 +80,8 @@ static void run_memset(bench_state *state) {
     steady_run(state, &contender_floor, round_memset, objects_of_a_frame, OBJECTS,
                size_of_a_frame(), 1);
 }
+
+#endif
 
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
 
@@ -112,7 +116,9 @@ void register_frame(void) {
     CONTENDERS_OF_FAST_PATHS(REGISTER)
     CONTENDERS_TUNED(REGISTER)
     CONTENDERS_ON_SMALL_PAGES(REGISTER)
+#ifndef BENCH_MIMALLOC_LINKED
     REGISTER(memset)
+#endif
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
     REGISTER(mimalloc_random)
 #endif

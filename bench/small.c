@@ -47,7 +47,7 @@ static const bench_contender small_malloc = {.open = small_open_nothing,
                                              .close = small_close_nothing};
 
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
-static void small_destroy(bench_heap *heap) { mi.heap_destroy(heap->mimalloc); }
+static void small_destroy(bench_heap *heap) { MI(heap_destroy)(heap->mimalloc.heap); }
 
 static const bench_contender small_mimalloc_heap = {
     .open = mimalloc_heap_open, .allocate = mimalloc_heap_allocate, .close = small_destroy};
