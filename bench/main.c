@@ -47,8 +47,8 @@ int main(int argc, char **argv) {
     register_frame();
     register_spike();
     register_fresh();
-#ifndef BENCH_MIMALLOC_LINKED
     register_small();
+#ifndef BENCH_MIMALLOC_LINKED
     register_warm_registers();
     register_array();
     register_file();

@@ -50,7 +50,7 @@ function print_sample_row(name, group,    part, time, spread, ratio) {
 }
 
 function unit(workload) {
-    if (workload ~ /^(warm|warm_registers|fresh|ring)$/) return "ns"
+    if (workload ~ /^(warm|warm_registers|fresh|many|ring)$/) return "ns"
     return workload ~ /^(snapshot|read_only|read_write|spike_.*|small)$/ ? "us" : "ms"
 }
 
