@@ -7,6 +7,7 @@
  *
  *     floor                  a hand-written bump allocator over one mapping, with the fewest
  *                            instructions possible; huge pages from 2 MiB on, as holdfast has them
+ *     floor_prefetch         the same with the prefetch instruction of hf_alloc
  *     holdfast               an arena with default options; released by hf_reset
  *     holdfast_small_pages   the same without huge pages (PR_SET_THP_DISABLE)
  *     malloc                 the C library's; free in the order of allocation
@@ -35,13 +36,16 @@ typedef struct floor_arena {
 typedef union bench_heap {
     floor_arena floor;
     hf_arena holdfast;
-    void *mimalloc;
+    struct {
+        void *heap, *of_thread; /* mi_heap_t, mi_theap_t */
+    } mimalloc;
 } bench_heap;
 
 /* An allocator. It has either free_one or free_all; the other is NULL. */
 typedef struct bench_contender {
     bool (*open)(bench_heap *); /* false: not available on this system */
     void *(*allocate)(bench_heap *, size_t size);
+    /* NULL: only for workloads that never resize. */
     void *(*resize)(bench_heap *, void *last_object, size_t old_size, size_t new_size);
     bool reallocs_in_place; /* resize never copies, so that a workload may grow in small steps */
     void (*free_one)(void *object);
@@ -90,6 +94,19 @@ static const bench_contender contender_floor = {
     .allocate = floor_allocate,
     .resize = floor_resize,
     .reallocs_in_place = true,
+    .free_all = floor_free_all,
+    .close = floor_close,
+};
+
+BENCH_INLINE void *floor_prefetch_allocate(bench_heap *heap, size_t size) {
+    char *object = floor_allocate(heap, size);
+    HF_PREFETCH(object + HF_PREFETCH_AHEAD);
+    return object;
+}
+
+static const bench_contender contender_floor_prefetch = {
+    .open = floor_open,
+    .allocate = floor_prefetch_allocate,
     .free_all = floor_free_all,
     .close = floor_close,
 };
@@ -168,7 +185,14 @@ static const bench_contender contender_malloc = {
 #endif
 
 /* X(name) for each contender. The variants in CONTENDERS_TUNED and CONTENDERS_ON_SMALL_PAGES differ
- * only in how they get memory from the system, so only workloads that measure that have them. */
+ * only in how they get memory from the system, those in CONTENDERS_OF_FAST_PATHS only in a few
+ * instructions for each object, so only workloads that measure that have them. */
+#ifdef BENCH_MIMALLOC_LINKED
+#define CONTENDERS(X) MIMALLOC_CONTENDERS(X)
+#define CONTENDERS_OF_FAST_PATHS(X) MIMALLOC_SMALL(X)
+#else
 #define CONTENDERS(X) X(floor) X(holdfast) MIMALLOC_CONTENDERS(X) X(malloc)
+#define CONTENDERS_OF_FAST_PATHS(X) X(floor_prefetch)
+#endif
 
 #endif

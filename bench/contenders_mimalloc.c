@@ -1,5 +1,12 @@
-/* bench/contenders_mimalloc.c -- loads mimalloc; how its contenders open and close. */
+/* bench/contenders_mimalloc.c -- loads mimalloc, unless it is linked; how its contenders open and
+ * close. */
 #include "contenders.h"
+
+#ifdef BENCH_MIMALLOC_LINKED
+
+bool mimalloc_load(void) { return true; }
+
+#else
 
 #include <dlfcn.h>
 #include <string.h>
@@ -24,6 +31,8 @@ bool mimalloc_load(void) {
     return is_complete;
 }
 
+#endif
+
 bool mimalloc_open(bench_heap *heap) {
     (void)heap;
     return mimalloc_load();
@@ -32,31 +41,47 @@ bool mimalloc_open(bench_heap *heap) {
 /* mi_collect(true) returns free pages at once, so that the next run gets fresh memory. */
 void mimalloc_close(bench_heap *heap) {
     (void)heap;
-    mi.collect(true);
+    MI(collect)(true);
 }
 
 bool mimalloc_heap_open(bench_heap *heap) {
     if (!mimalloc_load()) return false;
-    heap->mimalloc = mi.heap_new();
-    return heap->mimalloc != NULL;
+    heap->mimalloc.heap = MI(heap_new)();
+    return heap->mimalloc.heap != NULL;
 }
 
 void mimalloc_heap_close(bench_heap *heap) {
-    mi.heap_destroy(heap->mimalloc);
-    mi.collect(true);
+    MI(heap_destroy)(heap->mimalloc.heap);
+    MI(collect)(true);
 }
+
+#ifdef MIMALLOC_HAS_THEAPS
+
+bool mimalloc_small_open(bench_heap *heap) {
+    heap->mimalloc.of_thread = mi_theap_get_default();
+    return true;
+}
+
+bool mimalloc_heap_small_open(bench_heap *heap) {
+    mi_heap_t *opened = mi_heap_new();
+    heap->mimalloc.heap = opened;
+    heap->mimalloc.of_thread = opened ? mi_heap_theap(opened) : NULL;
+    return heap->mimalloc.of_thread != NULL;
+}
+
+#endif
 
 static long usual_purge_delay;
 
 bool mimalloc_tuned_open(bench_heap *heap) {
     if (!mimalloc_open(heap)) return false;
-    usual_purge_delay = mi.option_get(mi_option_purge_delay);
-    mi.option_set(mi_option_purge_delay, -1);
+    usual_purge_delay = MI(option_get)(mi_option_purge_delay);
+    MI(option_set)(mi_option_purge_delay, -1);
     return true;
 }
 
 void mimalloc_tuned_close(bench_heap *heap) {
-    mi.option_set(mi_option_purge_delay, usual_purge_delay);
+    MI(option_set)(mi_option_purge_delay, usual_purge_delay);
     mimalloc_close(heap);
 }
 

@@ -7,9 +7,12 @@
  * contenders. An iteration is one frame.
  *
  * mimalloc_random frees in a random order, as a program does whose objects have independent
- * lifetimes. An arena cannot do that.
+ * lifetimes. An arena cannot do that. memset writes as many bytes as the objects take in an arena,
+ * in the floor's memory: the limit that the processor sets.
  */
 #include "workloads.h"
+
+#include <string.h>
 
 #include "steady.h"
 
@@ -53,8 +56,32 @@ static void run_frame(bench_state *state, const bench_contender *contender, stea
         run_frame(state, &contender_##name, round_##name);                      \
     }
 CONTENDERS(FRAME)
+CONTENDERS_OF_FAST_PATHS(FRAME)
 CONTENDERS_TUNED(FRAME)
 CONTENDERS_ON_SMALL_PAGES(FRAME)
+
+#ifndef BENCH_MIMALLOC_LINKED
+
+static size_t size_of_a_frame(void) {
+    size_t total = 0;
+    for (size_t i = 0; i < OBJECTS; i++) {
+        total += ((size_t)sizes[i] + OBJECT_ALIGNMENT - 1) & ~(size_t)(OBJECT_ALIGNMENT - 1);
+    }
+    return total;
+}
+
+static void round_memset(bench_heap *heap, void **unused, size_t size) {
+    (void)unused;
+    memset(heap->floor.base, 1, size);
+    BENCH_KEEP(heap);
+}
+
+static void run_memset(bench_state *state) {
+    steady_run(state, &contender_floor, round_memset, objects_of_a_frame, OBJECTS,
+               size_of_a_frame(), 1);
+}
+
+#endif
 
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
 
@@ -86,8 +113,12 @@ void register_frame(void) {
     draw_sizes();
 #define REGISTER(name) bench_register("frame/" #name, run_##name, BENCH_MILLISECONDS, NULL, 0);
     CONTENDERS(REGISTER)
+    CONTENDERS_OF_FAST_PATHS(REGISTER)
     CONTENDERS_TUNED(REGISTER)
     CONTENDERS_ON_SMALL_PAGES(REGISTER)
+#ifndef BENCH_MIMALLOC_LINKED
+    REGISTER(memset)
+#endif
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
     REGISTER(mimalloc_random)
 #endif

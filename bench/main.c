@@ -1,5 +1,6 @@
 /*
- * bench/main.c -- holdfast-bench: holdfast beside malloc and mimalloc. It takes Google Benchmark's
+ * bench/main.c -- holdfast-bench: holdfast beside malloc and mimalloc; and holdfast-bench-mimalloc:
+ * mimalloc linked, by the same workloads (BENCH_MIMALLOC_LINKED). Both take Google Benchmark's
  * flags. Benchmarks are named `workload/contender/size`; bench/run makes a table of their results.
  */
 #include <gnu/libc-version.h>
@@ -21,7 +22,7 @@ static void add_mimalloc_version(void) {
     char text[64] = "none";
 #ifdef HOLDFAST_MIMALLOC_LIBRARY
     if (mimalloc_load()) {
-        int version = mi.version(), base = version < 10000 ? 10 : 100;
+        int version = MI(version)(), base = version < 10000 ? 10 : 100;
         snprintf(text, sizeof text, "%d.%d.%d", version / (base * base), version / base % base,
                  version % base);
     }
@@ -46,10 +47,13 @@ int main(int argc, char **argv) {
     register_frame();
     register_spike();
     register_fresh();
+    register_small();
+#ifndef BENCH_MIMALLOC_LINKED
+    register_warm_registers();
     register_array();
     register_file();
     register_open();
-    register_small();
     register_ring();
+#endif
     return bench_main(argc, argv, default_flag);
 }

@@ -7,11 +7,19 @@
 
 #include <benchmark/benchmark.h>
 
+#include <string>
 #include <vector>
 
 static benchmark::State &timer(bench_state *state) {
     return *reinterpret_cast<benchmark::State *>(state);
 }
+
+/* What the names of holdfast-bench-mimalloc end in. */
+#ifdef BENCH_MIMALLOC_LINKED
+static const std::string suffix = "_linked";
+#else
+static const std::string suffix;
+#endif
 
 static benchmark::TimeUnit unit_of(bench_unit unit) {
     if (unit == BENCH_MILLISECONDS) return benchmark::kMillisecond;
@@ -20,8 +28,10 @@ static benchmark::TimeUnit unit_of(bench_unit unit) {
 
 void bench_register(const char *name, bench_function *run, bench_unit unit, const size_t *ranges,
                     size_t count) {
-    auto *added = benchmark::RegisterBenchmark(
-        name, [run](benchmark::State &state) { run(reinterpret_cast<bench_state *>(&state)); });
+    auto *added =
+        benchmark::RegisterBenchmark((name + suffix).c_str(), [run](benchmark::State &state) {
+            run(reinterpret_cast<bench_state *>(&state));
+        });
     added->Unit(unit_of(unit));
     for (size_t i = 0; i < count; i++) added->Arg(static_cast<int64_t>(ranges[i]));
 }

@@ -72,6 +72,9 @@ int bench_main(int argc, char **argv, char *default_flag);
  */
 #define BENCH_KEEP(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 
+/* The compiler must assume only that the pointer is used here, and is another one afterwards. */
+#define BENCH_USE(pointer) __asm__ volatile("" : "+r"(pointer))
+
 #ifdef __cplusplus
 }
 #endif

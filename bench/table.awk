@@ -50,7 +50,7 @@ function print_sample_row(name, group,    part, time, spread, ratio) {
 }
 
 function unit(workload) {
-    if (workload ~ /^(warm|fresh|ring)$/) return "ns"
+    if (workload ~ /^(warm|warm_registers|fresh|many|ring)$/) return "ns"
     return workload ~ /^(snapshot|read_only|read_write|spike_.*|small)$/ ? "us" : "ms"
 }
 
@@ -59,12 +59,12 @@ function three_digits(value) {
 }
 
 function print_row(workload, contender, time, ratio, spread, faults_, peak, calls_) {
-    printf "| %-20s | %-20s | %8s | %5s | %6s | %7s | %8s | %5s |\n",
+    printf "| %-20s | %-26s | %8s | %5s | %6s | %7s | %8s | %5s |\n",
            workload, contender, time, ratio, spread, faults_, peak, calls_
 }
 
 function print_rule(    line) {
-    line = sprintf("|%22s|%22s|%9s:|%6s:|%7s:|%8s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
+    line = sprintf("|%22s|%28s|%9s:|%6s:|%7s:|%8s:|%9s:|%6s:|", "", "", "", "", "", "", "", "")
     gsub(/ /, "-", line)
     print line
 }

@@ -6,6 +6,7 @@
 #define BENCH_WORKLOADS_H
 
 void register_warm(void);
+void register_warm_registers(void);
 void register_frame(void);
 void register_spike(void);
 void register_fresh(void);
