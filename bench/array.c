@@ -50,11 +50,11 @@ static void run_array(bench_state *state, const bench_contender *contender,
     static void run_##name(bench_state *state) { run_array(state, &contender_##name, push_##name); }
 CONTENDERS(ARRAY)
 CONTENDERS_TUNED(ARRAY)
-CONTENDERS_ON_SMALL_PAGES(ARRAY)
+CONTENDERS_BY_PAGE_SIZE(ARRAY)
 
 void register_array(void) {
 #define REGISTER(name) bench_register("array/" #name, run_##name, BENCH_MILLISECONDS, NULL, 0);
     CONTENDERS(REGISTER)
     CONTENDERS_TUNED(REGISTER)
-    CONTENDERS_ON_SMALL_PAGES(REGISTER)
+    CONTENDERS_BY_PAGE_SIZE(REGISTER)
 }

@@ -46,6 +46,11 @@ void holdfast_small_pages_close(bench_heap *heap) {
     forbid_huge_pages(false);
 }
 
+bool holdfast_huge_pages_open(bench_heap *heap) {
+    hf_arena_options options = {.huge_pages = HF_HUGE_ALWAYS};
+    return hf_arena_open(&heap->holdfast, &options) == HF_OK;
+}
+
 /* ----------------------------------------------------------------- malloc ----------------- */
 
 bool malloc_open(bench_heap *heap) {

@@ -6,10 +6,11 @@
  * except for the inlined allocation and release.
  *
  *     floor                  a hand-written bump allocator over one mapping, with the fewest
- *                            instructions possible; huge pages from 2 MiB on, as holdfast has them
+ *                            instructions possible; huge pages from 2 MiB on
  *     floor_prefetch         the same with the prefetch instruction of hf_alloc
  *     holdfast               an arena with default options; released by hf_reset
  *     holdfast_small_pages   the same without huge pages (PR_SET_THP_DISABLE)
+ *     holdfast_huge_pages    the same with HF_HUGE_ALWAYS
  *     malloc                 the C library's; free in the order of allocation
  *     mimalloc...            see contenders_mimalloc.h
  *
@@ -117,6 +118,7 @@ bool holdfast_open(bench_heap *heap);
 void holdfast_close(bench_heap *heap);
 bool holdfast_small_pages_open(bench_heap *heap);
 void holdfast_small_pages_close(bench_heap *heap);
+bool holdfast_huge_pages_open(bench_heap *heap);
 
 BENCH_INLINE void *holdfast_allocate(bench_heap *heap, size_t size) {
     return hf_alloc(&heap->holdfast, size, OBJECT_ALIGNMENT);
@@ -145,6 +147,15 @@ static const bench_contender contender_holdfast_small_pages = {
     .reallocs_in_place = true,
     .free_all = holdfast_free_all,
     .close = holdfast_small_pages_close,
+};
+
+static const bench_contender contender_holdfast_huge_pages = {
+    .open = holdfast_huge_pages_open,
+    .allocate = holdfast_allocate,
+    .resize = holdfast_realloc,
+    .reallocs_in_place = true,
+    .free_all = holdfast_free_all,
+    .close = holdfast_close,
 };
 
 /* ----------------------------------------------------------------- malloc ----------------- */
@@ -181,10 +192,10 @@ static const bench_contender contender_malloc = {
 #else
 #define MIMALLOC_CONTENDERS(X)
 #define CONTENDERS_TUNED(X)
-#define CONTENDERS_ON_SMALL_PAGES(X) X(holdfast_small_pages)
+#define CONTENDERS_BY_PAGE_SIZE(X) X(holdfast_small_pages) X(holdfast_huge_pages)
 #endif
 
-/* X(name) for each contender. The variants in CONTENDERS_TUNED and CONTENDERS_ON_SMALL_PAGES differ
+/* X(name) for each contender. The variants in CONTENDERS_TUNED and CONTENDERS_BY_PAGE_SIZE differ
  * only in how they get memory from the system, those in CONTENDERS_OF_FAST_PATHS only in a few
  * instructions for each object, so only workloads that measure that have them. */
 #ifdef BENCH_MIMALLOC_LINKED

@@ -164,10 +164,11 @@ static const bench_contender contender_mimalloc_heap_small = {
 #define MIMALLOC_CONTENDERS(X) X(mimalloc) X(mimalloc_heap)
 #ifdef BENCH_MIMALLOC_LINKED
 #define CONTENDERS_TUNED(X)
-#define CONTENDERS_ON_SMALL_PAGES(X)
+#define CONTENDERS_BY_PAGE_SIZE(X)
 #else
 #define CONTENDERS_TUNED(X) X(mimalloc_tuned)
-#define CONTENDERS_ON_SMALL_PAGES(X) X(holdfast_small_pages) X(mimalloc_small_pages)
+#define CONTENDERS_BY_PAGE_SIZE(X) \
+    X(holdfast_small_pages) X(holdfast_huge_pages) X(mimalloc_small_pages)
 #endif
 
 #endif

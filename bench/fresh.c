@@ -47,11 +47,11 @@ static void run_fresh(bench_state *state, const bench_contender *contender,
     }                                                         \
     static void run_##name(bench_state *state) { run_fresh(state, &contender_##name, fill_##name); }
 CONTENDERS(FRESH)
-CONTENDERS_ON_SMALL_PAGES(FRESH)
+CONTENDERS_BY_PAGE_SIZE(FRESH)
 
 void register_fresh(void) {
     static const size_t sizes[] = {16, 64};
 #define REGISTER(name) bench_register("fresh/" #name, run_##name, BENCH_NANOSECONDS, sizes, 2);
     CONTENDERS(REGISTER)
-    CONTENDERS_ON_SMALL_PAGES(REGISTER)
+    CONTENDERS_BY_PAGE_SIZE(REGISTER)
 }
