@@ -127,6 +127,33 @@ static size_t arena_read_write_end(size_t limit, size_t needed) {
     return hf_round_up(HF_IMAGE_AREA + end, step) - HF_IMAGE_AREA;
 }
 
+/* True if a huge page would cost memory: with HF_HUGE_AUTO, if less than 20 MiB are used, and if as
+ * much was never committed before. Populated memory takes its bytes in any case. */
+static bool arena_spares_huge_pages(const hf_arena_core *core, size_t needed) {
+    return core->options.huge_pages == HF_HUGE_AUTO && !core->options.populate &&
+           needed < ARENA_HUGE_WORTH && needed > hf_larger(core->limit, core->trimmed_from);
+}
+
+/*
+ * The end of a growth step that spares huge pages. The first store to a huge page that is committed
+ * whole takes 2 MiB. So a step ends within a huge page, whose first bytes then have small pages, as
+ * do the others later. Only what one request fills is committed whole, and the first one behind
+ * few small pages:
+ *
+ *      |  192 KiB   |      2 MiB      |      2 MiB      |      2 MiB      |
+ *       small steps       huge            small             small
+ *                   ^                 ^       1         ^       1             ends of steps
+ *
+ *   1  the middle. If a request ends above it, and the huge page is new: where the request ends
+ */
+static size_t arena_sparing_end(const hf_arena_core *core, size_t limit, size_t needed) {
+    size_t first = core->small_end + ARENA_HUGE_PAGE, middle = ARENA_HUGE_PAGE / 2;
+    if (core->small_end <= ARENA_FEW_SMALL && needed <= first) return first;
+    size_t from = arena_align_up(core, needed, ARENA_HUGE_PAGE) - ARENA_HUGE_PAGE;
+    if (needed <= from + middle) return from + middle;
+    return limit > from ? from + ARENA_HUGE_PAGE + middle : hf_round_up(needed, core->page_size);
+}
+
 /* The end of the growth step that follows `limit`. Small steps come first, so that a small arena
  * stays small; then half of what is committed, between 2 and 64 MiB, up to a huge page boundary.
  * Above 512 MiB a step is an eighth of what is committed: so the number of steps is logarithmic. */
@@ -137,6 +164,8 @@ static size_t arena_policy_end(const hf_arena_core *core, size_t limit, size_t n
     } else if (needed <= core->small_end) {
         end = hf_larger(needed, limit + arena_clamp(half, HF_KIB(64), HF_MIB(2)));
         end = hf_smaller(hf_round_up(end, core->page_size), core->small_end);
+    } else if (arena_spares_huge_pages(core, needed)) {
+        end = arena_sparing_end(core, limit, needed);
     } else {
         end = hf_larger(needed, limit + arena_clamp(half, HF_MIB(2), most));
         end = arena_align_up(core, end, ARENA_HUGE_PAGE);
@@ -205,59 +234,26 @@ static hf_advice arena_advice(const hf_arena_core *core) {
     return core->options.huge_pages == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE;
 }
 
-/* If this fails there are more page faults, or more memory is used, and nothing else changes. */
-static void arena_advise(const hf_arena_core *core, size_t from, size_t to, hf_advice advice) {
+/* Advises the system about huge pages in [from, to). If this fails there are more page faults, and
+ * nothing else changes. */
+static void arena_advise(const hf_arena_core *core, size_t from, size_t to) {
     from = hf_larger(from, core->huge_from);
-    to = hf_smaller(to, core->reserved);
     if (from >= to) return;
     hf_error before = hf_last_error();
-    hf_arena_advise_range(core, from, to - from, advice);
+    hf_arena_advise_range(core, from, to - from, arena_advice(core));
     hf_fail_with(before);
 }
 
 static void arena_advise_all(hf_arena_core *core) {
-    core->huge_end = core->reserved;
-    arena_advise(core, core->limit, core->reserved, arena_advice(core));
+    core->is_advised = true;
+    arena_advise(core, core->limit, core->reserved);
 }
 
-/*
- * HF_HUGE_AUTO: the end of the memory that has huge pages, when the arena has grown to `needed`.
- *
- *      | small pages | huge page |  small pages, and huge ones that a block fills  |  huge pages
- *      0             small_end                                                     20 MiB
- *
- * The first store to a huge page takes 2 MiB. From 20 MiB on that is at most a tenth of what is
- * used. Below, a huge page is used only if one request fills it, and for the first 2 MiB behind a
- * few small pages, which most arenas that outgrow those will use. Populated memory takes its bytes
- * in any case.
- */
-static size_t arena_huge_end(const hf_arena_core *core, size_t needed) {
-    if (needed >= ARENA_HUGE_WORTH || core->options.populate) return core->reserved;
-    size_t filled = hf_round_down(needed - core->small_end, ARENA_HUGE_PAGE);
-    if (core->small_end <= ARENA_FEW_SMALL) filled = hf_larger(filled, ARENA_HUGE_PAGE);
-    return hf_smaller(core->small_end + filled, core->reserved);
-}
-
-/* Where the advice that ends at `end` begins. From 20 MiB on it covers all of the arena: then the
- * kernel keeps no borders within it, and may merge the small pages into huge ones some day. Views
- * have no huge pages. */
-static size_t arena_huge_begin(const hf_arena_core *core, size_t end) {
-    bool is_private = core->mode == HF_MODE_PRIVATE && core->views_end == 0;
-    if (end == core->reserved && is_private) return core->small_end;
-    return hf_larger(arena_align_up(core, core->limit, ARENA_HUGE_PAGE), core->huge_end);
-}
-
-/* HF_HUGE_AUTO: advises before the arena grows to `needed`; an arena that stays small makes no
- * system call for it. Where huge pages are the system's default, small ones have to be advised.
- * Views of a read-write image are not private memory. */
-static void arena_advise_growth(hf_arena_core *core, size_t needed) {
-    bool is_automatic = core->options.huge_pages == HF_HUGE_AUTO && !hf_is_read_write(core);
-    if (!is_automatic || needed <= core->small_end || core->huge_end == core->reserved) return;
-    size_t end = arena_huge_end(core, needed);
-    if (core->huge_end == 0 && end < ARENA_HUGE_WORTH)
-        arena_advise(core, end, core->reserved, HF_ADVISE_NO_HUGE);
-    arena_advise(core, arena_huge_begin(core, end), end, HF_ADVISE_HUGE);
-    core->huge_end = hf_larger(core->huge_end, end);
+/* HF_HUGE_AUTO: advises once, before the arena grows beyond the small steps, so that an arena that
+ * stays small makes no system call for it. Views of a read-write image are not private memory. */
+static void arena_advise_once(hf_arena_core *core, size_t end) {
+    if (core->is_advised || end <= core->small_end || hf_is_read_write(core)) return;
+    arena_advise_all(core);
 }
 
 #ifndef NDEBUG
@@ -274,6 +270,7 @@ static bool arena_is_backed(const hf_arena_core *core) {
 static hf_status arena_grow_to(hf_arena_core *core, size_t end) {
     assert(core->limit < end && end <= core->reserved);
     size_t size = end - core->limit;
+    arena_advise_once(core, end);
     hf_status status = arena_run_step(core, size);
     if (status == HF_OK && core->options.populate && !hf_is_read_write(core))
         status = arena_populate(core, size);
@@ -301,7 +298,6 @@ static hf_status arena_grow(hf_arena_core *core, size_t needed) {
     if (needed <= core->limit) return HF_OK;
     hf_error before = hf_last_error();
     size_t end = arena_step_end(core, needed), exact = hf_round_up(needed, core->page_size);
-    arena_advise_growth(core, needed);
     hf_status status = arena_grow_to(core, end);
     if (status != HF_OK && exact < end) status = arena_grow_again(core, exact);
     assert(status != HF_OK || (needed <= core->limit && core->limit <= core->reserved));
@@ -756,7 +752,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     assert(status != HF_OK || (core->limit <= keep && arena_is_placeholder_whole(core)));
     if (core->is_sanitized)
         hf_unpoison_initialized(arena_at(core, core->limit), old_limit - core->limit);
-    if (core->huge_end > 0) arena_advise(core, core->limit, old_limit, arena_advice(core));
+    if (core->is_advised) arena_advise(core, core->limit, old_limit);
     if (!hf_is_read_write(core)) core->high_water = hf_smaller(core->high_water, core->limit);
     core->peek_end = hf_smaller(core->peek_end, core->limit);
     if (arena_used(arena) > core->limit) arena_forget_above(core, core->limit);
@@ -987,6 +983,7 @@ static void arena_init(hf_arena_core *core) {
     core->state.base = hf_space_base(core->space) + core->origin;
     core->is_sanitized = hf_is_under_sanitizer();
     core->small_end = always ? 0 : ARENA_HUGE_PAGE - (base & (ARENA_HUGE_PAGE - 1));
+    if (!always && core->small_end < ARENA_FEW_SMALL / 2) core->small_end += ARENA_HUGE_PAGE;
     core->huge_from = always ? arena_align_up(core, 0, ARENA_HUGE_PAGE) : core->small_end;
     if (core->options.huge_pages == HF_HUGE_NEVER) core->huge_from = 0;
 }
@@ -1019,15 +1016,13 @@ static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *option
 
 /* ------------------------------------------------ arenas of a pool -------------------- */
 
-/* The first opening of one of the pool's arenas. The pool has advised about huge pages, unless they
- * are automatic. */
+/* The first opening of one of the pool's arenas. The pool has advised about huge pages. */
 static void arena_init_pooled(hf_arena_core *core) {
     core->page_size = core->backend->page_size(core->backend);
     core->options.huge_pages = hf_pool_huge_pages(core->pool);
     arena_init(core);
-    if (core->options.huge_pages == HF_HUGE_AUTO) return;
-    core->huge_from = 0;
-    core->huge_end = core->reserved;
+    core->is_advised = true;
+    core->huge_from = core->reserved > ARENA_HUGE_PAGE ? 0 : core->reserved;
 }
 
 /* Limit, the high-water mark and what hf_reset has learnt about the memory that is needed stay, so

@@ -52,8 +52,7 @@ struct hf_arena_core {
     size_t page_size, reserved;
     size_t small_end;    /* offset up to which the arena grows in small steps */
     size_t huge_from;    /* offset from which on the range is advised about huge pages */
-    size_t huge_end;     /* offset up to which the system has been advised about huge pages; 0: it
-                          * has not */
+    bool is_advised;     /* the system has been advised about huge pages */
     size_t limit;        /* offset of the end of usable memory; hf_arena.limit may be lower */
     size_t peek_end;     /* offset of the end of the bytes that hf_peek returned last; 0: no peek */
     size_t peek_pos;     /* pos at that hf_peek */

@@ -255,10 +255,10 @@ static hf_status pool_open_lock(hf_pool *pool) {
 }
 
 /* Advises about huge pages for all slots at once, so that opening an arena makes no call for it. A
- * system that knows no such hint has more page faults. With HF_HUGE_AUTO each arena advises as it
- * grows. */
+ * system that knows no such hint has more page faults. */
 static void pool_advise(hf_pool *pool) {
-    if (pool->huge_pages == HF_HUGE_AUTO) return;
+    bool is_small = pool->huge_pages == HF_HUGE_AUTO && pool->reserve <= POOL_HUGE_PAGE;
+    if (is_small) return;
     hf_error before = hf_last_error();
     hf_space_advise(pool->space, 0, pool->arenas * pool->reserve,
                     pool->huge_pages == HF_HUGE_NEVER ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE);
