@@ -35,7 +35,6 @@ enum {
     CONTENTS = OPEN_FILES + PATHS,
     MOST_FILE_PAGES = PROGRAM_FILE_PAGES + 1,
     CALLS_BETWEEN_CHECKS = 64,
-    PATH_BYTES = 512,
     NOT_RUN = -1
 };
 
@@ -428,11 +427,6 @@ static void check_spaces(bool thoroughly) {
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) check_space(slot, thoroughly);
 }
 
-static const char *path_text(program_path path) {
-    static char text[PATH_BYTES];
-    return program_path_text(subject.host, path, text, sizeof text);
-}
-
 static void check_file_on_disk(const struct content *content, FILE *file) {
     char page[65536];
     for (size_t i = 0; i < count_file_pages(content); i++) {
@@ -445,7 +439,7 @@ static void check_file_on_disk(const struct content *content, FILE *file) {
 
 static void check_disk(void) {
     for (program_path path = PATH_FIRST; path <= PATH_EMPTY_FILE; path++) {
-        FILE *file = fopen(path_text(path), "rb");
+        FILE *file = fopen(run_path(path), "rb");
         CHECK(!file == !contents[path].exists, "a file is on disk and should not, or not");
         if (!file) continue;
         check_file_on_disk(&contents[path], file);
@@ -645,7 +639,7 @@ static void start(hf_backend *foreign) {
         .backend = run.backend,
         .failing = run.strict,
         .foreign = foreign,
-        .host = host_get(),
+        .host = run_host(),
         .page_size = run.page_size,
     };
     memset(spaces, 0, sizeof spaces);
@@ -679,7 +673,7 @@ void fuzz_run(const uint8_t *data, size_t size) {
     check_spaces(true);
     program_finish(&subject);
     check_disk();
-    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) remove(path_text(path));
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) remove(run_path(path));
     if (run.strict) {
         compare_statuses();
         return;
