@@ -92,7 +92,8 @@ enum {
     X(ARENA_FAIL_AS, "fail_as", run_failing_as, ALWAYS)                \
     X(ARENA_FRAMES, "frames", run_frames, IF_OPEN)                     \
     X(ARENA_DEFER, "defer", run_defer, ALWAYS)                         \
-    X(ARENA_POOL_OPEN, "pool_open", run_pool_open, ALWAYS)
+    X(ARENA_POOL_OPEN, "pool_open", run_pool_open, ALWAYS)             \
+    X(ARENA_POOL_FRAMES, "pool_frames", run_pool_frames, IF_OPEN)
 
 typedef enum arena_kind { COMMANDS(RUN_KIND) ARENA_KINDS, FIRST_KINDS = 27 } arena_kind;
 static const char *const kind_names[] = {COMMANDS(RUN_NAME)};
@@ -1354,6 +1355,18 @@ static void run_pool_open(void) {
     hf_status status = hf_arena_open(&single[index], &options);
     judge_open(index, 1, status, expect_pooled(&options), &options);
     if (status == HF_OK) enter_slot(index);
+}
+
+/* Many users of one slot, so that the pool trims idle ones. */
+static void run_pool_frames(void) {
+    for (unsigned left = op->number; left > 0 && model->slot; left--) {
+        begin(op);
+        run_alloc();
+        note_growth();
+        begin(op);
+        run_pool_open();
+        check_pool();
+    }
 }
 
 static void run_close(void) {
