@@ -18,7 +18,7 @@
  *
  *      the program      bytes as operations, sizes, options
  *      reporting        what is printed when a check fails
- *      tampering        a backend that damages a file while it is opened, and fails to sync
+ *      each operation   what the others begin and end with
  *      files            which arena has which file
  *      blocks           what the program has allocated and stored
  *      checking         arenas against their models, files against arenas
@@ -33,8 +33,7 @@
  *      forking
  *      running
  */
-#include "image_file.h"
-#include "runner.h"
+#include "tamper.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +41,8 @@
 enum {
     IMAGE_ARENAS = 3,
     IMAGE_BLOCKS = 64,
-    MOST_USED = 1 << 20,      /* of an arena */
-    MODEST_RESERVE = 1 << 28, /* where reserving addresses costs memory: what an arena gets */
-    NEAR_END = 256,           /* so near the end of the reservation an allocation may fail */
+    MOST_USED = 1 << 20, /* of an arena */
+    NEAR_END = 256,      /* so near the end of the reservation an allocation may fail */
     CHILD_BYTES = 100,
     IMAGE_FILES = 3 /* the first paths of program_path */
 };
@@ -189,7 +187,7 @@ static struct operation decode(const uint8_t bytes[OPERATION_BYTES], size_t inde
     };
 }
 
-static bool is_file(program_path path) { return path < IMAGE_FILES; }
+static bool is_file(program_path path) { return path <= PATH_THIRD; }
 
 static size_t choose_size(void) {
     hf_arena_stats stats = hf_arena_get_stats(arena);
@@ -275,88 +273,13 @@ void fuzz_print(void) {
                     m->count);
 }
 
-/* ------------------------------------------------------------------ tampering ------------- */
+/* ------------------------------------------------------------------ each operation -------- */
 
-/* A backend over the native one. `strikes` when its countdown of calls has ended. */
-static struct tamper {
-    hf_backend backend;
-    const hf_backend *under;
-    image_damage plan; /* of IMAGE_TAMPER, for the next opening */
-    size_t plan_countdown;
-    size_t countdown; /* calls until the damage is done; 0: none is planned */
-    const char *path;
-    bool has_struck;
-    bool was_read_before;                 /* file_read was called before it struck */
-    bool is_measured, is_read, is_mapped; /* called since it struck */
-    bool is_unseen;          /* the library resized the file without having seen the damage */
-    struct image_bytes file; /* as the damage left it */
-    size_t sync_countdown;   /* calls of file_sync until one fails; 0: none */
-    hf_status sync_status;
-} tamper;
-
-static void count_down(void) {
-    if (tamper.countdown == 0 || --tamper.countdown > 0) return;
-    if (!image_load(tamper.path, &tamper.file)) return;
-    image_do_damage(&tamper.file, &tamper.plan);
-    tamper.has_struck = image_store(tamper.path, &tamper.file, false);
-}
-
-static hf_status measure_tampered(const hf_backend *self, intptr_t file, uint64_t *size,
-                                  hf_report *report) {
-    (void)self;
-    count_down();
-    tamper.is_measured = tamper.has_struck;
-    return tamper.under->file_measure(tamper.under, file, size, report);
-}
-
-static hf_status read_tampered(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
-                               size_t size, hf_report *report) {
-    (void)self;
-    count_down();
-    tamper.is_read = tamper.has_struck;
-    tamper.was_read_before = tamper.was_read_before || !tamper.has_struck;
-    return tamper.under->file_read(tamper.under, file, offset, bytes, size, report);
-}
-
-static hf_status map_tampered(const hf_backend *self, void *address, size_t size, intptr_t file,
-                              uint64_t file_offset, hf_access access, hf_report *report) {
-    (void)self;
-    count_down();
-    tamper.is_mapped = tamper.has_struck;
-    return tamper.under->map(tamper.under, address, size, file, file_offset, access, report);
-}
-
-static hf_status resize_tampered(const hf_backend *self, intptr_t file, uint64_t old_size,
-                                 uint64_t new_size, hf_report *report) {
-    (void)self;
-    if (tamper.has_struck && !(tamper.is_measured && tamper.is_read)) tamper.is_unseen = true;
-    return tamper.under->file_resize(tamper.under, file, old_size, new_size, report);
-}
-
-static hf_status sync_tampered(const hf_backend *self, intptr_t file, hf_report *report) {
-    (void)self;
-    if (tamper.sync_countdown == 0 || --tamper.sync_countdown > 0)
-        return tamper.under->file_sync(tamper.under, file, report);
-    run.other_failures++;
-    report->call = "sync_tampered";
-    return tamper.sync_status;
-}
-
-/* The other functions of the native backend work with any backend as `self`. */
-const hf_backend *fuzz_backend(void) {
-    tamper.under = system_backend(MODEST_RESERVE);
-    tamper.backend = *tamper.under;
-    tamper.backend.file_measure = measure_tampered;
-    tamper.backend.file_read = read_tampered;
-    tamper.backend.file_resize = resize_tampered;
-    tamper.backend.file_sync = sync_tampered;
-    tamper.backend.map = map_tampered;
-    return &tamper.backend;
-}
+const hf_backend *fuzz_backend(void) { return tamper_backend(); }
 
 static void end_failures(void) {
     run_fail(0);
-    tamper.sync_countdown = 0;
+    tamper_end();
 }
 
 static void begin(const struct operation *operation) {
@@ -744,11 +667,12 @@ static bool is_truncated_size(const struct image_record *record, size_t size) {
 static void check_tampered(uint64_t tag) {
     struct image_record now, old;
     bool is_new = op->access == HF_READ_WRITE && image_is_blank(&tamper.file);
-    bool is_seen = tamper.is_measured && tamper.is_read;
-    if (!makes_new()) is_seen = is_seen || tamper.is_mapped;
-    if (!is_seen || tamper.is_unseen || !after.exists || is_new) return;
+    unsigned looks = tamper.looks_after & (LOOKED_AT_SIZE | LOOKED_AT_BYTES);
+    bool is_seen = looks == (LOOKED_AT_SIZE | LOOKED_AT_BYTES) ||
+                   (!makes_new() && (tamper.looks_after & MAPPED_IT));
+    if (!is_seen || tamper.was_blind || !after.exists || is_new) return;
     CHECK(image_judge(&tamper.file, tag, &now) == 0, "opened a file that is not an image");
-    if (!tamper.was_read_before) return;
+    if (!(tamper.looks_before & LOOKED_AT_BYTES)) return;
     bool was_sound = image_judge(&before, tag, &old) == 0;
     bool is_as_long = tamper.file.size == before.size || is_truncated_size(&old, tamper.file.size);
     CHECK(was_sound && memcmp(&now, &old, sizeof now) == 0 && is_as_long,
@@ -786,7 +710,7 @@ static void check_untouched(uint64_t tag) {
     struct image_record record;
     const struct image_bytes *expected = tamper.has_struck ? &tamper.file : &before;
     if (image_is_alike(expected, &after) || is_truncated(expected, tag)) return;
-    if (tamper.is_unseen || (tamper.has_struck && run_failures() > 0)) return;
+    if (tamper.was_blind || (tamper.has_struck && run_failures() > 0)) return;
     bool may_change = op->access == HF_READ_WRITE && image_is_blank(expected);
     bool undo_failed = run_failures() >= (system_has_views() ? 2 : 1);
     if (may_change && after.size == 0) return;
@@ -795,14 +719,10 @@ static void check_untouched(uint64_t tag) {
           "an opening that failed has changed the file");
 }
 
-static void plan_damage(void) {
+/* Not to a file that an arena uses, and not by removing one whose name cannot be used again. */
+static bool may_tamper(void) {
     bool lingers = tamper.plan.kind == DAMAGE_REMOVE && !host_frees_names();
-    tamper.has_struck = tamper.was_read_before = tamper.is_unseen = false;
-    tamper.is_measured = tamper.is_read = tamper.is_mapped = false;
-    tamper.countdown = tamper.plan_countdown;
-    tamper.plan_countdown = 0;
-    tamper.path = run_path(op->path);
-    if (!is_file(op->path) || lingers || uses_of(op->path)) tamper.countdown = 0;
+    return is_file(op->path) && !lingers && uses_of(op->path) == 0;
 }
 
 /* Not a file to write that an arena has appended. */
@@ -814,7 +734,7 @@ static void run_open_file(void) {
     hf_arena_options options = choose_options(known_base);
     hf_access access = op->twist == IMAGE_TWIST_ACCESS ? (hf_access)(3 + options.tag) : op->access;
     status_set expected = with_huge(&options, expect_open_file(&options));
-    plan_damage();
+    tamper_begin(may_tamper() ? run_path(op->path) : NULL);
     hf_status status = hf_arena_open_file(arena, run_path(op->path), access, &options);
     tamper.countdown = 0;
     if (tamper.has_struck)
@@ -1293,10 +1213,8 @@ static void check_visited(const char *path) {
 
 void fuzz_run(const uint8_t *data, size_t size) {
     op = NULL;
-    tamper.plan_countdown = tamper.countdown = tamper.sync_countdown = 0;
-    tamper.has_struck = false;
     for (size_t i = 0; i < IMAGE_ARENAS; i++) models[i].open = false;
-    for (program_path path = PATH_FIRST; path < IMAGE_FILES; path++) renew_file(path);
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) renew_file(path);
     for (size_t i = 0; i < run_operations(size); i++) {
         program[i] = decode(data + i * OPERATION_BYTES, i);
         run_operation(&program[i]);
@@ -1306,5 +1224,5 @@ void fuzz_run(const uint8_t *data, size_t size) {
     check_backend();
     op = NULL;
     host_visit(run_host()->folder, check_visited);
-    for (program_path path = PATH_FIRST; path < IMAGE_FILES; path++) remove(run_path(path));
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) remove(run_path(path));
 }
