@@ -4,11 +4,10 @@
  *     operation:  | kind | arena, flags | size class | alignment | size (2) | selector | number |
  *
  * A program has four arenas: two single ones, which can be those of a pool, and the two of an
- * hf_scratch. After each call its
- * result must be one that the model allows; a new block must be aligned, lie above all others and
- * be zero where that is promised; the statistics must be right; every live block must have its
- * pattern; a call that failed must have changed nothing. on_failure returns false, rewinds, ends
- * the injected failures, or leaves by longjmp, as the program says.
+ * hf_scratch. After each call its result must be one that the model allows; a new block must be
+ * aligned, lie above all others and be zero where that is promised; the statistics must be right;
+ * every live block must have its pattern; a call that failed must have changed nothing. on_failure
+ * returns false, rewinds, ends the injected failures, or leaves by longjmp, as the program says.
  *
  *      the program      bytes as operations, sizes, options
  *      reporting        what is printed when a check fails
@@ -21,7 +20,7 @@
  *      deferring        hf_defer
  *      going back       hf_rewind, hf_reset, hf_trim, scopes
  *      references       hf_to_ref, hf_from_ref
- *      pools
+ *      pools            what pool_model.h says of arenas that are opened and closed
  *      opening          arenas and scratch pairs
  *      forking
  *      running
@@ -375,10 +374,14 @@ static void check_open_status(hf_status status, hf_status expected) {
     check_status(status, 1u << expected);
 }
 
-/* A call failed with the last error, which must be this one or come from an injected failure. */
-static void check_failed(hf_status expected) {
+/* A call failed, with the error expected or one that comes from an injected failure. */
+static void check_failed_with(hf_status status, hf_status expected) {
     check_unchanged();
-    check_status(hf_last_error().status, 1u << expected);
+    check_status(status, 1u << expected);
+}
+
+static void check_failed(hf_status expected) {
+    check_failed_with(hf_last_error().status, expected);
 }
 
 /* ------------------------------------------------------------------ on_failure ------------ */
@@ -652,8 +655,7 @@ static void run_precommit(void) {
         return;
     }
     CHECK(request.outcome != MUST_SUCCEED || run_failures() > 0, "there is room, and it failed");
-    CHECK(status == hf_last_error().status, "the last error is another one");
-    check_failed(request.error);
+    check_failed_with(status, request.error);
 }
 
 /* ------------------------------------------------------------------ texts ----------------- */
@@ -712,10 +714,9 @@ static void write_text(size_t length) {
 
 static void check_text(const char *copy, size_t size) {
     bool is_number = op->kind == ARENA_ASPRINTF && op->number % 4 == 2;
-    if (is_number)
-        CHECK(copy[size - 2] == '7' && copy[0] == (size > 2 ? ' ' : '7'), "not printed");
-    else
-        CHECK(memcmp(copy, text, size) == 0, "the text is another one");
+    CHECK(is_number ? copy[size - 2] == '7' && copy[0] == (size > 2 ? ' ' : '7')
+                    : memcmp(copy, text, size) == 0,
+          "the text is another one");
     CHECK((copy - model->base) % 8 == 0, "the text cannot have a reference");
 }
 
@@ -764,25 +765,21 @@ static bool may_be_last(const arena_block *block) {
     return true;
 }
 
-/* The block has a new size. If pos has moved, blocks of no bytes after it are gone. */
-static void resized(arena_block *block, size_t size) {
-    size_t used = hf_get_mark(arena);
-    bool moved = used != model->used;
-    if (moved) model->block_count = (size_t)(block - model->blocks) + 1;
-    block->size = size;
-    if (moved || block->top == model->used) block->top = used;
-    arena_model_use(model, used);
-}
-
+/* If pos has moved, blocks of no bytes after it are gone. */
 static void check_extended(arena_block *block, size_t old_size, size_t size, bool zeroed) {
     char *bytes = model->base + block->offset;
-    CHECK(hf_get_mark(arena) >= block->offset + size, "pos is within the block");
+    size_t used = hf_get_mark(arena);
+    bool moved = used != model->used;
+    CHECK(used >= block->offset + size, "pos is within the block");
     CHECK(arena_block_is_intact(model, block, old_size < size ? old_size : size, false),
           "the block lost its bytes");
     CHECK(!zeroed || size <= old_size ||
               arena_bytes_are_zero(model, bytes + old_size, size - old_size),
           "the new bytes are not zero");
-    resized(block, size);
+    if (moved) model->block_count = (size_t)(block - model->blocks) + 1;
+    block->size = size;
+    if (moved || block->top == model->used) block->top = used;
+    arena_model_use(model, used);
     if (is_last(block)) check_poison(bytes, size);
     if (size > old_size) arena_block_fill(model, block);
 }
@@ -911,15 +908,11 @@ static void use_within(const arena_call *call) {
     note_growth();
 }
 
-static struct arena_model *model_of(const char *data) {
-    for (unsigned index = 0; index < ARENAS; index++)
-        if (hf_owns(arena_at(index), data)) return &models[index];
-    run_failed("a deferred call with other data");
-}
-
 /* The deferred call: it must be the highest one, and above what the arena goes back to. */
 static void make_call(void *data) {
-    struct arena_model *m = model_of(data);
+    struct arena_model *m = models;
+    while (m < models + ARENAS && !hf_owns(arena_at((unsigned)(m - models)), data)) m++;
+    CHECK(m < models + ARENAS, "a deferred call with other data");
     CHECK(m->call_count > 0, "a deferred call is made again");
     arena_call call = m->calls[--m->call_count];
     CHECK(call.data == data, "another deferred call is the highest one");

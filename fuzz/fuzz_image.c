@@ -469,7 +469,7 @@ static struct image_mark mark_of_model(void) {
     return (struct image_mark){model->used, model->root};
 }
 
-/* `after` is the file of a read-write arena. After a sync that failed it is older than the arena. */
+/* `after` is the file of a read-write arena: after a sync that failed, as it was before. */
 static void check_own_image(bool may_be_older) {
     bool has_failed = model->failed_sync != HF_OK;
     model->synced = check_image(model->home, !has_failed,
