@@ -46,15 +46,6 @@ typedef struct arena_rule {
     size_t left_behind; /* committed bytes behind limit, which a failed growth could not release */
 } arena_rule;
 
-/* An arena of a pool, between two openings. */
-typedef struct arena_slot {
-    const char *base;
-    bool lost, vague;
-    size_t committed;
-    arena_rule rule;
-    hf_scope scope; /* of its last user */
-} arena_slot;
-
 struct arena_model {
     bool open;
     bool faulting;      /* fault_after_rewind: `committed` follows other rules */
@@ -68,7 +59,7 @@ struct arena_model {
     size_t precommitted; /* bytes whose allocation cannot fail */
     arena_rule rule;
     bool is_vague; /* a release may have failed when the slot was closed: the rule is not known */
-    arena_slot *slot; /* NULL: no arena of a pool */
+    struct arena_slot *slot; /* NULL: no arena of a pool */
     arena_block blocks[ARENA_BLOCKS];
     size_t block_count;
     size_t marks[ARENA_MARKS];

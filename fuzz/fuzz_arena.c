@@ -4,11 +4,10 @@
  *     operation:  | kind | arena, flags | size class | alignment | size (2) | selector | number |
  *
  * A program has four arenas: two single ones, which can be those of a pool, and the two of an
- * hf_scratch. After each call its
- * result must be one that the model allows; a new block must be aligned, lie above all others and
- * be zero where that is promised; the statistics must be right; every live block must have its
- * pattern; a call that failed must have changed nothing. on_failure returns false, rewinds, ends
- * the injected failures, or leaves by longjmp, as the program says.
+ * hf_scratch. After each call its result must be one that the model allows; a new block must be
+ * aligned, lie above all others and be zero where that is promised; the statistics must be right;
+ * every live block must have its pattern; a call that failed must have changed nothing. on_failure
+ * returns false, rewinds, ends the injected failures, or leaves by longjmp, as the program says.
  *
  *      the program      bytes as operations, sizes, options
  *      reporting        what is printed when a check fails
@@ -21,12 +20,12 @@
  *      deferring        hf_defer
  *      going back       hf_rewind, hf_reset, hf_trim, scopes
  *      references       hf_to_ref, hf_from_ref
- *      pools
+ *      pools            what pool_model.h says of arenas that are opened and closed
  *      opening          arenas and scratch pairs
  *      forking
  *      running
  */
-#include "arena_model.h"
+#include "pool_model.h"
 #include "runner.h"
 
 #include <setjmp.h>
@@ -55,7 +54,6 @@ enum {
     RED_ZONE_ALIGNMENT = 8,
     SHORT_TEXT = 2000,
     TEXT_BYTES = 70000,
-    SLOTS = 3,
     ALL_FLAGS = 63
 };
 
@@ -93,10 +91,11 @@ enum {
     X(ARENA_FAIL_AS, "fail_as", run_failing_as, ALWAYS)                \
     X(ARENA_FRAMES, "frames", run_frames, IF_OPEN)                     \
     X(ARENA_DEFER, "defer", run_defer, ALWAYS)                         \
-    X(ARENA_POOL_OPEN, "pool_open", run_pool_open, ALWAYS)
+    X(ARENA_POOL_OPEN, "pool_open", run_pool_open, ALWAYS)             \
+    X(ARENA_POOL_FRAMES, "pool_frames", run_pool_frames, IF_OPEN)
 
-#define COMMAND_KIND(kind, name, run, when) kind,
-typedef enum arena_kind { COMMANDS(COMMAND_KIND) ARENA_KINDS, FIRST_KINDS = 27 } arena_kind;
+typedef enum arena_kind { COMMANDS(RUN_KIND) ARENA_KINDS, FIRST_KINDS = 27 } arena_kind;
+static const char *const kind_names[] = {COMMANDS(RUN_NAME)};
 
 struct operation {
     size_t index; /* in the program */
@@ -129,13 +128,7 @@ static hf_arena single[SCRATCH];
 static hf_scratch scratch;
 static struct arena_model models[ARENAS];
 
-/* The pool, its options with defaults and rounded, its slots in the order of their first use. */
-static struct {
-    hf_pool *pool;
-    size_t arenas, reserve, keep;
-    hf_huge_pages huge_pages;
-    arena_slot slots[SLOTS];
-} pooled;
+static struct pool_model pooled; /* the pool, if one is open */
 
 /* The operation under way, its arena and model, and how the arena was before. */
 static const struct operation *op;
@@ -172,12 +165,6 @@ static size_t alignment_of(const struct operation *operation) {
     unsigned choice = operation->alignment % 8, rest = operation->alignment / 8;
     if (choice == 7 && rest < sizeof invalid / sizeof *invalid) return invalid[rest];
     return (size_t)1 << rest % (choice == 6 ? 22 : 6);
-}
-
-/* Up to 16 bytes more or less, never below 0. */
-static size_t about(size_t size, unsigned value) {
-    size_t shift = value % 33;
-    return size + shift < 16 ? 0 : size + shift - 16;
 }
 
 /* The sizes that matter depend on the arena: up to the next growth, up to the end of the
@@ -224,20 +211,13 @@ static size_t choose_reserve(unsigned number) {
 /* `slot` is one of two places for exact bases. */
 static void choose_base(unsigned slot, hf_arena_options *options) {
     uintptr_t fixed = FIXED_BASES + slot % 2 * (uintptr_t)(2 * SMALL_RESERVE);
-    switch (op->alignment) {
-    case 0:
-    case 1:
-        if (options->reserve != 0 && options->reserve <= SMALL_RESERVE)
-            options->base = (void *)fixed;
-        break;
-    case 2: options->base = (void *)(fixed + HF_ALLOCATION_GRANULARITY / 2); break;
-    case 3:
-        options->base = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
-        options->reserve = MIB(1);
-        options->least_reserve = 0;
-        break;
-    default: break;
-    }
+    bool fits = options->reserve != 0 && options->reserve <= SMALL_RESERVE;
+    if (op->alignment < 2 && fits) options->base = (void *)fixed;
+    if (op->alignment == 2) options->base = (void *)(fixed + HF_ALLOCATION_GRANULARITY / 2);
+    if (op->alignment != 3) return;
+    options->base = (void *)(UINTPTR_MAX - HF_ALLOCATION_GRANULARITY + 1);
+    options->reserve = MIB(1);
+    options->least_reserve = 0;
 }
 
 static bool on_failure(hf_arena *, hf_status, size_t size, void *user);
@@ -267,8 +247,6 @@ static hf_arena_options choose_options(unsigned slot) {
 
 /* ------------------------------------------------------------------ reporting ------------- */
 
-static const char *kind_name(arena_kind);
-
 static hf_arena *arena_at(unsigned index) {
     return index < SCRATCH ? &single[index] : &scratch.arenas[index - SCRATCH];
 }
@@ -279,7 +257,7 @@ void fuzz_print(void) {
         fprintf(stderr,
                 "%3zu %s arena %u size %zu class %u value %u align %#zx flags %u selector %u "
                 "number %u -> used %zu\n",
-                p->index, kind_name(p->kind), p->arena, p->size, p->size_class, p->value,
+                p->index, kind_names[p->kind], p->arena, p->size, p->size_class, p->value,
                 alignment_of(p), p->flags, p->selector, p->number, p->used);
     hf_arena_stats now = hf_arena_get_stats(arena);
     fprintf(stderr,
@@ -390,10 +368,20 @@ static void check_unchanged(void) {
           "failed, and changed what is committed");
 }
 
-/* A call failed with the last error, which must be this one or come from an injected failure. */
-static void check_failed(hf_status expected) {
+/* After an opening. A failure can leave no addresses, too. */
+static void check_open_status(hf_status status, hf_status expected) {
+    run.injectable |= STATUS(NO_ADDRESS);
+    check_status(status, 1u << expected);
+}
+
+/* A call failed, with the error expected or one that comes from an injected failure. */
+static void check_failed_with(hf_status status, hf_status expected) {
     check_unchanged();
-    check_status(hf_last_error().status, 1u << expected);
+    check_status(status, 1u << expected);
+}
+
+static void check_failed(hf_status expected) {
+    check_failed_with(hf_last_error().status, expected);
 }
 
 /* ------------------------------------------------------------------ on_failure ------------ */
@@ -496,18 +484,14 @@ static void make(allocator *allocate, struct request *request) {
         request->outcome = MAY_EITHER;
 }
 
-static size_t committed_room(void) {
-    return before.committed - model->rule.left_behind - before.used;
-}
-
 /* What hf_precommit promised or what is committed takes no system call, and cannot fail. A long
  * text may be formatted in pages of the backend before its block is allocated. */
 static bool is_ready(const struct request *request) {
-    const char *pos = struct_before.pos;
+    size_t room = before.committed - model->rule.left_behind - before.used;
     if (op->kind == ARENA_ASPRINTF && request->size > 512) return false;
     if (model->faulting || model->has_red_zones) return false;
-    return arena_model_fits(model, pos, model->precommitted, request->size, request->align) ||
-           arena_model_fits(model, pos, committed_room(), request->size, request->align);
+    if (room < model->precommitted) room = model->precommitted;
+    return arena_model_fits(model, struct_before.pos, room, request->size, request->align);
 }
 
 static void check_place(const struct request *request) {
@@ -671,8 +655,7 @@ static void run_precommit(void) {
         return;
     }
     CHECK(request.outcome != MUST_SUCCEED || run_failures() > 0, "there is room, and it failed");
-    CHECK(status == hf_last_error().status, "the last error is another one");
-    check_failed(request.error);
+    check_failed_with(status, request.error);
 }
 
 /* ------------------------------------------------------------------ texts ----------------- */
@@ -731,10 +714,9 @@ static void write_text(size_t length) {
 
 static void check_text(const char *copy, size_t size) {
     bool is_number = op->kind == ARENA_ASPRINTF && op->number % 4 == 2;
-    if (is_number)
-        CHECK(copy[size - 2] == '7' && copy[0] == (size > 2 ? ' ' : '7'), "not printed");
-    else
-        CHECK(memcmp(copy, text, size) == 0, "the text is another one");
+    CHECK(is_number ? copy[size - 2] == '7' && copy[0] == (size > 2 ? ' ' : '7')
+                    : memcmp(copy, text, size) == 0,
+          "the text is another one");
     CHECK((copy - model->base) % 8 == 0, "the text cannot have a reference");
 }
 
@@ -783,25 +765,21 @@ static bool may_be_last(const arena_block *block) {
     return true;
 }
 
-/* The block has a new size. If pos has moved, blocks of no bytes after it are gone. */
-static void resized(arena_block *block, size_t size) {
-    size_t used = hf_get_mark(arena);
-    bool moved = used != model->used;
-    if (moved) model->block_count = (size_t)(block - model->blocks) + 1;
-    block->size = size;
-    if (moved || block->top == model->used) block->top = used;
-    arena_model_use(model, used);
-}
-
+/* If pos has moved, blocks of no bytes after it are gone. */
 static void check_extended(arena_block *block, size_t old_size, size_t size, bool zeroed) {
     char *bytes = model->base + block->offset;
-    CHECK(hf_get_mark(arena) >= block->offset + size, "pos is within the block");
+    size_t used = hf_get_mark(arena);
+    bool moved = used != model->used;
+    CHECK(used >= block->offset + size, "pos is within the block");
     CHECK(arena_block_is_intact(model, block, old_size < size ? old_size : size, false),
           "the block lost its bytes");
     CHECK(!zeroed || size <= old_size ||
               arena_bytes_are_zero(model, bytes + old_size, size - old_size),
           "the new bytes are not zero");
-    resized(block, size);
+    if (moved) model->block_count = (size_t)(block - model->blocks) + 1;
+    block->size = size;
+    if (moved || block->top == model->used) block->top = used;
+    arena_model_use(model, used);
     if (is_last(block)) check_poison(bytes, size);
     if (size > old_size) arena_block_fill(model, block);
 }
@@ -826,17 +804,13 @@ static void check_not_extended(const arena_block *block, size_t size) {
 }
 
 /* Bytes that are not of the arena are HF_INVALID, whatever the sizes. */
-static void extend_foreign(void) {
-    char foreign[16] = {0};
-    CHECK(!hf_extend(arena, foreign, sizeof foreign, op->size), "extended foreign bytes");
-    check_failed(HF_INVALID);
-}
-
 static void run_extend(void) {
     arena_block *block = choose_block();
     bool zeroed = op->kind == ARENA_EXTEND_ZEROED;
     if (!block || op->flags == ALL_FLAGS) {
-        extend_foreign();
+        char foreign[16] = {0};
+        CHECK(!hf_extend(arena, foreign, sizeof foreign, op->size), "extended foreign bytes");
+        check_failed(HF_INVALID);
         return;
     }
     size_t old_size = block->size, new_size = op->flags & 1 ? op->size : old_size + op->size;
@@ -871,13 +845,6 @@ static void check_moved(const arena_block *block, const struct request *request)
     keep_block(request);
 }
 
-static void check_not_reallocated(const struct request *request, bool grows, bool copies) {
-    bool may_fail = request->outcome != MUST_SUCCEED || run_failures() > 0 || was_asked;
-    CHECK(grows || !is_alignment(request->align), "shrinking failed");
-    CHECK(may_fail || !copies, "there is room for a copy");
-    check_failed(request->error);
-}
-
 /* Without a block hf_realloc allocates one. */
 static void run_realloc(void) {
     arena_block *block = choose_block();
@@ -893,7 +860,10 @@ static void run_realloc(void) {
     bool copies = extension_error(block, request.size) != HF_OK;
     request.block = call_guarded(call_realloc, &request);
     if (!request.block) {
-        check_not_reallocated(&request, grows, copies);
+        bool may_fail = request.outcome != MUST_SUCCEED || run_failures() > 0 || was_asked;
+        CHECK(grows || !is_alignment(request.align), "shrinking failed");
+        CHECK(may_fail || !copies, "there is room for a copy");
+        check_failed(request.error);
         return;
     }
     check_success();
@@ -938,28 +908,18 @@ static void use_within(const arena_call *call) {
     note_growth();
 }
 
-static struct arena_model *model_of(const char *data) {
-    for (unsigned index = 0; index < ARENAS; index++)
-        if (hf_owns(arena_at(index), data)) return &models[index];
-    run_failed("a deferred call with other data");
-}
-
-/* The block that the call got is still there. */
-static void check_data(const struct arena_model *m, const char *data) {
-    for (const arena_block *block = m->blocks; block < m->blocks + m->block_count; block++)
-        if (m->base + block->offset == data)
-            CHECK(arena_block_is_intact(m, block, block->size, false), "the data has changed");
-}
-
 /* The deferred call: it must be the highest one, and above what the arena goes back to. */
 static void make_call(void *data) {
-    struct arena_model *m = model_of(data);
+    struct arena_model *m = models;
+    while (m < models + ARENAS && !hf_owns(arena_at((unsigned)(m - models)), data)) m++;
+    CHECK(m < models + ARENAS, "a deferred call with other data");
     CHECK(m->call_count > 0, "a deferred call is made again");
     arena_call call = m->calls[--m->call_count];
     CHECK(call.data == data, "another deferred call is the highest one");
     CHECK(m->closing || (m == model && call.end > m->back_to), "a deferred call is made too early");
+    if (m->closing) arena_model_truncate(m, call.end);
     if (!m->closing && call.end < m->used) rewound(call.end);
-    check_data(m, data);
+    check_blocks(m, false);
     if (call.does == CALL_LEAVES) {
         has_left = true;
         m->back_to = SIZE_MAX;
@@ -1005,18 +965,13 @@ static void run_defer(void) {
 
 /* ------------------------------------------------------------------ going back ------------ */
 
-static void check_kept_memory(void) {
-    hf_arena_stats now = hf_arena_get_stats(arena);
-    CHECK(model->faulting ||
-              (now.committed == before.committed && now.system_calls == before.system_calls),
-          "rewinding released memory");
-}
-
-/* Only where rewound pages fault does rewinding make calls that can fail. */
+/* Only where rewound pages fault does rewinding make system calls, which can fail. */
 static void check_rewind_status(hf_status status) {
-    CHECK(status == HF_OK || model->faulting, "rewinding gave %s", hf_status_name(status));
+    hf_arena_stats now = hf_arena_get_stats(arena);
     check_status(status, STATUS(OK));
-    check_kept_memory();
+    CHECK(model->faulting || (status == HF_OK && now.committed == before.committed &&
+                              now.system_calls == before.system_calls),
+          "rewinding released memory, or failed");
 }
 
 typedef hf_status call_back(const hf_scope *to);
@@ -1108,26 +1063,18 @@ static void run_scope_begin(void) {
     arena_model_scope_begun(model, scope);
 }
 
-/* The arena was rewound below the beginning of the scope. The header does not promise a status for
- * ending it, only that nothing changes. */
-static void end_rewound_scope(size_t index) {
-    hf_scope_end(model->scopes[index].scope);
-    CHECK(hf_get_mark(arena) == model->used, "ending a scope above pos moved pos");
-    model->scope_count = index;
-}
-
+/* If the arena was rewound below the beginning of the scope, the header does not promise a status
+ * for ending it, only that nothing changes. */
 static void run_scope_end(void) {
     if (model->scope_count == 0) return;
     size_t index = op->selector < 128 ? model->scope_count - 1 : op->selector % model->scope_count;
     const arena_scope *scope = &model->scopes[index];
-    if (!scope->ended && scope->scope.mark > model->used) {
-        end_rewound_scope(index);
-        return;
-    }
-    if (scope->ended) {
+    if (scope->ended || scope->scope.mark > model->used) {
         hf_status status = hf_scope_end(scope->scope);
-        CHECK(status == HF_WRONG_STATE, "ending a scope again gave %s", hf_status_name(status));
+        CHECK(status == HF_WRONG_STATE || !scope->ended, "ending a scope again gave %s",
+              hf_status_name(status));
         check_unchanged();
+        if (!scope->ended) model->scope_count = index;
         return;
     }
     hf_status status = go_back(call_scope_end, &scope->scope);
@@ -1183,58 +1130,26 @@ static void run_ref(void) {
 
 /* ------------------------------------------------------------------ pools ----------------- */
 
-static bool is_slot_open(const arena_slot *slot) {
-    return models[0].slot == slot || models[1].slot == slot;
-}
-
-static size_t count_slots(bool lost, bool open) {
-    size_t count = 0;
-    for (const arena_slot *slot = pooled.slots; slot < pooled.slots + SLOTS && slot->base; slot++)
-        count += slot->lost == lost && is_slot_open(slot) == open;
-    return count;
-}
-
-/* When the pool has trimmed idle arenas, it is not known which. */
 static void check_pool(void) {
     hf_pool_stats stats = hf_pool_get_stats(pooled.pool);
-    size_t least = 0, most = 0, lost = count_slots(true, false), open = count_slots(false, true);
-    for (unsigned i = 0; i < SLOTS; i++) {
-        const arena_slot *slot = &pooled.slots[i];
-        size_t kept = slot->committed < pooled.keep ? slot->committed : pooled.keep;
-        most += slot->committed;
-        least += stats.trims == 0 ? slot->committed : slot->lost ? 0 : kept;
-    }
-    for (unsigned index = 0; index < SCRATCH; index++) {
-        size_t committed = hf_arena_get_stats(arena_at(index)).committed;
-        if (models[index].slot) least += committed, most += committed;
-    }
+    size_t open_bytes = 0, idle_bytes = 0;
+    for (unsigned i = 0; i < POOL_SLOTS; i++) idle_bytes += pooled.slots[i].committed;
+    for (unsigned index = 0; index < SCRATCH; index++)
+        if (models[index].slot) open_bytes += hf_arena_get_stats(arena_at(index)).committed;
     CHECK(stats.arenas == pooled.arenas && stats.reserved == pooled.arenas * pooled.reserve,
           "the pool is of another size");
-    CHECK(stats.open == open && stats.lost == lost && stats.idle == count_slots(false, false),
+    CHECK(stats.open == pool_model_count(&pooled, SLOT_OPEN) &&
+              stats.lost == pool_model_count(&pooled, SLOT_LOST) &&
+              stats.peak_open == pooled.arenas - pool_model_count(&pooled, SLOT_FRESH) &&
+              stats.open + stats.idle + stats.lost == stats.peak_open,
           "%zu arenas of the pool are open, %zu idle, %zu lost", stats.open, stats.idle,
           stats.lost);
-    CHECK(stats.committed >= least && stats.committed <= most && stats.viewed == 0,
-          "%zu bytes of the pool are committed, not %zu to %zu", stats.committed, least, most);
-}
-
-static size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
-
-static void choose_pool(hf_pool_options *options) {
-    static const size_t reserves[] = {MIB(16), MIB(1), KIB(100) + 1, MIB(3), MIB(4), 1};
-    *options = (hf_pool_options){
-        .arenas = 1 + op->flags % SLOTS,
-        .reserve = reserves[op->size_class % (sizeof reserves / sizeof *reserves)],
-        .keep = choose_retain(),
-        .huge_pages = (hf_huge_pages)(op->value % 3),
-        .backend = run.backend,
-    };
-    size_t unit = options->reserve < MIB(2) ? HF_ALLOCATION_GRANULARITY : MIB(2);
-    pooled.arenas = options->arenas;
-    pooled.reserve = round_up(options->reserve, unit);
-    pooled.keep = options->keep ? options->keep : KIB(64);
-    if (pooled.keep > pooled.reserve) pooled.keep = pooled.reserve;
-    pooled.keep = round_up(pooled.keep, run.page_size);
-    pooled.huge_pages = options->huge_pages;
+    CHECK(stats.committed <= open_bytes + idle_bytes && stats.viewed == 0 &&
+              stats.committed >= open_bytes + (pooled.is_vague ? 0 : idle_bytes),
+          "%zu bytes of the pool are committed, not %zu and %zu", stats.committed, open_bytes,
+          idle_bytes);
+    CHECK(stats.trims == pooled.trims || pooled.is_vague, "%zu trims, not %zu", stats.trims,
+          pooled.trims);
 }
 
 static void close_pool(void) {
@@ -1244,81 +1159,71 @@ static void close_pool(void) {
 
 /* Opens the pool, or another one, unless arenas of this one are open. */
 static bool open_pool(void) {
-    hf_pool_options options;
-    if (op->selector >= 240 && !models[0].slot && !models[1].slot) close_pool();
+    static const size_t reserves[] = {MIB(16), MIB(1), KIB(100) + 1, MIB(3), MIB(4), 1};
+    const hf_pool_options options = {
+        .arenas = 1 + op->flags % POOL_SLOTS,
+        .reserve = reserves[op->size_class % (sizeof reserves / sizeof *reserves)],
+        .keep = choose_retain(),
+        .huge_pages = (hf_huge_pages)(op->value % 3),
+        .backend = run.backend,
+    };
+    hf_pool *pool = NULL;
+    if (op->selector >= 240 && pool_model_count(&pooled, SLOT_OPEN) == 0) close_pool();
     if (pooled.pool) return true;
-    choose_pool(&options);
-    hf_status status = hf_pool_open(&pooled.pool, &options);
-    if (status == HF_OK) return true;
-    CHECK(run_may_return(status) || (run_failures() > 0 && status == HF_NO_ADDRESS),
-          "opening a pool gave %s", hf_status_name(status));
-    check_error(status);
-    memset(&pooled, 0, sizeof pooled);
-    return false;
+    check_open_status(hf_pool_open(&pool, &options), HF_OK);
+    if (!pool) return false;
+    pool_model_open(&pooled, &options, run.page_size);
+    pooled.pool = pool;
+    return true;
 }
 
 static hf_status expect_pooled(const hf_arena_options *options) {
     bool is_least = options->reserve == 0 || options->least_reserve <= options->reserve;
     bool fits = options->reserve <= pooled.reserve && options->least_reserve <= pooled.reserve;
     if (options->base || !is_least || !fits) return HF_INVALID;
-    size_t taken = count_slots(false, true) + count_slots(true, false);
-    return taken == pooled.arenas ? HF_RESERVE_FULL : HF_OK;
+    return pool_model_next(&pooled) ? HF_OK : HF_RESERVE_FULL;
 }
 
-/* The slot that begins at the base; a new one must not overlap the others. */
-static arena_slot *find_slot(const char *base) {
-    arena_slot *slot = pooled.slots;
-    for (; slot->base && slot->base != base; slot++) {
-        size_t apart = (size_t)(slot->base < base ? base - slot->base : slot->base - base);
-        CHECK(apart % pooled.reserve == 0, "slots overlap");
-        CHECK(slot + 1 < pooled.slots + pooled.arenas, "more slots than the pool has");
-    }
-    slot->base = base;
-    return slot;
-}
-
-/* The arena was opened. It has what the slot had, or less if the pool has trimmed it. */
+/* The arena was opened. It has what the slot had. */
 static void enter_slot(unsigned index) {
     struct arena_model *m = &models[index];
-    arena_slot *slot = find_slot(m->base);
+    arena_slot *slot = pool_model_take(&pooled, m->base);
     size_t committed = hf_arena_get_stats(arena_at(index)).committed;
-    CHECK(!slot->lost && !is_slot_open(slot), "the slot is not idle");
-    CHECK(committed <= slot->committed, "more is committed than was");
+    CHECK(slot, "the pool opened another slot");
+    CHECK(committed <= slot->committed && (pooled.is_vague || committed == slot->committed),
+          "%zu bytes of a slot are committed, not %zu", committed, slot->committed);
     if (slot->scope.arena) {
         slot->scope.arena = arena_at(index);
         CHECK(hf_scope_end(slot->scope) == HF_WRONG_STATE, "a scope of another arena is open");
     }
     m->slot = slot;
     m->rule = slot->rule;
-    m->is_vague = slot->vague;
+    m->is_vague = slot->is_vague;
     m->huge_pages = pooled.huge_pages;
     slot->committed = 0;
 }
 
-/* The arena was closed, which is a reset that keeps `keep`, and then perhaps a trim of another. */
-static void leave_slot(struct arena_model *m, size_t committed, const hf_pool_stats *stats) {
+/* The arena was closed, which is a reset that keeps `keep`. */
+static void leave_slot(struct arena_model *m, size_t committed, size_t lost_before) {
     arena_slot *slot = m->slot;
-    hf_pool_stats now = hf_pool_get_stats(pooled.pool);
-    size_t least = committed, left = now.committed - (stats->committed - committed);
-    bool releases = arena_model_end_frame(m, committed) || m->is_vague;
+    size_t used = m->peak, least = committed;
+    bool is_lost = hf_pool_get_stats(pooled.pool).lost > lost_before;
+    bool releases = arena_model_end_frame(m, committed) || m->is_vague || m->faulting;
+    CHECK(!is_lost || (m->faulting && run_failures() > 0), "an arena of the pool is lost");
     arena_model_use(m, 0);
     m->retain = pooled.keep;
-    slot->lost = now.lost > stats->lost;
-    if (releases) least = arena_model_reset(m, committed);
-    if (m->faulting)
-        least = 0, m->is_vague = slot->lost;
-    else if (releases && run_failures() > 0)
-        m->is_vague = true;
-    slot->committed = !m->is_vague ? least : now.trims > stats->trims ? committed : left;
-    CHECK(!slot->lost || (m->faulting && run_failures() > 0), "an arena of the pool is lost");
-    CHECK(slot->committed >= least && slot->committed <= committed, "closing committed memory");
-    releases = releases || m->faulting;
-    if (slot->committed < committed || (releases && !m->is_vague)) m->rule.left_behind = 0;
+    if (releases) least = m->faulting ? 0 : arena_model_reset(m, committed);
+    m->is_vague = m->faulting ? is_lost : m->is_vague || (releases && run_failures() > 0);
+    if (m->is_vague || run_failures() > 0) pooled.is_vague = true;
+    slot->committed = m->is_vague ? committed : least;
+    if (!m->is_vague && releases) m->rule.left_behind = 0;
     if (releases) m->rule.work = m->rule.needed = 0;
     m->rule.peak = 0;
     slot->rule = m->rule;
-    slot->vague = m->is_vague;
+    slot->is_vague = m->is_vague;
     slot->scope = m->scope_count ? m->scopes[0].scope : (hf_scope){0};
+    slot->state = SLOT_LOST;
+    if (!is_lost) pool_model_give(&pooled, slot, used);
 }
 
 /* ------------------------------------------------------------------ opening --------------- */
@@ -1382,13 +1287,7 @@ static bool has_red_zones(void) {
 /* Compares the arenas from `first` on, which were opened at once, with what was expected. */
 static void judge_open(unsigned first, unsigned count, hf_status status, hf_status expected,
                        const hf_arena_options *options) {
-    CHECK(status == expected || run_may_return(status) ||
-              (run_failures() > 0 && status == HF_NO_ADDRESS),
-          "opening gave %s and not %s", hf_status_name(status), hf_status_name(expected));
-    if (status == HF_OK)
-        check_success();
-    else
-        check_error(status);
+    check_open_status(status, expected);
     for (unsigned index = first; index < first + count; index++) {
         if (status != HF_OK) {
             check_closed(arena_at(index));
@@ -1408,13 +1307,13 @@ static void forget(unsigned index) {
 /* Deferred calls may leave by longjmp: then the arena is still open. */
 static void close_arena(unsigned index) {
     struct arena_model *m = &models[index];
-    hf_pool_stats stats = hf_pool_get_stats(pooled.pool);
+    size_t lost = hf_pool_get_stats(pooled.pool).lost;
     size_t committed = hf_arena_get_stats(arena_at(index)).committed;
     if (m->open) check_blocks(m, false);
     m->closing = true;
     while (arena_at(index)->state != NULL)
         if (setjmp(leave) == 0) hf_arena_close(arena_at(index));
-    if (m->slot) leave_slot(m, committed, &stats);
+    if (m->slot) leave_slot(m, committed, lost);
     forget(index);
 }
 
@@ -1449,6 +1348,18 @@ static void run_pool_open(void) {
     hf_status status = hf_arena_open(&single[index], &options);
     judge_open(index, 1, status, expect_pooled(&options), &options);
     if (status == HF_OK) enter_slot(index);
+}
+
+/* Many users of one slot, so that the pool trims idle ones. */
+static void run_pool_frames(void) {
+    for (unsigned left = op->number; left > 0 && model->slot; left--) {
+        begin(op);
+        run_alloc();
+        note_growth();
+        begin(op);
+        run_pool_open();
+        check_pool();
+    }
 }
 
 static void run_close(void) {
@@ -1510,19 +1421,12 @@ static void run_a_fork(void) {
 
 static void run_on_failure(void) { handling_now = (handling)(op->number % HANDLINGS); }
 static void run_failing(void) { run_fail(op->number); }
-static void run_failing_as(void) { run_fail_as(op->number % 4); }
+static void run_failing_as(void) { run_fail_as(op->number); }
 
-#define COMMAND(kind, name, run, when) {name, run, when},
-static const struct command {
-    const char *name;
-    void (*run)(void);
-    enum { ALWAYS, IF_OPEN } when;
-} commands[] = {COMMANDS(COMMAND)};
-
-static const char *kind_name(arena_kind kind) { return commands[kind].name; }
+static const struct run_command commands[] = {COMMANDS(RUN_COMMAND)};
 
 static void run_operation(struct operation *operation) {
-    const struct command *command = &commands[operation->kind];
+    const struct run_command *command = &commands[operation->kind];
     begin(operation);
     operation->size = choose_size();
     if (model->open || command->when == ALWAYS) command->run();

@@ -18,7 +18,7 @@
  *
  *      the program      bytes as operations, sizes, options
  *      reporting        what is printed when a check fails
- *      tampering        a backend that damages a file while it is opened, and fails to sync
+ *      each operation   what the others begin and end with
  *      files            which arena has which file
  *      blocks           what the program has allocated and stored
  *      checking         arenas against their models, files against arenas
@@ -33,8 +33,7 @@
  *      forking
  *      running
  */
-#include "image_file.h"
-#include "runner.h"
+#include "tamper.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +41,10 @@
 enum {
     IMAGE_ARENAS = 3,
     IMAGE_BLOCKS = 64,
-    MOST_USED = 1 << 20,      /* of an arena */
-    MODEST_RESERVE = 1 << 28, /* where reserving addresses costs memory: what an arena gets */
-    NEAR_END = 256,           /* so near the end of the reservation an allocation may fail */
+    MOST_USED = 1 << 20, /* of an arena */
+    NEAR_END = 256,      /* so near the end of the reservation an allocation may fail */
     CHILD_BYTES = 100,
-    PATH_BYTES = 512
+    IMAGE_FILES = 3 /* the first paths of program_path */
 };
 
 /* What the child of IMAGE_FORK does: bits of op->choices. */
@@ -85,8 +83,8 @@ enum {
     X(IMAGE_FAIL_SYNC, "fail_sync", run_fail_sync, ALWAYS) \
     X(IMAGE_FAIL_AS, "fail_as", run_failing_as, ALWAYS)
 
-#define COMMAND_KIND(kind, name, run, when) kind,
-typedef enum image_kind { COMMANDS(COMMAND_KIND) IMAGE_KINDS, FIRST_KINDS = 16 } image_kind;
+typedef enum image_kind { COMMANDS(RUN_KIND) IMAGE_KINDS, FIRST_KINDS = 16 } image_kind;
+static const char *const kind_names[] = {COMMANDS(RUN_NAME)};
 
 typedef enum image_twist {
     IMAGE_TWIST_TAG,
@@ -100,14 +98,6 @@ typedef enum image_twist {
     IMAGE_TWISTS = IMAGE_TWIST_PATH + 4
 } image_twist;
 
-typedef enum image_path {
-    PATHS_OF_FILES = 3, /* 0, 1 and 2 */
-    IMAGE_PATH_FOLDER = PATHS_OF_FILES,
-    IMAGE_PATH_NO_PARENT,
-    IMAGE_PATH_BLANK,
-    IMAGE_PATH_NULL
-} image_path;
-
 /* IMAGE_DAMAGE changes a file that no arena has, IMAGE_TAMPER one in the middle of the next
  * IMAGE_OPEN_FILE, IMAGE_HOLES makes a file sparse, and IMAGE_REPLACE gives a path to another file,
  * even if an arena has the old one. */
@@ -115,7 +105,7 @@ struct operation {
     size_t index; /* in the program */
     image_kind kind;
     unsigned arena;
-    image_path path;
+    program_path path;
     hf_access access; /* with IMAGE_TWIST_ACCESS an invalid one is passed */
     unsigned size_class;
     unsigned choices; /* of options, or of what a child does */
@@ -137,18 +127,22 @@ struct block {
 
 typedef enum arena_way { WAY_PRIVATE, WAY_READ_WRITE, WAY_SNAPSHOT, WAY_READ_ONLY } arena_way;
 
+struct image_mark {
+    size_t used, root; /* root: offset + 1, or 0 */
+};
+
 struct image_model {
     bool open;
     arena_way way;
-    image_path path;
+    program_path path;
     size_t file; /* the file that was at the path when the arena was opened; 0: none */
     uint64_t tag;
     char *base;
     uint64_t home; /* the base that the image names: with any_base the arena may be elsewhere */
     size_t used, root, reserved;
-    size_t shown;                    /* end of the view that a snapshot was opened with */
-    size_t synced_used, synced_root; /* what the file says */
-    bool is_faulting;                /* fault_after_rewind */
+    size_t shown;             /* end of the view that a snapshot was opened with */
+    struct image_mark synced; /* what the file says */
+    bool is_faulting;         /* fault_after_rewind */
     bool was_tampered_with;
     hf_status failed_sync; /* of a read-write arena: the status of the first sync that failed */
     struct block blocks[IMAGE_BLOCKS];
@@ -169,46 +163,31 @@ static struct image_model *model;
 static struct image_bytes before, after;
 
 /* A number for the file at each path; each number is used once. */
-static size_t files[PATHS_OF_FILES], last_file;
+static size_t files[IMAGE_FILES], last_file;
 
 /* ------------------------------------------------------------------ the program ----------- */
 
 static struct operation decode(const uint8_t bytes[OPERATION_BYTES], size_t index) {
-    unsigned rest = bytes[1] / IMAGE_ARENAS;
-    struct operation operation = {
+    static const program_path no_files[] = {PATH_FOLDER, PATH_NO_PARENT, PATH_BLANK, PATH_NULL};
+    unsigned rest = bytes[1] / IMAGE_ARENAS, twist = bytes[6];
+    bool is_no_file = twist >= IMAGE_TWIST_PATH && twist < IMAGE_TWISTS;
+    return (struct operation){
         .index = index,
         .kind = (image_kind)(bytes[0] < IMAGE_KINDS ? bytes[0] : bytes[0] % FIRST_KINDS),
         .arena = bytes[1] % IMAGE_ARENAS,
-        .path = (image_path)(rest % PATHS_OF_FILES),
-        .access = (hf_access)(rest / PATHS_OF_FILES % 3),
+        .path =
+            is_no_file ? no_files[twist - IMAGE_TWIST_PATH] : (program_path)(rest % IMAGE_FILES),
+        .access = (hf_access)(rest / IMAGE_FILES % 3),
         .size_class = bytes[2],
         .choices = bytes[3],
         .value = (unsigned)bytes[4] | (unsigned)bytes[5] << 8,
-        .twist = bytes[6] < IMAGE_TWISTS ? (image_twist)bytes[6] : IMAGE_TWISTS,
+        .twist = twist < IMAGE_TWISTS ? (image_twist)twist : IMAGE_TWISTS,
         .number = bytes[7],
         .result = -1,
     };
-    if (operation.twist >= IMAGE_TWIST_PATH && operation.twist < IMAGE_TWISTS)
-        operation.path = (image_path)(IMAGE_PATH_FOLDER + (operation.twist - IMAGE_TWIST_PATH));
-    return operation;
 }
 
-static const char *path_text(image_path path) {
-    static const char *const names[] = {"/first", "/second", "/third", "", "/none/file"};
-    static char texts[sizeof names / sizeof *names][PATH_BYTES];
-    if (path == IMAGE_PATH_NULL) return NULL;
-    if (path == IMAGE_PATH_BLANK) return "";
-    snprintf(texts[path], PATH_BYTES, "%s%s", host_get()->folder, names[path]);
-    return texts[path];
-}
-
-static bool is_file(image_path path) { return path < PATHS_OF_FILES; }
-
-/* Up to 16 bytes more or less, never below 0. */
-static size_t about(size_t size, unsigned value) {
-    size_t shift = value % 33;
-    return size + shift < 16 ? 0 : size + shift - 16;
-}
+static bool is_file(program_path path) { return path <= PATH_THIRD; }
 
 static size_t choose_size(void) {
     hf_arena_stats stats = hf_arena_get_stats(arena);
@@ -280,15 +259,13 @@ static image_damage choose_damage(void) {
 
 /* ------------------------------------------------------------------ reporting ------------- */
 
-static const char *kind_name(image_kind);
-
 void fuzz_print(void) {
     for (const struct operation *p = program; op && p <= &program[op->index]; p++)
         fprintf(stderr,
                 "%3zu %s arena %u path %d access %d class %u choices %u value %u twist %d number "
                 "%u -> %d\n",
-                p->index, kind_name(p->kind), p->arena, (int)p->path, (int)p->access, p->size_class,
-                p->choices, p->value, (int)p->twist, p->number, p->result);
+                p->index, kind_names[p->kind], p->arena, (int)p->path, (int)p->access,
+                p->size_class, p->choices, p->value, (int)p->twist, p->number, p->result);
     for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++)
         if (m->open)
             fprintf(stderr, "  arena %td: way %d at %p, %zu used of %zu, file %zu, %zu blocks\n",
@@ -296,88 +273,13 @@ void fuzz_print(void) {
                     m->count);
 }
 
-/* ------------------------------------------------------------------ tampering ------------- */
+/* ------------------------------------------------------------------ each operation -------- */
 
-/* A backend over the native one. `strikes` when its countdown of calls has ended. */
-static struct tamper {
-    hf_backend backend;
-    const hf_backend *under;
-    image_damage plan; /* of IMAGE_TAMPER, for the next opening */
-    size_t plan_countdown;
-    size_t countdown; /* calls until the damage is done; 0: none is planned */
-    const char *path;
-    bool has_struck;
-    bool was_read_before;                 /* file_read was called before it struck */
-    bool is_measured, is_read, is_mapped; /* called since it struck */
-    bool is_unseen;          /* the library resized the file without having seen the damage */
-    struct image_bytes file; /* as the damage left it */
-    size_t sync_countdown;   /* calls of file_sync until one fails; 0: none */
-    hf_status sync_status;
-} tamper;
-
-static void count_down(void) {
-    if (tamper.countdown == 0 || --tamper.countdown > 0) return;
-    if (!image_load(tamper.path, &tamper.file)) return;
-    image_do_damage(&tamper.file, &tamper.plan);
-    tamper.has_struck = image_store(tamper.path, &tamper.file);
-}
-
-static hf_status measure_tampered(const hf_backend *self, intptr_t file, uint64_t *size,
-                                  hf_report *report) {
-    (void)self;
-    count_down();
-    tamper.is_measured = tamper.has_struck;
-    return tamper.under->file_measure(tamper.under, file, size, report);
-}
-
-static hf_status read_tampered(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
-                               size_t size, hf_report *report) {
-    (void)self;
-    count_down();
-    tamper.is_read = tamper.has_struck;
-    tamper.was_read_before = tamper.was_read_before || !tamper.has_struck;
-    return tamper.under->file_read(tamper.under, file, offset, bytes, size, report);
-}
-
-static hf_status map_tampered(const hf_backend *self, void *address, size_t size, intptr_t file,
-                              uint64_t file_offset, hf_access access, hf_report *report) {
-    (void)self;
-    count_down();
-    tamper.is_mapped = tamper.has_struck;
-    return tamper.under->map(tamper.under, address, size, file, file_offset, access, report);
-}
-
-static hf_status resize_tampered(const hf_backend *self, intptr_t file, uint64_t old_size,
-                                 uint64_t new_size, hf_report *report) {
-    (void)self;
-    if (tamper.has_struck && !(tamper.is_measured && tamper.is_read)) tamper.is_unseen = true;
-    return tamper.under->file_resize(tamper.under, file, old_size, new_size, report);
-}
-
-static hf_status sync_tampered(const hf_backend *self, intptr_t file, hf_report *report) {
-    (void)self;
-    if (tamper.sync_countdown == 0 || --tamper.sync_countdown > 0)
-        return tamper.under->file_sync(tamper.under, file, report);
-    run.other_failures++;
-    report->call = "sync_tampered";
-    return tamper.sync_status;
-}
-
-/* The other functions of the native backend work with any backend as `self`. */
-const hf_backend *fuzz_backend(void) {
-    tamper.under = system_backend(MODEST_RESERVE);
-    tamper.backend = *tamper.under;
-    tamper.backend.file_measure = measure_tampered;
-    tamper.backend.file_read = read_tampered;
-    tamper.backend.file_resize = resize_tampered;
-    tamper.backend.file_sync = sync_tampered;
-    tamper.backend.map = map_tampered;
-    return &tamper.backend;
-}
+const hf_backend *fuzz_backend(void) { return tamper_backend(); }
 
 static void end_failures(void) {
     run_fail(0);
-    tamper.sync_countdown = 0;
+    tamper_end();
 }
 
 static void begin(const struct operation *operation) {
@@ -396,36 +298,43 @@ static void judge(hf_status status, status_set expected) {
     check_status(status, expected);
 }
 
+/* Calls `use` as if the operation were on each arena. */
+static void for_all_arenas(void (*use)(void)) {
+    const struct operation *operation = op;
+    struct operation other = *operation;
+    for (other.arena = 0; other.arena < IMAGE_ARENAS; other.arena++) {
+        begin(&other);
+        use();
+    }
+    begin(operation);
+}
+
 /* ------------------------------------------------------------------ files ----------------- */
 
-static void renew_file(image_path path) { files[path] = ++last_file; }
+static void renew_file(program_path path) { files[path] = ++last_file; }
 
-static void load(image_path path, struct image_bytes *file) {
+static void load(program_path path, struct image_bytes *file) {
     file->exists = false;
     file->size = 0;
-    CHECK(!is_file(path) || image_load(path_text(path), file), "%s cannot be read",
-          path_text(path));
+    CHECK(!is_file(path) || image_load(run_path(path), file), "%s cannot be read", run_path(path));
 }
 
-static bool is_open_file(size_t file, bool for_writing) {
-    for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++)
-        if (m->open && m->file == file && (!for_writing || m->way == WAY_READ_WRITE)) return true;
-    return false;
-}
+/* What arenas do with a file. */
+enum { FILE_OPEN = 1, FILE_WRITTEN = 2, FILE_APPENDED = 4 };
 
-static bool is_appended_file(size_t file) {
-    for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++)
+static unsigned uses_of_file(size_t file) {
+    unsigned uses = 0;
+    for (const struct image_model *m = models; m < models + IMAGE_ARENAS; m++) {
+        if (m->open && m->file == file)
+            uses |= m->way == WAY_READ_WRITE ? FILE_OPEN | FILE_WRITTEN : FILE_OPEN;
         for (size_t i = 0; m->open && i < m->count; i++)
-            if (m->blocks[i].file == file) return true;
-    return false;
+            if (m->blocks[i].file == file) uses |= FILE_APPENDED;
+    }
+    return uses;
 }
 
-/* Whether an arena has the file open or has appended it. */
-static bool is_used_file(size_t file) {
-    return is_open_file(file, false) || is_appended_file(file);
-}
-
-static bool is_written(image_path path) { return is_file(path) && is_open_file(files[path], true); }
+/* Those of the file at a path. */
+static unsigned uses_of(program_path path) { return is_file(path) ? uses_of_file(files[path]) : 0; }
 
 /* Whether the file that the arena was opened from is still at its path. */
 static bool is_found(const struct image_model *m) {
@@ -492,7 +401,9 @@ static struct block *choose_block(void) {
 static void check_numbers(void) {
     hf_arena_stats stats = hf_arena_get_stats(arena);
     size_t used = hf_get_mark(arena), limit = (size_t)(arena->limit - model->base);
+    const char *root = model->root ? model->base + model->root - 1 : NULL;
     CHECK(hf_arena_base(arena) == model->base, "the base has moved");
+    CHECK(hf_arena_root(arena) == root, "the root is another one");
     CHECK(used == model->used && stats.used == used,
           "%zu bytes used, by statistics %zu, and not %zu", used, stats.used, model->used);
     CHECK(stats.reserved == model->reserved, "the reservation has changed");
@@ -502,20 +413,16 @@ static void check_numbers(void) {
     CHECK(!hf_owns(arena, model->base + stats.reserved), "owns what is above its end");
 }
 
-/* Of a private arena: images have views of their own. */
+/* Of a private arena: images have views of their own. A view that may be lost is not counted. */
 static void check_views(void) {
-    size_t viewed = hf_arena_get_stats(arena).viewed, expected = 0;
-    bool is_certain = model->way == WAY_PRIVATE;
+    size_t viewed = hf_arena_get_stats(arena).viewed, least = 0, most = 0;
+    if (model->way != WAY_PRIVATE) return;
     for (const struct block *block = model->blocks; block < model->blocks + model->count; block++) {
-        if (block->file) expected += block->end - block->offset;
-        is_certain = is_certain && !block->is_lost;
+        size_t size = block->file ? block->end - block->offset : 0;
+        least += block->is_lost ? 0 : size;
+        most += size;
     }
-    CHECK(!is_certain || viewed == expected, "%zu bytes of views, and not %zu", viewed, expected);
-}
-
-static void check_root(void) {
-    const char *root = hf_arena_root(arena);
-    CHECK(root == (model->root ? model->base + model->root - 1 : NULL), "the root is another one");
+    CHECK(viewed >= least && viewed <= most, "%zu bytes of views, and not %zu", viewed, most);
 }
 
 /* The blocks that end at or below `used` are in these bytes of an arena. */
@@ -539,30 +446,34 @@ static void check_arena(void) {
     }
     check_numbers();
     check_views();
-    check_root();
     check_blocks(model->base, SIZE_MAX, "arena");
 }
 
-static bool is_as_expected(const struct image_record *record, bool may_be_older) {
-    bool is_newest = record->used == model->used && record->root == model->root;
-    bool is_older = record->used == model->synced_used && record->root == model->synced_root;
-    if (model->failed_sync != HF_OK) return is_older;
-    return is_newest || (may_be_older && is_older);
-}
-
-/* `after` is an image of the arena, or perhaps of its last sync. */
-static void check_image(bool may_be_older) {
+/* `after` is an image of the arena as it is, or as it was at another time: then its mark and root
+ * were these. Returns the mark and root that it has. */
+static struct image_mark check_image(uint64_t base, bool may_be_newest, struct image_mark other) {
     struct image_record record;
     status_set errors = image_judge(&after, model->tag, &record);
     CHECK(!errors, "the image is not sound any more: %#x", errors);
-    CHECK(record.base == model->home, "the image has another base");
-    CHECK(is_as_expected(&record, may_be_older),
+    CHECK(record.base == base, "the image has another base");
+    CHECK((may_be_newest && record.used == model->used && record.root == model->root) ||
+              (record.used == other.used && record.root == other.root),
           "the image has %llu bytes used, root %llu, and not %zu, %zu, nor %zu, %zu",
           (unsigned long long)record.used, (unsigned long long)record.root, model->used,
-          model->root, model->synced_used, model->synced_root);
+          model->root, other.used, other.root);
     check_blocks(after.bytes + AREA, (size_t)record.used, "file");
-    model->synced_used = (size_t)record.used;
-    model->synced_root = (size_t)record.root;
+    return (struct image_mark){(size_t)record.used, (size_t)record.root};
+}
+
+static struct image_mark mark_of_model(void) {
+    return (struct image_mark){model->used, model->root};
+}
+
+/* `after` is the file of a read-write arena: after a sync that failed, as it was before. */
+static void check_own_image(bool may_be_older) {
+    bool has_failed = model->failed_sync != HF_OK;
+    model->synced = check_image(model->home, !has_failed,
+                                has_failed || may_be_older ? model->synced : mark_of_model());
 }
 
 static size_t image_length(uint64_t used) { return AREA + (size_t)image_padded(used); }
@@ -571,21 +482,11 @@ static void check_length(void) {
     CHECK(after.size == image_length(model->used), "the image has %zu bytes", after.size);
 }
 
-/* `after` is what hf_arena_save wrote. It names the base that the arena has now, and it says
- * nothing about the file that the arena was opened from. */
+/* `after` is what hf_arena_save wrote. It names the base that the arena has now. */
 static void check_saved(void) {
-    size_t used = model->synced_used, root = model->synced_root;
-    uint64_t home = model->home;
-    hf_status failed_sync = model->failed_sync;
-    model->home = (uintptr_t)model->base;
-    model->failed_sync = HF_OK;
     renew_file(op->path);
-    check_image(false);
+    check_image((uintptr_t)model->base, true, mark_of_model());
     check_length();
-    model->synced_used = used;
-    model->synced_root = root;
-    model->home = home;
-    model->failed_sync = failed_sync;
 }
 
 /* ------------------------------------------------------------------ closing --------------- */
@@ -597,7 +498,7 @@ static void check_file_of_closed(void) {
     CHECK(writes || image_is_alike(&before, &after), "closing has changed the file");
     if (!is_found(model) || model->was_tampered_with) return;
     if (model->way == WAY_READ_WRITE) {
-        check_image(run_failures() > 0);
+        check_own_image(run_failures() > 0);
         if (writes && run_failures() == 0) check_length();
     } else
         CHECK(image_is_alike(&after, &model->as_opened), "a reader has changed the image");
@@ -685,10 +586,10 @@ static status_set expect_known(const hf_arena_options *options, const struct ima
 /* Errors that do not depend on the contents of a file; 0: none. */
 static status_set expect_path(const hf_arena_options *options) {
     bool is_access = op->access <= HF_COPY_ON_WRITE && op->twist != IMAGE_TWIST_ACCESS;
-    if (op->path == IMAGE_PATH_NULL || op->path == IMAGE_PATH_BLANK) return STATUS(INVALID);
+    if (op->path == PATH_NULL || op->path == PATH_BLANK) return STATUS(INVALID);
     if (!is_access || !are_valid(options)) return STATUS(INVALID);
-    if (op->path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
-    if (op->path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
+    if (op->path == PATH_FOLDER) return STATUS(UNSUPPORTED);
+    if (op->path == PATH_NO_PARENT) return STATUS(IO);
     return before.exists || op->access == HF_READ_WRITE ? 0 : STATUS(IO);
 }
 
@@ -698,17 +599,11 @@ static status_set expect_open_file(const hf_arena_options *options) {
     struct image_record record;
     status_set errors = expect_path(options);
     if (errors) return errors;
-    if (is_open_file(files[op->path], op->access != HF_READ_WRITE)) return STATUS(BUSY);
+    unsigned in_the_way = op->access == HF_READ_WRITE ? FILE_OPEN : FILE_WRITTEN;
+    if (uses_of(op->path) & in_the_way) return STATUS(BUSY);
     if (makes_new()) return expect_new(options);
     errors = image_judge(&before, options->tag, &record);
     return errors ? errors : expect_known(options, &record);
-}
-
-/* What is in a file that is damaged meanwhile can fail in many ways. */
-static status_set with_damage(status_set expected) {
-    if (!tamper.has_struck) return expected;
-    return expected | STATUS(OK) | STATUS(CORRUPT) | STATUS(UNSUPPORTED) | STATUS(IO) |
-           STATUS(RESERVE_FULL) | STATUS(NO_ADDRESS) | STATUS(INVALID);
 }
 
 /* ------------------------------------------------------------------ opening --------------- */
@@ -722,8 +617,9 @@ static void start_model(arena_way way, const hf_arena_options *options) {
     model->tag = options->tag;
     model->base = hf_arena_base(arena);
     model->home = (uintptr_t)model->base;
-    model->used = model->synced_used = hf_get_mark(arena);
-    model->root = model->synced_root = root ? 1 + (size_t)(root - model->base) : 0;
+    model->used = hf_get_mark(arena);
+    model->root = root ? 1 + (size_t)(root - model->base) : 0;
+    model->synced = mark_of_model();
     model->reserved = hf_arena_get_stats(arena).reserved;
     bool may_fault = way == WAY_PRIVATE || way == WAY_SNAPSHOT;
     model->is_faulting = may_fault && options->fault_after_rewind;
@@ -739,19 +635,7 @@ static void mend(void) {
     if (!after.exists || after.size >= needed) return;
     memset(after.bytes + after.size, 0, needed - after.size);
     after.size = needed;
-    CHECK(image_store(tamper.path, &after), "a file cannot be mended");
-}
-
-static void check_new_image(void) {
-    CHECK(model->used == 0 && model->root == 0, "a new image is not empty");
-    check_image(false);
-    check_length();
-}
-
-/* The file of a read-write arena has no holes: a store into one could find the disk full. */
-static void check_filled(void) {
-    size_t allocated = host_allocated_bytes(path_text(op->path));
-    CHECK(allocated >= after.size, "of %zu bytes only %zu are allocated", after.size, allocated);
+    CHECK(image_store(tamper.path, &after, false), "a file cannot be mended");
 }
 
 static void check_known_image(const hf_arena_options *options) {
@@ -763,18 +647,14 @@ static void check_known_image(const hf_arena_options *options) {
     model->home = record.base;
     if (op->access == HF_READ_WRITE) before.size = image_length(record.used);
     CHECK(image_is_alike(&before, &after), "opening changed the image");
-    if (op->access == HF_READ_WRITE) check_filled();
+    CHECK(op->access != HF_READ_WRITE || host_allocated_bytes(run_path(op->path)) >= after.size,
+          "the file has holes: a store into one could find the disk full");
 }
 
 static void take_contents(const void *bytes) {
     if (model->used == 0) return;
     add_block(0, model->used)->may_store = model->way != WAY_READ_ONLY;
     memcpy(model->bytes, bytes, model->used);
-}
-
-static bool is_same_record(const struct image_record *a, const struct image_record *b) {
-    return a->sequence == b->sequence && a->base == b->base && a->used == b->used &&
-           a->root == b->root && a->tag == b->tag;
 }
 
 /* What a crash left above the last sync is truncated before the file is mapped. */
@@ -787,14 +667,15 @@ static bool is_truncated_size(const struct image_record *record, size_t size) {
 static void check_tampered(uint64_t tag) {
     struct image_record now, old;
     bool is_new = op->access == HF_READ_WRITE && image_is_blank(&tamper.file);
-    bool is_seen = tamper.is_measured && tamper.is_read;
-    if (!makes_new()) is_seen = is_seen || tamper.is_mapped;
-    if (!is_seen || tamper.is_unseen || !after.exists || is_new) return;
+    unsigned looks = tamper.looks_after & (LOOKED_AT_SIZE | LOOKED_AT_BYTES);
+    bool is_seen = looks == (LOOKED_AT_SIZE | LOOKED_AT_BYTES) ||
+                   (!makes_new() && (tamper.looks_after & MAPPED_IT));
+    if (!is_seen || tamper.was_blind || !after.exists || is_new) return;
     CHECK(image_judge(&tamper.file, tag, &now) == 0, "opened a file that is not an image");
-    if (!tamper.was_read_before) return;
+    if (!(tamper.looks_before & LOOKED_AT_BYTES)) return;
     bool was_sound = image_judge(&before, tag, &old) == 0;
     bool is_as_long = tamper.file.size == before.size || is_truncated_size(&old, tamper.file.size);
-    CHECK(was_sound && is_same_record(&now, &old) && is_as_long,
+    CHECK(was_sound && memcmp(&now, &old, sizeof now) == 0 && is_as_long,
           "opened a file that had changed meanwhile");
 }
 
@@ -808,7 +689,9 @@ static void opened(const hf_arena_options *options) {
         mend();
         take_contents(model->base);
     } else if (makes_new()) {
-        check_new_image();
+        CHECK(model->used == 0 && model->root == 0, "a new image is not empty");
+        check_own_image(false);
+        check_length();
     } else {
         check_known_image(options);
         take_contents(before.bytes + AREA);
@@ -827,7 +710,7 @@ static void check_untouched(uint64_t tag) {
     struct image_record record;
     const struct image_bytes *expected = tamper.has_struck ? &tamper.file : &before;
     if (image_is_alike(expected, &after) || is_truncated(expected, tag)) return;
-    if (tamper.is_unseen || (tamper.has_struck && run_failures() > 0)) return;
+    if (tamper.was_blind || (tamper.has_struck && run_failures() > 0)) return;
     bool may_change = op->access == HF_READ_WRITE && image_is_blank(expected);
     bool undo_failed = run_failures() >= (system_has_views() ? 2 : 1);
     if (may_change && after.size == 0) return;
@@ -836,33 +719,28 @@ static void check_untouched(uint64_t tag) {
           "an opening that failed has changed the file");
 }
 
-static void plan_damage(void) {
+/* Not to a file that an arena uses, and not by removing one whose name cannot be used again. */
+static bool may_tamper(void) {
     bool lingers = tamper.plan.kind == DAMAGE_REMOVE && !host_frees_names();
-    tamper.has_struck = tamper.was_read_before = tamper.is_unseen = false;
-    tamper.is_measured = tamper.is_read = tamper.is_mapped = false;
-    tamper.countdown = tamper.plan_countdown;
-    tamper.plan_countdown = 0;
-    tamper.path = path_text(op->path);
-    if (!is_file(op->path) || lingers || is_used_file(files[op->path])) tamper.countdown = 0;
-}
-
-static uintptr_t known_base(void) {
-    return before.size >= AREA ? (uintptr_t)get_64(before.bytes, AT_BASE) : 0;
+    return is_file(op->path) && !lingers && uses_of(op->path) == 0;
 }
 
 /* Not a file to write that an arena has appended. */
 static void run_open_file(void) {
     close_arena();
-    if (is_file(op->path) && op->access == HF_READ_WRITE && is_appended_file(files[op->path]))
-        return;
+    if (op->access == HF_READ_WRITE && (uses_of(op->path) & FILE_APPENDED)) return;
     load(op->path, &before);
-    hf_arena_options options = choose_options(known_base());
+    uintptr_t known_base = before.size >= AREA ? (uintptr_t)get_64(before.bytes, AT_BASE) : 0;
+    hf_arena_options options = choose_options(known_base);
     hf_access access = op->twist == IMAGE_TWIST_ACCESS ? (hf_access)(3 + options.tag) : op->access;
     status_set expected = with_huge(&options, expect_open_file(&options));
-    plan_damage();
-    hf_status status = hf_arena_open_file(arena, path_text(op->path), access, &options);
+    tamper_begin(may_tamper() ? run_path(op->path) : NULL);
+    hf_status status = hf_arena_open_file(arena, run_path(op->path), access, &options);
     tamper.countdown = 0;
-    judge(status, with_damage(expected));
+    if (tamper.has_struck)
+        expected |= STATUS(OK) | STATUS(CORRUPT) | STATUS(UNSUPPORTED) | STATUS(IO) |
+                    STATUS(RESERVE_FULL) | STATUS(NO_ADDRESS) | STATUS(INVALID);
+    judge(status, expected);
     load(op->path, &after);
     if (before.exists != after.exists) renew_file(op->path);
     if (status == HF_OK)
@@ -875,8 +753,7 @@ static void run_open_file(void) {
 static void run_open(void) {
     hf_arena_options options = choose_options(0);
     close_arena();
-    status_set expected = expect_new(&options);
-    if (options.reserve > SIZE_MAX / 4) expected |= STATUS(NO_ADDRESS);
+    status_set expected = with_huge(&options, expect_new(&options));
     hf_status status = hf_arena_open(arena, &options);
     judge(status, expected);
     if (status == HF_OK) start_model(WAY_PRIVATE, &options);
@@ -896,37 +773,25 @@ static bool is_too_large(size_t size) {
            (size > MOST_USED || model->used + size > MOST_USED);
 }
 
-static bool is_zero(const char *bytes, size_t size) {
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
 static size_t own_file_size(void) {
-    if (!has_own_file(model)) return 0;
+    if (!run.strict || !has_own_file(model)) return 0;
     load(model->path, &after);
     return after.size;
-}
-
-/* The file that was extended for an allocation that failed is truncated again, unless that failed
- * too. */
-static void check_not_allocated(size_t size_before) {
-    if (!run.strict || run_failures() > 1) return;
-    CHECK(own_file_size() == size_before, "an allocation that failed left the file longer");
 }
 
 static void run_alloc(void) {
     size_t size = choose_size(), align = (size_t)1 << op->choices / 2 % 7;
     bool zeroed = op->choices & 1;
     if (is_too_large(size)) return;
-    size_t size_before = run.strict ? own_file_size() : 0;
+    size_t size_before = own_file_size();
     char *bytes = (zeroed ? hf_alloc_zeroed : hf_alloc)(arena, size, align);
     judge(bytes ? HF_OK : hf_last_error().status, expect_room(size));
-    if (!bytes) {
-        check_not_allocated(size_before);
-        return;
-    }
+    CHECK(bytes || run_failures() > 1 || own_file_size() == size_before,
+          "the file was extended for an allocation that failed, and not truncated again");
+    if (!bytes) return;
     size_t offset = (size_t)(bytes - model->base);
     CHECK(offset >= model->used && (uintptr_t)bytes % align == 0, "a block in the way");
-    CHECK(!zeroed || is_zero(bytes, size), "a block that is not zero");
+    CHECK(!zeroed || image_is_zero(bytes, size), "a block that is not zero");
     model->used = hf_get_mark(arena);
     struct block *block = add_block(offset, size);
     block->is_own = true;
@@ -986,15 +851,12 @@ static status_set expect_rewind(size_t mark) {
     return expected;
 }
 
-static size_t round_to_page(size_t size) {
-    return (size + run.page_size - 1) / run.page_size * run.page_size;
-}
-
 /* After a failure, and where rewound pages fault, pos may be above the mark. */
 static void went_back(size_t mark, hf_status status) {
     size_t used = hf_get_mark(arena);
     CHECK(status != HF_OK || model->is_faulting || used == mark, "went back elsewhere");
-    CHECK(used >= mark && used <= round_to_page(model->used), "went back, and is at %zu", used);
+    CHECK(used >= mark && used <= round_up(model->used, run.page_size), "went back, and is at %zu",
+          used);
     model->used = used;
     if (status == HF_OK || hf_arena_root(arena) == NULL) forget_root(mark);
     if (status == HF_OK)
@@ -1003,15 +865,15 @@ static void went_back(size_t mark, hf_status status) {
         lose_blocks(mark);
 }
 
-static void judge_rewind(size_t mark, hf_status status, status_set expected) {
+static void judge_rewind(size_t mark, hf_status status) {
+    status_set expected = expect_rewind(mark);
     judge(status, expected);
     if (status == HF_OK || !has_status(expected, status)) went_back(mark, status);
 }
 
 static void run_rewind(void) {
     size_t mark = choose_mark();
-    status_set expected = expect_rewind(mark);
-    judge_rewind(mark, hf_rewind(arena, mark), expected);
+    judge_rewind(mark, hf_rewind(arena, mark));
 }
 
 /* When nothing is used any more, the view that a snapshot was opened with may be unmapped. */
@@ -1020,8 +882,7 @@ static void note_views(void) {
 }
 
 static void run_reset(void) {
-    status_set expected = expect_rewind(0);
-    judge_rewind(0, hf_reset(arena), expected);
+    judge_rewind(0, hf_reset(arena));
     note_views();
 }
 
@@ -1059,17 +920,16 @@ static void run_sync(void) {
     judge(status, expect_sync());
     if (is_read_write && has_own_file(model)) {
         load(model->path, &after);
-        check_image(status != HF_OK);
+        check_own_image(status != HF_OK);
     }
     if (is_read_write) model->failed_sync = status;
 }
 
 static status_set expect_save(void) {
-    if (!model->open || op->path == IMAGE_PATH_NULL || op->path == IMAGE_PATH_BLANK)
-        return STATUS(INVALID);
-    if (op->path == IMAGE_PATH_FOLDER) return STATUS(IO) | STATUS(UNSUPPORTED);
-    if (op->path == IMAGE_PATH_NO_PARENT) return STATUS(IO);
-    return is_written(op->path) ? STATUS(BUSY) : STATUS(OK);
+    if (!model->open || op->path == PATH_NULL || op->path == PATH_BLANK) return STATUS(INVALID);
+    if (op->path == PATH_FOLDER) return STATUS(IO) | STATUS(UNSUPPORTED);
+    if (op->path == PATH_NO_PARENT) return STATUS(IO);
+    return uses_of(op->path) & FILE_WRITTEN ? STATUS(BUSY) : STATUS(OK);
 }
 
 /* Saving replaces the file in one step. Only where the system cannot create the other file for it
@@ -1077,7 +937,7 @@ static status_set expect_save(void) {
 static void run_save(void) {
     if (model->used > 2 * MOST_USED) return;
     load(op->path, &before);
-    hf_status status = hf_arena_save(arena, path_text(op->path));
+    hf_status status = hf_arena_save(arena, run_path(op->path));
     judge(status, expect_save());
     load(op->path, &after);
     bool may_be_in_place = status == HF_IO && run_failures() > 0 && run.failing_way != 0;
@@ -1092,17 +952,17 @@ static void run_save(void) {
 
 /* The file is mapped at the next page, or above the view that a snapshot was opened with. */
 static size_t next_view(void) {
-    size_t page = round_to_page(model->used);
+    size_t page = round_up(model->used, run.page_size);
     return model->used > 0 && page < model->shown ? model->shown : page;
 }
 
 static status_set expect_append(void) {
     bool is_image = model->way == WAY_READ_WRITE || model->way == WAY_READ_ONLY;
-    if (op->path == IMAGE_PATH_NULL || op->path == IMAGE_PATH_BLANK)
+    if (op->path == PATH_NULL || op->path == PATH_BLANK)
         return STATUS(INVALID) | STATUS(UNSUPPORTED);
     if (op->access == HF_READ_WRITE) return STATUS(INVALID);
-    if (is_image || op->path == IMAGE_PATH_FOLDER) return STATUS(UNSUPPORTED);
-    if (op->path == IMAGE_PATH_NO_PARENT || !before.exists) return STATUS(IO);
+    if (is_image || op->path == PATH_FOLDER) return STATUS(UNSUPPORTED);
+    if (!before.exists) return STATUS(IO);
     return before.size <= model->reserved - next_view() ? STATUS(OK) : STATUS(RESERVE_FULL);
 }
 
@@ -1112,7 +972,7 @@ static void appended(const char *data, size_t size) {
     CHECK(size != 0 || used == model->used, "an empty file moved pos");
     if (size == 0) return;
     CHECK(data == model->base + offset, "the file is not at the next page");
-    model->used = offset + round_to_page(size);
+    model->used = offset + round_up(size, run.page_size);
     CHECK(model->used == used, "pos is not at the first page after the file");
     if (offset == 0) model->shown = 0;
     struct block *block = add_block(offset, size);
@@ -1127,47 +987,46 @@ static void run_append(void) {
     void *data = NULL;
     size_t size = SIZE_MAX;
     load(op->path, &before);
-    if (is_written(op->path) || model->count == IMAGE_BLOCKS ||
+    if ((uses_of(op->path) & FILE_WRITTEN) || model->count == IMAGE_BLOCKS ||
         model->used + before.size > MOST_USED)
         return;
-    hf_status status = hf_arena_append_file(arena, path_text(op->path), op->access, &data, &size);
+    hf_status status = hf_arena_append_file(arena, run_path(op->path), op->access, &data, &size);
     judge(status, expect_append());
     if (status == HF_OK) appended(data, size);
 }
 
 /* ------------------------------------------------------------------ damaging -------------- */
 
-static bool can_damage(void) { return is_file(op->path) && !is_used_file(files[op->path]); }
+static bool can_damage(void) { return is_file(op->path) && uses_of(op->path) == 0; }
 
 static void run_damage(void) {
-    const char *path = path_text(op->path);
+    const char *path = run_path(op->path);
     image_damage damage = choose_damage();
     if (!can_damage()) return;
     load(op->path, &before);
     bool existed = before.exists;
     image_do_damage(&before, &damage);
     if (!before.exists && !existed) return;
-    CHECK(image_store(path, &before), "%s cannot be damaged", path);
+    CHECK(image_store(path, &before, false), "%s cannot be damaged", path);
     if (before.exists != existed) renew_file(op->path);
 }
 
 static void run_holes(void) {
-    const char *path = path_text(op->path);
+    const char *path = run_path(op->path);
     if (!can_damage()) return;
     load(op->path, &before);
-    CHECK(!before.exists || image_store_sparse(path, &before), "%s cannot be made sparse", path);
+    CHECK(!before.exists || image_store(path, &before, true), "%s cannot be made sparse", path);
 }
 
 /* By a copy of the file, or by nothing. */
 static void run_replace(void) {
-    const char *path = path_text(op->path);
-    char copy[PATH_BYTES];
+    const char *path = run_path(op->path);
+    const char *copy = run_path(PATH_MISSING);
     if (!is_file(op->path) || !host_frees_names()) return;
     load(op->path, &before);
     if (!before.exists) return;
-    snprintf(copy, sizeof copy, "%s/copy", host_get()->folder);
-    bool is_done =
-        op->number % 2 ? remove(path) == 0 : image_store(copy, &before) && host_replace(copy, path);
+    bool is_done = op->number % 2 ? remove(path) == 0
+                                  : image_store(copy, &before, false) && host_replace(copy, path);
     CHECK(is_done, "%s cannot be replaced", path);
     renew_file(op->path);
 }
@@ -1178,7 +1037,7 @@ static void run_tamper(void) {
 }
 
 static void run_failing(void) { run_fail(op->number); }
-static void run_failing_as(void) { run_fail_as(op->number % 4); }
+static void run_failing_as(void) { run_fail_as(op->number); }
 
 static void run_fail_sync(void) {
     tamper.sync_countdown = op->number % 8;
@@ -1194,18 +1053,6 @@ static void run_fail_sync(void) {
  * No failure is injected in a child, so that the parent knows what happened to the files. */
 
 static bool does(unsigned step) { return (op->choices & step) != 0; }
-
-/* Calls `use` as if the operation were on each of these arenas. */
-static void for_each_arena(void (*use)(bool is_closed_by_parent), unsigned first, unsigned end,
-                           unsigned closed) {
-    const struct operation *operation = op;
-    struct operation other = *operation;
-    for (other.arena = first; other.arena < end; other.arena++) {
-        begin(&other);
-        use(other.arena == closed);
-    }
-    begin(operation);
-}
 
 static void judge_call(hf_status status, status_set expected) {
     judge(status, expected);
@@ -1254,30 +1101,30 @@ static void use_privately(void) {
         judge_call(hf_reset(arena), is_read_only ? STATUS(WRONG_STATE) : STATUS(OK));
 }
 
-/* The parent has its file locked, even after the child has closed its own arena. */
+/* The parent has its file locked, unless it has closed the arena. */
 static void check_locked(void) {
     const hf_arena_options options = {.any_base = true, .backend = run.backend};
+    bool is_closed_by_parent = does(CHILD_LIVES_ON) && op->arena == program[op->index].arena;
     hf_arena other;
-    if (!model->open || !is_found(model)) return;
-    const char *path = path_text(model->path);
+    if (!is_found(model) || is_closed_by_parent) return;
+    const char *path = run_path(model->path);
     judge_call(hf_arena_open_file(&other, path, HF_READ_WRITE, &options), STATUS(BUSY));
     if (model->way != WAY_READ_WRITE) return;
     judge_call(hf_arena_open_file(&other, path, HF_READ_ONLY, &options), STATUS(BUSY));
 }
 
-static void use_in_child(bool is_closed_by_parent) {
+static void use_in_child(void) {
     if (!model->open) return;
     check_arena();
     if (model->way == WAY_READ_WRITE)
         fail_to_write();
     else
         use_privately();
-    if (!is_closed_by_parent) check_locked();
-    if (does(CHILD_CLOSES)) {
-        hf_arena_close(arena);
-        check_closed(arena);
-    }
-    if (!is_closed_by_parent) check_locked();
+    check_locked();
+    if (!does(CHILD_CLOSES)) return;
+    hf_arena_close(arena);
+    check_closed(arena);
+    check_locked();
 }
 
 static bool saves(void) {
@@ -1285,30 +1132,26 @@ static bool saves(void) {
            model->used <= 2 * MOST_USED && is_file(op->path);
 }
 
-static void save_in_child(void) {
-    hf_status status = hf_arena_save(arena, path_text(op->path));
-    judge_call(status, is_written(op->path) ? STATUS(BUSY) : STATUS(OK));
-    if (status == HF_OK) renew_file(op->path);
-}
-
 static void run_child(void) {
-    unsigned own = op->arena;
     end_failures();
-    if (saves()) save_in_child();
-    for_each_arena(use_in_child, does(CHILD_USES_ALL) ? 0 : own,
-                   does(CHILD_USES_ALL) ? IMAGE_ARENAS : own + 1,
-                   does(CHILD_LIVES_ON) ? own : IMAGE_ARENAS);
+    if (saves()) {
+        hf_status status = hf_arena_save(arena, run_path(op->path));
+        judge_call(status, expect_save());
+        if (status == HF_OK) renew_file(op->path);
+    }
+    if (does(CHILD_USES_ALL))
+        for_all_arenas(use_in_child);
+    else
+        use_in_child();
 }
 
 static struct image_bytes kept[IMAGE_ARENAS];
 
-static void keep_file(bool unused) {
-    (void)unused;
+static void keep_file(void) {
     if (model->open && is_found(model)) load(model->path, &kept[op->arena]);
 }
 
-static void check_unharmed(bool unused) {
-    (void)unused;
+static void check_unharmed(void) {
     check_arena();
     if (!model->open || !is_found(model)) return;
     load(model->path, &after);
@@ -1320,7 +1163,7 @@ static void check_unlocked(void) {
     const hf_arena_options options = {.any_base = true, .backend = run.backend, .tag = model->tag};
     hf_access access = model->way == WAY_READ_WRITE ? HF_READ_ONLY : HF_READ_WRITE;
     hf_arena other;
-    hf_status status = hf_arena_open_file(&other, path_text(model->path), access, &options);
+    hf_status status = hf_arena_open_file(&other, run_path(model->path), access, &options);
     CHECK(status != HF_BUSY || run_failures() > 0, "a child has kept the lock");
     hf_arena_close(&other);
     begin(op);
@@ -1330,29 +1173,22 @@ static void run_meanwhile(void) {
     bool closes = does(CHILD_LIVES_ON);
     bool is_certain = model->open && is_found(model) && !model->was_tampered_with;
     if (closes) close_arena();
-    if (closes && is_certain && !is_used_file(model->file)) check_unlocked();
-    for_each_arena(keep_file, 0, IMAGE_ARENAS, IMAGE_ARENAS);
+    if (closes && is_certain && uses_of_file(model->file) == 0) check_unlocked();
+    for_all_arenas(keep_file);
 }
 
 static void run_a_fork(void) {
     if (!run_fork(run_child, run_meanwhile)) return;
-    if (saves() && !is_written(op->path)) {
+    if (saves() && !(uses_of(op->path) & FILE_WRITTEN)) {
         load(op->path, &after);
         check_saved();
     }
-    for_each_arena(check_unharmed, 0, IMAGE_ARENAS, IMAGE_ARENAS);
+    for_all_arenas(check_unharmed);
 }
 
 /* ------------------------------------------------------------------ running --------------- */
 
-#define COMMAND(kind, name, run, when) {name, run, when},
-static const struct command {
-    const char *name;
-    void (*run)(void);
-    enum { ALWAYS, IF_OPEN } when;
-} commands[] = {COMMANDS(COMMAND)};
-
-static const char *kind_name(image_kind kind) { return commands[kind].name; }
+static const struct run_command commands[] = {COMMANDS(RUN_COMMAND)};
 
 /* When no arena is open, the backend has nothing left. */
 static void check_backend(void) {
@@ -1363,22 +1199,11 @@ static void check_backend(void) {
 }
 
 static void run_operation(const struct operation *operation) {
-    const struct command *command = &commands[operation->kind];
+    const struct run_command *command = &commands[operation->kind];
     begin(operation);
     if (model->open || command->when == ALWAYS) command->run();
     check_arena();
     check_backend();
-}
-
-static void close_all(void) {
-    struct operation closing = op ? *op : (struct operation){.index = 0};
-    end_failures();
-    for (closing.arena = 0; closing.arena < IMAGE_ARENAS; closing.arena++) {
-        begin(&closing);
-        close_arena();
-    }
-    check_backend();
-    op = NULL;
 }
 
 static void check_visited(const char *path) {
@@ -1388,15 +1213,16 @@ static void check_visited(const char *path) {
 
 void fuzz_run(const uint8_t *data, size_t size) {
     op = NULL;
-    tamper.plan_countdown = tamper.countdown = tamper.sync_countdown = 0;
-    tamper.has_struck = false;
     for (size_t i = 0; i < IMAGE_ARENAS; i++) models[i].open = false;
-    for (unsigned path = 0; path < PATHS_OF_FILES; path++) renew_file((image_path)path);
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) renew_file(path);
     for (size_t i = 0; i < run_operations(size); i++) {
         program[i] = decode(data + i * OPERATION_BYTES, i);
         run_operation(&program[i]);
     }
-    close_all();
-    host_visit(host_get()->folder, check_visited);
-    for (unsigned path = 0; path < PATHS_OF_FILES; path++) remove(path_text((image_path)path));
+    end_failures();
+    if (op) for_all_arenas(close_arena);
+    check_backend();
+    op = NULL;
+    host_visit(run_host()->folder, check_visited);
+    for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) remove(run_path(path));
 }

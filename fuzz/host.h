@@ -1,25 +1,30 @@
 /*
- * host.h -- what the fuzzers and the replay of inputs need from the system. host.c is the same on
- * every system; host_posix.c and host_windows.c are not.
+ * host.h -- what the fuzzers and the replay of inputs need from the system: host_posix.c and
+ * host_windows.c.
  */
 #ifndef FUZZ_HOST_H
 #define FUZZ_HOST_H
 
-#include "space_program.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
-/* Makes a temporary folder at the first call, and limits the size of files, so that no program
- * fills the disk. The folder is removed when the process exits. */
-const program_host *host_get(void);
+enum { HOST_FOLDER_BYTES = 256, HOST_PATH_BYTES = 4096 };
 
-/* Removes the folder, before an abort. */
-void host_end(void);
+/* Makes a temporary folder, or exits with a message. On POSIX systems it also limits the size of
+ * files, so that no program fills the disk. */
+void host_make_folder(char folder[HOST_FOLDER_BYTES]);
 
-/* Before the first input. When the process dies by a fault, by abort() or by the report of a
- * sanitizer, it prints the label and then the text, as it is at that time. */
-void host_begin(const char *label, const char *text);
+/* Removes the folder if it is empty. */
+void host_remove_folder(const char *folder);
 
 /* Calls `visit` with the path of each file in a folder, except hidden ones. False: no folder. */
 bool host_visit(const char *folder, void (*visit)(const char *path));
+
+/* As program_host of space_program.h wants them. */
+intptr_t host_open_handle(const char *path, bool writable);
+void host_close_handle(intptr_t handle);
 
 typedef enum host_fork_result {
     HOST_NO_FORK,      /* this system cannot fork, or it failed: neither function was called */
@@ -46,22 +51,5 @@ bool host_frees_names(void);
 /* Bytes of addresses that this process has mapped; 0 if the system does not say, or if a sanitizer
  * maps more and more. */
 size_t host_mapped_bytes(void);
-
-/* --- For host.c --- */
-
-enum { HOST_FOLDER_BYTES = 256, HOST_PATH_BYTES = 4096 };
-
-/* Make a temporary folder, or exit with a message; remove it when it is empty. */
-void host_make_folder(char folder[HOST_FOLDER_BYTES]);
-void host_remove_folder(const char *folder);
-
-intptr_t host_open_handle(const char *path, bool writable);
-void host_close_handle(intptr_t handle);
-
-/* Lets host_print_death be called when the process dies, perhaps by a signal handler: it uses only
- * host_write, which is a system call. */
-void host_watch(void);
-void host_print_death(void);
-void host_write(const char *text);
 
 #endif

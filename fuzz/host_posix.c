@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -70,23 +69,23 @@ bool host_visit(const char *folder, void (*visit)(const char *path)) {
 /* A file system that compresses has no blocks for zeros. */
 static bool counts_blocks(void) {
     static const char zeros[BLOCKS_TRIED];
-    static int counts = -1;
-    char path[HOST_FOLDER_BYTES + 16];
+    char path[HOST_FOLDER_BYTES];
     struct stat status;
-    if (counts >= 0) return counts > 0;
-    snprintf(path, sizeof path, "%s/blocks", host_get()->folder);
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    bool is_known = file >= 0 && write(file, zeros, sizeof zeros) == sizeof zeros &&
-                    fsync(file) == 0 && fstat(file, &status) == 0;
-    counts = is_known && status.st_blocks * BLOCK >= BLOCKS_TRIED;
-    if (file >= 0) close(file);
+    snprintf(path, sizeof path, "%s/holdfast-blocks-XXXXXX", parent_folder());
+    int file = mkstemp(path);
+    if (file < 0) return false;
+    bool is_known = write(file, zeros, sizeof zeros) == sizeof zeros && fsync(file) == 0 &&
+                    fstat(file, &status) == 0;
+    close(file);
     remove(path);
-    return counts > 0;
+    return is_known && status.st_blocks * BLOCK >= BLOCKS_TRIED;
 }
 
 size_t host_allocated_bytes(const char *path) {
+    static int counts = -1;
     struct stat status;
-    if (!counts_blocks() || stat(path, &status) != 0) return SIZE_MAX;
+    if (counts < 0) counts = counts_blocks();
+    if (!counts || stat(path, &status) != 0) return SIZE_MAX;
     return (size_t)status.st_blocks * BLOCK;
 }
 
@@ -119,27 +118,6 @@ host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void)) {
     while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
     }
     return status == 0 ? HOST_CHILD_RETURNED : HOST_CHILD_FAILED;
-}
-
-void host_write(const char *text) {
-    if (write(STDERR_FILENO, text, strlen(text)) < 0) return;
-}
-
-static void on_signal(int number) {
-    signal(number, SIG_DFL);
-    host_print_death();
-    raise(number);
-}
-
-/* A sanitizer has its own handlers for faults, and calls back. */
-void host_watch(void) {
-    signal(SIGABRT, on_signal);
-    if (__sanitizer_set_death_callback) {
-        __sanitizer_set_death_callback(host_print_death);
-        return;
-    }
-    signal(SIGSEGV, on_signal);
-    signal(SIGBUS, on_signal);
 }
 
 bool host_pays_for_addresses(void) { return false; }

@@ -6,7 +6,6 @@
  */
 #include "host.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,28 +88,6 @@ bool host_frees_names(void) { return false; }
 host_fork_result host_fork(void (*child)(void), void (*meanwhile)(void)) {
     (void)child, (void)meanwhile;
     return HOST_NO_FORK;
-}
-
-void host_write(const char *text) {
-    DWORD written;
-    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)strlen(text), &written, NULL);
-}
-
-static void on_abort(int number) {
-    (void)number;
-    host_print_death();
-}
-
-/* The process ends with the code of the exception, without a dialog. */
-static LONG WINAPI on_fault(EXCEPTION_POINTERS *exception) {
-    (void)exception;
-    host_print_death();
-    return EXCEPTION_EXECUTE_HANDLER;
-}
-
-void host_watch(void) {
-    signal(SIGABRT, on_abort);
-    SetUnhandledExceptionFilter(on_fault);
 }
 
 /* Only Wine exports this function. */

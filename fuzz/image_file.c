@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static bool is_zero(const unsigned char *bytes, size_t size) {
+bool image_is_zero(const void *memory, size_t size) {
+    const char *bytes = memory;
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
@@ -22,27 +23,19 @@ bool image_load(const char *path, struct image_bytes *file) {
     return whole;
 }
 
-bool image_store(const char *path, const struct image_bytes *file) {
+bool image_store(const char *path, const struct image_bytes *file, bool with_holes) {
     if (!file->exists) return remove(path) == 0;
     FILE *stream = fopen(path, "wb");
     if (!stream) return false;
-    bool whole = fwrite(file->bytes, 1, file->size, stream) == file->size;
-    return fclose(stream) == 0 && whole;
-}
-
-static bool write_sparse(FILE *stream, const unsigned char *bytes, size_t size) {
-    if (is_zero(bytes, size)) return fseek(stream, (long)size, SEEK_CUR) == 0;
-    return fwrite(bytes, 1, size, stream) == size;
-}
-
-bool image_store_sparse(const char *path, const struct image_bytes *file) {
-    FILE *stream = fopen(path, "wb");
-    if (!stream) return false;
     bool whole = true;
-    size_t last = file->size > SLOT ? (file->size - 1) / SLOT * SLOT : 0;
-    for (size_t at = 0; whole && at < last; at += SLOT)
-        whole = write_sparse(stream, file->bytes + at, SLOT);
-    whole = whole && fwrite(file->bytes + last, 1, file->size - last, stream) == file->size - last;
+    for (size_t at = 0, size = file->size; whole && at < file->size; at += size) {
+        bool is_last = !with_holes || file->size - at <= SLOT;
+        size = is_last ? file->size - at : SLOT;
+        if (!is_last && image_is_zero(file->bytes + at, size))
+            whole = fseek(stream, (long)size, SEEK_CUR) == 0;
+        else
+            whole = fwrite(file->bytes + at, 1, size, stream) == size;
+    }
     return fclose(stream) == 0 && whole;
 }
 
@@ -59,7 +52,7 @@ void image_copy(struct image_bytes *to, const struct image_bytes *from) {
 /* ----------------------------------------------------------------- judging ---------------- */
 
 bool image_is_blank(const struct image_bytes *file) {
-    return file->size <= AREA && is_zero(file->bytes, file->size);
+    return file->size <= AREA && image_is_zero(file->bytes, file->size);
 }
 
 /* The fields up to the version are the same in every version of the format. */
@@ -70,7 +63,7 @@ static status_set judge_slot(const unsigned char *slot, unsigned parity) {
     bool sound = get_32(slot, AT_VERSION) == 1 && get_32(slot, AT_POINTER_SIZE) == sizeof(void *) &&
                  get_32(slot, AT_SLOT_SIZE) == SLOT && get_64(slot, AT_SEQUENCE) % 2 == parity &&
                  get_64(slot, AT_CHECKSUM) == checksum_of(slot) &&
-                 is_zero(slot + RECORD_END, SLOT - RECORD_END);
+                 image_is_zero(slot + RECORD_END, SLOT - RECORD_END);
     return sound ? 0 : STATUS(CORRUPT);
 }
 
@@ -80,14 +73,14 @@ static status_set judge_header(const unsigned char *header, const unsigned char 
     bool written[2];
     status_set errors = 0;
     for (unsigned i = 0; i < 2; i++) {
-        written[i] = !is_zero(slots[i], SLOT);
+        written[i] = !image_is_zero(slots[i], SLOT);
         if (written[i]) errors |= judge_slot(slots[i], i);
     }
     uint64_t first = get_64(slots[0], AT_SEQUENCE), second = get_64(slots[1], AT_SEQUENCE);
     bool apart = first + 1 != second && second + 1 != first;
     if (!written[0] && !written[1]) errors |= STATUS(CORRUPT);
     if (written[0] && written[1] && apart) errors |= STATUS(CORRUPT);
-    if (!is_zero(header + 2 * SLOT, AREA - 2 * SLOT)) errors |= STATUS(CORRUPT);
+    if (!image_is_zero(header + 2 * SLOT, AREA - 2 * SLOT)) errors |= STATUS(CORRUPT);
     *newer = !written[0] || (written[1] && second == first + 1) ? slots[1] : slots[0];
     return errors;
 }

@@ -27,13 +27,12 @@ struct image_bytes {
 /* A file that does not exist is loaded as such. False: it is too large, or reading failed. */
 bool image_load(const char *path, struct image_bytes *);
 
-/* Writes or removes the file. False: that failed. */
-bool image_store(const char *path, const struct image_bytes *);
-
-/* Writes it with a hole for each page of zeros, except the last page. */
-bool image_store_sparse(const char *path, const struct image_bytes *);
+/* Writes or removes the file; with a hole for each page of zeros, except the last page, if that is
+ * wanted. False: that failed. */
+bool image_store(const char *path, const struct image_bytes *, bool with_holes);
 
 void image_copy(struct image_bytes *to, const struct image_bytes *from);
+bool image_is_zero(const void *bytes, size_t size);
 bool image_is_alike(const struct image_bytes *, const struct image_bytes *);
 
 /* ----------------------------------------------------------------- judging ---------------- */

@@ -1,7 +1,13 @@
 /*
- * mutator.c -- see mutator.h.
+ * mutator.c -- mutations of programs that consist of operations of one size.
+ *
+ * A fuzzing engine that only knows bytes shifts everything after the point where it inserts one,
+ * and so makes another program of the rest. Here whole operations are inserted, removed, copied,
+ * swapped and exchanged between programs, and single fields changed to values that often matter.
+ * One time in eight the engine mutates the bytes itself. libFuzzer finds the two functions by their
+ * names; AFL++ works without them.
  */
-#include "mutator.h"
+#include "space_program.h"
 
 #include "../tests/random.h"
 

@@ -10,6 +10,7 @@
  */
 #include "host.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,9 +23,33 @@ enum {
     LEAKED_BYTES = 1 << 20 /* malloc may map so much meanwhile */
 };
 
-static char current[PATH_BYTES];
+/* In the runtime of the sanitizers; NULL without them. */
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
+
+static char current[PATH_BYTES]; /* path of the input that runs */
 static size_t inputs;
 static unsigned one_of = 1;
+
+static void print_current(void) { fprintf(stderr, "\ninput: %s\n", current); }
+
+static void on_signal(int number) {
+    signal(number, SIG_DFL);
+    print_current();
+    raise(number);
+}
+
+/* Names the input when the process dies. A sanitizer has handlers for faults, and calls back. */
+static void watch(void) {
+    signal(SIGABRT, on_signal);
+    if (__sanitizer_set_death_callback) {
+        __sanitizer_set_death_callback(print_current);
+        return;
+    }
+    signal(SIGSEGV, on_signal);
+#ifdef SIGBUS
+    signal(SIGBUS, on_signal);
+#endif
+}
 
 static bool is_chosen(const char *path) {
     unsigned sum = 0;
@@ -78,7 +103,7 @@ int main(int count, char **arguments) {
         fprintf(stderr, "usage: %s [--one-of N] FILE|FOLDER...\n", arguments[0]);
         return 2;
     }
-    host_begin("\ninput: ", current);
+    watch();
     for (int i = first; i < count; i++) replay(arguments[i]);
     printf("%zu inputs\n", inputs);
     return inputs > 0 ? 0 : 1;

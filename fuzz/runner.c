@@ -10,6 +10,36 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct run run;
 
+/* ------------------------------------------------------------------ the folder ------------ */
+
+static char folder[HOST_FOLDER_BYTES];
+
+static void remove_file(const char *path) { remove(path); }
+
+static void remove_folder(void) {
+    if (!folder[0]) return;
+    host_visit(folder, remove_file);
+    host_remove_folder(folder);
+}
+
+const char *run_path(program_path path) {
+    static char texts[PATHS][HOST_FOLDER_BYTES + 16];
+    return program_path_text(run_host(), path, texts[path], sizeof texts[path]);
+}
+
+const program_host *run_host(void) {
+    static const program_host host = {folder, host_open_handle, host_close_handle};
+    if (folder[0]) return &host;
+    host_make_folder(folder);
+    atexit(remove_folder);
+    FILE *file = fopen(run_path(PATH_EMPTY_FILE), "wb");
+    if (!file) run_failed("no file can be made in %s", folder);
+    fclose(file);
+    return &host;
+}
+
+/* ------------------------------------------------------------------ messages -------------- */
+
 void run_failed(const char *format, ...) {
     va_list arguments;
     hf_error error = hf_last_error();
@@ -22,7 +52,7 @@ void run_failed(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    host_end();
+    remove_folder();
     abort();
 }
 
@@ -66,8 +96,8 @@ void run_fail(unsigned number) {
 }
 
 void run_fail_as(unsigned number) {
-    run.failing_way = number;
-    if (run.strict) hf_strict_fail_as(run.strict, number);
+    run.failing_way = number % 4;
+    if (run.strict) hf_strict_fail_as(run.strict, run.failing_way);
 }
 
 /* ------------------------------------------------------------------ checks ---------------- */

@@ -13,7 +13,7 @@
 #define FUZZ_RUNNER_H
 
 #include "host.h"
-#include "mutator.h"
+#include "space_program.h"
 
 #include <holdfast.h>
 #include <stdio.h>
@@ -31,6 +31,14 @@ enum { MOST_FORKS = 2 }; /* of a run */
 /* A set of statuses: bit n stands for status n. */
 typedef unsigned status_set;
 #define STATUS(name) (1u << HF_##name)
+
+/* Up to 16 bytes more or less, never below 0. */
+static inline size_t about(size_t size, unsigned value) {
+    size_t shift = value % 33;
+    return size + shift < 16 ? 0 : size + shift - 16;
+}
+
+static inline size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 
 static inline bool has_status(status_set set, hf_status status) {
     return (set & 1u << status) != 0;
@@ -75,6 +83,12 @@ _Noreturn void run_failed(const char *format, ...) HF_FORMAT(1, 2);
 /* The number of operations in so many bytes. */
 size_t run_operations(size_t size);
 
+/* The folder for files, made at the first call; removed when the process exits. */
+const program_host *run_host(void);
+
+/* Text of a path in that folder; NULL for PATH_NULL. */
+const char *run_path(program_path);
+
 /* Notes what is compared after the operation. */
 void run_begin(void);
 
@@ -96,6 +110,18 @@ void run_fail_as(unsigned number);
 
 /* Forks like host_fork; a child that fails its checks fails the run. False: there is no child. */
 bool run_fork(void (*child)(void), void (*meanwhile)(void));
+
+/* ------------------------------------------------------------------ kinds ----------------- */
+
+/* For a table X(kind, name, function, ALWAYS or IF_OPEN) of kinds of operations. */
+#define RUN_KIND(kind, name, run, when) kind,
+#define RUN_NAME(kind, name, run, when) name,
+#define RUN_COMMAND(kind, name, run, when) {run, when},
+
+struct run_command {
+    void (*run)(void);
+    enum { ALWAYS, IF_OPEN } when; /* IF_OPEN: the arena of the operation must be open */
+};
 
 /* ------------------------------------------------------------------ checks ---------------- */
 

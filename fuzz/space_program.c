@@ -2,8 +2,7 @@
  * space_program.c -- see space_program.h.
  *
  * decode splits the bytes of an operation into fields; resolve_* makes the arguments of a call from
- * them, by the slots and regions of the subject, and applies the twist; run_* makes the call. The
- * table `commands` has both functions for each kind.
+ * them, by the slots and regions of the subject, and applies the twist; run_* makes the call.
  */
 #include "space_program.h"
 
@@ -21,6 +20,7 @@ enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0, EVERY_SE
 /* ------------------------------------------------------------------ decoding -------------- */
 
 struct operation {
+    const program_subject *subject;
     program_kind kind;
     unsigned space, file; /* slots */
     hf_access access;
@@ -30,8 +30,9 @@ struct operation {
     unsigned number;
 };
 
-static struct operation decode(const uint8_t bytes[OPERATION_BYTES]) {
+static struct operation decode(const program_subject *subject, const uint8_t *bytes) {
     return (struct operation){
+        .subject = subject,
         .kind = (program_kind)(bytes[0] % PROGRAM_KINDS),
         .space = bytes[1] & 1,
         .file = (bytes[1] >> 1 & 7) % PROGRAM_FILES,
@@ -47,26 +48,17 @@ static struct operation decode(const uint8_t bytes[OPERATION_BYTES]) {
 
 /* ------------------------------------------------------------------ resolving ------------- */
 
-/* The space in the slot, or else the other one. NULL: none is open. */
+/* Both choose what is in the slot, or else in the next one where something is. NULL: nothing is. */
 static hf_space *choose_space(const program_subject *subject, unsigned *slot) {
-    for (unsigned i = 0; i < PROGRAM_SPACES; i++) {
-        unsigned candidate = (*slot + i) % PROGRAM_SPACES;
-        if (!subject->spaces[candidate]) continue;
-        *slot = candidate;
-        return subject->spaces[candidate];
-    }
-    return NULL;
+    for (unsigned i = 0; i < PROGRAM_SPACES && !subject->spaces[*slot]; i++)
+        *slot = (*slot + 1) % PROGRAM_SPACES;
+    return subject->spaces[*slot];
 }
 
-/* The file in the slot, or else the next one. NULL: none is open. */
 static hf_file *choose_file(const program_subject *subject, unsigned *slot) {
-    for (unsigned i = 0; i < PROGRAM_FILES; i++) {
-        unsigned candidate = (*slot + i) % PROGRAM_FILES;
-        if (!subject->files[candidate]) continue;
-        *slot = candidate;
-        return subject->files[candidate];
-    }
-    return NULL;
+    for (unsigned i = 0; i < PROGRAM_FILES && !subject->files[*slot]; i++)
+        *slot = (*slot + 1) % PROGRAM_FILES;
+    return subject->files[*slot];
 }
 
 static void aim_at_regions(const hf_space *space, program_aim aim, program_call *call) {
@@ -105,39 +97,31 @@ static void twist_range(program_twist twist, size_t space_size, size_t page_size
     }
 }
 
-static bool takes_file(program_kind kind) {
-    return kind == PROGRAM_MAP || kind == PROGRAM_MAP_RANGE;
-}
-
-static bool resolve_range(const program_subject *subject, const struct operation *operation,
-                          program_call *call) {
-    hf_space *space = choose_space(subject, &call->space);
+static bool resolve_range(const struct operation *operation, program_call *call) {
+    hf_space *space = choose_space(operation->subject, &call->space);
     if (!space) return false;
-    size_t page_size = subject->page_size;
+    size_t page_size = operation->subject->page_size;
     size_t pages = hf_space_size(space) / page_size;
     call->offset = operation->offset % pages * page_size;
     call->size = (1 + operation->size % PROGRAM_PAGES) * page_size;
     aim_at_regions(space, operation->aim, call);
     call->file_offset = (uint64_t)(operation->file_offset % (PROGRAM_FILE_PAGES + 1)) * page_size;
     call->advice = (hf_advice)(operation->number % 3);
-    if (takes_file(operation->kind)) {
-        aim_at_file(subject->files[call->file], page_size, operation->aim, call);
-    }
+    if (operation->kind == PROGRAM_MAP || operation->kind == PROGRAM_MAP_RANGE)
+        aim_at_file(operation->subject->files[call->file], page_size, operation->aim, call);
     twist_range(operation->twist, hf_space_size(space), page_size, call);
     return true;
 }
 
 /* A store outside of the space would fault. */
-static bool resolve_store(const program_subject *subject, const struct operation *operation,
-                          program_call *call) {
+static bool resolve_store(const struct operation *operation, program_call *call) {
     struct operation plain = *operation;
     plain.twist = TWIST_NONE;
-    return resolve_range(subject, &plain, call);
+    return resolve_range(&plain, call);
 }
 
-static bool resolve_range_and_file(const program_subject *subject,
-                                   const struct operation *operation, program_call *call) {
-    return choose_file(subject, &call->file) && resolve_range(subject, operation, call);
+static bool resolve_range_and_file(const struct operation *operation, program_call *call) {
+    return choose_file(operation->subject, &call->file) && resolve_range(operation, call);
 }
 
 /* More addresses than any system has. Only with a base does the sum wrap. */
@@ -146,9 +130,8 @@ static void make_huge(size_t page_size, program_call *call) {
     if (call->least != 0) call->least = (call->size - call->size / 4) & ~(page_size - 1);
 }
 
-static bool resolve_open(const program_subject *subject, const struct operation *operation,
-                         program_call *call) {
-    size_t page_size = subject->page_size;
+static bool resolve_open(const struct operation *operation, program_call *call) {
+    size_t page_size = operation->subject->page_size;
     uintptr_t fixed =
         FIXED_BASES + operation->offset % FIXED_BASE_COUNT * HF_ALLOCATION_GRANULARITY;
     call->size = (1 + operation->size % PROGRAM_PAGES) * page_size;
@@ -172,44 +155,37 @@ static bool resolve_open(const program_subject *subject, const struct operation 
     return true;
 }
 
-static bool resolve_file(const program_subject *subject, const struct operation *operation,
-                         program_call *call) {
-    const size_t rests[] = {0, 0, 1, 511, subject->page_size - 1};
+static bool resolve_file(const struct operation *operation, program_call *call) {
+    const size_t rests[] = {0, 0, 1, 511, operation->subject->page_size - 1};
     size_t pages = 1 + operation->size % (PROGRAM_FILE_PAGES - 1);
     size_t rest = rests[operation->number / PATHS % (sizeof rests / sizeof rests[0])];
     call->path = (program_path)(operation->number % PATHS);
     if (call->path == PATH_MISSING && call->kind == PROGRAM_FILE_CREATE) call->path = PATH_FIRST;
     call->writable = operation->file_offset & 1;
-    call->file_size = pages * subject->page_size + rest;
+    call->file_size = pages * operation->subject->page_size + rest;
     if (operation->twist == TWIST_SIZE_ZERO) call->file_size = 0;
     if (operation->twist == TWIST_SIZE_WRAPS) call->file_size = (uint64_t)1 << 62;
     return true;
 }
 
 /* Some systems create huge shared memory, because it costs nothing until it is used. */
-static bool resolve_shared_file(const program_subject *subject, const struct operation *operation,
-                                program_call *call) {
+static bool resolve_shared_file(const struct operation *operation, program_call *call) {
     struct operation small = *operation;
     if (small.twist == TWIST_SIZE_WRAPS) small.twist = TWIST_NONE;
-    return resolve_file(subject, &small, call);
+    return resolve_file(&small, call);
 }
 
-static bool resolve_space(const program_subject *subject, const struct operation *operation,
-                          program_call *call) {
-    (void)operation;
-    return choose_space(subject, &call->space) != NULL;
+static bool resolve_space(const struct operation *operation, program_call *call) {
+    return choose_space(operation->subject, &call->space) != NULL;
 }
 
-static bool resolve_failure(const program_subject *subject, const struct operation *operation,
-                            program_call *call) {
+static bool resolve_failure(const struct operation *operation, program_call *call) {
     call->nth = operation->number / 2;
     call->from_then_on = operation->number & 1;
-    return subject->failing != NULL;
+    return operation->subject->failing != NULL;
 }
 
-static bool resolve_nothing(const program_subject *subject, const struct operation *operation,
-                            program_call *call) {
-    (void)subject;
+static bool resolve_nothing(const struct operation *operation, program_call *call) {
     call->nth = operation->number;
     return true;
 }
@@ -364,7 +340,7 @@ static hf_status run_file_close(program_subject *subject, program_call *call) {
     return HF_OK;
 }
 
-static hf_status run_fail(program_subject *subject, program_call *call) {
+static hf_status run_failure(program_subject *subject, program_call *call) {
     hf_strict_fail(subject->failing, call->nth, call->from_then_on);
     return HF_OK;
 }
@@ -375,37 +351,12 @@ static hf_status run_text(program_subject *subject, program_call *call) {
     return text && *text ? HF_OK : HF_CORRUPT;
 }
 
-struct command {
-    const char *name;
-    const char *parts; /* what program_print_call prints: letters for print_part */
-    bool (*resolve)(const program_subject *, const struct operation *, program_call *);
+#define COMMAND(kind, name, parts, resolve, run) {name, parts, resolve, run},
+static const struct command {
+    const char *name, *parts;
+    bool (*resolve)(const struct operation *, program_call *);
     hf_status (*run)(program_subject *, program_call *);
-};
-
-static const struct command commands[PROGRAM_KINDS] = {
-    [PROGRAM_OPEN] = {"open", "so", resolve_open, run_open},
-    [PROGRAM_CLOSE] = {"close", "s", resolve_nothing, run_close},
-    [PROGRAM_SPLIT] = {"split", "sr", resolve_range, run_step},
-    [PROGRAM_COALESCE] = {"coalesce", "sr", resolve_range, run_step},
-    [PROGRAM_COMMIT] = {"commit", "sr", resolve_range, run_step},
-    [PROGRAM_DECOMMIT] = {"decommit", "sr", resolve_range, run_step},
-    [PROGRAM_MAP] = {"map", "srF@a", resolve_range_and_file, run_map},
-    [PROGRAM_UNMAP] = {"unmap", "sr", resolve_range, run_step},
-    [PROGRAM_COMMIT_RANGE] = {"commit_range", "sr", resolve_range, run_step},
-    [PROGRAM_MAP_RANGE] = {"map_range", "srF@a", resolve_range_and_file, run_map},
-    [PROGRAM_RELEASE_RANGE] = {"release_range", "sr", resolve_range, run_step},
-    [PROGRAM_ADVISE] = {"advise", "srv", resolve_range, run_advise},
-    [PROGRAM_STORE] = {"store", "sr", resolve_store, run_store},
-    [PROGRAM_FIND] = {"find", "sr", resolve_range, run_find},
-    [PROGRAM_CHECK] = {"check", "s", resolve_space, run_check},
-    [PROGRAM_FILE_OPEN] = {"file_open", "fpa", resolve_file, run_file},
-    [PROGRAM_FILE_CREATE] = {"file_create", "fpz", resolve_file, run_file},
-    [PROGRAM_FILE_CREATE_SHARED] = {"file_create_shared", "fz", resolve_shared_file, run_file},
-    [PROGRAM_FILE_FROM_HANDLE] = {"file_from_handle", "fpha", resolve_file, run_file},
-    [PROGRAM_FILE_CLOSE] = {"file_close", "f", resolve_nothing, run_file_close},
-    [PROGRAM_FAIL] = {"fail", "n+", resolve_failure, run_fail},
-    [PROGRAM_TEXT] = {"text", "t", resolve_nothing, run_text},
-};
+} commands[] = {PROGRAM_COMMANDS(COMMAND)};
 
 static void make_call(program_subject *subject, program_call *call,
                       const program_observer *observer) {
@@ -425,14 +376,9 @@ static void call_every_second(program_subject *subject, program_call *call,
     }
 }
 
-static bool is_for_every_second(const struct operation *operation) {
-    bool on_range = operation->kind >= PROGRAM_SPLIT && operation->kind <= PROGRAM_RELEASE_RANGE;
-    return on_range && operation->number >= EVERY_SECOND && operation->twist == TWIST_NONE;
-}
-
 static void run_operation(program_subject *subject, size_t index, const uint8_t *bytes,
                           const program_observer *observer) {
-    struct operation operation = decode(bytes);
+    struct operation operation = decode(subject, bytes);
     program_call call = {
         .index = index,
         .kind = operation.kind,
@@ -440,8 +386,9 @@ static void run_operation(program_subject *subject, size_t index, const uint8_t 
         .file = operation.file,
         .access = operation.access,
     };
-    if (!commands[operation.kind].resolve(subject, &operation, &call)) return;
-    if (is_for_every_second(&operation))
+    if (!commands[operation.kind].resolve(&operation, &call)) return;
+    bool is_step = operation.kind >= PROGRAM_SPLIT && operation.kind <= PROGRAM_RELEASE_RANGE;
+    if (is_step && operation.number >= EVERY_SECOND && operation.twist == TWIST_NONE)
         call_every_second(subject, &call, observer);
     else
         make_call(subject, &call, observer);
@@ -489,10 +436,8 @@ static void print_part(FILE *stream, const program_call *call, char part) {
     case 'o': print_open(stream, call); break;
     case 'f': fprintf(stream, " file %u", call->file); break;
     case 'F':
-        if (call->foreign)
-            fputs(" foreign file", stream);
-        else
-            print_part(stream, call, 'f');
+        if (call->foreign) fputs(" foreign file", stream);
+        if (!call->foreign) print_part(stream, call, 'f');
         break;
     case '@': fprintf(stream, " at %#llx", (unsigned long long)call->file_offset); break;
     case 'a': fprintf(stream, " %s", access_names[call->access]); break;

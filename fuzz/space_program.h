@@ -27,43 +27,46 @@
 #ifndef SPACE_PROGRAM_H
 #define SPACE_PROGRAM_H
 
-#include "mutator.h"
-
 #include <holdfast.h>
 #include <stdio.h>
 
 enum {
+    OPERATION_BYTES = 8,
+    MOST_OPERATIONS = 128, /* of a program; the rest is ignored */
     PROGRAM_SPACES = 2,
     PROGRAM_FILES = 6,
     PROGRAM_PAGES = 64,     /* of a space, at most */
     PROGRAM_FILE_PAGES = 24 /* of a file, at most */
 };
 
-typedef enum program_kind {
-    PROGRAM_OPEN,
-    PROGRAM_CLOSE,
-    PROGRAM_SPLIT,
-    PROGRAM_COALESCE,
-    PROGRAM_COMMIT,
-    PROGRAM_DECOMMIT,
-    PROGRAM_MAP,
-    PROGRAM_UNMAP,
-    PROGRAM_COMMIT_RANGE,
-    PROGRAM_MAP_RANGE,
-    PROGRAM_RELEASE_RANGE,
-    PROGRAM_ADVISE,
-    PROGRAM_STORE, /* stores a pattern into every writable page of the range */
-    PROGRAM_FIND,
-    PROGRAM_CHECK,
-    PROGRAM_FILE_OPEN,
-    PROGRAM_FILE_CREATE,
-    PROGRAM_FILE_CREATE_SHARED,
-    PROGRAM_FILE_FROM_HANDLE,
-    PROGRAM_FILE_CLOSE,
-    PROGRAM_FAIL, /* hf_strict_fail; skipped if the subject has no strict backend to fail */
-    PROGRAM_TEXT, /* hf_status_text */
-    PROGRAM_KINDS
-} program_kind;
+/* Each kind of operation: its name, what program_print_call prints (see print_part), and what
+ * space_program.c resolves its arguments and runs it with. */
+#define PROGRAM_COMMANDS(X)                                                                  \
+    X(PROGRAM_OPEN, "open", "so", resolve_open, run_open)                                    \
+    X(PROGRAM_CLOSE, "close", "s", resolve_nothing, run_close)                               \
+    X(PROGRAM_SPLIT, "split", "sr", resolve_range, run_step)                                 \
+    X(PROGRAM_COALESCE, "coalesce", "sr", resolve_range, run_step)                           \
+    X(PROGRAM_COMMIT, "commit", "sr", resolve_range, run_step)                               \
+    X(PROGRAM_DECOMMIT, "decommit", "sr", resolve_range, run_step)                           \
+    X(PROGRAM_MAP, "map", "srF@a", resolve_range_and_file, run_map)                          \
+    X(PROGRAM_UNMAP, "unmap", "sr", resolve_range, run_step)                                 \
+    X(PROGRAM_COMMIT_RANGE, "commit_range", "sr", resolve_range, run_step)                   \
+    X(PROGRAM_MAP_RANGE, "map_range", "srF@a", resolve_range_and_file, run_map)              \
+    X(PROGRAM_RELEASE_RANGE, "release_range", "sr", resolve_range, run_step)                 \
+    X(PROGRAM_ADVISE, "advise", "srv", resolve_range, run_advise)                            \
+    X(PROGRAM_STORE, "store", "sr", resolve_store, run_store) /* into every writable page */ \
+    X(PROGRAM_FIND, "find", "sr", resolve_range, run_find)                                   \
+    X(PROGRAM_CHECK, "check", "s", resolve_space, run_check)                                 \
+    X(PROGRAM_FILE_OPEN, "file_open", "fpa", resolve_file, run_file)                         \
+    X(PROGRAM_FILE_CREATE, "file_create", "fpz", resolve_file, run_file)                     \
+    X(PROGRAM_FILE_CREATE_SHARED, "file_create_shared", "fz", resolve_shared_file, run_file) \
+    X(PROGRAM_FILE_FROM_HANDLE, "file_from_handle", "fpha", resolve_file, run_file)          \
+    X(PROGRAM_FILE_CLOSE, "file_close", "f", resolve_nothing, run_file_close)                \
+    X(PROGRAM_FAIL, "fail", "n+", resolve_failure, run_failure) /* of a strict backend */    \
+    X(PROGRAM_TEXT, "text", "t", resolve_nothing, run_text)
+
+#define PROGRAM_KIND(kind, name, parts, resolve, run) kind,
+typedef enum program_kind { PROGRAM_COMMANDS(PROGRAM_KIND) PROGRAM_KINDS } program_kind;
 
 typedef enum program_aim { AIM_GIVEN, AIM_REGION, AIM_REGIONS, AIM_TO_END, AIMS } program_aim;
 
