@@ -69,7 +69,7 @@
  *  - fork: the child has a copy of every arena, at the same address.
  *  - cgroups: at a memory limit the process is killed when it touches a page; no call fails.
  *  - vm.max_map_count: a process may have some 65,000 mappings; an arena of any size takes three or
- *    four.
+ *    four, and two more for each appended file.
  *  - Windows charges committed memory against RAM and paging file at once: call hf_trim() after a
  *    spike.
  *
@@ -199,11 +199,13 @@ struct hf_arena_state {
 
 /** Which memory of an arena is backed by huge pages, if the system can: a hint. */
 typedef enum hf_huge_pages {
-    /** Huge pages where they cost little memory: an arena of 2 to 20 MiB takes at most a tenth more
-     *  than in small pages, and a larger one at most 2 MiB more. So the first bytes (on Linux 192
-     *  KiB) are in small pages, the next 2 MiB in a huge one, and from there to 20 MiB only what
-     *  one block fills and what the arena had before a trim. A program that knows that an arena
-     *  will be large takes HF_HUGE_ALWAYS: fewer page faults. */
+    /** Huge pages where they cost little memory. On Linux the first 192 KiB are in small pages and
+     *  the next 2 MiB in a huge one, so an arena of 200 KiB takes 2.2 MiB. From there to 20 MiB
+     *  small pages again, except for what one call fills (a large block, also hf_peek() or
+     *  hf_precommit()) and what was committed before a trim: so an arena of 2 MiB or more takes at
+     *  most a tenth more than in small pages. (Where options->base is set, and in a pool, the first
+     *  2 MiB or so are in small pages.) An arena that is known to become large takes
+     *  HF_HUGE_ALWAYS: fewer page faults. */
     HF_HUGE_AUTO,
     HF_HUGE_NEVER, /**< none */
     HF_HUGE_ALWAYS /**< all from the first byte on */
@@ -253,7 +255,8 @@ typedef struct hf_arena_options {
                     *   with HF_NO_ADDRESS; NULL: any address */
     size_t retain; /**< hf_reset() keeps at least so many bytes committed; SIZE_MAX: all */
     hf_huge_pages huge_pages;  /**< whether memory is backed by huge pages */
-    bool populate;             /**< fault pages in when they are committed: no faults later */
+    bool populate;             /**< fault pages in when they are committed: no faults later
+                                *   (in a pool: but in what an earlier arena committed) */
     bool fault_after_rewind;   /**< for debugging: whole pages that are rewound fault from then on
                                 *   and are never used again; this uses up the reservation. Going
                                 *   back is HF_UNSUPPORTED on a Windows that decommits no part of a
@@ -719,7 +722,8 @@ HF_API hf_status hf_rewind(hf_arena *arena, hf_mark mark);
  *  When it is called, what was allocated after the call was deferred is free, and what was
  *  allocated before is still there. The function may allocate in the arena, rewind or reset it, and
  *  defer calls, which are made at once. It may leave by longjmp: then pos stays where it is, and
- *  going back again makes the remaining calls. It must not close the arena.
+ *  going back again makes the remaining calls (if hf_arena_close() was left, close again). It must
+ *  not close the arena. After a fork parent and child make the calls, each in its copy.
  *  @param arena     the arena; not NULL
  *  @param function  what is called, once; not NULL
  *  @param data      its argument

@@ -59,7 +59,7 @@ typedef struct hf_pool_options {
      *  all. */
     size_t keep;
     /** Which memory is backed by huge pages. Replaces the option of the arenas. HF_HUGE_AUTO: the
-     *  first 2 MiB of an arena are in small pages. */
+     *  first 2 MiB of an arena are in small pages, and more until 20 MiB are used. */
     hf_huge_pages huge_pages;
     const char *name;          /**< shown in the system's tools where the system can; must outlive
                                 *   the pool; NULL: none */
