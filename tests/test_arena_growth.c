@@ -28,7 +28,8 @@ static void is_large_step(const hf_arena *arena, size_t before, size_t needed, s
 }
 
 /* Checks a step below 20 MiB with HF_HUGE_AUTO: it ends in the middle of a huge page, or where a
- * request ends that reaches a new one. A step to the end of one would take 2 MiB at its first store. */
+ * request ends that reaches a new one. A step to the end of one would take 2 MiB at its first
+ * store. */
 static void is_sparing_step(const hf_arena *arena, size_t before, size_t needed, size_t after) {
     char *base = hf_arena_base(arena);
     bool is_middle = is_aligned(base + after + MIB, 2 * MIB);
