@@ -4,9 +4,9 @@
  *
  * A frame allocates blocks that are small enough for every growth step to be one of the policy's,
  * and resets. A pattern is a list of rows, "so many frames of this
- * size", repeated until FRAMES have run. The search begins with a random pattern, changes it at
- * random, and goes on from the changed one if that costs more; after CLIMB patterns it begins with
- * another one. It is the same in every run. Nothing is committed in truth and no byte is touched:
+ * size", repeated until FRAMES have run. The search begins with a random pattern, or a large frame
+ * among smaller ones, changes it at random, and goes on from the changed one if that costs more;
+ * after CLIMB patterns it begins with another one. It is the same in every run. Nothing is committed in truth and no byte is touched:
  * what counts is which bytes the arena commits and decommits, and by how many calls.
  */
 #include "arena_fixture.h"
@@ -18,7 +18,7 @@ enum { ROWS = 5, FRAMES = 4000, PATTERNS = 10000, CLIMB = 1000, PATTERNS_UNDER_A
 /* The proven bounds. */
 enum {
     USED_FOR_A_BYTE = 64,     /* bytes that frames use for each byte that resets release */
-    USED_FOR_A_CALL = 3 << 20 /* bytes that frames use for each system call */
+    USED_FOR_A_CALL = 3 << 20 /* bytes that frames use for each call of the backend */
 };
 static const double calls_a_frame = 0.1;
 static const size_t largest_frame = 64 * MIB; /* that calls_a_frame is proven for */
@@ -69,6 +69,18 @@ static struct pattern random_pattern(struct random *random, size_t largest) {
     for (size_t i = 0, rows = 1 + random_below(random, ROWS); i < rows; i++)
         pattern.rows[i] = random_row(random, largest);
     return pattern;
+}
+
+/* A large frame, and about as many smaller ones as pay for a trim. */
+static struct pattern spike_pattern(struct random *random, size_t largest) {
+    size_t large = largest / 8 + random_below(random, largest - largest / 8 + 1);
+    size_t small = large / 100 * (10 + random_below(random, 40));
+    size_t times = USED_FOR_A_BYTE * (large - small) / small;
+    return (struct pattern){{{large, 1}, {small, times + random_below(random, times + 2)}}};
+}
+
+static struct pattern first_pattern(struct random *random, size_t climb, size_t largest) {
+    return climb % 2 == 0 ? random_pattern(random, largest) : spike_pattern(random, largest);
 }
 
 /* Changes one row: to another one, or one of its numbers a little. */
@@ -176,7 +188,7 @@ static struct pattern search(double (*cost_in)(const struct cost *), size_t patt
     double highest = 0, highest_here = 0;
     for (size_t i = 0; i < patterns; i++) {
         if (i % CLIMB == 0) highest_here = -1;
-        struct pattern pattern = i % CLIMB == 0 ? random_pattern(&random, largest)
+        struct pattern pattern = i % CLIMB == 0 ? first_pattern(&random, i / CLIMB, largest)
                                                 : changed(best_here, &random, largest);
         AT("pattern %zu: %zu x %zu, %zu x %zu ...", i, pattern.rows[0].times, pattern.rows[0].size,
            pattern.rows[1].times, pattern.rows[1].size);
