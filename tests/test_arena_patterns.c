@@ -6,8 +6,9 @@
  * and resets. A pattern is a list of rows, "so many frames of this
  * size", repeated until FRAMES have run. The search begins with a random pattern, or a large frame
  * among smaller ones, changes it at random, and goes on from the changed one if that costs more;
- * after CLIMB patterns it begins with another one. It is the same in every run. Nothing is committed in truth and no byte is touched:
- * what counts is which bytes the arena commits and decommits, and by how many calls.
+ * after CLIMB patterns it begins with another one. It is the same in every run. Nothing is
+ * committed in truth and no byte is touched: what counts is which bytes the arena commits and
+ * decommits, and by how many calls.
  */
 #include "arena_fixture.h"
 #include "random.h"
