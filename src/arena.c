@@ -135,16 +135,18 @@ static bool arena_spares_huge_pages(const hf_arena_core *core, size_t needed) {
 }
 
 /*
- * The end of a growth step that spares huge pages. The first store to a huge page that is committed
- * whole takes 2 MiB. So a step ends within a huge page, whose first bytes then have small pages, as
- * do the others later. Only what one request fills is committed whole, and the first one behind
- * few small pages:
+ * The end of a growth step where huge pages would cost memory. The kernel uses a huge page for 2 MiB
+ * that are writable as a whole at the first store to them. If a step ends within them, they get
+ * small pages: the first store comes before the next step.
  *
- *      |  192 KiB   |      2 MiB      |      2 MiB      |      2 MiB      |
- *       small steps       huge            small             small
- *                   ^                 ^       1         ^       1             ends of steps
+ *      | small pages |   huge page    |  small pages   |  small pages   |
+ *      0          192 KiB         2.2 MiB          4.2 MiB          6.2 MiB
+ *                    ^                ^       ^1               ^1                ends of steps
  *
- *   1  the middle. If a request ends above it, and the huge page is new: where the request ends
+ *   1  the middle; where one request ends beyond the middle of 2 MiB that are new, its end. So the
+ *      2 MiB that a request fills get a huge page.
+ *
+ * The first 2 MiB behind a few small pages get one in any case: it saves 511 page faults.
  */
 static size_t arena_sparing_end(const hf_arena_core *core, size_t limit, size_t needed) {
     size_t first = core->small_end + ARENA_HUGE_PAGE, middle = ARENA_HUGE_PAGE / 2;
