@@ -135,8 +135,8 @@ static bool arena_spares_huge_pages(const hf_arena_core *core, size_t needed) {
 }
 
 /*
- * The end of a growth step where huge pages would cost memory. The kernel uses a huge page for 2 MiB
- * that are writable as a whole at the first store to them. If a step ends within them, they get
+ * The end of a growth step where huge pages would cost memory. The kernel uses a huge page for 2
+ * MiB that are writable as a whole at the first store to them. If a step ends within them, they get
  * small pages: the first store comes before the next step.
  *
  *      | small pages |   huge page    |  small pages   |  small pages   |

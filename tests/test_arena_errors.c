@@ -157,7 +157,7 @@ static void copying(void) {
 
 static void going_back(void) {
     prepare((hf_arena_options){0});
-    CHECK(hf_alloc(&arena, 5 * MIB, 1) != NULL);
+    CHECK(hf_alloc(&arena, 9 * MIB / 2, 1) != NULL);
     size_t used = hf_get_mark(&arena);
     CHECK_STATUS(HF_INVALID, hf_rewind(&arena, used + 1));
     LAST_ERROR_IS(HF_INVALID, "hf_rewind", used + 1, 0);
