@@ -42,6 +42,7 @@ static void is_sparing_step(const hf_arena *arena, size_t before, size_t needed,
 static void grows_by_the_policy(size_t size, hf_huge_pages huge) {
     hf_arena arena = open_on_recorder(1024 * MIB, huge);
     size_t first_end = round_up((size_t)(uintptr_t)arena.pos + 1, 2 * MIB) - (uintptr_t)arena.pos;
+    if (first_end < 128 * KIB) first_end += 2 * MIB;
     if (huge == HF_HUGE_ALWAYS) first_end = 0;
     for (size_t before = 0, after; before < 700 * MIB; before = after) {
         AT("blocks of %zu, %zu committed", size, before);
