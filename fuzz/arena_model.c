@@ -167,6 +167,7 @@ static size_t growth_end(const struct arena_model *model, size_t needed) {
     bool always = model->huge_pages == HF_HUGE_ALWAYS;
     size_t base = (size_t)(uintptr_t)model->base,
            small_end = always ? 0 : HUGE_PAGE - base % HUGE_PAGE;
+    if (!always && small_end < MEBI / 8) small_end += HUGE_PAGE;
     bool is_small = needed <= small_end;
     size_t least = is_small ? MEBI / 16 : 2 * MEBI, most = is_small ? 2 * MEBI : 64 * MEBI;
     size_t end = needed + smaller(larger(needed / 2, least), larger(most, needed / 8));
