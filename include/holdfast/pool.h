@@ -32,7 +32,7 @@
  *  belongs to one thread at a time. Opening and closing do not wait for a thread whose arena grows,
  *  unless closing has memory or files to give back.
  *  Threads that open and close at the same moment may wait for each other's lock, which can be a
- *  system call (a futex on Linux, one in a thousand times; hf_pool_stats does not count it).
+ *  system call (a futex on Linux; hf_pool_stats does not count it).
  *
  *  Mappings: each arena takes two, or one while nothing is committed. Views of files that are
  *  appended take more.
