@@ -138,6 +138,30 @@ static void what_a_block_fills_has_huge_pages(void) {
     hf_arena_close(&arena);
 }
 
+static void fill_by_small_blocks(hf_arena *arena, size_t size) {
+    while (hf_get_mark(arena) < size) memset(hf_alloc(arena, 256, 1), 'x', 256);
+}
+
+/* One huge page behind a few small ones takes the place of 512 page faults. Where the program names
+ * a base right below a huge page, there are more small ones. */
+static void few_small_pages_come_before_a_huge_one(void) {
+    if (!has_hints() || !fixture_is_exact() || !IS_64_BIT) return;
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    char *below = hf_arena_base(&arena) + 192 * KIB - 64 * KIB;
+    CHECK(is_aligned(below + 64 * KIB, 2 * MIB));
+    fill_by_small_blocks(&arena, 2 * MIB);
+    size_t huge = memory_of(&arena).huge;
+    hf_arena_close(&arena);
+    arena = fixture_open((hf_arena_options){.huge_pages = HF_HUGE_ALWAYS});
+    fill_by_small_blocks(&arena, MIB);
+    CHECK_EQUAL(memory_of(&arena).huge, huge); /* 0 where the system has none to give */
+    hf_arena_close(&arena);
+    arena = fixture_open((hf_arena_options){.base = below, .reserve = 16 * MIB});
+    fill_by_small_blocks(&arena, 150 * KIB);
+    CHECK(memory_of(&arena).resident < 300 * KIB);
+    hf_arena_close(&arena);
+}
+
 /* An arena of a pool takes two mappings, whatever it used. */
 static void an_arena_of_a_pool_takes_two_mappings(void) {
     hf_pool *pool;
@@ -181,5 +205,6 @@ static void memory_after_a_trim_is_advised(void) {
 CHECK_MAIN(TEST(an_open_arena_is_hardly_mapped), TEST(any_size_takes_three_mappings),
            TEST(huge_pages_are_as_the_option_says),
            TEST(automatic_huge_pages_take_little_more_memory),
-           TEST(what_a_block_fills_has_huge_pages), TEST(an_arena_of_a_pool_takes_two_mappings),
-           TEST(only_auto_spares_the_first_step), TEST(memory_after_a_trim_is_advised))
+           TEST(what_a_block_fills_has_huge_pages), TEST(few_small_pages_come_before_a_huge_one),
+           TEST(an_arena_of_a_pool_takes_two_mappings), TEST(only_auto_spares_the_first_step),
+           TEST(memory_after_a_trim_is_advised))
