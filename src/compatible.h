@@ -35,7 +35,7 @@ static inline const hf_backend *hf_backend_or_native(const hf_backend *named) {
 /* hf_backend.size of the native backend, in bytes: the size of the table in version 0.1. A program
  * copies as many bytes of the table as it was compiled with, this field among them, so the field
  * must not rise with the table. */
-#define HF_BACKEND_SIZE_0_1 (offsetof(hf_backend, pause) + sizeof(void (*)(void)))
+#define HF_BACKEND_SIZE_0_1 (offsetof(hf_backend, file_create_executable) + sizeof(void (*)(void)))
 
 _Static_assert(sizeof(hf_backend) == HF_BACKEND_SIZE_0_1,
                "a function was appended: let HF_HAS find it in the native backend, by its address");

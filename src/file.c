@@ -2,13 +2,14 @@
  * file.c -- the files that views are made of. An hf_file is a handle of the backend, with what the
  * checks of a view need to know.
  *
- * Once a view is mapped it needs neither the handle nor the hf_file, because the system keeps what
- * a mapping needs. So an hf_file does not count its views. Each hf_file lies in pages of its own: a
- * program has few of them.
+ * Once a view is mapped the system keeps what the mapping needs. Only a space whose backend cannot
+ * unmap a part of a view retains the file of each view, to map the rest of it again. Each hf_file
+ * lies in pages of its own: a program has few of them.
  */
 #include "file_access.h"
 
 #include <assert.h>
+#include <holdfast/atomic.h>
 
 #include "compatible.h"
 #include "fail.h"
@@ -21,10 +22,12 @@ struct hf_file {
     uint64_t size;      /* in bytes, when it was last opened, measured or resized */
     size_t granularity; /* of the addresses, sizes and file offsets of views, in bytes */
     hf_access access;
-    bool is_memory; /* created by hf_file_create_shared */
+    bool is_memory;     /* created by hf_file_create_shared or hf_file_create_executable */
+    bool is_executable; /* created by hf_file_create_executable */
+    size_t users;       /* the program, and views that need the file; changed atomically */
 };
 
-/* The arguments of the five functions that make an hf_file. Each of them has its `obtain`, which
+/* The arguments of the six functions that make an hf_file. Each of them has its `obtain`, which
  * calls the backend for the handle. */
 typedef struct file_request {
     const char *call; /* the function that an error names */
@@ -59,7 +62,8 @@ static hf_status file_open(hf_file **result, const file_request *wanted) {
     status = hf_allocate_pages(backend, pages, &memory, &report);
     if (status != HF_OK) return file_fail(status, wanted, &report);
     hf_file *file = memory;
-    *file = (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access};
+    *file =
+        (hf_file){.backend = backend, .size = wanted->size, .access = wanted->access, .users = 1};
     status = wanted->obtain(wanted, file, &report);
     if (status != HF_OK) {
         backend->free_pages(backend, memory, pages);
@@ -76,7 +80,7 @@ static bool file_is_access(hf_access access) {
 
 static bool file_is_path(const char *path) { return path != NULL && path[0] != '\0'; }
 
-/* ------------------------------------------------- five ways to obtain a handle --------- */
+/* ------------------------------------------------- six ways to obtain a handle --------- */
 
 static hf_status file_obtain_existing(const file_request *wanted, hf_file *file,
                                       hf_report *report) {
@@ -138,6 +142,23 @@ hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend 
                                            .backend = backend});
 }
 
+static hf_status file_obtain_executable(const file_request *wanted, hf_file *file,
+                                        hf_report *report) {
+    const hf_backend *backend = file->backend;
+    report->call = "hf_file_create_executable";
+    if (!HF_HAS(backend, file_create_executable)) return HF_UNSUPPORTED;
+    file->is_memory = file->is_executable = true;
+    return backend->file_create_executable(backend, wanted->size, &file->handle, report);
+}
+
+hf_status hf_file_create_executable(hf_file **file, uint64_t size, const hf_backend *backend) {
+    if (file == NULL || size == 0) return hf_fail(HF_INVALID, "hf_file_create_executable", 0, 0);
+    return file_open(file, &(file_request){.call = "hf_file_create_executable",
+                                           .obtain = file_obtain_executable,
+                                           .size = size,
+                                           .backend = backend});
+}
+
 static hf_status file_obtain_duplicate(const file_request *wanted, hf_file *file,
                                        hf_report *report) {
     return file->backend->file_duplicate(file->backend, wanted->handle, wanted->access,
@@ -192,8 +213,12 @@ bool hf_file_permits(const hf_file *file, hf_access access) {
 
 bool hf_file_is_memory(const hf_file *file) { return file->is_memory; }
 
+bool hf_file_is_executable(const hf_file *file) { return file->is_executable; }
+
+void hf_file_retain(hf_file *file) { hf_fetch_add(&file->users, 1); }
+
 void hf_file_close(hf_file *file) {
-    if (file == NULL) return;
+    if (file == NULL || hf_fetch_add(&file->users, SIZE_MAX) != 1) return;
     const hf_backend *backend = file->backend;
     backend->file_close(backend, file->handle);
     backend->free_pages(backend, file, hf_pages_for(backend, sizeof(hf_file)));

@@ -30,6 +30,12 @@ size_t hf_file_granularity(const hf_file *file);
 bool hf_file_has_huge_pages(const hf_file *file);
 #define HF_HUGETLBFS_REASON "the file is on hugetlbfs, which maps whole huge pages only"
 
+/* Keeps the file open for one more user; hf_file_close ends the use of one. */
+void hf_file_retain(hf_file *file);
+
+/* True if hf_space_protect may make views of the file executable. */
+bool hf_file_is_executable(const hf_file *file);
+
 /* True if this backend opened the file. */
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);
 

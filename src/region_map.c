@@ -69,7 +69,7 @@ static int map_height(const hf_node *node) { return node ? node->height : 0; }
 
 static void map_update_height(hf_node *node) {
     int left = map_height(node->left), right = map_height(node->right);
-    node->height = 1 + (left > right ? left : right);
+    node->height = (uint8_t)(1 + (left > right ? left : right));
 }
 
 /*
@@ -207,15 +207,15 @@ size_t hf_node_end(const hf_region_map *map, const hf_node *node) {
 }
 
 hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
-    assert(map_is_linked(map, node) && node->kind != HF_VIEW);
+    assert(map_is_linked(map, node));
     assert(offset > node->offset && offset < hf_node_end(map, node));
     hf_node *upper = map_allocate_record(map);
-    *upper = (hf_node){.offset = offset,
-                       .previous = node,
-                       .next = node->next,
-                       .kind = node->kind,
-                       .access = node->access,
-                       .height = 1};
+    *upper = *node;
+    if (node->kind == HF_VIEW) upper->file_offset += offset - node->offset;
+    upper->offset = offset;
+    upper->previous = node;
+    upper->left = upper->right = NULL;
+    upper->height = 1;
     if (upper->next) upper->next->previous = upper;
     node->next = upper;
     map->root = map_tree_insert(map->root, upper);
@@ -234,6 +234,50 @@ void hf_region_map_absorb_next(hf_region_map *map, hf_node *node) {
     map->count--;
     map_free_record(map, upper);
     assert(map_is_linked(map, node));
+    HF_PROVE_THAT(map->count, map_is_proven(map));
+}
+
+/* Makes a balanced tree of the next `count` nodes of the list, and returns its root. *first becomes
+ * the node behind them. */
+static hf_node *map_build_tree(hf_node **first, size_t count) {
+    if (count == 0) return NULL;
+    hf_node *left = map_build_tree(first, count / 2);
+    hf_node *root = *first;
+    *first = root->next;
+    root->left = left;
+    root->right = map_build_tree(first, count - count / 2 - 1);
+    map_update_height(root);
+    return root;
+}
+
+/* Removes the `count` nodes from the list that end with `last`, which follow `node`. */
+static void map_unlink(hf_region_map *map, hf_node *node, hf_node *last, size_t count) {
+    hf_node *first = node->next;
+    node->next = last->next;
+    if (last->next) last->next->previous = node;
+    last->next = map->free;
+    map->free = first;
+    map->free_count += count;
+    map->count -= count;
+}
+
+/* To remove a node from the tree costs about log2(map->count) steps, at most 32 here; to build the
+ * tree anew one step for each node that stays. */
+void hf_region_map_absorb_until(hf_region_map *map, hf_node *node, size_t end) {
+    assert(map_is_linked(map, node));
+    size_t count = 0;
+    hf_node *last = node;
+    for (; hf_node_end(map, last) < end; last = last->next) count++;
+    assert(hf_node_end(map, last) == end);
+    if (count < map->count / 32) {
+        while (node != last && count-- > 0) hf_region_map_absorb_next(map, node);
+        return;
+    }
+    if (count == 0) return;
+    map_unlink(map, node, last, count);
+    hf_node *first = map->first;
+    map->root = map_build_tree(&first, map->count);
+    assert(map_is_linked(map, node) && first == NULL);
     HF_PROVE_THAT(map->count, map_is_proven(map));
 }
 

@@ -17,6 +17,7 @@
 #define HF_REGION_MAP_H
 
 #include <holdfast/backend.h>
+#include <holdfast/file.h>
 
 typedef struct hf_node hf_node;
 
@@ -26,9 +27,13 @@ struct hf_node {
     hf_node *next;         /* the region above this one; of a free record: the next free one */
     hf_node *left, *right; /* children in the tree */
     uint64_t file_offset;  /* of a view, in bytes; else 0 */
+    hf_file *file;         /* of a view, retained; NULL: the view needs no file any more */
     hf_kind kind;
-    hf_access access; /* of a view; else HF_READ_WRITE */
-    int height;       /* of the subtree with this root; 1: no children */
+    hf_access access;         /* of a view; else HF_READ_WRITE */
+    hf_protection protection; /* in a map of protections; see space_core.h */
+    uint8_t height;           /* of the subtree with this root; 1: no children */
+    uint8_t unit_shift;       /* a part of a view is a multiple of 1 << unit_shift bytes */
+    bool is_executable;       /* a view that hf_space_protect may make executable */
 };
 
 typedef struct hf_record_block hf_record_block;
@@ -62,12 +67,16 @@ hf_node *hf_region_map_find(const hf_region_map *map, size_t offset);
 /* The offset at which a region ends. */
 size_t hf_node_end(const hf_region_map *map, const hf_node *node);
 
-/* Cuts a region in two at an offset inside it and returns the upper one. The region is not a view,
- * and a record is reserved. */
+/* Cuts a region in two at an offset inside it and returns the upper one, which is like the lower
+ * one; of a view it begins further in the file. A record is reserved. */
 hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset);
 
 /* Removes the next region and extends this one over it; this one keeps its kind. */
 void hf_region_map_absorb_next(hf_region_map *map, hf_node *node);
+
+/* Removes the next regions and extends this one up to `end`, where one of them ends. For many
+ * regions this is cheaper than to absorb one after the other. */
+void hf_region_map_absorb_until(hf_region_map *map, hf_node *node, size_t end);
 
 /* Checks order, links, count and tree. False: *offset is where the first fault was found. */
 bool hf_region_map_check(const hf_region_map *map, size_t *offset);

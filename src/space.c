@@ -7,13 +7,13 @@
  * undo, except in the composites, which split before they commit or map: their undo coalesces the
  * same addresses again.
  *
- *   space_perform()     checks the range and makes a step under the lock; repeats a step that
+ *   hf_space_perform()     checks the range and makes a step under the lock; repeats a step that
  *                       failed with a transient error, after a pause without the lock (retry.h)
- *   space_call()        calls the backend once, counts the call, and stores its failure as the
+ *   hf_space_call()        calls the backend once, counts the call, and stores its failure as the
  *                       last error
- *   space_split_node()  the edit of the map that a split stands for
+ *   hf_space_split_node()  the edit of the map that a split stands for
  *
- * Chapters: statistics; calls of the backend; edits of the map; what regions allow; the six steps;
+ * Chapters: statistics; calls of the backend; edits of the map; the six steps;
  * commit_range and map_range; release_range; hints; opening and closing; queries; checks.
  */
 #include <holdfast/space.h>
@@ -28,22 +28,8 @@
 #include "region_map.h"
 #include "retry.h"
 #include "sanitizer.h"
+#include "space_core.h"
 #include "space_record.h"
-
-struct hf_space {
-    const hf_backend *backend;
-    const char *name; /* shown by the system; NULL: no name, or the system cannot show it */
-    char *base;
-    size_t size, page_size; /* in bytes */
-    size_t own_bytes;       /* of the pages that contain this struct and the first records */
-    size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
-    hf_reservation joint;   /* the mapping of pages and space; pages NULL: they lie apart */
-    hf_lock *lock;          /* &own_lock: a const space can be locked through it */
-    hf_lock own_lock;
-    hf_region_map map;
-    bool is_transient;    /* the backend's last failure is one that a later try may not meet */
-    hf_space_stats stats; /* hf_space_get_stats fills regions and record_bytes in */
-};
 
 /* Size of a space's own pages, before it is rounded up to the page size. The opener's record and
  * the map's first records lie behind the struct, so a small space needs no other pages for records.
@@ -52,24 +38,16 @@ struct hf_space {
 #define SPACE_LEAST_RECORDS ((size_t)16)
 #define SPACE_ALIGNMENT ((size_t)16)
 
-/* The arguments of one call. */
-typedef struct space_request {
-    const char *call; /* the public function, for the last error */
-    size_t offset, size;
-    hf_file *file; /* to map; NULL: not a view */
-    uint64_t file_offset;
-    hf_access access;
-    hf_advice advice; /* for hf_space_advise */
-} space_request;
+/* Cuts of the map of protections that a step makes at most: two for each end of what it forgets,
+ * and as many if it is undone. */
+enum { SPACE_PROTECTION_CUTS = 8 };
 
-static size_t space_end_of(const space_request *wanted) { return wanted->offset + wanted->size; }
-
-static hf_status space_fail(hf_status status, const space_request *wanted) {
+hf_status hf_space_fail(hf_status status, const space_request *wanted) {
     return hf_fail(status, wanted->call, wanted->offset, wanted->size);
 }
 
 /* The reason says which regions the step needs. */
-static hf_status space_fail_state(const space_request *wanted, const char *reason) {
+hf_status hf_space_fail_state(const space_request *wanted, const char *reason) {
     return hf_fail_because(HF_WRONG_STATE, wanted->call, reason, wanted->offset, wanted->size);
 }
 
@@ -100,8 +78,8 @@ static void space_update_peaks(hf_space *space) {
 }
 
 /* Counts one call of the backend. A failure becomes the last error, at offset and size. */
-static hf_status space_finish_call(hf_space *space, hf_step step, hf_status status,
-                                   const hf_report *report, size_t offset, size_t size) {
+hf_status hf_space_finish_call(hf_space *space, hf_step step, hf_status status,
+                               const hf_report *report, size_t offset, size_t size) {
     space->stats.system_calls[step] += report->system_calls;
     if (status == HF_OK) {
         space->stats.steps[step]++;
@@ -114,8 +92,6 @@ static hf_status space_finish_call(hf_space *space, hf_step step, hf_status stat
 
 /* ----------------------------------------------------- calls of the backend -------------- */
 
-typedef hf_status space_backend_call(const hf_backend *, void *, size_t, hf_report *);
-
 #ifndef NDEBUG
 static bool space_is_page_range(const hf_space *space, size_t offset, size_t size) {
     return hf_is_whole_pages(space->page_size, space->base + offset, size) &&
@@ -123,16 +99,16 @@ static bool space_is_page_range(const hf_space *space, size_t offset, size_t siz
 }
 #endif
 
-static hf_status space_call(hf_space *space, hf_step step, space_backend_call *call, size_t offset,
-                            size_t size) {
+hf_status hf_space_call(hf_space *space, hf_step step, space_backend_call *call, size_t offset,
+                        size_t size) {
     assert(space_is_page_range(space, offset, size));
     hf_report report = {0};
     hf_status status = call(space->backend, space->base + offset, size, &report);
-    return space_finish_call(space, step, status, &report, offset, size);
+    return hf_space_finish_call(space, step, status, &report, offset, size);
 }
 
 /* Returns first_bytes. It is 0 from now on if a commit or map begins below it. */
-static size_t space_take_first(hf_space *space, size_t offset) {
+size_t hf_space_take_first(hf_space *space, size_t offset) {
     size_t bytes = space->first_bytes;
     if (offset < bytes) space->first_bytes = 0;
     return bytes;
@@ -140,31 +116,43 @@ static size_t space_take_first(hf_space *space, size_t offset) {
 
 static hf_status space_call_commit(hf_space *space, const space_request *wanted) {
     const hf_backend *backend = space->backend;
-    bool is_first = space_end_of(wanted) <= space_take_first(space, wanted->offset);
-    return space_call(space, HF_STEP_COMMIT, is_first ? backend->commit_first : backend->commit,
-                      wanted->offset, wanted->size);
+    bool is_first = space_end_of(wanted) <= hf_space_take_first(space, wanted->offset);
+    return hf_space_call(space, HF_STEP_COMMIT, is_first ? backend->commit_first : backend->commit,
+                         wanted->offset, wanted->size);
 }
 
-static hf_status space_call_map(hf_space *space, const space_request *wanted) {
+hf_status hf_space_call_map(hf_space *space, const space_request *wanted) {
     assert(space_is_page_range(space, wanted->offset, wanted->size) && wanted->file != NULL);
     hf_report report = {0};
-    space_take_first(space, wanted->offset);
+    hf_space_take_first(space, wanted->offset);
     hf_status status = space->backend->map(space->backend, space->base + wanted->offset,
                                            wanted->size, hf_file_handle(wanted->file),
                                            wanted->file_offset, wanted->access, &report);
-    return space_finish_call(space, HF_STEP_MAP, status, &report, wanted->offset, wanted->size);
+    return hf_space_finish_call(space, HF_STEP_MAP, status, &report, wanted->offset, wanted->size);
 }
 
-static hf_status space_reserve_records(hf_space *space, const space_request *wanted, size_t cuts) {
-    if (space->map.free_count >= cuts) return HF_OK;
+static hf_status space_reserve_in(hf_space *space, hf_region_map *map, const space_request *wanted,
+                                  size_t cuts) {
+    if (map->free_count >= cuts) return HF_OK;
     hf_report report = {0};
-    hf_status status = hf_region_map_reserve(&space->map, cuts, &report);
-    return space_finish_call(space, HF_STEP_RECORDS, status, &report, wanted->offset, wanted->size);
+    hf_status status = hf_region_map_reserve(map, cuts, &report);
+    return hf_space_finish_call(space, HF_STEP_RECORDS, status, &report, wanted->offset,
+                                wanted->size);
+}
+
+hf_status hf_space_reserve_protections(hf_space *space, const space_request *wanted) {
+    return space_reserve_in(space, &space->protections, wanted, SPACE_PROTECTION_CUTS);
+}
+
+hf_status hf_space_reserve_records(hf_space *space, const space_request *wanted, size_t cuts) {
+    hf_status status = space_reserve_in(space, &space->map, wanted, cuts);
+    if (status != HF_OK || space->protections.count == 1) return status;
+    return hf_space_reserve_protections(space, wanted);
 }
 
 /* Names a new placeholder like the rest of the space; without the name the system cannot merge its
  * mapping with the neighbours'. After the first failure the space has no name any more. */
-static void space_name_range(hf_space *space, size_t offset, size_t size) {
+void hf_space_name_range(hf_space *space, size_t offset, size_t size) {
     if (space->name == NULL || !HF_HAS(space->backend, name)) return;
     hf_report report = {0};
     space->backend->name(space->backend, space->base + offset, size, space->name, &report);
@@ -174,27 +162,24 @@ static void space_name_range(hf_space *space, size_t offset, size_t size) {
 
 /* ---------------------------------------------------------- edits of the map ------------- */
 
-static size_t space_size_of(const hf_space *space, const hf_node *node) {
-    return hf_node_end(&space->map, node) - node->offset;
+/* Both parts of a view retain its file. */
+static hf_node *space_cut(hf_space *space, hf_node *node, size_t offset) {
+    if (node->file) hf_file_retain(node->file);
+    return hf_region_map_cut(&space->map, node, offset);
 }
 
-/*
- * Makes the range a node of its own, by up to two cuts, and returns it. The caller has reserved two
- * records.
- *      |      node      |  ->  | node | range |    |
- */
-static hf_node *space_split_node(hf_space *space, hf_node *node, size_t offset, size_t size) {
+/*      |      node      |  ->  | node | range |    |       */
+hf_node *hf_space_split_node(hf_space *space, hf_node *node, size_t offset, size_t size) {
     assert(space_is_page_range(space, offset, size));
     assert(node->offset <= offset && offset + size <= hf_node_end(&space->map, node));
-    if (offset > node->offset) node = hf_region_map_cut(&space->map, node, offset);
-    if (offset + size < hf_node_end(&space->map, node))
-        hf_region_map_cut(&space->map, node, offset + size);
+    if (offset > node->offset) node = space_cut(space, node, offset);
+    if (offset + size < hf_node_end(&space->map, node)) space_cut(space, node, offset + size);
     assert(node->offset == offset && space_size_of(space, node) == size);
     space_update_peaks(space);
     return node;
 }
 
-static void space_set_kind(hf_space *space, hf_node *node, hf_kind kind) {
+void hf_space_set_kind(hf_space *space, hf_node *node, hf_kind kind) {
     size_t size = space_size_of(space, node);
     *space_bytes_of(&space->stats, node->kind) -= size;
     *space_bytes_of(&space->stats, kind) += size;
@@ -203,44 +188,40 @@ static void space_set_kind(hf_space *space, hf_node *node, hf_kind kind) {
     space_update_peaks(space);
 }
 
-static void space_set_view(hf_space *space, hf_node *node, const space_request *wanted) {
-    assert(node->kind == HF_PLACEHOLDER);
+static uint8_t space_shift_of(size_t unit) {
+    uint8_t shift = 0;
+    while (unit >> shift > 1) shift++;
+    return shift;
+}
+
+void hf_space_set_view(hf_space *space, hf_node *node, const space_request *wanted) {
+    assert(node->kind == HF_PLACEHOLDER && node->file == NULL);
     node->file_offset = wanted->file_offset;
     node->access = wanted->access;
-    space_set_kind(space, node, HF_VIEW);
+    node->unit_shift = space_shift_of(hf_file_granularity(wanted->file));
+    node->is_executable = hf_file_is_executable(wanted->file);
+    if (space->retains_files) {
+        node->file = wanted->file;
+        hf_file_retain(node->file);
+    }
+    hf_space_set_kind(space, node, HF_VIEW);
 }
 
-static void space_set_unnamed_placeholder(hf_space *space, hf_node *node) {
+void hf_space_set_bare_placeholder(hf_space *space, hf_node *node) {
+    hf_file_close(node->file);
+    node->file = NULL;
     node->file_offset = 0;
     node->access = HF_READ_WRITE;
-    space_set_kind(space, node, HF_PLACEHOLDER);
+    hf_space_set_kind(space, node, HF_PLACEHOLDER);
 }
 
-static void space_set_placeholder(hf_space *space, hf_node *node) {
-    space_name_range(space, node->offset, space_size_of(space, node));
-    space_set_unnamed_placeholder(space, node);
-}
-
-/* -------------------------------------------------------- what regions allow ------------- */
-
-static hf_node *space_find_node(const hf_space *space, const space_request *wanted) {
-    return hf_region_map_find(&space->map, wanted->offset);
-}
-
-/* True if the node, which contains the first byte of the range, contains all of it. */
-static bool space_contains(const hf_space *space, const hf_node *node,
-                           const space_request *wanted) {
-    return space_end_of(wanted) <= hf_node_end(&space->map, node);
-}
-
-static bool space_is_exactly(const hf_space *space, const hf_node *node,
-                             const space_request *wanted) {
-    return node->offset == wanted->offset && hf_node_end(&space->map, node) == space_end_of(wanted);
+void hf_space_set_placeholder(hf_space *space, hf_node *node) {
+    hf_space_name_range(space, node->offset, space_size_of(space, node));
+    hf_space_set_protection(space, node->offset, space_size_of(space, node), HF_PROTECT_READ_WRITE);
+    hf_space_set_bare_placeholder(space, node);
 }
 
 /* -------------------------------------------------------------- the six steps ------------ */
-
-typedef hf_status space_step(hf_space *, const space_request *);
 
 static bool space_is_valid_range(const hf_space *space, const space_request *wanted) {
     size_t mask = space->page_size - 1;
@@ -260,9 +241,9 @@ static bool space_check_sums(const hf_space *space); /* see the last chapter */
 
 /* Makes a step, again while it fails with a transient error and pauses are left. Success after a
  * failed try restores the previous error. */
-static hf_status space_perform(hf_space *space, space_step *step, const space_request *wanted) {
+hf_status hf_space_perform(hf_space *space, space_step *step, const space_request *wanted) {
     if (space == NULL || !space_is_valid_range(space, wanted))
-        return space_fail(HF_INVALID, wanted);
+        return hf_space_fail(HF_INVALID, wanted);
     hf_error before = hf_last_error();
     unsigned pauses = 0;
     hf_status status;
@@ -284,33 +265,29 @@ static hf_status space_split(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_contains(space, node, wanted) ||
         space_is_exactly(space, node, wanted))
-        return space_fail_state(wanted, "the range is not a proper part of one placeholder");
-    hf_status status = space_reserve_records(space, wanted, 2);
+        return hf_space_fail_state(wanted, "the range is not a proper part of one placeholder");
+    hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
-    status = space_call(space, HF_STEP_SPLIT, space->backend->split, wanted->offset, wanted->size);
-    if (status == HF_OK) space_split_node(space, node, wanted->offset, wanted->size);
+    status =
+        hf_space_call(space, HF_STEP_SPLIT, space->backend->split, wanted->offset, wanted->size);
+    if (status == HF_OK) hf_space_split_node(space, node, wanted->offset, wanted->size);
     return status;
 }
 
 hf_status hf_space_split(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
+    return hf_space_perform(
         space, space_split,
         &(space_request){.call = "hf_space_split", .offset = offset, .size = size});
 }
 
 /* Coalesces the placeholders from `first` up to `end`; there are at least two. */
-static hf_status space_coalesce_nodes(hf_space *space, hf_node *first, size_t end) {
+hf_status hf_space_coalesce_nodes(hf_space *space, hf_node *first, size_t end) {
     size_t offset = first->offset;
     assert(first->kind == HF_PLACEHOLDER && hf_node_end(&space->map, first) < end);
     hf_status status =
-        space_call(space, HF_STEP_COALESCE, space->backend->coalesce, offset, end - offset);
-    if (status != HF_OK) return status;
-    while (hf_node_end(&space->map, first) < end) {
-        assert(first->next->kind == HF_PLACEHOLDER);
-        hf_region_map_absorb_next(&space->map, first);
-    }
-    assert(hf_node_end(&space->map, first) == end);
-    return HF_OK;
+        hf_space_call(space, HF_STEP_COALESCE, space->backend->coalesce, offset, end - offset);
+    if (status == HF_OK) hf_region_map_absorb_until(&space->map, first, end);
+    return status;
 }
 
 static const char space_not_placeholders[] = "the range is not two or more whole placeholders";
@@ -318,16 +295,16 @@ static const char space_not_placeholders[] = "the range is not two or more whole
 static hf_status space_coalesce(hf_space *space, const space_request *wanted) {
     hf_node *first = space_find_node(space, wanted), *last = first;
     if (first->offset != wanted->offset || space_contains(space, first, wanted))
-        return space_fail_state(wanted, space_not_placeholders);
+        return hf_space_fail_state(wanted, space_not_placeholders);
     while (last->kind == HF_PLACEHOLDER && hf_node_end(&space->map, last) < space_end_of(wanted))
         last = last->next;
     if (last->kind != HF_PLACEHOLDER || hf_node_end(&space->map, last) != space_end_of(wanted))
-        return space_fail_state(wanted, space_not_placeholders);
-    return space_coalesce_nodes(space, first, space_end_of(wanted));
+        return hf_space_fail_state(wanted, space_not_placeholders);
+    return hf_space_coalesce_nodes(space, first, space_end_of(wanted));
 }
 
 hf_status hf_space_coalesce(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
+    return hf_space_perform(
         space, space_coalesce,
         &(space_request){.call = "hf_space_coalesce", .offset = offset, .size = size});
 }
@@ -337,14 +314,14 @@ static const char space_not_one_placeholder[] = "the range is not exactly one pl
 static hf_status space_commit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
-        return space_fail_state(wanted, space_not_one_placeholder);
+        return hf_space_fail_state(wanted, space_not_one_placeholder);
     hf_status status = space_call_commit(space, wanted);
-    if (status == HF_OK) space_set_kind(space, node, HF_COMMITTED);
+    if (status == HF_OK) hf_space_set_kind(space, node, HF_COMMITTED);
     return status;
 }
 
 hf_status hf_space_commit(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
+    return hf_space_perform(
         space, space_commit,
         &(space_request){.call = "hf_space_commit", .offset = offset, .size = size});
 }
@@ -352,22 +329,24 @@ hf_status hf_space_commit(hf_space *space, size_t offset, size_t size) {
 /* Decommits a part of a committed node. The caller has reserved two records. */
 static hf_status space_decommit_node(hf_space *space, hf_node *node, size_t offset, size_t size) {
     assert(node->kind == HF_COMMITTED);
-    hf_status status = space_call(space, HF_STEP_DECOMMIT, space->backend->decommit, offset, size);
-    if (status == HF_OK) space_set_placeholder(space, space_split_node(space, node, offset, size));
+    hf_status status =
+        hf_space_call(space, HF_STEP_DECOMMIT, space->backend->decommit, offset, size);
+    if (status == HF_OK)
+        hf_space_set_placeholder(space, hf_space_split_node(space, node, offset, size));
     return status;
 }
 
 static hf_status space_decommit(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_COMMITTED || !space_contains(space, node, wanted))
-        return space_fail_state(wanted, "the range is not within one committed region");
-    hf_status status = space_reserve_records(space, wanted, 2);
+        return hf_space_fail_state(wanted, "the range is not within one committed region");
+    hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     return space_decommit_node(space, node, wanted->offset, wanted->size);
 }
 
 hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
+    return hf_space_perform(
         space, space_decommit,
         &(space_request){.call = "hf_space_decommit", .offset = offset, .size = size});
 }
@@ -398,49 +377,40 @@ static bool space_is_valid_view(const hf_space *space, const space_request *want
 static hf_status space_map(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_is_exactly(space, node, wanted))
-        return space_fail_state(wanted, space_not_one_placeholder);
-    hf_status status = space_call_map(space, wanted);
-    if (status == HF_OK) space_set_view(space, node, wanted);
+        return hf_space_fail_state(wanted, space_not_one_placeholder);
+    hf_status status = hf_space_call_map(space, wanted);
+    if (status == HF_OK) hf_space_set_view(space, node, wanted);
     return status;
 }
 
-/* Checks the arguments of a view and makes the step that maps it. */
-static hf_status space_perform_map(hf_space *space, space_step *step, const char *call,
-                                   size_t offset, size_t size, hf_file *file, uint64_t file_offset,
-                                   hf_access access) {
-    space_request wanted = {.call = call,
-                            .offset = offset,
-                            .size = size,
-                            .file = file,
-                            .file_offset = file_offset,
-                            .access = access};
-    if (!space_is_valid_view(space, &wanted)) return space_fail(HF_INVALID, &wanted);
-    return space_perform(space, step, &wanted);
+hf_status hf_space_perform_map(hf_space *space, space_step *step, const space_request *wanted) {
+    if (!space_is_valid_view(space, wanted)) return hf_space_fail(HF_INVALID, wanted);
+    return hf_space_perform(space, step, wanted);
 }
 
 hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                        uint64_t file_offset, hf_access access) {
-    return space_perform_map(space, space_map, "hf_space_map", offset, size, file, file_offset,
-                             access);
-}
-
-static hf_status space_unmap_node(hf_space *space, hf_node *node) {
-    assert(node->kind == HF_VIEW);
-    hf_status status = space_call(space, HF_STEP_UNMAP, space->backend->unmap, node->offset,
-                                  space_size_of(space, node));
-    if (status == HF_OK) space_set_placeholder(space, node);
-    return status;
+    return hf_space_perform_map(space, space_map,
+                                &(space_request){.call = "hf_space_map",
+                                                 .offset = offset,
+                                                 .size = size,
+                                                 .file = file,
+                                                 .file_offset = file_offset,
+                                                 .access = access});
 }
 
 static hf_status space_unmap(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
-    if (node->kind != HF_VIEW || !space_is_exactly(space, node, wanted))
-        return space_fail_state(wanted, "the range is not exactly one view");
-    return space_unmap_node(space, node);
+    if (node->kind != HF_VIEW || !space_contains(space, node, wanted))
+        return hf_space_fail_state(wanted, "the range is not within one view");
+    const char *reason = hf_space_why_no_part(space, wanted);
+    if (reason) return hf_space_fail_state(wanted, reason);
+    hf_status status = hf_space_reserve_records(space, wanted, 2);
+    return status == HF_OK ? hf_space_unmap_part(space, node, wanted) : status;
 }
 
 hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
+    return hf_space_perform(
         space, space_unmap,
         &(space_request){.call = "hf_space_unmap", .offset = offset, .size = size});
 }
@@ -455,9 +425,9 @@ hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size) {
 static void space_undo_split(hf_space *space, hf_node *node, const space_request *wanted) {
     hf_error first = hf_last_error();
     assert(node->kind == HF_PLACEHOLDER && !space_is_exactly(space, node, wanted));
-    if (space_call(space, HF_STEP_COALESCE, space->backend->coalesce, node->offset,
-                   space_size_of(space, node)) != HF_OK) {
-        space_split_node(space, node, wanted->offset, wanted->size);
+    if (hf_space_call(space, HF_STEP_COALESCE, space->backend->coalesce, node->offset,
+                      space_size_of(space, node)) != HF_OK) {
+        hf_space_split_node(space, node, wanted->offset, wanted->size);
         first.undo_failed = true;
         space->is_transient = false; /* do not try again: the caller has to see undo_failed */
         hf_fail_with(first);
@@ -465,57 +435,63 @@ static void space_undo_split(hf_space *space, hf_node *node, const space_request
 }
 
 static hf_status space_call_commit_or_map(hf_space *space, const space_request *wanted) {
-    return wanted->file ? space_call_map(space, wanted) : space_call_commit(space, wanted);
+    return wanted->file ? hf_space_call_map(space, wanted) : space_call_commit(space, wanted);
 }
 
 static hf_status space_call_with_split(hf_space *space, hf_node *node,
                                        const space_request *wanted) {
     bool whole = space_is_exactly(space, node, wanted);
     hf_status status = whole ? HF_OK
-                             : space_call(space, HF_STEP_SPLIT, space->backend->split,
-                                          wanted->offset, wanted->size);
+                             : hf_space_call(space, HF_STEP_SPLIT, space->backend->split,
+                                             wanted->offset, wanted->size);
     if (status != HF_OK) return status;
     status = space_call_commit_or_map(space, wanted);
     if (status != HF_OK && !whole) space_undo_split(space, node, wanted);
     return status;
 }
 
-static hf_status space_commit_or_map_range(hf_space *space, const space_request *wanted) {
+hf_status hf_space_commit_or_map_range(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_PLACEHOLDER || !space_contains(space, node, wanted))
-        return space_fail_state(wanted, "the range is not within one placeholder");
-    hf_status status = space_reserve_records(space, wanted, 2);
+        return hf_space_fail_state(wanted, "the range is not within one placeholder");
+    hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status == HF_OK) status = space_call_with_split(space, node, wanted);
     if (status != HF_OK) return status;
-    node = space_split_node(space, node, wanted->offset, wanted->size);
+    node = hf_space_split_node(space, node, wanted->offset, wanted->size);
     if (wanted->file)
-        space_set_view(space, node, wanted);
+        hf_space_set_view(space, node, wanted);
     else
-        space_set_kind(space, node, HF_COMMITTED);
+        hf_space_set_kind(space, node, HF_COMMITTED);
     return HF_OK;
 }
 
 hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
-        space, space_commit_or_map_range,
+    return hf_space_perform(
+        space, hf_space_commit_or_map_range,
         &(space_request){.call = "hf_space_commit_range", .offset = offset, .size = size});
 }
 
 hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_file *file,
                              uint64_t file_offset, hf_access access) {
-    return space_perform_map(space, space_commit_or_map_range, "hf_space_map_range", offset, size,
-                             file, file_offset, access);
+    return hf_space_perform_map(space, hf_space_commit_or_map_range,
+                                &(space_request){.call = "hf_space_map_range",
+                                                 .offset = offset,
+                                                 .size = size,
+                                                 .file = file,
+                                                 .file_offset = file_offset,
+                                                 .access = access});
 }
 
 /* ------------------------------------------------------------- release_range ------------- */
 
-/* True if the range contains no part of a view. Only its first and its last region can reach beyond
- * it. */
-static bool space_can_release(const hf_space *space, const space_request *wanted) {
+const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted) {
     const hf_node *first = space_find_node(space, wanted);
     const hf_node *last = hf_region_map_find(&space->map, space_end_of(wanted) - 1);
-    if (first->kind == HF_VIEW && first->offset < wanted->offset) return false;
-    return last->kind != HF_VIEW || hf_node_end(&space->map, last) == space_end_of(wanted);
+    size_t below = wanted->offset - first->offset, end = space_end_of(wanted) - last->offset;
+    bool is_cut = (below & (((size_t)1 << first->unit_shift) - 1)) != 0;
+    bool ends_inside = end < space_size_of(space, last);
+    if (ends_inside && (end & (((size_t)1 << last->unit_shift) - 1)) != 0) is_cut = true;
+    return is_cut ? "the range contains a part of a huge page" : NULL;
 }
 
 /* Decommits or unmaps the region at `offset`, up to `end`; the released part ends at *next. */
@@ -524,7 +500,9 @@ static hf_status space_release_node(hf_space *space, size_t offset, size_t end, 
     size_t node_end = hf_node_end(&space->map, node);
     *next = node_end < end ? node_end : end;
     if (node->kind == HF_COMMITTED) return space_decommit_node(space, node, offset, *next - offset);
-    return node->kind == HF_VIEW ? space_unmap_node(space, node) : HF_OK;
+    space_request part = {
+        .call = "hf_space_release_range", .offset = offset, .size = *next - offset};
+    return node->kind == HF_VIEW ? hf_space_unmap_part(space, node, &part) : HF_OK;
 }
 
 /*
@@ -542,7 +520,7 @@ static hf_status space_coalesce_around(hf_space *space, const space_request *wan
         last->next->kind == HF_PLACEHOLDER)
         last = last->next;
     return first == last ? HF_OK
-                         : space_coalesce_nodes(space, first, hf_node_end(&space->map, last));
+                         : hf_space_coalesce_nodes(space, first, hf_node_end(&space->map, last));
 }
 
 /*
@@ -566,22 +544,21 @@ static bool space_find_run(const hf_space *space, const space_request *wanted, s
     return true;
 }
 
-/* Makes one placeholder of the run in the map, as the system has done. The caller has reserved two
- * records. */
-static void space_set_run_placeholder(hf_space *space, const space_request *run) {
+hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *run) {
     hf_region_map *map = &space->map;
     hf_node *first = space_find_node(space, run);
-    if (run->offset > first->offset) first = hf_region_map_cut(map, first, run->offset);
+    if (run->offset > first->offset) first = space_cut(space, first, run->offset);
     hf_node *last = hf_region_map_find(map, space_end_of(run) - 1);
-    if (hf_node_end(map, last) > space_end_of(run)) hf_region_map_cut(map, last, space_end_of(run));
+    if (hf_node_end(map, last) > space_end_of(run)) space_cut(space, last, space_end_of(run));
     for (hf_node *node = first; node && node->offset < space_end_of(run); node = node->next) {
         space->stats.steps[HF_STEP_DECOMMIT] += node->kind == HF_COMMITTED;
         space->stats.steps[HF_STEP_UNMAP] += node->kind == HF_VIEW;
-        space_set_unnamed_placeholder(space, node);
+        hf_space_set_bare_placeholder(space, node);
     }
-    while (hf_node_end(map, first) < space_end_of(run)) hf_region_map_absorb_next(map, first);
+    hf_region_map_absorb_until(map, first, space_end_of(run));
+    hf_space_set_protection(space, run->offset, run->size, HF_PROTECT_READ_WRITE);
     assert(space_is_exactly(space, first, run));
-    space_name_range(space, run->offset, run->size);
+    return first;
 }
 
 /* Counts no step: space_set_run_placeholder counts one for each region. HF_UNSUPPORTED: the backend
@@ -592,7 +569,7 @@ static hf_status space_call_release_run(hf_space *space, const space_request *ru
     size_t steps = space->stats.steps[HF_STEP_DECOMMIT];
     hf_status status = backend->release_run(backend, space->base + run->offset, run->size, &report);
     if (status == HF_UNSUPPORTED) return status;
-    space_finish_call(space, HF_STEP_DECOMMIT, status, &report, run->offset, run->size);
+    hf_space_finish_call(space, HF_STEP_DECOMMIT, status, &report, run->offset, run->size);
     space->stats.steps[HF_STEP_DECOMMIT] = steps;
     return status;
 }
@@ -624,11 +601,11 @@ static hf_status space_release_run_at_limit(hf_space *space, const space_request
     hf_node *bridge = space_find_bridge(space, run);
     if (bridge == NULL) return first.status;
     size_t offset = bridge->offset, size = space_size_of(space, bridge);
-    if (space_call(space, HF_STEP_COMMIT, space->backend->commit, offset, size) != HF_OK)
+    if (hf_space_call(space, HF_STEP_COMMIT, space->backend->commit, offset, size) != HF_OK)
         return hf_fail_with(first);
     if (space_call_release_run(space, run) == HF_OK) return HF_OK;
-    if (space_call(space, HF_STEP_DECOMMIT, space->backend->decommit, offset, size) != HF_OK) {
-        space_set_kind(space, bridge, HF_COMMITTED);
+    if (hf_space_call(space, HF_STEP_DECOMMIT, space->backend->decommit, offset, size) != HF_OK) {
+        hf_space_set_kind(space, bridge, HF_COMMITTED);
         first.undo_failed = true;
     }
     return hf_fail_with(first);
@@ -641,7 +618,8 @@ static hf_status space_release_run(hf_space *space, const space_request *wanted,
     if (status == HF_MAP_LIMIT) status = space_release_run_at_limit(space, run);
     if (status != HF_OK) return status;
     hf_fail_with(before); /* restore the previous error: a fallback may have succeeded */
-    space_set_run_placeholder(space, run);
+    hf_space_set_run_placeholder(space, run);
+    hf_space_name_range(space, run->offset, run->size);
     size_t coalesces = space->stats.steps[HF_STEP_COALESCE];
     status = space_coalesce_around(space, wanted);
     if (status == HF_OK) space->stats.steps[HF_STEP_COALESCE] = coalesces + 1;
@@ -668,11 +646,11 @@ static bool space_is_released(const hf_space *space, const space_request *wanted
 }
 #endif
 
-static hf_status space_release_range(hf_space *space, const space_request *wanted) {
+hf_status hf_space_release(hf_space *space, const space_request *wanted) {
     space_request run;
-    if (!space_can_release(space, wanted))
-        return space_fail_state(wanted, "the range contains a part of a view");
-    hf_status status = space_reserve_records(space, wanted, 2);
+    const char *reason = hf_space_why_no_part(space, wanted);
+    if (reason) return hf_space_fail_state(wanted, reason);
+    hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = HF_UNSUPPORTED;
     if (HF_HAS(space->backend, release_run) && space_find_run(space, wanted, &run))
@@ -683,32 +661,34 @@ static hf_status space_release_range(hf_space *space, const space_request *wante
 }
 
 hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size) {
-    return space_perform(
-        space, space_release_range,
+    return hf_space_perform(
+        space, hf_space_release,
         &(space_request){.call = "hf_space_release_range", .offset = offset, .size = size});
 }
 
 /* ---------------------------------------------------------------------- hints ------------ */
 
-static bool space_can_advise(const hf_space *space, const space_request *wanted) {
-    for (const hf_node *node = space_find_node(space, wanted);
-         node && node->offset < space_end_of(wanted); node = node->next) {
-        if (node->kind == HF_VIEW) return false;
-        if (node->kind == HF_PLACEHOLDER && wanted->advice == HF_ADVISE_POPULATE) return false;
+static const char *space_why_not_advise(const hf_space *space, const space_request *wanted) {
+    bool populates = wanted->advice == HF_ADVISE_POPULATE;
+    for (size_t offset = wanted->offset, next; offset < space_end_of(wanted); offset = next) {
+        const hf_node *node = hf_region_map_find(&space->map, offset);
+        next = hf_space_piece_end(space, node, offset, space_end_of(wanted));
+        if (node->kind == HF_VIEW) return "the range contains a view";
+        if (populates && hf_space_protection_at(space, node, offset) != HF_PROTECT_READ_WRITE)
+            return "the range is not all committed memory that can be written";
     }
-    return true;
+    return NULL;
 }
 
 static hf_status space_advise(hf_space *space, const space_request *wanted) {
-    if (!space_can_advise(space, wanted))
-        return space_fail_state(wanted, wanted->advice == HF_ADVISE_POPULATE
-                                            ? "the range is not all committed memory"
-                                            : "the range contains a view");
-    if (!HF_HAS(space->backend, advise)) return space_fail(HF_UNSUPPORTED, wanted);
+    const char *reason = space_why_not_advise(space, wanted);
+    if (reason) return hf_space_fail_state(wanted, reason);
+    if (!HF_HAS(space->backend, advise)) return hf_space_fail(HF_UNSUPPORTED, wanted);
     hf_report report = {0};
     hf_status status = space->backend->advise(space->backend, space->base + wanted->offset,
                                               wanted->size, wanted->advice, &report);
-    return space_finish_call(space, HF_STEP_ADVISE, status, &report, wanted->offset, wanted->size);
+    return hf_space_finish_call(space, HF_STEP_ADVISE, status, &report, wanted->offset,
+                                wanted->size);
 }
 
 static bool space_is_advice(hf_advice advice) {
@@ -718,8 +698,8 @@ static bool space_is_advice(hf_advice advice) {
 hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice advice) {
     space_request wanted = {
         .call = "hf_space_advise", .offset = offset, .size = size, .advice = advice};
-    if (!space_is_advice(advice)) return space_fail(HF_INVALID, &wanted);
-    return space_perform(space, space_advise, &wanted);
+    if (!space_is_advice(advice)) return hf_space_fail(HF_INVALID, &wanted);
+    return hf_space_perform(space, space_advise, &wanted);
 }
 
 /* ---------------------------------------------------------- opening and closing ---------- */
@@ -754,7 +734,7 @@ static hf_status space_reserve(hf_space *space, size_t size, const hf_space_opti
         void *base = options->base;
         hf_status status = call(space, size, &base, &report);
         if (status == HF_UNSUPPORTED) return status;
-        status = space_finish_call(space, HF_STEP_RESERVE, status, &report, 0, size);
+        status = hf_space_finish_call(space, HF_STEP_RESERVE, status, &report, 0, size);
         if (status == HF_OK) {
             space->base = base;
             space->size = size;
@@ -769,7 +749,7 @@ static hf_status space_reserve(hf_space *space, size_t size, const hf_space_opti
 static hf_status space_allocate_pages(hf_space *space, void **pages) {
     hf_report report = {0};
     hf_status status = hf_allocate_pages(space->backend, space->own_bytes, pages, &report);
-    return space_finish_call(space, HF_STEP_RECORDS, status, &report, 0, space->own_bytes);
+    return hf_space_finish_call(space, HF_STEP_RECORDS, status, &report, 0, space->own_bytes);
 }
 
 /* Reserves the space and gets its own pages. */
@@ -794,11 +774,20 @@ static hf_status space_acquire_joint(hf_space *space, size_t size, const hf_spac
     return HF_OK;
 }
 
+/* In one call if the system has no allocations of its own. */
 static void space_release_regions(const hf_space *space) {
+    if (space->spans_regions) {
+        space->backend->release(space->backend, space->base, space->size, HF_PLACEHOLDER);
+        return;
+    }
     for (hf_node *node = hf_region_map_find(&space->map, space->size - 1); node;
          node = node->previous)
         space->backend->release(space->backend, space->base + node->offset,
                                 space_size_of(space, node), node->kind);
+}
+
+static void space_close_files(const hf_space *space) {
+    for (const hf_node *node = space->map.first; node; node = node->next) hf_file_close(node->file);
 }
 
 /* Releases the regions and frees the space's own pages. */
@@ -806,6 +795,8 @@ static void space_give_back(hf_space *space) {
     const hf_backend *backend = space->backend;
     hf_reservation joint = space->joint; /* the space lies in it */
     if (joint.pages == NULL) space_release_regions(space);
+    if (space->retains_files) space_close_files(space);
+    hf_region_map_close(&space->protections);
     hf_region_map_close(&space->map);
     if (joint.pages)
         backend->release_with_pages(backend, &joint);
@@ -817,13 +808,14 @@ static hf_status space_open_lock(hf_space *space) {
     hf_report report = {0};
     space->lock = &space->own_lock;
     hf_status status = space->backend->lock_open(space->backend, space->lock, &report);
-    return space_finish_call(space, HF_STEP_RECORDS, status, &report, 0, space->own_bytes);
+    return hf_space_finish_call(space, HF_STEP_RECORDS, status, &report, 0, space->own_bytes);
 }
 
 /* Makes the map with one placeholder, and the lock. The map's records lie at `records`. */
 static hf_status space_init(hf_space *space, char *records) {
     hf_region_map_open(&space->map, space->backend, space->size, records,
                        space->own_bytes - (size_t)(records - (char *)space));
+    hf_space_open_protections(space);
     hf_status status = space_open_lock(space);
     if (status != HF_OK) {
         space_give_back(space);
@@ -831,7 +823,7 @@ static hf_status space_init(hf_space *space, char *records) {
     }
     space->stats.placeholder_bytes = space->size;
     space_update_peaks(space);
-    space_name_range(space, 0, space->size);
+    hf_space_name_range(space, 0, space->size);
     hf_register_root(space->base, space->size);
     return HF_OK;
 }
@@ -872,7 +864,10 @@ hf_status hf_space_open_with(hf_space **result, size_t size, const hf_space_opti
     size_t page_size = backend->page_size(backend);
     if (result == NULL || !space_can_open(size, options, page_size))
         return hf_fail(HF_INVALID, "hf_space_open", 0, size);
+    bool spans = HF_HAS(backend, spans_regions) && backend->spans_regions(backend);
     hf_space opened = {.backend = backend,
+                       .spans_regions = spans,
+                       .retains_files = !spans || !HF_HAS(backend, reset),
                        .name = options->name,
                        .page_size = page_size,
                        .own_bytes = space_own_bytes(backend, record)};
@@ -913,15 +908,17 @@ size_t hf_space_size(const hf_space *space) { return space ? space->size : 0; }
 
 size_t hf_space_page_size(const hf_space *space) { return space ? space->page_size : 0; }
 
-static hf_region space_describe(const hf_space *space, const hf_node *node) {
-    return (hf_region){node->offset, space_size_of(space, node), node->kind, node->access,
-                       node->file_offset};
+/* The protection is that of the page at the offset, which lies in the node. */
+static hf_region space_describe(const hf_space *space, const hf_node *node, size_t offset) {
+    return (hf_region){node->offset,      space_size_of(space, node),
+                       node->kind,        node->access,
+                       node->file_offset, hf_space_protection_at(space, node, offset)};
 }
 
 bool hf_space_find(const hf_space *space, size_t offset, hf_region *region) {
     if (space == NULL || offset >= space->size) return false;
     space_lock(space);
-    *region = space_describe(space, hf_region_map_find(&space->map, offset));
+    *region = space_describe(space, hf_region_map_find(&space->map, offset), offset);
     space_unlock(space);
     return true;
 }
@@ -935,7 +932,7 @@ hf_space_stats hf_space_get_stats(const hf_space *space) {
     space_lock(space);
     hf_space_stats stats = space->stats;
     stats.regions = space->map.count;
-    stats.record_bytes = space->own_bytes + space->map.block_bytes;
+    stats.record_bytes = space->own_bytes + space->map.block_bytes + space->protections.block_bytes;
     space_unlock(space);
     return stats;
 }
@@ -951,17 +948,32 @@ static bool space_check_sums(const hf_space *space) {
            sums.view_bytes == space->stats.view_bytes;
 }
 
-/* The next region that space_next_region returns. */
+/* The next part of a region with one protection that space_next_part returns. */
 typedef struct space_cursor {
     const hf_space *space;
     const hf_node *node;
+    size_t offset;
 } space_cursor;
 
-static bool space_next_region(void *data, hf_region *region) {
-    space_cursor *position = data;
-    if (position->node == NULL) return false;
-    *region = space_describe(position->space, position->node);
-    position->node = position->node->next;
+static size_t space_part_end(const hf_space *space, const hf_node *node, size_t offset) {
+    hf_protection protection = hf_space_protection_at(space, node, offset);
+    size_t end = offset, node_end = hf_node_end(&space->map, node);
+    while (end < node_end && hf_space_protection_at(space, node, end) == protection)
+        end = hf_space_piece_end(space, node, end, node_end);
+    return end;
+}
+
+static bool space_next_part(void *data, hf_region *part) {
+    space_cursor *at = data;
+    const hf_space *space = at->space;
+    if (at->node == NULL) return false;
+    size_t end = space_part_end(space, at->node, at->offset);
+    *part = space_describe(space, at->node, at->offset);
+    if (part->kind == HF_VIEW) part->file_offset += at->offset - part->offset;
+    part->offset = at->offset;
+    part->size = end - at->offset;
+    if (end == hf_node_end(&space->map, at->node)) at->node = at->node->next;
+    at->offset = end;
     return true;
 }
 
@@ -974,8 +986,8 @@ static hf_status space_check_system(const hf_space *space) {
     hf_report report = {0};
     size_t offset = 0;
     hf_status status =
-        space->backend->check(space->backend, space->base, space_next_region,
-                              &(space_cursor){space, space->map.first}, &offset, &report);
+        space->backend->check(space->backend, space->base, space_next_part,
+                              &(space_cursor){space, space->map.first, 0}, &offset, &report);
     if (status == HF_WRONG_STATE)
         return space_fail_check("the system's mappings are not those of the regions", offset);
     return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, offset, 0);
@@ -983,7 +995,8 @@ static hf_status space_check_system(const hf_space *space) {
 
 static hf_status space_check(const hf_space *space) {
     size_t offset;
-    if (!hf_region_map_check(&space->map, &offset))
+    if (!hf_region_map_check(&space->map, &offset) ||
+        !hf_region_map_check(&space->protections, &offset))
         return space_fail_check("the region map is damaged", offset);
     if (!space_check_sums(space))
         return space_fail_check("the statistics are not the sums of the regions", 0);

@@ -110,7 +110,8 @@ static bool ask(void *cursor, hf_region *region) {
 
 /* Asks strict's check function whether exactly this region is there. */
 static bool is_piece(char *address, size_t size, hf_kind kind) {
-    struct question question = {{0, size, kind, HF_READ_WRITE, 0}, false};
+    hf_protection protection = kind == HF_PLACEHOLDER ? HF_PROTECT_NONE : HF_PROTECT_READ_WRITE;
+    struct question question = {{0, size, kind, HF_READ_WRITE, 0, protection}, false};
     size_t offset;
     return strict->check(strict, address, ask, &question, &offset, &report) == HF_OK;
 }

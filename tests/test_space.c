@@ -223,7 +223,7 @@ static void closing_releases_the_addresses(void) {
 
 static void finds_nothing_outside(void) {
     hf_space *space = open_native(8);
-    hf_region region = {1, 2, HF_VIEW, HF_READ_ONLY, 3}, as_it_was = region;
+    hf_region region = {1, 2, HF_VIEW, HF_READ_ONLY, 3, HF_PROTECT_READ}, as_it_was = region;
     CHECK(!hf_space_find(space, hf_space_size(space), &region));
     CHECK(!hf_space_find(space, SIZE_MAX, &region));
     CHECK(memcmp(&region, &as_it_was, sizeof region) == 0);

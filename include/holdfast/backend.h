@@ -84,6 +84,8 @@ typedef struct hf_report {
                           *   then tries again */
     const char *reason;  /**< on failure: why, in a phrase ("views in a space need Windows 10
                           *   version 1803"), if the backend knows more than the status; or NULL */
+    bool is_lost;        /**< hf_backend::remap, on failure: what was in the range is gone, and the
+                          *   range is a placeholder */
 } hf_report;
 
 /** Memory for the system's lock, inside what it protects. */
@@ -496,6 +498,40 @@ struct hf_backend {
      *  no call is tried again.
      *  @param milliseconds  how long */
     void (*pause)(const hf_backend *, unsigned milliseconds);
+    /** Optional: tells that regions are bookkeeping here, because the system has no allocations of
+     *  its own that a call cannot span. Then decommit, release, protect and reset may be called for
+     *  a range of several regions, unmap for a part of a view, release for the whole space, and
+     *  memory that is committed behind a committed region becomes a part of it. NULL: false.
+     *  @return true if so (the native one returns false in a copy of the native backend that
+     *          replaces release, decommit or unmap) */
+    bool (*spans_regions)(const hf_backend *);
+    /** Optional: changes what may be done with committed memory and views. NULL: hf_space_protect()
+     *  is HF_UNSUPPORTED.
+     *  @param address     where the range begins: a part of one region, unless spans_regions
+     *  @param size        its size in bytes
+     *  @param access      of a view; HF_READ_WRITE for committed memory
+     *  @param protection  what is allowed from now on; not HF_PROTECT_READ_WRITE for a read-only
+     *                     view
+     *  @return HF_OK; HF_UNSUPPORTED: the system does not let this memory be executed; HF_NO_MEMORY;
+     *          HF_MAP_LIMIT: no mappings left. On failure a part of the range may have changed */
+    hf_status (*protect)(const hf_backend *, void *address, size_t size, hf_access access,
+                         hf_protection protection, hf_report *);
+    /** Optional: committed memory reads as zero again, a copy-on-write view as its file, whatever
+     *  the protection. NULL: the space stores into the pages.
+     *  @param address  where the range begins: a part of one region, unless spans_regions
+     *  @param size     its size in bytes
+     *  @return HF_OK; HF_UNSUPPORTED: the system cannot, with these pages. On failure a part of the
+     *          range may have been reset */
+    hf_status (*reset)(const hf_backend *, void *address, size_t size, hf_report *);
+    /** Optional: map, over whatever the range contains, in one step: other threads see what was
+     *  there or the view, and nothing else. NULL: the space releases the range and then maps.
+     *  @return as map; and on failure hf_report::is_lost tells whether what was there is gone */
+    hf_status (*remap)(const hf_backend *, void *address, size_t size, intptr_t file,
+                       uint64_t file_offset, hf_access, hf_report *);
+    /** Optional: file_create_shared, of memory whose views protect can make executable. NULL:
+     *  hf_file_create_executable() is HF_UNSUPPORTED. */
+    hf_status (*file_create_executable)(const hf_backend *, uint64_t size, intptr_t *file,
+                                        hf_report *);
 
     /** @} */
 };

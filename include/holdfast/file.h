@@ -118,6 +118,17 @@ HF_API hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
  *    mlockall(MCL_FUTURE), EAGAIN) */
 HF_API hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
 
+/** hf_file_create_shared(), of memory whose views hf_space_protect() can make executable. Map it
+ *  twice, store code through one view and run it in the other: no page is ever writable and
+ *  executable at once.
+ *  @param[out] file  gets the memory, as an hf_file; untouched on failure
+ *  @param size       its size in bytes, not 0; Windows rounds it up to whole pages
+ *  @param backend    NULL: the native one; it must outlive the file
+ *  @return as hf_file_create_shared(), and HF_UNSUPPORTED also where the system forbids executable
+ *          memory (Linux: vm.memfd_noexec) */
+HF_API hf_status hf_file_create_executable(hf_file **file, uint64_t size,
+                                           const hf_backend *backend);
+
 /** Makes an hf_file from a file descriptor or a HANDLE. The handle is duplicated: the caller still
  *  owns its handle and may close it at once.
  *  @param[out] file  gets the file; untouched on failure
@@ -142,8 +153,9 @@ HF_API hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access 
  *  @return bytes */
 HF_API uint64_t hf_file_size(const hf_file *file);
 
-/** Closes a file: its descriptor or HANDLE at once. Views of the file stay; they need neither, so
- *  the limit on open files does not limit views.
+/** Closes a file. Views of the file stay. On Linux they do not need its descriptor, which is closed
+ *  at once, so the limit on open files does not limit views; on other systems it is closed with the
+ *  last view.
  *  @param file  the file, which must not be used any more; NULL: nothing happens */
 HF_API void hf_file_close(hf_file *file);
 

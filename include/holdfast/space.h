@@ -433,6 +433,13 @@ HF_API hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf
 
 /** @} */
 
+HF_API hf_status hf_space_remap_range(hf_space *space, size_t offset, size_t size, hf_file *file,
+                                      uint64_t file_offset, hf_access access);
+HF_API hf_status hf_space_extend(hf_space *space, size_t offset, size_t old_size, size_t new_size);
+HF_API hf_status hf_space_protect(hf_space *space, size_t offset, size_t size,
+                                  hf_protection protection);
+HF_API hf_status hf_space_reset_range(hf_space *space, size_t offset, size_t size);
+
 /** @name Looking at a space
  *
  *      | committed | view |               placeholder                   |
@@ -477,6 +484,8 @@ typedef enum hf_step {
     HF_STEP_UNMAP,    /**< unmapping a view */
     HF_STEP_ADVISE,   /**< passing a hint */
     HF_STEP_RECORDS,  /**< pages for the space's own records */
+    HF_STEP_PROTECT,  /**< protecting pages */
+    HF_STEP_RESET,    /**< resetting pages */
     HF_STEPS          /**< how many kinds there are */
 } hf_step;
 

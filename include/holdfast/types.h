@@ -37,6 +37,14 @@ typedef enum hf_access {
     HF_COPY_ON_WRITE /**< a store makes a private copy of the page; the file stays as it is */
 } hf_access;
 
+/** What a program may do with pages: hf_space_protect(). Everything else faults. */
+typedef enum hf_protection {
+    HF_PROTECT_NONE,        /**< nothing */
+    HF_PROTECT_READ,        /**< read */
+    HF_PROTECT_READ_WRITE,  /**< read and write; for read-only views not possible */
+    HF_PROTECT_READ_EXECUTE /**< read and execute */
+} hf_protection;
+
 /** One region of a space, as hf_space_find() and hf_space_next() describe it. */
 typedef struct hf_region {
     size_t offset;        /**< where it begins, in bytes from the space's base; whole pages */
@@ -44,6 +52,9 @@ typedef struct hf_region {
     hf_kind kind;         /**< its kind */
     hf_access access;     /**< of a view; else HF_READ_WRITE */
     uint64_t file_offset; /**< of a view: where in the file it begins, in bytes; else 0 */
+    /** At the byte that was asked for, or at the region's first one (hf_space_next()). Pages of one
+     *  region may differ. Of a placeholder: HF_PROTECT_NONE. */
+    hf_protection protection;
 } hf_region;
 
 /** A hint for hf_space_advise(). */

@@ -408,6 +408,21 @@ static bool posix_next_mapping(posix_line_reader *reader, posix_mapping *found) 
     return at != NULL;
 }
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+/* EINVAL: the pages are locked; Linux 5.18 drops those, too, if it is asked to. */
+static hf_status posix_reset(const hf_backend *self, void *address, size_t size,
+                             hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    if (madvise(address, size, MADV_DONTNEED) == 0) return HF_OK;
+    report->system_calls++;
+    if (errno == EINVAL && madvise(address, size, MADV_DONTNEED_LOCKED) == 0) return HF_OK;
+    return posix_fail(report, HF_UNSUPPORTED, "madvise", errno);
+}
+
 static void posix_discard_pages(void *address, size_t size, hf_report *report) {
     report->system_calls++;
     if (madvise(address, size, MADV_DONTNEED) == 0 || errno != EINVAL) return;
@@ -744,14 +759,24 @@ static bool posix_has_huge_pages(const hf_backend *self, intptr_t file, hf_repor
 #define MAP_NORESERVE 0
 #endif
 
-/* Returns 0 or errno. An mmap that fails late may have removed the placeholder: map it again. */
-static int posix_map_file(void *address, size_t size, int protection, int flags, int file,
-                          off_t offset, hf_report *report) {
+/* What a view is made of. */
+typedef struct posix_view {
+    void *address;
+    size_t size;
+    int file;
+    off_t offset;
+    hf_access access;
+} posix_view;
+
+/* Returns 0 or errno. */
+static int posix_map_file(const posix_view *view, int flags, hf_report *report) {
+    int protection = view->access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+    int sharing = view->access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
     report->system_calls++;
-    if (mmap(address, size, protection, flags | MAP_FIXED, file, offset) != MAP_FAILED) return 0;
-    int code = errno;
-    posix_make_placeholder(address, size, report);
-    return code;
+    return mmap(view->address, view->size, protection, sharing | MAP_FIXED | flags, view->file,
+                view->offset) == MAP_FAILED
+               ? errno
+               : 0;
 }
 
 /*
@@ -760,17 +785,69 @@ static int posix_map_file(void *address, size_t size, int protection, int flags,
  * a charge. Views of huge pages are always charged: without it a store that finds no free huge
  * page raises SIGBUS.
  */
+static int posix_map_view(const hf_backend *self, const posix_view *view, hf_report *report) {
+    int code = posix_map_file(view, 0, report);
+    if (code == ENOMEM && view->access == HF_COPY_ON_WRITE &&
+        !posix_has_huge_pages(self, view->file, report))
+        code = posix_map_file(view, MAP_NORESERVE, report);
+    return code;
+}
+
+static hf_status posix_fail_map(hf_report *report, int code) {
+    return posix_fail(report, posix_view_status(code, report), "mmap", code);
+}
+
+/* An mmap that fails late may have removed the placeholder: map it again. */
 static hf_status posix_map(const hf_backend *self, void *address, size_t size, intptr_t file,
                            uint64_t file_offset, hf_access access, hf_report *report) {
     assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
-    int protection = access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
-    int sharing = access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
-    int code =
-        posix_map_file(address, size, protection, sharing, (int)file, (off_t)file_offset, report);
-    if (code == ENOMEM && access == HF_COPY_ON_WRITE && !posix_has_huge_pages(self, file, report))
-        code = posix_map_file(address, size, protection, sharing | MAP_NORESERVE, (int)file,
-                              (off_t)file_offset, report);
-    return code == 0 ? HF_OK : posix_fail(report, posix_view_status(code, report), "mmap", code);
+    posix_view view = {address, size, (int)file, (off_t)file_offset, access};
+    int code = posix_map_view(self, &view, report);
+    if (code == 0) return HF_OK;
+    posix_make_placeholder(address, size, report);
+    return posix_fail_map(report, code);
+}
+
+/* True if an mmap that failed late has removed what was there. msync fails with ENOMEM if a page of
+ * the range is not mapped; MS_ASYNC does nothing else. */
+static bool posix_is_gone(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    return msync(address, size, MS_ASYNC) != 0 && errno == ENOMEM;
+}
+
+static hf_status posix_remap(const hf_backend *self, void *address, size_t size, intptr_t file,
+                             uint64_t file_offset, hf_access access, hf_report *report) {
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
+    posix_view view = {address, size, (int)file, (off_t)file_offset, access};
+    int code = posix_map_view(self, &view, report);
+    if (code == 0) return HF_OK;
+    report->is_lost = posix_is_gone(address, size, report);
+    if (report->is_lost) posix_make_placeholder(address, size, report);
+    return posix_fail_map(report, code);
+}
+
+/* Each call of this backend works on a range of several mappings. In a copy that replaces one of
+ * these functions, it must be called for each region. */
+static bool posix_spans_regions(const hf_backend *self) {
+    return self->release == posix_release && self->decommit == posix_decommit &&
+           self->unmap == posix_unmap;
+}
+
+/* EACCES: SELinux forbids executable memory, or the file system forbids it (noexec). */
+static hf_status posix_protect(const hf_backend *self, void *address, size_t size, hf_access access,
+                               hf_protection protection, hf_report *report) {
+    static const int flags[] = {[HF_PROTECT_NONE] = PROT_NONE,
+                                [HF_PROTECT_READ] = PROT_READ,
+                                [HF_PROTECT_READ_WRITE] = PROT_READ | PROT_WRITE,
+                                [HF_PROTECT_READ_EXECUTE] = PROT_READ | PROT_EXEC};
+    (void)self, (void)access;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
+    report->system_calls++;
+    if (mprotect(address, size, flags[protection]) == 0) return HF_OK;
+    int code = errno;
+    hf_status status =
+        code == ENOMEM || code == EAGAIN ? posix_memory_status(code, report) : HF_UNSUPPORTED;
+    return posix_fail(report, status, "mprotect", code);
 }
 
 static hf_status posix_allocate_pages(const hf_backend *self, size_t size, void **address,
@@ -935,25 +1012,25 @@ static hf_status posix_advise(const hf_backend *self, void *address, size_t size
 
 #if POSIX_LINUX
 
-static bool posix_is_view(const posix_mapping *found, const hf_region *region, uint64_t into_region,
-                          uint64_t into_mapping) {
-    static const char *const access[] = {
-        [HF_READ_WRITE] = "rw-s", [HF_READ_ONLY] = "r--s", [HF_COPY_ON_WRITE] = "rw-p"};
-    return found->inode != 0 && strcmp(found->access, access[region->access]) == 0 &&
-           found->file_offset + into_mapping == region->file_offset + into_region;
-}
-
-static bool posix_is_private(const posix_mapping *found, const char *access) {
-    return found->inode == 0 && strcmp(found->access, access) == 0;
+/* The first three letters of a line; the fourth is 's' for shared mappings. */
+static bool posix_has_access(const posix_mapping *found, const hf_region *region) {
+    static const char *const access[] = {[HF_PROTECT_NONE] = "---",
+                                         [HF_PROTECT_READ] = "r--",
+                                         [HF_PROTECT_READ_WRITE] = "rw-",
+                                         [HF_PROTECT_READ_EXECUTE] = "r-x"};
+    bool is_shared = region->kind == HF_VIEW && region->access != HF_COPY_ON_WRITE;
+    return memcmp(found->access, access[region->protection], 3) == 0 &&
+           found->access[3] == (is_shared ? 's' : 'p');
 }
 
 /* Returns true if the mapping, which contains `address`, is what the region says. */
 static bool posix_mapping_matches(const posix_mapping *found, const hf_region *region,
                                   const char *base, uintptr_t address) {
-    if (region->kind == HF_PLACEHOLDER) return posix_is_private(found, "---p");
-    if (region->kind == HF_COMMITTED) return posix_is_private(found, "rw-p");
-    return posix_is_view(found, region, address - ((uintptr_t)base + region->offset),
-                         address - found->begin);
+    uint64_t into_region = address - ((uintptr_t)base + region->offset);
+    if (!posix_has_access(found, region)) return false;
+    if (region->kind != HF_VIEW) return found->inode == 0;
+    return found->inode != 0 &&
+           found->file_offset + (address - found->begin) == region->file_offset + into_region;
 }
 
 /* Compares one region. *found is the mapping read last, which may extend beyond the region.
@@ -1435,7 +1512,7 @@ static hf_status posix_file_create_shared(const hf_backend *self, uint64_t size,
 #define POSIX_O_PATH 0
 #endif
 
-static bool posix_has_access(int flags, hf_access access) {
+static bool posix_permits(int flags, hf_access access) {
     int mode = flags & O_ACCMODE;
     if (flags & POSIX_O_PATH) return false;
     return access == HF_READ_WRITE ? mode == O_RDWR : mode == O_RDWR || mode == O_RDONLY;
@@ -1451,7 +1528,7 @@ static hf_status posix_file_duplicate(const hf_backend *self, intptr_t handle, h
     int descriptor = posix_dup_above_stderr((int)handle, report);
     if (descriptor < 0) return posix_fail_file(report, "fcntl", errno);
     hf_status status = posix_adopt(descriptor, file, size, report);
-    if (status != HF_OK || posix_has_access(flags, access)) return status;
+    if (status != HF_OK || posix_permits(flags, access)) return status;
     posix_close_fd(descriptor, report);
     return posix_fail(report, HF_INVALID, "fcntl", EACCES);
 }
@@ -2532,8 +2609,12 @@ const hf_backend *hf_backend_native(void) {
         .map = posix_map,
         .unmap = posix_unmap,
         .release_run = posix_release_run,
+        .spans_regions = posix_spans_regions,
+        .protect = posix_protect,
+        .remap = posix_remap,
         .advise = posix_advise,
 #if POSIX_LINUX
+        .reset = posix_reset,
         .name = posix_name,
         .check = posix_check,
 #endif
@@ -2542,6 +2623,7 @@ const hf_backend *hf_backend_native(void) {
         .file_open = posix_file_open,
         .file_create = posix_file_create,
         .file_create_shared = posix_file_create_shared,
+        .file_create_executable = posix_file_create_shared,
         .file_duplicate = posix_file_duplicate,
         .file_close = posix_file_close,
         .file_open_or_create = posix_file_open_or_create,

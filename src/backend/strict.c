@@ -20,7 +20,8 @@
  *
  *     violations and injected failures   which calls fail, and how
  *     table of pieces                    search, insertion, division
- *     memory                             reserve, release, map_free; a strict_step for the others
+ *     memory                             reserve, release, map_free, protect; a strict_step for the
+ *                                        others
  *     hints and check                    advise, name, check
  *     pages                              pages for holdfast's own records
  *     files                              files, drafts, the process
@@ -640,6 +641,38 @@ static hf_status strict_unmap(const hf_backend *self, void *address, size_t size
     return strict_perform(self, &wanted, address, size, NULL, report);
 }
 
+/* VirtualProtect: within one allocation, and a read-only view cannot be written. */
+static long strict_protect_rule(const strict_backend *strict, const char *address, size_t size,
+                                hf_access access, hf_protection protection) {
+    const strict_piece *found = strict_piece_at(strict, address);
+    if (!strict_is_aligned((strict_backend *)(uintptr_t)strict, address, size))
+        return STRICT_ERROR_INVALID_PARAMETER;
+    if (found == NULL || found->kind == HF_PLACEHOLDER || !strict_is_within(found, address, size))
+        return STRICT_ERROR_INVALID_ADDRESS;
+    bool is_read_only = found->kind == HF_VIEW && access == HF_READ_ONLY;
+    return is_read_only && protection == HF_PROTECT_READ_WRITE ? STRICT_ERROR_INVALID_PARAMETER : 0;
+}
+
+static hf_status strict_protect(const hf_backend *self, void *address, size_t size,
+                                hf_access access, hf_protection protection, hf_report *report) {
+    static const char call[] = "VirtualProtect";
+    static const strict_failure failures[] = {
+        {HF_NO_MEMORY, STRICT_ERROR_COMMITMENT_LIMIT, STRICT_NO_EFFECT},
+        {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
+        {HF_UNSUPPORTED, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+        {0}};
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
+    strict->stats.calls++;
+    long code = strict_protect_rule(strict, address, size, access, protection);
+    hf_status status = code != 0 ? strict_fail_rule(strict, report, call, code)
+                                 : strict_inject_status(strict, report, failures, call);
+    if (status == HF_OK)
+        status = strict->under->protect(strict->under, address, size, access, protection, report);
+    strict_leave(strict);
+    return status;
+}
+
 /* --------------------------------------------------------------- hints and check ---------- */
 
 /* Counts a call that no rule concerns. HF_OK: call the backend below; else the injected status. */
@@ -673,23 +706,52 @@ static void strict_name(const hf_backend *self, void *address, size_t size, cons
     under->name(under, address, size, name, report);
 }
 
-/* Compares each region with the table, then passes it on to the backend below. */
+/* Compares each part of a region with the table, then passes it on to the backend below. The parts
+ * of one region have different protections, and are together exactly one piece. */
 typedef struct strict_comparison {
     const strict_backend *strict;
     const char *base;
     bool (*next)(void *, hf_region *);
     void *cursor;
-    bool differs;  /* the region at `offset` is not in the table */
-    size_t offset; /* of the last region */
+    bool differs;   /* the last part is not in the table */
+    hf_region last; /* size 0: the next part is the first one */
 } strict_comparison;
+
+/* True if the part continues the piece of the part before it. */
+static bool strict_continues(const strict_comparison *seen, const hf_region *part,
+                             const strict_piece *found) {
+    const char *address = seen->base + part->offset;
+    return found->address < address && seen->last.size > 0 &&
+           seen->last.offset + seen->last.size == part->offset &&
+           seen->last.protection != part->protection;
+}
+
+/* True if the last part ends its piece, which this part does not belong to. */
+static bool strict_ended_piece(const strict_comparison *seen) {
+    const char *end = seen->base + seen->last.offset + seen->last.size;
+    if (seen->last.size == 0) return true;
+    const strict_piece *found = strict_piece_at(seen->strict, end - 1);
+    return found && found->address + found->size == end;
+}
+
+static bool strict_is_in_table(const strict_comparison *seen, const hf_region *part) {
+    const char *address = seen->base + part->offset;
+    const strict_piece *found = strict_piece_at(seen->strict, address);
+    if (found == NULL || found->kind != part->kind || !strict_is_within(found, address, part->size))
+        return false;
+    if (strict_continues(seen, part, found)) return true;
+    return found->address == address && strict_ended_piece(seen);
+}
 
 static bool strict_next_compared(void *data, hf_region *region) {
     strict_comparison *seen = data;
-    if (seen->differs || !seen->next(seen->cursor, region)) return false;
-    const char *address = seen->base + region->offset;
-    const strict_piece *found = strict_piece_at(seen->strict, address);
-    seen->differs = !strict_is_exactly(found, address, region->size) || found->kind != region->kind;
-    seen->offset = region->offset;
+    if (seen->differs) return false;
+    if (!seen->next(seen->cursor, region)) {
+        seen->differs = !strict_ended_piece(seen);
+        return false;
+    }
+    seen->differs = !strict_is_in_table(seen, region);
+    seen->last = *region;
     return !seen->differs;
 }
 
@@ -706,12 +768,12 @@ static hf_status strict_check(const hf_backend *self, const void *base,
                               bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
                               hf_report *report) {
     strict_backend *strict = strict_of(self);
-    strict_comparison seen = {strict, base, next, cursor, false, 0};
+    strict_comparison seen = {strict, base, next, cursor, false, {0}};
     strict_enter(strict);
     hf_status status = strict_check_below(&seen, offset, report);
     strict_leave(strict);
     if (!seen.differs) return status;
-    *offset = seen.offset;
+    *offset = seen.last.offset;
     return HF_WRONG_STATE;
 }
 
@@ -833,6 +895,16 @@ static hf_status strict_file_create_shared(const hf_backend *self, uint64_t size
         strict_count_call(strict, report, strict_create_shared_failures, "CreateFileMapping");
     if (status == HF_OK)
         status = strict->under->file_create_shared(strict->under, size, file, report);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status strict_file_create_executable(const hf_backend *self, uint64_t size,
+                                               intptr_t *file, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_create_shared_failures, "CreateFileMapping");
+    if (status == HF_OK)
+        status = strict->under->file_create_executable(strict->under, size, file, report);
     return strict_add_count(strict, &strict->stats.files, 1, status);
 }
 
@@ -1040,6 +1112,7 @@ static const hf_backend strict_calls = {
     .map = strict_map,
     .unmap = strict_unmap,
     .map_free = strict_map_free,
+    .protect = strict_protect,
     .advise = strict_advise,
     .name = strict_name,
     .check = strict_check,
@@ -1048,6 +1121,7 @@ static const hf_backend strict_calls = {
     .file_open = strict_file_open,
     .file_create = strict_file_create,
     .file_create_shared = strict_file_create_shared,
+    .file_create_executable = strict_file_create_executable,
     .file_duplicate = strict_file_duplicate,
     .file_close = strict_file_close,
     .file_open_or_create = strict_file_open_or_create,
@@ -1085,6 +1159,8 @@ static hf_status strict_init(strict_backend *strict, const hf_backend *under, vo
     *strict = (strict_backend){
         .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
     if (!HF_HAS(under, map_free)) strict->calls.map_free = NULL;
+    if (!HF_HAS(under, protect)) strict->calls.protect = NULL;
+    if (!HF_HAS(under, file_create_executable)) strict->calls.file_create_executable = NULL;
     if (!HF_HAS(under, advise)) strict->calls.advise = NULL;
     if (!HF_HAS(under, name)) strict->calls.name = NULL;
     if (!HF_HAS(under, cheap_reserve)) strict->calls.cheap_reserve = NULL;
