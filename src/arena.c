@@ -941,7 +941,8 @@ static hf_status arena_open_space(arena_opening *opening, size_t reserve, size_t
     size_t most = SIZE_MAX & ~(page_size - 1);
     reserve = reserve < most ? hf_round_up(reserve, page_size) : most;
     least = least < most ? hf_round_up(least, page_size) : most;
-    hf_space_options wanted = {options->base, least, options->name, opening->backend};
+    hf_space_options wanted = {
+        .base = options->base, .least = least, .name = options->name, .backend = opening->backend};
     opening->record.size = sizeof(hf_arena_core);
     opening->record.is_apart = options->huge_pages == HF_HUGE_ALWAYS;
     return hf_space_open_with(&opening->space, reserve, &wanted, &opening->record);

@@ -114,8 +114,18 @@ size_t hf_space_take_first(hf_space *space, size_t offset) {
     return bytes;
 }
 
+static hf_status space_call_commit_as(hf_space *space, const space_request *wanted) {
+    const hf_backend *backend = space->backend;
+    hf_report report = {0};
+    hf_status status = backend->commit_as(backend, space->base + wanted->offset, wanted->size,
+                                          &space->memory, &report);
+    return hf_space_finish_call(space, HF_STEP_COMMIT, status, &report, wanted->offset,
+                                wanted->size);
+}
+
 static hf_status space_call_commit(hf_space *space, const space_request *wanted) {
     const hf_backend *backend = space->backend;
+    if (!space->is_ordinary) return space_call_commit_as(space, wanted);
     bool is_first = space_end_of(wanted) <= hf_space_take_first(space, wanted->offset);
     return hf_space_call(space, HF_STEP_COMMIT, is_first ? backend->commit_first : backend->commit,
                          wanted->offset, wanted->size);
@@ -598,7 +608,7 @@ static hf_node *space_find_bridge(const hf_space *space, const space_request *ru
  */
 static hf_status space_release_run_at_limit(hf_space *space, const space_request *run) {
     hf_error first = hf_last_error();
-    hf_node *bridge = space_find_bridge(space, run);
+    hf_node *bridge = space->is_ordinary ? space_find_bridge(space, run) : NULL;
     if (bridge == NULL) return first.status;
     size_t offset = bridge->offset, size = space_size_of(space, bridge);
     if (hf_space_call(space, HF_STEP_COMMIT, space->backend->commit, offset, size) != HF_OK)
@@ -704,16 +714,28 @@ hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf_advice
 
 /* ---------------------------------------------------------- opening and closing ---------- */
 
+/* True for 0, and for a power of two that is at least `least`. */
+static bool space_is_power_from(size_t value, size_t least) {
+    return value == 0 || (value >= least && (value & (value - 1)) == 0);
+}
+
+/* Base and size are multiples of the page size, the base also of the alignment. */
 static bool space_can_open(size_t size, const hf_space_options *options, size_t page_size) {
-    uintptr_t base = (uintptr_t)options->base;
+    uintptr_t base = (uintptr_t)options->base, unit = HF_ALLOCATION_GRANULARITY;
+    if (!space_is_power_from(options->alignment, unit)) return false;
+    if (options->alignment > unit) unit = options->alignment;
+    if (page_size > unit) unit = page_size;
     return size > 0 && ((size | options->least) & (page_size - 1)) == 0 && options->least <= size &&
-           base % HF_ALLOCATION_GRANULARITY == 0 && (base == 0 || size - 1 <= UINTPTR_MAX - base);
+           base % unit == 0 && (base == 0 || size - 1 <= UINTPTR_MAX - base);
 }
 
 typedef hf_status space_reserve_call(hf_space *, size_t, void **, hf_report *);
 
 static hf_status space_reserve_apart(hf_space *space, size_t size, void **base, hf_report *report) {
-    return space->backend->reserve(space->backend, *base, size, base, report);
+    const hf_backend *backend = space->backend;
+    if (space->alignment == 0 || *base != NULL)
+        return backend->reserve(backend, *base, size, base, report);
+    return backend->reserve_aligned(backend, size, space->alignment, base, report);
 }
 
 static hf_status space_reserve_joint(hf_space *space, size_t size, void **base, hf_report *report) {
@@ -766,7 +788,8 @@ static hf_status space_acquire_apart(hf_space *space, size_t size, const hf_spac
 static hf_status space_acquire_joint(hf_space *space, size_t size, const hf_space_options *options,
                                      void **pages) {
     const hf_backend *backend = space->backend;
-    if (!HF_HAS(backend, reserve_with_pages) || options->base != NULL) return HF_UNSUPPORTED;
+    if (!HF_HAS(backend, reserve_with_pages) || options->base || space->alignment > 0)
+        return HF_UNSUPPORTED;
     hf_status status = space_reserve(space, size, options, space_reserve_joint);
     if (status != HF_OK) return status;
     *pages = space->joint.pages;
@@ -858,28 +881,58 @@ static size_t space_own_bytes(const hf_backend *backend, const hf_space_record *
     return hf_pages_for(backend, least > SPACE_OWN_BYTES ? least : SPACE_OWN_BYTES);
 }
 
+static bool space_is_ordinary(const hf_memory *memory) {
+    return memory->huge_page == 0 && !memory->lazy && !memory->no_dump && !memory->on_numa_node;
+}
+
+/* Huge pages and an alignment need a backend that knows them. */
+static hf_status space_check_options(const hf_space *space) {
+    const hf_backend *backend = space->backend;
+    static const char call[] = "hf_space_open";
+    if (space->alignment > 0 && !HF_HAS(backend, reserve_aligned))
+        return hf_fail_because(HF_UNSUPPORTED, call, "the backend cannot align a space", 0, 0);
+    if (space->is_ordinary) return HF_OK;
+    hf_report report = {.call = call, .reason = "the backend has ordinary memory only"};
+    hf_status status = HF_UNSUPPORTED;
+    if (HF_HAS(backend, commit_as) && HF_HAS(backend, check_memory))
+        status = backend->check_memory(backend, &space->memory, &report);
+    return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, space->memory.huge_page);
+}
+
+static void space_prepare(hf_space *opened, const hf_space_options *options,
+                          const hf_space_record *record) {
+    const hf_backend *backend = hf_backend_or_native(options->backend);
+    bool spans = HF_HAS(backend, spans_regions) && backend->spans_regions(backend);
+    size_t page_size = backend->page_size(backend), huge_page = options->memory.huge_page;
+    *opened =
+        (hf_space){.backend = backend,
+                   .spans_regions = spans,
+                   .retains_files = !spans || !HF_HAS(backend, reset),
+                   .name = options->name,
+                   .memory = options->memory,
+                   .is_ordinary = space_is_ordinary(&options->memory),
+                   .alignment = options->alignment > huge_page ? options->alignment : huge_page,
+                   .page_size = huge_page > page_size ? huge_page : page_size,
+                   .own_bytes = space_own_bytes(backend, record)};
+}
+
 hf_status hf_space_open_with(hf_space **result, size_t size, const hf_space_options *options,
                              hf_space_record *record) {
-    const hf_backend *backend = hf_backend_or_native(options->backend);
-    size_t page_size = backend->page_size(backend);
-    if (result == NULL || !space_can_open(size, options, page_size))
+    hf_space opened;
+    space_prepare(&opened, options, record);
+    if (result == NULL || !space_is_power_from(options->memory.huge_page, opened.page_size) ||
+        !space_can_open(size, options, opened.page_size))
         return hf_fail(HF_INVALID, "hf_space_open", 0, size);
-    bool spans = HF_HAS(backend, spans_regions) && backend->spans_regions(backend);
-    hf_space opened = {.backend = backend,
-                       .spans_regions = spans,
-                       .retains_files = !spans || !HF_HAS(backend, reset),
-                       .name = options->name,
-                       .page_size = page_size,
-                       .own_bytes = space_own_bytes(backend, record)};
+    hf_status status = space_check_options(&opened);
+    if (status != HF_OK) return status;
     void *pages = NULL;
-    hf_status status =
+    status =
         record->is_apart ? HF_UNSUPPORTED : space_acquire_joint(&opened, size, options, &pages);
     if (status == HF_UNSUPPORTED) status = space_acquire_apart(&opened, size, options, &pages);
     return status == HF_OK ? space_move(result, &opened, pages, record) : status;
 }
 
-_Static_assert(offsetof(hf_space_options, backend) + sizeof(hf_backend *) ==
-                   sizeof(hf_space_options),
+_Static_assert(offsetof(hf_space_options, memory) + sizeof(hf_memory) == sizeof(hf_space_options),
                "padding at the end of options would be taken for options of a later version");
 
 hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,

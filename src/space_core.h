@@ -26,6 +26,7 @@ struct hf_space {
     const char *name; /* shown by the system; NULL: no name, or the system cannot show it */
     char *base;
     size_t size, page_size; /* in bytes */
+    size_t alignment;       /* of the base, in bytes; 0: the default */
     size_t own_bytes;       /* of the pages that contain this struct and the first records */
     size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
     hf_reservation joint;   /* the mapping of pages and space; pages NULL: they lie apart */
@@ -34,6 +35,8 @@ struct hf_space {
     bool spans_regions; /* hf_backend.spans_regions */
     bool retains_files; /* views keep their file open: a part of a view is unmapped, or its
                              * pages are reset, with the help of the file */
+    bool is_ordinary;   /* memory is zero: commit, not commit_as */
+    hf_memory memory;   /* what commit_as makes */
     hf_region_map map;
     hf_region_map protections;
     hf_node first_protection; /* its first record */

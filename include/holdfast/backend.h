@@ -528,6 +528,21 @@ struct hf_backend {
      *  @return as map; and on failure hf_report::is_lost tells whether what was there is gone */
     hf_status (*remap)(const hf_backend *, void *address, size_t size, intptr_t file,
                        uint64_t file_offset, hf_access, hf_report *);
+    /** Optional: reserve, at any multiple of `alignment`, a power of two. NULL:
+     *  hf_space_options::alignment is HF_UNSUPPORTED.
+     *  @return as reserve */
+    hf_status (*reserve_aligned)(const hf_backend *, size_t size, size_t alignment, void **address,
+                                 hf_report *);
+    /** Optional: commit, of memory that is not ordinary. NULL: hf_space_options::memory is
+     *  HF_UNSUPPORTED.
+     *  @param memory  what is wanted
+     *  @return as commit; and HF_UNSUPPORTED: the system has no such memory */
+    hf_status (*commit_as)(const hf_backend *, void *address, size_t size, const hf_memory *memory,
+                           hf_report *);
+    /** Optional: tells before anything is reserved whether commit_as can make such memory, apart
+     *  from how much of it there is.
+     *  @return HF_OK; HF_UNSUPPORTED: the system has no such memory */
+    hf_status (*check_memory)(const hf_backend *, const hf_memory *memory, hf_report *);
     /** Optional: file_create_shared, of memory whose views protect can make executable. NULL:
      *  hf_file_create_executable() is HF_UNSUPPORTED. */
     hf_status (*file_create_executable)(const hf_backend *, uint64_t size, intptr_t *file,

@@ -45,17 +45,24 @@
  *  that needs pages for a record, can fail with HF_NO_ADDRESS: RLIMIT_MEMLOCK allows no more
  *  (EAGAIN).
  *
- *  A call that fails leaves regions, memory and contents as they were, with four exceptions, which
- *  are documented with their functions: hf_space_release_range() over several regions; a decommit
- *  that fails with HF_MAP_LIMIT; an unmap of a copy-on-write view that fails with HF_MAP_LIMIT; and
- *  an undo that fails, too: then hf_space_find() returns more regions than before, and
- *  hf_last_error().undo_failed is true.
+ *  A call that fails leaves regions, protections, memory and contents as they were, with these
+ *  exceptions, which are documented with their functions: hf_space_release_range() and
+ *  hf_space_reset_range() over several regions; a decommit that fails with HF_MAP_LIMIT; an unmap
+ *  of a copy-on-write view that fails with HF_MAP_LIMIT; and an undo that fails, too: then
+ *  hf_last_error().undo_failed is true, and hf_space_find() returns what is there.
  *
  *  Threads: every function but hf_space_open() and hf_space_close() may be called from several
  *  threads at once on one space; each is one atomic change of the regions. What a thread does to
- *  the memory of a region that another thread releases is not synchronised. Do not call them
- *  from a signal handler. A fork waits until no thread is inside such a call, so a child can use
- *  every space; its regions are those of the parent at the time of the fork. The steps of a child,
+ *  the memory of a region that another thread releases is not synchronised.
+ *
+ *  Signals: a handler of SIGSEGV or SIGBUS may call them if the fault came from the program's own
+ *  access to memory, because then its thread is not inside such a call: a program can track stores
+ *  with hf_space_protect(). From any other handler only hf_space_base(), hf_space_size(),
+ *  hf_space_page_size(), hf_status_name() and hf_status_text() may be called: all others take the
+ *  space's lock, which the interrupted thread may have, or change the thread's last error.
+ *
+ *  Forks: a fork waits until no thread is inside such a call, so a child can use every space; its
+ *  regions are those of the parent at the time of the fork. The steps of a child,
  *  closing too, do not reach the parent; its stores into read-write views do.
  *
  *  Costs: finding a region is O(log n) of the regions; a step is one system call at most; on Linux
@@ -111,6 +118,10 @@ typedef struct hf_space_options {
     const char *name;          /**< shown in the system's tools where the system can, harmless where
                                 *   not; must outlive the space; NULL: none */
     const hf_backend *backend; /**< NULL: the native one; must outlive the space */
+    size_t alignment;          /**< the base is a multiple of it: a power of two, at least
+                                *   HF_ALLOCATION_GRANULARITY (4 GiB for pointers of 32 bits, whose
+                                *   upper half is that of the base); 0: the default */
+    hf_memory memory;          /**< what committed memory is like; zero: ordinary */
 } hf_space_options;
 
 /** hf_space_open(), told how large the program's options are: what hf_space_open() calls. For
@@ -125,12 +136,14 @@ typedef struct hf_space_options {
  *  - HF_OK: the space is open
  *  - HF_INVALID: options_size is 0 or above 4096, space is NULL, size is 0, size or least are not
  *    whole pages, least is above size,
- *    or the base is not aligned or the reservation wraps
+ *    the base is not aligned or the reservation wraps, or alignment or memory.huge_page is no power
+ *    of two or too small
  *  - HF_NO_ADDRESS: the base is taken, or the address space has too few free addresses
  *  - HF_NO_MEMORY: the system has no pages for the space's records
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
- *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
- *    sets an option that the library does not know */
+ *  - HF_UNSUPPORTED: the system has no such memory as the option `memory` asks for, or the program
+ *    was compiled for a newer version of holdfast than the library, and sets an option that the
+ *    library does not know */
 HF_API hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_space_options *options,
                                      size_t options_size);
 
@@ -142,12 +155,14 @@ HF_API hf_status hf_space_open_sized(hf_space **space, size_t size, const hf_spa
  *  @return
  *  - HF_OK: the space is open
  *  - HF_INVALID: space is NULL, size is 0, size or least are not whole pages, least is above size,
- *    or the base is not aligned or the reservation wraps
+ *    the base is not aligned or the reservation wraps, or alignment or memory.huge_page is no power
+ *    of two or too small
  *  - HF_NO_ADDRESS: the base is taken, or the address space has too few free addresses
  *  - HF_NO_MEMORY: the system has no pages for the space's records
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows
- *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
- *    sets an option that the library does not know */
+ *  - HF_UNSUPPORTED: the system has no such memory as the option `memory` asks for, or the program
+ *    was compiled for a newer version of holdfast than the library, and sets an option that the
+ *    library does not know */
 static inline hf_status hf_space_open(hf_space **space, size_t size,
                                       const hf_space_options *options) {
     return hf_space_open_sized(space, size, options, sizeof *options);
@@ -297,22 +312,32 @@ HF_API hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
 HF_API hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_file *file,
                               uint64_t file_offset, hf_access access);
 
-/** Unmaps exactly one view: it becomes a placeholder.
+/** Unmaps a view or a part of one: it becomes a placeholder. The rest of the view stays, as one or
+ *  two views.
  *
- *      |       v       |  ->  |       p       |
+ *      |        v        |  ->  |  v  |  p  |  v  |
  *
+ *  On POSIX a part is unmapped in one system call, and threads that use the rest never fault. On
+ *  Windows the library unmaps the view, splits the placeholder and maps the rest again, with its
+ *  protections and the private pages of a copy-on-write view, which it copies for that long: other
+ *  threads fault in all of the view meanwhile.
  *  @param space   the space
- *  @param offset  where the view begins, in bytes from base; whole pages
+ *  @param offset  where the part begins, in bytes from base; whole pages
  *  @param size    its size in bytes; whole pages
  *  @return
- *  - HF_OK: the region is a placeholder
+ *  - HF_OK: the part is a placeholder
  *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
- *  - HF_WRONG_STATE: not exactly one whole view
- *  - HF_NO_MEMORY: the system has no memory for its records
+ *  - HF_WRONG_STATE: the part does not lie within one view, or ends inside a huge page of it
+ *    (hugetlbfs)
+ *  - HF_NO_MEMORY: the system has no memory for its records or for ours
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows. The view stays, but the
  *    private pages of a copy-on-write view were released if the system could, and then read as
  *    the file
- *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN) */
+ *  - HF_IO, HF_NO_SPACE, HF_UNSUPPORTED: the rest cannot be mapped again (Windows: the file was
+ *    truncated meanwhile); the whole view has been mapped again
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  @note If the whole view cannot be mapped again either, hf_last_error().undo_failed is true, and
+ *        what is not mapped is placeholder. */
 HF_API hf_status hf_space_unmap(hf_space *space, size_t offset, size_t size);
 
 /** @} */
@@ -390,8 +415,8 @@ HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size,
                                     uint64_t file_offset, hf_access access);
 
 /** Releases everything in a range: decommits and unmaps it, then coalesces it with adjacent
- *  placeholders at both ends. The range may contain placeholders and committed regions, whole or in
- *  part, and whole views.
+ *  placeholders at both ends. The range may contain placeholders, committed regions and views,
+ *  whole or in part; of a part of a view hf_space_unmap() tells what happens to the rest.
  *
  *      |  p  |  c  |  v  |    c    | p |  ->  |         p         |  c  | p |
  *             <-------------->
@@ -403,7 +428,8 @@ HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size,
  *  @return
  *  - HF_OK: the range is part of one placeholder
  *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
- *  - HF_WRONG_STATE: a part of a view lies in the range; nothing has changed
+ *  - HF_WRONG_STATE: an end of the range is inside a huge page of a view (hugetlbfs); nothing has
+ *    changed
  *  - HF_NO_MEMORY, HF_UNSUPPORTED (a system that can release only the tail of a region),
  *    HF_NO_ADDRESS (after mlockall(MCL_FUTURE), EAGAIN): the system failed a step. The regions from
  *    hf_last_error().offset on are as they were, those before it are placeholder, and calling again
@@ -433,12 +459,129 @@ HF_API hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf
 
 /** @} */
 
+/** @name Pages of regions
+ *
+ *      |      c      |     v     |  ->  |   c   | v |   v   |      hf_space_remap_range
+ *      |  c  |         p         |  ->  |     c     |   p   |      hf_space_extend
+ *      | rw  rw   rw   rw        |  ->  | rw  r    r    rw  |      hf_space_protect
+ *      | 7   7    9    9         |  ->  | 7   0    0    9   |      hf_space_reset_range
+ *
+ *  These change what is in a range, or what may be done with it, without a placeholder in between.
+ *  Protections are of pages, not of regions: a range may begin and end anywhere in them.
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  // A slot of a sandbox: gives its memory back as new, then lets one more page of it be used.
+ *  hf_status begin_again(hf_space *space, size_t slot, size_t used, size_t page) {
+ *      hf_status status = hf_space_reset_range(space, slot, used);
+ *      if (status != HF_OK) return status;
+ *      return hf_space_extend(space, slot, used, used + page);
+ *  }
+ *  @endcode
+ *  @{ */
+
+/** Replaces whatever is in a range by a view of a file: placeholders, committed memory and views,
+ *  whole or in part.
+ *
+ *      |  p  |  c  |   v   |    c    | p |  ->  |  p  |c|       v       | c  | p |
+ *             <------------->
+ *
+ *  On Linux it is one system call, and other threads that read the range meanwhile find what was
+ *  there or the view. On other systems they can find placeholder, and fault.
+ *  @param space        the space
+ *  @param offset       where the range begins, in bytes from base; whole pages
+ *  @param size         its size in bytes; whole pages
+ *  @param file         the file, opened on the space's backend
+ *  @param file_offset  where in the file the view begins, in bytes; whole pages
+ *  @param access       what stores into the view do; the file must permit it, see hf_file_open()
+ *  @return
+ *  - HF_OK: the range is one view
+ *  - HF_INVALID: as for hf_space_map_range()
+ *  - HF_WRONG_STATE: an end of the range is inside a huge page of a view (hugetlbfs)
+ *  - HF_UNSUPPORTED, HF_IO, HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_SPACE, HF_NO_ADDRESS: as for
+ *    hf_space_map_range() and hf_space_release_range()
+ *  @note A failure changes nothing, except where hf_last_error().undo_failed is true: then the
+ *        system, or a step before the one that failed, has dropped what was there, and what has
+ *        been dropped is placeholder. On Windows that is so whenever the view cannot be mapped. */
 HF_API hf_status hf_space_remap_range(hf_space *space, size_t offset, size_t size, hf_file *file,
                                       uint64_t file_offset, hf_access access);
+
+/** Makes committed memory longer: commits the beginning of the placeholder behind it.
+ *
+ *      |  c  |        p        |  ->  |     c     |     p     |     POSIX: still one region
+ *      |  c  |        p        |  ->  |  c  |  c  |     p     |     Windows: one more region
+ *
+ *  So on POSIX a memory that grows in a thousand steps is one region and one mapping.
+ *  @param space     the space
+ *  @param offset    where a committed region begins, in bytes from base
+ *  @param old_size  the bytes from there that are committed: one region, or several adjacent ones,
+ *                   up to the end of one; whole pages
+ *  @param new_size  the bytes that are to be committed, more than old_size; whole pages
+ *  @return
+ *  - HF_OK: the new bytes are committed, zeroed, readable and writable
+ *  - HF_INVALID: space is NULL, old_size is 0, new_size is not above it, or they are not whole
+ *  pages
+ *    or not within the space
+ *  - HF_WRONG_STATE: the old bytes are not committed regions, or what follows is not a placeholder
+ *    that is long enough
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: as for hf_space_commit_range()
+ *  @note If an undo fails, hf_last_error().undo_failed is true, and the new bytes are a separate
+ *        placeholder. */
 HF_API hf_status hf_space_extend(hf_space *space, size_t offset, size_t old_size, size_t new_size);
+
+/** Changes what may be done with pages of committed regions and views; everything else faults. The
+ *  regions stay. Decommitting, unmapping and replacing a page forget its protection: it begins
+ *  anew as HF_PROTECT_READ_WRITE, or as HF_PROTECT_READ in a read-only view. hf_space_find() tells
+ *  it.
+ *
+ *  Use it in place of mprotect and VirtualProtect: hf_space_check() reports a protection that the
+ *  space does not know, and VirtualProtect cannot span two regions.
+ *  @param space       the space
+ *  @param offset      where the range begins, in bytes from base; whole pages
+ *  @param size        its size in bytes; whole pages; it may span any number of regions
+ *  @param protection  what is allowed from now on
+ *  @return
+ *  - HF_OK: all pages of the range have the protection
+ *  - HF_INVALID: space is NULL, size is 0, the range is not whole pages or not within the space, or
+ *    protection is none of the four
+ *  - HF_WRONG_STATE: the range contains a placeholder; for HF_PROTECT_READ_WRITE a read-only view;
+ *    for HF_PROTECT_READ_EXECUTE a view of a file that hf_file_create_executable() did not create;
+ *    or an end of the range is inside a huge page of a view (hugetlbfs)
+ *  - HF_UNSUPPORTED: the system forbids executable memory (SELinux, macOS), or a backend that
+ *  cannot
+ *    protect
+ *  - HF_NO_MEMORY: the system has no memory for its records or for ours
+ *  - HF_MAP_LIMIT: the process has as many mappings as the system allows: each change of protection
+ *    within a range is one more
+ *  @note One system call on POSIX, on Windows one for each region. If an undo fails,
+ *        hf_last_error().undo_failed is true, and hf_space_find() tells the protections.
+ *  @note Before code runs that was stored into memory, some processors must be told
+ *        (__builtin___clear_cache, FlushInstructionCache); x86 need not. */
 HF_API hf_status hf_space_protect(hf_space *space, size_t offset, size_t size,
                                   hf_protection protection);
+
+/** Makes the contents of a range as new: committed memory reads as zero, a copy-on-write view as
+ *  its file. Regions and protections stay, and protected pages are reset, too.
+ *  @param space   the space
+ *  @param offset  where the range begins, in bytes from base; whole pages
+ *  @param size    its size in bytes; whole pages; it may span any number of regions
+ *  @return
+ *  - HF_OK: the range is as new
+ *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space
+ *  - HF_WRONG_STATE: anything else lies in the range (placeholders, read-write and read-only
+ *    views), or an end of the range is inside a huge page of a view (hugetlbfs)
+ *  - HF_UNSUPPORTED: the pages are locked (mlock), and the kernel is older than Linux 5.18
+ *  - HF_IO, HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_SPACE: the file cannot be read, or protected pages
+ *    cannot be made writable for it (not on Linux)
+ *  @note After a failure of the system a part of the range may have been reset already; regions and
+ *        protections are as they were unless hf_last_error().undo_failed is true.
+ *  @note One system call on Linux (MADV_DONTNEED), which gives the pages back to the system. Other
+ *        systems cannot do that without a placeholder in between: there the zeros, or the bytes of
+ *        the file, are stored, and the pages stay in memory. */
 HF_API hf_status hf_space_reset_range(hf_space *space, size_t offset, size_t size);
+
+/** @} */
 
 /** @name Looking at a space
  *

@@ -17,6 +17,7 @@
 #ifndef HOLDFAST_TYPES_H
 #define HOLDFAST_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,19 @@ typedef struct hf_region {
      *  region may differ. Of a placeholder: HF_PROTECT_NONE. */
     hf_protection protection;
 } hf_region;
+
+/** What the committed memory of a space is like. Zero is ordinary memory. */
+typedef struct hf_memory {
+    size_t huge_page;  /**< bytes of the huge pages it consists of (2 MiB and 1 GiB on x86-64): then
+                        *   they are the space's page size, and commit takes them from those that
+                        *   the system keeps for it (Linux: vm.nr_hugepages); 0: ordinary pages */
+    bool lazy;         /**< not charged against the limit on committed memory, so that far more can
+                        *   be committed than there is; a store that finds no page ends the process.
+                        *   Linux without vm.overcommit_memory=2; elsewhere HF_UNSUPPORTED */
+    bool no_dump;      /**< left out of core dumps (Linux, FreeBSD) */
+    bool on_numa_node; /**< only from the memory of one NUMA node (Linux, Windows) */
+    unsigned numa_node; /**< the number of that node */
+} hf_memory;
 
 /** A hint for hf_space_advise(). */
 typedef enum hf_advice {

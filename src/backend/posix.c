@@ -394,6 +394,7 @@ typedef struct posix_mapping {
     uintptr_t begin, end;
     char access[5]; /* "rw-p" */
     unsigned long long file_offset, inode;
+    bool is_memory; /* private memory: no file, or huge pages without one */
 } posix_mapping;
 
 static bool posix_next_mapping(posix_line_reader *reader, posix_mapping *found) {
@@ -405,6 +406,7 @@ static bool posix_next_mapping(posix_line_reader *reader, posix_mapping *found) 
     found->file_offset = strtoull(at + 5, &at, 16);
     at = strchr(at + 1, ' ');
     found->inode = at ? strtoull(at, NULL, 10) : 0;
+    found->is_memory = found->inode == 0 || (at && strstr(at, " /anon_hugepage") != NULL);
     return at != NULL;
 }
 
@@ -600,6 +602,14 @@ static hf_status posix_reserve_aligned(size_t size, size_t alignment, void **add
     if (below < slack) posix_unmap_pages(got + below + size, slack - below, report);
     *address = got + below;
     return HF_OK;
+}
+
+static hf_status posix_reserve_aligned_to(const hf_backend *self, size_t size, size_t alignment,
+                                          void **address, hf_report *report) {
+    (void)self;
+    hf_status status = posix_reserve_aligned(size, alignment, address, report);
+    if (status == HF_OK) posix_exclude_from_dumps(*address, size, report);
+    return status;
 }
 
 /* Reservations of 2 MiB and more are aligned to a huge page. */
@@ -938,6 +948,83 @@ static hf_status posix_reserve_with_pages(const hf_backend *self, size_t size, s
 
 #endif
 
+/* ------------------------------------------------------- Memory that is not ordinary ------- */
+
+#if POSIX_LINUX
+
+#ifndef MAP_HUGETLB
+#define MAP_HUGETLB 0x40000
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
+#define POSIX_MPOL_BIND 2
+#define POSIX_MOST_NODES 1024 /* that the kernel can have */
+
+static int posix_log2(size_t value) {
+    int log = 0;
+    while (value >> log > 1) log++;
+    return log;
+}
+
+/* Flags of the mmap that makes such memory. */
+static int posix_flags_of(const hf_memory *memory) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | (memory->lazy ? MAP_NORESERVE : 0);
+    if (memory->huge_page == 0) return flags;
+    return flags | MAP_HUGETLB | (posix_log2(memory->huge_page) << MAP_HUGE_SHIFT);
+}
+
+static bool posix_bind_to_node(void *address, size_t size, unsigned node, hf_report *report) {
+    unsigned long mask[POSIX_MOST_NODES / (8 * sizeof(unsigned long))] = {0};
+    const unsigned bits = 8 * sizeof mask[0];
+    mask[node / bits] |= 1ul << (node % bits);
+    report->system_calls++;
+    return syscall(SYS_mbind, address, size, POSIX_MPOL_BIND, mask, POSIX_MOST_NODES + 1, 0) == 0;
+}
+
+/* Tries it with one page, elsewhere: a huge page size that the processor lacks is EINVAL, and no
+ * free huge page is ENOMEM, which another time may be otherwise. */
+static hf_status posix_check_memory(const hf_backend *self, const hf_memory *memory,
+                                    hf_report *report) {
+    size_t size = memory->huge_page ? memory->huge_page : posix_page_size(self);
+    if (memory->on_numa_node && memory->numa_node >= POSIX_MOST_NODES)
+        return posix_fail(report, HF_UNSUPPORTED, "mbind", EINVAL);
+    report->system_calls++;
+    void *got = mmap(NULL, size, PROT_READ | PROT_WRITE, posix_flags_of(memory), -1, 0);
+    if (got == MAP_FAILED)
+        return errno == ENOMEM ? HF_OK : posix_fail(report, HF_UNSUPPORTED, "mmap", errno);
+    bool can_bind =
+        !memory->on_numa_node || posix_bind_to_node(got, size, memory->numa_node, report);
+    int code = errno;
+    posix_unmap_pages(got, size, report);
+    return can_bind ? HF_OK : posix_fail(report, HF_UNSUPPORTED, "mbind", code);
+}
+
+/* ENOMEM for huge pages: none of that size is free. */
+static hf_status posix_commit_as(const hf_backend *self, void *address, size_t size,
+                                 const hf_memory *memory, hf_report *report) {
+    (void)self;
+    report->system_calls++;
+    const char *call = "mmap";
+    int code = 0;
+    if (mmap(address, size, PROT_READ | PROT_WRITE, posix_flags_of(memory) | MAP_FIXED, -1, 0) ==
+        MAP_FAILED)
+        code = errno;
+    if (code == 0 && memory->on_numa_node &&
+        !posix_bind_to_node(address, size, memory->numa_node, report)) {
+        code = errno;
+        call = "mbind";
+    }
+    if (code == 0) {
+        if (memory->no_dump) posix_exclude_from_dumps(address, size, report);
+        return HF_OK;
+    }
+    posix_make_placeholder(address, size, report);
+    return posix_fail(report, posix_memory_status(code, report), call, code);
+}
+
+#endif
+
 /* ------------------------------------------------------------------------ Hints ------------ */
 
 /* Faults each page in with an atomic OR of zero, which changes nothing while other threads store
@@ -1028,7 +1115,7 @@ static bool posix_mapping_matches(const posix_mapping *found, const hf_region *r
                                   const char *base, uintptr_t address) {
     uint64_t into_region = address - ((uintptr_t)base + region->offset);
     if (!posix_has_access(found, region)) return false;
-    if (region->kind != HF_VIEW) return found->inode == 0;
+    if (region->kind != HF_VIEW) return found->is_memory;
     return found->inode != 0 &&
            found->file_offset + (address - found->begin) == region->file_offset + into_region;
 }
@@ -2613,7 +2700,10 @@ const hf_backend *hf_backend_native(void) {
         .protect = posix_protect,
         .remap = posix_remap,
         .advise = posix_advise,
+        .reserve_aligned = posix_reserve_aligned_to,
 #if POSIX_LINUX
+        .commit_as = posix_commit_as,
+        .check_memory = posix_check_memory,
         .reset = posix_reset,
         .name = posix_name,
         .check = posix_check,

@@ -278,8 +278,10 @@ static bool strict_is_taken(const strict_backend *strict, const char *base, size
            (next->address <= start || (size_t)(next->address - start) < rounded + size);
 }
 
+/* The alignment of strict_reserve_aligned; 0: that of reserve. */
 static hf_status strict_reserve_locked(strict_backend *strict, void *base, size_t size,
-                                       void **address, hf_report *report) {
+                                       size_t alignment, void **address, hf_report *report) {
+    const hf_backend *under = strict->under;
     static const char call[] = "VirtualAlloc2";
     static const strict_failure failures[] = {
         {HF_NO_ADDRESS, STRICT_ERROR_NOT_ENOUGH_MEMORY, STRICT_NO_EFFECT},
@@ -297,7 +299,8 @@ static hf_status strict_reserve_locked(strict_backend *strict, void *base, size_
         status = strict_fail(report, HF_NO_ADDRESS, call, STRICT_ERROR_INVALID_ADDRESS);
     if (status == HF_OK) status = strict_make_room(strict, report);
     if (status == HF_OK)
-        status = strict->under->reserve(strict->under, base, size, address, report);
+        status = alignment > 0 ? under->reserve_aligned(under, size, alignment, address, report)
+                               : under->reserve(under, base, size, address, report);
     if (status == HF_OK)
         strict_insert_at(strict, strict_index_of(strict, *address),
                          (strict_piece){*address, size, HF_PLACEHOLDER});
@@ -309,7 +312,17 @@ static hf_status strict_reserve(const hf_backend *self, void *base, size_t size,
     strict_backend *strict = strict_of(self);
     strict_enter(strict);
     strict->stats.calls++;
-    hf_status status = strict_reserve_locked(strict, base, size, address, report);
+    hf_status status = strict_reserve_locked(strict, base, size, 0, address, report);
+    strict_leave(strict);
+    return status;
+}
+
+static hf_status strict_reserve_aligned(const hf_backend *self, size_t size, size_t alignment,
+                                        void **address, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    strict_enter(strict);
+    strict->stats.calls++;
+    hf_status status = strict_reserve_locked(strict, NULL, size, alignment, address, report);
     strict_leave(strict);
     return status;
 }
@@ -508,18 +521,20 @@ static long strict_replace_rule(const strict_backend *strict, char *address, siz
                : STRICT_ERROR_INVALID_ADDRESS;
 }
 
+/* `view` is the hf_memory of commit_as, or NULL. */
 static hf_status strict_make_commit(strict_backend *strict, char *address, size_t size,
                                     const void *view, hf_report *report) {
-    (void)view;
-    return strict->under->commit(strict->under, address, size, report);
+    const hf_backend *under = strict->under;
+    return view ? under->commit_as(under, address, size, view, report)
+                : under->commit(under, address, size, report);
 }
 
 static void strict_edit_commit(strict_backend *strict, char *address, size_t size) {
     strict_set_kind(strict, address, size, HF_COMMITTED);
 }
 
-static hf_status strict_commit(const hf_backend *self, void *address, size_t size,
-                               hf_report *report) {
+static hf_status strict_commit_as(const hf_backend *self, void *address, size_t size,
+                                  const hf_memory *memory, hf_report *report) {
     static const strict_failure failures[] = {
         {HF_NO_MEMORY, STRICT_ERROR_COMMITMENT_LIMIT, STRICT_NO_EFFECT},
         {HF_MAP_LIMIT, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NO_EFFECT},
@@ -530,7 +545,18 @@ static hf_status strict_commit(const hf_backend *self, void *address, size_t siz
                                        .broken_rule = strict_replace_rule,
                                        .make = strict_make_commit,
                                        .edit = strict_edit_commit};
-    return strict_perform(self, &wanted, address, size, NULL, report);
+    return strict_perform(self, &wanted, address, size, memory, report);
+}
+
+static hf_status strict_commit(const hf_backend *self, void *address, size_t size,
+                               hf_report *report) {
+    return strict_commit_as(self, address, size, NULL, report);
+}
+
+static hf_status strict_check_memory(const hf_backend *self, const hf_memory *memory,
+                                     hf_report *report) {
+    const hf_backend *under = strict_of(self)->under;
+    return under->check_memory(under, memory, report);
 }
 
 /* Arguments of map and map_free. */
@@ -1113,6 +1139,9 @@ static const hf_backend strict_calls = {
     .unmap = strict_unmap,
     .map_free = strict_map_free,
     .protect = strict_protect,
+    .reserve_aligned = strict_reserve_aligned,
+    .commit_as = strict_commit_as,
+    .check_memory = strict_check_memory,
     .advise = strict_advise,
     .name = strict_name,
     .check = strict_check,
@@ -1159,6 +1188,9 @@ static hf_status strict_init(strict_backend *strict, const hf_backend *under, vo
     *strict = (strict_backend){
         .calls = strict_calls, .under = under, .pieces = table, .table_bytes = table_bytes};
     if (!HF_HAS(under, map_free)) strict->calls.map_free = NULL;
+    if (!HF_HAS(under, reserve_aligned)) strict->calls.reserve_aligned = NULL;
+    if (!HF_HAS(under, commit_as)) strict->calls.commit_as = NULL;
+    if (!HF_HAS(under, check_memory)) strict->calls.check_memory = NULL;
     if (!HF_HAS(under, protect)) strict->calls.protect = NULL;
     if (!HF_HAS(under, file_create_executable)) strict->calls.file_create_executable = NULL;
     if (!HF_HAS(under, advise)) strict->calls.advise = NULL;
