@@ -17,6 +17,8 @@
 
 enum { FIXED_BASE_COUNT = 16, PATH_BYTES = 512, NO_HANDLE = 0x7ffffff0, EVERY_SECOND = 240 };
 
+_Static_assert(PROGRAM_KINDS <= PROGRAM_KIND_SLOTS, "each kind has a slot of its own");
+
 /* ------------------------------------------------------------------ decoding -------------- */
 
 struct operation {
@@ -33,7 +35,7 @@ struct operation {
 static struct operation decode(const program_subject *subject, const uint8_t *bytes) {
     return (struct operation){
         .subject = subject,
-        .kind = (program_kind)(bytes[0] % PROGRAM_KINDS),
+        .kind = (program_kind)(bytes[0] % PROGRAM_KIND_SLOTS),
         .space = bytes[1] & 1,
         .file = (bytes[1] >> 1 & 7) % PROGRAM_FILES,
         .access = (hf_access)((bytes[1] >> 4 & 3) % 3),
@@ -379,6 +381,7 @@ static void call_every_second(program_subject *subject, program_call *call,
 static void run_operation(program_subject *subject, size_t index, const uint8_t *bytes,
                           const program_observer *observer) {
     struct operation operation = decode(subject, bytes);
+    if (operation.kind >= PROGRAM_KINDS) return;
     program_call call = {
         .index = index,
         .kind = operation.kind,

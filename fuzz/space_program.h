@@ -8,6 +8,10 @@
  * Every byte string is a program: fields are reduced to valid values, and a rest of less than 8
  * bytes is ignored.
  *
+ * The kind is a number below PROGRAM_KIND_SLOTS. An operation whose kind no command has makes no
+ * call. So a command that is appended to the table leaves the programs of the corpus what they
+ * are. One that is inserted or removed would make other programs of them.
+ *
  * A program has two spaces of at most 64 pages and six files, in slots. Offsets and sizes are given
  * in pages. The aim turns them into a range with the help of the regions that are there, because
  * random ranges would hardly ever be exactly one region, which many steps need:
@@ -66,7 +70,10 @@ enum {
     X(PROGRAM_TEXT, "text", "t", resolve_nothing, run_text)
 
 #define PROGRAM_KIND(kind, name, parts, resolve, run) kind,
-typedef enum program_kind { PROGRAM_COMMANDS(PROGRAM_KIND) PROGRAM_KINDS } program_kind;
+typedef enum program_kind {
+    PROGRAM_COMMANDS(PROGRAM_KIND) PROGRAM_KINDS,
+    PROGRAM_KIND_SLOTS = 32
+} program_kind;
 
 typedef enum program_aim { AIM_GIVEN, AIM_REGION, AIM_REGIONS, AIM_TO_END, AIMS } program_aim;
 
