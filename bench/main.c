@@ -54,6 +54,7 @@ int main(int argc, char **argv) {
     register_file();
     register_open();
     register_ring();
+    register_space();
 #endif
     return bench_main(argc, argv, default_flag);
 }

@@ -15,5 +15,6 @@ void register_file(void);
 void register_open(void);
 void register_small(void);
 void register_ring(void);
+void register_space(void);
 
 #endif
