@@ -263,14 +263,10 @@ static void map_unlink(hf_region_map *map, hf_node *node, hf_node *last, size_t 
 
 /* To remove a node from the tree costs about log2(map->count) steps, at most 32 here; to build the
  * tree anew one step for each node that stays. */
-void hf_region_map_absorb_until(hf_region_map *map, hf_node *node, size_t end) {
-    assert(map_is_linked(map, node));
-    size_t count = 0;
-    hf_node *last = node;
-    for (; hf_node_end(map, last) < end; last = last->next) count++;
-    assert(hf_node_end(map, last) == end);
+void hf_region_map_absorb_run(hf_region_map *map, hf_node *node, hf_node *last, size_t count) {
+    assert(map_is_linked(map, node) && count < map->count);
     if (count < map->count / 32) {
-        while (node != last && count-- > 0) hf_region_map_absorb_next(map, node);
+        while (count-- > 0) hf_region_map_absorb_next(map, node);
         return;
     }
     if (count == 0) return;
@@ -279,6 +275,14 @@ void hf_region_map_absorb_until(hf_region_map *map, hf_node *node, size_t end) {
     map->root = map_build_tree(&first, map->count);
     assert(map_is_linked(map, node) && first == NULL);
     HF_PROVE_THAT(map->count, map_is_proven(map));
+}
+
+void hf_region_map_absorb_until(hf_region_map *map, hf_node *node, size_t end) {
+    size_t count = 0;
+    hf_node *last = node;
+    for (; hf_node_end(map, last) < end; last = last->next) count++;
+    assert(hf_node_end(map, last) == end);
+    hf_region_map_absorb_run(map, node, last, count);
 }
 
 /* ------------------------------------------------------------------- checks ------------- */

@@ -217,12 +217,19 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
     hf_space_set_kind(space, node, HF_VIEW);
 }
 
-void hf_space_set_bare_placeholder(hf_space *space, hf_node *node) {
-    hf_file_close(node->file);
-    node->file = NULL;
-    node->file_offset = 0;
+static void space_clear_node(hf_node *node) {
+    node->kind = HF_PLACEHOLDER;
     node->access = HF_READ_WRITE;
+    node->file_offset = 0;
+    node->file = NULL;
+    node->unit_shift = 0;
+    node->is_executable = false;
+}
+
+void hf_space_set_bare_placeholder(hf_space *space, hf_node *node) {
     hf_space_set_kind(space, node, HF_PLACEHOLDER);
+    if (node->file) hf_file_close(node->file);
+    space_clear_node(node);
 }
 
 void hf_space_set_placeholder(hf_space *space, hf_node *node) {
@@ -554,24 +561,55 @@ static bool space_find_run(const hf_space *space, const space_request *wanted, s
     return true;
 }
 
-hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *run) {
-    hf_region_map *map = &space->map;
-    hf_node *first = space_find_node(space, run);
-    if (run->offset > first->offset) first = space_cut(space, first, run->offset);
-    hf_node *last = hf_region_map_find(map, space_end_of(run) - 1);
-    if (hf_node_end(map, last) > space_end_of(run)) space_cut(space, last, space_end_of(run));
-    for (hf_node *node = first; node && node->offset < space_end_of(run); node = node->next) {
-        space->stats.steps[HF_STEP_DECOMMIT] += node->kind == HF_COMMITTED;
-        space->stats.steps[HF_STEP_UNMAP] += node->kind == HF_VIEW;
-        hf_space_set_bare_placeholder(space, node);
+/* The nodes of a run, which become one placeholder. */
+typedef struct space_run {
+    hf_node *last;
+    size_t count;
+    size_t bytes[HF_VIEW + 1], regions[HF_VIEW + 1]; /* by hf_kind */
+} space_run;
+
+/* Reads the nodes from `first` to `end`, and writes none: at most one of them stays. */
+static space_run space_sum_run(const hf_space *space, hf_node *first, size_t end) {
+    space_run run = {.last = first};
+    for (hf_node *node = first, *next; node && node->offset < end; node = next) {
+        next = node->next;
+        run.bytes[node->kind] += (next ? next->offset : space->size) - node->offset;
+        run.regions[node->kind]++;
+        run.count++;
+        run.last = node;
+        if (node->file) hf_file_close(node->file);
     }
-    hf_region_map_absorb_until(map, first, space_end_of(run));
-    hf_space_set_protection(space, run->offset, run->size, HF_PROTECT_READ_WRITE);
-    assert(space_is_exactly(space, first, run));
+    return run;
+}
+
+static void space_count_run(hf_space *space, const space_run *run) {
+    hf_space_stats *stats = &space->stats;
+    stats->placeholder_bytes += run->bytes[HF_COMMITTED] + run->bytes[HF_VIEW];
+    stats->committed_bytes -= run->bytes[HF_COMMITTED];
+    stats->view_bytes -= run->bytes[HF_VIEW];
+    stats->steps[HF_STEP_DECOMMIT] += run->regions[HF_COMMITTED];
+    stats->steps[HF_STEP_UNMAP] += run->regions[HF_VIEW];
+    assert(space_is_sum_right(space));
+}
+
+hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *wanted) {
+    hf_region_map *map = &space->map;
+    hf_node *first = space_find_node(space, wanted);
+    size_t end = space_end_of(wanted);
+    if (wanted->offset > first->offset) first = space_cut(space, first, wanted->offset);
+    hf_node *last = hf_region_map_find(map, end - 1);
+    if (hf_node_end(map, last) > end) space_cut(space, last, end);
+    space_run run = space_sum_run(space, first, end);
+    space_update_peaks(space);
+    space_count_run(space, &run);
+    space_clear_node(first);
+    hf_region_map_absorb_run(map, first, run.last, run.count - 1);
+    hf_space_set_protection(space, wanted->offset, wanted->size, HF_PROTECT_READ_WRITE);
+    assert(space_is_exactly(space, first, wanted));
     return first;
 }
 
-/* Counts no step: space_set_run_placeholder counts one for each region. HF_UNSUPPORTED: the backend
+/* Counts no step: hf_space_set_run_placeholder counts one for each region. HF_UNSUPPORTED: the backend
  * has done nothing, and nothing is counted or stored as the last error. */
 static hf_status space_call_release_run(hf_space *space, const space_request *run) {
     const hf_backend *backend = space->backend;
