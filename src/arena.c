@@ -754,8 +754,8 @@ static bool arena_releases_runs(const hf_arena_core *core) {
 
 /*
  * Releases [keep, limit), by one call for all regions where the system has one. Region by region
- * Linux keeps the page table of each 2 MiB in which a region ends, because the region below is still
- * there. When the arena grows again, 2 MiB that have a page table get no huge page.
+ * Linux keeps the page table of each 2 MiB in which a region ends, because the region below is
+ * still there. When the arena grows again, 2 MiB that have a page table get no huge page.
  *
  *      |    2 MiB    |    2 MiB    |    2 MiB    |
  *      |   region   |  region  |      region     |
