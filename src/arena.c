@@ -725,22 +725,59 @@ static size_t arena_skip_view(const hf_arena_core *core, size_t keep) {
     return region.kind == HF_VIEW && region.offset < keep ? region.offset + region.size : keep;
 }
 
-/* Releases the part of the highest region that lies above `keep`. If only the coalescing failed,
- * the memory is released nevertheless, and limit moves. */
-static hf_status arena_release_last(hf_arena_core *core, size_t keep) {
+/* Releases [from, limit). If only the coalescing failed, the memory is released nevertheless, and
+ * limit moves. */
+static hf_status arena_release_from(hf_arena_core *core, size_t from) {
     hf_region region = {0};
-    assert(keep < core->limit);
-    hf_arena_find_region(core, core->limit - 1, &region);
-    size_t from = hf_larger(region.offset, keep);
     hf_status status = hf_arena_release_range(core, from, core->limit - from);
     hf_arena_find_region(core, from, &region);
-    if (region.kind == HF_PLACEHOLDER) core->limit = from;
+    bool is_released = region.kind == HF_PLACEHOLDER;
+    if (is_released && region.offset + region.size >= core->limit) core->limit = from;
     return status;
 }
 
-/* Releases region by region from the highest on, so that a failed release leaves no hole below
- * committed memory. Regions behind limit, which a failed growth could not release, come first. If
- * limit moves below pos, pos moves with it. */
+/* The offset of the highest region below limit. */
+static size_t arena_last_region(const hf_arena_core *core) {
+    hf_region region = {0};
+    assert(core->limit > 0);
+    hf_arena_find_region(core, core->limit - 1, &region);
+    return region.offset;
+}
+
+/* True if the system releases a run of regions as a whole or not at all. A backend that replaces a
+ * function of the native one gets a call for each region, and each of them can fail. */
+static bool arena_releases_runs(const hf_arena_core *core) {
+    const hf_backend *native = hf_backend_native();
+    return HF_HAS(core->backend, release_run) && core->backend->decommit == native->decommit &&
+           core->backend->unmap == native->unmap;
+}
+
+/*
+ * Releases [keep, limit), by one call for all regions where the system has one. Region by region
+ * Linux keeps the page table of each 2 MiB in which a region ends, because the region below is
+ * still there. When the arena grows again, 2 MiB that have a page table get no huge page.
+ *
+ *      |    2 MiB    |    2 MiB    |    2 MiB    |
+ *      |   region   |  region  |      region     |
+ *     keep          ^1         ^1              limit        1  page tables that would stay
+ *
+ * Otherwise, or if that call fails, releases region by region from the highest on, so that a failed
+ * release leaves no hole below committed memory.
+ */
+static hf_status arena_release_above(hf_arena_core *core, size_t keep) {
+    hf_error before = hf_last_error();
+    hf_status status = HF_OK;
+    if (core->limit > keep && arena_last_region(core) > keep && arena_releases_runs(core))
+        status = arena_release_from(core, keep);
+    if (core->limit <= keep) return status;
+    do {
+        status = arena_release_from(core, hf_larger(arena_last_region(core), keep));
+    } while (status == HF_OK && core->limit > keep);
+    return hf_restore_error(status, before);
+}
+
+/* Regions behind limit, which a failed growth could not release, come first. If limit moves below
+ * pos, pos moves with it. */
 hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     hf_arena_core *core = hf_core_of(arena);
     size_t old_limit = core->limit;
@@ -748,7 +785,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
     arena_update_peaks(arena);
     hf_status status = arena_restore_placeholder(core);
     keep = arena_skip_view(core, keep);
-    while (status == HF_OK && core->limit > keep) status = arena_release_last(core, keep);
+    if (status == HF_OK) status = arena_release_above(core, keep);
     if (status == HF_OK) status = arena_restore_placeholder(core);
     assert(core->limit <= old_limit);
     assert(status != HF_OK || (core->limit <= keep && arena_is_placeholder_whole(core)));

@@ -51,5 +51,26 @@ static void other_memory_faults(void) {
     hf_arena_close(&arena);
 }
 
+/* Faults of the blocks that fill the arena up to 64 MiB; then it is rewound and trimmed. */
+static size_t faults_of_a_round(hf_arena *arena) {
+    size_t before = process_faults();
+    for (size_t i = 0; i < 64 * 1024; i++) memset(hf_alloc(arena, KIB, 1), 1, KIB);
+    size_t faults = process_faults() - before;
+    CHECK_STATUS(HF_OK, hf_rewind(arena, 0));
+    CHECK_STATUS(HF_OK, hf_trim(arena, MIB));
+    return faults;
+}
+
+/* The first round spares huge pages. The trim leaves no page table of small pages, with which the
+ * second one would spare them, too: it faults as the third. */
+static void growing_again_after_a_trim_uses_huge_pages(void) {
+    hf_arena arena = fixture_open((hf_arena_options){.reserve = 256 * MIB});
+    faults_of_a_round(&arena);
+    size_t second = faults_of_a_round(&arena), third = faults_of_a_round(&arena);
+    CHECK(second <= third + 2500);
+    hf_arena_close(&arena);
+}
+
 CHECK_MAIN(TEST(fresh_zeroes_do_not_fault), TEST(memory_kept_over_a_reset_does_not_fault),
-           TEST(populated_memory_does_not_fault), TEST(other_memory_faults))
+           TEST(populated_memory_does_not_fault), TEST(other_memory_faults),
+           TEST(growing_again_after_a_trim_uses_huge_pages))

@@ -774,7 +774,8 @@ HF_API hf_status hf_reset(hf_arena *arena);
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_UNSUPPORTED, HF_NO_ADDRESS: the system failed; memory that was
  *    not released stays usable (HF_UNSUPPORTED: a Windows that decommits no part of a
  *    region; HF_NO_ADDRESS: after mlockall(MCL_FUTURE), EAGAIN)
- *  @note Makes one to four system calls for each growth step that it releases. */
+ *  @note Makes three system calls at most if the native backend can release many regions at once
+ *        (POSIX), else one to four for each growth step that it releases. */
 HF_API hf_status hf_trim(hf_arena *arena, size_t keep);
 
 /** A mark that knows its arena: hf_scope_begin(). The fields may be read. */

@@ -44,9 +44,11 @@ unpack_zig() {
 compiles_by_zig() {
     local backend=posix
     [[ $2 != *windows* ]] || backend=windows
-    local compiler=(-target "$2" -O2 "${compile_warnings[@]}" -Iinclude "${@:3}")
-    compile_all "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -- \
-        src/*.c src/backend/strict.c src/backend/$backend.c &&
+    local compiler=(-target "$2" -O2 "${compile_warnings[@]}" "-I$root/include" "${@:3}")
+    mkdir -p build/compiles
+    # One call for all sources takes half of the time, and writes its objects to the current folder.
+    (cd build/compiles && "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -c \
+        "$root"/src/*.c "$root"/src/backend/{strict,"$backend"}.c) &&
         compile_header "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -xc &&
         compile_header "$cache/zig/zig" c++ "${compiler[@]}" -std=c++11 -xc++ &&
         note "    $1"

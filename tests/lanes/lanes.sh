@@ -203,13 +203,16 @@ inner_counts() {
          }' "$@"
 }
 
+# Tests whose failures are made above the system's backend: release, asan and coverage run them.
+failures_above_the_backend="(image|arena|space)_failures"
+
 # The labels of the library's own tests.
 unit_tests="^(space|ring|arena|image)$"
 
 # ---- 4. The lanes
 
-# What a lane would only repeat is neither built nor run there. The corpora run optimised (release) and
-# under sanitizers (fuzz), and the command optimised, under asan and on Windows.
+# What a lane would only repeat is neither built nor run there. The corpora run whole under sanitizers
+# (fuzz) and by a sample optimised (release), and the command optimised, under asan and on Windows.
 lane_release() { build release && check release; }
 lane_debug() { build_only debug tests/all examples/all && check debug -LE "^fuzz$"; }
 lane_asan() {
@@ -218,11 +221,11 @@ lane_asan() {
 lane_tsan() { build_tests tsan "^tsan$" && check tsan -L "^tsan$"; }
 lane_musl() { build_only musl tests/all && check musl -L "$unit_tests"; }
 
-# Left out are tests whose failures and crashes are made above the backend: release, asan and coverage
-# run them. test_posix_failures makes the system calls of this backend fail.
+# Left out are the examples, which call nothing that the unit tests do not, and tests whose failures and
+# crashes are made above the backend. test_posix_failures makes the system calls of this backend fail.
 lane_generic-posix() {
-    build_only generic-posix tests/all examples/all
-    check generic-posix -LE "^fuzz$" -E "^test_(image_(crash|damage|failures)|(arena|space)_failures)$"
+    build_only generic-posix tests/all
+    check generic-posix -L "$unit_tests" -E "^test_(image_(crash|damage)|$failures_above_the_backend)$"
 }
 
 # On a kernel without 32-bit programs the unit tests run under qemu-user.
@@ -257,17 +260,21 @@ lane_cross() {
 verb_windows() {
     takes_nothing "$@"
     need "$with_gcc $with_mingw"
-    lane_windows
+    run_windows
 }
 
-lane_windows() {
+# test_windows_failures and test_windows_images make the system calls of this backend fail.
+lane_windows() { run_windows "^test_$failures_above_the_backend$"; }
+
+# run_windows [REGEX]: all tests but those.
+run_windows() {
     local failed=0
     may_mount_usr
     build release # the tests compare the Windows command with this build's
     build windows
     for HOLDFAST_WINE in 10 8; do
         export HOLDFAST_WINE
-        with_wine_up check_windows || failed=1
+        with_wine_up check_windows "$@" || failed=1
     done
     return $failed
 }
@@ -282,8 +289,8 @@ only_newest+='|test_arena_(failures|reset)|test_windows_failures'
 only_newest+='|test_image_(crash|damage|failures|golden|open|read_write|snapshot))'
 
 check_windows() {
-    local tests=()
-    [[ $HOLDFAST_WINE != 8 ]] || tests=(-E "$only_newest")
+    local tests=(${1:+-E "$1"})
+    [[ $HOLDFAST_WINE != 8 ]] || tests=(-E "$only_newest${1:+|$1}")
     note "under $(verb_wine --version):"
     check windows "${tests[@]}"
 }
@@ -328,7 +335,7 @@ verb_haul() {
     need "$with_gcc $with_clang"
     build haul
     slowness=10
-    check haul -R "^test_(image_(crash|damage)|.*_failures|file|ring|ring_file)$"
+    check haul -R "^(fuzz_.*_corpus|test_(image_(crash|damage)|.*_failures|file|ring|ring_file))$"
     (cd build/haul && sh "$root/examples/tests/log_kill.sh" examples/log 1000)
     build fuzz
     run_fuzzers "${1:-1800}"
