@@ -721,9 +721,9 @@ static const char *space_why_not_advise(const hf_space *space, const space_reque
     for (size_t offset = wanted->offset, next; offset < space_end_of(wanted); offset = next) {
         const hf_node *node = hf_region_map_find(&space->map, offset);
         next = hf_space_piece_end(space, node, offset, space_end_of(wanted));
-        if (node->kind == HF_VIEW) return "the range contains a view";
+        if (populates && node->kind != HF_COMMITTED) return "the range is not all committed memory";
         if (populates && hf_space_protection_at(space, node, offset) != HF_PROTECT_READ_WRITE)
-            return "the range is not all committed memory that can be written";
+            return "the range contains protected pages";
     }
     return NULL;
 }

@@ -456,8 +456,7 @@ struct hf_backend {
      *  @return HF_OK; HF_NO_ADDRESS: something has taken them; HF_NO_MEMORY; HF_NO_SPACE; HF_IO */
     hf_status (*map_free)(const hf_backend *, void *address, size_t size, intptr_t file,
                           uint64_t file_offset, hf_access, hf_report *);
-    /** Optional: a hint for placeholders and committed memory; forgotten when the range is
-     *  decommitted.
+    /** Optional: a hint for a range of any regions; forgotten when it is decommitted or unmapped.
      *  @param address  where the range begins
      *  @param size     its size in bytes
      *  @param advice   the hint; HF_ADVISE_POPULATE for committed memory only

@@ -441,8 +441,10 @@ HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size,
  *  @note If hf_last_error().undo_failed is true, a placeholder of the range is committed now. */
 HF_API hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
-/** Passes a hint to the system: huge pages or none for placeholders and committed memory, populate
- *  for committed memory only. A decommit removes it.
+/** Passes a hint to the system: huge pages or none for any range, populate for committed memory
+ *  only. A decommit or unmap removes it, and mapping a view too. For views of shared memory Linux
+ *  heeds it if /sys/kernel/mm/transparent_hugepage/shmem_enabled is "advise", for files on disk if
+ *  their file system has huge pages.
  *  @param space   the space
  *  @param offset  where the range begins, in bytes from base; whole pages
  *  @param size    its size in bytes; whole pages
@@ -451,7 +453,8 @@ HF_API hf_status hf_space_release_range(hf_space *space, size_t offset, size_t s
  *  - HF_OK: the system accepted the hint
  *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space;
  *    advice is none of the three
- *  - HF_WRONG_STATE: the range contains a view or, for HF_ADVISE_POPULATE, a placeholder
+ *  - HF_WRONG_STATE: for HF_ADVISE_POPULATE, the range contains a placeholder, a view, or pages
+ *    that hf_space_protect() has protected
  *  - HF_UNSUPPORTED: the system knows no such hint; harmless
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: populate found no memory, or the process has as many mappings as
  *    the system allows */
