@@ -160,6 +160,9 @@ void hf_space_set_protection(hf_space *space, size_t offset, size_t size, hf_pro
 /* Makes a range readable until hf_space_apply_protections. A failure changes nothing. */
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end);
 
+/* Edits the map where pages that hf_space_make_readable made readable stay so. */
+void hf_space_set_readable(hf_space *space, size_t offset, size_t end);
+
 /* Protects each piece of the range as the map says. After a failure the last error has the offset
  * of the piece that failed. */
 hf_status hf_space_apply_protections(hf_space *space, size_t offset, size_t end);

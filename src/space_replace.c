@@ -133,7 +133,7 @@ static hf_status space_restore_view(hf_space *space, space_saved *saved) {
         hf_status status = saved->copy && space->protections.count > 1
                                ? hf_space_apply_protections(space, offset, end)
                                : HF_OK;
-        if (status != HF_OK) saved->unprotected = hf_last_error().offset;
+        if (status != HF_OK) hf_space_set_readable(space, hf_last_error().offset, end);
         return status;
     }
     hf_status status = space_clear_rest(space, saved);

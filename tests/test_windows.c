@@ -1,7 +1,7 @@
 /*
  * Files, handles and views on Windows: names, kinds of handles and their rights, section handles of
- * the program, the last page of a file; and hf_space_check after the memory of a space was changed
- * by Windows calls.
+ * the program, the last page of a file; protections as VirtualQuery shows them; and hf_space_check
+ * after the memory of a space was changed by Windows calls.
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -553,9 +553,244 @@ static void shared_memory_is_seen_everywhere(void) {
     base[2 * g + 5] = 'y';
     for (size_t i = 0; i < 4; i++) CHECK_EQUAL(i == 2 ? 'y' : 'x', base[i * g + 5]);
     CHECK_STATUS(HF_OK, hf_space_check(space));
-    CHECK_EQUAL(handles, handles_open()); /* the views need no open handle of the section */
+    CHECK_EQUAL(handles + 1, handles_open()); /* to map the rest of a view that loses a part */
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 3 * g));
+    CHECK_EQUAL(handles + 1, handles_open());
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, 3 * g, g));
+    CHECK_EQUAL(handles, handles_open());
     hf_space_close(space);
     CHECK_EQUAL(handles, handles_open());
+}
+
+/* The rest of the view is mapped again, from the handle that the view keeps open. Its last page is
+ * not full. */
+static void a_part_of_a_view_of_a_file_goes(void) {
+    if (!require_views()) return;
+    for (size_t i = 0; i < COUNT_OF(ways) * COUNT_OF(accesses); i++) {
+        hf_access access = accesses[i % 3];
+        size_t g = page(), size = 5 * g + 1000;
+        size_t outer = check_enter("way %zu, access %d", i / 3, (int)access);
+        write_file(size);
+        DWORD handles = handles_open();
+        hf_file *file = ways[i / 3]();
+        hf_space *space = open_space(6);
+        char *base = hf_space_base(space);
+        CHECK_STATUS(HF_OK, hf_space_map(space, 0, 6 * g, file, 0, access));
+        hf_file_close(file);
+        if (access != HF_READ_ONLY) base[size - 1] = base[1] = 'y';
+        CHECK_STATUS(HF_OK, hf_space_unmap(space, 2 * g, 2 * g));
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_EQUAL(3, hf_space_get_stats(space).regions);
+        CHECK_EQUAL(access == HF_READ_ONLY ? 'x' : 'y', base[1]);
+        CHECK_EQUAL(access == HF_READ_ONLY ? 'x' : 'y', base[size - 1]);
+        CHECK(base[4 * g] == 'x' && base[size] == 0);
+        hf_space_close(space);
+        CHECK_EQUAL(handles, handles_open());
+        CHECK_EQUAL(size, length_of_file());
+        CHECK_EQUAL(access == HF_READ_WRITE ? 'y' : 'x', read_byte(size - 1));
+        check_leave(outer);
+    }
+    CHECK(DeleteFileA(path));
+}
+
+/* ---------------------------------------------------------------- protections --------------- */
+
+static DWORD protection_at(const char *address) {
+    MEMORY_BASIC_INFORMATION found;
+    CHECK(VirtualQuery(address, &found, sizeof found) == sizeof found);
+    return found.Protect;
+}
+
+/* One region of three pages; *file is what it is a view of, or NULL. */
+static hf_space *open_region(char letter, hf_file **file) {
+    size_t g = page();
+    hf_space *space = open_space(4);
+    *file = NULL;
+    if (letter == 'c') CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 3 * g));
+    if (letter == 'c') return space;
+    hf_access access = letter == 'v'   ? HF_READ_WRITE
+                       : letter == 'r' ? HF_READ_ONLY
+                                       : HF_COPY_ON_WRITE;
+    CHECK_STATUS(HF_OK, hf_file_create_executable(file, 3 * g, NULL));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, 3 * g, *file, 0, access));
+    return space;
+}
+
+static void each_protection_is_shown(void) {
+    if (!require_views()) return;
+    static const struct {
+        char letter;
+        DWORD expected[4]; /* by hf_protection; 0: it is HF_WRONG_STATE */
+    } rows[] = {{'c', {PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_EXECUTE_READ}},
+                {'v', {PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_EXECUTE_READ}},
+                {'r', {PAGE_NOACCESS, PAGE_READONLY, 0, PAGE_EXECUTE_READ}},
+                {'w', {PAGE_NOACCESS, PAGE_READONLY, PAGE_WRITECOPY, PAGE_EXECUTE_READ}}};
+    for (size_t i = 0; i < 16 * COUNT_OF(rows); i++) {
+        size_t g = page(), row = i / 16, first = i / 4 % 4, then = i % 4;
+        hf_file *file;
+        size_t outer = check_enter("'%c', protection %zu, then %zu", rows[row].letter, first, then);
+        hf_space *space = open_region(rows[row].letter, &file);
+        char *middle = hf_space_base(space) + g;
+        DWORD now = protection_at(middle), made = now;
+        for (size_t step = 0; step < 2; step++) {
+            size_t wanted = step == 0 ? first : then;
+            DWORD expected = rows[row].expected[wanted];
+            CHECK_STATUS(expected ? HF_OK : HF_WRONG_STATE,
+                         hf_space_protect(space, g, g, (hf_protection)wanted));
+            if (expected) now = expected;
+            CHECK_EQUAL(now, protection_at(middle));
+            CHECK_EQUAL(made, protection_at(middle - 1));
+            CHECK_EQUAL(made, protection_at(middle + g));
+            CHECK_STATUS(HF_OK, hf_space_check(space));
+        }
+        hf_space_close(space);
+        hf_file_close(file);
+        check_leave(outer);
+    }
+}
+
+/* A page that was copied, protected and made writable again stays a copy; its neighbour still has
+ * to be copied. */
+static void protected_pages_stay_copy_on_write(void) {
+    if (!require_views()) return;
+    size_t g = page();
+    hf_space *space = open_space(4);
+    hf_file *file;
+    volatile char *base = hf_space_base(space);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 2 * g, NULL));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, 2 * g, file, 0, HF_COPY_ON_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * g, 2 * g, file, 0, HF_READ_WRITE));
+    base[0] = 'c';
+    for (int i = 0; i < 3; i++) {
+        hf_protection between = i == 0 ? HF_PROTECT_READ : HF_PROTECT_NONE;
+        CHECK_STATUS(HF_OK, hf_space_protect(space, 0, 2 * g, between));
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_STATUS(HF_OK, hf_space_protect(space, 0, 2 * g, HF_PROTECT_READ_WRITE));
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK(base[0] == 'c' && base[g] == (i == 0 ? 0 : 'd'));
+        base[1] = base[g] = 'd';
+        CHECK(base[1] == 'd' && base[g] == 'd');
+        CHECK(base[2 * g] == 0 && base[2 * g + 1] == 0 && base[3 * g] == 0);
+    }
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+static void views_are_not_executable_at_first(void) {
+    if (!require_views()) return;
+    static const struct {
+        hf_access access;
+        DWORD made, most;
+    } rows[] = {{HF_READ_WRITE, PAGE_READWRITE, PAGE_EXECUTE_READWRITE},
+                {HF_READ_ONLY, PAGE_READONLY, PAGE_EXECUTE_READ},
+                {HF_COPY_ON_WRITE, PAGE_WRITECOPY, PAGE_EXECUTE_WRITECOPY}};
+    size_t g = page();
+    DWORD handles = handles_open();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        hf_file *file, *other;
+        hf_space *space = open_space(4);
+        char *base = hf_space_base(space);
+        MEMORY_BASIC_INFORMATION found;
+        CHECK_STATUS(HF_OK, hf_file_create_executable(&file, 2 * g, NULL));
+        CHECK_STATUS(HF_OK, hf_file_create_shared(&other, 2 * g, NULL));
+        CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, 2 * g, file, 0, rows[i].access));
+        CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * g, 2 * g, other, 0, rows[i].access));
+        CHECK(VirtualQuery(base, &found, sizeof found) == sizeof found);
+        CHECK(found.Protect == rows[i].made && found.AllocationProtect == rows[i].most);
+        CHECK(VirtualQuery(base + 2 * g, &found, sizeof found) == sizeof found);
+        CHECK(found.Protect == rows[i].made && found.AllocationProtect == rows[i].made);
+        CHECK_STATUS(HF_WRONG_STATE, hf_space_protect(space, 2 * g, g, HF_PROTECT_READ_EXECUTE));
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        hf_space_close(space);
+        hf_file_close(file);
+        hf_file_close(other);
+    }
+    CHECK_EQUAL(handles, handles_open());
+}
+
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
+#define HAS_CODE 1
+static const unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3}; /* mov eax, 42; ret */
+#else
+#define HAS_CODE 0
+static const unsigned char code[1];
+#endif
+
+static int run_code(const char *address) {
+    int (*function)(void);
+    memcpy(&function, &address, sizeof function);
+    FlushInstructionCache(GetCurrentProcess(), address, sizeof code);
+    return function();
+}
+
+/* |  v  |  r  |  of the same page: code is stored through one view and runs in the other. */
+static void code_runs_in_another_view(void) {
+    if (!require_views()) return;
+    size_t g = page();
+    hf_file *file;
+    hf_space *space = open_space(3);
+    char *base = hf_space_base(space);
+    CHECK_STATUS(HF_OK, hf_file_create_executable(&file, g, NULL));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, g, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, g, g, file, 0, HF_READ_ONLY));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 2 * g, g));
+    memcpy(base, code, sizeof code);
+    memcpy(base + 2 * g, code, sizeof code);
+    CHECK_STATUS(HF_OK, hf_space_protect(space, g, 2 * g, HF_PROTECT_READ_EXECUTE));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    for (size_t i = 1; HAS_CODE && i < 3; i++) CHECK_EQUAL(42, run_code(base + i * g));
+    base[1] = 43;
+    if (HAS_CODE) CHECK_EQUAL(43, run_code(base + g));
+    hf_space_close(space);
+}
+
+/* Shared memory is read through a view at a multiple of 64 KiB, in pieces of 16 MiB. */
+static void copy_on_write_views_of_sections_are_reset(void) {
+    if (!require_views()) return;
+    static const size_t pages[][2] = {{0, 1}, {1, 15}, {3, 40}, {15, 2}, {17, 4200}};
+    size_t g = page();
+    for (size_t i = 0; i < COUNT_OF(pages); i++) {
+        size_t from = pages[i][0] * g, size = pages[i][1] * g;
+        size_t outer = check_enter("%zu pages from page %zu on", pages[i][1], pages[i][0]);
+        DWORD handles = handles_open();
+        hf_file *file;
+        hf_space *space = open_space(2 * pages[i][1]);
+        char *copied = hf_space_base(space), *shared = copied + size;
+        CHECK_STATUS(HF_OK, hf_file_create_shared(&file, from + size, NULL));
+        CHECK_STATUS(HF_OK, hf_space_map_range(space, 0, size, file, from, HF_COPY_ON_WRITE));
+        CHECK_STATUS(HF_OK, hf_space_map_range(space, size, size, file, from, HF_READ_WRITE));
+        hf_file_close(file);
+        memset(copied, 'x', size);
+        for (size_t at = 0; at < size; at += 509) shared[at] = (char)(at / 509);
+        CHECK_STATUS(HF_OK, hf_space_reset_range(space, 0, size));
+        CHECK(memcmp(copied, shared, size) == 0);
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        hf_space_close(space);
+        CHECK_EQUAL(handles, handles_open());
+        check_leave(outer);
+    }
+}
+
+/* The program's section of a file that ends within a page. */
+static void the_last_page_of_a_section_is_reset(void) {
+    if (!require_views()) return;
+    size_t g = page(), size = 2 * g + 1000;
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
+        write_file(size);
+        hf_file *file = ways[i]();
+        hf_space *space = open_space(3);
+        char *base = hf_space_base(space);
+        CHECK_STATUS(HF_OK, hf_space_map(space, 0, 3 * g, file, 0, HF_COPY_ON_WRITE));
+        memset(base, 'y', 3 * g);
+        CHECK_STATUS(HF_OK, hf_space_reset_range(space, g, 2 * g));
+        CHECK(base[g - 1] == 'y' && base[g] == 'x' && base[size - 1] == 'x');
+        CHECK(base[size] == 0 && base[3 * g - 1] == 0);
+        hf_space_close(space);
+        hf_file_close(file);
+    }
+    CHECK(DeleteFileA(path));
 }
 
 /* ---------------------------------------------------------------------- check --------------- */
@@ -699,6 +934,60 @@ static void a_changed_view_is_found(void) {
     expect_found("v v", 0, permit_nothing, 0);
 }
 
+/* The letter's region has three pages, the middle one read-only. */
+static void expect_protection_found(char letter, size_t page_changed, DWORD protection) {
+    size_t g = page();
+    hf_file *file;
+    hf_space *space = open_region(letter, &file);
+    size_t outer = check_enter("'%c', page %zu, %#lx", letter, page_changed, protection);
+    CHECK_STATUS(HF_OK, hf_space_protect(space, g, g, HF_PROTECT_READ));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    permit(hf_space_base(space) + page_changed * g, g, protection);
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(space));
+    CHECK_EQUAL(page_changed * g, hf_last_error().offset);
+    hf_space_close(space);
+    hf_file_close(file);
+    check_leave(outer);
+}
+
+static void a_changed_protection_is_found(void) {
+    if (!require_views()) return;
+    static const DWORD others[] = {PAGE_NOACCESS, PAGE_EXECUTE_READ};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < COUNT_OF(others); j++) {
+            expect_protection_found('c', i, others[j]);
+            expect_protection_found('v', i, others[j]);
+            expect_protection_found('w', i, others[j]);
+        }
+        expect_protection_found('c', i, i == 1 ? PAGE_READWRITE : PAGE_READONLY);
+        expect_protection_found('v', i, i == 1 ? PAGE_READWRITE : PAGE_READONLY);
+        expect_protection_found('w', i, i == 1 ? PAGE_WRITECOPY : PAGE_READONLY);
+    }
+    expect_protection_found('v', 0, PAGE_WRITECOPY);
+    expect_protection_found('v', 0, PAGE_EXECUTE_READWRITE);
+}
+
+/* Two views became one in the system, with the protections of both. */
+static void a_foreign_allocation_is_found(void) {
+    if (!require_views()) return;
+    struct picture picture = picture_parse("v v|w w", 7);
+    struct space_fixture fixture;
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    size_t g = fixture.page_size;
+    char *base = hf_space_base(fixture.space);
+    CHECK_STATUS(HF_OK, hf_space_protect(fixture.space, 0, 2 * g, HF_PROTECT_READ));
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    unmap_to_placeholder(base, 2 * g);
+    unmap_to_placeholder(base + 2 * g, 2 * g);
+    coalesce_with_next(base, 2 * g);
+    map_read_write_view(base, 4 * g);
+    permit(base, 2 * g, PAGE_READONLY);
+    permit(base + 2 * g, 2 * g, PAGE_WRITECOPY);
+    CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
+    CHECK_EQUAL(2 * g, hf_last_error().offset);
+    space_fixture_close(&fixture);
+}
+
 /* After a store into a copy-on-write view VirtualQuery shows another protection for that page. */
 static void a_copied_page_is_no_error(void) {
     if (!require_views()) return;
@@ -718,7 +1007,12 @@ CHECK_MAIN(TEST(names_are_utf8), TEST(names_that_are_not_utf8_are_io),
            TEST(the_rights_of_file_handles_are_checked),
            TEST(the_rights_of_section_handles_are_checked), TEST(the_last_page_need_not_be_full),
            TEST(a_truncated_file_is_not_extended), TEST(a_file_grows_in_steps),
-           TEST(views_beyond_4_gib), TEST(shared_memory_is_seen_everywhere), TEST(a_hole_is_found),
+           TEST(views_beyond_4_gib), TEST(shared_memory_is_seen_everywhere),
+           TEST(a_part_of_a_view_of_a_file_goes), TEST(each_protection_is_shown),
+           TEST(protected_pages_stay_copy_on_write), TEST(views_are_not_executable_at_first),
+           TEST(code_runs_in_another_view), TEST(copy_on_write_views_of_sections_are_reset),
+           TEST(the_last_page_of_a_section_is_reset), TEST(a_hole_is_found),
            TEST(a_placeholder_in_pieces_is_found), TEST(a_changed_placeholder_is_found),
            TEST(changed_committed_memory_is_found), TEST(a_changed_view_is_found),
+           TEST(a_changed_protection_is_found), TEST(a_foreign_allocation_is_found),
            TEST(a_copied_page_is_no_error))

@@ -127,6 +127,57 @@ static void memory_is_zero_again(void) {
     hf_space_close(space);
 }
 
+/* Regions are no allocations here: one VirtualProtect protects three, and a region that grows stays
+ * one region. */
+static void calls_span_regions(void) {
+    hf_space *space = open_space(before(), 8);
+    char *base = hf_space_base(space);
+    size_t g = page();
+    for (size_t i = 0; i < 3; i++) CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * g, g));
+    memset(base, 1, 3 * g);
+    CHECK_STATUS(HF_OK, hf_space_protect(space, 0, 3 * g, HF_PROTECT_READ));
+    hf_space_stats stats = hf_space_get_stats(space);
+    CHECK_EQUAL(3, stats.steps[HF_STEP_PROTECT]);
+    CHECK_EQUAL(1, stats.system_calls[HF_STEP_PROTECT]);
+    CHECK(query(base).Protect == PAGE_READONLY && query(base).RegionSize == 3 * g);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_reset_range(space, g, g));
+    CHECK(base[g - 1] == 1 && base[g] == 0 && base[2 * g - 1] == 0 && base[2 * g] == 1);
+    CHECK_EQUAL(3 * g, query(base).RegionSize);
+    CHECK_STATUS(HF_OK, hf_space_extend(space, 2 * g, g, 3 * g));
+    CHECK_EQUAL(4, hf_space_get_stats(space).regions);
+    CHECK(query(base + 3 * g).Protect == PAGE_READWRITE && base[2 * g] == 1 && base[3 * g] == 0);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, g, 2 * g));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, g, 2 * g));
+    CHECK_EQUAL(PAGE_READWRITE, query(base + g).Protect);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+    CHECK(is_free(base, 8 * g));
+}
+
+static hf_status region_decommit(const hf_backend *self, void *address, size_t size,
+                                 hf_report *report) {
+    (void)self;
+    return before()->decommit(before(), address, size, report);
+}
+
+/* A backend that replaces one of these functions is called for each region. */
+static void a_copy_is_called_for_each_region(void) {
+    hf_backend copy = *before();
+    CHECK(copy.spans_regions(&copy));
+    copy.decommit = region_decommit;
+    CHECK(!copy.spans_regions(&copy));
+    hf_space *space = open_space(&copy, 4);
+    size_t g = page();
+    for (size_t i = 0; i < 3; i++) CHECK_STATUS(HF_OK, hf_space_commit_range(space, i * g, g));
+    CHECK_STATUS(HF_OK, hf_space_protect(space, 0, 3 * g, HF_PROTECT_READ));
+    CHECK_EQUAL(3, hf_space_get_stats(space).system_calls[HF_STEP_PROTECT]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 4 * g));
+    hf_space_close(space);
+}
+
 /* ---------------------------------------------------------------------- views --------------- */
 
 static void expect_views_unsupported(hf_status status) {
@@ -154,6 +205,9 @@ static void views_are_unsupported_with_a_reason(void) {
         expect_views_unsupported(
             hf_space_map_range(fixture.space, 3 * g, 2 * g, viewed, 0, access));
         expect_views_unsupported(hf_space_map_range(fixture.space, 4 * g, g, viewed, g, access));
+        expect_views_unsupported(
+            hf_space_remap_range(fixture.space, g, 2 * g, viewed, 0, access)); /* keeps "p|c" */
+        CHECK(!hf_last_error().undo_failed);
         space_fixture_expect(&fixture, &picture);
     }
     CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(fixture.space, 0, 2 * g));
@@ -529,7 +583,8 @@ static void an_arena_can_fault_after_rewind(void) {
 }
 
 CHECK_MAIN(TEST(every_step_works_except_views), TEST(splits_make_no_system_call),
-           TEST(memory_is_zero_again), TEST(views_are_unsupported_with_a_reason),
+           TEST(memory_is_zero_again), TEST(calls_span_regions),
+           TEST(a_copy_is_called_for_each_region), TEST(views_are_unsupported_with_a_reason),
            TEST(closing_releases_nothing_of_other_threads), TEST(closing_releases_everything),
            TEST(changes_are_found), TEST(a_lost_reservation_is_found),
            TEST(views_are_mapped_at_free_addresses), TEST(the_last_page_need_not_be_full),

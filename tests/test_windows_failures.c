@@ -63,6 +63,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 
 #define VirtualAlloc(...) (fails("VirtualAlloc") ? NULL : VirtualAlloc(__VA_ARGS__))
 #define VirtualFree(address, size, how) free_or_fail(address, size, how)
+#define VirtualProtect(...) (!fails("VirtualProtect") && VirtualProtect(__VA_ARGS__))
 #define CreateFileMappingW(...) \
     (fails("CreateFileMapping") ? NULL : CreateFileMappingW(__VA_ARGS__))
 #define CreateFileW(...) (fails("CreateFile") ? INVALID_HANDLE_VALUE : CreateFileW(__VA_ARGS__))
@@ -83,6 +84,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 
 #undef VirtualAlloc
 #undef VirtualFree
+#undef VirtualProtect
 #undef CreateFileMappingW
 #undef CreateFileW
 #undef MapViewOfFileEx
@@ -451,6 +453,170 @@ static void a_failed_unmap_leaves_a_view(void) {
                    "p p     c|p p|c     p|p|p\n");
 }
 
+/* ----------------------------------------------------------------- protections -------------- */
+
+static const struct injected protect_codes[] = {{ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
+                                                {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
+                                                {ERROR_INVALID_PARAMETER, HF_UNSUPPORTED},
+                                                {ERROR_INVALID_ADDRESS, HF_UNSUPPORTED},
+                                                {ERROR_DYNAMIC_CODE_BLOCKED, HF_UNSUPPORTED}};
+
+static hf_protection protection_of(hf_space *space, size_t number) {
+    hf_region region;
+    CHECK(hf_space_find(space, number * page(), &region));
+    return region.protection;
+}
+
+/* The regions c, c, v and w of one page each become unreadable; the second one was read-only. A
+ * failed undo leaves the pages that were reached as hf_space_find says. */
+static bool protect_meets_failure(size_t nth) {
+    struct space_fixture fixture;
+    struct picture picture = picture_parse("c|c|v|w", 7);
+    size_t outer = check_enter("system call %zu failing with %lu, from then on: %d", nth,
+                               injected->code, step_from_then_on);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    CHECK_STATUS(HF_OK, hf_space_protect(fixture.space, page(), page(), HF_PROTECT_READ));
+    fail_nth(NULL, nth, step_from_then_on, injected->code);
+    hf_status status = hf_space_protect(fixture.space, 0, 4 * page(), HF_PROTECT_NONE);
+    fail_no_more();
+    bool failed = faults.failures > 0;
+    CHECK((status == HF_OK) == (!failed || is_retried(step_from_then_on)));
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    if (status != HF_OK) {
+        expect_injected(status);
+        CHECK(failed_in("VirtualProtect") && failed_in(hf_last_error().call));
+        CHECK_EQUAL(step_from_then_on && nth > 1, hf_last_error().undo_failed);
+        for (size_t i = 0; i < 4; i++) {
+            hf_protection before = i == 1 ? HF_PROTECT_READ : HF_PROTECT_READ_WRITE;
+            bool is_left = hf_last_error().undo_failed && i < nth - 1;
+            CHECK_EQUAL(is_left ? HF_PROTECT_NONE : before, protection_of(fixture.space, i));
+        }
+    }
+    CHECK_STATUS(HF_OK, hf_space_protect(fixture.space, 0, 4 * page(), HF_PROTECT_READ_WRITE));
+    space_fixture_expect(&fixture, &picture);
+    space_fixture_close(&fixture);
+    check_leave(outer);
+    return failed;
+}
+
+static void a_failed_protect_changes_nothing(void) {
+    if (!require_views()) return;
+    for (size_t i = 0; i < 2 * COUNT_OF(protect_codes); i++) {
+        size_t nth = 1;
+        injected = &protect_codes[i / 2];
+        step_from_then_on = i % 2 == 1;
+        while (protect_meets_failure(nth)) nth++;
+        CHECK_EQUAL(5, nth);
+    }
+}
+
+/* The view is mapped executable and then protected: when that fails, it is unmapped. */
+static bool executable_view_meets_failure(hf_space *space, hf_file *file, hf_access access,
+                                          size_t nth) {
+    hf_region region;
+    struct resources before = resources_now();
+    fail_nth(NULL, nth, false, injected->code);
+    hf_status status = hf_space_map(space, 0, 2 * page(), file, 0, access);
+    fail_no_more();
+    CHECK(hf_space_find(space, 0, &region) && region.size == 2 * page());
+    bool is_made = faults.failures == 0 || is_retried(false);
+    CHECK_EQUAL(is_made ? HF_VIEW : HF_PLACEHOLDER, region.kind);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    if (status == HF_OK)
+        CHECK_STATUS(HF_OK, hf_space_unmap(space, 0, 2 * page()));
+    else
+        expect_injected(status);
+    expect_resources(before);
+    return faults.failures > 0;
+}
+
+static void a_failed_executable_view_leaves_a_placeholder(void) {
+    if (!require_views()) return;
+    static const struct injected codes[] = {{ERROR_NOT_ENOUGH_MEMORY, HF_NO_MEMORY},
+                                            {ERROR_COMMITMENT_LIMIT, HF_NO_MEMORY},
+                                            {ERROR_DYNAMIC_CODE_BLOCKED, HF_UNSUPPORTED}};
+    static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+    hf_space *space;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 2 * page(), NULL));
+    CHECK_STATUS(HF_OK, hf_file_create_executable(&file, 2 * page(), NULL));
+    for (size_t i = 0; i < 3 * COUNT_OF(codes); i++) {
+        size_t nth = 1;
+        injected = &codes[i / 3];
+        size_t outer = check_enter("code %lu, access %d", injected->code, (int)accesses[i % 3]);
+        while (executable_view_meets_failure(space, file, accesses[i % 3], nth)) nth++;
+        CHECK_EQUAL(4, nth); /* section size, view, protection */
+        check_leave(outer);
+    }
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+/* ------------------------------------------------------------ a part of a view -------------- */
+
+static hf_protection protection_of_view(char letter) {
+    return letter == 'r' ? HF_PROTECT_READ : HF_PROTECT_READ_WRITE;
+}
+
+static void protect_pages(hf_space *space, const size_t *pages, hf_protection protection) {
+    for (size_t i = 0; i < 2; i++)
+        CHECK_STATUS(HF_OK, hf_space_protect(space, pages[i] * page(), page(), protection));
+}
+
+/* The middle of "c|w w w|p" goes in steps. A page beside it was stored to; those on both sides may
+ * be unreadable. */
+static bool part_meets_failure(char letter, bool is_protected, size_t nth) {
+    static const size_t beside[] = {1, 3};
+    char text[] = "c|w w w|p", parts[] = "c|w|p|w|p";
+    text[2] = text[4] = text[6] = parts[2] = parts[6] = letter;
+    struct resources before = resources_now();
+    struct space_fixture fixture;
+    struct picture picture = picture_parse(text, 9);
+    size_t outer = check_enter("'%c', protected %d, system call %zu failing with %lu, %d", letter,
+                               is_protected, nth, injected->code, step_from_then_on);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    volatile char *stored = hf_space_base(fixture.space) + 3 * page();
+    char original = *stored;
+    if (letter == 'w') *stored = 'x';
+    if (is_protected) protect_pages(fixture.space, beside, HF_PROTECT_NONE);
+    fail_nth(NULL, nth, step_from_then_on, injected->code);
+    hf_status status = hf_space_unmap(fixture.space, 2 * page(), page());
+    fail_no_more();
+    bool failed = faults.failures > 0, is_lost = status != HF_OK && hf_last_error().undo_failed;
+    CHECK((status == HF_OK) == (!failed || is_retried(step_from_then_on)));
+    CHECK(!is_lost || step_from_then_on);
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    if (!is_lost) {
+        hf_protection expected = is_protected ? HF_PROTECT_NONE : protection_of_view(letter);
+        for (size_t i = 0; i < 2; i++)
+            CHECK_EQUAL(expected, protection_of(fixture.space, beside[i]));
+        if (letter == 'w') {
+            protect_pages(fixture.space, beside, HF_PROTECT_READ_WRITE);
+            CHECK(*stored == 'x');
+            *stored = original;
+        }
+        space_fixture_expect_text(&fixture, status == HF_OK ? parts : text);
+    }
+    CHECK_STATUS(HF_OK, hf_space_release_range(fixture.space, 0, 5 * page()));
+    space_fixture_expect_text(&fixture, "p p p p p");
+    space_fixture_close(&fixture);
+    expect_resources(before);
+    check_leave(outer);
+    return failed;
+}
+
+static void a_part_of_a_view_goes_or_stays(void) {
+    if (!require_views()) return;
+    static const char letters[] = {'v', 'r', 'w', 'w'}; /* the last one protected */
+    for (size_t i = 0; i < 2 * COUNT_OF(letters) * COUNT_OF(memory_codes); i++) {
+        size_t nth = 1, which = i / 2 % COUNT_OF(letters);
+        injected = &memory_codes[i / 2 / COUNT_OF(letters)];
+        step_from_then_on = i % 2 == 1;
+        while (part_meets_failure(letters[which], which == 3, nth)) nth++;
+        CHECK(nth > 6); /* unmap, split, and section size and view twice */
+    }
+}
+
 /* A split makes no system call, so hf_space_commit_range makes one call and has nothing to undo. */
 static void a_failed_step_before_placeholders_changes_nothing(void) {
     stepping = hf_backend_before_placeholders();
@@ -605,6 +771,11 @@ static hf_status create_shared(intptr_t *file, uint64_t *size) {
     return win_file_create_shared(NULL, *size, file, &report);
 }
 
+static hf_status create_executable(intptr_t *file, uint64_t *size) {
+    *size = file_size;
+    return win_file_create_executable(NULL, *size, file, &report);
+}
+
 typedef hf_status way_to_file(intptr_t *, uint64_t *);
 
 static bool file_meets_failure(way_to_file *way, size_t nth) {
@@ -619,7 +790,8 @@ static bool file_meets_failure(way_to_file *way, size_t nth) {
         CHECK_EQUAL(file_size, size);
         win_file_close(NULL, file);
     } else {
-        bool shared = way == create_shared; /* fails only for lack of memory */
+        bool shared = way == create_shared || /* fails only for lack of memory */
+                      (way == create_executable && failed_in("CreateFileMapping"));
         CHECK_STATUS(shared ? HF_NO_MEMORY : status_in(faults.failed, injected), status);
         CHECK_EQUAL(code_in(faults.failed, injected), report.os_code);
         CHECK(strcmp(faults.failed, report.call) == 0);
@@ -645,6 +817,7 @@ static void a_failed_file_leaves_nothing_behind(void) {
     write_file();
     fail_each_call_of(open_existing, 4); /* room for the path, its conversion, file, size */
     fail_each_call_of(create_shared, 1);
+    fail_each_call_of(create_executable, 2); /* section, view */
     plain = open_plain(GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING);
     fail_each_call_of(take_handle, 4); /* duplicate, type, size, rights */
     HANDLE file = plain;
@@ -654,6 +827,37 @@ static void a_failed_file_leaves_nothing_behind(void) {
     CloseHandle(plain);
     fail_each_call_of(create_new, 4);
     DeleteFileA(path);
+}
+
+static void prohibited_code_is_unsupported(void) {
+    struct resources before = resources_now();
+    hf_file *file;
+    fail_nth("MapViewOfFileEx", 1, false, ERROR_DYNAMIC_CODE_BLOCKED);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_create_executable(&file, page(), NULL));
+    CHECK_EQUAL(ERROR_DYNAMIC_CODE_BLOCKED, hf_last_error().os_code);
+    fail_no_more();
+    expect_resources(before);
+}
+
+/* A copy-on-write view whose section cannot be read keeps its pages, and its protection. */
+static void a_failed_reset_keeps_the_protection(void) {
+    if (!require_views()) return;
+    struct space_fixture fixture;
+    struct picture picture = picture_parse("w|p", 3);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    char *stored = hf_space_base(fixture.space), original = *stored;
+    *stored = 'x';
+    CHECK_STATUS(HF_OK, hf_space_protect(fixture.space, 0, page(), HF_PROTECT_READ));
+    fail_nth("MapViewOfFileEx", 1, false, ERROR_NOT_ENOUGH_MEMORY);
+    CHECK_STATUS(HF_NO_MEMORY, hf_space_reset_range(fixture.space, 0, page()));
+    fail_no_more();
+    CHECK_EQUAL(HF_PROTECT_READ, protection_of(fixture.space, 0));
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    CHECK_EQUAL('x', *stored);
+    CHECK_STATUS(HF_OK, hf_space_reset_range(fixture.space, 0, page()));
+    CHECK_EQUAL((unsigned char)original, (unsigned char)*stored);
+    CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    space_fixture_close(&fixture);
 }
 
 static void a_closed_handle_is_invalid(void) {
@@ -968,10 +1172,14 @@ static void before_windows_8_1_addresses_cost_memory(void) {
 CHECK_MAIN(TEST(a_failed_split_leaves_one_placeholder), TEST(a_failed_coalesce_leaves_the_pieces),
            TEST(a_failed_commit_leaves_a_placeholder), TEST(a_failed_decommit_leaves_it_committed),
            TEST(a_failed_map_leaves_a_placeholder), TEST(a_failed_unmap_leaves_a_view),
+           TEST(a_failed_protect_changes_nothing),
+           TEST(a_failed_executable_view_leaves_a_placeholder),
+           TEST(a_part_of_a_view_goes_or_stays),
            TEST(a_failed_step_before_placeholders_changes_nothing),
            TEST(a_failed_view_of_a_file_leaves_nothing_behind),
            TEST(a_failed_view_at_free_addresses_leaves_them_free),
-           TEST(a_failed_file_leaves_nothing_behind), TEST(a_closed_handle_is_invalid),
+           TEST(a_failed_file_leaves_nothing_behind), TEST(prohibited_code_is_unsupported),
+           TEST(a_failed_reset_keeps_the_protection), TEST(a_closed_handle_is_invalid),
            TEST(a_file_too_large_is_no_space), TEST(a_new_file_is_not_compressed),
            TEST(a_space_leaves_nothing_behind), TEST(an_arena_leaves_nothing_behind),
            TEST(parts_that_cannot_be_released_stay), TEST(an_arena_releases_tails_only),

@@ -10,6 +10,7 @@
  *     decommit      the same call, on private memory, in whole or in part
  *     unmap         UnmapViewOfFile2(MEM_PRESERVE_PLACEHOLDER)
  *     coalesce      VirtualFree(MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS)
+ *     protect       VirtualProtect, on a part of one of these allocations
  *
  * On older systems (functions win_old_*) a space is one reservation, in which memory is committed
  * and decommitted. Placeholders exist in the region map only, and a view cannot be mapped in the
@@ -18,6 +19,7 @@
  *     reserve       VirtualAlloc(MEM_RESERVE)
  *     commit        VirtualAlloc(MEM_COMMIT)
  *     decommit      VirtualFree(MEM_DECOMMIT)
+ *     protect       VirtualProtect, on any committed memory of the reservation
  *     map_free      MapViewOfFileEx at free addresses; a ring needs no more than that
  *
  * The newer functions are looked up at run time, so that a program that contains holdfast starts
@@ -25,8 +27,9 @@
  * win_test_placeholders).
  *
  * A backend's file is the HANDLE of a file, or the HANDLE of a section (shared memory) with the
- * lowest bit set: Windows ignores that bit of a HANDLE. A view of a file needs a section. It is
- * created for the view and closed at once; the view keeps it alive.
+ * lowest bit set. The second lowest bit is set, too, if views of the section may become executable.
+ * Windows ignores both bits of a HANDLE. A view of a file needs a section. It is created for the
+ * view and closed at once; the view keeps it alive.
  *
  * Chapters:
  *
@@ -75,6 +78,9 @@
 #endif
 #ifndef ERROR_DISK_QUOTA_EXCEEDED
 #define ERROR_DISK_QUOTA_EXCEEDED 1295
+#endif
+#ifndef ERROR_DYNAMIC_CODE_BLOCKED
+#define ERROR_DYNAMIC_CODE_BLOCKED 1655 /* the process prohibits executable memory */
 #endif
 #define WIN_FILE_ID_INFO ((FILE_INFO_BY_HANDLE_CLASS)18)        /* FileIdInfo, Windows 8 */
 #define WIN_FILE_RENAME_INFO_EX ((FILE_INFO_BY_HANDLE_CLASS)22) /* FileRenameInfoEx, 10 1607 */
@@ -268,13 +274,36 @@ static hf_status win_advise(const hf_backend *self, void *address, size_t size, 
     return HF_OK;
 }
 
+/* What hf_space_protect allows, for memory of this access, as Windows' protection. A store into a
+ * copy-on-write view has to copy the page, also one that was protected in between. */
+static DWORD win_protection_of(hf_access access, hf_protection protection) {
+    static const DWORD protections[] = {[HF_PROTECT_NONE] = PAGE_NOACCESS,
+                                        [HF_PROTECT_READ] = PAGE_READONLY,
+                                        [HF_PROTECT_READ_WRITE] = PAGE_READWRITE,
+                                        [HF_PROTECT_READ_EXECUTE] = PAGE_EXECUTE_READ};
+    bool copies = access == HF_COPY_ON_WRITE && protection == HF_PROTECT_READ_WRITE;
+    return copies ? PAGE_WRITECOPY : protections[protection];
+}
+
+/* Returns 0 or a code. */
+static DWORD win_set_protection(void *address, size_t size, DWORD protection, hf_report *report) {
+    DWORD previous;
+    report->system_calls++;
+    return VirtualProtect(address, size, protection, &previous) ? 0 : GetLastError();
+}
+
 /* ---------------------------------------------------------------------- sections ---------- */
 
 #define WIN_SECTION_BIT ((intptr_t)1)
+#define WIN_EXECUTABLE_BIT ((intptr_t)2) /* created by win_file_create_executable */
 
 static bool win_is_section(intptr_t file) { return (file & WIN_SECTION_BIT) != 0; }
 
-static HANDLE win_handle_of(intptr_t file) { return (HANDLE)(file & ~WIN_SECTION_BIT); }
+static bool win_is_executable(intptr_t file) { return (file & WIN_EXECUTABLE_BIT) != 0; }
+
+static HANDLE win_handle_of(intptr_t file) {
+    return (HANDLE)(file & ~(WIN_SECTION_BIT | WIN_EXECUTABLE_BIT));
+}
 
 /* 1450 to 1455: the system's pools, the process's quotas, the commit limit. */
 static bool win_is_out_of_memory(DWORD code) {
@@ -289,16 +318,17 @@ static bool win_is_out_of_space(DWORD code) {
 }
 
 static hf_status win_fail_file(hf_report *report, const char *call, DWORD code) {
-    hf_status status = win_is_out_of_memory(code)  ? HF_NO_MEMORY
-                       : win_is_out_of_space(code) ? HF_NO_SPACE
-                                                   : HF_IO;
+    hf_status status = win_is_out_of_memory(code)           ? HF_NO_MEMORY
+                       : win_is_out_of_space(code)          ? HF_NO_SPACE
+                       : code == ERROR_DYNAMIC_CODE_BLOCKED ? HF_UNSUPPORTED
+                                                            : HF_IO;
     return win_fail(report, status, call, code);
 }
 
-static DWORD win_protection_of(hf_access access) {
-    return access == HF_READ_WRITE  ? PAGE_READWRITE
-           : access == HF_READ_ONLY ? PAGE_READONLY
-                                    : PAGE_WRITECOPY;
+/* The protection of a new view. */
+static DWORD win_protection_of_view(hf_access access) {
+    return win_protection_of(access,
+                             access == HF_READ_ONLY ? HF_PROTECT_READ : HF_PROTECT_READ_WRITE);
 }
 
 /* SectionBasicInformation of NtQuerySection. */
@@ -376,7 +406,7 @@ static hf_status win_open_view_section(win_view_section *opened, intptr_t file,
     if (end > file_end) end = file_end;
     *opened = (win_view_section){handle, !win_is_section(file), (SIZE_T)(end - file_offset)};
     if (opened->is_ours)
-        opened->section = win_create_section(handle, win_protection_of(access), end, report);
+        opened->section = win_create_section(handle, win_protection_of_view(access), end, report);
     return opened->section ? HF_OK : win_fail_file(report, "CreateFileMapping", GetLastError());
 }
 
@@ -465,6 +495,24 @@ static hf_status win_commit(const hf_backend *self, void *address, size_t size, 
                : win_fail_no_memory(report, "VirtualAlloc2");
 }
 
+/* VirtualProtect can give a view no more than it was mapped with. So a view that may become
+ * executable is mapped with all that its access and the execution of code need. */
+static DWORD win_most_protection_of(hf_access access) {
+    return access == HF_READ_WRITE  ? PAGE_EXECUTE_READWRITE
+           : access == HF_READ_ONLY ? PAGE_EXECUTE_READ
+                                    : PAGE_EXECUTE_WRITECOPY;
+}
+
+/* Makes a new view unexecutable. A failure unmaps the view. */
+static hf_status win_make_unexecutable(void *address, size_t size, hf_access access,
+                                       hf_report *report) {
+    DWORD code = win_set_protection(address, size, win_protection_of_view(access), report);
+    if (code == 0) return HF_OK;
+    report->system_calls++;
+    win_api.unmap_view2(GetCurrentProcess(), address, MEM_PRESERVE_PLACEHOLDER);
+    return win_fail_file(report, "VirtualProtect", code);
+}
+
 static hf_status win_map(const hf_backend *self, void *address, size_t size, intptr_t file,
                          uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self;
@@ -472,11 +520,14 @@ static hf_status win_map(const hf_backend *self, void *address, size_t size, int
     win_view_section opened;
     hf_status status = win_open_view_section(&opened, file, file_offset, size, access, report);
     if (status != HF_OK) return status;
+    DWORD protection =
+        win_is_executable(file) ? win_most_protection_of(access) : win_protection_of_view(access);
     report->system_calls++;
     if (!win_api.map_view3(opened.section, GetCurrentProcess(), address, file_offset,
-                           opened.view_size, MEM_REPLACE_PLACEHOLDER, win_protection_of(access),
-                           NULL, 0))
+                           opened.view_size, MEM_REPLACE_PLACEHOLDER, protection, NULL, 0))
         status = win_fail_file(report, "MapViewOfFile3", GetLastError());
+    else if (win_is_executable(file))
+        status = win_make_unexecutable(address, size, access, report);
     win_close_view_section(&opened);
     return status;
 }
@@ -488,6 +539,17 @@ static hf_status win_unmap(const hf_backend *self, void *address, size_t size, h
     return win_api.unmap_view2(GetCurrentProcess(), address, MEM_PRESERVE_PLACEHOLDER)
                ? HF_OK
                : win_fail_no_memory(report, "UnmapViewOfFile2");
+}
+
+/* A page that becomes copy-on-write again counts against the commit limit. */
+static hf_status win_protect(const hf_backend *self, void *address, size_t size, hf_access access,
+                             hf_protection protection, hf_report *report) {
+    (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), address, size));
+    DWORD code = win_set_protection(address, size, win_protection_of(access, protection), report);
+    if (code == 0) return HF_OK;
+    hf_status status = win_is_out_of_memory(code) ? HF_NO_MEMORY : HF_UNSUPPORTED;
+    return win_fail(report, status, "VirtualProtect", code);
 }
 
 /* --------------------------------------------------- memory, before placeholders ---------- */
@@ -547,6 +609,13 @@ static hf_status win_old_decommit(const hf_backend *self, void *address, size_t 
                                                     : win_fail_no_memory(report, "VirtualFree");
 }
 
+/* The space is one allocation of Windows, which all calls but those for views can span. In a copy
+ * that replaces one of these functions, it must be called for each region. */
+static bool win_old_spans_regions(const hf_backend *self) {
+    return self->release == win_release && self->decommit == win_old_decommit;
+}
+
+/* Also remap: without it hf_space_remap_range would release the range before it fails. */
 static hf_status win_old_map(const hf_backend *self, void *address, size_t size, intptr_t file,
                              uint64_t file_offset, hf_access access, hf_report *report) {
     (void)self, (void)address, (void)size, (void)file, (void)file_offset, (void)access;
@@ -581,32 +650,31 @@ static hf_status win_old_map_free(const hf_backend *self, void *address, size_t 
 
 /* ------------------------------------------------------------------------- check ---------- */
 
-static bool win_is_protection_of(DWORD protection, hf_access access) {
-    if (access == HF_COPY_ON_WRITE) /* a page that was stored to is PAGE_READWRITE */
-        return protection == PAGE_WRITECOPY || protection == PAGE_READWRITE;
-    return protection == win_protection_of(access);
+static bool win_is_protected(DWORD found, const hf_region *part) {
+    DWORD wanted = win_protection_of(part->access, part->protection);
+    if (wanted == PAGE_WRITECOPY && found == PAGE_READWRITE) return true; /* it was stored to */
+    return found == wanted;
 }
 
-/* Are these pages in the region's state? VirtualQuery shows a placeholder as reserved memory. */
-static bool win_is_in_state(const MEMORY_BASIC_INFORMATION *found, const hf_region *region) {
-    if (region->kind == HF_PLACEHOLDER)
+/* Are these pages in the state of the part of a region? VirtualQuery shows a placeholder as
+ * reserved memory. */
+static bool win_is_in_state(const MEMORY_BASIC_INFORMATION *found, const hf_region *part) {
+    if (part->kind == HF_PLACEHOLDER)
         return found->State == MEM_RESERVE && found->Type == MEM_PRIVATE;
-    if (region->kind == HF_COMMITTED)
-        return found->State == MEM_COMMIT && found->Type == MEM_PRIVATE &&
-               found->Protect == PAGE_READWRITE;
-    return found->State == MEM_COMMIT && found->Type == MEM_MAPPED &&
-           win_is_protection_of(found->Protect, region->access);
+    DWORD type = part->kind == HF_COMMITTED ? MEM_PRIVATE : MEM_MAPPED;
+    return found->State == MEM_COMMIT && found->Type == type &&
+           win_is_protected(found->Protect, part);
 }
 
 /* VirtualQuery describes one run of pages in the same state at a time. `allocation` is the base of
  * the allocation that has to contain all of them. *offset is that of the run that differs. */
-static bool win_check_region(const char *base, const char *allocation, const hf_region *region,
-                             size_t *offset) {
-    for (size_t at = 0; at < region->size;) {
+static bool win_check_part(const char *base, const char *allocation, const hf_region *part,
+                           size_t *offset) {
+    for (size_t at = 0; at < part->size;) {
         MEMORY_BASIC_INFORMATION found;
-        const char *address = base + region->offset + at;
-        *offset = region->offset + at;
-        if (VirtualQuery(address, &found, sizeof found) == 0 || !win_is_in_state(&found, region) ||
+        const char *address = base + part->offset + at;
+        *offset = part->offset + at;
+        if (VirtualQuery(address, &found, sizeof found) == 0 || !win_is_in_state(&found, part) ||
             found.AllocationBase != allocation)
             return false;
         at += (size_t)((char *)found.BaseAddress - address) + found.RegionSize;
@@ -614,14 +682,34 @@ static bool win_check_region(const char *base, const char *allocation, const hf_
     return true;
 }
 
-/* Every region is an allocation of its own. */
+static bool win_begins_allocation(const char *address) {
+    MEMORY_BASIC_INFORMATION found;
+    return VirtualQuery(address, &found, sizeof found) != 0 && found.AllocationBase == address;
+}
+
+/* Can both be parts of one region? Two parts of it that touch have different protections. */
+static bool win_can_continue(const hf_region *last, const hf_region *part) {
+    return last->offset + last->size == part->offset && last->kind == part->kind &&
+           last->access == part->access && last->protection != part->protection &&
+           (part->kind != HF_VIEW || last->file_offset + last->size == part->file_offset);
+}
+
+/*
+ * Every region is an allocation of its own, and has one part for each protection:
+ *      parts        |  p  |   c   |   c, read   | v |
+ *      allocations  |     |          or |       |   |
+ */
 static hf_status win_check(const hf_backend *self, const void *base,
                            bool (*next)(void *cursor, hf_region *), void *cursor, size_t *offset,
                            hf_report *report) {
+    const char *allocation = base;
+    hf_region last = {0};
     (void)self, (void)report;
-    for (hf_region region; next(cursor, &region);)
-        if (!win_check_region(base, (const char *)base + region.offset, &region, offset))
-            return HF_WRONG_STATE;
+    for (hf_region part; next(cursor, &part); last = part) {
+        const char *address = (const char *)base + part.offset;
+        if (!win_can_continue(&last, &part) || win_begins_allocation(address)) allocation = address;
+        if (!win_check_part(base, allocation, &part, offset)) return HF_WRONG_STATE;
+    }
     return HF_OK;
 }
 
@@ -630,8 +718,8 @@ static hf_status win_old_check(const hf_backend *self, const void *base,
                                bool (*next)(void *cursor, hf_region *), void *cursor,
                                size_t *offset, hf_report *report) {
     (void)self, (void)report;
-    for (hf_region region; next(cursor, &region);)
-        if (!win_check_region(base, base, &region, offset)) return HF_WRONG_STATE;
+    for (hf_region part; next(cursor, &part);)
+        if (!win_check_part(base, base, &part, offset)) return HF_WRONG_STATE;
     return HF_OK;
 }
 
@@ -934,17 +1022,48 @@ static hf_status win_file_create(const hf_backend *self, const char *path, uint6
 }
 
 /* Memory backed by the paging file; all of it counts against the commit limit at once. */
-static hf_status win_file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
-                                        hf_report *report) {
-    (void)self;
+static hf_status win_create_memory(uint64_t size, DWORD protection, HANDLE *section,
+                                   hf_report *report) {
     uint64_t mask = win_page_mask();
     if (size > UINT64_MAX - mask)
         return win_fail(report, HF_NO_MEMORY, "CreateFileMapping", ERROR_COMMITMENT_LIMIT);
-    HANDLE section =
-        win_create_section(INVALID_HANDLE_VALUE, PAGE_READWRITE, (size + mask) & ~mask, report);
-    if (section == NULL) return win_fail_no_memory(report, "CreateFileMapping");
-    *file = (intptr_t)section | WIN_SECTION_BIT;
+    *section = win_create_section(INVALID_HANDLE_VALUE, protection, (size + mask) & ~mask, report);
+    return *section ? HF_OK : win_fail_no_memory(report, "CreateFileMapping");
+}
+
+static hf_status win_file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
+                                        hf_report *report) {
+    (void)self;
+    HANDLE section;
+    hf_status status = win_create_memory(size, PAGE_READWRITE, &section, report);
+    if (status == HF_OK) *file = (intptr_t)section | WIN_SECTION_BIT;
+    return status;
+}
+
+/* A process that prohibits dynamic code can create such a section, but not map an executable view:
+ * ERROR_DYNAMIC_CODE_BLOCKED. */
+static hf_status win_try_to_execute(HANDLE section, hf_report *report) {
+    report->system_calls++;
+    void *view =
+        MapViewOfFileEx(section, FILE_MAP_READ | FILE_MAP_EXECUTE, 0, 0, win_page_size(NULL), NULL);
+    if (view == NULL) return win_fail_file(report, "MapViewOfFileEx", GetLastError());
+    report->system_calls++;
+    UnmapViewOfFile(view);
     return HF_OK;
+}
+
+static hf_status win_file_create_executable(const hf_backend *self, uint64_t size, intptr_t *file,
+                                            hf_report *report) {
+    (void)self;
+    HANDLE section;
+    hf_status status = win_create_memory(size, PAGE_EXECUTE_READWRITE, &section, report);
+    if (status != HF_OK) return status;
+    status = win_try_to_execute(section, report);
+    if (status == HF_OK)
+        *file = (intptr_t)section | WIN_SECTION_BIT | WIN_EXECUTABLE_BIT;
+    else
+        CloseHandle(section);
+    return status;
 }
 
 /* ------------------------------------------------------ handles from the program ---------- */
@@ -1055,9 +1174,29 @@ static OVERLAPPED win_position_of(uint64_t offset) {
     return position;
 }
 
+/* ReadFile cannot read a section. The offset of a view is a multiple of 64 KiB. */
+static hf_status win_read_section(HANDLE section, uint64_t offset, char *bytes, size_t size,
+                                  hf_report *report) {
+    for (size_t done = 0, count; done < size; done += count) {
+        size_t below = (size_t)((offset + done) % HF_ALLOCATION_GRANULARITY);
+        uint64_t from = offset + done - below;
+        count = win_transfer_size(size - done);
+        report->system_calls++;
+        char *view = MapViewOfFileEx(section, FILE_MAP_READ, (DWORD)(from >> 32), (DWORD)from,
+                                     below + count, NULL);
+        if (view == NULL) return win_fail_file(report, "MapViewOfFileEx", GetLastError());
+        memcpy(bytes + done, view + below, count);
+        report->system_calls++;
+        UnmapViewOfFile(view);
+    }
+    return HF_OK;
+}
+
 static hf_status win_file_read(const hf_backend *self, intptr_t file, uint64_t offset, void *bytes,
                                size_t size, hf_report *report) {
     (void)self;
+    if (win_is_section(file))
+        return win_read_section(win_handle_of(file), offset, bytes, size, report);
     for (size_t done = 0; done < size;) {
         OVERLAPPED position = win_position_of(offset + done);
         DWORD got = 0;
@@ -1706,11 +1845,12 @@ static void win_unlock(const hf_backend *self, hf_lock *storage) {
 
 /* ------------------------------------------------------------------ the backends ---------- */
 
-/* What both backends share: pages, files, drafts, the process and locks. */
+/* What both backends share: pages, protect, files, drafts, the process and locks. */
 #define WIN_COMMON_FUNCTIONS                                                                      \
-    .allocate_pages = win_allocate_pages, .free_pages = win_free_pages,                           \
+    .allocate_pages = win_allocate_pages, .free_pages = win_free_pages, .protect = win_protect,   \
     .file_open = win_file_open, .file_create = win_file_create,                                   \
-    .file_create_shared = win_file_create_shared, .file_duplicate = win_file_duplicate,           \
+    .file_create_shared = win_file_create_shared,                                                 \
+    .file_create_executable = win_file_create_executable, .file_duplicate = win_file_duplicate,   \
     .file_close = win_file_close, .file_open_or_create = win_file_open_or_create,                 \
     .file_measure = win_file_measure, .file_resize = win_file_resize, .file_read = win_file_read, \
     .file_write = win_file_write, .file_sync = win_file_sync, .file_flush = win_file_flush,       \
@@ -1749,6 +1889,8 @@ static const hf_backend win_old_backend = {
     .commit = win_old_commit,
     .decommit = win_old_decommit,
     .map = win_old_map,
+    .remap = win_old_map,
+    .spans_regions = win_old_spans_regions,
     .unmap = win_old_no_call,
     .map_free = win_old_map_free,
     .advise = win_advise,
