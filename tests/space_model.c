@@ -46,11 +46,6 @@ bool model_is_one(const struct space_model *model, struct model_range range, hf_
     return is_within_one(model, range, kind) && is_whole(model, range);
 }
 
-static bool are_views_whole(const struct space_model *model, struct model_range range) {
-    const struct model_page *first = &model->pages[range.first], *end = &model->pages[range.end];
-    return (first->kind != HF_VIEW || first->begins) && (end[-1].kind != HF_VIEW || end->begins);
-}
-
 bool model_allows(const struct space_model *model, model_step step, struct model_range range) {
     switch (step) {
     case MODEL_SPLIT: return is_within_one(model, range, HF_PLACEHOLDER) && !is_whole(model, range);
@@ -60,10 +55,10 @@ bool model_allows(const struct space_model *model, model_step step, struct model
     case MODEL_COMMIT:
     case MODEL_MAP: return model_is_one(model, range, HF_PLACEHOLDER);
     case MODEL_DECOMMIT: return is_within_one(model, range, HF_COMMITTED);
-    case MODEL_UNMAP: return model_is_one(model, range, HF_VIEW);
+    case MODEL_UNMAP: return is_within_one(model, range, HF_VIEW);
     case MODEL_COMMIT_RANGE:
     case MODEL_MAP_RANGE: return is_within_one(model, range, HF_PLACEHOLDER);
-    default: return are_views_whole(model, range);
+    default: return true;
     }
 }
 
