@@ -145,6 +145,9 @@ const char *hf_space_why_no_part(const hf_space *space, const space_request *wan
 /* Makes the map of protections. */
 void hf_space_open_protections(hf_space *space);
 
+/* False: every page is as commit and map made it. */
+bool hf_space_has_protections(const hf_space *space);
+
 /* What may be done with the page at the offset, which lies in the node. */
 hf_protection hf_space_protection_at(const hf_space *space, const hf_node *node, size_t offset);
 

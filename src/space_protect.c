@@ -27,6 +27,11 @@ void hf_space_open_protections(hf_space *space) {
     space->protections.first->protection = HF_PROTECT_READ_WRITE;
 }
 
+bool hf_space_has_protections(const hf_space *space) {
+    return space->protections.count > 1 ||
+           space->protections.first->protection != HF_PROTECT_READ_WRITE;
+}
+
 hf_protection hf_space_protection_at(const hf_space *space, const hf_node *node, size_t offset) {
     if (node->kind == HF_PLACEHOLDER) return HF_PROTECT_NONE;
     hf_protection found = hf_region_map_find(&space->protections, offset)->protection;
@@ -84,6 +89,22 @@ hf_status hf_space_apply_protections(hf_space *space, size_t offset, size_t end)
     return status;
 }
 
+/* Undoes hf_space_make_readable up to `end`. Where that fails, the map shows the pieces that stay
+ * readable. */
+static hf_status space_undo_readable(hf_space *space, size_t offset, size_t end) {
+    hf_error first = hf_last_error();
+    if (hf_space_apply_protections(space, offset, end) == HF_OK) return hf_fail_with(first);
+    for (size_t at = hf_last_error().offset, next; at < end; at = next) {
+        const hf_node *node = hf_region_map_find(&space->map, at);
+        next = hf_space_piece_end(space, node, at, end);
+        if (hf_space_protection_at(space, node, at) == HF_PROTECT_NONE)
+            hf_space_set_protection(space, at, next - at, HF_PROTECT_READ);
+    }
+    first.undo_failed = true;
+    space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    return hf_fail_with(first);
+}
+
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
     hf_status status = HF_OK;
     size_t at = offset;
@@ -93,14 +114,7 @@ hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
         if (hf_space_protection_at(space, node, at) == HF_PROTECT_NONE)
             status = space_call_protect(space, node, at, next - at, HF_PROTECT_READ);
     }
-    if (status == HF_OK) return HF_OK;
-    hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, offset, first.offset) != HF_OK) {
-        size_t from = hf_last_error().offset;
-        hf_space_set_protection(space, from, first.offset - from, HF_PROTECT_READ);
-        first.undo_failed = true;
-    }
-    return hf_fail_with(first);
+    return status == HF_OK ? HF_OK : space_undo_readable(space, offset, hf_last_error().offset);
 }
 
 static const char *space_why_not_protect(const hf_node *node, hf_protection wanted) {
@@ -145,6 +159,7 @@ static hf_status space_undo_protect(hf_space *space, const space_request *wanted
         size_t from = hf_last_error().offset;
         hf_space_set_protection(space, from, reached - from, wanted->protection);
         first.undo_failed = true;
+        space->is_transient = false; /* do not try again: the caller has to see undo_failed */
     }
     return hf_fail_with(first);
 }
@@ -237,6 +252,7 @@ static hf_status space_reset_piece(hf_space *space, const hf_node *node, size_t 
     if (status == HF_OK) first = hf_last_error();
     hf_space_set_protection(space, offset, size, HF_PROTECT_READ_WRITE);
     first.undo_failed = true;
+    space->is_transient = false; /* do not try again: the caller has to see undo_failed */
     return hf_fail_with(first);
 }
 
