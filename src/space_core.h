@@ -160,6 +160,10 @@ void hf_space_set_protection(hf_space *space, size_t offset, size_t size, hf_pro
 /* Makes a range readable until hf_space_apply_protections. A failure changes nothing. */
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end);
 
+/* Undoes hf_space_make_readable up to `end`; the last error stays. Where that fails, too, the map
+ * shows the pieces that stay readable, and the last error has undo_failed. */
+hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end);
+
 /* Protects each piece of the range as the map says. After a failure the last error has the offset
  * of the piece that failed. */
 hf_status hf_space_apply_protections(hf_space *space, size_t offset, size_t end);

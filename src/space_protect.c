@@ -89,19 +89,18 @@ hf_status hf_space_apply_protections(hf_space *space, size_t offset, size_t end)
     return status;
 }
 
-/* Undoes hf_space_make_readable up to `end`. Where that fails, the map shows the pieces that stay
- * readable. */
-static hf_status space_undo_readable(hf_space *space, size_t offset, size_t end) {
+hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end) {
     hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, offset, end) == HF_OK) return hf_fail_with(first);
-    for (size_t at = hf_last_error().offset, next; at < end; at = next) {
+    for (size_t at = offset, next; at < end; at = next) {
         const hf_node *node = hf_region_map_find(&space->map, at);
         next = hf_space_piece_end(space, node, at, end);
-        if (hf_space_protection_at(space, node, at) == HF_PROTECT_NONE)
-            hf_space_set_protection(space, at, next - at, HF_PROTECT_READ);
+        if (hf_space_protection_at(space, node, at) != HF_PROTECT_NONE ||
+            space_call_protect(space, node, at, next - at, HF_PROTECT_NONE) == HF_OK)
+            continue;
+        hf_space_set_protection(space, at, next - at, HF_PROTECT_READ);
+        first.undo_failed = true;
     }
-    first.undo_failed = true;
-    space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    if (first.undo_failed) space->is_transient = false; /* the caller has to see undo_failed */
     return hf_fail_with(first);
 }
 
@@ -114,7 +113,7 @@ hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
         if (hf_space_protection_at(space, node, at) == HF_PROTECT_NONE)
             status = space_call_protect(space, node, at, next - at, HF_PROTECT_READ);
     }
-    return status == HF_OK ? HF_OK : space_undo_readable(space, offset, hf_last_error().offset);
+    return status == HF_OK ? HF_OK : hf_space_undo_readable(space, offset, hf_last_error().offset);
 }
 
 static const char *space_why_not_protect(const hf_node *node, hf_protection wanted) {

@@ -125,19 +125,10 @@ static hf_status space_clear_rest(hf_space *space, const space_saved *saved) {
     return hf_space_coalesce_nodes(space, first, end);
 }
 
-/* If unmapping failed, the view is there, and only its protections may have to come back. */
 static hf_status space_restore_view(hf_space *space, space_saved *saved) {
-    size_t offset = saved->view.offset, end = space_end_of(&saved->view);
-    hf_node *node = space_find_node(space, &saved->view);
-    if (node->kind == HF_VIEW && space_is_exactly(space, node, &saved->view)) {
-        hf_status status = saved->copy && hf_space_has_protections(space)
-                               ? hf_space_apply_protections(space, offset, end)
-                               : HF_OK;
-        if (status != HF_OK) saved->unprotected = hf_last_error().offset;
-        return status;
-    }
     hf_status status = space_clear_rest(space, saved);
-    return status == HF_OK ? space_map_again(space, saved, offset, end) : status;
+    if (status != HF_OK) return status;
+    return space_map_again(space, saved, saved->view.offset, space_end_of(&saved->view));
 }
 
 /* Makes the map of protections true where a view could not be restored. */
@@ -151,8 +142,15 @@ static void space_forget_lost(hf_space *space, const space_saved *saved) {
     }
 }
 
-/* Where the view cannot be mapped again either, the map shows what is there. */
+/* If unmapping failed, the view is there, and only its protections may have to come back. Where the
+ * view cannot be mapped again either, the map shows what is there. */
 static void space_undo_unmap_part(hf_space *space, space_saved *saved) {
+    const hf_node *node = space_find_node(space, &saved->view);
+    if (node->kind == HF_VIEW && space_is_exactly(space, node, &saved->view)) {
+        if (saved->copy)
+            hf_space_undo_readable(space, saved->view.offset, space_end_of(&saved->view));
+        return;
+    }
     hf_error first = hf_last_error();
     if (space_restore_view(space, saved) != HF_OK) {
         space_forget_lost(space, saved);
