@@ -27,6 +27,11 @@ void hf_space_open_protections(hf_space *space) {
     space->protections.first->protection = HF_PROTECT_READ_WRITE;
 }
 
+bool hf_space_has_protections(const hf_space *space) {
+    return space->protections.count > 1 ||
+           space->protections.first->protection != HF_PROTECT_READ_WRITE;
+}
+
 hf_protection hf_space_protection_at(const hf_space *space, const hf_node *node, size_t offset) {
     if (node->kind == HF_PLACEHOLDER) return HF_PROTECT_NONE;
     hf_protection found = hf_region_map_find(&space->protections, offset)->protection;
@@ -92,13 +97,19 @@ static hf_status space_fail_undo(hf_space *space, hf_error first) {
     return hf_fail_with(first);
 }
 
-void hf_space_set_readable(hf_space *space, size_t offset, size_t end) {
-    for (size_t next; offset < end; offset = next) {
-        const hf_node *node = hf_region_map_find(&space->map, offset);
-        next = hf_space_piece_end(space, node, offset, end);
-        if (hf_space_protection_at(space, node, offset) == HF_PROTECT_NONE)
-            hf_space_set_protection(space, offset, next - offset, HF_PROTECT_READ);
+hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end) {
+    hf_error first = hf_last_error();
+    bool is_undone = true;
+    for (size_t at = offset, next; at < end; at = next) {
+        const hf_node *node = hf_region_map_find(&space->map, at);
+        next = hf_space_piece_end(space, node, at, end);
+        if (hf_space_protection_at(space, node, at) != HF_PROTECT_NONE ||
+            space_call_protect(space, node, at, next - at, HF_PROTECT_NONE) == HF_OK)
+            continue;
+        hf_space_set_protection(space, at, next - at, HF_PROTECT_READ);
+        is_undone = false;
     }
+    return is_undone ? hf_fail_with(first) : space_fail_undo(space, first);
 }
 
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
@@ -110,12 +121,7 @@ hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
         if (hf_space_protection_at(space, node, at) == HF_PROTECT_NONE)
             status = space_call_protect(space, node, at, next - at, HF_PROTECT_READ);
     }
-    if (status == HF_OK) return HF_OK;
-    hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, offset, first.offset) == HF_OK)
-        return hf_fail_with(first);
-    hf_space_set_readable(space, hf_last_error().offset, first.offset);
-    return space_fail_undo(space, first);
+    return status == HF_OK ? HF_OK : hf_space_undo_readable(space, offset, hf_last_error().offset);
 }
 
 static const char *space_why_not_protect(const hf_node *node, hf_protection wanted) {
