@@ -13,6 +13,9 @@
  *      kind       |p    p   |c    c   |v    v    v        | a region begins
  *      pattern               0    7    9    0    0        0: zeros, and in a view what the file has
  *
+ * A page that hf_space_protect made unreadable keeps its pattern, and is compared when it can be
+ * read again.
+ *
  *      state of the model
  *      reporting          what is printed when a check fails
  *      files              open files and what they hold
@@ -38,7 +41,14 @@ enum {
     NOT_RUN = -1
 };
 
-_Static_assert(PROGRAM_RELEASE_RANGE - PROGRAM_SPLIT == MODEL_RELEASE_RANGE - MODEL_SPLIT,
+/* Patterns besides those that were stored. */
+#define UNKNOWN UINT64_MAX /* the page may have been reset while it was not readable */
+#define COPY_OF_FILE \
+    ((uint64_t)1 << 62) /* and a pattern that the file had when the page was reset:
+                                            the page has that, or what the file has now */
+
+_Static_assert(PROGRAM_RELEASE_RANGE - PROGRAM_SPLIT == MODEL_RELEASE_RANGE - MODEL_SPLIT &&
+                   PROGRAM_EXTEND - PROGRAM_REMAP_RANGE == MODEL_EXTEND - MODEL_REMAP_RANGE,
                "the steps have the same order in programs and in the model");
 
 /* ------------------------------------------------------------------ state of the model ---- */
@@ -55,7 +65,7 @@ struct space {
 
 /* An hf_file. Views use it even after it was closed. */
 struct open_file {
-    bool in_slot;
+    bool in_slot, is_executable;
     hf_access access;
     uint8_t content;
 };
@@ -76,12 +86,14 @@ static struct content contents[CONTENTS]; /* first those of the paths, then of s
 static const program_call *call; /* the one under way */
 static hf_space_stats stats_before[PROGRAM_SPACES];
 
-/* PROGRAM_FAIL: its last arguments, the statistics of strict at that time, and the first operation
- * that let calls fail. */
-static size_t failing_nth, first_failure;
+/* PROGRAM_FAIL: its last arguments, and the statistics of strict at that time. */
+static size_t failing_nth;
 static bool failing_from_then_on;
 static hf_strict_stats strict_at_failing;
 
+/* Up to here both runs are the same: the first operation that let calls fail, or the one after the
+ * first hf_space_extend, which makes one region longer, or adds one. */
+static size_t first_difference;
 static int native_statuses[MOST_OPERATIONS], statuses[MOST_OPERATIONS];
 
 /* The space of the call, and the pages of its range if that is valid. */
@@ -92,20 +104,34 @@ static struct model_range range_of_call(void) {
                                 (call->offset + call->size) / run.page_size};
 }
 
+/* The page of the space at which the old bytes of hf_space_extend end. */
+static size_t old_end_of_call(void) { return (call->offset + call->old_size) / run.page_size; }
+
+static bool spans_regions(void) {
+    return run.backend->spans_regions && run.backend->spans_regions(run.backend);
+}
+
 /* ------------------------------------------------------------------ reporting ------------- */
+
+static void print_model(const struct space_model *model) {
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_page *page = &model->pages[i];
+        hf_region region = model_as_region(model, i);
+        if (page->begins)
+            program_print_region(stderr, &region);
+        else if (page->protection != page[-1].protection)
+            program_print_page(stderr, i * model->page_size, region.protection);
+    }
+}
 
 void fuzz_print(void) {
     if (call) program_print_call(stderr, call);
     for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) {
-        const struct space_model *model = &spaces[slot].model;
         if (!subject.spaces[slot]) continue;
         fprintf(stderr, "\n  space %u is\n", slot);
         program_print_regions(stderr, subject.spaces[slot]);
         fprintf(stderr, "  and should be\n");
-        for (size_t i = 0; spaces[slot].open && i < model->count; i = model_region(model, i).end) {
-            hf_region region = model_as_region(model, i);
-            program_print_region(stderr, &region);
-        }
+        if (spaces[slot].open) print_model(&spaces[slot].model);
     }
 }
 
@@ -129,7 +155,8 @@ static void close_slot(unsigned slot) {
 
 /* Puts a new hf_file into the slot of the call. Shared memory has contents of its own. */
 static void open_slot(void) {
-    bool is_shared = call->kind == PROGRAM_FILE_CREATE_SHARED;
+    bool is_executable = call->kind == PROGRAM_FILE_CREATE_EXECUTABLE;
+    bool is_shared = is_executable || call->kind == PROGRAM_FILE_CREATE_SHARED;
     bool is_created = is_shared || call->kind == PROGRAM_FILE_CREATE;
     size_t file = 0;
     while (open_files[file].in_slot || is_viewed(file)) file++;
@@ -137,6 +164,7 @@ static void open_slot(void) {
     slots[call->file] = (int)file;
     open_files[file] = (struct open_file){
         .in_slot = true,
+        .is_executable = is_executable,
         .access = is_created ? HF_READ_WRITE : call->access,
         .content = (uint8_t)(is_shared ? PATHS + file : (size_t)call->path),
     };
@@ -155,18 +183,32 @@ static void check_files(void) {
 
 /* ------------------------------------------------------------------ expecting ------------- */
 
+static bool is_change(void) {
+    return call->kind >= PROGRAM_REMAP_RANGE && call->kind <= PROGRAM_EXTEND;
+}
+
 static bool is_step(void) {
-    return call->kind >= PROGRAM_SPLIT && call->kind <= PROGRAM_RELEASE_RANGE;
+    return (call->kind >= PROGRAM_SPLIT && call->kind <= PROGRAM_RELEASE_RANGE) || is_change();
+}
+
+static model_step step_of_call(void) {
+    return is_change() ? (model_step)(MODEL_REMAP_RANGE + (call->kind - PROGRAM_REMAP_RANGE))
+                       : (model_step)(MODEL_SPLIT + (call->kind - PROGRAM_SPLIT));
 }
 
 static bool is_step_or_hint(void) { return is_step() || call->kind == PROGRAM_ADVISE; }
 
 static bool makes_view(void) {
-    return call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE;
+    return call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE ||
+           call->kind == PROGRAM_REMAP_RANGE;
 }
 
 static bool is_range_valid(void) {
     size_t size = space_of_call()->model.count * run.page_size;
+    if (call->kind == PROGRAM_EXTEND &&
+        (call->old_size == 0 || call->old_size % run.page_size != 0 ||
+         call->old_size >= call->size))
+        return false;
     return call->size != 0 && call->offset % run.page_size == 0 &&
            call->size % run.page_size == 0 && call->offset < size &&
            call->size <= size - call->offset;
@@ -185,16 +227,26 @@ static bool is_view_valid(void) {
            (file->access == HF_READ_WRITE || call->access != HF_READ_WRITE);
 }
 
+static bool can_populate(const struct space_model *model, struct model_range range) {
+    for (size_t i = range.first; i < range.end; i++)
+        if (model->pages[i].kind != HF_COMMITTED ||
+            model->pages[i].protection != HF_PROTECT_READ_WRITE)
+            return false;
+    return true;
+}
+
 static bool do_regions_allow(void) {
     const struct space_model *model = &space_of_call()->model;
     struct model_range range = range_of_call();
-    if (is_step()) return model_allows(model, (model_step)(call->kind - PROGRAM_SPLIT), range);
-    if (call->advice != HF_ADVISE_POPULATE) return model_count_pages(model, range, HF_VIEW) == 0;
-    return model_count_pages(model, range, HF_COMMITTED) == range.end - range.first;
+    if (call->kind == PROGRAM_PROTECT) return model_allows_protect(model, range, call->protection);
+    if (call->kind == PROGRAM_EXTEND) return model_allows_extend(model, range, old_end_of_call());
+    if (is_step()) return model_allows(model, step_of_call(), range);
+    return call->advice != HF_ADVISE_POPULATE || can_populate(model, range);
 }
 
 static status_set expect_step(void) {
-    if (!is_range_valid() || (makes_view() && !is_view_valid())) return STATUS(INVALID);
+    bool is_wrong = call->kind == PROGRAM_PROTECT && call->protection > HF_PROTECT_READ_EXECUTE;
+    if (is_wrong || !is_range_valid() || (makes_view() && !is_view_valid())) return STATUS(INVALID);
     if (!do_regions_allow()) return STATUS(WRONG_STATE);
     return call->kind == PROGRAM_ADVISE ? STATUS(OK) | STATUS(UNSUPPORTED) : STATUS(OK);
 }
@@ -235,9 +287,10 @@ static status_set expect_reserved(void) {
 
 static status_set expect_open(void) {
     uintptr_t base = (uintptr_t)call->base;
-    bool is_valid = call->size != 0 && call->size % run.page_size == 0 &&
-                    call->least % run.page_size == 0 && call->least <= call->size &&
-                    base % HF_ALLOCATION_GRANULARITY == 0 && base <= UINTPTR_MAX - call->size;
+    bool is_valid = (call->alignment & (call->alignment - 1)) == 0 && call->size != 0 &&
+                    call->size % run.page_size == 0 && call->least % run.page_size == 0 &&
+                    call->least <= call->size && base % HF_ALLOCATION_GRANULARITY == 0 &&
+                    base <= UINTPTR_MAX - call->size;
     return is_valid ? expect_reserved() : STATUS(INVALID);
 }
 
@@ -269,7 +322,8 @@ static status_set expect(void) {
     case PROGRAM_OPEN: return expect_open();
     case PROGRAM_FILE_OPEN: return expect_file_open();
     case PROGRAM_FILE_CREATE: return expect_file_create();
-    case PROGRAM_FILE_CREATE_SHARED: return call->file_size == 0 ? STATUS(INVALID) : STATUS(OK);
+    case PROGRAM_FILE_CREATE_SHARED:
+    case PROGRAM_FILE_CREATE_EXECUTABLE: return call->file_size == 0 ? STATUS(INVALID) : STATUS(OK);
     case PROGRAM_FILE_FROM_HANDLE: return expect_handle();
     default: return is_step_or_hint() ? expect_step() : STATUS(OK);
     }
@@ -281,7 +335,9 @@ static status_set expect_injected(void) {
     case PROGRAM_OPEN: return STATUS(NO_ADDRESS) | STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
     case PROGRAM_ADVISE: return STATUS(NO_MEMORY) | STATUS(UNSUPPORTED);
     case PROGRAM_FILE_CREATE: return STATUS(NO_MEMORY) | STATUS(NO_SPACE) | STATUS(IO);
-    case PROGRAM_FILE_CREATE_SHARED: return STATUS(NO_MEMORY) | STATUS(NO_SPACE);
+    case PROGRAM_FILE_CREATE_SHARED:
+    case PROGRAM_FILE_CREATE_EXECUTABLE: return STATUS(NO_MEMORY) | STATUS(NO_SPACE);
+    case PROGRAM_RESET_RANGE: return STATUS(NO_MEMORY) | STATUS(MAP_LIMIT) | STATUS(IO);
     case PROGRAM_FILE_OPEN:
     case PROGRAM_FILE_FROM_HANDLE: return STATUS(NO_MEMORY) | STATUS(IO);
     default: return STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
@@ -313,6 +369,7 @@ static void open_space(void) {
     struct space *space = space_of_call();
     *space = (struct space){.open = true, .base = (uintptr_t)hf_space_base(opened)};
     model_open(&space->model, space->pages, hf_space_size(opened) / run.page_size, run.page_size);
+    space->model.spans_regions = spans_regions();
     note_peaks(space);
 }
 
@@ -322,12 +379,25 @@ static void store(void) {
     for (size_t i = range.first; i < range.end && i < space->model.count; i++) {
         struct model_page *page = &space->pages[i];
         uint64_t pattern = program_pattern(call->index, i * run.page_size, run.page_size);
-        if (page->kind == HF_PLACEHOLDER || page->access == HF_READ_ONLY) continue;
+        if (page->protection != HF_PROTECT_READ_WRITE) continue;
         if (page->kind == HF_VIEW && page->access == HF_READ_WRITE)
             content_of_page(page)->pattern[page->page] = pattern;
         else
             page->pattern = pattern;
     }
+}
+
+/* What a reset leaves of a copy-on-write view if the backend only stores into it. */
+static uint64_t copy_of_file(const struct model_page *page) {
+    if (page->kind != HF_VIEW || run.backend->reset) return 0;
+    return COPY_OF_FILE | content_of_page(page)->pattern[page->page];
+}
+
+static void reset(struct model_range range) {
+    struct space *space = space_of_call();
+    model_apply(&space->model, MODEL_RESET_RANGE, range, NULL);
+    for (size_t i = range.first; i < range.end; i++)
+        space->pages[i].pattern = copy_of_file(&space->pages[i]);
 }
 
 static void make_step(void) {
@@ -337,9 +407,15 @@ static void make_step(void) {
         .access = (uint8_t)call->access,
         .file = (uint8_t)slots[call->file],
         .page = (uint32_t)(call->file_offset / run.page_size),
+        .is_executable = makes_view() && open_files[slots[call->file]].is_executable,
     };
-    if (call->kind == PROGRAM_RELEASE_RANGE) allow_peak(space);
-    model_apply(&space->model, (model_step)(call->kind - PROGRAM_SPLIT), range_of_call(), &view);
+    if (call->kind == PROGRAM_RELEASE_RANGE || is_change()) allow_peak(space);
+    switch (call->kind) {
+    case PROGRAM_RESET_RANGE: reset(range_of_call()); break;
+    case PROGRAM_PROTECT: model_protect(&space->model, range_of_call(), call->protection); break;
+    case PROGRAM_EXTEND: model_extend(&space->model, range_of_call(), old_end_of_call()); break;
+    default: model_apply(&space->model, step_of_call(), range_of_call(), &view); break;
+    }
     note_peaks(space);
 }
 
@@ -352,6 +428,7 @@ static void succeed(void) {
     case PROGRAM_FILE_OPEN:
     case PROGRAM_FILE_CREATE:
     case PROGRAM_FILE_CREATE_SHARED:
+    case PROGRAM_FILE_CREATE_EXECUTABLE:
     case PROGRAM_FILE_FROM_HANDLE: open_slot(); break;
     case PROGRAM_FILE_CLOSE: close_slot(call->file); break;
     default:
@@ -385,13 +462,15 @@ static size_t count_page_bytes(const struct content *content, size_t page) {
 static bool is_page_right(const struct model_page *page, const char *bytes, bool every_byte) {
     uint64_t pattern = page->pattern;
     size_t size = run.page_size;
-    if (page->kind == HF_PLACEHOLDER) return true;
+    if (page->protection == HF_PROTECT_NONE || pattern == UNKNOWN) return true;
     if (page->kind == HF_VIEW) {
         const struct content *content = content_of_page(page);
+        uint64_t of_file = content->pattern[page->page];
         size = count_page_bytes(content, page->page);
-        if (pattern == 0) pattern = content->pattern[page->page];
+        if (pattern == 0) pattern = of_file;
+        if (pattern & COPY_OF_FILE && has_pattern(bytes, of_file, size, every_byte)) return true;
     }
-    return has_pattern(bytes, pattern, size, every_byte);
+    return has_pattern(bytes, pattern & ~COPY_OF_FILE, size, every_byte);
 }
 
 static void check_space(unsigned slot, bool thoroughly) {
@@ -440,13 +519,71 @@ static void check_disk(void) {
 
 /* ------------------------------------------------------------------ failing --------------- */
 
-/* A decommit that failed with HF_MAP_LIMIT may have discarded the contents of pages. */
-static void accept_zero_pages(struct space *space, struct model_range range) {
+/* A page that the failed call may have reset, which the model does not know yet. */
+static void accept_reset_page(struct model_page *page, const char *bytes) {
+    uint64_t old = page->pattern;
+    if (page->kind == HF_PLACEHOLDER || (page->kind == HF_VIEW && page->access != HF_COPY_ON_WRITE))
+        return;
+    if (page->protection == HF_PROTECT_NONE)
+        page->pattern = UNKNOWN;
+    else if (!is_page_right(page, bytes, true))
+        page->pattern = copy_of_file(page);
+    CHECK(is_page_right(page, bytes, true),
+          "a page has neither the old contents nor new ones (%#llx)", (unsigned long long)old);
+}
+
+static void accept_reset(struct space *space, struct model_range range) {
     const char *base = hf_space_base(subject.spaces[call->space]);
     for (size_t i = range.first; i < range.end; i++)
-        if (space->pages[i].kind == HF_COMMITTED &&
-            has_pattern(base + i * run.page_size, 0, run.page_size, true))
-            space->pages[i].pattern = 0;
+        accept_reset_page(&space->pages[i], base + i * run.page_size);
+}
+
+static bool is_kept_page(const struct model_page *page, const hf_region *region, size_t offset) {
+    uint64_t file_offset = region->file_offset + (offset - region->offset);
+    return region->kind == (hf_kind)page->kind && region->access == (hf_access)page->access &&
+           (page->kind != HF_VIEW || file_offset == (uint64_t)page->page * run.page_size);
+}
+
+/* What an undo that failed may leave: as before, as commit and map make it, readable for a copy, as
+ * hf_space_protect wanted it, or writable for a reset. */
+static bool is_protection_allowed(const struct model_page *page, const hf_region *region) {
+    return (hf_protection)page->protection == region->protection || program_is_natural(region) ||
+           (page->protection == HF_PROTECT_NONE && region->protection == HF_PROTECT_READ) ||
+           (call->kind == PROGRAM_PROTECT && region->protection == call->protection);
+}
+
+/* After an undo failed: each page of the range is what it was, or placeholder if the call can make
+ * placeholders; and regions begin anywhere in it. */
+static bool adopt(struct space *space, struct model_range range, bool may_be_gone) {
+    for (size_t i = range.first; i < range.end; i++) {
+        struct model_page *page = &space->pages[i];
+        size_t offset = i * run.page_size;
+        hf_region region;
+        if (!hf_space_find(subject.spaces[call->space], offset, &region)) return false;
+        if (region.kind == HF_PLACEHOLDER && may_be_gone)
+            *page = (struct model_page){.kind = HF_PLACEHOLDER};
+        else if (!is_kept_page(page, &region, offset) || !is_protection_allowed(page, &region))
+            return false;
+        page->begins = region.offset == offset;
+        page->protection = (uint8_t)region.protection;
+    }
+    return true;
+}
+
+/* The regions that the range touches. */
+static struct model_range widen(const struct space_model *model, struct model_range range) {
+    return (struct model_range){model_region(model, range.first).first,
+                                model_region(model, range.end - 1).end};
+}
+
+/* And the placeholders beside them, with which they may have been coalesced. */
+static struct model_range widen_further(const struct space_model *model, struct model_range range) {
+    range = widen(model, range);
+    if (range.first > 0 && model->pages[range.first - 1].kind == HF_PLACEHOLDER)
+        range.first = model_region(model, range.first - 1).first;
+    if (range.end < model->count && model->pages[range.end].kind == HF_PLACEHOLDER)
+        range.end = model_region(model, range.end).end;
+    return range;
 }
 
 static bool fits(const struct space *space) {
@@ -466,22 +603,47 @@ static bool is_partly_released(struct space *space, struct model_range range, si
     return fits(space);
 }
 
-/* Makes the model what the failed call may have left. Only splitting can have an undo that fails:
- * then the range stays a region of its own. */
+/* Splitting has an undo: if it fails, the range stays a region of its own. */
+static bool accept_split(struct space *space, struct model_range range) {
+    if (model_is_one(&space->model, range, HF_PLACEHOLDER)) return false;
+    model_split_off(&space->model, range);
+    return true;
+}
+
+static bool accept_failed_undo(struct space *space, struct model_range range) {
+    const struct space_model *model = &space->model;
+    switch (call->kind) {
+    case PROGRAM_COMMIT_RANGE:
+    case PROGRAM_MAP_RANGE: return accept_split(space, range);
+    case PROGRAM_EXTEND:
+        return accept_split(space, (struct model_range){old_end_of_call(), range.end});
+    case PROGRAM_PROTECT:
+    case PROGRAM_RESET_RANGE: return adopt(space, range, false);
+    case PROGRAM_UNMAP:
+    case PROGRAM_RELEASE_RANGE: return adopt(space, widen(model, range), true);
+    case PROGRAM_REMAP_RANGE: return adopt(space, widen_further(model, range), true);
+    default: return false;
+    }
+}
+
+/* Calls that release pages before they fail with HF_MAP_LIMIT. */
+static bool may_reset(const hf_error *error) {
+    bool releases = call->kind == PROGRAM_RELEASE_RANGE || call->kind == PROGRAM_REMAP_RANGE ||
+                    call->kind == PROGRAM_DECOMMIT || call->kind == PROGRAM_UNMAP;
+    return call->kind == PROGRAM_RESET_RANGE || (releases && error->status == HF_MAP_LIMIT);
+}
+
+/* Makes the model what the failed call may have left. */
 static bool accept_failure(const hf_error *error) {
     struct space *space = space_of_call();
     struct model_range range = range_of_call();
-    bool splits = call->kind == PROGRAM_COMMIT_RANGE || call->kind == PROGRAM_MAP_RANGE;
     bool releases = call->kind == PROGRAM_RELEASE_RANGE;
-    if (error->undo_failed) {
-        if (!splits || model_is_one(&space->model, range, HF_PLACEHOLDER)) return false;
-        model_split_off(&space->model, range);
-    }
-    if ((releases || call->kind == PROGRAM_DECOMMIT) && error->status == HF_MAP_LIMIT)
-        accept_zero_pages(space, range);
-    if (splits || releases) allow_peak(space);
-    if (releases) return is_partly_released(space, range, error->offset);
-    note_peaks(space);
+    if (call->kind != PROGRAM_SPLIT) allow_peak(space);
+    if (error->undo_failed && !accept_failed_undo(space, range)) return false;
+    if (releases && !error->undo_failed && !is_partly_released(space, range, error->offset))
+        return false;
+    if (may_reset(error)) accept_reset(space, range);
+    if (!releases) note_peaks(space);
     return true;
 }
 
@@ -511,8 +673,8 @@ static void check_steps(hf_status status) {
     const hf_space_stats *old = &stats_before[call->space];
     const size_t *expected = space_of_call()->model.steps;
     hf_space_stats now = hf_space_get_stats(subject.spaces[call->space]);
-    for (hf_step step = HF_STEP_SPLIT; step <= HF_STEP_ADVISE; step++)
-        CHECK(now.steps[step] - old->steps[step] == expected[step],
+    for (hf_step step = HF_STEP_SPLIT; step < HF_STEPS; step++)
+        CHECK(step == HF_STEP_RECORDS || now.steps[step] - old->steps[step] == expected[step],
               "step %d counted %zu times and not %zu times", (int)step,
               now.steps[step] - old->steps[step], expected[step]);
     CHECK(now.failures == old->failures || status == HF_UNSUPPORTED, "a failure was counted");
@@ -525,6 +687,7 @@ static void check_opened(size_t failures) {
     uintptr_t base = (uintptr_t)hf_space_base(opened);
     if (failures == 0 && can_reserve(call->size)) least = call->size;
     CHECK(size >= least && size <= call->size && size % run.page_size == 0, "another size");
+    CHECK(!call->alignment || base % call->alignment == 0, "not aligned");
     CHECK(base % HF_ALLOCATION_GRANULARITY == 0 && (!call->base || base == (uintptr_t)call->base),
           "another base");
 }
@@ -605,11 +768,13 @@ static void after(void *user, const program_call *done, hf_status status) {
     check_files();
     check_spaces(call->index % CALLS_BETWEEN_CHECKS == CALLS_BETWEEN_CHECKS - 1);
     statuses[call->index] = call->kind == PROGRAM_ADVISE ? NOT_RUN : (int)status;
+    bool is_extended = call->kind == PROGRAM_EXTEND && status == HF_OK;
+    if (is_extended && first_difference == SIZE_MAX) first_difference = call->index + 1;
     if (call->kind != PROGRAM_FAIL) return;
     failing_nth = call->nth;
     failing_from_then_on = call->from_then_on;
     strict_at_failing = run_strict_stats();
-    if (failing_nth != 0 && first_failure == SIZE_MAX) first_failure = call->index;
+    if (failing_nth != 0 && first_difference == SIZE_MAX) first_difference = call->index;
 }
 
 /* ------------------------------------------------------------------ around each run ------- */
@@ -631,14 +796,14 @@ static void start(hf_backend *foreign) {
     contents[PATH_EMPTY_FILE].exists = true;
     for (unsigned slot = 0; slot < PROGRAM_FILES; slot++) slots[slot] = -1;
     for (size_t i = 0; i < MOST_OPERATIONS; i++) statuses[i] = NOT_RUN;
-    first_failure = SIZE_MAX;
+    first_difference = SIZE_MAX;
     failing_nth = 0;
     strict_at_failing = run_strict_stats();
 }
 
 /* PROGRAM_FAIL is not run on native. */
 static void compare_statuses(void) {
-    for (size_t i = 0; i < MOST_OPERATIONS && i < first_failure; i++)
+    for (size_t i = 0; i < MOST_OPERATIONS && i < first_difference; i++)
         CHECK(native_statuses[i] == statuses[i] ||
                   (native_statuses[i] == NOT_RUN && statuses[i] == HF_OK),
               "operation %zu: status %d on native, %d on strict", i, native_statuses[i],

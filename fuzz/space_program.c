@@ -26,6 +26,7 @@ struct operation {
     program_kind kind;
     unsigned space, file; /* slots */
     hf_access access;
+    unsigned alignment;                 /* which, of a space */
     unsigned offset, size, file_offset; /* pages */
     program_aim aim;
     program_twist twist;
@@ -39,6 +40,7 @@ static struct operation decode(const program_subject *subject, const uint8_t *by
         .space = bytes[1] & 1,
         .file = (bytes[1] >> 1 & 7) % PROGRAM_FILES,
         .access = (hf_access)((bytes[1] >> 4 & 3) % 3),
+        .alignment = bytes[1] >> 6,
         .offset = bytes[2],
         .size = bytes[3],
         .file_offset = bytes[4],
@@ -99,6 +101,10 @@ static void twist_range(program_twist twist, size_t space_size, size_t page_size
     }
 }
 
+static bool makes_view(program_kind kind) {
+    return kind == PROGRAM_MAP || kind == PROGRAM_MAP_RANGE || kind == PROGRAM_REMAP_RANGE;
+}
+
 static bool resolve_range(const struct operation *operation, program_call *call) {
     hf_space *space = choose_space(operation->subject, &call->space);
     if (!space) return false;
@@ -109,9 +115,28 @@ static bool resolve_range(const struct operation *operation, program_call *call)
     aim_at_regions(space, operation->aim, call);
     call->file_offset = (uint64_t)(operation->file_offset % (PROGRAM_FILE_PAGES + 1)) * page_size;
     call->advice = (hf_advice)(operation->number % 3);
-    if (operation->kind == PROGRAM_MAP || operation->kind == PROGRAM_MAP_RANGE)
+    if (makes_view(operation->kind))
         aim_at_file(operation->subject->files[call->file], page_size, operation->aim, call);
     twist_range(operation->twist, hf_space_size(space), page_size, call);
+    return true;
+}
+
+static bool resolve_protect(const struct operation *operation, program_call *call) {
+    bool is_wrong = operation->twist == TWIST_FILE_OFFSET_UNALIGNED;
+    call->protection = is_wrong ? (hf_protection)77 : (hf_protection)(operation->number % 4);
+    return resolve_range(operation, call);
+}
+
+/* The aim and most twists apply to the old bytes, whose size is the field of the file offset. */
+static bool resolve_extend(const struct operation *operation, program_call *call) {
+    struct operation old = *operation;
+    size_t page_size = operation->subject->page_size;
+    old.size = operation->file_offset;
+    if (!resolve_range(&old, call)) return false;
+    call->old_size = call->size;
+    call->size += (1 + operation->size % PROGRAM_PAGES) * page_size;
+    if (operation->twist == TWIST_LEAST_UNALIGNED) call->size += 1;
+    if (operation->twist == TWIST_LEAST_ABOVE) call->size = call->old_size;
     return true;
 }
 
@@ -132,6 +157,15 @@ static void make_huge(size_t page_size, program_call *call) {
     if (call->least != 0) call->least = (call->size - call->size / 4) & ~(page_size - 1);
 }
 
+/* One that is wrong, or, where the backend can align, a valid one. Traces do not show that, because
+ * they shall be the same on all systems. */
+static size_t choose_alignment(const struct operation *operation, const void *base) {
+    const size_t alignments[] = {0, HF_ALLOCATION_GRANULARITY, 1 << 20, 0};
+    if (operation->twist == TWIST_FILE_OFFSET_UNALIGNED) return 3 * HF_ALLOCATION_GRANULARITY;
+    bool can_align = operation->subject->backend->reserve_aligned != NULL;
+    return base || !can_align ? 0 : alignments[operation->alignment];
+}
+
 static bool resolve_open(const struct operation *operation, program_call *call) {
     size_t page_size = operation->subject->page_size;
     uintptr_t fixed =
@@ -140,6 +174,7 @@ static bool resolve_open(const struct operation *operation, program_call *call) 
     call->least = operation->file_offset % PROGRAM_PAGES * page_size;
     if (call->least > call->size) call->least = page_size;
     call->base = operation->offset < 128 ? NULL : (void *)fixed;
+    call->alignment = choose_alignment(operation, call->base);
     call->named = operation->number & 1;
     switch (operation->twist) {
     case TWIST_SIZE_ZERO: call->size = 0; break;
@@ -220,7 +255,9 @@ static hf_status run_open(program_subject *subject, program_call *call) {
     options.least = call->least;
     options.name = call->named ? "program" : NULL;
     options.backend = backend_of(subject, call);
-    bool plain = !call->base && call->least == 0 && !call->named && !options.backend;
+    options.alignment = call->alignment;
+    bool plain =
+        !call->base && call->least == 0 && !call->named && !options.backend && call->alignment == 0;
     hf_status status = hf_space_open(&space, call->size, plain ? NULL : &options);
     if (status != HF_OK) return status;
     hf_space_close(subject->spaces[call->space]);
@@ -243,6 +280,7 @@ static hf_status run_step(program_subject *subject, program_call *call) {
         [PROGRAM_UNMAP] = hf_space_unmap,
         [PROGRAM_COMMIT_RANGE] = hf_space_commit_range,
         [PROGRAM_RELEASE_RANGE] = hf_space_release_range,
+        [PROGRAM_RESET_RANGE] = hf_space_reset_range,
     };
     return steps[call->kind](subject->spaces[call->space], call->offset, call->size);
 }
@@ -257,9 +295,20 @@ static hf_file *file_of(program_subject *subject, const program_call *call) {
 }
 
 static hf_status run_map(program_subject *subject, program_call *call) {
-    return (call->kind == PROGRAM_MAP ? hf_space_map : hf_space_map_range)(
-        subject->spaces[call->space], call->offset, call->size, file_of(subject, call),
-        call->file_offset, call->access);
+    return (call->kind == PROGRAM_MAP ? hf_space_map
+            : call->kind == PROGRAM_MAP_RANGE
+                ? hf_space_map_range
+                : hf_space_remap_range)(subject->spaces[call->space], call->offset, call->size,
+                                        file_of(subject, call), call->file_offset, call->access);
+}
+
+static hf_status run_protect(program_subject *subject, program_call *call) {
+    return hf_space_protect(subject->spaces[call->space], call->offset, call->size,
+                            call->protection);
+}
+
+static hf_status run_extend(program_subject *subject, program_call *call) {
+    return hf_space_extend(subject->spaces[call->space], call->offset, call->old_size, call->size);
 }
 
 static hf_status run_advise(program_subject *subject, program_call *call) {
@@ -290,7 +339,7 @@ static hf_status run_store(program_subject *subject, program_call *call) {
     for (size_t done = 0; done < call->size; done += page_size) {
         size_t offset = call->offset + done;
         if (!hf_space_find(space, offset, &region)) break;
-        if (region.kind == HF_PLACEHOLDER || region.access == HF_READ_ONLY) continue;
+        if (region.protection != HF_PROTECT_READ_WRITE) continue;
         store_page(hf_space_base(space) + offset, page_size,
                    program_pattern(call->index, offset, page_size));
     }
@@ -322,6 +371,8 @@ static hf_status make_file(program_subject *subject, const program_call *call, h
     case PROGRAM_FILE_OPEN: return hf_file_open(file, path, call->access, backend);
     case PROGRAM_FILE_CREATE: return hf_file_create(file, path, call->file_size, backend);
     case PROGRAM_FILE_CREATE_SHARED: return hf_file_create_shared(file, call->file_size, backend);
+    case PROGRAM_FILE_CREATE_EXECUTABLE:
+        return hf_file_create_executable(file, call->file_size, backend);
     default: return from_handle(subject, call, path, file);
     }
 }
@@ -391,7 +442,8 @@ static void run_operation(program_subject *subject, size_t index, const uint8_t 
     };
     if (!commands[operation.kind].resolve(&operation, &call)) return;
     bool is_step = operation.kind >= PROGRAM_SPLIT && operation.kind <= PROGRAM_RELEASE_RANGE;
-    if (is_step && operation.number >= EVERY_SECOND && operation.twist == TWIST_NONE)
+    bool is_change = operation.kind >= PROGRAM_REMAP_RANGE && operation.kind <= PROGRAM_PROTECT;
+    if ((is_step || is_change) && operation.number >= EVERY_SECOND && operation.twist == TWIST_NONE)
         call_every_second(subject, &call, observer);
     else
         make_call(subject, &call, observer);
@@ -420,12 +472,14 @@ void program_finish(program_subject *subject) {
 
 const char *program_status_name(hf_status status) { return hf_status_name(status) + strlen("HF_"); }
 
+static const char *const protection_names[] = {"none", "read", "read_write", "read_execute"};
 static const char *const access_names[] = {"read_write", "read_only", "copy_on_write"};
 
 static void print_open(FILE *stream, const program_call *call) {
     fprintf(stream, " size %#zx least %#zx", call->size, call->least);
     if (call->base)
         fprintf(stream, " at fixed%+td", (ptrdiff_t)((uintptr_t)call->base - FIXED_BASES));
+    if ((call->alignment & (call->alignment - 1)) != 0) fputs(" wrong alignment", stream);
     if (call->named) fputs(" named", stream);
 }
 
@@ -448,6 +502,12 @@ static void print_part(FILE *stream, const program_call *call, char part) {
     case 'h': fprintf(stream, " %s handle", call->writable ? "writable" : "readable"); break;
     case 'z': fprintf(stream, " size %#llx", (unsigned long long)call->file_size); break;
     case 'v': fprintf(stream, " advice %d", (int)call->advice); break;
+    case 'P':
+        fprintf(stream, " %s",
+                call->protection > HF_PROTECT_READ_EXECUTE ? "wrong"
+                                                           : protection_names[call->protection]);
+        break;
+    case 'e': fprintf(stream, " old size %#zx", call->old_size); break;
     case 'n': fprintf(stream, " call %zu", call->nth); break;
     case '+': fputs(call->from_then_on ? " and all after it" : "", stream); break;
     default: fprintf(stream, " of status %zu", call->nth); break;
@@ -460,16 +520,41 @@ void program_print_call(FILE *stream, const program_call *call) {
         print_part(stream, call, *part);
 }
 
+bool program_is_natural(const hf_region *region) {
+    if (region->kind == HF_PLACEHOLDER) return true;
+    bool is_read_only = region->kind == HF_VIEW && region->access == HF_READ_ONLY;
+    return region->protection == (is_read_only ? HF_PROTECT_READ : HF_PROTECT_READ_WRITE);
+}
+
 void program_print_region(FILE *stream, const hf_region *region) {
     static const char *const kinds[] = {"placeholder", "committed", "view"};
     fprintf(stream, "    %#zx %#zx %s", region->offset, region->size, kinds[region->kind]);
     if (region->kind == HF_VIEW)
         fprintf(stream, " %s at %#llx", access_names[region->access],
                 (unsigned long long)region->file_offset);
+    if (!program_is_natural(region))
+        fprintf(stream, " protected %s", protection_names[region->protection]);
     fputc('\n', stream);
+}
+
+void program_print_page(FILE *stream, size_t offset, hf_protection protection) {
+    fprintf(stream, "      from %#zx %s\n", offset, protection_names[protection]);
+}
+
+static void print_changes(FILE *stream, const hf_space *space, hf_region region) {
+    hf_protection before = region.protection;
+    size_t page_size = hf_space_page_size(space), end = region.offset + region.size;
+    for (size_t at = region.offset; at < end; at += page_size) {
+        if (!hf_space_find(space, at, &region)) return;
+        if (region.protection != before) program_print_page(stream, at, region.protection);
+        before = region.protection;
+    }
 }
 
 void program_print_regions(FILE *stream, const hf_space *space) {
     hf_region region = {0};
-    while (hf_space_next(space, &region)) program_print_region(stream, &region);
+    while (hf_space_next(space, &region)) {
+        program_print_region(stream, &region);
+        print_changes(stream, space, region);
+    }
 }

@@ -23,7 +23,8 @@
  *             |----|                                 AIM_TO_END: to the end of the region
  *
  * With a high number a step is called once for every second page of the range, which makes many
- * regions. A twist makes one argument wrong on purpose.
+ * regions. A twist makes one argument wrong on purpose; one whose argument the call does not have
+ * can make another one wrong.
  *
  * The same program runs on any backend and on any system. An observer is called before and after
  * each call with the arguments that the library gets.
@@ -67,7 +68,12 @@ enum {
     X(PROGRAM_FILE_FROM_HANDLE, "file_from_handle", "fpha", resolve_file, run_file)          \
     X(PROGRAM_FILE_CLOSE, "file_close", "f", resolve_nothing, run_file_close)                \
     X(PROGRAM_FAIL, "fail", "n+", resolve_failure, run_failure) /* of a strict backend */    \
-    X(PROGRAM_TEXT, "text", "t", resolve_nothing, run_text)
+    X(PROGRAM_TEXT, "text", "t", resolve_nothing, run_text)                                  \
+    X(PROGRAM_REMAP_RANGE, "remap_range", "srF@a", resolve_range_and_file, run_map)          \
+    X(PROGRAM_RESET_RANGE, "reset_range", "sr", resolve_range, run_step)                     \
+    X(PROGRAM_PROTECT, "protect", "srP", resolve_protect, run_protect)                       \
+    X(PROGRAM_EXTEND, "extend", "sre", resolve_extend, run_extend)                           \
+    X(PROGRAM_FILE_CREATE_EXECUTABLE, "file_create_executable", "fz", resolve_shared_file, run_file)
 
 #define PROGRAM_KIND(kind, name, parts, resolve, run) kind,
 typedef enum program_kind {
@@ -119,9 +125,12 @@ typedef struct program_call {
     uint64_t file_offset, file_size;
     hf_access access;
     hf_advice advice;
-    bool foreign; /* with a file of another backend instead of the one in the slot */
-    size_t least; /* PROGRAM_OPEN */
+    hf_protection protection;
+    size_t old_size; /* PROGRAM_EXTEND; size is the new one */
+    bool foreign;    /* with a file of another backend instead of the one in the slot */
+    size_t least;    /* PROGRAM_OPEN */
     void *base;
+    size_t alignment;
     bool named;
     program_path path; /* of a file or a handle */
     bool writable;     /* of a handle */
@@ -170,10 +179,16 @@ const char *program_path_text(const program_host *, program_path, char *text, si
 uint64_t program_pattern(size_t index, size_t offset, size_t page_size);
 uint64_t program_pattern_word(uint64_t pattern, size_t word);
 
-/* Texts without addresses, so that runs can be compared. A call is a line without its end. */
+/* Whether the pages have the protection that commit or map gave them. */
+bool program_is_natural(const hf_region *);
+
+/* Texts without addresses, so that runs can be compared. A call is a line without its end. A region
+ * is one with its end; it names the protection of the first page if hf_space_protect gave it. A
+ * page inside a region is for protections that begin there. */
 const char *program_status_name(hf_status);
 void program_print_call(FILE *, const program_call *);
 void program_print_region(FILE *, const hf_region *);
+void program_print_page(FILE *, size_t offset, hf_protection);
 void program_print_regions(FILE *, const hf_space *);
 
 #endif
