@@ -13,7 +13,7 @@
 
 static void print_usage(FILE *stream) {
     fprintf(stream, "usage: holdfast tour [FILES...] [--svg [FILE]]\n"
-                    "       holdfast replay [--backend native|strict] [--trace] FILES...\n"
+                    "       holdfast replay [--backend native|steps|strict] [--trace] FILES...\n"
                     "       holdfast --help | --version\n");
 }
 

@@ -2,10 +2,15 @@
  * replay.c -- runs inputs of the space's fuzzer: each is a program of calls on spaces and files
  * (fuzz/space_program.h). Prints what the calls did.
  *
- *     input ---> program ---> native, or strict over native ---> trace
+ *     input ---> program ---> native, steps, or strict over native ---> trace
+ *
+ * "steps" is the native backend with its functions for ranges of several regions left out. So the
+ * space does on POSIX what it does on Windows and over strict: it unmaps a whole view and maps the
+ * rest again, adds a region instead of making one longer, and stores into pages to reset them. On
+ * Windows it is the native backend.
  *
  * A trace is for comparing backends and systems: for one input it is the same, byte for byte, on
- * all that have the same page size. So it has no addresses, paths or counts of system calls, and
+ * all that have the same page size, with native only until regions are extended or reset. So it has no addresses, paths or counts of system calls, and
  * treats what may differ as follows:
  *
  *   the system's code    at the end of the line, after " os=", with the function that failed
@@ -13,7 +18,8 @@
  *   failures on demand   left out unless --fail is given, because only strict can make calls fail
  *
  * After each call the trace lists the regions of its space and a checksum of the contents: of all
- * committed pages, and of the bytes of views up to the end of their files. (The bytes between the
+ * committed pages, and of the bytes of views up to the end of their files, as far as they can be
+ * read. (The bytes between the
  * end of a file and the end of its last page are not part of the file.)
  *
  * A strict backend is always open: as the program's backend, or as the other backend that a file
@@ -32,12 +38,13 @@
 #include "space_program.h"
 
 static const char usage[] =
-    "usage: holdfast replay [--backend native|strict] [--fail] [--trace] FILES...";
+    "usage: holdfast replay [--backend native|steps|strict] [--fail] [--trace] FILES...";
 
 enum { PATH_BYTES = 4096, LARGEST_FILE = 1 << 28 };
 
 struct replay {
-    bool strict, fail, trace;
+    bool strict, steps, fail, trace;
+    hf_backend in_steps;
     program_host host;
     char folder[PATH_BYTES];
     size_t inputs, calls, failed, failures;
@@ -70,6 +77,9 @@ static uint64_t sum_region(const struct replay *replay, unsigned slot, const hf_
     const char *base = hf_space_base(replay->subject.spaces[slot]);
     size_t page_size = replay->subject.page_size;
     for (size_t at = region->offset; at < region->offset + region->size; at += page_size) {
+        hf_region page;
+        if (!hf_space_find(replay->subject.spaces[slot], at, &page)) return sum;
+        if (page.protection == HF_PROTECT_NONE) continue;
         size_t filled = region->kind == HF_VIEW ? replay->filled[slot][at / page_size] : page_size;
         sum = sum_bytes(sum, base + at, filled);
     }
@@ -107,6 +117,7 @@ static bool is_hint(const program_call *call, hf_status status) {
 }
 
 static bool changes_space(program_kind kind) {
+    if (kind >= PROGRAM_REMAP_RANGE && kind <= PROGRAM_EXTEND) return true;
     return kind <= PROGRAM_STORE && kind != PROGRAM_CLOSE && kind != PROGRAM_ADVISE;
 }
 
@@ -140,7 +151,8 @@ static void before(void *user, const program_call *call) { (void)user, (void)cal
 static void after(void *user, const program_call *call, hf_status status) {
     struct replay *replay = user;
     const hf_space *space = replay->subject.spaces[call->space];
-    bool makes_view = call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE;
+    bool makes_view = call->kind == PROGRAM_MAP || call->kind == PROGRAM_MAP_RANGE ||
+                      call->kind == PROGRAM_REMAP_RANGE;
     replay->calls++;
     replay->failed += status != HF_OK && !is_hint(call, status);
     if (makes_view && status == HF_OK) note_filled(replay, call);
@@ -159,10 +171,21 @@ static void remove_files(const struct replay *replay, program_path last) {
         platform_remove(program_path_text(&replay->host, which, path, sizeof path));
 }
 
+static hf_backend make_backend_in_steps(void) {
+    hf_backend backend = *hf_backend_native();
+    backend.spans_regions = NULL;
+    backend.release_run = NULL;
+    backend.reset = NULL;
+    backend.remap = NULL;
+    return backend;
+}
+
 static void run_program(struct replay *replay, hf_backend *strict, const void *bytes, size_t size) {
     const program_observer observer = {replay, before, after};
     replay->subject = (program_subject){
-        .backend = replay->strict ? strict : hf_backend_native(),
+        .backend = replay->strict  ? strict
+                   : replay->steps ? &replay->in_steps
+                                   : hf_backend_native(),
         .foreign = replay->strict ? hf_backend_native() : strict,
         .failing = replay->fail ? strict : NULL,
         .host = &replay->host,
@@ -279,6 +302,7 @@ static int print_help(void) {
            "with --trace what each call did.\n\n"
            "  FILES         inputs, or folders of them, such as fuzz/corpus/space\n"
            "  --backend     native: the system's own memory (by default)\n"
+           "                steps: the same without calls that span regions or a part of a view\n"
            "                strict: that under the rules of Windows' placeholders, in software\n"
            "  --trace       prints each call, its status, and the regions and a sum of the\n"
            "                contents of its space: the same on every system, but for what follows\n"
@@ -293,8 +317,10 @@ static int print_help(void) {
 static bool check_options(struct replay *replay, const struct options *options,
                           const char *backend) {
     replay->strict = strcmp(backend, "strict") == 0;
-    if (!replay->strict && strcmp(backend, "native") != 0)
-        return options_wrong(options, "unknown backend, neither native nor strict: ", backend);
+    replay->steps = strcmp(backend, "steps") == 0;
+    replay->in_steps = make_backend_in_steps();
+    if (!replay->strict && !replay->steps && strcmp(backend, "native") != 0)
+        return options_wrong(options, "unknown backend, not native, steps or strict: ", backend);
     if (replay->fail && !replay->strict)
         return options_wrong(options, "--fail needs --backend strict", "");
     if (options->file_count == 0)
@@ -306,7 +332,7 @@ int replay(int count, char **arguments) {
     static struct replay replay;
     const char *backend = "native";
     const struct option known[] = {
-        {"--backend", .value = &backend, .what = "native or strict"},
+        {"--backend", .value = &backend, .what = "native, steps or strict"},
         {"--fail", .given = &replay.fail},
         {"--trace", .given = &replay.trace},
     };

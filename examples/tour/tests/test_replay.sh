@@ -77,14 +77,14 @@ fi
 run 2 replay
 has err 'holdfast: name inputs, or folders of them'
 run 2 replay --backend windows inputs
-has err 'unknown backend, neither native nor strict: windows'
+has err 'unknown backend, not native, steps or strict: windows'
 run 2 replay --fail inputs
 has err '--fail needs --backend strict'
 for wrong_usage in 'replay --trace' 'replay --backend' 'replay inputs --backend' 'replay -x'; do
     # shellcheck disable=SC2086 # several arguments each
     run 2 $wrong_usage
     is_empty out
-    has err 'usage: holdfast replay [--backend native|strict] [--fail] [--trace] FILES...'
+    has err 'usage: holdfast replay [--backend native|steps|strict] [--fail] [--trace] FILES...'
 done
 run 0 replay --help
 has out 'usage: holdfast replay'
