@@ -6,6 +6,11 @@
  * those of the model; a call that failed must have left a state that the headers allow; and a call
  * with wrong arguments must not have reached the backend.
  *
+ *      after each call             of its space: statistics, the regions that overlap or touch its
+ *                                  range, and three values of each page in its range
+ *      after every 64th operation  everything: both spaces, every byte, hf_space_check
+ *      at the end                  the same, and the files on disk
+ *
  * The regions are those of tests/space_model.h. To these this file adds the files, and for each
  * page a pattern that stands for its contents:
  *
@@ -473,28 +478,78 @@ static bool is_page_right(const struct model_page *page, const char *bytes, bool
     return has_pattern(bytes, pattern & ~COPY_OF_FILE, size, every_byte);
 }
 
-static void check_space(unsigned slot, bool thoroughly) {
-    const struct space *space = &spaces[slot];
+static void check_pages(const struct space *space, const hf_space *opened, struct model_range range,
+                        bool every_byte) {
+    for (size_t i = range.first; i < range.end; i++)
+        CHECK(
+            is_page_right(&space->pages[i], hf_space_base(opened) + i * run.page_size, every_byte),
+            "the contents of page %zu differ", i);
+}
+
+static bool is_open(unsigned slot) {
     const hf_space *opened = subject.spaces[slot];
-    CHECK(space->open == (opened != NULL), "space %u is open and should not, or not", slot);
-    if (!opened) return;
+    CHECK(spaces[slot].open == (opened != NULL), "space %u is open and should not, or not", slot);
+    return opened != NULL;
+}
+
+static void check_numbers(const struct space *space, const hf_space *opened) {
     hf_space_stats stats = hf_space_get_stats(opened);
-    const char *difference = model_compare(&space->model, opened);
-    CHECK(!difference, "space %u: %s", slot, difference);
-    CHECK((uintptr_t)hf_space_base(opened) == space->base, "space %u: the base has moved", slot);
+    CHECK((uintptr_t)hf_space_base(opened) == space->base, "the base has moved");
     CHECK(stats.peak_committed_bytes == space->peak_committed * run.page_size &&
               stats.peak_view_bytes == space->peak_view * run.page_size &&
               stats.peak_regions >= space->least_peak && stats.peak_regions <= space->most_peak,
-          "space %u: a peak is wrong", slot);
-    for (size_t i = 0; i < space->model.count; i++)
-        CHECK(
-            is_page_right(&space->pages[i], hf_space_base(opened) + i * run.page_size, thoroughly),
-            "space %u: the contents of page %zu differ", slot, i);
-    CHECK(!thoroughly || hf_space_check(opened) == HF_OK, "space %u: hf_space_check failed", slot);
+          "a peak is wrong");
 }
 
-static void check_spaces(bool thoroughly) {
-    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) check_space(slot, thoroughly);
+static void check_space(unsigned slot) {
+    const struct space *space = &spaces[slot];
+    const hf_space *opened = subject.spaces[slot];
+    if (!is_open(slot)) return;
+    const char *difference = model_compare(&space->model, opened);
+    CHECK(!difference, "space %u: %s", slot, difference);
+    check_numbers(space, opened);
+    check_pages(space, opened, model_all(&space->model), true);
+    CHECK(hf_space_check(opened) == HF_OK, "space %u: hf_space_check failed", slot);
+}
+
+static void check_spaces(void) {
+    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) check_space(slot);
+}
+
+/* The regions that the range touches. */
+static struct model_range widen(const struct space_model *model, struct model_range range) {
+    return (struct model_range){model_region(model, range.first).first,
+                                model_region(model, range.end - 1).end};
+}
+
+/* What is left of a view may have been mapped again. */
+static bool leaves_parts(void) {
+    return call->kind == PROGRAM_UNMAP || call->kind == PROGRAM_RELEASE_RANGE ||
+           call->kind == PROGRAM_REMAP_RANGE;
+}
+
+/* The pages of a call that has a range, all of a space that was opened, or none. */
+static struct model_range find_touched(const struct space_model *model) {
+    struct model_range all = model_all(model), range = range_of_call();
+    if (call->kind == PROGRAM_OPEN) return all;
+    if (call->offset >= all.end * run.page_size || range.first == range.end)
+        return (struct model_range){0, 0};
+    if (call->size > all.end * run.page_size - call->offset) range.end = all.end;
+    if (!leaves_parts()) return range;
+    if (range.first > 0) range.first--;
+    if (range.end < all.end) range.end++;
+    return widen(model, range);
+}
+
+static void check_touched(void) {
+    for (unsigned slot = 0; slot < PROGRAM_SPACES; slot++) is_open(slot);
+    const hf_space *opened = subject.spaces[call->space];
+    if (!opened) return;
+    struct model_range range = find_touched(&space_of_call()->model);
+    const char *difference = model_compare_near(&space_of_call()->model, opened, range);
+    CHECK(!difference, "space %u: %s", call->space, difference);
+    check_numbers(space_of_call(), opened);
+    check_pages(space_of_call(), opened, range, false);
 }
 
 static void check_file_on_disk(const struct content *content, FILE *file) {
@@ -568,12 +623,6 @@ static bool adopt(struct space *space, struct model_range range, bool may_be_gon
         page->protection = (uint8_t)region.protection;
     }
     return true;
-}
-
-/* The regions that the range touches. */
-static struct model_range widen(const struct space_model *model, struct model_range range) {
-    return (struct model_range){model_region(model, range.first).first,
-                                model_region(model, range.end - 1).end};
 }
 
 /* And the placeholders beside them, with which they may have been coalesced. */
@@ -766,7 +815,8 @@ static void after(void *user, const program_call *done, hf_status status) {
     check_backend();
     check_failing();
     check_files();
-    check_spaces(call->index % CALLS_BETWEEN_CHECKS == CALLS_BETWEEN_CHECKS - 1);
+    check_touched();
+    if (call->index % CALLS_BETWEEN_CHECKS == CALLS_BETWEEN_CHECKS - 1) check_spaces();
     statuses[call->index] = call->kind == PROGRAM_ADVISE ? NOT_RUN : (int)status;
     bool is_extended = call->kind == PROGRAM_EXTEND && status == HF_OK;
     if (is_extended && first_difference == SIZE_MAX) first_difference = call->index + 1;
@@ -818,7 +868,7 @@ void fuzz_run(const uint8_t *data, size_t size) {
     start(foreign);
     program_run(&subject, data, size, &observer);
     call = NULL;
-    check_spaces(true);
+    check_spaces();
     program_finish(&subject);
     check_disk();
     for (program_path path = PATH_FIRST; path <= PATH_THIRD; path++) remove(run_path(path));

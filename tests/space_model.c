@@ -233,7 +233,7 @@ const char *model_compare_regions(const struct space_model *model, const hf_spac
     return hf_space_next(space, &region) ? "there is a region after the last" : NULL;
 }
 
-const char *model_compare(const struct space_model *model, const hf_space *space) {
+static const char *compare_sums(const struct space_model *model, const hf_space *space) {
     hf_space_stats stats = hf_space_get_stats(space);
     struct model_range all = model_all(model);
     size_t page_size = model->page_size;
@@ -244,5 +244,32 @@ const char *model_compare(const struct space_model *model, const hf_space *space
         stats.view_bytes != model_count_pages(model, all, HF_VIEW) * page_size ||
         stats.regions != model_count_regions(model, all))
         return "the statistics are not the sums of the regions";
-    return model_compare_regions(model, space);
+    return NULL;
+}
+
+const char *model_compare(const struct space_model *model, const hf_space *space) {
+    const char *difference = compare_sums(model, space);
+    return difference ? difference : model_compare_regions(model, space);
+}
+
+/* The next page where a region begins or the protection changes. */
+static size_t next_change(const struct space_model *model, size_t page) {
+    const struct model_page *pages = model->pages;
+    size_t next = page + 1;
+    while (!pages[next].begins && pages[next].protection == pages[page].protection) next++;
+    return next;
+}
+
+const char *model_compare_near(const struct space_model *model, const hf_space *space,
+                               struct model_range range) {
+    hf_region region;
+    const char *difference = compare_sums(model, space);
+    size_t end = range.end < model->count ? range.end + 1 : model->count;
+    size_t first = range.first > 0 ? range.first - 1 : 0;
+    for (size_t i = first; !difference && i < end; i = next_change(model, i)) {
+        hf_region expected = model_as_region(model, i);
+        if (!hf_space_find(space, i * model->page_size, &region)) return "a region is missing";
+        if (!model_is_same_region(&region, &expected)) return "the regions differ";
+    }
+    return difference;
 }

@@ -94,4 +94,7 @@ bool model_is_same_region(const hf_region *, const hf_region *);
 const char *model_compare_regions(const struct space_model *, const hf_space *);
 const char *model_compare(const struct space_model *, const hf_space *);
 
+/* The same, of the regions that overlap or touch the range, and their protections. */
+const char *model_compare_near(const struct space_model *, const hf_space *, struct model_range);
+
 #endif
