@@ -336,16 +336,27 @@ static status_set expect(void) {
 
 /* The statuses that they allow besides if one fails. */
 static status_set expect_injected(void) {
+    const status_set memory = STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
+    const status_set pages = memory | STATUS(NO_ADDRESS); /* after mlockall */
+    const status_set map = pages | STATUS(UNSUPPORTED) | STATUS(IO) | STATUS(NO_SPACE);
     switch (call->kind) {
-    case PROGRAM_OPEN: return STATUS(NO_ADDRESS) | STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
-    case PROGRAM_ADVISE: return STATUS(NO_MEMORY) | STATUS(UNSUPPORTED);
-    case PROGRAM_FILE_CREATE: return STATUS(NO_MEMORY) | STATUS(NO_SPACE) | STATUS(IO);
+    case PROGRAM_COALESCE:
+    case PROGRAM_COMMIT: return memory;
+    case PROGRAM_DECOMMIT: return pages | STATUS(UNSUPPORTED);
+    case PROGRAM_PROTECT:
+    case PROGRAM_ADVISE: return memory | STATUS(UNSUPPORTED);
+    case PROGRAM_MAP:
+    case PROGRAM_MAP_RANGE:
+    case PROGRAM_REMAP_RANGE:
+    case PROGRAM_UNMAP:
+    case PROGRAM_RELEASE_RANGE:
     case PROGRAM_FILE_CREATE_SHARED:
-    case PROGRAM_FILE_CREATE_EXECUTABLE: return STATUS(NO_MEMORY) | STATUS(NO_SPACE);
-    case PROGRAM_RESET_RANGE: return STATUS(NO_MEMORY) | STATUS(MAP_LIMIT) | STATUS(IO);
+    case PROGRAM_FILE_CREATE_EXECUTABLE: return map;
+    case PROGRAM_RESET_RANGE: return map & ~STATUS(NO_ADDRESS);
+    case PROGRAM_FILE_CREATE: return map | STATUS(BUSY);
     case PROGRAM_FILE_OPEN:
-    case PROGRAM_FILE_FROM_HANDLE: return STATUS(NO_MEMORY) | STATUS(IO);
-    default: return STATUS(NO_MEMORY) | STATUS(MAP_LIMIT);
+    case PROGRAM_FILE_FROM_HANDLE: return (map | STATUS(BUSY)) & ~STATUS(NO_SPACE);
+    default: return pages;
     }
 }
 

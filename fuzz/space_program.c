@@ -219,6 +219,7 @@ static bool resolve_space(const struct operation *operation, program_call *call)
 static bool resolve_failure(const struct operation *operation, program_call *call) {
     call->nth = operation->number / 2;
     call->from_then_on = operation->number & 1;
+    call->way = operation->aim;
     return operation->subject->failing != NULL;
 }
 
@@ -394,6 +395,7 @@ static hf_status run_file_close(program_subject *subject, program_call *call) {
 }
 
 static hf_status run_failure(program_subject *subject, program_call *call) {
+    hf_strict_fail_as(subject->failing, call->way);
     hf_strict_fail(subject->failing, call->nth, call->from_then_on);
     return HF_OK;
 }
@@ -509,7 +511,10 @@ static void print_part(FILE *stream, const program_call *call, char part) {
         break;
     case 'e': fprintf(stream, " old size %#zx", call->old_size); break;
     case 'n': fprintf(stream, " call %zu", call->nth); break;
-    case '+': fputs(call->from_then_on ? " and all after it" : "", stream); break;
+    case '+':
+        fputs(call->from_then_on ? " and all after it" : "", stream);
+        if (call->way) fprintf(stream, " in way %zu", call->way);
+        break;
     default: fprintf(stream, " of status %zu", call->nth); break;
     }
 }

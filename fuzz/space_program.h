@@ -134,7 +134,7 @@ typedef struct program_call {
     bool named;
     program_path path; /* of a file or a handle */
     bool writable;     /* of a handle */
-    size_t nth;        /* PROGRAM_FAIL */
+    size_t nth, way;   /* PROGRAM_FAIL; the way is that of hf_strict_fail_as */
     bool from_then_on;
     bool found; /* PROGRAM_FIND: the result */
     hf_region region;
