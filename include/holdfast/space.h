@@ -436,9 +436,12 @@ HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size,
  *    continues
  *  - HF_MAP_LIMIT: the regions from hf_last_error().offset on stay, but their pages are released if
  *    the system could: committed memory reads as zero, a copy-on-write view as its file
+ *  - HF_IO, HF_NO_SPACE: the rest of a view cannot be mapped again (Windows), as for
+ *    hf_space_unmap()
  *  @note If only the last coalesce failed, its status is returned: the memory is released, but the
  *        range is several placeholders; calling again coalesces them.
- *  @note If hf_last_error().undo_failed is true, a placeholder of the range is committed now. */
+ *  @note If hf_last_error().undo_failed is true, a placeholder of the range is committed now, or a
+ *        view of which the range has a part is placeholder where it is not mapped again. */
 HF_API hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
 /** Passes a hint to the system: huge pages or none for any range, populate for committed memory
@@ -506,7 +509,8 @@ HF_API hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf
  *    hf_space_map_range() and hf_space_release_range()
  *  @note A failure changes nothing, except where hf_last_error().undo_failed is true: then the
  *        system, or a step before the one that failed, has dropped what was there, and what has
- *        been dropped is placeholder. On Windows that is so whenever the view cannot be mapped. */
+ *        been dropped is placeholder. On Windows that is so whenever the view cannot be mapped.
+ *        After HF_MAP_LIMIT pages may have been released, as after hf_space_release_range(). */
 HF_API hf_status hf_space_remap_range(hf_space *space, size_t offset, size_t size, hf_file *file,
                                       uint64_t file_offset, hf_access access);
 
