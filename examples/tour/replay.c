@@ -10,8 +10,8 @@
  * Windows it is the native backend.
  *
  * A trace is for comparing backends and systems: for one input it is the same, byte for byte, on
- * all that have the same page size, with native only until regions are extended or reset. So it has no addresses, paths or counts of system calls, and
- * treats what may differ as follows:
+ * all that have the same page size; with native only up to the first extension or reset of a range.
+ * So it has no addresses, paths or counts of system calls, and treats what may differ as follows:
  *
  *   the system's code    at the end of the line, after " os=", with the function that failed
  *   hints                whether they failed is not printed; no call depends on it
