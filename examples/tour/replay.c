@@ -17,10 +17,9 @@
  *   hints                whether they failed is not printed; no call depends on it
  *   failures on demand   left out unless --fail is given, because only strict can make calls fail
  *
- * After each call the trace lists the regions of its space and a checksum of the contents: of all
- * committed pages, and of the bytes of views up to the end of their files, as far as they can be
- * read. (The bytes between the
- * end of a file and the end of its last page are not part of the file.)
+ * After each call the trace lists the regions of its space and a checksum of the contents that can
+ * be read: of all committed pages, and of the bytes of views up to the end of their files. (The
+ * bytes between the end of a file and the end of its last page are not part of the file.)
  *
  * A strict backend is always open: as the program's backend, or as the other backend that a file
  * can belong to. After each input it must have seen no violation and have nothing left open.
