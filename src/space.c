@@ -156,7 +156,7 @@ hf_status hf_space_reserve_protections(hf_space *space, const space_request *wan
 
 hf_status hf_space_reserve_records(hf_space *space, const space_request *wanted, size_t cuts) {
     hf_status status = space_reserve_in(space, &space->map, wanted, cuts);
-    if (status != HF_OK || space->protections.count == 1) return status;
+    if (status != HF_OK || !hf_space_has_protections(space)) return status;
     return hf_space_reserve_protections(space, wanted);
 }
 

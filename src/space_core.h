@@ -148,6 +148,9 @@ const char *hf_space_why_no_part(const hf_space *space, const space_request *wan
 /* Makes the map of protections. */
 void hf_space_open_protections(hf_space *space);
 
+/* False: every page is as commit and map made it. */
+bool hf_space_has_protections(const hf_space *space);
+
 /* What may be done with the page at the offset, which lies in the node. */
 hf_protection hf_space_protection_at(const hf_space *space, const hf_node *node, size_t offset);
 
@@ -160,8 +163,9 @@ void hf_space_set_protection(hf_space *space, size_t offset, size_t size, hf_pro
 /* Makes a range readable until hf_space_apply_protections. A failure changes nothing. */
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end);
 
-/* Edits the map where pages that hf_space_make_readable made readable stay so. */
-void hf_space_set_readable(hf_space *space, size_t offset, size_t end);
+/* Undoes hf_space_make_readable up to `end`; the last error stays. Where that fails, too, the map
+ * shows the pieces that stay readable, and the last error has undo_failed. */
+hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end);
 
 /* Protects each piece of the range as the map says. After a failure the last error has the offset
  * of the piece that failed. */

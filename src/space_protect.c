@@ -27,6 +27,11 @@ void hf_space_open_protections(hf_space *space) {
     space->protections.first->protection = HF_PROTECT_READ_WRITE;
 }
 
+bool hf_space_has_protections(const hf_space *space) {
+    return space->protections.count > 1 ||
+           space->protections.first->protection != HF_PROTECT_READ_WRITE;
+}
+
 hf_protection hf_space_protection_at(const hf_space *space, const hf_node *node, size_t offset) {
     if (node->kind == HF_PLACEHOLDER) return HF_PROTECT_NONE;
     hf_protection found = hf_region_map_find(&space->protections, offset)->protection;
@@ -84,21 +89,19 @@ hf_status hf_space_apply_protections(hf_space *space, size_t offset, size_t end)
     return status;
 }
 
-/* Call it after an undo failed. A later try would overwrite undo_failed, which the caller has to
- * see. */
-static hf_status space_fail_undo(hf_space *space, hf_error first) {
-    first.undo_failed = true;
-    space->is_transient = false;
-    return hf_fail_with(first);
-}
-
-void hf_space_set_readable(hf_space *space, size_t offset, size_t end) {
-    for (size_t next; offset < end; offset = next) {
-        const hf_node *node = hf_region_map_find(&space->map, offset);
-        next = hf_space_piece_end(space, node, offset, end);
-        if (hf_space_protection_at(space, node, offset) == HF_PROTECT_NONE)
-            hf_space_set_protection(space, offset, next - offset, HF_PROTECT_READ);
+hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end) {
+    hf_error first = hf_last_error();
+    for (size_t at = offset, next; at < end; at = next) {
+        const hf_node *node = hf_region_map_find(&space->map, at);
+        next = hf_space_piece_end(space, node, at, end);
+        if (hf_space_protection_at(space, node, at) != HF_PROTECT_NONE ||
+            space_call_protect(space, node, at, next - at, HF_PROTECT_NONE) == HF_OK)
+            continue;
+        hf_space_set_protection(space, at, next - at, HF_PROTECT_READ);
+        first.undo_failed = true;
     }
+    if (first.undo_failed) space->is_transient = false; /* the caller has to see undo_failed */
+    return hf_fail_with(first);
 }
 
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
@@ -110,12 +113,7 @@ hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
         if (hf_space_protection_at(space, node, at) == HF_PROTECT_NONE)
             status = space_call_protect(space, node, at, next - at, HF_PROTECT_READ);
     }
-    if (status == HF_OK) return HF_OK;
-    hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, offset, first.offset) == HF_OK)
-        return hf_fail_with(first);
-    hf_space_set_readable(space, hf_last_error().offset, first.offset);
-    return space_fail_undo(space, first);
+    return status == HF_OK ? HF_OK : hf_space_undo_readable(space, offset, hf_last_error().offset);
 }
 
 static const char *space_why_not_protect(const hf_node *node, hf_protection wanted) {
@@ -156,11 +154,13 @@ static hf_status space_protect_regions(hf_space *space, const space_request *wan
  * from there on the protection that was wanted. */
 static hf_status space_undo_protect(hf_space *space, const space_request *wanted, size_t reached) {
     hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, wanted->offset, reached) == HF_OK)
-        return hf_fail_with(first);
-    size_t from = hf_last_error().offset;
-    hf_space_set_protection(space, from, reached - from, wanted->protection);
-    return space_fail_undo(space, first);
+    if (hf_space_apply_protections(space, wanted->offset, reached) != HF_OK) {
+        size_t from = hf_last_error().offset;
+        hf_space_set_protection(space, from, reached - from, wanted->protection);
+        first.undo_failed = true;
+        space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    }
+    return hf_fail_with(first);
 }
 
 static size_t space_count_regions(const hf_space *space, const space_request *wanted) {
@@ -250,7 +250,9 @@ static hf_status space_reset_piece(hf_space *space, const hf_node *node, size_t 
     if (restored == HF_OK) return status == HF_OK ? HF_OK : hf_fail_with(first);
     if (status == HF_OK) first = hf_last_error();
     hf_space_set_protection(space, offset, size, HF_PROTECT_READ_WRITE);
-    return space_fail_undo(space, first);
+    first.undo_failed = true;
+    space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    return hf_fail_with(first);
 }
 
 /* For a backend that cannot reset pages: stores into them, piece by piece. */

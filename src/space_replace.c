@@ -89,7 +89,7 @@ static hf_status space_map_again(hf_space *space, space_saved *saved, size_t off
     if (status != HF_OK) return status;
     hf_space_set_view(space, space_find_node(space, &wanted), &wanted);
     space_store_copy(space, saved, offset, end);
-    if (space->protections.count > 1) status = hf_space_apply_protections(space, offset, end);
+    if (hf_space_has_protections(space)) status = hf_space_apply_protections(space, offset, end);
     saved->unprotected = status == HF_OK ? SIZE_MAX : hf_last_error().offset;
     return status;
 }
@@ -125,19 +125,10 @@ static hf_status space_clear_rest(hf_space *space, const space_saved *saved) {
     return hf_space_coalesce_nodes(space, first, end);
 }
 
-/* If unmapping failed, the view is there, and only its protections may have to come back. */
 static hf_status space_restore_view(hf_space *space, space_saved *saved) {
-    size_t offset = saved->view.offset, end = space_end_of(&saved->view);
-    hf_node *node = space_find_node(space, &saved->view);
-    if (node->kind == HF_VIEW && space_is_exactly(space, node, &saved->view)) {
-        hf_status status = saved->copy && space->protections.count > 1
-                               ? hf_space_apply_protections(space, offset, end)
-                               : HF_OK;
-        if (status != HF_OK) hf_space_set_readable(space, hf_last_error().offset, end);
-        return status;
-    }
     hf_status status = space_clear_rest(space, saved);
-    return status == HF_OK ? space_map_again(space, saved, offset, end) : status;
+    if (status != HF_OK) return status;
+    return space_map_again(space, saved, saved->view.offset, space_end_of(&saved->view));
 }
 
 /* Makes the map of protections true where a view could not be restored. */
@@ -151,8 +142,15 @@ static void space_forget_lost(hf_space *space, const space_saved *saved) {
     }
 }
 
-/* Where the view cannot be mapped again either, the map shows what is there. */
+/* If unmapping failed, the view is there, and only its protections may have to come back. Where the
+ * view cannot be mapped again either, the map shows what is there. */
 static void space_undo_unmap_part(hf_space *space, space_saved *saved) {
+    const hf_node *node = space_find_node(space, &saved->view);
+    if (node->kind == HF_VIEW && space_is_exactly(space, node, &saved->view)) {
+        if (saved->copy)
+            hf_space_undo_readable(space, saved->view.offset, space_end_of(&saved->view));
+        return;
+    }
     hf_error first = hf_last_error();
     if (space_restore_view(space, saved) != HF_OK) {
         space_forget_lost(space, saved);
@@ -162,10 +160,7 @@ static void space_undo_unmap_part(hf_space *space, space_saved *saved) {
     hf_fail_with(first);
 }
 
-/* Counts one step, as one unmap of a part does. */
-static hf_status space_unmap_part_in_steps(hf_space *space, hf_node *node,
-                                           const space_request *part) {
-    hf_space_stats before = space->stats;
+static hf_status space_try_unmap_part(hf_space *space, hf_node *node, const space_request *part) {
     space_saved saved;
     hf_status status = space_save_view(space, node, part, &saved);
     if (status != HF_OK) return status;
@@ -175,9 +170,21 @@ static hf_status space_unmap_part_in_steps(hf_space *space, hf_node *node,
     else
         space_undo_unmap_part(space, &saved);
     space_free_saved(space, &saved);
+    return status;
+}
+
+/* Counts one step, and fails with the range of the part, as one unmap of a part does. */
+static hf_status space_unmap_part_in_steps(hf_space *space, hf_node *node,
+                                           const space_request *part) {
+    hf_space_stats before = space->stats;
+    hf_status status = space_try_unmap_part(space, node, part);
     memcpy(space->stats.steps, before.steps, sizeof before.steps);
     space->stats.steps[HF_STEP_UNMAP] += status == HF_OK;
-    return status;
+    if (status == HF_OK) return HF_OK;
+    hf_error error = hf_last_error();
+    error.offset = part->offset;
+    error.size = part->size;
+    return hf_fail_with(error);
 }
 
 hf_status hf_space_unmap_part(hf_space *space, hf_node *node, const space_request *part) {
@@ -193,23 +200,30 @@ hf_status hf_space_unmap_part(hf_space *space, hf_node *node, const space_reques
 
 /* ---------------------------------------------------------------- remap_range ------------ */
 
+/* A range within one placeholder is only mapped, which is undone whole. Otherwise a failure is not
+ * undone once anything has become a placeholder, or placeholders were coalesced. */
+static hf_status space_release_and_map(hf_space *space, const space_request *wanted) {
+    hf_node *node = space_find_node(space, wanted);
+    if (node->kind == HF_PLACEHOLDER && space_contains(space, node, wanted))
+        return hf_space_commit_or_map_range(space, wanted);
+    size_t before = space->stats.placeholder_bytes, regions = space->map.count;
+    hf_status status = hf_space_release(space, wanted);
+    if (status == HF_OK) status = hf_space_commit_or_map_range(space, wanted);
+    if (status == HF_OK ||
+        (before == space->stats.placeholder_bytes && regions == space->map.count))
+        return status;
+    hf_error error = hf_last_error();
+    error.undo_failed = true;
+    space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    return hf_fail_with(error);
+}
+
 /* Each region that goes counts as an unmap or a decommit, and the view as one map, also where there
  * were more steps. */
 static hf_status space_remap_in_steps(hf_space *space, const space_request *wanted) {
     size_t splits = space->stats.steps[HF_STEP_SPLIT];
     size_t coalesces = space->stats.steps[HF_STEP_COALESCE];
-    bool is_new = space_find_node(space, wanted)->kind == HF_PLACEHOLDER &&
-                  space_contains(space, space_find_node(space, wanted), wanted);
-    hf_status status = hf_space_release(space, wanted);
-    if (status == HF_OK) {
-        status = hf_space_commit_or_map_range(space, wanted);
-        if (status != HF_OK && !is_new) {
-            hf_error error = hf_last_error();
-            error.undo_failed = true;
-            space->is_transient = false; /* do not try again: the caller has to see undo_failed */
-            hf_fail_with(error);
-        }
-    }
+    hf_status status = space_release_and_map(space, wanted);
     space->stats.steps[HF_STEP_SPLIT] = splits;
     space->stats.steps[HF_STEP_COALESCE] = coalesces;
     return status;

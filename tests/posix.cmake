@@ -23,6 +23,9 @@ holdfast_test(test_file_posix test_file_posix.c disk.c process.c LABELS space)
 
 holdfast_test(test_fork test_fork.c LABELS space tsan)
 
+holdfast_test(test_space_change_posix test_space_change_posix.c probe.c process.c LABELS space)
+target_link_libraries(test_space_change_posix PRIVATE Threads::Threads)
+
 # Only Linux has a list of mappings; the generic POSIX backend has no check function.
 if(NOT HOLDFAST_GENERIC_POSIX)
     holdfast_test(test_space_check_linux

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct model_page placeholder = {.kind = HF_PLACEHOLDER};
-static const struct model_page committed = {.kind = HF_COMMITTED};
+static const struct model_page committed = {.kind = HF_COMMITTED,
+                                            .protection = HF_PROTECT_READ_WRITE};
 
 /* ------------------------------------------------------------------ looking --------------- */
 
@@ -46,9 +47,13 @@ bool model_is_one(const struct space_model *model, struct model_range range, hf_
     return is_within_one(model, range, kind) && is_whole(model, range);
 }
 
-static bool are_views_whole(const struct space_model *model, struct model_range range) {
-    const struct model_page *first = &model->pages[range.first], *end = &model->pages[range.end];
-    return (first->kind != HF_VIEW || first->begins) && (end[-1].kind != HF_VIEW || end->begins);
+static bool can_reset(const struct space_model *model, struct model_range range) {
+    for (size_t i = range.first; i < range.end; i++) {
+        const struct model_page *page = &model->pages[i];
+        if (page->kind == HF_PLACEHOLDER) return false;
+        if (page->kind == HF_VIEW && page->access != HF_COPY_ON_WRITE) return false;
+    }
+    return true;
 }
 
 bool model_allows(const struct space_model *model, model_step step, struct model_range range) {
@@ -60,11 +65,33 @@ bool model_allows(const struct space_model *model, model_step step, struct model
     case MODEL_COMMIT:
     case MODEL_MAP: return model_is_one(model, range, HF_PLACEHOLDER);
     case MODEL_DECOMMIT: return is_within_one(model, range, HF_COMMITTED);
-    case MODEL_UNMAP: return model_is_one(model, range, HF_VIEW);
+    case MODEL_UNMAP: return is_within_one(model, range, HF_VIEW);
     case MODEL_COMMIT_RANGE:
     case MODEL_MAP_RANGE: return is_within_one(model, range, HF_PLACEHOLDER);
-    default: return are_views_whole(model, range);
+    case MODEL_RESET_RANGE: return can_reset(model, range);
+    default: return true;
     }
+}
+
+static bool allows_protection(const struct model_page *page, hf_protection protection) {
+    if (page->kind == HF_PLACEHOLDER) return false;
+    if (page->kind == HF_COMMITTED) return true;
+    if (protection == HF_PROTECT_READ_WRITE) return page->access != HF_READ_ONLY;
+    return protection != HF_PROTECT_READ_EXECUTE || page->is_executable;
+}
+
+bool model_allows_protect(const struct space_model *model, struct model_range range,
+                          hf_protection protection) {
+    for (size_t i = range.first; i < range.end; i++)
+        if (!allows_protection(&model->pages[i], protection)) return false;
+    return true;
+}
+
+bool model_allows_extend(const struct space_model *model, struct model_range range,
+                         size_t old_end) {
+    struct model_range old = {range.first, old_end}, added = {old_end, range.end};
+    return is_whole(model, old) && is_within_one(model, added, HF_PLACEHOLDER) &&
+           model_count_pages(model, old, HF_COMMITTED) == old_end - range.first;
 }
 
 /* ------------------------------------------------------------------ changing -------------- */
@@ -78,6 +105,14 @@ static void become(struct space_model *model, struct model_range range,
         model->pages[i].begins = i == range.first;
     }
     model->pages[range.end].begins = true;
+}
+
+static void become_view(struct space_model *model, struct model_range range,
+                        const struct model_page *view) {
+    struct model_page like = *view;
+    like.protection = view->access == HF_READ_ONLY ? HF_PROTECT_READ : HF_PROTECT_READ_WRITE;
+    become(model, range, &like);
+    model->steps[HF_STEP_MAP]++;
 }
 
 void model_open(struct space_model *model, struct model_page *pages, size_t count,
@@ -122,6 +157,12 @@ static void release(struct space_model *model, struct model_range range) {
     model->steps[HF_STEP_COALESCE]++;
 }
 
+/* The pages read as zero, or as the file. */
+static void reset(struct space_model *model, struct model_range range) {
+    for (size_t i = range.first; i < range.end; i++) model->pages[i].pattern = 0;
+    model->steps[HF_STEP_RESET] += model_count_regions(model, range);
+}
+
 void model_apply(struct space_model *model, model_step step, struct model_range range,
                  const struct model_page *view) {
     switch (step) {
@@ -136,13 +177,29 @@ void model_apply(struct space_model *model, model_step step, struct model_range 
         model->steps[HF_STEP_COMMIT]++;
         break;
     case MODEL_MAP_RANGE: model_split_off(model, range); /* fall through */
-    case MODEL_MAP:
-        become(model, range, view);
-        model->steps[HF_STEP_MAP]++;
-        break;
+    case MODEL_MAP: become_view(model, range, view); break;
     case MODEL_RELEASE_RANGE: release(model, range); break;
+    case MODEL_REMAP_RANGE:
+        model_release_pieces(model, range);
+        become_view(model, range, view);
+        break;
+    case MODEL_RESET_RANGE: reset(model, range); break;
     default: model_release_pieces(model, range); break;
     }
+}
+
+void model_protect(struct space_model *model, struct model_range range, hf_protection protection) {
+    for (size_t i = range.first; i < range.end; i++)
+        model->pages[i].protection = (uint8_t)protection;
+    model->steps[HF_STEP_PROTECT] += model_count_regions(model, range);
+}
+
+void model_extend(struct space_model *model, struct model_range range, size_t old_end) {
+    struct model_range added = {old_end, range.end};
+    model_split_off(model, added);
+    become(model, added, &committed);
+    model->steps[HF_STEP_COMMIT]++;
+    if (model->spans_regions) model->pages[old_end].begins = false;
 }
 
 /* ------------------------------------------------------------------ comparing ------------- */
@@ -156,12 +213,14 @@ hf_region model_as_region(const struct space_model *model, size_t page) {
         .kind = (hf_kind)first->kind,
         .access = (hf_access)first->access,
         .file_offset = first->kind == HF_VIEW ? (uint64_t)first->page * model->page_size : 0,
+        .protection = (hf_protection)model->pages[page].protection,
     };
 }
 
 bool model_is_same_region(const hf_region *a, const hf_region *b) {
     return a->offset == b->offset && a->size == b->size && a->kind == b->kind &&
-           a->access == b->access && a->file_offset == b->file_offset;
+           a->access == b->access && a->file_offset == b->file_offset &&
+           a->protection == b->protection;
 }
 
 const char *model_compare_regions(const struct space_model *model, const hf_space *space) {

@@ -89,6 +89,33 @@ static void a_changed_view_is_found(void) {
     }
 }
 
+/* hf_space_protect is compared, too: pages 1 and 4 are read-only, and not, in the system. */
+static void protect_and_change(hf_protection protection, void (*change)(char *, size_t)) {
+    struct space_fixture fixture;
+    struct picture picture = picture_parse("c c c|v v v", 11);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    char *base = hf_space_base(fixture.space);
+    for (size_t page = 1; page < 6; page += 3) {
+        size_t offset = page * fixture.page_size, size = fixture.page_size;
+        CHECK_STATUS(HF_OK, hf_space_protect(fixture.space, offset, size, protection));
+        CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+        change(base + offset, size);
+        CHECK_STATUS(HF_CORRUPT, hf_space_check(fixture.space));
+        CHECK_EQUAL(offset, hf_last_error().offset);
+        CHECK_STATUS(HF_OK, hf_space_protect(fixture.space, offset, size, protection));
+        CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
+    }
+    space_fixture_close(&fixture);
+}
+
+static void a_changed_protection_is_found(void) {
+    protect_and_change(HF_PROTECT_READ, permit_all);
+    protect_and_change(HF_PROTECT_READ, permit_nothing);
+    protect_and_change(HF_PROTECT_NONE, permit_all);
+    protect_and_change(HF_PROTECT_NONE, permit_loads);
+    protect_and_change(HF_PROTECT_READ_WRITE, permit_loads);
+}
+
 static void a_view_of_another_access_is_found(void) {
     expect_found("r r r", 1, permit_all);
     expect_found("r", 0, permit_nothing);
@@ -200,5 +227,6 @@ static void a_joint_space_is_kept_out_of_dumps_but_for_its_beginning(void) {
 CHECK_MAIN(TEST(placeholders_are_kept_out_of_dumps),
            TEST(a_joint_space_is_kept_out_of_dumps_but_for_its_beginning), TEST(a_hole_is_found),
            TEST(a_changed_placeholder_is_found), TEST(changed_committed_memory_is_found),
-           TEST(a_changed_view_is_found), TEST(a_view_of_another_access_is_found),
-           TEST(a_view_of_another_page_is_found), TEST(a_list_that_cannot_be_read_is_io))
+           TEST(a_changed_view_is_found), TEST(a_changed_protection_is_found),
+           TEST(a_view_of_another_access_is_found), TEST(a_view_of_another_page_is_found),
+           TEST(a_list_that_cannot_be_read_is_io))

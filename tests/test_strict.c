@@ -825,7 +825,10 @@ static void expect_check_compares_regions(const hf_backend *under) {
     CHECK_STATUS(HF_OK, split(1, 2));
     CHECK_STATUS(HF_OK, commit(1, 2)); /* |p|c c|p| */
     hf_region actual[] = {{.size = page_size, .kind = HF_PLACEHOLDER},
-                          {.offset = page_size, .size = 2 * page_size, .kind = HF_COMMITTED},
+                          {.offset = page_size,
+                           .size = 2 * page_size,
+                           .kind = HF_COMMITTED,
+                           .protection = HF_PROTECT_READ_WRITE},
                           {.offset = 3 * page_size, .size = page_size, .kind = HF_PLACEHOLDER}};
     hf_region kind[3], extent[3], position[3];
     size_t calls = hf_strict_get_stats(strict).calls;

@@ -53,6 +53,7 @@ typedef struct strict_piece {
     char *address;
     size_t size;
     hf_kind kind;
+    bool is_protected; /* protect was called for a part of it */
 } strict_piece;
 
 /* What changes although an injected failure makes the call fail. */
@@ -232,11 +233,13 @@ static void strict_set_kind(strict_backend *strict, char *address, size_t size, 
     strict_piece whole = strict->pieces[index];
     assert(address >= whole.address && strict_is_within(&whole, address, size));
     size_t below = (size_t)(address - whole.address), above = whole.size - below - size;
-    strict->pieces[index] = (strict_piece){address, size, kind};
+    strict->pieces[index] = (strict_piece){address, size, kind, false};
     if (above > 0)
-        strict_insert_at(strict, index + 1, (strict_piece){address + size, above, whole.kind});
+        strict_insert_at(strict, index + 1,
+                         (strict_piece){address + size, above, whole.kind, whole.is_protected});
     if (below > 0)
-        strict_insert_at(strict, index, (strict_piece){whole.address, below, whole.kind});
+        strict_insert_at(strict, index,
+                         (strict_piece){whole.address, below, whole.kind, whole.is_protected});
 }
 
 /* Grows the table, if necessary, for the two pieces that one step adds at most. */
@@ -303,7 +306,7 @@ static hf_status strict_reserve_locked(strict_backend *strict, void *base, size_
                                : under->reserve(under, base, size, address, report);
     if (status == HF_OK)
         strict_insert_at(strict, strict_index_of(strict, *address),
-                         (strict_piece){*address, size, HF_PLACEHOLDER});
+                         (strict_piece){*address, size, HF_PLACEHOLDER, false});
     return status;
 }
 
@@ -366,13 +369,15 @@ static hf_status strict_make_step(strict_backend *strict, const strict_step *wan
 /* An injected failure. STRICT_PAGES_LOST decommits the range below and commits it again, so that it
  * reads as zero; if that commit fails, the decommit has succeeded. Only a whole piece loses its
  * pages: a part that is committed again is one more allocation to a backend below that counts
- * allocations, as Windows does. */
+ * allocations, as Windows does. And only one that was never protected: committing would make it
+ * writable. */
 static hf_status strict_fail_step(strict_backend *strict, const strict_step *wanted,
                                   const strict_failure *failing, char *address, size_t size) {
     const hf_backend *under = strict->under;
     hf_report below = {0};
+    const strict_piece *found = strict_piece_at(strict, address);
     bool loses_pages = failing->effect == STRICT_PAGES_LOST &&
-                       strict_is_exactly(strict_piece_at(strict, address), address, size);
+                       strict_is_exactly(found, address, size) && !found->is_protected;
     if (!loses_pages || strict_make_room(strict, &below) != HF_OK ||
         under->decommit(under, address, size, &below) != HF_OK ||
         under->commit(under, address, size, &below) == HF_OK)
@@ -625,7 +630,7 @@ static hf_status strict_map_free_locked(strict_backend *strict, char *address, s
                                          view->file_offset, view->access, report);
     if (status == HF_OK)
         strict_insert_at(strict, strict_index_of(strict, address),
-                         (strict_piece){address, size, HF_VIEW});
+                         (strict_piece){address, size, HF_VIEW, false});
     return status;
 }
 
@@ -693,8 +698,10 @@ static hf_status strict_protect(const hf_backend *self, void *address, size_t si
     long code = strict_protect_rule(strict, address, size, access, protection);
     hf_status status = code != 0 ? strict_fail_rule(strict, report, call, code)
                                  : strict_inject_status(strict, report, failures, call);
-    if (status == HF_OK)
+    if (status == HF_OK) {
         status = strict->under->protect(strict->under, address, size, access, protection, report);
+        strict_piece_at(strict, address)->is_protected = true;
+    }
     strict_leave(strict);
     return status;
 }
