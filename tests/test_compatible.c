@@ -217,7 +217,8 @@ static union table_memory table_of(size_t size) {
 
 /* The size in a copy says what an older program copied, not what the library has. */
 static void a_copy_of_the_native_backend_has_the_size_of_the_first_version(void) {
-    CHECK_EQUAL(offsetof(hf_backend, file_remove_named) + sizeof(void *), hf_backend_native()->size);
+    CHECK_EQUAL(offsetof(hf_backend, file_remove_named) + sizeof(void *),
+                hf_backend_native()->size);
 }
 
 /* Steps for which a space uses optional functions: name, advise, release_run, check. */
