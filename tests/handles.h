@@ -3,8 +3,8 @@
  *
  * Does not count the kinds of handles that the C library or the system opens on first use and never
  * closes: the handle of a thread that asked for its own, the event of a mutex that a thread had to
- * wait for (whether a thread waits is random), the directory of the names of objects. holdfast opens
- * no handle of these kinds.
+ * wait for (whether a thread waits is random), the directory of the names of objects. holdfast
+ * opens no handle of these kinds.
  */
 #ifndef HOLDFAST_TESTS_HANDLES_H
 #define HOLDFAST_TESTS_HANDLES_H

@@ -342,7 +342,9 @@ static void names_are_the_same_on_every_system(void) {
                                 "a.saving0x", "saving00",  longest};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         hf_status status = hf_file_open_named(&file, good[i], HF_READ_ONLY, NULL);
-        CHECK_STATUS(has_names() ? HF_IO : HF_UNSUPPORTED, status);
+        CHECK(status != HF_INVALID);
+        if (status == HF_OK) hf_file_close(file); /* another program has this name */
+        file = NULL;
     }
     CHECK_STATUS(HF_INVALID, hf_file_create_named(NULL, name(), 1, NULL));
     CHECK_STATUS(HF_INVALID, hf_file_create_named(&file, name(), 0, NULL));

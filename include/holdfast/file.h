@@ -195,7 +195,7 @@ HF_API hf_status hf_file_create_named(hf_file **file, const char *name, uint64_t
  *  - HF_BUSY: it has size 0: the program that is creating it has not set its size yet, or never
  *    will, if it ended in between: then remove the name
  *  - HF_UNSUPPORTED: the system has no shared memory with a name, the name leads to something else,
- *    or on Windows to a section of an executable image, of large pages, or one that is only reserved
+ *    or on Windows to a section of an executable image, of large pages, or only reserved
  *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
  *    mlockall(MCL_FUTURE), EAGAIN)
  *  @note On Linux the memory is a file that every process of its user can shorten, and that cannot
@@ -204,28 +204,28 @@ HF_API hf_status hf_file_open_named(hf_file **file, const char *name, hf_access 
                                     const hf_backend *backend);
 
 /** Removes a name of shared memory: hf_file_open_named() finds it no more, and the name is free.
- *  Open files and views stay; the memory is freed with the last of them. On Windows nothing is done:
- *  there the name goes when no process has the file open any more.
+ *  Open files and views stay; the memory is freed with the last of them. On Windows nothing is
+ *  done: there the name goes when no process has the file open any more.
  *  @param name     the name
  *  @param backend  NULL: the native one
  *  @return
  *  - HF_OK: the name is removed; on Windows always
  *  - HF_INVALID: name is NULL or not a name, or hf_backend::size of the backend is not valid
  *  - HF_IO: nothing has the name (ENOENT), or a permission is missing (EACCES, EPERM)
- *  - HF_UNSUPPORTED: the system has no shared memory with a name, or the name is that of a folder */
+ *  - HF_UNSUPPORTED: the system has no shared memory with a name, or the name is a folder's */
 HF_API hf_status hf_file_remove_named(const char *name, const hf_backend *backend);
 
 /** @} */
 
 /** Returns the descriptor or HANDLE of a file, to hand it to another process: by SCM_RIGHTS or by
- *  DuplicateHandle(), or by inheritance after the program has made it inheritable. The other process
- *  opens what it received with hf_file_from_handle().
+ *  DuplicateHandle(), or by inheritance after the program has made it inheritable. The other
+ *  process opens what it received with hf_file_from_handle().
  *
  *  On Windows it is the HANDLE of a section for shared memory and for a file that was made from the
  *  HANDLE of a section, else the HANDLE of a file; hf_file_from_handle() takes both. The lowest bit
  *  is set in that of a section: the system ignores the two lowest bits of a HANDLE.
  *  @param file  the file; NULL: -1 is returned
- *  @return the handle. The file owns it: it is valid until hf_file_close() and must not be closed */
+ *  @return the handle, which the file owns: valid until hf_file_close(), and not to be closed */
 HF_API intptr_t hf_file_handle(const hf_file *file);
 
 /** Fixes the size of shared memory for good: no process can make it shorter or longer any more,
@@ -262,8 +262,8 @@ HF_API bool hf_file_is_sealed(const hf_file *file);
  *  @param file    the file, opened read-write
  *  @param offset  where the range begins, in bytes: a multiple of the page size (of the huge page
  *                 size for a file on hugetlbfs)
- *  @param size    its size in bytes, a multiple of the same, not 0; the last page of the file, which
- *                 need not be full, counts as a whole page
+ *  @param size    its size in bytes, a multiple of the same, not 0; the last page of the file,
+ *                 which need not be full, counts as a whole page
  *  @return
  *  - HF_OK: the range reads as zero
  *  - HF_INVALID: file is NULL or not opened read-write, offset or size is no multiple of the page
