@@ -2713,73 +2713,72 @@ static void posix_unlock(const hf_backend *self, hf_lock *storage) {
 
 /* ------------------------------------------------------------------ The backend ------------ */
 
-const hf_backend *hf_backend_native(void) {
-    static const hf_backend native = {
-        .size = HF_BACKEND_SIZE_1_0,
-        .page_size = posix_page_size,
-        .reserve = posix_reserve,
+static const hf_backend posix_backend = {
+    .size = HF_BACKEND_SIZE_1_0,
+    .page_size = posix_page_size,
+    .reserve = posix_reserve,
 #if UINTPTR_MAX > UINT32_MAX
-        .reserve_with_pages = posix_reserve_with_pages,
-        .release_with_pages = posix_release_with_pages,
-        .commit_first = posix_commit_first,
+    .reserve_with_pages = posix_reserve_with_pages,
+    .release_with_pages = posix_release_with_pages,
+    .commit_first = posix_commit_first,
 #endif
-        .release = posix_release,
-        .split = posix_do_nothing,
-        .coalesce = posix_do_nothing,
-        .commit = posix_commit,
-        .decommit = posix_decommit,
-        .map = posix_map,
-        .unmap = posix_unmap,
-        .release_run = posix_release_run,
-        .advise = posix_advise,
+    .release = posix_release,
+    .split = posix_do_nothing,
+    .coalesce = posix_do_nothing,
+    .commit = posix_commit,
+    .decommit = posix_decommit,
+    .map = posix_map,
+    .unmap = posix_unmap,
+    .release_run = posix_release_run,
+    .advise = posix_advise,
 #if POSIX_LINUX
-        .name = posix_name,
-        .check = posix_check,
+    .name = posix_name,
+    .check = posix_check,
 #endif
-        .allocate_pages = posix_allocate_pages,
-        .free_pages = posix_free_pages,
-        .file_open = posix_file_open,
-        .file_create = posix_file_create,
-        .file_create_shared = posix_file_create_shared,
-        .file_duplicate = posix_file_duplicate,
-        .file_close = posix_file_close,
-        .file_open_or_create = posix_file_open_or_create,
-        .file_measure = posix_file_measure,
-        .file_resize = posix_file_resize,
-        .file_read = posix_file_read,
-        .file_write = posix_file_write,
-        .file_sync = posix_file_sync,
+    .allocate_pages = posix_allocate_pages,
+    .free_pages = posix_free_pages,
+    .file_open = posix_file_open,
+    .file_create = posix_file_create,
+    .file_create_shared = posix_file_create_shared,
+    .file_duplicate = posix_file_duplicate,
+    .file_close = posix_file_close,
+    .file_open_or_create = posix_file_open_or_create,
+    .file_measure = posix_file_measure,
+    .file_resize = posix_file_resize,
+    .file_read = posix_file_read,
+    .file_write = posix_file_write,
+    .file_sync = posix_file_sync,
 #if !POSIX_LINUX
-        .file_flush = posix_file_flush,
+    .file_flush = posix_file_flush,
 #endif
-        .file_lock = posix_file_lock,
-        .file_unlock = posix_file_unlock,
+    .file_lock = posix_file_lock,
+    .file_unlock = posix_file_unlock,
 #if POSIX_LINUX
-        .file_forget = posix_file_forget,
-        .file_granularity = posix_file_granularity,
+    .file_forget = posix_file_forget,
+    .file_granularity = posix_file_granularity,
 #endif
-        .file_fill = posix_file_fill,
+    .file_fill = posix_file_fill,
 #if POSIX_HAS_SEALS
-        .file_seal = posix_file_seal,
-        .file_is_sealed = posix_file_is_sealed,
+    .file_seal = posix_file_seal,
+    .file_is_sealed = posix_file_is_sealed,
 #endif
 #if POSIX_LINUX
-        .file_punch_hole = posix_file_punch_hole,
+    .file_punch_hole = posix_file_punch_hole,
 #endif
 #if POSIX_HAS_NAMES
-        .file_create_named = posix_file_create_named,
-        .file_open_named = posix_file_open_named,
-        .file_remove_named = posix_file_remove_named,
+    .file_create_named = posix_file_create_named,
+    .file_open_named = posix_file_open_named,
+    .file_remove_named = posix_file_remove_named,
 #endif
-        .file_is_at = posix_file_is_at,
-        .draft_open = posix_draft_open,
-        .draft_publish = posix_draft_publish,
-        .draft_close = posix_draft_close,
-        .process = posix_process,
-        .lock_open = posix_lock_open,
-        .lock_close = posix_lock_close,
-        .lock = posix_lock,
-        .unlock = posix_unlock,
-    };
-    return &native;
-}
+    .file_is_at = posix_file_is_at,
+    .draft_open = posix_draft_open,
+    .draft_publish = posix_draft_publish,
+    .draft_close = posix_draft_close,
+    .process = posix_process,
+    .lock_open = posix_lock_open,
+    .lock_close = posix_lock_close,
+    .lock = posix_lock,
+    .unlock = posix_unlock,
+};
+
+const hf_backend *hf_backend_native(void) { return &posix_backend; }
