@@ -287,13 +287,18 @@ static hf_status run_map_range(struct space_fixture *fixture, size_t offset, siz
 static hf_status run_release_range(struct space_fixture *fixture, size_t offset, size_t size) {
     return hf_space_release_range(fixture->space, offset, size);
 }
+static hf_status run_remap_range(struct space_fixture *fixture, size_t offset, size_t size) {
+    return hf_space_remap_range(fixture->space, offset, size, fixture->file,
+                                file_offset_of(fixture, offset), HF_READ_WRITE);
+}
 
 const struct step step_split = {"split", run_split}, step_coalesce = {"coalesce", run_coalesce},
                   step_commit = {"commit", run_commit}, step_decommit = {"decommit", run_decommit},
                   step_map = {"map", run_map}, step_unmap = {"unmap", run_unmap},
                   step_commit_range = {"commit_range", run_commit_range},
                   step_map_range = {"map_range", run_map_range},
-                  step_release_range = {"release_range", run_release_range};
+                  step_release_range = {"release_range", run_release_range},
+                  step_remap_range = {"remap_range", run_remap_range};
 
 /* ------------------------------------------------------------------- drawings -------------- */
 

@@ -87,7 +87,7 @@ struct step {
 };
 
 extern const struct step step_split, step_coalesce, step_commit, step_decommit, step_map,
-    step_unmap, step_commit_range, step_map_range, step_release_range;
+    step_unmap, step_commit_range, step_map_range, step_release_range, step_remap_range;
 
 /* One step of a drawing. */
 struct drawn {

@@ -124,6 +124,66 @@ static void map_in_space(void) {
 
 static void views_of_huge_pages_are_whole_huge_pages(void) { with_huge_file(map_in_space); }
 
+/* --------------------------------------------------------------- parts of views ----------- */
+
+/* A part of a huge page is HF_WRONG_STATE, for each step that divides views. */
+static void expect_no_part(hf_space *space, size_t offset, size_t size) {
+    hf_file *small;
+    hf_space_stats old = hf_space_get_stats(space), now;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&small, size, NULL));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_unmap(space, offset, size));
+    CHECK(strstr(hf_last_error().reason, "huge page") != NULL);
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_release_range(space, offset, size));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_protect(space, offset, size, HF_PROTECT_READ));
+    CHECK_STATUS(HF_WRONG_STATE,
+                 hf_space_remap_range(space, offset, size, small, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_WRONG_STATE, hf_space_reset_range(space, offset, size));
+    now = hf_space_get_stats(space);
+    CHECK(memcmp(&old, &now, sizeof old) == 0);
+    hf_file_close(small);
+}
+
+static void divide_views(void) {
+    hf_space *space;
+    hf_file *file;
+    hf_region region;
+    enum { SMALL = 65536 };
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * huge, NULL));
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, descriptor, HF_READ_WRITE, NULL));
+    char *base = hf_space_base(space);
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 2 * huge, 2 * huge, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_map_range(space, 5 * huge, huge, file, huge, HF_COPY_ON_WRITE));
+    base[2 * huge] = 'a', base[3 * huge] = 'b';
+    expect_no_part(space, 2 * huge, SMALL);
+    expect_no_part(space, 3 * huge - SMALL, SMALL);
+    expect_no_part(space, 3 * huge - SMALL, 2 * SMALL);
+    expect_no_part(space, 2 * huge + SMALL, 2 * huge - SMALL);
+    expect_no_part(space, 5 * huge + SMALL, SMALL);
+    CHECK_STATUS(HF_OK, hf_space_protect(space, 3 * huge, huge, HF_PROTECT_READ));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, 2 * huge, huge));
+    CHECK_EQUAL('b', base[3 * huge]);
+    CHECK(hf_space_find(space, 3 * huge, &region));
+    CHECK_EQUAL(HF_PROTECT_READ, region.protection);
+    CHECK_EQUAL(huge, region.file_offset);
+    base[5 * huge] = 'c';
+    hf_status status = hf_space_reset_range(space, 5 * huge, huge);
+    CHECK(status == HF_OK || status == HF_UNSUPPORTED);
+    if (status == HF_OK) CHECK_EQUAL('b', base[5 * huge]);
+    CHECK_STATUS(HF_OK, hf_space_remap_range(space, 3 * huge, huge, file, 0, HF_READ_ONLY));
+    CHECK_EQUAL('a', base[3 * huge]);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_space_unmap(space, 3 * huge, huge));
+    CHECK_STATUS(HF_OK, hf_space_commit(space, 3 * huge, huge));
+    CHECK_STATUS(HF_OK, hf_space_release_range(space, 3 * huge + SMALL, SMALL)); /* small pages */
+    CHECK_STATUS(HF_OK, hf_space_protect(space, 3 * huge, SMALL, HF_PROTECT_READ));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+static void a_huge_page_is_not_divided(void) { with_huge_file(divide_views); }
+
 /* ------------------------------------------------ arenas, images and rings ---------------- */
 
 static void use_whole_files(void) {
@@ -153,5 +213,5 @@ static void in_arenas_images_and_rings_huge_pages_are_unsupported(void) {
     with_huge_file(use_whole_files);
 }
 
-CHECK_MAIN(TEST(views_of_huge_pages_are_whole_huge_pages),
+CHECK_MAIN(TEST(views_of_huge_pages_are_whole_huge_pages), TEST(a_huge_page_is_not_divided),
            TEST(in_arenas_images_and_rings_huge_pages_are_unsupported))

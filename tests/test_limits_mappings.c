@@ -219,6 +219,71 @@ static void reserve_at_the_limit(void *unused) {
 
 static void reserving_at_the_limit(void) { CHECK(process_runs(reserve_at_the_limit, NULL)); }
 
+/* ------------------------------------------------------- protections and parts of views ----- */
+
+/*
+ *     |p|c c c|v v v v v|p|c|p|c|p| ...
+ *
+ * The first placeholder keeps the committed region from being one mapping with what lies below the
+ * space.
+ */
+static hf_file *fill_behind_a_view(void) {
+    hf_file *file;
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    char *pages = reserve_with_mmap();
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 5 * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_open(&space, (limit_on_mappings() + 100) * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, page_size, 3 * page_size));
+    CHECK_STATUS(HF_OK,
+                 hf_space_map_range(space, 4 * page_size, 5 * page_size, file, 0, HF_READ_WRITE));
+    memset(hf_space_base(space) + page_size, 'x', 8 * page_size);
+    filled = 10;
+    while (commit_next() == HF_OK) continue;
+    use_the_last_mapping(pages);
+    return file;
+}
+
+static void expect_as_filled(size_t regions) {
+    hf_region region;
+    CHECK_EQUAL(regions, hf_space_get_stats(space).regions);
+    for (size_t i = 1; i < 9; i++) {
+        CHECK(hf_space_find(space, i * page_size, &region));
+        CHECK_EQUAL(HF_PROTECT_READ_WRITE, region.protection);
+        ((volatile char *)hf_space_base(space))[i * page_size] = 'x';
+    }
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+/* A part of a mapping needs another mapping. Over |c c c|v v| the first region has changed when the
+ * kernel finds that it cannot divide the second one: it is changed back. */
+static void change_at_the_limit(void *unused) {
+    (void)unused;
+    hf_file *file = fill_behind_a_view();
+    size_t regions = hf_space_get_stats(space).regions;
+    expect_map_limit(hf_space_protect(space, 2 * page_size, page_size, HF_PROTECT_READ), 2, 1);
+    expect_as_filled(regions);
+    expect_map_limit(hf_space_protect(space, page_size, 5 * page_size, HF_PROTECT_READ), 1, 5);
+    CHECK(!hf_last_error().undo_failed);
+    expect_as_filled(regions);
+    expect_map_limit(hf_space_unmap(space, 6 * page_size, page_size), 6, 1);
+    expect_as_filled(regions);
+    expect_map_limit(hf_space_remap_range(space, 2 * page_size, page_size, file, 0, HF_READ_WRITE),
+                     2, 1);
+    CHECK(!hf_last_error().undo_failed);
+    expect_as_filled(regions);
+    CHECK_STATUS(HF_OK, hf_space_protect(space, page_size, 8 * page_size, HF_PROTECT_READ));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    CHECK_STATUS(HF_OK, hf_space_protect(space, page_size, 8 * page_size, HF_PROTECT_READ_WRITE));
+    CHECK_STATUS(HF_OK,
+                 hf_space_reset_range(space, 2 * page_size, page_size)); /* needs no mapping */
+    CHECK_EQUAL(0, hf_space_base(space)[2 * page_size]);
+    expect_as_filled(regions);
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+static void protections_at_the_limit(void) { run_on_linux(change_at_the_limit); }
+
 /* Committing behind committed memory makes its mapping larger: this needs no more mappings. */
 static void grow_at_the_limit(void *unused) {
     (void)unused;
@@ -410,6 +475,6 @@ static void arenas_open_as_far_as_mappings_go(void) { run_on_linux(open_arenas_a
 
 CHECK_MAIN(TEST(arenas_open_as_far_as_mappings_go), TEST(the_limit_on_mappings),
            TEST(the_limit_without_descriptors), TEST(a_view_shows_its_file_again_beyond_the_limit),
-           TEST(closing_at_the_limit), TEST(reserving_at_the_limit), TEST(growing_at_the_limit),
-           TEST(memory_is_released_beyond_the_limit),
+           TEST(closing_at_the_limit), TEST(protections_at_the_limit), TEST(reserving_at_the_limit),
+           TEST(growing_at_the_limit), TEST(memory_is_released_beyond_the_limit),
            TEST(a_release_over_all_succeeds_beyond_the_limit))

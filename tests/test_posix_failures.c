@@ -330,6 +330,52 @@ static void a_gap_is_covered_again(void) {
     step_leaves_gap = false;
 }
 
+/* Each mmap of a remap fails with the code. With a gap what was there is gone: the range becomes a
+ * placeholder, and the error says so. */
+static bool remap_meets_failure(const struct drawn *drawn, size_t nth) {
+    struct space_fixture fixture;
+    size_t outer =
+        check_enter("mmap %zu failing with %d, gap: %d", nth, step_code, step_leaves_gap);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &drawn->before);
+    fail_nth("mmap", nth, false, step_code);
+    faults.leaves_gap = step_leaves_gap;
+    hf_status status = drawn_run(drawn, &fixture);
+    bool met = faults.failures > 0;
+    fail_no_more();
+    CHECK((status != HF_OK) == met);
+    if (met) {
+        CHECK_EQUAL(step_code, hf_last_error().os_code);
+        CHECK(hf_last_error().undo_failed == step_leaves_gap);
+        CHECK_EQUAL(drawn->first * page(), hf_last_error().offset);
+        space_fixture_expect(&fixture, step_leaves_gap ? &drawn->undo_failed : &drawn->before);
+        CHECK_STATUS(HF_OK, drawn_run(drawn, &fixture));
+    }
+    space_fixture_expect(&fixture, &drawn->after);
+    space_fixture_close(&fixture);
+    check_leave(outer);
+    return met;
+}
+
+static void fail_each_mmap(const struct drawn *drawn) {
+    size_t nth = 1;
+    while (remap_meets_failure(drawn, nth)) nth++;
+    CHECK(nth > 1);
+}
+
+static void a_failed_remap_leaves_what_was_there(void) {
+    static const char drawing[] = "p p     c c c     c c|v     w w w     c|p p|v\n"
+                                  "---       -         ---     ---       -----  \n"
+                                  "v v     c|v|c     c|v v     v v|w     v v v|v\n"
+                                  "p p     c|p|c     c|p p     p p|w     p p p|v\n";
+    static const int codes[] = {ENOMEM, EAGAIN, EACCES, ENODEV};
+    for (size_t i = 0; i < 2 * sizeof codes / sizeof *codes; i++) {
+        step_code = codes[i / 2];
+        step_leaves_gap = i % 2;
+        drawing_each(&step_remap_range, drawing, fail_each_mmap);
+    }
+    step_leaves_gap = false;
+}
+
 /* mprotect changes the first page and fails at the second, which is not mapped. */
 static void half_a_commit_is_taken_back(void) {
     struct space_fixture fixture;
@@ -713,6 +759,56 @@ static void locked_memory_is_unlocked_to_be_released(void) {
     fail_no_more();
     posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
 }
+
+/* EACCES: SELinux, or a file system that was mounted with noexec. */
+static void each_code_of_a_protection_has_its_status(void) {
+    static const struct {
+        int code;
+        hf_status status;
+    } codes[] = {{EACCES, HF_UNSUPPORTED},
+                 {EPERM, HF_UNSUPPORTED},
+                 {EINVAL, HF_UNSUPPORTED},
+                 {ENOMEM, HF_NO_MEMORY},
+                 {EAGAIN, HF_NO_ADDRESS}};
+    struct space_fixture fixture;
+    struct picture picture = picture_parse("c c|v v|w w|p", 13);
+    space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        size_t outer = check_enter("code %d", codes[i].code);
+        fail_nth("mprotect", 1, false, codes[i].code);
+        hf_status status = hf_space_protect(fixture.space, page(), 4 * page(), HF_PROTECT_READ);
+        fail_no_more();
+        CHECK_STATUS(codes[i].status, status);
+        CHECK_EQUAL(codes[i].code, hf_last_error().os_code);
+        CHECK(!hf_last_error().undo_failed);
+        space_fixture_expect(&fixture, &picture);
+        check_leave(outer);
+    }
+    space_fixture_close(&fixture);
+}
+
+#if POSIX_LINUX
+
+/* EINVAL: locked pages. Linux 5.18 resets those, too; before it the call fails. */
+static void each_code_of_a_reset_has_its_status(void) {
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
+    CHECK_STATUS(HF_OK, posix_commit(NULL, base, page(), &report));
+    base[0] = 'x';
+    fail_nth("madvise", 1, true, EINVAL);
+    CHECK_STATUS(HF_UNSUPPORTED, posix_reset(NULL, base, page(), &report));
+    CHECK_EQUAL(2, faults.failures);
+    CHECK_EQUAL('x', base[0]);
+    fail_nth("madvise", 1, false, EPERM);
+    CHECK_STATUS(HF_UNSUPPORTED, posix_reset(NULL, base, page(), &report));
+    CHECK_EQUAL(EPERM, report.os_code);
+    fail_nth("madvise", 1, false, EINVAL);
+    CHECK_STATUS(HF_OK, posix_reset(NULL, base, page(), &report));
+    CHECK_EQUAL(0, base[0]);
+    fail_no_more();
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_COMMITTED);
+}
+
+#endif
 
 /* ------------------------------------------------------------------------ Hints ------------ */
 
@@ -1239,6 +1335,21 @@ static hf_status call_decommit(void) { return CALL(decommit, subject.block, page
 static hf_status call_map(void) {
     return CALL(map, subject.block + 3 * page(), page(), changed, 0, HF_READ_ONLY);
 }
+static hf_status call_protect(void) {
+    return CALL(protect, subject.block, 5 * page(), HF_READ_WRITE, HF_PROTECT_READ);
+}
+static hf_status call_reset(void) {
+    return hf_backend_native()->reset ? CALL(reset, subject.block, 2 * page()) : HF_OK;
+}
+static hf_status call_remap(void) {
+    return CALL(remap, subject.block + page(), 3 * page(), changed, 0, HF_READ_ONLY);
+}
+static hf_status call_remap_copy(void) {
+    return CALL(remap, subject.block + page(), 3 * page(), changed, 0, HF_COPY_ON_WRITE);
+}
+static hf_status call_create_executable(void) {
+    return CALL(file_create_executable, 100000, &subject.opened);
+}
 static hf_status call_unmap(void) { return CALL(unmap, subject.block + 4 * page(), page()); }
 static hf_status call_release_run(void) {
     return hf_backend_native()->release_run ? CALL(release_run, subject.block, 5 * page()) : HF_OK;
@@ -1412,6 +1523,10 @@ static const struct function {
     {"map", call_map, false},
     {"unmap", call_unmap, false},
     {"release_run", call_release_run, false},
+    {"protect", call_protect, false},
+    {"reset", call_reset, false},
+    {"remap", call_remap, false},
+    {"remap, copy-on-write", call_remap_copy, false},
     {"advise, huge", call_advise_huge, false},
     {"advise, no huge", call_advise_no_huge, false},
     {"advise, populate", call_populate, false},
@@ -1421,6 +1536,7 @@ static const struct function {
     {"file_open", call_file_open, true},
     {"file_create", call_file_create, true},
     {"file_create_shared", call_create_shared, true},
+    {"file_create_executable", call_create_executable, true},
     {"file_duplicate", call_duplicate, true},
     {"file_open_or_create", call_open_or_create, true},
     {"file_open_or_create, new", call_open_or_create_new, true},
@@ -1736,7 +1852,7 @@ static void shared_memory_does_without_memfd(void) {
 
 #define SYSTEM_TESTS                                                    \
     TEST(check_fails_without_proc), TEST(check_finds_a_truncated_list), \
-        TEST(shared_memory_does_without_memfd)
+        TEST(each_code_of_a_reset_has_its_status), TEST(shared_memory_does_without_memfd)
 
 #else
 
@@ -1772,10 +1888,11 @@ static void names_of_shared_memory_are_short(void) {
 
 CHECK_MAIN(TEST(a_failed_commit_leaves_a_placeholder), TEST(a_failed_decommit_leaves_it_committed),
            TEST(a_failed_map_leaves_a_placeholder), TEST(a_failed_unmap_leaves_a_view),
-           TEST(a_gap_is_covered_again), TEST(half_a_commit_is_taken_back),
-           TEST(a_failed_reservation_reserves_nothing), TEST(the_slack_is_unmapped),
-           TEST(an_old_kernel_ignores_noreplace), TEST(a_failed_release_frees_the_pages),
-           TEST(pages_and_placeholder_are_released_at_once),
+           TEST(a_failed_remap_leaves_what_was_there),
+           TEST(each_code_of_a_protection_has_its_status), TEST(a_gap_is_covered_again),
+           TEST(half_a_commit_is_taken_back), TEST(a_failed_reservation_reserves_nothing),
+           TEST(the_slack_is_unmapped), TEST(an_old_kernel_ignores_noreplace),
+           TEST(a_failed_release_frees_the_pages), TEST(pages_and_placeholder_are_released_at_once),
            TEST(a_joint_mapping_is_aligned_by_its_slack),
            TEST(a_failed_release_of_all_frees_the_pages), TEST(an_arena_opens_whole_or_not_at_all),
            TEST(closing_a_joint_space_leaves_nothing), TEST(an_arena_takes_five_system_calls),

@@ -429,8 +429,10 @@ static hf_status posix_reset(const hf_backend *self, void *address, size_t size,
     (void)self;
     report->system_calls++;
     if (madvise(address, size, MADV_DONTNEED) == 0) return HF_OK;
-    report->system_calls++;
-    if (errno == EINVAL && madvise(address, size, MADV_DONTNEED_LOCKED) == 0) return HF_OK;
+    if (errno == EINVAL) {
+        report->system_calls++;
+        if (madvise(address, size, MADV_DONTNEED_LOCKED) == 0) return HF_OK;
+    }
     return posix_fail(report, HF_UNSUPPORTED, "madvise", errno);
 }
 
