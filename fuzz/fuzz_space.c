@@ -189,7 +189,7 @@ static bool do_regions_allow(void) {
     const struct space_model *model = &space_of_call()->model;
     struct model_range range = range_of_call();
     if (is_step()) return model_allows(model, (model_step)(call->kind - PROGRAM_SPLIT), range);
-    if (call->advice != HF_ADVISE_POPULATE) return model_count_pages(model, range, HF_VIEW) == 0;
+    if (call->advice != HF_ADVISE_POPULATE) return true;
     return model_count_pages(model, range, HF_COMMITTED) == range.end - range.first;
 }
 
