@@ -9,8 +9,8 @@
  *      protections  | made |  read  |            made                  |
  *
  * Regions say nothing about protections, and a protection can be that of parts of several regions.
- * "Made", HF_PROTECT_READ_WRITE in the map of protections, is what commit and map give: placeholders
- * have no other.
+ * "Made", HF_PROTECT_READ_WRITE in the map of protections, is what commit and map give:
+ * placeholders have no other.
  */
 #ifndef HF_SPACE_CORE_H
 #define HF_SPACE_CORE_H

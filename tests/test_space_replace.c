@@ -494,7 +494,8 @@ static void extend_in_wrong_states(void) {
 
 static void extend_in_a_wrong_state(void) { on_each_backend(extend_in_wrong_states); }
 
-/* A thousand steps of 64 KiB: the contents stay, and where the system spans regions there is one. */
+/* A thousand steps of 64 KiB: the contents stay, and where the system spans regions there is one.
+ * */
 static void extend_often(const hf_backend *backend, size_t regions) {
     enum { STEPS = 1000 };
     hf_space_options options = {.backend = backend};
