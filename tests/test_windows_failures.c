@@ -865,6 +865,7 @@ static void prohibited_code_is_unsupported(void) {
 /* A copy-on-write view whose section cannot be read keeps its pages, and its protection. */
 static void a_failed_reset_keeps_the_protection(void) {
     if (!require_views()) return;
+    struct resources before = resources_now();
     struct space_fixture fixture;
     struct picture picture = picture_parse("w|p", 3);
     space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
@@ -881,6 +882,7 @@ static void a_failed_reset_keeps_the_protection(void) {
     CHECK_EQUAL((unsigned char)original, (unsigned char)*stored);
     CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
     space_fixture_close(&fixture);
+    expect_resources(before);
 }
 
 static void a_closed_handle_is_invalid(void) {

@@ -544,7 +544,7 @@ static hf_status win_unmap(const hf_backend *self, void *address, size_t size, h
                : win_fail_no_memory(report, "UnmapViewOfFile2");
 }
 
-/* A page that becomes copy-on-write again counts against the commit limit. */
+/* Pages that become copy-on-write again may count against the commit limit. */
 static hf_status win_protect(const hf_backend *self, void *address, size_t size, hf_access access,
                              hf_protection protection, hf_report *report) {
     (void)self;
