@@ -1,13 +1,11 @@
 /*
- * hf_space_protect: what may be done with the pages of a space, on the native backend and on
- * strict.
+ * hf_space_protect: what may be done with the pages of a space, on the native backend and strict.
  *
  *      page      0        4        8        12       16       20       24
  *      kind      |committed|  view  |  copy  |read only| code   |   placeholder
  *
  * "copy" is a copy-on-write view, "code" a read-write view of memory that can be executed. Page n
- * of each is filled with the byte n + 1. Signal handlers and forks are in
- * test_space_protect_posix.c.
+ * is filled with the byte n + 1. Signal handlers and forks are in test_space_change_posix.c.
  */
 #include "check.h"
 #include "holdfast/space.h"

@@ -1,6 +1,6 @@
 /*
  * Parts of views, hf_space_remap_range, hf_space_reset_range and hf_space_extend, on the native
- * backend and on strict. Threads and signal handlers are in test_space_replace_posix.c.
+ * backend and on strict. Threads and signal handlers are in test_space_change_posix.c.
  *
  * Page n of the file is filled with the byte n + 1, each committed page n with 101 + n, and what is
  * stored into copy-on-write views is 201 + n.
@@ -494,8 +494,7 @@ static void extend_in_wrong_states(void) {
 
 static void extend_in_a_wrong_state(void) { on_each_backend(extend_in_wrong_states); }
 
-/* A thousand steps of 64 KiB: the contents stay, and where the system spans regions there is one.
- * */
+/* A thousand steps of 64 KiB: the contents stay. Where the system spans regions there is one. */
 static void extend_often(const hf_backend *backend, size_t regions) {
     enum { STEPS = 1000 };
     hf_space_options options = {.backend = backend};
