@@ -177,16 +177,27 @@ static PVOID win_reserve_placeholder_at(void *base, size_t size) {
                                   MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
 }
 
-/* In a process linked for 2 GiB of addresses WIN_HIGHEST_ADDRESS is an invalid parameter: the
- * reservation is repeated without requirements. */
-static PVOID win_reserve_placeholder(size_t size) {
-    size_t alignment = size >= WIN_LARGE_ALIGNMENT ? WIN_LARGE_ALIGNMENT : 0;
-    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, WIN_HIGHEST_ADDRESS, alignment};
+static PVOID win_reserve_placeholder_below(void *highest, size_t alignment, size_t size) {
+    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, highest, alignment};
     MEM_EXTENDED_PARAMETER parameter = {.Type = MemExtendedParameterAddressRequirements,
                                         .Pointer = &addresses};
-    void *got =
-        win_api.virtual_alloc2(GetCurrentProcess(), NULL, size,
-                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, &parameter, 1);
+    return win_api.virtual_alloc2(GetCurrentProcess(), NULL, size,
+                                  MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, &parameter,
+                                  1);
+}
+
+/* In a process linked for 2 GiB of addresses WIN_HIGHEST_ADDRESS is an invalid parameter: the
+ * reservation is repeated without it. */
+static PVOID win_reserve_placeholder_aligned(size_t size, size_t alignment) {
+    void *got = win_reserve_placeholder_below(WIN_HIGHEST_ADDRESS, alignment, size);
+    bool is_invalid = got == NULL && GetLastError() == ERROR_INVALID_PARAMETER;
+    return is_invalid ? win_reserve_placeholder_below(NULL, alignment, size) : got;
+}
+
+/* The alignment is not needed: it is left out where the system does not know it. */
+static PVOID win_reserve_placeholder(size_t size) {
+    size_t alignment = size >= WIN_LARGE_ALIGNMENT ? WIN_LARGE_ALIGNMENT : 0;
+    void *got = win_reserve_placeholder_aligned(size, alignment);
     bool is_invalid = got == NULL && GetLastError() == ERROR_INVALID_PARAMETER;
     return is_invalid ? win_reserve_placeholder_at(NULL, size) : got;
 }
@@ -430,6 +441,17 @@ static hf_status win_reserve(const hf_backend *self, void *base, size_t size, vo
     return HF_OK;
 }
 
+static hf_status win_reserve_aligned(const hf_backend *self, size_t size, size_t alignment,
+                                     void **address, hf_report *report) {
+    (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), NULL, size));
+    report->system_calls++;
+    void *got = win_reserve_placeholder_aligned(size, alignment);
+    if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc2", GetLastError());
+    *address = got;
+    return HF_OK;
+}
+
 /* Before Windows 8.1 (6.3) the page tables of reserved addresses count against the commit limit:
  * 2 GiB for each TiB. */
 static size_t win_cheap_reserve(const hf_backend *self) {
@@ -487,15 +509,36 @@ static hf_status win_decommit(const hf_backend *self, void *address, size_t size
     return win_fail(report, is_unsupported ? HF_UNSUPPORTED : HF_NO_MEMORY, "VirtualFree", code);
 }
 
-static hf_status win_commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+/* Memory of a NUMA node is the only kind that is not ordinary: large pages need a privilege, cannot
+ * replace placeholders for certain, and are not tested here. */
+static hf_status win_check_memory(const hf_backend *self, const hf_memory *memory,
+                                  hf_report *report) {
+    (void)self;
+    ULONG highest = 0;
+    report->system_calls += memory->on_numa_node;
+    bool has_node = !memory->on_numa_node ||
+                    (GetNumaHighestNodeNumber(&highest) && memory->numa_node <= highest);
+    return has_node && memory->huge_page == 0 && !memory->lazy && !memory->no_dump
+               ? HF_OK
+               : win_fail(report, HF_UNSUPPORTED, "VirtualAlloc2", 0);
+}
+
+static hf_status win_commit_as(const hf_backend *self, void *address, size_t size,
+                               const hf_memory *memory, hf_report *report) {
     (void)self;
     assert(hf_is_whole_pages(win_page_size(NULL), address, size));
+    MEM_EXTENDED_PARAMETER node = {.Type = MemExtendedParameterNumaNode,
+                                   .ULong = memory ? memory->numa_node : 0};
     report->system_calls++;
     return win_api.virtual_alloc2(GetCurrentProcess(), address, size,
                                   MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER,
-                                  PAGE_READWRITE, NULL, 0)
+                                  PAGE_READWRITE, memory ? &node : NULL, memory ? 1 : 0)
                ? HF_OK
                : win_fail_no_memory(report, "VirtualAlloc2");
+}
+
+static hf_status win_commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    return win_commit_as(self, address, size, NULL, report);
 }
 
 /* VirtualProtect can give a view no more than it was mapped with. So a view that may become
@@ -565,13 +608,13 @@ static void *win_old_reserve_at(void *base, size_t size, hf_report *report) {
 /* VirtualAlloc has no alignment parameter. So more than enough is reserved and released, and then
  * reserved again from its first multiple of the alignment. NULL if another thread reserved it in
  * between. */
-static void *win_old_reserve_aligned(size_t size, hf_report *report) {
-    if (size < WIN_LARGE_ALIGNMENT || size > SIZE_MAX - WIN_LARGE_ALIGNMENT) return NULL;
-    char *found = win_old_reserve_at(NULL, size + WIN_LARGE_ALIGNMENT, report);
+static void *win_old_reserve_at_multiple(size_t size, size_t alignment, hf_report *report) {
+    if (size > SIZE_MAX - alignment) return NULL;
+    char *found = win_old_reserve_at(NULL, size + alignment, report);
     if (found == NULL) return NULL;
     report->system_calls++;
     VirtualFree(found, 0, MEM_RELEASE);
-    size_t below = (0 - (uintptr_t)found) & (WIN_LARGE_ALIGNMENT - 1);
+    size_t below = (0 - (uintptr_t)found) & (alignment - 1);
     return win_old_reserve_at(found + below, size, report);
 }
 
@@ -579,8 +622,20 @@ static hf_status win_old_reserve(const hf_backend *self, void *base, size_t size
                                  hf_report *report) {
     (void)self;
     assert(hf_is_whole_pages(win_page_size(NULL), base, size));
-    void *got = base ? NULL : win_old_reserve_aligned(size, report);
+    void *got = NULL;
+    if (base == NULL && size >= WIN_LARGE_ALIGNMENT)
+        got = win_old_reserve_at_multiple(size, WIN_LARGE_ALIGNMENT, report);
     if (got == NULL) got = win_old_reserve_at(base, size, report);
+    if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
+    *address = got;
+    return HF_OK;
+}
+
+/* Another thread can take the addresses before they are reserved again: then it fails. */
+static hf_status win_old_reserve_aligned(const hf_backend *self, size_t size, size_t alignment,
+                                         void **address, hf_report *report) {
+    (void)self;
+    void *got = win_old_reserve_at_multiple(size, alignment, report);
     if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
     *address = got;
     return HF_OK;
@@ -1939,6 +1994,9 @@ static const hf_backend win_backend = {
     .size = HF_BACKEND_SIZE_1_0,
     .page_size = win_page_size,
     .reserve = win_reserve,
+    .reserve_aligned = win_reserve_aligned,
+    .commit_as = win_commit_as,
+    .check_memory = win_check_memory,
     .cheap_reserve = win_cheap_reserve,
     .release = win_release,
     .split = win_split,
@@ -1957,6 +2015,7 @@ static const hf_backend win_old_backend = {
     .size = HF_BACKEND_SIZE_1_0,
     .page_size = win_page_size,
     .reserve = win_old_reserve,
+    .reserve_aligned = win_old_reserve_aligned,
     .cheap_reserve = win_cheap_reserve,
     .release = win_release,
     .split = win_old_no_call,
