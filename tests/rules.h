@@ -2,10 +2,10 @@
  * rules.h -- the rules of Windows' placeholders, and the machines that they are tested on.
  *
  * A rule is a sentence about VirtualAlloc2, VirtualFree, VirtualProtect, MapViewOfFile3 and
- * UnmapViewOfFile2, and a function that shows it with those calls (rules.c). The calls go to a machine: to the Windows API
- * (rules_windows.c), or to the strict backend, where each combination of flags stands for the
- * function of hf_backend that does the same (rules_strict.c). So the same tests run on both, and
- * show that strict behaves as Windows does.
+ * UnmapViewOfFile2, and a function that shows it with those calls (rules.c). The calls go to a
+ * machine: to the Windows API (rules_windows.c), or to the strict backend, where each combination
+ * of flags stands for the function of hf_backend that does the same (rules_strict.c). So the same
+ * tests run on both, and show that strict behaves as Windows does.
  *
  *                    rules.c, one function for each rule
  *                                  |
