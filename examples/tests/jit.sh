@@ -10,7 +10,7 @@ is() {
     expression=$1
     shift
     example "$expression" "$@" >found || wrong "$expression ended with $?"
-    # shellcheck disable=SC2004 # the value of the variable is an expression
+    # shellcheck disable=SC2004,SC2034 # the value of the variable is an expression
     for x; do echo $(($expression)); done >expected
     sed 1d found >values
     same expected values
