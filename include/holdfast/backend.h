@@ -512,8 +512,9 @@ struct hf_backend {
      *  @param protection  what is allowed from now on; not HF_PROTECT_READ_WRITE for a read-only
      *                     view
      *  @return HF_OK; HF_UNSUPPORTED: the system does not let this memory be executed;
-     *  HF_NO_MEMORY;
-     *          HF_MAP_LIMIT: no mappings left. On failure a part of the range may have changed */
+     *          HF_NO_MEMORY; HF_MAP_LIMIT: no mappings left; HF_NO_ADDRESS: after
+     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more. On failure a part of the range
+     *          may have changed */
     hf_status (*protect)(const hf_backend *, void *address, size_t size, hf_access access,
                          hf_protection protection, hf_report *);
     /** Optional: committed memory reads as zero again, a copy-on-write view as its file, whatever

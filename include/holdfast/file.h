@@ -120,8 +120,9 @@ HF_API hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
 HF_API hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
 
 /** hf_file_create_shared(), of memory whose views hf_space_protect() can make executable. Map it
- *  twice, store code through one view and run it in the other: no page is ever writable and
- *  executable at once.
+ *  twice, store code through one view and run it in the other: no view has to be writable and
+ *  executable at once. (On Windows a read-write view of it is both for the moment in which it is
+ *  mapped, before hf_space_map() returns.)
  *  @param[out] file  gets the memory, as an hf_file; untouched on failure
  *  @param size       its size in bytes, not 0; Windows rounds it up to whole pages
  *  @param backend    NULL: the native one; it must outlive the file
