@@ -32,12 +32,12 @@ static inline const hf_backend *hf_backend_or_native(const hf_backend *named) {
 #define HF_HAS(backend, function) \
     ((backend)->size > offsetof(hf_backend, function) && (backend)->function != NULL)
 
-/* hf_backend.size of the native backend, in bytes: the size of the table in version 0.1. A program
+/* hf_backend.size of the native backend, in bytes: the size of the table in version 1.0. A program
  * copies as many bytes of the table as it was compiled with, this field among them, so the field
  * must not rise with the table. */
-#define HF_BACKEND_SIZE_0_1 (offsetof(hf_backend, file_create_executable) + sizeof(void (*)(void)))
+#define HF_BACKEND_SIZE_1_0 (offsetof(hf_backend, file_remove_named) + sizeof(void (*)(void)))
 
-_Static_assert(sizeof(hf_backend) == HF_BACKEND_SIZE_0_1,
+_Static_assert(sizeof(hf_backend) == HF_BACKEND_SIZE_1_0,
                "a function was appended: let HF_HAS find it in the native backend, by its address");
 
 #endif

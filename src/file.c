@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <holdfast/atomic.h>
+#include <string.h>
 
 #include "compatible.h"
 #include "fail.h"
@@ -22,12 +23,12 @@ struct hf_file {
     uint64_t size;      /* in bytes, when it was last opened, measured or resized */
     size_t granularity; /* of the addresses, sizes and file offsets of views, in bytes */
     hf_access access;
-    bool is_memory;     /* created by hf_file_create_shared or hf_file_create_executable */
+    bool is_memory;     /* shared memory, with or without a name */
     bool is_executable; /* created by hf_file_create_executable */
     size_t users;       /* the program, and views that need the file; changed atomically */
 };
 
-/* The arguments of the six functions that make an hf_file. Each of them has its `obtain`, which
+/* The arguments of the eight functions that make an hf_file. Each of them has its `obtain`, which
  * calls the backend for the handle. */
 typedef struct file_request {
     const char *call; /* the function that an error names */
@@ -39,9 +40,17 @@ typedef struct file_request {
     const hf_backend *backend;
 } file_request;
 
+/* For hf_error, whose offsets and sizes are those of memory. */
+static size_t file_saturate(uint64_t bytes) { return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes; }
+
 static hf_status file_fail(hf_status status, const file_request *wanted, const hf_report *report) {
-    size_t size = wanted->size > SIZE_MAX ? SIZE_MAX : (size_t)wanted->size;
-    return hf_fail_reported(status, report, 0, size);
+    return hf_fail_reported(status, report, 0, file_saturate(wanted->size));
+}
+
+static hf_status file_lacks(hf_report *report, const char *call, const char *reason) {
+    report->call = call;
+    report->reason = reason;
+    return HF_UNSUPPORTED;
 }
 
 static size_t file_query_granularity(const hf_backend *backend, intptr_t handle) {
@@ -80,7 +89,7 @@ static bool file_is_access(hf_access access) {
 
 static bool file_is_path(const char *path) { return path != NULL && path[0] != '\0'; }
 
-/* ------------------------------------------------- six ways to obtain a handle --------- */
+/* ------------------------------------------------- eight ways to obtain a handle -------- */
 
 static hf_status file_obtain_existing(const file_request *wanted, hf_file *file,
                                       hf_report *report) {
@@ -176,6 +185,123 @@ hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
                                            .backend = backend});
 }
 
+/* --------------------------------------------- shared memory with a name ---------------- */
+
+#define FILE_NO_NAMES "this system has no shared memory with a name"
+
+static bool file_is_name_character(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+/* On Linux the memory is a file in /dev/shm, and files of these names are drafts of such files,
+ * which a backend may delete. */
+static bool file_is_draft_name(const char *name, size_t length) {
+    static const char suffix[] = ".saving";
+    const size_t digits = 2, end = sizeof suffix - 1 + digits;
+    if (length < end || memcmp(name + length - end, suffix, sizeof suffix - 1) != 0) return false;
+    for (size_t i = length - digits; i < length; i++)
+        if (name[i] < '0' || name[i] > '9') return false;
+    return true;
+}
+
+static bool file_is_name(const char *name) {
+    size_t length = 0;
+    if (name == NULL || name[0] == '\0' || name[0] == '.') return false;
+    for (; name[length] != '\0'; length++)
+        if (length + 1 == HF_SHARED_NAME_SIZE || !file_is_name_character(name[length]))
+            return false;
+    return !file_is_draft_name(name, length);
+}
+
+static hf_status file_obtain_new_named(const file_request *wanted, hf_file *file,
+                                       hf_report *report) {
+    const hf_backend *backend = file->backend;
+    file->is_memory = true;
+    if (!HF_HAS(backend, file_create_named)) return file_lacks(report, wanted->call, FILE_NO_NAMES);
+    return backend->file_create_named(backend, wanted->path, wanted->size, &file->handle, report);
+}
+
+hf_status hf_file_create_named(hf_file **file, const char *name, uint64_t size,
+                               const hf_backend *backend) {
+    if (file == NULL || !file_is_name(name) || size == 0)
+        return hf_fail(HF_INVALID, "hf_file_create_named", 0, 0);
+    return file_open(file, &(file_request){.call = "hf_file_create_named",
+                                           .obtain = file_obtain_new_named,
+                                           .path = name,
+                                           .size = size,
+                                           .backend = backend});
+}
+
+static hf_status file_obtain_named(const file_request *wanted, hf_file *file, hf_report *report) {
+    const hf_backend *backend = file->backend;
+    file->is_memory = true;
+    if (!HF_HAS(backend, file_open_named)) return file_lacks(report, wanted->call, FILE_NO_NAMES);
+    return backend->file_open_named(backend, wanted->path, wanted->access, &file->handle,
+                                    &file->size, report);
+}
+
+hf_status hf_file_open_named(hf_file **file, const char *name, hf_access access,
+                             const hf_backend *backend) {
+    if (file == NULL || !file_is_name(name) || !file_is_access(access))
+        return hf_fail(HF_INVALID, "hf_file_open_named", 0, 0);
+    return file_open(file, &(file_request){.call = "hf_file_open_named",
+                                           .obtain = file_obtain_named,
+                                           .path = name,
+                                           .access = access,
+                                           .backend = backend});
+}
+
+hf_status hf_file_remove_named(const char *name, const hf_backend *named) {
+    static const char call[] = "hf_file_remove_named";
+    if (!file_is_name(name)) return hf_fail(HF_INVALID, call, 0, 0);
+    hf_status status = hf_check_backend(named, call);
+    if (status != HF_OK) return status;
+    const hf_backend *backend = hf_backend_or_native(named);
+    hf_report report = {0};
+    status = HF_HAS(backend, file_remove_named) ? backend->file_remove_named(backend, name, &report)
+                                                : file_lacks(&report, call, FILE_NO_NAMES);
+    return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, 0);
+}
+
+/* --------------------------------------------------------- seals and holes -------------- */
+
+hf_status hf_file_seal(hf_file *file) {
+    static const char call[] = "hf_file_seal";
+    if (file == NULL || file->access != HF_READ_WRITE) return hf_fail(HF_INVALID, call, 0, 0);
+    const hf_backend *backend = file->backend;
+    hf_report report = {0};
+    hf_status status = HF_HAS(backend, file_seal)
+                           ? backend->file_seal(backend, file->handle, file->size, &report)
+                           : file_lacks(&report, call, "this system has no seals");
+    return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, 0, 0);
+}
+
+bool hf_file_is_sealed(const hf_file *file) {
+    return file != NULL && HF_HAS(file->backend, file_is_sealed) &&
+           file->backend->file_is_sealed(file->backend, file->handle, file->size);
+}
+
+/* The last page need not be full. */
+static bool file_has_pages(const hf_file *file, uint64_t offset, uint64_t size) {
+    uint64_t unit = file->granularity, pages = file->size / unit + (file->size % unit != 0);
+    return offset % unit == 0 && size % unit == 0 && size > 0 && offset / unit <= pages &&
+           size / unit <= pages - offset / unit;
+}
+
+hf_status hf_file_punch_hole(hf_file *file, uint64_t offset, uint64_t size) {
+    static const char call[] = "hf_file_punch_hole";
+    size_t at = file_saturate(offset), bytes = file_saturate(size);
+    if (file == NULL || file->access != HF_READ_WRITE || !file_has_pages(file, offset, size))
+        return hf_fail(HF_INVALID, call, at, bytes);
+    const hf_backend *backend = file->backend;
+    hf_report report = {0};
+    hf_status status = HF_HAS(backend, file_punch_hole)
+                           ? backend->file_punch_hole(backend, file->handle, offset, size, &report)
+                           : file_lacks(&report, call, "this system cannot punch holes");
+    return status == HF_OK ? HF_OK : hf_fail_reported(status, &report, at, bytes);
+}
+
 /* --------------------------------------------------------------------- size ------------- */
 
 hf_status hf_file_measure(hf_file *file, hf_report *report) {
@@ -195,7 +321,7 @@ uint64_t hf_file_size(const hf_file *file) { return file ? file->size : 0; }
 
 const hf_backend *hf_file_backend(const hf_file *file) { return file->backend; }
 
-intptr_t hf_file_handle(const hf_file *file) { return file->handle; }
+intptr_t hf_file_handle(const hf_file *file) { return file ? file->handle : -1; }
 
 size_t hf_file_granularity(const hf_file *file) { return file->granularity; }
 

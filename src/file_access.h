@@ -19,8 +19,6 @@ hf_status hf_file_resize(hf_file *file, uint64_t size, hf_report *report);
 
 const hf_backend *hf_file_backend(const hf_file *file);
 
-intptr_t hf_file_handle(const hf_file *file);
-
 /* The unit of a view's address, size and file offset, in bytes: the page size, or the huge page
  * size of a hugetlbfs file. */
 size_t hf_file_granularity(const hf_file *file);
@@ -39,7 +37,8 @@ bool hf_file_is_executable(const hf_file *file);
 /* True if this backend opened the file. */
 bool hf_file_is_on(const hf_file *file, const hf_backend *backend);
 
-/* True if hf_file_create_shared created the file. */
+/* True for shared memory that was not made from a handle: of hf_file_create_shared, or with a
+ * name. */
 bool hf_file_is_memory(const hf_file *file);
 
 /* True if the file can have views with this access. */

@@ -74,8 +74,8 @@ hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset);
 /* Removes the next region and extends this one over it; this one keeps its kind. */
 void hf_region_map_absorb_next(hf_region_map *map, hf_node *node);
 
-/* Removes the next `count` regions, the last of which is `last`, and extends this one over them. For
- * many regions this is cheaper than to absorb one after the other. */
+/* Removes the next `count` regions, the last of which is `last`, and extends this one over them.
+ * For many regions this is cheaper than to absorb one after the other. */
 void hf_region_map_absorb_run(hf_region_map *map, hf_node *node, hf_node *last, size_t count);
 
 /* The same up to `end`, where one of the next regions, or this one, ends. */

@@ -609,8 +609,8 @@ hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *want
     return first;
 }
 
-/* Counts no step: hf_space_set_run_placeholder counts one for each region. HF_UNSUPPORTED: the backend
- * has done nothing, and nothing is counted or stored as the last error. */
+/* Counts no step: hf_space_set_run_placeholder counts one for each region. HF_UNSUPPORTED: the
+ * backend has done nothing, and nothing is counted or stored as the last error. */
 static hf_status space_call_release_run(hf_space *space, const space_request *run) {
     const hf_backend *backend = space->backend;
     hf_report report = {0};

@@ -89,17 +89,8 @@ hf_status hf_space_apply_protections(hf_space *space, size_t offset, size_t end)
     return status;
 }
 
-/* Call it after an undo failed. A later try would overwrite undo_failed, which the caller has to
- * see. */
-static hf_status space_fail_undo(hf_space *space, hf_error first) {
-    first.undo_failed = true;
-    space->is_transient = false;
-    return hf_fail_with(first);
-}
-
 hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end) {
     hf_error first = hf_last_error();
-    bool is_undone = true;
     for (size_t at = offset, next; at < end; at = next) {
         const hf_node *node = hf_region_map_find(&space->map, at);
         next = hf_space_piece_end(space, node, at, end);
@@ -107,9 +98,10 @@ hf_status hf_space_undo_readable(hf_space *space, size_t offset, size_t end) {
             space_call_protect(space, node, at, next - at, HF_PROTECT_NONE) == HF_OK)
             continue;
         hf_space_set_protection(space, at, next - at, HF_PROTECT_READ);
-        is_undone = false;
+        first.undo_failed = true;
     }
-    return is_undone ? hf_fail_with(first) : space_fail_undo(space, first);
+    if (first.undo_failed) space->is_transient = false; /* the caller has to see undo_failed */
+    return hf_fail_with(first);
 }
 
 hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
@@ -162,11 +154,13 @@ static hf_status space_protect_regions(hf_space *space, const space_request *wan
  * from there on the protection that was wanted. */
 static hf_status space_undo_protect(hf_space *space, const space_request *wanted, size_t reached) {
     hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, wanted->offset, reached) == HF_OK)
-        return hf_fail_with(first);
-    size_t from = hf_last_error().offset;
-    hf_space_set_protection(space, from, reached - from, wanted->protection);
-    return space_fail_undo(space, first);
+    if (hf_space_apply_protections(space, wanted->offset, reached) != HF_OK) {
+        size_t from = hf_last_error().offset;
+        hf_space_set_protection(space, from, reached - from, wanted->protection);
+        first.undo_failed = true;
+        space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    }
+    return hf_fail_with(first);
 }
 
 static size_t space_count_regions(const hf_space *space, const space_request *wanted) {
@@ -256,7 +250,9 @@ static hf_status space_reset_piece(hf_space *space, const hf_node *node, size_t 
     if (restored == HF_OK) return status == HF_OK ? HF_OK : hf_fail_with(first);
     if (status == HF_OK) first = hf_last_error();
     hf_space_set_protection(space, offset, size, HF_PROTECT_READ_WRITE);
-    return space_fail_undo(space, first);
+    first.undo_failed = true;
+    space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    return hf_fail_with(first);
 }
 
 /* For a backend that cannot reset pages: stores into them, piece by piece. */

@@ -1,9 +1,10 @@
 /*
  * handles.h -- how many handles this process has open. Windows only.
  *
- * Does not count the kinds of handles that the C library opens on first use and never closes: the
- * handle of a thread that asked for its own, the event of a mutex that a thread had to wait for.
- * Whether a thread waits is random. holdfast opens no handle of these kinds.
+ * Does not count the kinds of handles that the C library or the system opens on first use and never
+ * closes: the handle of a thread that asked for its own, the event of a mutex that a thread had to
+ * wait for (whether a thread waits is random), the directory of the names of objects. holdfast
+ * opens no handle of these kinds.
  */
 #ifndef HOLDFAST_TESTS_HANDLES_H
 #define HOLDFAST_TESTS_HANDLES_H
@@ -27,9 +28,9 @@ static inline handles_query *handles_find_query(void) {
                                                            "NtQueryObject");
 }
 
-/* True if the C library opens handles of this kind and never closes them. */
+/* True if handles of this kind are opened on first use and never closed. */
 static inline bool handles_are_kept(const struct handles_kind *kind) {
-    static const wchar_t *const kept[] = {L"Event", L"Semaphore", L"Thread"};
+    static const wchar_t *const kept[] = {L"Event", L"Semaphore", L"Thread", L"Directory"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (kind->bytes == wcslen(kept[i]) * sizeof(wchar_t) &&
             memcmp(kind->name, kept[i], kind->bytes) == 0)

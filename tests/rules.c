@@ -13,7 +13,7 @@
 
 #include "check.h"
 
-enum { PAGES = 16, RULES = 32, FILL = 0xa5 };
+enum { PAGES = 16, RULES = 35, FILL = 0xa5 };
 
 /* The allocation granularity. */
 enum { BLOCK = 65536 };
@@ -192,6 +192,10 @@ static long map(size_t first, size_t count) { return map_as(first, count, 0, REA
 
 static long unmap(size_t first, size_t count, unsigned flags) {
     return machine->unmap(at(first), count * page, flags);
+}
+
+static long protect(size_t first, size_t count, unsigned protection) {
+    return machine->protect(at(first), count * page, protection);
 }
 
 static void close_section(void) {
@@ -685,6 +689,59 @@ static void rule_32(void) {
     PREPARE(machine->release(base, size));
 }
 
+/* ----------------------------------------------------------------------- protecting --------- */
+
+/* |c c|c c|p p ... p| */
+static void rule_33(void) {
+    PREPARE(preserve(0, 2));
+    PREPARE(preserve(2, 2));
+    PREPARE(replace(0, 2));
+    PREPARE(replace(2, 2));
+    SHOW(SUCCESS, protect(1, 1, READ_ONLY));
+    SHOW(SUCCESS, protect(0, 2, READ_WRITE));
+    SHOW(INVALID_ADDRESS, protect(0, 4, READ_ONLY));
+    SHOW(INVALID_ADDRESS, protect(1, 2, READ_ONLY));
+    SHOW(INVALID_ADDRESS, protect(3, 2, READ_ONLY));
+    SHOW(INVALID_ADDRESS, protect(4, 1, READ_ONLY));
+    fill(0, 4);
+    CHECK(is_all(0, 4, FILL));
+}
+
+/* |v v|w w|r r|p p ... p| */
+static void rule_34(void) {
+    for (size_t i = 0; i < 6; i += 2) PREPARE(preserve(i, 2));
+    open_pages(2);
+    PREPARE(map_as(0, 2, 0, READ_WRITE));
+    SHOW(SUCCESS, protect(0, 1, READ_ONLY));
+    SHOW(SUCCESS, protect(0, 2, READ_WRITE));
+    SHOW(INVALID_PARAMETER, protect(0, 2, EXECUTE_READ));
+    fill(0, 2);
+    PREPARE(map_as(2, 2, 0, WRITE_COPY));
+    SHOW(SUCCESS, protect(2, 1, NO_ACCESS));
+    SHOW(SUCCESS, protect(2, 2, WRITE_COPY));
+    PREPARE(map_as(4, 2, 0, READ_ONLY));
+    SHOW(SUCCESS, protect(4, 1, NO_ACCESS));
+    SHOW(SUCCESS, protect(4, 2, READ_ONLY));
+    SHOW(INVALID_PARAMETER, protect(4, 2, READ_WRITE));
+    CHECK(is_all(4, 2, FILL));
+}
+
+/* |v v|w w|p p ... p|: only page 2 is copied before it is protected. */
+static void rule_35(void) {
+    PREPARE(preserve(0, 2));
+    PREPARE(preserve(2, 2));
+    open_pages(2);
+    PREPARE(map(0, 2));
+    fill(0, 2);
+    PREPARE(map_as(2, 2, 0, WRITE_COPY));
+    memset(at(2), 1, page);
+    SHOW(SUCCESS, protect(2, 2, READ_ONLY));
+    SHOW(SUCCESS, protect(2, 2, WRITE_COPY));
+    CHECK(is_all(2, 1, 1) && is_all(3, 1, FILL));
+    memset(at(2), 2, 2 * page);
+    CHECK(is_all(2, 2, 2) && is_all(0, 2, FILL));
+}
+
 /* ----------------------------------------------------------------------- all of them -------- */
 
 static const struct rule {
@@ -723,6 +780,9 @@ static const struct rule {
     {rule_30, "A larger section extends its file; each step maps its own at its own offset"},
     {rule_31, "PAGE_WRITECOPY views over placeholders are copy-on-write"},
     {rule_32, "A large placeholder at an exact base"},
+    {rule_33, "VirtualProtect over two allocations, or on a placeholder, is 487"},
+    {rule_34, "A view's protection cannot exceed the one that it was mapped with: 87"},
+    {rule_35, "Pages of a PAGE_WRITECOPY view that were copied stay copies when protected"},
 };
 
 /* Shown in full, in part, not at all; ABSENT: the system below does not support it. */

@@ -1,11 +1,11 @@
 /*
  * rules.h -- the rules of Windows' placeholders, and the machines that they are tested on.
  *
- * A rule is a sentence about VirtualAlloc2, VirtualFree, MapViewOfFile3 and UnmapViewOfFile2, and a
- * function that shows it with those calls (rules.c). The calls go to a machine: to the Windows API
- * (rules_windows.c), or to the strict backend, where each combination of flags stands for the
- * function of hf_backend that does the same (rules_strict.c). So the same tests run on both, and
- * show that strict behaves as Windows does.
+ * A rule is a sentence about VirtualAlloc2, VirtualFree, VirtualProtect, MapViewOfFile3 and
+ * UnmapViewOfFile2, and a function that shows it with those calls (rules.c). The calls go to a
+ * machine: to the Windows API (rules_windows.c), or to the strict backend, where each combination
+ * of flags stands for the function of hf_backend that does the same (rules_strict.c). So the same
+ * tests run on both, and show that strict behaves as Windows does.
  *
  *                    rules.c, one function for each rule
  *                                  |
@@ -36,7 +36,7 @@ enum allocation {
     PRESERVE = 0x2         /* MEM_PRESERVE_PLACEHOLDER */
 };
 
-enum protection { NO_ACCESS = 1, READ_ONLY = 2, READ_WRITE = 4, WRITE_COPY = 8 };
+enum protection { NO_ACCESS = 1, READ_ONLY = 2, READ_WRITE = 4, WRITE_COPY = 8, EXECUTE_READ = 32 };
 
 enum code {
     SUCCESS = 0,
@@ -85,6 +85,8 @@ struct machine {
     /* MapViewOfFile3, with or without REPLACE. */
     long (*map)(intptr_t section, char *base, uint64_t offset, size_t size, unsigned type,
                 unsigned protection, char **address);
+
+    long (*protect)(char *address, size_t size, unsigned protection); /* VirtualProtect */
 
     /* DATA_FILE: creates the file if there is none, and extends it to the size of the section.
      * IMAGE: any executable, the path is not used. */

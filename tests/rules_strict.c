@@ -10,6 +10,7 @@
  *     VirtualFree(RELEASE), UnmapViewOfFile          release
  *     MapViewOfFile3(REPLACE)                        map
  *     UnmapViewOfFile2(PRESERVE)                     unmap
+ *     VirtualProtect                                 protect
  *
  * A backend has no function for any other call: NO_SUCH_CALL.
  */
@@ -138,6 +139,8 @@ static void starve(void) { hf_strict_fail(strict, 1, false); }
 
 /* ----------------------------------------------------------------------- views -------------- */
 
+static hf_access mapped = HF_READ_WRITE; /* the access of the last view */
+
 static long map(intptr_t section, char *base, uint64_t offset, size_t size, unsigned type,
                 unsigned protection, char **address) {
     hf_access access = protection == READ_WRITE   ? HF_READ_WRITE
@@ -145,8 +148,20 @@ static long map(intptr_t section, char *base, uint64_t offset, size_t size, unsi
                                                   : HF_READ_ONLY;
     if (type != REPLACE) return NO_SUCH_CALL;
     hf_status status = strict->map(strict, base, size, section, offset, access, &report);
-    if (status == HF_OK) *address = base;
+    if (status == HF_OK) {
+        *address = base;
+        mapped = access;
+    }
     return code_of(status);
+}
+
+/* Of committed memory, or of the last view. */
+static long protect(char *address, size_t size, unsigned protection) {
+    hf_protection wanted = protection == NO_ACCESS   ? HF_PROTECT_NONE
+                           : protection == READ_ONLY ? HF_PROTECT_READ
+                                                     : HF_PROTECT_READ_WRITE;
+    if (protection == EXECUTE_READ) return NO_SUCH_CALL;
+    return code_of(strict->protect(strict, address, size, mapped, wanted, &report));
 }
 
 static long unmap(char *address, size_t size, unsigned flags) {
@@ -204,6 +219,7 @@ static const struct mark marks[] = {
     {27, NO_SUCH_CALL, 1, "hf_backend has no query: a space knows its map"},
     {29, NO_SUCH_CALL, 4, "strict is not a system library"},
     {30, NO_SUCH_CALL, 1, "no function of hf_backend extends a file"},
+    {34, NO_SUCH_CALL, 1, "a space asks only for views that may become executable"},
     {0, 0, 0, NULL},
 };
 
@@ -217,6 +233,7 @@ static struct machine calls = {
     .release = release,
     .unmap = unmap,
     .map = map,
+    .protect = protect,
     .open_section = open_section,
     .close_section = close_section,
     .query = query,

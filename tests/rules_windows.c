@@ -11,6 +11,7 @@
 _Static_assert(COMMIT == MEM_COMMIT && RESERVE == MEM_RESERVE && RELEASE == MEM_RELEASE, "flags");
 _Static_assert(NO_ACCESS == PAGE_NOACCESS && READ_ONLY == PAGE_READONLY, "protections");
 _Static_assert(READ_WRITE == PAGE_READWRITE && WRITE_COPY == PAGE_WRITECOPY, "protections");
+_Static_assert(EXECUTE_READ == PAGE_EXECUTE_READ, "protections");
 
 /* The last two parameters are an array of MEM_EXTENDED_PARAMETER, which is empty here. */
 typedef PVOID(WINAPI virtual_alloc_2)(HANDLE, PVOID, SIZE_T, ULONG, ULONG, void *, ULONG);
@@ -54,6 +55,11 @@ static long free_memory(char *address, size_t size, unsigned type) {
 static long release(char *address, size_t size) {
     (void)size;
     return code_of(VirtualFree(address, 0, MEM_RELEASE));
+}
+
+static long protect(char *address, size_t size, unsigned protection) {
+    DWORD previous;
+    return code_of(VirtualProtect(address, size, protection, &previous));
 }
 
 /* More than the system can commit: the whole commit limit and a gigabyte. */
@@ -143,6 +149,7 @@ static const struct mark wine_marks[] = {
     {25, 700, 1, "a view of an image fails (700), but Wine maps it elsewhere"},
     {28, SUCCESS, 1, "Wine commits private memory without limit"},
     {28, 487, 0, "after a view fails because Linux has no memory (8), the placeholder is lost"},
+    {33, 87, 3, "over the end of an allocation Wine returns 87"},
     {0, 0, 0, NULL},
 };
 
@@ -157,6 +164,7 @@ static struct machine calls = {
     .release = release,
     .unmap = unmap,
     .map = map,
+    .protect = protect,
     .open_section = open_section,
     .close_section = close_section,
     .query = query,

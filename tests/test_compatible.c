@@ -217,7 +217,8 @@ static union table_memory table_of(size_t size) {
 
 /* The size in a copy says what an older program copied, not what the library has. */
 static void a_copy_of_the_native_backend_has_the_size_of_the_first_version(void) {
-    CHECK_EQUAL(offsetof(hf_backend, pause) + sizeof(void *), hf_backend_native()->size);
+    CHECK_EQUAL(offsetof(hf_backend, file_remove_named) + sizeof(void *),
+                hf_backend_native()->size);
 }
 
 /* Steps for which a space uses optional functions: name, advise, release_run, check. */
@@ -264,7 +265,7 @@ static void the_backend_of_an_older_program_works(void) {
     use_arenas(&older.table);
     use_ring(&older.table);
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &older.table));
-    CHECK(strict->pause == NULL && strict->file_forget == NULL);
+    CHECK(strict->pause == NULL && strict->file_forget == NULL && strict->file_seal == NULL);
     use_space(strict);
     use_arenas(strict);
     use_ring(strict);
@@ -283,6 +284,36 @@ static hf_status fail_to_sync(const hf_backend *self, intptr_t file, hf_report *
     (void)self, (void)file;
     report->call = "fsync";
     return HF_IO;
+}
+
+/* file_seal, file_is_sealed, file_punch_hole, file_create_named, file_open_named,
+ * file_remove_named. */
+static void use_files(const hf_backend *backend) {
+    hf_file *file, *none = NULL;
+    size_t page_size = backend->page_size(backend);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page_size, backend));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_seal(file));
+    check_reason("hf_file_seal");
+    CHECK(!hf_file_is_sealed(file));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_punch_hole(file, 0, page_size));
+    check_reason("hf_file_punch_hole");
+    hf_file_close(file);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_create_named(&none, "compatible", 1, backend));
+    check_reason("hf_file_create_named");
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_open_named(&none, "compatible", HF_READ_ONLY, backend));
+    check_reason("hf_file_open_named");
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_remove_named("compatible", backend));
+    check_reason("hf_file_remove_named");
+    CHECK(none == NULL);
+}
+
+static void the_files_of_an_older_program_lack_what_is_newer(void) {
+    union table_memory older = table_of(REQUIRED_BYTES);
+    hf_backend *strict;
+    use_files(&older.table);
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, &older.table));
+    use_files(strict);
+    hf_strict_close(strict);
 }
 
 /* pause, file_forget. */
@@ -336,6 +367,10 @@ static void check_all_invalid(const hf_backend *backend) {
     check_invalid("hf_file_create", hf_file_create(&file, "compatible.file", 1, backend));
     check_invalid("hf_file_create_shared", hf_file_create_shared(&file, 1, backend));
     check_invalid("hf_file_from_handle", hf_file_from_handle(&file, 0, HF_READ_ONLY, backend));
+    check_invalid("hf_file_create_named", hf_file_create_named(&file, "compatible", 1, backend));
+    check_invalid("hf_file_open_named",
+                  hf_file_open_named(&file, "compatible", HF_READ_ONLY, backend));
+    check_invalid("hf_file_remove_named", hf_file_remove_named("compatible", backend));
     check_invalid("hf_ring_open", hf_ring_open(&ring, 1, backend));
     check_invalid("hf_strict_open", hf_strict_open(&strict, backend));
 }
@@ -363,5 +398,6 @@ CHECK_MAIN(TEST(an_arena_of_an_older_program_has_the_defaults),
            TEST(the_functions_that_open_have_addresses),
            TEST(a_copy_of_the_native_backend_has_the_size_of_the_first_version),
            TEST(the_backend_of_an_older_program_works),
+           TEST(the_files_of_an_older_program_lack_what_is_newer),
            TEST(the_failing_backend_of_an_older_program_works),
            TEST(the_backend_of_a_newer_program_works), TEST(a_size_that_no_backend_has_is_invalid))

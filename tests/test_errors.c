@@ -150,7 +150,7 @@ static void the_reason_says_what_a_step_needs(void) {
     STATE(hf_space_commit, "hf_space_commit", "the range is not exactly one placeholder", 2 * g, g);
     STATE(hf_space_decommit, "hf_space_decommit", "the range is not within one committed region", g,
           2 * g);
-    STATE(hf_space_unmap, "hf_space_unmap", "the range is not exactly one view", 0, 2 * g);
+    STATE(hf_space_unmap, "hf_space_unmap", "the range is not within one view", 0, 2 * g);
     STATE(hf_space_commit_range, "hf_space_commit_range", "the range is not within one placeholder",
           g, 2 * g);
 #undef STATE

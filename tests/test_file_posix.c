@@ -1,6 +1,6 @@
 /*
- * Paths and descriptors on POSIX that are no regular files, and the access modes that holdfast
- * opens files with.
+ * Paths and descriptors on POSIX that are no regular files, the access modes that holdfast opens
+ * files with, and files that other processes receive or find by name.
  */
 #define _GNU_SOURCE /* mkdtemp, memfd_create, O_PATH beside ISO C */
 
@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -24,6 +25,13 @@
 static const char path[] = "test_file_posix.tmp";
 
 static const hf_access accesses[] = {HF_READ_WRITE, HF_READ_ONLY, HF_COPY_ON_WRITE};
+
+/* A name of shared memory that no other run of this program uses. Forked children have the same. */
+static const char *shared_name(void) {
+    static char name[64];
+    if (name[0] == '\0') snprintf(name, sizeof name, "holdfast-test.posix_%ld", (long)getpid());
+    return name;
+}
 
 /* The lowest free descriptor; the next open() returns it. */
 static int lowest_descriptor(void) {
@@ -212,7 +220,7 @@ static void open_everything(void *argument) {
     const hf_backend *native = hf_backend_native();
     hf_report report = {0};
     hf_arena arena, other;
-    hf_file *files[4];
+    hf_file *files[6];
     hf_ring *ring;
     intptr_t opened;
     void *draft, *data;
@@ -227,7 +235,10 @@ static void open_everything(void *argument) {
     expect(hf_ring_open(&ring, 1, NULL) == HF_OK);
     expect(hf_arena_open(&other, NULL) == HF_OK);
     expect(hf_arena_append_file(&other, path, HF_READ_ONLY, &data, &size) == HF_OK);
-    for (int i = 0; i < 4; i++) hf_file_close(files[i]);
+    expect(hf_file_create_named(&files[4], shared_name(), 200000, NULL) == HF_OK);
+    expect(hf_file_open_named(&files[5], shared_name(), HF_READ_WRITE, NULL) == HF_OK);
+    expect(hf_file_remove_named(shared_name(), NULL) == HF_OK);
+    for (int i = 0; i < 6; i++) hf_file_close(files[i]);
     disk_remove(path);
     expect(hf_arena_open_file(&arena, path, HF_READ_WRITE, NULL) == HF_OK);
     expect(hf_arena_sync(&arena) == HF_OK);
@@ -336,6 +347,176 @@ static void a_timer_makes_nothing_fail(void) {
         check_leave_out("no /dev/shm");
 }
 
+/* ------------------------------------------------------------ other processes --------------- */
+
+static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+static hf_space *view_of(hf_file *file, hf_access access) {
+    hf_space *space;
+    size_t size = (size_t)hf_file_size(file);
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_map(space, 0, size, file, 0, access));
+    return space;
+}
+
+/* The data of one message; a descriptor is sent with it. */
+union control_message {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static struct msghdr message_with(union control_message *control, struct iovec *data) {
+    memset(control, 0, sizeof *control);
+    return (struct msghdr){.msg_iov = data,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control->bytes};
+}
+
+static void send_handle(int through, intptr_t handle) {
+    union control_message control;
+    char byte = 'h';
+    int descriptor = (int)handle;
+    struct msghdr message = message_with(&control, &(struct iovec){&byte, 1});
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    CHECK(sendmsg(through, &message, 0) == 1);
+}
+
+static int receive_handle(int through) {
+    union control_message control;
+    char byte;
+    int descriptor = -1;
+    struct msghdr message = message_with(&control, &(struct iovec){&byte, 1});
+    CHECK(recvmsg(through, &message, MSG_CMSG_CLOEXEC) == 1);
+    CHECK(CMSG_FIRSTHDR(&message) != NULL);
+    memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof descriptor);
+    return descriptor;
+}
+
+/* Maps what it receives, stores into it, and tries to make it shorter. */
+static void use_received(void *argument) {
+    int descriptor = receive_handle(*(int *)argument);
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, descriptor, HF_READ_WRITE, NULL));
+    CHECK(close(descriptor) == 0);
+    if (hf_backend_native()->file_seal != NULL) {
+        CHECK(hf_file_is_sealed(file));
+        CHECK(ftruncate((int)hf_file_handle(file), 0) == -1 && errno == EPERM);
+        CHECK(ftruncate((int)hf_file_handle(file), 1 << 20) == -1 && errno == EPERM);
+    }
+    hf_space *space = view_of(file, HF_READ_WRITE);
+    hf_file_close(file);
+    CHECK_EQUAL('p', hf_space_base(space)[0]);
+    hf_space_base(space)[1] = 'c';
+    hf_space_close(space);
+}
+
+/* The child is forked before the memory exists, so it has only what it receives. */
+static void a_sealed_memory_is_sent_to_another_process(void) {
+    int ends[2];
+    hf_file *file;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        check_stands_alone();
+        close(ends[0]); /* so that the child ends if the test fails before it sends */
+        use_received(&ends[1]);
+        _exit(EXIT_SUCCESS);
+    }
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 3 * page_size(), NULL));
+    if (hf_backend_native()->file_seal != NULL) CHECK_STATUS(HF_OK, hf_file_seal(file));
+    hf_space *space = view_of(file, HF_READ_WRITE);
+    hf_space_base(space)[0] = 'p';
+    send_handle(ends[0], hf_file_handle(file));
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_EQUAL(0, status);
+    CHECK_EQUAL('c', hf_space_base(space)[1]);
+    hf_space_close(space);
+    hf_file_close(file);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void open_and_store(void *unused) {
+    (void)unused;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_open_named(&file, shared_name(), HF_READ_WRITE, NULL));
+    hf_space *space = view_of(file, HF_READ_WRITE);
+    CHECK_EQUAL('p', hf_space_base(space)[0]);
+    hf_space_base(space)[1] = 'c';
+    hf_space_close(space);
+    hf_file_close(file);
+    file = NULL;
+    CHECK_STATUS(HF_IO, hf_file_create_named(&file, shared_name(), 1, NULL));
+    CHECK_EQUAL(EEXIST, hf_last_error().os_code);
+    CHECK_STATUS(HF_OK, hf_file_remove_named(shared_name(), NULL));
+    CHECK(file == NULL);
+}
+
+static void a_name_is_known_to_other_processes(void) {
+    hf_file *file, *none = NULL;
+    CHECK_STATUS(HF_OK, hf_file_create_named(&file, shared_name(), 2 * page_size(), NULL));
+    hf_space *space = view_of(file, HF_READ_WRITE);
+    hf_space_base(space)[0] = 'p';
+    bool passed = process_runs(open_and_store, NULL);
+    CHECK_STATUS(HF_IO, hf_file_open_named(&none, shared_name(), HF_READ_ONLY, NULL));
+    CHECK_EQUAL(ENOENT, hf_last_error().os_code);
+    CHECK_STATUS(HF_IO, hf_file_remove_named(shared_name(), NULL));
+    CHECK_EQUAL(ENOENT, hf_last_error().os_code);
+    CHECK(passed && none == NULL);
+    CHECK_EQUAL('c', hf_space_base(space)[1]);
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+static void fail_to_open_as_nobody(void *unused) {
+    (void)unused;
+    hf_file *file = NULL;
+    if (setgid(65534) != 0 || setuid(65534) != 0) _exit(EXIT_FAILURE);
+    CHECK_STATUS(HF_IO, hf_file_open_named(&file, shared_name(), HF_READ_ONLY, NULL));
+    CHECK_EQUAL(EACCES, hf_last_error().os_code);
+    CHECK(file == NULL);
+}
+
+static void other_users_cannot_open_a_name(void) {
+    struct stat status;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_named(&file, shared_name(), 1, NULL));
+    CHECK(fstat((int)hf_file_handle(file), &status) == 0);
+    CHECK_EQUAL(0600, status.st_mode & 0777);
+    bool passed = geteuid() != 0 || process_runs(fail_to_open_as_nobody, NULL);
+    CHECK_STATUS(HF_OK, hf_file_remove_named(shared_name(), NULL));
+    CHECK(passed);
+    hf_file_close(file);
+}
+
+/* As another program leaves it that ends between shm_open and ftruncate. */
+static void memory_without_a_size_is_busy(void) {
+    char system_name[70];
+    hf_file *file = NULL;
+    size_t handles = disk_handles();
+    snprintf(system_name, sizeof system_name, "/%s", shared_name());
+    int made = shm_open(system_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CHECK(made >= 0);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_STATUS(HF_BUSY, hf_file_open_named(&file, shared_name(), accesses[i], NULL));
+        CHECK(hf_last_error().reason != NULL);
+        CHECK_EQUAL(handles + 1, disk_handles());
+    }
+    CHECK(file == NULL && ftruncate(made, 100) == 0);
+    CHECK_STATUS(HF_OK, hf_file_open_named(&file, shared_name(), HF_READ_WRITE, NULL));
+    CHECK_EQUAL(100, hf_file_size(file));
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_file_remove_named(shared_name(), NULL));
+    CHECK(shm_unlink(system_name) == -1 && errno == ENOENT);
+    close(made);
+}
+
 /* ---------------------------------------------------------------------- views --------------- */
 
 #if defined(__linux__) && SIZE_MAX > UINT32_MAX
@@ -409,13 +590,134 @@ static void a_sealed_file_cannot_be_stored_into(void) {
     CHECK_STATUS(HF_IO, view(file, page, HF_READ_WRITE));
     CHECK_EQUAL(EPERM, hf_last_error().os_code);
     CHECK_STATUS(HF_OK, view(file, page, HF_COPY_ON_WRITE));
+    if (hf_backend_native()->file_punch_hole != NULL) {
+        CHECK_STATUS(HF_IO, hf_file_punch_hole(file, 0, page));
+        CHECK_EQUAL(EPERM, hf_last_error().os_code);
+    }
+    CHECK(!hf_file_is_sealed(file));
     hf_file_close(file);
 }
 
-#define LINUX_TESTS                                         \
-    , TEST(a_copy_on_write_view_can_be_larger_than_memory), \
-        TEST(a_file_that_cannot_be_mapped_is_unsupported),  \
-        TEST(a_sealed_file_cannot_be_stored_into)
+/* The generic POSIX backend can be tested on Linux, too. */
+static bool require_linux_backend(void) {
+    bool has_seals = hf_backend_native()->file_seal != NULL;
+    if (!has_seals) check_skip("the backend has no seals");
+    return has_seals;
+}
+
+/* Seals of another program: one against shrinking is enough. */
+static void seals_of_another_program_count(void) {
+    if (!require_linux_backend()) return;
+    hf_file *file;
+    int plain = memfd_create("plain", MFD_CLOEXEC);
+    int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    CHECK(plain >= 0 && ftruncate(plain, 4096) == 0 && sealed >= 0 && ftruncate(sealed, 4096) == 0);
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, plain, HF_READ_WRITE, NULL));
+    CHECK(!hf_file_is_sealed(file));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_seal(file)); /* permits no seals */
+    CHECK(hf_last_error().reason != NULL && hf_last_error().os_code == EPERM);
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, sealed, HF_READ_WRITE, NULL));
+    CHECK(fcntl(sealed, F_ADD_SEALS, F_SEAL_GROW) == 0 && !hf_file_is_sealed(file));
+    CHECK(fcntl(sealed, F_ADD_SEALS, F_SEAL_SHRINK) == 0 && hf_file_is_sealed(file));
+    CHECK(fcntl(sealed, F_ADD_SEALS, F_SEAL_SEAL) == 0 && hf_file_is_sealed(file));
+    CHECK_STATUS(HF_OK, hf_file_seal(file));
+    hf_file_close(file);
+    close(plain);
+    close(sealed);
+}
+
+/* The sender makes the memory shorter after the receiver has opened it, and seals it then. */
+static void memory_that_was_shortened_before_is_not_sealed(void) {
+    if (!require_linux_backend()) return;
+    hf_file *file, *longer;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 8192, NULL));
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&longer, hf_file_handle(file), HF_READ_WRITE, NULL));
+    CHECK(ftruncate((int)hf_file_handle(file), 8191) == 0);
+    CHECK_STATUS(HF_WRONG_STATE, hf_file_seal(file));
+    CHECK(hf_last_error().reason != NULL);
+    CHECK_EQUAL(8192, hf_file_size(longer));
+    CHECK(!hf_file_is_sealed(longer));
+    hf_file_close(longer);
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&longer, hf_file_handle(file), HF_READ_WRITE, NULL));
+    CHECK(hf_file_is_sealed(longer));
+    hf_file_close(longer);
+    hf_file_close(file);
+}
+
+static long blocks_of(hf_file *file) {
+    struct stat status;
+    CHECK(fstat((int)hf_file_handle(file), &status) == 0);
+    return (long)status.st_blocks;
+}
+
+static void a_hole_gives_memory_back(void) {
+    if (!require_linux_backend()) return;
+    hf_file *file;
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, 64 * page_size(), NULL));
+    hf_space *space = view_of(file, HF_READ_WRITE);
+    memset(hf_space_base(space), 'x', 64 * page_size());
+    CHECK_EQUAL(64 * page_size() / 512, blocks_of(file));
+    CHECK_STATUS(HF_OK, hf_file_punch_hole(file, 16 * page_size(), 40 * page_size()));
+    CHECK_EQUAL(24 * page_size() / 512, blocks_of(file));
+    CHECK(hf_space_base(space)[16 * page_size() - 1] == 'x');
+    CHECK(hf_space_base(space)[16 * page_size()] == 0);
+    hf_space_close(space);
+    hf_file_close(file);
+}
+
+/* All of the memory is there before the name is: nobody sees it smaller, and a full /dev/shm makes
+ * the creation fail, not a store. */
+static void a_name_is_complete_from_the_beginning(void) {
+    if (!require_linux_backend()) return;
+    hf_file *file, *found;
+    size_t opened = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 0; i < 300; i++) {
+            if (hf_file_create_named(&file, shared_name(), 1 << 16, NULL) != HF_OK) _exit(1);
+            if (hf_file_remove_named(shared_name(), NULL) != HF_OK) _exit(1);
+            hf_file_close(file);
+        }
+        _exit(EXIT_SUCCESS);
+    }
+    int ended = 0;
+    while (waitpid(child, &ended, WNOHANG) == 0) {
+        hf_status status = hf_file_open_named(&found, shared_name(), HF_READ_ONLY, NULL);
+        if (status != HF_OK) {
+            CHECK_EQUAL(ENOENT, hf_last_error().os_code);
+            continue;
+        }
+        opened++;
+        CHECK_EQUAL(1 << 16, hf_file_size(found));
+        CHECK((1 << 16) / 512 <= blocks_of(found));
+        hf_file_close(found);
+    }
+    CHECK(ended == 0 && opened > 0);
+}
+
+static void a_name_of_something_else_is_unsupported(void) {
+    if (!require_linux_backend()) return;
+    char full[80];
+    hf_file *file = NULL;
+    snprintf(full, sizeof full, "/dev/shm/%s", shared_name());
+    CHECK(mkdir(full, 0700) == 0);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_open_named(&file, shared_name(), HF_READ_WRITE, NULL));
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_remove_named(shared_name(), NULL));
+    CHECK(rmdir(full) == 0 && symlink("/etc/passwd", full) == 0);
+    CHECK_STATUS(HF_IO, hf_file_open_named(&file, shared_name(), HF_READ_ONLY, NULL));
+    CHECK_EQUAL(ELOOP, hf_last_error().os_code);
+    CHECK_STATUS(HF_IO, hf_file_create_named(&file, shared_name(), 1, NULL));
+    CHECK_STATUS(HF_OK, hf_file_remove_named(shared_name(), NULL));
+    CHECK(file == NULL);
+}
+
+#define LINUX_TESTS                                                                           \
+    , TEST(a_copy_on_write_view_can_be_larger_than_memory),                                   \
+        TEST(a_file_that_cannot_be_mapped_is_unsupported),                                    \
+        TEST(a_sealed_file_cannot_be_stored_into), TEST(seals_of_another_program_count),      \
+        TEST(memory_that_was_shortened_before_is_not_sealed), TEST(a_hole_gives_memory_back), \
+        TEST(a_name_is_complete_from_the_beginning), TEST(a_name_of_something_else_is_unsupported)
 
 #else
 #define LINUX_TESTS
@@ -426,5 +728,7 @@ CHECK_MAIN(TEST(opens_with_no_more_access_than_needed), TEST(missing_paths_are_i
            TEST(permissions_are_checked), TEST(invalid_descriptors_fail),
            TEST(descriptors_of_other_kinds_are_unsupported), TEST(files_with_bytes_and_no_size),
            TEST(descriptors_without_access_fail), TEST(no_file_takes_the_number_of_a_stream),
-           TEST(output_to_a_closed_stream_reaches_no_file),
-           TEST(a_timer_makes_nothing_fail) LINUX_TESTS)
+           TEST(output_to_a_closed_stream_reaches_no_file), TEST(a_timer_makes_nothing_fail),
+           TEST(a_sealed_memory_is_sent_to_another_process),
+           TEST(a_name_is_known_to_other_processes), TEST(other_users_cannot_open_a_name),
+           TEST(memory_without_a_size_is_busy) LINUX_TESTS)

@@ -47,6 +47,13 @@ static const any_function functions[] = {
     LINKS(hf_file_create),
     LINKS(hf_file_create_shared),
     LINKS(hf_file_from_handle),
+    LINKS(hf_file_create_named),
+    LINKS(hf_file_open_named),
+    LINKS(hf_file_remove_named),
+    LINKS(hf_file_handle),
+    LINKS(hf_file_seal),
+    LINKS(hf_file_is_sealed),
+    LINKS(hf_file_punch_hole),
     LINKS(hf_file_size),
     LINKS(hf_file_close),
 

@@ -1431,6 +1431,59 @@ static hf_status call_flush(void) {
     return hf_backend_native()->file_flush ? CALL(file_flush, subject.block + 4 * page(), page())
                                            : HF_OK;
 }
+/* Memory that other programs can see: each process that runs this test has its own. */
+static const char *shared_name(void) {
+    static char name[64];
+    snprintf(name, sizeof name, "holdfast-test.failures_%ld", (long)getpid());
+    return name;
+}
+
+/* Leaves the report as it was. */
+static hf_status without_failures(hf_status (*call)(void)) {
+    size_t nth = faults.nth;
+    hf_report kept = report;
+    faults.nth = 0;
+    hf_status status = call();
+    faults.nth = nth;
+    report = kept;
+    return status;
+}
+static hf_status create_named(void) {
+    return hf_backend_native()->file_create_named(NULL, shared_name(), DRAFT_SIZE, &subject.opened,
+                                                  &report);
+}
+static hf_status remove_named(void) {
+    return hf_backend_native()->file_remove_named(NULL, shared_name(), &report);
+}
+static hf_status call_seal(void) {
+    if (hf_backend_native()->file_seal == NULL) return HF_OK;
+    CHECK_STATUS(HF_OK, without_failures(call_create_shared));
+    return CALL(file_seal, subject.opened, DRAFT_SIZE);
+}
+static hf_status call_punch_hole(void) {
+    return hf_backend_native()->file_punch_hole ? CALL(file_punch_hole, changed, 0, page()) : HF_OK;
+}
+static hf_status call_create_named(void) {
+    hf_status status = CALL(file_create_named, shared_name(), DRAFT_SIZE, &subject.opened);
+    CHECK_STATUS(status == HF_OK ? HF_OK : HF_IO, without_failures(remove_named));
+    return status;
+}
+static hf_status call_open_named(void) {
+    uint64_t size = 0;
+    CHECK_STATUS(HF_OK, without_failures(create_named));
+    close((int)subject.opened);
+    subject.opened = -1;
+    hf_status status = CALL(file_open_named, shared_name(), HF_READ_WRITE, &subject.opened, &size);
+    CHECK_EQUAL(status == HF_OK ? DRAFT_SIZE : 0, size);
+    CHECK_STATUS(HF_OK, without_failures(remove_named));
+    return status;
+}
+static hf_status call_remove_named(void) {
+    CHECK_STATUS(HF_OK, without_failures(create_named));
+    hf_status status = CALL(file_remove_named, shared_name());
+    CHECK_STATUS(status == HF_OK ? HF_IO : HF_OK, without_failures(remove_named));
+    return status;
+}
 static hf_status call_lock(void) { return CALL(file_lock, changed, true); }
 static hf_status call_is_at(void) {
     bool is_there;
@@ -1498,6 +1551,11 @@ static const struct function {
     {"file_flush", call_flush, true},
     {"file_lock", call_lock, true},
     {"file_is_at", call_is_at, true},
+    {"file_seal", call_seal, true},
+    {"file_punch_hole", call_punch_hole, true},
+    {"file_create_named", call_create_named, true},
+    {"file_open_named", call_open_named, true},
+    {"file_remove_named", call_remove_named, true},
     {"draft_open", call_draft_open, true},
     {"draft_open, new", call_draft_open_new, true},
     {"draft_publish", call_draft_publish, true},

@@ -1,4 +1,4 @@
-/* Runs the 32 rules of Windows' placeholders on the strict backend, on any system. */
+/* Runs the 35 rules of Windows' placeholders on the strict backend, on any system. */
 #include "check.h"
 #include "rules.h"
 

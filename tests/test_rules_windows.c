@@ -1,4 +1,4 @@
-/* Runs the 32 rules of Windows' placeholders on the Windows API. */
+/* Runs the 35 rules of Windows' placeholders on the Windows API. */
 #include "check.h"
 #include "rules.h"
 

@@ -12,6 +12,7 @@ enum { INVALID_PARAMETER = 87, INVALID_ADDRESS = 487, MAPPED_ALIGNMENT = 1132 };
 enum {
     NOT_ENOUGH_MEMORY = 8,
     LOCK_VIOLATION = 33,
+    NOT_SUPPORTED = 50,
     DISK_FULL = 112,
     NO_SYSTEM_RESOURCES = 1450,
     COMMITMENT_LIMIT = 1455
@@ -39,19 +40,34 @@ static void release_as_view(const hf_backend *self, void *address, size_t size, 
     hf_backend_native()->release(self, address, size, kind == HF_VIEW ? HF_COMMITTED : kind);
 }
 
-static const hf_backend *backend_with_views(void) {
-    static hf_backend with_views;
-    with_views = *hf_backend_native();
-    if (backend_has_views(NULL)) return hf_backend_native();
-    with_views.map = commit_as_view;
-    with_views.unmap = with_views.decommit;
-    with_views.release = release_as_view;
-    return &with_views;
+/* Stand for functions that the system lacks, so that strict has them. */
+static hf_status seal_nothing(const hf_backend *self, intptr_t sealed, uint64_t size,
+                              hf_report *why) {
+    (void)self, (void)sealed, (void)size, (void)why;
+    return HF_OK;
+}
+
+static hf_status punch_nothing(const hf_backend *self, intptr_t punched, uint64_t offset,
+                               uint64_t size, hf_report *why) {
+    (void)self, (void)punched, (void)offset, (void)size, (void)why;
+    return HF_OK;
+}
+
+static const hf_backend *complete_backend(void) {
+    static hf_backend complete;
+    complete = *hf_backend_native();
+    if (complete.file_seal == NULL) complete.file_seal = seal_nothing;
+    if (complete.file_punch_hole == NULL) complete.file_punch_hole = punch_nothing;
+    if (backend_has_views(NULL)) return &complete;
+    complete.map = commit_as_view;
+    complete.unmap = complete.decommit;
+    complete.release = release_as_view;
+    return &complete;
 }
 
 static void open_reservation(void) {
     void *address;
-    CHECK_STATUS(HF_OK, hf_strict_open(&strict, backend_with_views()));
+    CHECK_STATUS(HF_OK, hf_strict_open(&strict, complete_backend()));
     page_size = strict->page_size(strict);
     CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, PAGES * page_size, &address, &report));
     base = address;
@@ -388,6 +404,24 @@ static hf_status call_file_is_at(void) {
     bool is_there;
     return strict->file_is_at(strict, file, NULL, &is_there, &report);
 }
+static hf_status call_file_seal(void) {
+    return strict->file_seal(strict, file, FILE_PAGES * page_size, &report);
+}
+static hf_status call_file_punch_hole(void) {
+    return strict->file_punch_hole(strict, file, 0, page_size, &report);
+}
+static hf_status call_file_create_named(void) {
+    intptr_t opened;
+    return strict->file_create_named(strict, "none", 1, &opened, &report);
+}
+static hf_status call_file_open_named(void) {
+    intptr_t opened;
+    uint64_t size;
+    return strict->file_open_named(strict, "none", HF_READ_ONLY, &opened, &size, &report);
+}
+static hf_status call_file_remove_named(void) {
+    return strict->file_remove_named(strict, "none", &report);
+}
 static hf_status call_draft_open(void) {
     void *draft;
     intptr_t opened;
@@ -426,6 +460,11 @@ static const struct counted {
     {call_file_flush, NO_SYSTEM_RESOURCES, {HF_IO, HF_NO_SPACE}},
     {call_file_lock, LOCK_VIOLATION, {HF_BUSY, HF_UNSUPPORTED, HF_IO}},
     {call_file_is_at, NO_SYSTEM_RESOURCES, {HF_IO}},
+    {call_file_seal, NOT_SUPPORTED, {HF_UNSUPPORTED, HF_IO, HF_WRONG_STATE}},
+    {call_file_punch_hole, NOT_SUPPORTED, {HF_UNSUPPORTED, HF_IO, HF_NO_SPACE}},
+    {call_file_create_named, COMMITMENT_LIMIT, {HF_NO_MEMORY, HF_NO_SPACE, HF_IO, HF_UNSUPPORTED}},
+    {call_file_open_named, NO_SYSTEM_RESOURCES, {HF_IO, HF_BUSY, HF_UNSUPPORTED}},
+    {call_file_remove_named, NO_SYSTEM_RESOURCES, {HF_IO, HF_UNSUPPORTED}},
     {call_draft_open, DISK_FULL, {HF_NO_SPACE, HF_BUSY, HF_UNSUPPORTED, HF_IO}},
     {call_lock_open, NOT_ENOUGH_MEMORY, {HF_NO_MEMORY}},
 };
@@ -591,8 +630,9 @@ static void errors_of_the_backend_below_are_returned(void) {
     hf_strict_stats before = hf_strict_get_stats(strict), after;
     CHECK_STATUS(HF_IO, call_file_open());
     CHECK_STATUS(HF_IO, call_file_create());
+    CHECK_STATUS(HF_IO, call_file_open_named());
     after = hf_strict_get_stats(strict);
-    CHECK_EQUAL(before.calls + 2, after.calls);
+    CHECK_EQUAL(before.calls + 3, after.calls);
     CHECK_EQUAL(before.failures, after.failures);
     expect_same_counts(&before, &after);
     close_varied_regions();
@@ -699,11 +739,20 @@ static void lacks_the_optional_functions_that_the_backend_below_lacks(void) {
     bare.cheap_reserve = NULL;
     bare.file_forget = NULL;
     bare.file_granularity = NULL;
+    bare.file_seal = NULL;
+    bare.file_is_sealed = NULL;
+    bare.file_punch_hole = NULL;
+    bare.file_create_named = NULL;
+    bare.file_open_named = NULL;
+    bare.file_remove_named = NULL;
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, &bare));
     CHECK(strict->advise == NULL && strict->name == NULL && strict->map_free == NULL);
     CHECK(strict->pause == NULL && strict->file_forget == NULL);
     CHECK(strict->cheap_reserve == NULL);
     CHECK(strict->file_granularity == NULL);
+    CHECK(strict->file_seal == NULL && strict->file_is_sealed == NULL);
+    CHECK(strict->file_punch_hole == NULL && strict->file_create_named == NULL);
+    CHECK(strict->file_open_named == NULL && strict->file_remove_named == NULL);
     hf_strict_close(strict);
 }
 
@@ -727,7 +776,8 @@ static void names_are_passed_on(void) {
 
 /* The arguments of the calls that reached the backend below. */
 static struct asked {
-    intptr_t unlocked, forgotten, granular;
+    intptr_t unlocked, forgotten, granular, sealed;
+    uint64_t sealed_size;
     unsigned paused;
     size_t processes;
 } asked;
@@ -746,6 +796,13 @@ static size_t note_granularity(const hf_backend *self, intptr_t granular) {
     (void)self;
     asked.granular = granular;
     return 1 << 21;
+}
+
+static bool note_is_sealed(const hf_backend *self, intptr_t sealed, uint64_t size) {
+    (void)self;
+    asked.sealed = sealed;
+    asked.sealed_size = size;
+    return true;
 }
 
 static void note_pause(const hf_backend *self, unsigned milliseconds) {
@@ -768,6 +825,7 @@ static void calls_that_cannot_fail_are_passed_on(void) {
     noting.file_unlock = note_unlock;
     noting.file_forget = note_forget;
     noting.file_granularity = note_granularity;
+    noting.file_is_sealed = note_is_sealed;
     noting.pause = note_pause;
     noting.process = note_process;
     noting.cheap_reserve = note_cheap_reserve;
@@ -776,12 +834,15 @@ static void calls_that_cannot_fail_are_passed_on(void) {
     strict->file_unlock(strict, 11);
     strict->file_forget(strict, 12);
     CHECK_EQUAL(1 << 21, strict->file_granularity(strict, 13));
+    CHECK(strict->file_is_sealed(strict, 16, 17));
     strict->pause(strict, 14);
     CHECK_EQUAL(4711, strict->process(strict));
     CHECK_EQUAL(11, asked.unlocked);
     CHECK_EQUAL(12, asked.forgotten);
     CHECK_EQUAL(13, asked.granular);
     CHECK_EQUAL(14, asked.paused);
+    CHECK_EQUAL(16, asked.sealed);
+    CHECK_EQUAL(17, asked.sealed_size);
     CHECK_EQUAL(15, strict->cheap_reserve(strict));
     CHECK_EQUAL(1, asked.processes);
     CHECK_EQUAL(0, hf_strict_get_stats(strict).calls);
@@ -865,7 +926,7 @@ static void checks_its_own_table(void) {
 static void a_part_that_fails_to_decommit_stays_one_allocation_below(void) {
     hf_backend *under;
     void *address;
-    CHECK_STATUS(HF_OK, hf_strict_open(&under, backend_with_views()));
+    CHECK_STATUS(HF_OK, hf_strict_open(&under, complete_backend()));
     CHECK_STATUS(HF_OK, hf_strict_open(&strict, under));
     page_size = strict->page_size(strict);
     CHECK_STATUS(HF_OK, strict->reserve(strict, NULL, 4 * page_size, &address, &report));

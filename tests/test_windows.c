@@ -386,6 +386,81 @@ static void the_rights_of_section_handles_are_checked(void) {
     CHECK(DeleteFileA(path));
 }
 
+/* -------------------------------------------------------------- shared memory --------------- */
+
+/* A handle that another process would get: a duplicate that the program closes. */
+static void a_handle_can_be_duplicated(void) {
+    hf_file *file, *other;
+    HANDLE self = GetCurrentProcess(), copy;
+    DWORD handles = handles_open();
+    write_file(page());
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            CHECK_STATUS(HF_OK, hf_file_open(&file, path, HF_READ_WRITE, NULL));
+        else
+            CHECK_STATUS(HF_OK, hf_file_create_shared(&file, page(), NULL));
+        CHECK_EQUAL(i, hf_file_handle(file) & 1); /* set for a section */
+        CHECK(DuplicateHandle(self, (HANDLE)hf_file_handle(file), self, &copy, 0, FALSE,
+                              DUPLICATE_SAME_ACCESS));
+        CHECK_EQUAL(0, (intptr_t)copy & 3);
+        hf_file_close(file);
+        CHECK_STATUS(HF_OK, hf_file_from_handle(&other, (intptr_t)copy, HF_READ_WRITE, NULL));
+        CHECK(CloseHandle(copy));
+        CHECK_EQUAL(i, hf_file_handle(other) & 1);
+        CHECK_EQUAL(i == 1, hf_file_is_sealed(other));
+        CHECK_STATUS(i == 1 ? HF_OK : HF_UNSUPPORTED, hf_file_seal(other));
+        hf_file_close(other);
+    }
+    CHECK_EQUAL(handles, handles_open());
+    CHECK(DeleteFileA(path));
+}
+
+static const char shared_name[] = "holdfast-test.windows",
+                  full_name[] = "Local\\holdfast-test.windows";
+
+static void names_are_those_of_the_session(void) {
+    hf_file *file, *missing = NULL;
+    HANDLE section =
+        CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 1, full_name);
+    CHECK(section != NULL);
+    CHECK_STATUS(HF_OK, hf_file_open_named(&file, shared_name, HF_READ_WRITE, NULL));
+    CHECK_EQUAL(page(), hf_file_size(file));
+    CHECK(hf_file_is_sealed(file));
+    CHECK_STATUS(HF_IO, hf_file_create_named(&missing, shared_name, 1, NULL));
+    CHECK_EQUAL(ERROR_ALREADY_EXISTS, hf_last_error().os_code);
+    CHECK(CloseHandle(section));
+    CHECK_STATUS(HF_OK, hf_file_open_named(&missing, shared_name, HF_READ_ONLY, NULL));
+    hf_file_close(missing);
+    hf_file_close(file);
+    CHECK_STATUS(HF_OK, hf_file_create_named(&file, shared_name, 1, NULL));
+    section = OpenFileMappingA(FILE_MAP_WRITE, FALSE, full_name);
+    CHECK(section != NULL && CloseHandle(section));
+    CHECK_STATUS(HF_OK, hf_file_remove_named(shared_name, NULL)); /* does nothing */
+    hf_file_close(file);
+    CHECK(OpenFileMappingA(FILE_MAP_READ, FALSE, full_name) == NULL);
+    CHECK_STATUS(HF_IO, hf_file_open_named(&missing, shared_name, HF_READ_ONLY, NULL));
+    CHECK_EQUAL(ERROR_FILE_NOT_FOUND, hf_last_error().os_code);
+}
+
+/* An object of another kind, and a section that cannot be mapped. */
+static void names_of_something_else_fail(void) {
+    DWORD handles = handles_open();
+    hf_file *missing = NULL;
+    HANDLE other = CreateEventA(NULL, FALSE, FALSE, full_name);
+    CHECK(other != NULL);
+    CHECK_STATUS(HF_IO, hf_file_create_named(&missing, shared_name, 1, NULL));
+    CHECK_EQUAL(ERROR_INVALID_HANDLE, hf_last_error().os_code);
+    CHECK_STATUS(HF_IO, hf_file_open_named(&missing, shared_name, HF_READ_ONLY, NULL));
+    CHECK_EQUAL(ERROR_INVALID_HANDLE, hf_last_error().os_code);
+    CHECK(CloseHandle(other));
+    other = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE, 0, 65536,
+                               full_name);
+    CHECK(other != NULL);
+    CHECK_STATUS(HF_UNSUPPORTED, hf_file_open_named(&missing, shared_name, HF_READ_ONLY, NULL));
+    CHECK(CloseHandle(other) && missing == NULL);
+    CHECK_EQUAL(handles, handles_open());
+}
+
 /* ---------------------------------------------------------------------- views --------------- */
 
 static hf_space *open_space(size_t pages) {
@@ -1004,7 +1079,8 @@ CHECK_MAIN(TEST(names_are_utf8), TEST(names_that_are_not_utf8_are_io),
            TEST(folders_and_devices_are_unsupported), TEST(a_read_only_file),
            TEST(a_file_opened_without_sharing_is_io), TEST(open_files_can_be_opened_by_others),
            TEST(invalid_handles_fail), TEST(handles_of_other_kinds_are_unsupported),
-           TEST(the_rights_of_file_handles_are_checked),
+           TEST(the_rights_of_file_handles_are_checked), TEST(a_handle_can_be_duplicated),
+           TEST(names_are_those_of_the_session), TEST(names_of_something_else_fail),
            TEST(the_rights_of_section_handles_are_checked), TEST(the_last_page_need_not_be_full),
            TEST(a_truncated_file_is_not_extended), TEST(a_file_grows_in_steps),
            TEST(views_beyond_4_gib), TEST(shared_memory_is_seen_everywhere),

@@ -66,6 +66,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 #define VirtualProtect(...) (!fails("VirtualProtect") && VirtualProtect(__VA_ARGS__))
 #define CreateFileMappingW(...) \
     (fails("CreateFileMapping") ? NULL : CreateFileMappingW(__VA_ARGS__))
+#define OpenFileMappingW(...) (fails("OpenFileMapping") ? NULL : OpenFileMappingW(__VA_ARGS__))
 #define CreateFileW(...) (fails("CreateFile") ? INVALID_HANDLE_VALUE : CreateFileW(__VA_ARGS__))
 #define MapViewOfFileEx map_or_fail
 #define Sleep count_pause
@@ -86,6 +87,7 @@ static FARPROC look_up_wrapped(HMODULE library, const char *name);
 #undef VirtualFree
 #undef VirtualProtect
 #undef CreateFileMappingW
+#undef OpenFileMappingW
 #undef CreateFileW
 #undef MapViewOfFileEx
 #undef Sleep
@@ -776,6 +778,21 @@ static hf_status create_executable(intptr_t *file, uint64_t *size) {
     return win_file_create_executable(NULL, *size, file, &report);
 }
 
+/* The name goes with the last handle. */
+static const char shared_name[] = "holdfast-test.windows-failures";
+
+static hf_status create_named(intptr_t *file, uint64_t *size) {
+    *size = file_size;
+    return win_file_create_named(NULL, shared_name, *size, file, &report);
+}
+static hf_status open_named(intptr_t *file, uint64_t *size) {
+    hf_status status = win_file_open_named(NULL, shared_name, HF_READ_WRITE, file, size, &report);
+    if (status != HF_OK) return status;
+    CHECK(*size > file_size && *size % page() == 0); /* of the section: whole pages */
+    *size = file_size;
+    return HF_OK;
+}
+
 typedef hf_status way_to_file(intptr_t *, uint64_t *);
 
 static bool file_meets_failure(way_to_file *way, size_t nth) {
@@ -826,6 +843,12 @@ static void a_failed_file_leaves_nothing_behind(void) {
     fail_each_call_of(take_handle, 4);
     CloseHandle(plain);
     fail_each_call_of(create_new, 4);
+    fail_each_call_of(create_named, 1);
+    plain = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, file_size,
+                               "Local\\holdfast-test.windows-failures");
+    CHECK(plain != NULL);
+    fail_each_call_of(open_named, 2); /* section, size */
+    CloseHandle(plain);
     DeleteFileA(path);
 }
 
@@ -842,6 +865,7 @@ static void prohibited_code_is_unsupported(void) {
 /* A copy-on-write view whose section cannot be read keeps its pages, and its protection. */
 static void a_failed_reset_keeps_the_protection(void) {
     if (!require_views()) return;
+    struct resources before = resources_now();
     struct space_fixture fixture;
     struct picture picture = picture_parse("w|p", 3);
     space_fixture_open(&fixture, hf_backend_native(), NULL, &picture);
@@ -858,6 +882,7 @@ static void a_failed_reset_keeps_the_protection(void) {
     CHECK_EQUAL((unsigned char)original, (unsigned char)*stored);
     CHECK_STATUS(HF_OK, hf_space_check(fixture.space));
     space_fixture_close(&fixture);
+    expect_resources(before);
 }
 
 static void a_closed_handle_is_invalid(void) {

@@ -118,7 +118,7 @@ struct hf_backend {
      *  newer program that the library does not know are not called. Naming a backend is HF_INVALID
      *  if this is 0, if a function that is not optional lies behind it, or if it is above 4096.
      *
-     *  That of hf_backend_native() is the size of version 0.1, and stays so in later versions: a
+     *  That of hf_backend_native() is the size of version 1.0, and stays so in later versions: a
      *  copy contains only what the program was compiled with, and must not claim more. For a copy
      *  whose functions of later versions are to be called, set it to sizeof(hf_backend). */
     size_t size;
@@ -400,8 +400,8 @@ struct hf_backend {
 
     /** @name Optional functions
      *
-     *      | size | page_size ... unlock |  cheap_reserve  |  release_run  | ... |  pause  |
-     *                                    ^ sizes that a table can have ------------------^
+     *      | size | page_size ... unlock |  cheap_reserve  | ... |  pause  |  file_seal  | ... |
+     *                                    ^ sizes that a table can have ----------------------^
      *
      *  NULL says that the system has nothing like it. So does a table that ends before the function
      *  (hf_backend::size): the program was compiled for a version that did not have it. Later
@@ -511,8 +511,10 @@ struct hf_backend {
      *  @param access      of a view; HF_READ_WRITE for committed memory
      *  @param protection  what is allowed from now on; not HF_PROTECT_READ_WRITE for a read-only
      *                     view
-     *  @return HF_OK; HF_UNSUPPORTED: the system does not let this memory be executed; HF_NO_MEMORY;
-     *          HF_MAP_LIMIT: no mappings left. On failure a part of the range may have changed */
+     *  @return HF_OK; HF_UNSUPPORTED: the system does not let this memory be executed;
+     *          HF_NO_MEMORY; HF_MAP_LIMIT: no mappings left; HF_NO_ADDRESS: after
+     *          mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more. On failure a part of the range
+     *          may have changed */
     hf_status (*protect)(const hf_backend *, void *address, size_t size, hf_access access,
                          hf_protection protection, hf_report *);
     /** Optional: committed memory reads as zero again, a copy-on-write view as its file, whatever
@@ -546,6 +548,50 @@ struct hf_backend {
      *  hf_file_create_executable() is HF_UNSUPPORTED. */
     hf_status (*file_create_executable)(const hf_backend *, uint64_t size, intptr_t *file,
                                         hf_report *);
+    /** Optional: fixes the size of shared memory: the contract of hf_file_seal().
+     *  @param file  the handle, opened read-write
+     *  @param size  what the size is expected to be, in bytes
+     *  @return HF_OK; HF_UNSUPPORTED: such a file cannot be sealed; HF_WRONG_STATE: it is sealed,
+     *          but shorter than expected; HF_IO; HF_NO_MEMORY */
+    hf_status (*file_seal)(const hf_backend *, intptr_t file, uint64_t size, hf_report *);
+    /** Optional: tells whether nobody can make a file shorter. NULL: anybody can.
+     *  @param file  the handle
+     *  @param size  bytes
+     *  @return true: the file has at least `size` bytes for good */
+    bool (*file_is_sealed)(const hf_backend *, intptr_t file, uint64_t size);
+    /** Optional: frees the memory or the blocks of a range, which reads as zero then: the contract
+     *  of hf_file_punch_hole().
+     *  @param file    the handle, opened read-write
+     *  @param offset  where the range begins, in bytes, a multiple of the file's granularity
+     *  @param size    its size in bytes, too
+     *  @return HF_OK; HF_UNSUPPORTED: a file system without holes; HF_IO; HF_NO_SPACE;
+     *          HF_NO_MEMORY */
+    hf_status (*file_punch_hole)(const hf_backend *, intptr_t file, uint64_t offset, uint64_t size,
+                                 hf_report *);
+    /** Optional: creates shared memory with a name: the contract of hf_file_create_named().
+     *  @param name       the name, which is valid: at most HF_SHARED_NAME_SIZE - 1 characters
+     *  @param size       bytes
+     *  @param[out] file  gets the handle
+     *  @return HF_OK; HF_IO: the name is taken, or it cannot be created; HF_NO_SPACE; HF_NO_MEMORY;
+     *          HF_UNSUPPORTED; HF_BUSY; HF_MAP_LIMIT; HF_NO_ADDRESS */
+    hf_status (*file_create_named)(const hf_backend *, const char *name, uint64_t size,
+                                   intptr_t *file, hf_report *);
+    /** Optional: opens shared memory by its name: the contract of hf_file_open_named(). NULL only
+     *  where file_create_named is NULL.
+     *  @param name       the name, which is valid
+     *  @param access     HF_READ_WRITE, or reading only
+     *  @param[out] file  gets the handle
+     *  @param[out] size  gets the size in bytes, never 0
+     *  @return HF_OK; HF_IO: nothing has the name, or it cannot be opened; HF_BUSY: it has no size
+     *          yet; HF_UNSUPPORTED: it cannot be mapped; HF_NO_MEMORY */
+    hf_status (*file_open_named)(const hf_backend *, const char *name, hf_access, intptr_t *file,
+                                 uint64_t *size, hf_report *);
+    /** Optional: removes a name of shared memory: the contract of hf_file_remove_named(). NULL only
+     *  where file_create_named is NULL.
+     *  @param name  the name, which is valid
+     *  @return HF_OK; HF_IO: nothing has the name, or it cannot be removed; HF_UNSUPPORTED;
+     *          HF_NO_MEMORY */
+    hf_status (*file_remove_named)(const hf_backend *, const char *name, hf_report *);
 
     /** @} */
 };

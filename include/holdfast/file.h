@@ -1,5 +1,5 @@
 /** @file
- *  holdfast/file.h: files, and shared memory without a name, that views are made of.
+ *  holdfast/file.h: files, and shared memory with or without a name, that views are made of.
  *
  *      file          |     bytes     |          hf_file_open, hf_file_create, ...
  *                     <----->
@@ -39,8 +39,9 @@
  *  - hf_file_size() is the size when the file was opened. If another process truncates a mapped
  *    file, the pages of a view beyond the new end fault (SIGBUS on POSIX), even private copies of
  *    an HF_COPY_ON_WRITE view. Stores of other processes are visible in views.
+ *    A process that maps what another process sent checks hf_file_is_sealed() first.
  *  - A store into a hole of a file can fault if the disk is full. hf_file_create() allocates every
- *    block; hf_file_open() does not.
+ *    block; hf_file_open() does not, and hf_file_punch_hole() frees some.
  */
 #ifndef HOLDFAST_FILE_H
 #define HOLDFAST_FILE_H
@@ -53,7 +54,7 @@
 extern "C" {
 #endif
 
-/** An open file, or shared memory without a name. Opaque. */
+/** An open file, or shared memory. Opaque. */
 typedef struct hf_file hf_file;
 
 /** Opens an existing regular file.
@@ -119,13 +120,14 @@ HF_API hf_status hf_file_create(hf_file **file, const char *path, uint64_t size,
 HF_API hf_status hf_file_create_shared(hf_file **file, uint64_t size, const hf_backend *backend);
 
 /** hf_file_create_shared(), of memory whose views hf_space_protect() can make executable. Map it
- *  twice, store code through one view and run it in the other: no page is ever writable and
- *  executable at once.
+ *  twice, store code through one view and run it in the other: no view has to be writable and
+ *  executable at once. (On Windows a read-write view of it is both for the moment in which it is
+ *  mapped, before hf_space_map() returns.)
  *  @param[out] file  gets the memory, as an hf_file; untouched on failure
  *  @param size       its size in bytes, not 0; Windows rounds it up to whole pages
  *  @param backend    NULL: the native one; it must outlive the file
  *  @return as hf_file_create_shared(), and HF_UNSUPPORTED also where the system forbids executable
- *          memory (Linux: vm.memfd_noexec) */
+ *          memory */
 HF_API hf_status hf_file_create_executable(hf_file **file, uint64_t size,
                                            const hf_backend *backend);
 
@@ -147,6 +149,144 @@ HF_API hf_status hf_file_create_executable(hf_file **file, uint64_t size,
  *  - HF_IO: too many files are open (EMFILE, ENFILE), or the device fails */
 HF_API hf_status hf_file_from_handle(hf_file **file, intptr_t handle, hf_access access,
                                      const hf_backend *backend);
+
+/** @name Shared memory with a name
+ *
+ *      process 1   hf_file_create_named("state")   -> | zeros |
+ *      process 2   hf_file_open_named("state")     -> | the same pages |
+ *      either      hf_file_remove_named("state")      views and open files stay
+ *
+ *  A name has 1 to HF_SHARED_NAME_SIZE - 1 (200) characters: letters and digits of ASCII, '.', '_'
+ *  and '-'. It does not begin with '.', and does not end with ".saving" and two digits, which
+ *  hf_file_create() uses. macOS allows 30 characters (ENAMETOOLONG).
+ *
+ *  Who shares the names: on POSIX all processes of the machine; on Linux the memory is a file in
+ *  /dev/shm, as for shm_open("/NAME"). On Windows the processes of one session ("Local\\NAME").
+ *  Only processes of the same user can open the memory (on POSIX its mode is 0600), but any user
+ *  can create memory under a name first: a name alone proves nothing about who created it.
+ *
+ *  How long a name lasts: on POSIX until hf_file_remove_named(), or until the system ends. On
+ *  Windows while some process has the file open: views keep the memory, but need not keep the name.
+ *  @{ */
+
+/** Creates zeroed shared memory with a name, opened read-write.
+ *
+ *  On Linux it is allocated whole before it has its name, so no other process sees it with a
+ *  smaller size, and no store into it finds /dev/shm full. On other POSIX systems another process
+ *  can open it before it has its size, and hf_file_open_named() is HF_BUSY.
+ *  @param[out] file  gets the memory, as an hf_file; untouched on failure
+ *  @param name       its name, which nothing may have yet
+ *  @param size       its size in bytes, not 0; Windows and macOS round it up to whole pages
+ *  @param backend    NULL: the native one; it must outlive the file
+ *  @return
+ *  - HF_OK: it is created
+ *  - HF_INVALID: file is NULL, name is NULL or not a name, or size is 0
+ *  - HF_IO: the name is taken (EEXIST, ERROR_ALREADY_EXISTS; on Windows ERROR_INVALID_HANDLE by an
+ *    object of another kind), /dev/shm is missing (ENOENT), a permission is missing (EACCES), or
+ *    too many files are open (EMFILE, ENFILE)
+ *  - HF_NO_SPACE: /dev/shm is full, or the file-size limit is reached
+ *  - HF_NO_MEMORY: the system commits no more memory
+ *  - HF_UNSUPPORTED: the system has no shared memory with a name
+ *  - HF_BUSY: other processes deleted the memory again and again while it was created
+ *  - HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
+ *    mlockall(MCL_FUTURE), EAGAIN) */
+HF_API hf_status hf_file_create_named(hf_file **file, const char *name, uint64_t size,
+                                      const hf_backend *backend);
+
+/** Opens shared memory that hf_file_create_named(), or another program, has created.
+ *  @param[out] file  gets the memory, as an hf_file; untouched on failure
+ *  @param name       its name
+ *  @param access     which views the file permits, as for hf_file_open()
+ *  @param backend    NULL: the native one; it must outlive the file
+ *  @return
+ *  - HF_OK: it is open
+ *  - HF_INVALID: file is NULL, name is NULL or not a name, or access is none of the three
+ *  - HF_IO: nothing has the name (ENOENT, ERROR_FILE_NOT_FOUND), a permission is missing (EACCES,
+ *    ERROR_ACCESS_DENIED), the name is a symbolic link (ELOOP), or too many files are open (EMFILE,
+ *    ENFILE)
+ *  - HF_BUSY: it has size 0: the program that is creating it has not set its size yet, or never
+ *    will, if it ended in between: then remove the name
+ *  - HF_UNSUPPORTED: the system has no shared memory with a name, the name leads to something else,
+ *    or on Windows to a section of an executable image, of large pages, or only reserved
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_ADDRESS: no pages for the hf_file (HF_NO_ADDRESS: after
+ *    mlockall(MCL_FUTURE), EAGAIN)
+ *  @note On Linux the memory is a file that every process of its user can shorten, and that cannot
+ *        be sealed. */
+HF_API hf_status hf_file_open_named(hf_file **file, const char *name, hf_access access,
+                                    const hf_backend *backend);
+
+/** Removes a name of shared memory: hf_file_open_named() finds it no more, and the name is free.
+ *  Open files and views stay; the memory is freed with the last of them. On Windows nothing is
+ *  done: there the name goes when no process has the file open any more.
+ *  @param name     the name
+ *  @param backend  NULL: the native one
+ *  @return
+ *  - HF_OK: the name is removed; on Windows always
+ *  - HF_INVALID: name is NULL or not a name, or hf_backend::size of the backend is not valid
+ *  - HF_IO: nothing has the name (ENOENT), or a permission is missing (EACCES, EPERM)
+ *  - HF_UNSUPPORTED: the system has no shared memory with a name, or the name is a folder's */
+HF_API hf_status hf_file_remove_named(const char *name, const hf_backend *backend);
+
+/** @} */
+
+/** Returns the descriptor or HANDLE of a file, to hand it to another process: by SCM_RIGHTS or by
+ *  DuplicateHandle(), or by inheritance after the program has made it inheritable. The other
+ *  process opens what it received with hf_file_from_handle().
+ *
+ *  On Windows it is the HANDLE of a section for shared memory and for a file that was made from the
+ *  HANDLE of a section, else the HANDLE of a file; hf_file_from_handle() takes both. The lowest bit
+ *  is set in that of a section: the system ignores the two lowest bits of a HANDLE.
+ *  @param file  the file; NULL: -1 is returned
+ *  @return the handle, which the file owns: valid until hf_file_close(), and not to be closed */
+HF_API intptr_t hf_file_handle(const hf_file *file);
+
+/** Fixes the size of shared memory for good: no process can make it shorter or longer any more,
+ *  whatever handle it has. Stores are still possible. Sealing it again is HF_OK.
+ *  @param file  shared memory of hf_file_create_shared(), or a file made from its handle, opened
+ *               read-write
+ *  @return
+ *  - HF_OK: its size is fixed; on Windows that of shared memory always is, and no call is made
+ *  - HF_INVALID: file is NULL or not opened read-write
+ *  - HF_UNSUPPORTED: a file on a disk, shared memory with a name (on Windows that is HF_OK), memory
+ *    of another program that permits no seals (no MFD_ALLOW_SEALING), or a system without seals
+ *    (they need memfd_create, which Linux and FreeBSD 13 have)
+ *  - HF_WRONG_STATE: it is sealed now, but another process has made it shorter than hf_file_size()
+ *    before
+ *  - HF_IO: a permission is missing (EPERM) */
+HF_API hf_status hf_file_seal(hf_file *file);
+
+/** Tells whether a file has at least hf_file_size() bytes for good: no process can make it shorter.
+ *  A process that received a handle from one that it does not trust asks this before it maps the
+ *  file: no page of a view can then fault because the file ends before it.
+ *
+ *  True for shared memory that is sealed against shrinking (F_SEAL_SHRINK), by hf_file_seal() or by
+ *  another program, and on Windows for every section.
+ *  @param file  the file; NULL: false is returned
+ *  @return false also for every file on a disk */
+HF_API bool hf_file_is_sealed(const hf_file *file);
+
+/** Gives the memory or the disk blocks of a range back to the system: its bytes read as zero, in
+ *  every process and through every view, except in private pages of HF_COPY_ON_WRITE views. The
+ *  size of the file stays.
+ *
+ *  A later store into the range allocates memory or blocks again, and faults (SIGBUS) if there are
+ *  none: the disk or /dev/shm is full, or the limit on memory is reached.
+ *  @param file    the file, opened read-write
+ *  @param offset  where the range begins, in bytes: a multiple of the page size (of the huge page
+ *                 size for a file on hugetlbfs)
+ *  @param size    its size in bytes, a multiple of the same, not 0; the last page of the file,
+ *                 which need not be full, counts as a whole page
+ *  @return
+ *  - HF_OK: the range reads as zero
+ *  - HF_INVALID: file is NULL or not opened read-write, offset or size is no multiple of the page
+ *    size, size is 0, or the range ends behind the last page of hf_file_size()
+ *  - HF_UNSUPPORTED: the file system has no holes (EOPNOTSUPP), or the system has none: only Linux
+ *    has
+ *  - HF_IO: another program has sealed the memory against writing (EPERM), or the device fails
+ *  - HF_NO_SPACE: the file system needs a block to note the hole and has none
+ *  - HF_NO_MEMORY: the kernel has no memory
+ *  @note One system call. Pages that threads are using fault in again one by one. */
+HF_API hf_status hf_file_punch_hole(hf_file *file, uint64_t offset, uint64_t size);
 
 /** Returns the size of a file when it was opened or created; later changes do not count.
  *  @param file  the file; NULL: 0 is returned

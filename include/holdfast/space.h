@@ -561,10 +561,11 @@ HF_API hf_status hf_space_extend(hf_space *space, size_t offset, size_t old_size
  *  - HF_NO_MEMORY: the system has no memory for its records or for ours
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows: each change of protection
  *    within a range is one more
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  @note One system call on POSIX, on Windows one for each region. If an undo fails,
  *        hf_last_error().undo_failed is true, and hf_space_find() tells the protections.
- *  @note Before code runs that was stored into memory, some processors must be told
- *        (__builtin___clear_cache, FlushInstructionCache); x86 need not. */
+ *  @note Before code runs that was stored into memory, other processors than x86 must be told
+ *        (__builtin___clear_cache), and Windows on any processor (FlushInstructionCache). */
 HF_API hf_status hf_space_protect(hf_space *space, size_t offset, size_t size,
                                   hf_protection protection);
 
@@ -581,8 +582,10 @@ HF_API hf_status hf_space_protect(hf_space *space, size_t offset, size_t size,
  *  - HF_UNSUPPORTED: the pages are locked (mlock), and the kernel is older than Linux 5.18
  *  - HF_IO, HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_SPACE: the file cannot be read, or protected pages
  *    cannot be made writable for it (not on Linux)
- *  @note After a failure of the system a part of the range may have been reset already; regions and
- *        protections are as they were unless hf_last_error().undo_failed is true.
+ *  @note After a failure of the system the range has been reset up to hf_last_error().offset; on
+ *        Linux, any part of it may have been. If a file cannot be read, the contents of the part
+ *        that hf_last_error() names are undefined. Regions and protections are as they were unless
+ *        hf_last_error().undo_failed is true.
  *  @note One system call on Linux (MADV_DONTNEED), which gives the pages back to the system. Other
  *        systems cannot do that without a placeholder in between: there the zeros, or the bytes of
  *        the file, are stored, and the pages stay in memory. */

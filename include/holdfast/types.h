@@ -1,5 +1,5 @@
 /** @file
- *  holdfast/types.h: the types and the constant that several headers share.
+ *  holdfast/types.h: the types and the constants that several headers share.
  *
  *  A space (space.h) is tiled by regions, and each region has one of three kinds:
  *
@@ -23,6 +23,9 @@
 
 /** The address of a reservation is a multiple of this many bytes (64 KiB) on every system. */
 #define HF_ALLOCATION_GRANULARITY ((size_t)65536)
+
+/** Bytes of the longest name of shared memory, with its NUL: hf_file_create_named(). */
+#define HF_SHARED_NAME_SIZE 201
 
 /** The kind of a region. */
 typedef enum hf_kind {

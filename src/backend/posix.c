@@ -27,9 +27,9 @@
  *     Check                     compares /proc/self/maps with the region map
  *     Opening files             file_open, file_open_or_create, file_measure
  *     Allocating blocks         sizes; zeros and blocks, so that no store finds the disk full
- *     Shared memory             file_create_shared
+ *     Shared memory             file_create_shared; file_seal, file_is_sealed
  *     Handles and sizes         file_duplicate, file_close, file_resize
- *     Holes and shared blocks   file_fill: allocates the blocks that a file lacks
+ *     Holes and shared blocks   file_fill: allocates the blocks that a file lacks; file_punch_hole
  *     File contents and locks   file_read, file_write, file_sync, file_lock, file_is_at
  *     Drafts                    files that replace another file whole, or not at all
  *     Drafts: the target        follows symbolic links; opens and locks what will be replaced
@@ -38,6 +38,7 @@
  *     Permissions of a draft    mode, group, owner and access control list of the target
  *     Publishing a draft        draft_publish: renames the draft to the target
  *     Creating a file           file_create: a draft, so nobody sees the file before it is complete
+ *     Named shared memory       file_create_named, file_open_named, file_remove_named
  *     Locks and forks           lock, unlock; no lock is locked by another thread in a forked child
  *     The backend               hf_backend_native: the table of functions
  *
@@ -103,6 +104,14 @@
 #include <linux/memfd.h>
 #include <sys/syscall.h>
 #define memfd_create(name, flags) (int)syscall(SYS_memfd_create, (name), (flags))
+#endif
+
+#if POSIX_LINUX && !defined(F_ADD_SEALS)
+#define F_ADD_SEALS 1033
+#define F_GET_SEALS 1034
+#define F_SEAL_SEAL 0x1
+#define F_SEAL_SHRINK 0x2
+#define F_SEAL_GROW 0x4
 #endif
 
 #ifndef POSIX_HAS_LINUX_FS
@@ -1493,7 +1502,7 @@ static hf_status posix_create_memfd(uint64_t size, intptr_t *file, hf_report *re
         return posix_fail_file(report, "getrlimit", EFBIG);
     int descriptor;
     unsigned occupied = posix_occupy_streams(report);
-    POSIX_CALL(descriptor, report, memfd_create("holdfast", MFD_CLOEXEC));
+    POSIX_CALL(descriptor, report, memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     posix_vacate_streams(occupied, report);
     descriptor = posix_move_above_stderr(descriptor, report);
     if (descriptor < 0) return posix_fail_file(report, "memfd_create", errno);
@@ -1519,11 +1528,18 @@ static hf_status posix_file_create_shared(const hf_backend *self, uint64_t size,
 
 #ifdef SHM_ANON
 
-/* FreeBSD has shared memory without a name. */
+/* FreeBSD has shared memory without a name. That of SHM_ANON cannot be sealed; memfd_create came
+ * with version 13. */
+#ifdef MFD_ALLOW_SEALING
+#define POSIX_CREATE_ANONYMOUS() memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+#else
+#define POSIX_CREATE_ANONYMOUS() shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600)
+#endif
+
 static int posix_open_shm(hf_report *report) {
     int descriptor;
     unsigned occupied = posix_occupy_streams(report);
-    POSIX_CALL(descriptor, report, shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600));
+    POSIX_CALL(descriptor, report, POSIX_CREATE_ANONYMOUS());
     posix_vacate_streams(occupied, report);
     return posix_move_above_stderr(descriptor, report);
 }
@@ -1591,6 +1607,56 @@ static hf_status posix_file_create_shared(const hf_backend *self, uint64_t size,
     return posix_create_shm(size, file, report);
 }
 
+#endif
+
+#if (POSIX_LINUX || defined(SHM_ANON)) && defined(F_ADD_SEALS)
+#define POSIX_HAS_SEALS 1
+
+#define POSIX_SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+static int posix_get_seals(int descriptor, hf_report *report) {
+    int seals;
+    POSIX_CALL(seals, report, fcntl(descriptor, F_GET_SEALS));
+    return seals;
+}
+
+/* EINVAL: a file that cannot be sealed. F_SEAL_SEAL permits no more seals: memory of memfd_create
+ * without MFD_ALLOW_SEALING, and files in /dev/shm. */
+static hf_status posix_add_seals(int descriptor, hf_report *report) {
+    int result, seals = posix_get_seals(descriptor, report);
+    if (seals < 0 && errno != EINVAL) return posix_fail_file(report, "fcntl", errno);
+    if (seals >= 0 && (seals & POSIX_SIZE_SEALS) == POSIX_SIZE_SEALS) return HF_OK;
+    if (seals < 0 || (seals & F_SEAL_SEAL) != 0) {
+        posix_fail(report, HF_UNSUPPORTED, "fcntl", seals < 0 ? EINVAL : EPERM);
+        report->reason = "only shared memory that permits seals can be sealed";
+        return HF_UNSUPPORTED;
+    }
+    POSIX_CALL(result, report, fcntl(descriptor, F_ADD_SEALS, POSIX_SIZE_SEALS));
+    return result == 0 ? HF_OK : posix_fail_file(report, "fcntl", errno);
+}
+
+/* The size is measured after the seals are set: before, another process can change it. */
+static hf_status posix_file_seal(const hf_backend *self, intptr_t file, uint64_t size,
+                                 hf_report *report) {
+    uint64_t found = 0;
+    hf_status status = posix_add_seals((int)file, report);
+    if (status == HF_OK) status = posix_file_measure(self, file, &found, report);
+    if (status != HF_OK || found >= size) return status;
+    posix_fail(report, HF_WRONG_STATE, "fstat", 0);
+    report->reason = "another process has made the memory shorter";
+    return HF_WRONG_STATE;
+}
+
+static bool posix_file_is_sealed(const hf_backend *self, intptr_t file, uint64_t size) {
+    hf_report unused = {0};
+    uint64_t found = 0;
+    int seals = posix_get_seals((int)file, &unused);
+    return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 &&
+           posix_file_measure(self, file, &found, &unused) == HF_OK && found >= size;
+}
+
+#else
+#define POSIX_HAS_SEALS 0
 #endif
 
 /* ------------------------------------------------------------ Handles and sizes ------------ */
@@ -1860,6 +1926,23 @@ static hf_status posix_file_fill(const hf_backend *self, intptr_t file, uint64_t
     int code = size > 0 ? posix_fill_gaps((int)file, size, is_shared, report) : 0;
     return code == 0 ? HF_OK : posix_fail_file(report, "fallocate", code);
 }
+
+#if POSIX_LINUX
+
+static hf_status posix_file_punch_hole(const hf_backend *self, intptr_t file, uint64_t offset,
+                                       uint64_t size, hf_report *report) {
+    (void)self;
+    int result;
+    POSIX_CALL(result, report,
+               fallocate((int)file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                         (off_t)size));
+    if (result == 0) return HF_OK;
+    hf_status status = posix_fail_file(report, "fallocate", errno);
+    if (status == HF_UNSUPPORTED) report->reason = "the file system has no holes";
+    return status;
+}
+
+#endif
 
 /* ------------------------------------------------------ File contents and locks ------------ */
 
@@ -2503,9 +2586,10 @@ static hf_status posix_draft_publish(const hf_backend *self, void *opened, hf_re
 
 /* For a file system that has neither linkat nor RENAME_NOREPLACE: other processes can see the file
  * while it grows. */
-static hf_status posix_create_in_place(posix_draft *draft, uint64_t size, hf_report *report) {
+static hf_status posix_create_in_place(posix_draft *draft, uint64_t size, mode_t mode,
+                                       hf_report *report) {
     posix_delete_draft(draft, report);
-    draft->file = posix_openat(draft->folder, draft->name, O_RDWR | O_CREAT | O_EXCL, 0666, report);
+    draft->file = posix_openat(draft->folder, draft->name, O_RDWR | O_CREAT | O_EXCL, mode, report);
     if (draft->file < 0) return posix_fail_file(report, "open", errno);
     hf_status status = posix_allocate_blocks(draft->file, size, report);
     draft->is_published = status == HF_OK;
@@ -2514,29 +2598,29 @@ static hf_status posix_create_in_place(posix_draft *draft, uint64_t size, hf_rep
     return status;
 }
 
-static hf_status posix_create_whole(posix_draft *draft, uint64_t size, hf_report *report) {
+static hf_status posix_create_whole(posix_draft *draft, uint64_t size, mode_t mode,
+                                    hf_report *report) {
     struct stat status;
     int code = posix_enter_folder(draft, report);
     if (code != 0) return posix_fail_file(report, "open", code);
     if (posix_fstatat(draft->folder, draft->name, AT_SYMLINK_NOFOLLOW, &status, report) == 0)
         return posix_fail_file(report, "open", EEXIST);
     if (errno != ENOENT) return posix_fail_file(report, "fstatat", errno);
-    code = posix_create_draft(draft, 0666, report);
+    code = posix_create_draft(draft, mode, report);
     if (code != 0) return posix_fail_file(report, "open", code);
     hf_status allocated = posix_allocate_blocks(draft->file, size, report);
     if (allocated != HF_OK) return allocated;
     code = posix_rename(draft, posix_rename_new, report);
-    if (code == ENOSYS) return posix_create_in_place(draft, size, report);
+    if (code == ENOSYS) return posix_create_in_place(draft, size, mode, report);
     return code == 0 ? HF_OK : posix_fail_file(report, "linkat", code);
 }
 
-static hf_status posix_file_create(const hf_backend *self, const char *path, uint64_t size,
-                                   intptr_t *file, hf_report *report) {
-    (void)self;
+static hf_status posix_create_file(const char *path, uint64_t size, mode_t mode, intptr_t *file,
+                                   hf_report *report) {
     posix_draft *draft;
     hf_status status = posix_allocate_draft(path, &draft, report);
     if (status != HF_OK) return status;
-    status = posix_create_whole(draft, size, report);
+    status = posix_create_whole(draft, size, mode, report);
     if (status == HF_OK) {
         *file = draft->file;
         posix_flock(draft->file, LOCK_UN, report);
@@ -2545,6 +2629,121 @@ static hf_status posix_file_create(const hf_backend *self, const char *path, uin
     posix_free_draft(draft, report);
     return status;
 }
+
+static hf_status posix_file_create(const hf_backend *self, const char *path, uint64_t size,
+                                   intptr_t *file, hf_report *report) {
+    (void)self;
+    return posix_create_file(path, size, 0666, file, report);
+}
+
+/* ---------------------------------------------------------- Named shared memory ------------ */
+
+#if !defined(__ANDROID__)
+#define POSIX_HAS_NAMES 1
+
+/*
+ * The C libraries of Linux implement shm_open("/NAME") by opening /dev/shm/NAME. Here the file is
+ * opened directly: so it can be created as a draft, and programs need no -lrt. Other systems have
+ * shm_open alone, which creates memory of size 0.
+ */
+#if POSIX_LINUX
+#define POSIX_NAMES_PREFIX "/dev/shm/"
+#define POSIX_OPEN_NAMED "open"
+#define POSIX_UNLINK_NAMED "unlink"
+#else
+#define POSIX_NAMES_PREFIX "/"
+#define POSIX_OPEN_NAMED "shm_open"
+#define POSIX_UNLINK_NAMED "shm_unlink"
+#endif
+
+typedef struct posix_shared_name {
+    char path[sizeof POSIX_NAMES_PREFIX - 1 + HF_SHARED_NAME_SIZE];
+} posix_shared_name;
+
+static posix_shared_name posix_path_of(const char *name) {
+    posix_shared_name result;
+    assert(strlen(name) < HF_SHARED_NAME_SIZE);
+    snprintf(result.path, sizeof result.path, POSIX_NAMES_PREFIX "%s", name);
+    return result;
+}
+
+/* Returns a descriptor, or -1 and errno. */
+static int posix_open_named(const char *name, int flags, hf_report *report) {
+    posix_shared_name named = posix_path_of(name);
+#if POSIX_LINUX
+    return posix_openat(AT_FDCWD, named.path, flags | O_NOFOLLOW | O_NONBLOCK, 0600, report);
+#else
+    int descriptor;
+    unsigned occupied = posix_occupy_streams(report);
+    POSIX_CALL(descriptor, report, shm_open(named.path, flags, 0600));
+    posix_vacate_streams(occupied, report);
+    return posix_move_above_stderr(descriptor, report);
+#endif
+}
+
+static int posix_unlink_named(const char *name, hf_report *report) {
+    posix_shared_name named = posix_path_of(name);
+    int result;
+#if POSIX_LINUX
+    POSIX_CALL(result, report, unlinkat(AT_FDCWD, named.path, 0));
+#else
+    POSIX_CALL(result, report, shm_unlink(named.path));
+#endif
+    return result;
+}
+
+#if POSIX_LINUX
+
+static hf_status posix_file_create_named(const hf_backend *self, const char *name, uint64_t size,
+                                         intptr_t *file, hf_report *report) {
+    (void)self;
+    posix_shared_name named = posix_path_of(name);
+    return posix_create_file(named.path, size, 0600, file, report);
+}
+
+#else
+
+static hf_status posix_file_create_named(const hf_backend *self, const char *name, uint64_t size,
+                                         intptr_t *file, hf_report *report) {
+    (void)self;
+    int descriptor = posix_open_named(name, O_RDWR | O_CREAT | O_EXCL, report);
+    if (descriptor < 0) return posix_fail_file(report, POSIX_OPEN_NAMED, errno);
+    hf_status status = posix_set_shm_size(descriptor, size, report);
+    if (status != HF_OK) {
+        posix_unlink_named(name, report);
+        posix_close_fd(descriptor, report);
+        return status;
+    }
+    *file = descriptor;
+    return HF_OK;
+}
+
+#endif
+
+static hf_status posix_file_open_named(const hf_backend *self, const char *name, hf_access access,
+                                       intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self;
+    int descriptor = posix_open_named(name, access == HF_READ_WRITE ? O_RDWR : O_RDONLY, report);
+    if (descriptor < 0) return posix_fail_file(report, POSIX_OPEN_NAMED, errno);
+    hf_status status = posix_adopt(descriptor, file, size, report);
+    if (status != HF_OK || *size > 0) return status;
+    posix_close_fd(descriptor, report);
+    posix_fail(report, HF_BUSY, "fstat", 0);
+    report->reason = "the memory has no size yet";
+    return HF_BUSY;
+}
+
+static hf_status posix_file_remove_named(const hf_backend *self, const char *name,
+                                         hf_report *report) {
+    (void)self;
+    return posix_unlink_named(name, report) == 0
+               ? HF_OK
+               : posix_fail_file(report, POSIX_UNLINK_NAMED, errno);
+}
+
+#else
+#define POSIX_HAS_NAMES 0
+#endif
 
 /* -------------------------------------------------------------- Locks and forks ------------ */
 
@@ -2680,69 +2879,80 @@ static void posix_unlock(const hf_backend *self, hf_lock *storage) {
 
 /* ------------------------------------------------------------------ The backend ------------ */
 
-const hf_backend *hf_backend_native(void) {
-    static const hf_backend native = {
-        .size = HF_BACKEND_SIZE_0_1,
-        .page_size = posix_page_size,
-        .reserve = posix_reserve,
+static const hf_backend posix_backend = {
+    .size = HF_BACKEND_SIZE_1_0,
+    .page_size = posix_page_size,
+    .reserve = posix_reserve,
 #if UINTPTR_MAX > UINT32_MAX
-        .reserve_with_pages = posix_reserve_with_pages,
-        .release_with_pages = posix_release_with_pages,
-        .commit_first = posix_commit_first,
+    .reserve_with_pages = posix_reserve_with_pages,
+    .release_with_pages = posix_release_with_pages,
+    .commit_first = posix_commit_first,
 #endif
-        .release = posix_release,
-        .split = posix_do_nothing,
-        .coalesce = posix_do_nothing,
-        .commit = posix_commit,
-        .decommit = posix_decommit,
-        .map = posix_map,
-        .unmap = posix_unmap,
-        .release_run = posix_release_run,
-        .spans_regions = posix_spans_regions,
-        .protect = posix_protect,
-        .remap = posix_remap,
-        .advise = posix_advise,
-        .reserve_aligned = posix_reserve_aligned_to,
+    .release = posix_release,
+    .split = posix_do_nothing,
+    .coalesce = posix_do_nothing,
+    .commit = posix_commit,
+    .decommit = posix_decommit,
+    .map = posix_map,
+    .unmap = posix_unmap,
+    .release_run = posix_release_run,
+    .spans_regions = posix_spans_regions,
+    .protect = posix_protect,
+    .remap = posix_remap,
+    .advise = posix_advise,
+    .reserve_aligned = posix_reserve_aligned_to,
 #if POSIX_LINUX
-        .commit_as = posix_commit_as,
-        .check_memory = posix_check_memory,
-        .reset = posix_reset,
-        .name = posix_name,
-        .check = posix_check,
+    .commit_as = posix_commit_as,
+    .check_memory = posix_check_memory,
+    .reset = posix_reset,
+    .name = posix_name,
+    .check = posix_check,
 #endif
-        .allocate_pages = posix_allocate_pages,
-        .free_pages = posix_free_pages,
-        .file_open = posix_file_open,
-        .file_create = posix_file_create,
-        .file_create_shared = posix_file_create_shared,
-        .file_create_executable = posix_file_create_shared,
-        .file_duplicate = posix_file_duplicate,
-        .file_close = posix_file_close,
-        .file_open_or_create = posix_file_open_or_create,
-        .file_measure = posix_file_measure,
-        .file_resize = posix_file_resize,
-        .file_read = posix_file_read,
-        .file_write = posix_file_write,
-        .file_sync = posix_file_sync,
+    .allocate_pages = posix_allocate_pages,
+    .free_pages = posix_free_pages,
+    .file_open = posix_file_open,
+    .file_create = posix_file_create,
+    .file_create_shared = posix_file_create_shared,
+    .file_create_executable = posix_file_create_shared,
+    .file_duplicate = posix_file_duplicate,
+    .file_close = posix_file_close,
+    .file_open_or_create = posix_file_open_or_create,
+    .file_measure = posix_file_measure,
+    .file_resize = posix_file_resize,
+    .file_read = posix_file_read,
+    .file_write = posix_file_write,
+    .file_sync = posix_file_sync,
 #if !POSIX_LINUX
-        .file_flush = posix_file_flush,
+    .file_flush = posix_file_flush,
 #endif
-        .file_lock = posix_file_lock,
-        .file_unlock = posix_file_unlock,
+    .file_lock = posix_file_lock,
+    .file_unlock = posix_file_unlock,
 #if POSIX_LINUX
-        .file_forget = posix_file_forget,
-        .file_granularity = posix_file_granularity,
+    .file_forget = posix_file_forget,
+    .file_granularity = posix_file_granularity,
 #endif
-        .file_fill = posix_file_fill,
-        .file_is_at = posix_file_is_at,
-        .draft_open = posix_draft_open,
-        .draft_publish = posix_draft_publish,
-        .draft_close = posix_draft_close,
-        .process = posix_process,
-        .lock_open = posix_lock_open,
-        .lock_close = posix_lock_close,
-        .lock = posix_lock,
-        .unlock = posix_unlock,
-    };
-    return &native;
-}
+    .file_fill = posix_file_fill,
+#if POSIX_HAS_SEALS
+    .file_seal = posix_file_seal,
+    .file_is_sealed = posix_file_is_sealed,
+#endif
+#if POSIX_LINUX
+    .file_punch_hole = posix_file_punch_hole,
+#endif
+#if POSIX_HAS_NAMES
+    .file_create_named = posix_file_create_named,
+    .file_open_named = posix_file_open_named,
+    .file_remove_named = posix_file_remove_named,
+#endif
+    .file_is_at = posix_file_is_at,
+    .draft_open = posix_draft_open,
+    .draft_publish = posix_draft_publish,
+    .draft_close = posix_draft_close,
+    .process = posix_process,
+    .lock_open = posix_lock_open,
+    .lock_close = posix_lock_close,
+    .lock = posix_lock,
+    .unlock = posix_unlock,
+};
+
+const hf_backend *hf_backend_native(void) { return &posix_backend; }

@@ -903,6 +903,19 @@ static const strict_failure strict_publish_failures[] = {
     {HF_IO, STRICT_ERROR_NO_SYSTEM_RESOURCES, STRICT_NAME_IN_PLACE},
     {0}};
 
+/* Windows has no call for seals and none that removes a name: those of POSIX stand for them. */
+static const strict_failure strict_seal_failures[] = {
+    STRICT_NOT_SUPPORTED,
+    STRICT_NO_RESOURCES,
+    {HF_WRONG_STATE, STRICT_ERROR_NOT_SUPPORTED, STRICT_NO_EFFECT},
+    {0}};
+
+static const strict_failure strict_punch_failures[] = {
+    STRICT_NOT_SUPPORTED, STRICT_NO_RESOURCES, STRICT_DISK_FULL, {0}};
+
+static const strict_failure strict_open_named_failures[] = {
+    STRICT_NO_RESOURCES, STRICT_LOCKED, STRICT_NOT_SUPPORTED, {0}};
+
 static hf_status strict_file_open(const hf_backend *self, const char *path, hf_access access,
                                   intptr_t *file, uint64_t *size, hf_report *report) {
     strict_backend *strict = strict_of(self);
@@ -1053,6 +1066,56 @@ static hf_status strict_file_is_at(const hf_backend *self, intptr_t file, const 
     return strict->under->file_is_at(strict->under, file, path, is_there, report);
 }
 
+static hf_status strict_file_seal(const hf_backend *self, intptr_t file, uint64_t size,
+                                  hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_seal_failures, "F_ADD_SEALS");
+    if (status != HF_OK) return status;
+    return strict->under->file_seal(strict->under, file, size, report);
+}
+
+static bool strict_file_is_sealed(const hf_backend *self, intptr_t file, uint64_t size) {
+    const hf_backend *under = strict_of(self)->under;
+    return under->file_is_sealed(under, file, size);
+}
+
+static hf_status strict_file_punch_hole(const hf_backend *self, intptr_t file, uint64_t offset,
+                                        uint64_t size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_punch_failures, "FSCTL_SET_ZERO_DATA");
+    if (status != HF_OK) return status;
+    return strict->under->file_punch_hole(strict->under, file, offset, size, report);
+}
+
+static hf_status strict_file_create_named(const hf_backend *self, const char *name, uint64_t size,
+                                          intptr_t *file, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_create_shared_failures, "CreateFileMapping");
+    if (status == HF_OK)
+        status = strict->under->file_create_named(strict->under, name, size, file, report);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status strict_file_open_named(const hf_backend *self, const char *name, hf_access access,
+                                        intptr_t *file, uint64_t *size, hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status =
+        strict_count_call(strict, report, strict_open_named_failures, "OpenFileMapping");
+    if (status == HF_OK)
+        status = strict->under->file_open_named(strict->under, name, access, file, size, report);
+    return strict_add_count(strict, &strict->stats.files, 1, status);
+}
+
+static hf_status strict_file_remove_named(const hf_backend *self, const char *name,
+                                          hf_report *report) {
+    strict_backend *strict = strict_of(self);
+    hf_status status = strict_count_call(strict, report, strict_open_failures, "shm_unlink");
+    if (status != HF_OK) return status;
+    return strict->under->file_remove_named(strict->under, name, report);
+}
+
 static hf_status strict_draft_open(const hf_backend *self, const char *path, uint64_t size,
                                    void **draft, intptr_t *file, hf_report *report) {
     strict_backend *strict = strict_of(self);
@@ -1173,6 +1236,12 @@ static const hf_backend strict_calls = {
     .file_granularity = strict_file_granularity,
     .file_fill = strict_file_fill,
     .file_is_at = strict_file_is_at,
+    .file_seal = strict_file_seal,
+    .file_is_sealed = strict_file_is_sealed,
+    .file_punch_hole = strict_file_punch_hole,
+    .file_create_named = strict_file_create_named,
+    .file_open_named = strict_file_open_named,
+    .file_remove_named = strict_file_remove_named,
     .draft_open = strict_draft_open,
     .draft_publish = strict_draft_publish,
     .draft_close = strict_draft_close,
@@ -1206,6 +1275,12 @@ static hf_status strict_init(strict_backend *strict, const hf_backend *under, vo
     if (!HF_HAS(under, pause)) strict->calls.pause = NULL;
     if (!HF_HAS(under, file_forget)) strict->calls.file_forget = NULL;
     if (!HF_HAS(under, file_granularity)) strict->calls.file_granularity = NULL;
+    if (!HF_HAS(under, file_seal)) strict->calls.file_seal = NULL;
+    if (!HF_HAS(under, file_is_sealed)) strict->calls.file_is_sealed = NULL;
+    if (!HF_HAS(under, file_punch_hole)) strict->calls.file_punch_hole = NULL;
+    if (!HF_HAS(under, file_create_named)) strict->calls.file_create_named = NULL;
+    if (!HF_HAS(under, file_open_named)) strict->calls.file_open_named = NULL;
+    if (!HF_HAS(under, file_remove_named)) strict->calls.file_remove_named = NULL;
     return under->lock_open(under, &strict->lock, report);
 }
 

@@ -42,6 +42,7 @@
  *     memory, before placeholders        win_old_*
  *     check                              the region map against VirtualQuery
  *     files                              paths, open, create
+ *     shared memory                      with and without a name
  *     handles from the program           hf_file_from_handle
  *     files of images                    read, write, fill, resize, sync, lock
  *     files and their names              is a file still at its path?
@@ -176,16 +177,27 @@ static PVOID win_reserve_placeholder_at(void *base, size_t size) {
                                   MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0);
 }
 
-/* In a process linked for 2 GiB of addresses WIN_HIGHEST_ADDRESS is an invalid parameter: the
- * reservation is repeated without requirements. */
-static PVOID win_reserve_placeholder(size_t size) {
-    size_t alignment = size >= WIN_LARGE_ALIGNMENT ? WIN_LARGE_ALIGNMENT : 0;
-    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, WIN_HIGHEST_ADDRESS, alignment};
+static PVOID win_reserve_placeholder_below(void *highest, size_t alignment, size_t size) {
+    MEM_ADDRESS_REQUIREMENTS addresses = {NULL, highest, alignment};
     MEM_EXTENDED_PARAMETER parameter = {.Type = MemExtendedParameterAddressRequirements,
                                         .Pointer = &addresses};
-    void *got =
-        win_api.virtual_alloc2(GetCurrentProcess(), NULL, size,
-                               MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, &parameter, 1);
+    return win_api.virtual_alloc2(GetCurrentProcess(), NULL, size,
+                                  MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, &parameter,
+                                  1);
+}
+
+/* In a process linked for 2 GiB of addresses WIN_HIGHEST_ADDRESS is an invalid parameter: the
+ * reservation is repeated without it. */
+static PVOID win_reserve_placeholder_aligned(size_t size, size_t alignment) {
+    void *got = win_reserve_placeholder_below(WIN_HIGHEST_ADDRESS, alignment, size);
+    bool is_invalid = got == NULL && GetLastError() == ERROR_INVALID_PARAMETER;
+    return is_invalid ? win_reserve_placeholder_below(NULL, alignment, size) : got;
+}
+
+/* The alignment is not needed: it is left out where the system does not know it. */
+static PVOID win_reserve_placeholder(size_t size) {
+    size_t alignment = size >= WIN_LARGE_ALIGNMENT ? WIN_LARGE_ALIGNMENT : 0;
+    void *got = win_reserve_placeholder_aligned(size, alignment);
     bool is_invalid = got == NULL && GetLastError() == ERROR_INVALID_PARAMETER;
     return is_invalid ? win_reserve_placeholder_at(NULL, size) : got;
 }
@@ -377,9 +389,10 @@ static hf_status win_get_file_size(HANDLE handle, uint64_t *size, hf_report *rep
     return HF_OK;
 }
 
-static HANDLE win_create_section(HANDLE file, DWORD protection, uint64_t size, hf_report *report) {
+static HANDLE win_create_section(HANDLE file, DWORD protection, uint64_t size, const wchar_t *name,
+                                 hf_report *report) {
     report->system_calls++;
-    return CreateFileMappingW(file, NULL, protection, (DWORD)(size >> 32), (DWORD)size, NULL);
+    return CreateFileMappingW(file, NULL, protection, (DWORD)(size >> 32), (DWORD)size, name);
 }
 
 /* The section that one view is mapped from. */
@@ -406,7 +419,8 @@ static hf_status win_open_view_section(win_view_section *opened, intptr_t file,
     if (end > file_end) end = file_end;
     *opened = (win_view_section){handle, !win_is_section(file), (SIZE_T)(end - file_offset)};
     if (opened->is_ours)
-        opened->section = win_create_section(handle, win_protection_of_view(access), end, report);
+        opened->section =
+            win_create_section(handle, win_protection_of_view(access), end, NULL, report);
     return opened->section ? HF_OK : win_fail_file(report, "CreateFileMapping", GetLastError());
 }
 
@@ -422,6 +436,17 @@ static hf_status win_reserve(const hf_backend *self, void *base, size_t size, vo
     assert(hf_is_whole_pages(win_page_size(NULL), base, size));
     report->system_calls++;
     void *got = base ? win_reserve_placeholder_at(base, size) : win_reserve_placeholder(size);
+    if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc2", GetLastError());
+    *address = got;
+    return HF_OK;
+}
+
+static hf_status win_reserve_aligned(const hf_backend *self, size_t size, size_t alignment,
+                                     void **address, hf_report *report) {
+    (void)self;
+    assert(hf_is_whole_pages(win_page_size(NULL), NULL, size));
+    report->system_calls++;
+    void *got = win_reserve_placeholder_aligned(size, alignment);
     if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc2", GetLastError());
     *address = got;
     return HF_OK;
@@ -484,15 +509,36 @@ static hf_status win_decommit(const hf_backend *self, void *address, size_t size
     return win_fail(report, is_unsupported ? HF_UNSUPPORTED : HF_NO_MEMORY, "VirtualFree", code);
 }
 
-static hf_status win_commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+/* Memory of a NUMA node is the only kind that is not ordinary: large pages need a privilege, cannot
+ * replace placeholders for certain, and are not tested here. */
+static hf_status win_check_memory(const hf_backend *self, const hf_memory *memory,
+                                  hf_report *report) {
+    (void)self;
+    ULONG highest = 0;
+    report->system_calls += memory->on_numa_node;
+    bool has_node = !memory->on_numa_node ||
+                    (GetNumaHighestNodeNumber(&highest) && memory->numa_node <= highest);
+    return has_node && memory->huge_page == 0 && !memory->lazy && !memory->no_dump
+               ? HF_OK
+               : win_fail(report, HF_UNSUPPORTED, "VirtualAlloc2", 0);
+}
+
+static hf_status win_commit_as(const hf_backend *self, void *address, size_t size,
+                               const hf_memory *memory, hf_report *report) {
     (void)self;
     assert(hf_is_whole_pages(win_page_size(NULL), address, size));
+    MEM_EXTENDED_PARAMETER node = {.Type = MemExtendedParameterNumaNode,
+                                   .ULong = memory ? memory->numa_node : 0};
     report->system_calls++;
     return win_api.virtual_alloc2(GetCurrentProcess(), address, size,
                                   MEM_RESERVE | MEM_COMMIT | MEM_REPLACE_PLACEHOLDER,
-                                  PAGE_READWRITE, NULL, 0)
+                                  PAGE_READWRITE, memory ? &node : NULL, memory ? 1 : 0)
                ? HF_OK
                : win_fail_no_memory(report, "VirtualAlloc2");
+}
+
+static hf_status win_commit(const hf_backend *self, void *address, size_t size, hf_report *report) {
+    return win_commit_as(self, address, size, NULL, report);
 }
 
 /* VirtualProtect can give a view no more than it was mapped with. So a view that may become
@@ -541,7 +587,7 @@ static hf_status win_unmap(const hf_backend *self, void *address, size_t size, h
                : win_fail_no_memory(report, "UnmapViewOfFile2");
 }
 
-/* A page that becomes copy-on-write again counts against the commit limit. */
+/* Pages that become copy-on-write again may count against the commit limit. */
 static hf_status win_protect(const hf_backend *self, void *address, size_t size, hf_access access,
                              hf_protection protection, hf_report *report) {
     (void)self;
@@ -562,13 +608,13 @@ static void *win_old_reserve_at(void *base, size_t size, hf_report *report) {
 /* VirtualAlloc has no alignment parameter. So more than enough is reserved and released, and then
  * reserved again from its first multiple of the alignment. NULL if another thread reserved it in
  * between. */
-static void *win_old_reserve_aligned(size_t size, hf_report *report) {
-    if (size < WIN_LARGE_ALIGNMENT || size > SIZE_MAX - WIN_LARGE_ALIGNMENT) return NULL;
-    char *found = win_old_reserve_at(NULL, size + WIN_LARGE_ALIGNMENT, report);
+static void *win_old_reserve_at_multiple(size_t size, size_t alignment, hf_report *report) {
+    if (size > SIZE_MAX - alignment) return NULL;
+    char *found = win_old_reserve_at(NULL, size + alignment, report);
     if (found == NULL) return NULL;
     report->system_calls++;
     VirtualFree(found, 0, MEM_RELEASE);
-    size_t below = (0 - (uintptr_t)found) & (WIN_LARGE_ALIGNMENT - 1);
+    size_t below = (0 - (uintptr_t)found) & (alignment - 1);
     return win_old_reserve_at(found + below, size, report);
 }
 
@@ -576,8 +622,20 @@ static hf_status win_old_reserve(const hf_backend *self, void *base, size_t size
                                  hf_report *report) {
     (void)self;
     assert(hf_is_whole_pages(win_page_size(NULL), base, size));
-    void *got = base ? NULL : win_old_reserve_aligned(size, report);
+    void *got = NULL;
+    if (base == NULL && size >= WIN_LARGE_ALIGNMENT)
+        got = win_old_reserve_at_multiple(size, WIN_LARGE_ALIGNMENT, report);
     if (got == NULL) got = win_old_reserve_at(base, size, report);
+    if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
+    *address = got;
+    return HF_OK;
+}
+
+/* Another thread can take the addresses before they are reserved again: then it fails. */
+static hf_status win_old_reserve_aligned(const hf_backend *self, size_t size, size_t alignment,
+                                         void **address, hf_report *report) {
+    (void)self;
+    void *got = win_old_reserve_at_multiple(size, alignment, report);
     if (got == NULL) return win_fail(report, HF_NO_ADDRESS, "VirtualAlloc", GetLastError());
     *address = got;
     return HF_OK;
@@ -1021,23 +1079,26 @@ static hf_status win_file_create(const hf_backend *self, const char *path, uint6
     return status;
 }
 
-/* Memory backed by the paging file; all of it counts against the commit limit at once. */
-static hf_status win_create_memory(uint64_t size, DWORD protection, HANDLE *section,
-                                   hf_report *report) {
+/* --------------------------------------------------------------- shared memory ---------- */
+
+/* Memory backed by the paging file; all of it counts against the commit limit at once. The last
+ * error after success is ERROR_ALREADY_EXISTS if the name is taken. */
+static HANDLE win_create_memory(const wchar_t *name, uint64_t size, DWORD protection,
+                                hf_report *report) {
     uint64_t mask = win_page_mask();
-    if (size > UINT64_MAX - mask)
-        return win_fail(report, HF_NO_MEMORY, "CreateFileMapping", ERROR_COMMITMENT_LIMIT);
-    *section = win_create_section(INVALID_HANDLE_VALUE, protection, (size + mask) & ~mask, report);
-    return *section ? HF_OK : win_fail_no_memory(report, "CreateFileMapping");
+    SetLastError(ERROR_COMMITMENT_LIMIT);
+    return size > UINT64_MAX - mask ? NULL
+                                    : win_create_section(INVALID_HANDLE_VALUE, protection,
+                                                         (size + mask) & ~mask, name, report);
 }
 
 static hf_status win_file_create_shared(const hf_backend *self, uint64_t size, intptr_t *file,
                                         hf_report *report) {
     (void)self;
-    HANDLE section;
-    hf_status status = win_create_memory(size, PAGE_READWRITE, &section, report);
-    if (status == HF_OK) *file = (intptr_t)section | WIN_SECTION_BIT;
-    return status;
+    HANDLE section = win_create_memory(NULL, size, PAGE_READWRITE, report);
+    if (section == NULL) return win_fail_no_memory(report, "CreateFileMapping");
+    *file = (intptr_t)section | WIN_SECTION_BIT;
+    return HF_OK;
 }
 
 /* A process that prohibits dynamic code can create such a section, but not map an executable view:
@@ -1055,15 +1116,81 @@ static hf_status win_try_to_execute(HANDLE section, hf_report *report) {
 static hf_status win_file_create_executable(const hf_backend *self, uint64_t size, intptr_t *file,
                                             hf_report *report) {
     (void)self;
-    HANDLE section;
-    hf_status status = win_create_memory(size, PAGE_EXECUTE_READWRITE, &section, report);
-    if (status != HF_OK) return status;
-    status = win_try_to_execute(section, report);
+    HANDLE section = win_create_memory(NULL, size, PAGE_EXECUTE_READWRITE, report);
+    if (section == NULL) return win_fail_no_memory(report, "CreateFileMapping");
+    hf_status status = win_try_to_execute(section, report);
     if (status == HF_OK)
         *file = (intptr_t)section | WIN_SECTION_BIT | WIN_EXECUTABLE_BIT;
     else
         CloseHandle(section);
     return status;
+}
+
+/* A name in the namespace of the session: Local\NAME. */
+typedef struct win_shared_name {
+    wchar_t text[sizeof "Local\\" - 1 + HF_SHARED_NAME_SIZE];
+} win_shared_name;
+
+static win_shared_name win_name_of(const char *name) {
+    win_shared_name result = {L"Local\\"};
+    size_t at = wcslen(result.text);
+    assert(strlen(name) < HF_SHARED_NAME_SIZE);
+    do result.text[at++] = (wchar_t)*name; /* ASCII */
+    while (*name++ != '\0');
+    return result;
+}
+
+/* If the name is taken, CreateFileMapping opens the section that has it. */
+static hf_status win_file_create_named(const hf_backend *self, const char *name, uint64_t size,
+                                       intptr_t *file, hf_report *report) {
+    (void)self;
+    win_shared_name named = win_name_of(name);
+    HANDLE section = win_create_memory(named.text, size, PAGE_READWRITE, report);
+    DWORD code = GetLastError();
+    if (section != NULL && code != ERROR_ALREADY_EXISTS) {
+        *file = (intptr_t)section | WIN_SECTION_BIT;
+        return HF_OK;
+    }
+    if (section != NULL) CloseHandle(section);
+    return win_fail_file(report, "CreateFileMapping", code);
+}
+
+static hf_status win_file_open_named(const hf_backend *self, const char *name, hf_access access,
+                                     intptr_t *file, uint64_t *size, hf_report *report) {
+    (void)self;
+    win_shared_name named = win_name_of(name);
+    DWORD store = access == HF_READ_WRITE ? SECTION_MAP_WRITE : 0;
+    report->system_calls++;
+    HANDLE section = OpenFileMappingW(SECTION_QUERY | SECTION_MAP_READ | store, FALSE, named.text);
+    if (section == NULL) return win_fail_file(report, "OpenFileMapping", GetLastError());
+    hf_status status = win_get_section_size(section, size, report);
+    if (status == HF_OK)
+        *file = (intptr_t)section | WIN_SECTION_BIT;
+    else
+        CloseHandle(section);
+    return status;
+}
+
+/* The name of a section goes by itself. */
+static hf_status win_file_remove_named(const hf_backend *self, const char *name,
+                                       hf_report *report) {
+    (void)self, (void)name, (void)report;
+    return HF_OK;
+}
+
+/* Windows never shortens a section, nor a file that has one. */
+static hf_status win_file_seal(const hf_backend *self, intptr_t file, uint64_t size,
+                               hf_report *report) {
+    (void)self, (void)size;
+    if (win_is_section(file)) return HF_OK;
+    win_fail(report, HF_UNSUPPORTED, "NtQuerySection", 0);
+    report->reason = "only shared memory can be sealed";
+    return HF_UNSUPPORTED;
+}
+
+static bool win_file_is_sealed(const hf_backend *self, intptr_t file, uint64_t size) {
+    (void)self, (void)size;
+    return win_is_section(file);
 }
 
 /* ------------------------------------------------------ handles from the program ---------- */
@@ -1855,15 +1982,21 @@ static void win_unlock(const hf_backend *self, hf_lock *storage) {
     .file_measure = win_file_measure, .file_resize = win_file_resize, .file_read = win_file_read, \
     .file_write = win_file_write, .file_sync = win_file_sync, .file_flush = win_file_flush,       \
     .file_lock = win_file_lock, .file_unlock = win_file_unlock, .file_fill = win_file_fill,       \
-    .file_is_at = win_file_is_at, .draft_open = win_draft_open,                                   \
-    .draft_publish = win_draft_publish, .draft_close = win_draft_close, .process = win_process,   \
-    .pause = win_pause, .lock_open = win_lock_open, .lock_close = win_lock_close,                 \
-    .lock = win_lock, .unlock = win_unlock
+    .file_is_at = win_file_is_at, .file_seal = win_file_seal,                                     \
+    .file_is_sealed = win_file_is_sealed, .file_create_named = win_file_create_named,             \
+    .file_open_named = win_file_open_named, .file_remove_named = win_file_remove_named,           \
+    .draft_open = win_draft_open, .draft_publish = win_draft_publish,                             \
+    .draft_close = win_draft_close, .process = win_process, .pause = win_pause,                   \
+    .lock_open = win_lock_open, .lock_close = win_lock_close, .lock = win_lock,                   \
+    .unlock = win_unlock
 
 static const hf_backend win_backend = {
-    .size = HF_BACKEND_SIZE_0_1,
+    .size = HF_BACKEND_SIZE_1_0,
     .page_size = win_page_size,
     .reserve = win_reserve,
+    .reserve_aligned = win_reserve_aligned,
+    .commit_as = win_commit_as,
+    .check_memory = win_check_memory,
     .cheap_reserve = win_cheap_reserve,
     .release = win_release,
     .split = win_split,
@@ -1879,9 +2012,10 @@ static const hf_backend win_backend = {
 
 /* map always fails, so unmap is never called. */
 static const hf_backend win_old_backend = {
-    .size = HF_BACKEND_SIZE_0_1,
+    .size = HF_BACKEND_SIZE_1_0,
     .page_size = win_page_size,
     .reserve = win_old_reserve,
+    .reserve_aligned = win_old_reserve_aligned,
     .cheap_reserve = win_cheap_reserve,
     .release = win_release,
     .split = win_old_no_call,
