@@ -150,16 +150,30 @@ static hf_status space_protect_regions(hf_space *space, const space_request *wan
     return status;
 }
 
-/* Protects again as before what hf_space_protect has changed. Where that fails, too, the map shows
- * from there on the protection that was wanted. */
+/* Protects a piece as the map says. Where that fails, the map must show what the piece has: what
+ * was wanted, if the call for its region succeeded; after one call for all regions that is tried,
+ * because a call that changes nothing needs no mapping. */
+static bool space_restore_piece(hf_space *space, const hf_node *node, const space_request *piece) {
+    hf_protection before = hf_space_protection_at(space, node, piece->offset);
+    if (space_call_protect(space, node, piece->offset, piece->size, before) == HF_OK) return true;
+    bool is_changed =
+        !space->spans_regions ||
+        space_call_protect(space, node, piece->offset, piece->size, piece->protection) == HF_OK;
+    if (is_changed && space->protections.free_count >= 2)
+        hf_space_set_protection(space, piece->offset, piece->size, piece->protection);
+    return false;
+}
+
+/* Protects again as before what hf_space_protect has changed. */
 static hf_status space_undo_protect(hf_space *space, const space_request *wanted, size_t reached) {
     hf_error first = hf_last_error();
-    if (hf_space_apply_protections(space, wanted->offset, reached) != HF_OK) {
-        size_t from = hf_last_error().offset;
-        hf_space_set_protection(space, from, reached - from, wanted->protection);
-        first.undo_failed = true;
-        space->is_transient = false; /* do not try again: the caller has to see undo_failed */
+    space_request piece = *wanted;
+    for (; piece.offset < reached; piece.offset += piece.size) {
+        const hf_node *node = hf_region_map_find(&space->map, piece.offset);
+        piece.size = hf_space_piece_end(space, node, piece.offset, reached) - piece.offset;
+        if (!space_restore_piece(space, node, &piece)) first.undo_failed = true;
     }
+    if (first.undo_failed) space->is_transient = false; /* the caller has to see undo_failed */
     return hf_fail_with(first);
 }
 

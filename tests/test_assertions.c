@@ -115,10 +115,14 @@ static void cut_at_the_end_of_a_region(void) {
     hf_region_map_cut(&map, node_at(400), 500);
 }
 
-static void cut_of_a_view(void) {
+static void absorption_up_to_the_middle_of_a_region(void) {
     open_map();
-    node_at(400)->kind = HF_VIEW;
-    hf_region_map_cut(&map, node_at(400), 450);
+    hf_region_map_absorb_until(&map, node_at(0), 450);
+}
+
+static void absorption_of_more_than_there_is(void) {
+    open_map();
+    hf_region_map_absorb_run(&map, node_at(0), node_at(900), map.count);
 }
 
 static void absorption_of_nothing(void) {
@@ -148,7 +152,8 @@ static void the_region_map(void) {
     expect_nothing(edits_of_a_sound_map);
     ASSERTS(cut_without_a_record, "map->free_count > 0");
     ASSERTS(cut_at_the_end_of_a_region, "offset < hf_node_end(map, node)");
-    ASSERTS(cut_of_a_view, "node->kind != HF_VIEW");
+    ASSERTS(absorption_up_to_the_middle_of_a_region, "hf_node_end(map, last) == end");
+    ASSERTS(absorption_of_more_than_there_is, "count < map->count");
     ASSERTS(absorption_of_nothing, "node->next != NULL");
     ASSERTS(search_behind_the_end, "offset < map->size");
     ASSERTS(edit_beside_a_wrong_link, "map_is_linked(map, node)");

@@ -399,9 +399,53 @@ static void code_runs_in_committed_memory(void) {
 
 #endif
 
-CHECK_MAIN(TEST(each_protection_of_each_kind), TEST(one_call_protects_several_regions),
-           TEST(neighbours_have_different_protections), TEST(wrong_states), TEST(invalid_arguments),
-           TEST(a_backend_without_protect), TEST(released_pages_forget_their_protection),
+/* ------------------------------------------------------ an undo that fails --------------- */
+
+static size_t calls_until_failure; /* of protect */
+
+/* Fails from the n-th call on, and changes nothing then. */
+static hf_status protect_or_fail(const hf_backend *self, void *address, size_t size,
+                                 hf_access access, hf_protection protection, hf_report *report) {
+    const hf_backend *native = hf_backend_native();
+    (void)self;
+    if (calls_until_failure > 0) {
+        calls_until_failure--;
+        return native->protect(native, address, size, access, protection, report);
+    }
+    report->call = "protect_or_fail";
+    return HF_MAP_LIMIT;
+}
+
+/* Where nothing has changed, the space must not tell that it has. */
+static void a_failed_undo_tells_what_is_there(void) {
+    hf_backend failing = *hf_backend_native();
+    failing.size = sizeof failing;
+    failing.protect = protect_or_fail;
+    hf_space *space;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 1 << 20, &(hf_space_options){.backend = &failing}));
+    size_t page = hf_space_page_size(space);
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, 0, 8 * page));
+    calls_until_failure = 2;
+    CHECK_STATUS(HF_OK, hf_space_protect(space, page, page, HF_PROTECT_READ));
+    CHECK_STATUS(HF_OK, hf_space_protect(space, 4 * page, 2 * page, HF_PROTECT_NONE));
+    CHECK_STATUS(HF_MAP_LIMIT, hf_space_protect(space, 0, 6 * page, HF_PROTECT_READ));
+    CHECK(hf_last_error().undo_failed);
+    static const hf_protection expected[] = {HF_PROTECT_READ_WRITE, HF_PROTECT_READ,
+                                             HF_PROTECT_READ_WRITE, HF_PROTECT_READ_WRITE,
+                                             HF_PROTECT_NONE,       HF_PROTECT_NONE};
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        hf_region region;
+        CHECK(hf_space_find(space, i * page, &region));
+        CHECK_EQUAL(expected[i], region.protection);
+    }
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
+CHECK_MAIN(TEST(a_failed_undo_tells_what_is_there), TEST(each_protection_of_each_kind),
+           TEST(one_call_protects_several_regions), TEST(neighbours_have_different_protections),
+           TEST(wrong_states), TEST(invalid_arguments), TEST(a_backend_without_protect),
+           TEST(released_pages_forget_their_protection),
            TEST(replaced_pages_forget_their_protection), TEST(protected_pages_cannot_be_populated),
            TEST(code_runs_in_one_view_and_is_stored_through_another),
            TEST(code_runs_in_committed_memory))

@@ -320,7 +320,9 @@ HF_API hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_fi
  *  On POSIX a part is unmapped in one system call, and threads that use the rest never fault. On
  *  Windows the library unmaps the view, splits the placeholder and maps the rest again, with its
  *  protections and the private pages of a copy-on-write view, which it copies for that long: other
- *  threads fault in all of the view meanwhile.
+ *  threads fault in all of the view meanwhile. Pages that differ from the file count as private:
+ *  one that was stored into and equals the file follows the file again, and one whose bytes another
+ *  process changes in the file meanwhile stays as it was.
  *  @param space   the space
  *  @param offset  where the part begins, in bytes from base; whole pages
  *  @param size    its size in bytes; whole pages
@@ -333,7 +335,8 @@ HF_API hf_status hf_space_map(hf_space *space, size_t offset, size_t size, hf_fi
  *  - HF_MAP_LIMIT: the process has as many mappings as the system allows. The view stays, but the
  *    private pages of a copy-on-write view were released if the system could, and then read as
  *    the file
- *  - HF_IO, HF_NO_SPACE, HF_UNSUPPORTED: the rest cannot be mapped again (Windows: the file was
+ *  - HF_IO, HF_NO_SPACE, HF_UNSUPPORTED, HF_INVALID: the rest cannot be mapped again (Windows: the
+ *  file was
  *    truncated meanwhile); the whole view has been mapped again
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  @note If the whole view cannot be mapped again either, hf_last_error().undo_failed is true, and
@@ -445,7 +448,8 @@ HF_API hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size,
 HF_API hf_status hf_space_release_range(hf_space *space, size_t offset, size_t size);
 
 /** Passes a hint to the system: huge pages or none for any range, populate for committed memory
- *  only. A decommit or unmap removes it, and mapping a view too. For views of shared memory Linux
+ *  only. A decommit or unmap removes it, and mapping a view or committing memory that is not
+ *  ordinary (hf_space_options::memory) too. For views of shared memory Linux
  *  heeds it if /sys/kernel/mm/transparent_hugepage/shmem_enabled is "advise", for files on disk if
  *  their file system has huge pages.
  *  @param space   the space
@@ -588,7 +592,8 @@ HF_API hf_status hf_space_protect(hf_space *space, size_t offset, size_t size,
  *        hf_last_error().undo_failed is true.
  *  @note One system call on Linux (MADV_DONTNEED), which gives the pages back to the system. Other
  *        systems cannot do that without a placeholder in between: there the zeros, or the bytes of
- *        the file, are stored, and the pages stay in memory. */
+ *        the file, are stored, and the pages stay in memory; those of a view are private copies,
+ *        and do not follow the file. */
 HF_API hf_status hf_space_reset_range(hf_space *space, size_t offset, size_t size);
 
 /** @} */

@@ -71,8 +71,9 @@ typedef struct hf_error {
                          *   holdfast's; NULL: no call failed yet */
     const char *reason; /**< the cause in a phrase, where the status alone does not name it; or
                          *   NULL */
-    bool undo_failed;   /**< the call could not undo an earlier step: nothing is lost, but the
-                         *   space has more regions than before. The other fields are those of the
+    bool undo_failed;   /**< the call could not undo an earlier step: the space has other regions or
+                         *   protections than before, which hf_space_find() returns. Memory is lost
+                         *   only where the function says so. The other fields are those of the
                          *   first failure */
     size_t offset;      /**< where, in bytes: within the space for a call on a space, within the
                          *   file for a call on a file, the arena's position for an allocation */

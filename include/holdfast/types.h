@@ -64,8 +64,9 @@ typedef struct hf_region {
 /** What the committed memory of a space is like. Zero is ordinary memory. */
 typedef struct hf_memory {
     size_t huge_page;  /**< bytes of the huge pages it consists of (2 MiB and 1 GiB on x86-64): then
-                        *   they are the space's page size, and commit takes them from those that
-                        *   the system keeps for it (Linux: vm.nr_hugepages); 0: ordinary pages */
+                        *   they are the space's page size, also of its views, and commit takes them
+                        *   from those that the system keeps for it (Linux: vm.nr_hugepages); 0:
+                        *   ordinary pages */
     bool lazy;         /**< not charged against the limit on committed memory, so that far more can
                         *   be committed than there is; a store that finds no page ends the process.
                         *   Linux without vm.overcommit_memory=2; elsewhere HF_UNSUPPORTED */

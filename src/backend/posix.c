@@ -982,7 +982,7 @@ static int posix_log2(size_t value) {
 static int posix_flags_of(const hf_memory *memory) {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | (memory->lazy ? MAP_NORESERVE : 0);
     if (memory->huge_page == 0) return flags;
-    return flags | MAP_HUGETLB | (posix_log2(memory->huge_page) << MAP_HUGE_SHIFT);
+    return flags | MAP_HUGETLB | (int)((unsigned)posix_log2(memory->huge_page) << MAP_HUGE_SHIFT);
 }
 
 static bool posix_bind_to_node(void *address, size_t size, unsigned node, hf_report *report) {
@@ -1060,11 +1060,11 @@ static bool posix_is_unknown_call(int code) {
     return code == EINVAL || code == ENOSYS || code == EPERM;
 }
 
+/* At the limit on mappings madvise fails with EAGAIN where mprotect fails with ENOMEM. */
 static hf_status posix_fail_advise(hf_report *report, int code) {
-    hf_status status = posix_is_unknown_call(code) ? HF_UNSUPPORTED
-                       : code == ENOMEM            ? posix_memory_status(code, report)
-                                                   : HF_NO_MEMORY;
-    return posix_fail(report, status, "madvise", code);
+    if (posix_is_unknown_call(code)) return posix_fail(report, HF_UNSUPPORTED, "madvise", code);
+    bool is_at_limit = (code == ENOMEM || code == EAGAIN) && posix_is_at_map_limit(report);
+    return posix_fail(report, is_at_limit ? HF_MAP_LIMIT : HF_NO_MEMORY, "madvise", code);
 }
 
 static hf_status posix_advise(const hf_backend *self, void *address, size_t size, hf_advice advice,
