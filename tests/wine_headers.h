@@ -1,6 +1,6 @@
 /*
  * wine_headers.h -- included before the Windows backend when it is compiled with Wine's headers:
- * types that Microsoft's <windows.h> declares and Wine's does not.
+ * what Microsoft's <windows.h> declares and Wine's does not.
  */
 #include <windows.h>
 #include <winioctl.h>
@@ -13,3 +13,5 @@ typedef struct _FILE_ALLOCATED_RANGE_BUFFER {
 typedef struct _FILE_SET_SPARSE_BUFFER {
     BOOLEAN SetSparse;
 } FILE_SET_SPARSE_BUFFER;
+
+WINBASEAPI BOOL WINAPI GetNumaHighestNodeNumber(ULONG *);

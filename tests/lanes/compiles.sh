@@ -42,16 +42,23 @@ unpack_zig() {
 
 # compiles_by_zig NAME TARGET options...
 compiles_by_zig() {
-    local backend=posix
-    [[ $2 != *windows* ]] || backend=windows
     local compiler=(-target "$2" -O2 "${compile_warnings[@]}" "-I$root/include" "${@:3}")
-    mkdir -p build/compiles
-    # One call for all sources takes half of the time, and writes its objects to the current folder.
-    (cd build/compiles && "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -c \
-        "$root"/src/*.c "$root"/src/backend/{strict,"$backend"}.c) &&
+    compile_sources_by_zig "$2" "${compiler[@]}" -std=c11 &&
         compile_header "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -xc &&
         compile_header "$cache/zig/zig" c++ "${compiler[@]}" -std=c++11 -xc++ &&
         note "    $1"
+}
+
+# compile_sources_by_zig TARGET options...: one call for all sources takes half of the time, and
+# writes its objects to the current folder. For Windows zig does not take several at a time.
+compile_sources_by_zig() {
+    if [[ $1 == *windows* ]]; then
+        compile_all "$cache/zig/zig" cc "${@:2}" -- src/*.c src/backend/{strict,windows}.c
+        return
+    fi
+    mkdir -p build/compiles
+    (cd build/compiles &&
+        "$cache/zig/zig" cc "${@:2}" -c "$root"/src/*.c "$root"/src/backend/{strict,posix}.c)
 }
 
 # compiles_as_microsofts NAME PROCESSOR options...: clang's intrinsics come before Wine's, which are
