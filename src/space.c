@@ -210,7 +210,8 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
     node->access = wanted->access;
     node->unit_shift = space_shift_of(hf_file_granularity(wanted->file));
     node->is_executable = hf_file_is_executable(wanted->file);
-    if (space->retains_files) {
+    if (space->retains_files == SPACE_RETAINS_ALL ||
+        (space->retains_files == SPACE_RETAINS_PRIVATE && wanted->access == HF_COPY_ON_WRITE)) {
         node->file = wanted->file;
         hf_file_retain(node->file);
     }
@@ -856,7 +857,7 @@ static void space_give_back(hf_space *space) {
     const hf_backend *backend = space->backend;
     hf_reservation joint = space->joint; /* the space lies in it */
     if (joint.pages == NULL) space_release_regions(space);
-    if (space->retains_files) space_close_files(space);
+    if (space->retains_files != SPACE_RETAINS_NONE) space_close_files(space);
     hf_region_map_close(&space->protections);
     hf_region_map_close(&space->map);
     if (joint.pages)
@@ -945,7 +946,9 @@ static void space_prepare(hf_space *opened, const hf_space_options *options,
     *opened =
         (hf_space){.backend = backend,
                    .spans_regions = spans,
-                   .retains_files = !spans || !HF_HAS(backend, reset),
+                   .retains_files = !spans                   ? SPACE_RETAINS_ALL
+                                    : HF_HAS(backend, reset) ? SPACE_RETAINS_NONE
+                                                             : SPACE_RETAINS_PRIVATE,
                    .name = options->name,
                    .memory = options->memory,
                    .is_ordinary = space_is_ordinary(&options->memory),

@@ -21,6 +21,13 @@
 
 #include "region_map.h"
 
+/* Which views keep their file open. */
+typedef enum space_retains {
+    SPACE_RETAINS_NONE,    /* the system does all that is done with a view */
+    SPACE_RETAINS_PRIVATE, /* copy-on-write views: their pages are reset by reading the file */
+    SPACE_RETAINS_ALL      /* and a part of a view is unmapped by mapping the rest again */
+} space_retains;
+
 struct hf_space {
     const hf_backend *backend;
     const char *name; /* shown by the system; NULL: no name, or the system cannot show it */
@@ -33,10 +40,9 @@ struct hf_space {
     hf_lock *lock;          /* &own_lock: a const space can be locked through it */
     hf_lock own_lock;
     bool spans_regions; /* hf_backend.spans_regions */
-    bool retains_files; /* views keep their file open: a part of a view is unmapped, or its
-                             * pages are reset, with the help of the file */
-    bool is_ordinary;   /* memory is zero: commit, not commit_as */
-    hf_memory memory;   /* what commit_as makes */
+    space_retains retains_files;
+    bool is_ordinary; /* memory is zero: commit, not commit_as */
+    hf_memory memory; /* what commit_as makes */
     hf_region_map map;
     hf_region_map protections;
     hf_node first_protection; /* its first record */

@@ -294,8 +294,8 @@ HF_API hf_status hf_file_punch_hole(hf_file *file, uint64_t offset, uint64_t siz
 HF_API uint64_t hf_file_size(const hf_file *file);
 
 /** Closes a file. Views of the file stay. On Linux they do not need its descriptor, which is closed
- *  at once, so the limit on open files does not limit views; on other systems it is closed with the
- *  last view.
+ *  at once, so the limit on open files does not limit views. On other POSIX systems the descriptor
+ *  is closed with the last copy-on-write view, on Windows the HANDLE with the last view.
  *  @param file  the file, which must not be used any more; NULL: nothing happens */
 HF_API void hf_file_close(hf_file *file);
 
