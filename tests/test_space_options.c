@@ -91,7 +91,7 @@ static void lazy_memory_is_not_charged(void) {
     status = hf_space_commit_range(space, 0, VAST);
     if (status == HF_OK) {
         size_t sum = 0;
-        for (size_t i = 0; i < 64; i++) sum += (size_t)hf_space_base(space)[VAST / 64 * i];
+        for (size_t i = 0; i < 64; i++) sum += (unsigned char)hf_space_base(space)[VAST / 64 * i];
         CHECK_EQUAL(0, sum);
         hf_space_base(space)[VAST - 1] = 1;
     } else {
