@@ -2,9 +2,10 @@
  * file.c -- the files that views are made of. An hf_file is a handle of the backend, with what the
  * checks of a view need to know.
  *
- * Once a view is mapped the system keeps what the mapping needs. Only a space whose backend cannot
- * unmap a part of a view retains the file of each view, to map the rest of it again. Each hf_file
- * lies in pages of its own: a program has few of them.
+ * Once a view is mapped the system keeps what the mapping needs. A space retains the file of a view
+ * only if its backend cannot unmap a part of the view, or cannot reset its private pages, without
+ * the file (space_retains in space_core.h). Each hf_file lies in pages of its own: a program has
+ * few of them.
  */
 #include "file_access.h"
 

@@ -8,9 +8,9 @@
  * same addresses again.
  *
  *   hf_space_perform()     checks the range and makes a step under the lock; repeats a step that
- *                       failed with a transient error, after a pause without the lock (retry.h)
+ *                          failed with a transient error, after a pause without the lock (retry.h)
  *   hf_space_call()        calls the backend once, counts the call, and stores its failure as the
- *                       last error
+ *                          last error
  *   hf_space_split_node()  the edit of the map that a split stands for
  *
  * Chapters: statistics; calls of the backend; edits of the map; the six steps;
