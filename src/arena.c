@@ -972,49 +972,14 @@ typedef struct arena_opening {
 } arena_opening;
 
 /* HF_HUGE_ALWAYS needs a space that is aligned to a huge page. */
-static hf_status arena_open_space(arena_opening *opening, size_t reserve, size_t least) {
+static hf_status arena_open_space(arena_opening *opening) {
     const hf_arena_options *options = opening->options;
-    size_t page_size = opening->backend->page_size(opening->backend);
-    size_t most = SIZE_MAX & ~(page_size - 1);
-    reserve = reserve < most ? hf_round_up(reserve, page_size) : most;
-    least = least < most ? hf_round_up(least, page_size) : most;
     hf_space_options wanted = {
-        .base = options->base, .least = least, .name = options->name, .backend = opening->backend};
+        .base = options->base, .name = options->name, .backend = opening->backend};
     opening->record.size = sizeof(hf_arena_core);
     opening->record.is_apart = options->huge_pages == HF_HUGE_ALWAYS;
-    return hf_space_open_with(&opening->space, reserve, &wanted, &opening->record);
-}
-
-/* Tells the budget that the system could not reserve all of a size. Ignores failures of a backend
- * that is not the native one, and of a reservation at a fixed base: they may have other causes. */
-static void arena_note_exhaustion(const arena_opening *opening, const hf_default_reserve *size,
-                                  size_t reserved) {
-    bool is_native = opening->backend == hf_backend_native();
-    if (is_native && opening->options->base == NULL && reserved < size->reserve)
-        hf_budget_exhaust(size);
-}
-
-/* Reserves a default size, or the next smaller one after HF_NO_ADDRESS. A least_reserve that is
- * larger than the default size replaces it. */
-static hf_status arena_open_default_space(arena_opening *opening) {
-    size_t named = opening->options->least_reserve;
-    const hf_default_reserve *size = hf_budget_first(opening->backend);
-    for (;;) {
-        size_t reserve = hf_larger(size->reserve, named);
-        hf_status status = arena_open_space(opening, reserve, named ? named : size->least);
-        arena_note_exhaustion(opening, size, status == HF_OK ? hf_space_size(opening->space) : 0);
-        const hf_default_reserve *next = hf_budget_next(size);
-        if (status != HF_NO_ADDRESS || next == NULL || named > next->reserve) return status;
-        size = next;
-    }
-}
-
-static hf_status arena_open_any_space(arena_opening *opening) {
-    const hf_arena_options *options = opening->options;
-    size_t least = options->least_reserve;
-    if (options->reserve == 0) return arena_open_default_space(opening);
-    return arena_open_space(opening, options->reserve,
-                            least ? least : hf_smaller(options->reserve, HF_DEFAULT_LEAST));
+    return hf_budget_open(&opening->space, options->reserve, options->least_reserve, &wanted,
+                          &opening->record);
 }
 
 static void arena_init(hf_arena_core *core) {
@@ -1042,13 +1007,12 @@ static hf_arena_core *arena_init_core(const arena_opening *opening) {
 
 static hf_status arena_open_core(hf_arena *arena, const hf_arena_options *options) {
     arena_opening opening = {.options = options, .backend = hf_backend_or_native(options->backend)};
-    hf_error before = hf_last_error();
-    hf_status status = hf_restore_error(arena_open_any_space(&opening), before);
+    hf_status status = arena_open_space(&opening);
     if (status != HF_OK) return status;
     hf_arena_core *core = arena_init_core(&opening);
     if (options->huge_pages != HF_HUGE_AUTO) arena_advise_all(core);
     hf_register_root(core, sizeof *core); /* options.user may be the only pointer to a block */
-    if (options->reserve == 0) hf_budget_spend(core);
+    if (options->reserve == 0) core->budgeted = hf_budget_spend(core->reserved);
     arena->state = &core->state;
     hf_arena_set_pos(arena, 0);
     return HF_OK;
@@ -1163,7 +1127,7 @@ void hf_arena_close(hf_arena *arena) {
     hf_arena_free_text_pages(core);
     bool is_synced = hf_is_read_write(core) && hf_arena_sync(arena) == HF_OK;
     hf_unregister_root(core, sizeof *core);
-    hf_budget_return(core);
+    hf_budget_return(core->budgeted);
     if (core->image)
         arena_close_image(core, is_synced);
     else

@@ -12,6 +12,7 @@
 
 #include "fail.h"
 #include "image_header.h"
+#include "space_record.h"
 
 #define HF_KIB(n) ((size_t)(n) << 10)
 #define HF_MIB(n) ((size_t)(n) << 20)
@@ -237,15 +238,17 @@ typedef struct hf_default_reserve {
     size_t limit;          /* used while all default reservations of the process stay below it */
 } hf_default_reserve;
 
-/* The default reservation of the next arena, and the next smaller one; NULL after the last. */
+/* The default reservation of the next arena. */
 const hf_default_reserve *hf_budget_first(const hf_backend *backend);
-const hf_default_reserve *hf_budget_next(const hf_default_reserve *size);
 
-/* Adds the arena's reservation to the budget, and subtracts it when the arena is closed. */
-void hf_budget_spend(hf_arena_core *core);
-void hf_budget_return(hf_arena_core *core);
+/* Opens a space for an arena or a heap, with its record. reserve 0: of a default size. Where the
+ * system has not so many addresses, the size is halved down to `least`; 0: 1 MiB, or `reserve` if
+ * that is less, or the default's least size. options->least is ignored. */
+hf_status hf_budget_open(hf_space **space, size_t reserve, size_t least,
+                         const hf_space_options *options, hf_space_record *record);
 
-/* Call when a reservation of this size failed: the next arenas begin with a smaller one. */
-void hf_budget_exhaust(const hf_default_reserve *size);
+/* Adds a default reservation to the budget; returns its bytes. The second one subtracts them. */
+size_t hf_budget_spend(size_t reserved);
+void hf_budget_return(size_t budgeted);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * budget.c -- the address budget: how many bytes an arena reserves whose options.reserve is 0.
+ * budget.c -- the address budget: how many bytes an arena or a heap reserves whose
+ * options.reserve is 0.
  *
  *      all default reservations together     the next one reserves
  *      up to 8 TiB                           64 GiB, or at least 1 GiB
@@ -26,6 +27,8 @@
 
 #include "arena_core.h"
 #include "compatible.h"
+#include "pages.h"
+#include "space_record.h"
 
 #if SIZE_MAX > UINT32_MAX
 static const hf_default_reserve budget_sizes[] = {
@@ -59,25 +62,70 @@ const hf_default_reserve *hf_budget_first(const hf_backend *backend) {
     return size;
 }
 
-const hf_default_reserve *hf_budget_next(const hf_default_reserve *size) {
+static const hf_default_reserve *budget_next(const hf_default_reserve *size) {
     return size < BUDGET_SMALLEST ? size + 1 : NULL;
 }
 
-void hf_budget_spend(hf_arena_core *core) {
-    assert(core->budgeted == 0 && core->reserved > 0);
-    core->budgeted = core->reserved;
-    hf_fetch_add(&budget_spent, core->budgeted);
+size_t hf_budget_spend(size_t reserved) {
+    assert(reserved > 0);
+    hf_fetch_add(&budget_spent, reserved);
+    return reserved;
 }
 
-void hf_budget_return(hf_arena_core *core) {
-    if (core->budgeted == 0) return;
-    assert(core->budgeted <= hf_load_acquire(&budget_spent));
+void hf_budget_return(size_t budgeted) {
+    if (budgeted == 0) return;
+    assert(budgeted <= hf_load_acquire(&budget_spent));
     hf_store_release(&budget_exhausted, 0);
-    hf_fetch_add(&budget_spent, 0 - core->budgeted);
-    core->budgeted = 0;
+    hf_fetch_add(&budget_spent, 0 - budgeted);
 }
 
-void hf_budget_exhaust(const hf_default_reserve *size) {
+static void budget_exhaust(const hf_default_reserve *size) {
     if (size < BUDGET_SMALLEST && hf_load_acquire(&budget_exhausted) < size->limit)
         hf_store_release(&budget_exhausted, size->limit);
+}
+
+static hf_status budget_reserve(hf_space **space, size_t reserve, size_t least,
+                                const hf_space_options *options, hf_space_record *record) {
+    size_t page_size = options->backend->page_size(options->backend);
+    size_t most = SIZE_MAX & ~(page_size - 1);
+    hf_space_options wanted = *options;
+    reserve = reserve < most ? hf_round_up(reserve, page_size) : most;
+    wanted.least = least < most ? hf_round_up(least, page_size) : most;
+    return hf_space_open_with(space, reserve, &wanted, record);
+}
+
+/* Notes that the system could not reserve all of a size. Ignores failures of a backend that is not
+ * the native one, and of a reservation at a fixed base: they may have other causes. */
+static void budget_note(const hf_space_options *options, const hf_default_reserve *size,
+                        size_t reserved) {
+    bool is_native = options->backend == hf_backend_native();
+    if (is_native && options->base == NULL && reserved < size->reserve) budget_exhaust(size);
+}
+
+/* Reserves a default size, or the next smaller one after HF_NO_ADDRESS. A least size that the
+ * program named and that is larger than the default size replaces it. */
+static hf_status budget_reserve_default(hf_space **space, size_t named,
+                                        const hf_space_options *options, hf_space_record *record) {
+    const hf_default_reserve *size = hf_budget_first(options->backend);
+    for (;;) {
+        size_t reserve = hf_larger(size->reserve, named);
+        hf_status status =
+            budget_reserve(space, reserve, named ? named : size->least, options, record);
+        budget_note(options, size, status == HF_OK ? hf_space_size(*space) : 0);
+        const hf_default_reserve *next = budget_next(size);
+        if (status != HF_NO_ADDRESS || next == NULL || named > next->reserve) return status;
+        size = next;
+    }
+}
+
+hf_status hf_budget_open(hf_space **space, size_t reserve, size_t least,
+                         const hf_space_options *options, hf_space_record *record) {
+    hf_error before = hf_last_error();
+    hf_status status;
+    if (reserve == 0)
+        status = budget_reserve_default(space, least, options, record);
+    else
+        status = budget_reserve(
+            space, reserve, least ? least : hf_smaller(reserve, HF_DEFAULT_LEAST), options, record);
+    return hf_restore_error(status, before);
 }

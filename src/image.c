@@ -562,7 +562,7 @@ static hf_status image_init(hf_arena *arena, image_opening *opened) {
     core->image = opened->file;
     core->record = opened->record;
     core->process = core->backend->process(core->backend);
-    if (opened->has_any_size) hf_budget_spend(core);
+    if (opened->has_any_size) core->budgeted = hf_budget_spend(core->reserved);
     hf_status status = image_prepare_file(core, opened);
     if (status == HF_OK) status = image_map_and_verify(arena, opened);
     if (status == HF_OK && opened->is_new) status = image_write_first_record(core, opened);
