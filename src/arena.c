@@ -812,12 +812,6 @@ hf_status hf_trim(hf_arena *arena, size_t keep) {
     return status;
 }
 
-/* A frame is what happens between two calls of hf_reset. docs/reset.md has the rule by which
- * hf_reset releases memory, and the proof of what it costs. */
-#define ARENA_WORK_FOR_A_BYTE 64     /* bytes that frames use before a byte is released */
-#define ARENA_WORK_OF_A_FRAME 64     /* bytes: what a frame costs that uses none */
-#define ARENA_LEAST_EXCESS HF_MIB(1) /* releasing less costs as much: system calls */
-
 /* What a failed growth could not release, behind limit, is committed too. */
 static size_t arena_committed(const hf_arena_core *core) {
     hf_region behind = {0};
@@ -825,33 +819,14 @@ static size_t arena_committed(const hf_arena_core *core) {
     return core->limit + (behind.kind == HF_COMMITTED ? behind.size : 0);
 }
 
-/* Counts the frame that ends. One that used half of what is committed shows that it is needed. */
-static void arena_count_frame(hf_arena_core *core) {
-    size_t peak = core->recent_peak;
-    core->recent_peak = 0;
-    if (peak >= arena_committed(core) / 2) {
-        core->work = core->needed = 0;
-    } else {
-        core->work += peak + ARENA_WORK_OF_A_FRAME;
-        core->needed = hf_larger(core->needed, peak);
-    }
-}
-
-/* True if the frames have used 64 times what none of them needed. */
-static bool arena_has_paid(const hf_arena_core *core) {
-    size_t committed = arena_committed(core);
-    size_t excess = committed - hf_smaller(core->needed, committed);
-    return core->work / ARENA_WORK_FOR_A_BYTE >= hf_larger(excess, ARENA_LEAST_EXCESS);
-}
-
 /* Keeps what the frames needed and the next growth step, so that a slightly larger frame makes no
  * system call. If releasing fails, the next hf_reset tries again: the work is done. */
 static hf_status arena_trim_excess(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
-    size_t needed = hf_smaller(core->needed, core->limit);
+    size_t needed = hf_smaller(core->rule.needed, core->limit);
     size_t keep = hf_larger(arena_policy_end(core, needed, needed), core->options.retain);
     hf_status status = hf_trim(arena, keep);
-    if (status == HF_OK) core->work = core->needed = 0;
+    if (status == HF_OK) core->rule = (hf_reset_rule){0};
     return status;
 }
 
@@ -860,8 +835,10 @@ hf_status hf_reset(hf_arena *arena) {
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_rewind(arena, 0);
     if (status != HF_OK) return status;
-    arena_count_frame(core);
-    if (arena_has_paid(core)) status = arena_trim_excess(arena);
+    hf_reset_rule_count(&core->rule, core->recent_peak, arena_committed(core));
+    core->recent_peak = 0;
+    if (hf_reset_rule_has_paid(&core->rule, arena_committed(core)))
+        status = arena_trim_excess(arena);
     if (status == HF_OK) core->depth = 0;
     return status;
 }
@@ -1058,8 +1035,8 @@ static hf_status arena_release_faulting(hf_arena *arena) {
     core->options.fault_after_rewind = false;
     core->fault_end = core->views_end = 0;
     hf_arena_go_back(arena, 0);
-    core->recent_peak = core->needed = 0; /* nothing stays that they would be about */
-    core->work = 0;
+    core->recent_peak = 0;
+    core->rule = (hf_reset_rule){0}; /* nothing stays that it would be about */
     return hf_arena_release_beyond(arena, 0);
 }
 

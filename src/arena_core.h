@@ -12,10 +12,9 @@
 
 #include "fail.h"
 #include "image_header.h"
+#include "numbers.h"
+#include "reset_rule.h"
 #include "space_record.h"
-
-#define HF_KIB(n) ((size_t)(n) << 10)
-#define HF_MIB(n) ((size_t)(n) << 20)
 
 #if SIZE_MAX > UINT32_MAX
 #define HF_GIB(n) ((size_t)(n) << 30)
@@ -64,8 +63,7 @@ struct hf_arena_core {
     size_t high_water;   /* the high-water mark; pos may be higher, see arena.c */
     size_t peak;         /* highest pos since the arena was opened */
     size_t recent_peak;  /* highest pos since the last hf_reset */
-    uint64_t work;       /* bytes used by the frames that hf_reset counts, see docs/reset.md */
-    size_t needed;       /* highest recent_peak of these frames */
+    hf_reset_rule rule;  /* when hf_reset releases memory */
     size_t trimmed_from; /* limit before the last hf_trim that lowered it; 0: none */
     size_t left_behind;  /* bytes behind limit that a failed growth could not decommit */
     size_t depth;        /* number of open scopes */
@@ -100,10 +98,6 @@ static inline bool hf_is_read_only(const hf_arena_core *core) {
 static inline bool hf_is_read_write(const hf_arena_core *core) {
     return core->mode == HF_MODE_READ_WRITE;
 }
-
-static inline size_t hf_larger(size_t a, size_t b) { return a > b ? a : b; }
-
-static inline size_t hf_smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Restores the last error `before` if status is HF_OK, that is, when a fallback succeeded after a
  * call that failed. Returns status. */
