@@ -36,6 +36,10 @@ bool holdfast_open(bench_heap *heap) { return hf_arena_open(&heap->holdfast, NUL
 
 void holdfast_close(bench_heap *heap) { hf_arena_close(&heap->holdfast); }
 
+bool holdfast_heap_open(bench_heap *heap) { return hf_heap_open(&heap->general, NULL) == HF_OK; }
+
+void holdfast_heap_close(bench_heap *heap) { hf_heap_close(heap->general); }
+
 bool holdfast_small_pages_open(bench_heap *heap) {
     forbid_huge_pages(true);
     return holdfast_open(heap);

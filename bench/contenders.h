@@ -11,6 +11,8 @@
  *     holdfast               an arena with default options; released by hf_reset
  *     holdfast_small_pages   the same without huge pages (PR_SET_THP_DISABLE)
  *     holdfast_huge_pages    the same with HF_HUGE_ALWAYS
+ *     holdfast_heap          an hf_heap; hf_heap_free in the order of allocation
+ *     holdfast_heap_reset    the same; hf_heap_reset
  *     malloc                 the C library's; free in the order of allocation
  *     mimalloc...            see contenders_mimalloc.h
  *
@@ -37,6 +39,7 @@ typedef struct floor_arena {
 typedef union bench_heap {
     floor_arena floor;
     hf_arena holdfast;
+    hf_heap *general;
     struct {
         void *heap, *of_thread; /* mi_heap_t, mi_theap_t */
     } mimalloc;
@@ -49,7 +52,7 @@ typedef struct bench_contender {
     /* NULL: only for workloads that never resize. */
     void *(*resize)(bench_heap *, void *last_object, size_t old_size, size_t new_size);
     bool reallocs_in_place; /* resize never copies, so that a workload may grow in small steps */
-    void (*free_one)(void *object);
+    void (*free_one)(bench_heap *, void *object);
     void (*free_all)(bench_heap *);
     void (*close)(bench_heap *); /* all objects are free: returns the memory to the system */
 } bench_contender;
@@ -61,7 +64,7 @@ BENCH_INLINE void release(const bench_contender *contender, bench_heap *heap, vo
         contender->free_all(heap);
         return;
     }
-    for (size_t i = 0; i < count; i++) contender->free_one(objects[i]);
+    for (size_t i = 0; i < count; i++) contender->free_one(heap, objects[i]);
 }
 
 /* Forbids or allows transparent huge pages to this process, for pages touched from now on. */
@@ -158,6 +161,41 @@ static const bench_contender contender_holdfast_huge_pages = {
     .close = holdfast_close,
 };
 
+bool holdfast_heap_open(bench_heap *heap);
+void holdfast_heap_close(bench_heap *heap);
+
+BENCH_INLINE void *holdfast_heap_allocate(bench_heap *heap, size_t size) {
+    return hf_heap_malloc(heap->general, size);
+}
+
+BENCH_INLINE void *holdfast_heap_realloc(bench_heap *heap, void *object, size_t old_size,
+                                         size_t new_size) {
+    (void)old_size;
+    return hf_heap_realloc(heap->general, object, new_size);
+}
+
+BENCH_INLINE void holdfast_heap_free_one(bench_heap *heap, void *object) {
+    hf_heap_free(heap->general, object);
+}
+
+BENCH_INLINE void holdfast_heap_free_all(bench_heap *heap) { hf_heap_reset(heap->general); }
+
+static const bench_contender contender_holdfast_heap = {
+    .open = holdfast_heap_open,
+    .allocate = holdfast_heap_allocate,
+    .resize = holdfast_heap_realloc,
+    .free_one = holdfast_heap_free_one,
+    .close = holdfast_heap_close,
+};
+
+static const bench_contender contender_holdfast_heap_reset = {
+    .open = holdfast_heap_open,
+    .allocate = holdfast_heap_allocate,
+    .resize = holdfast_heap_realloc,
+    .free_all = holdfast_heap_free_all,
+    .close = holdfast_heap_close,
+};
+
 /* ----------------------------------------------------------------- malloc ----------------- */
 
 bool malloc_open(bench_heap *heap);
@@ -175,7 +213,10 @@ BENCH_INLINE void *malloc_realloc(bench_heap *heap, void *object, size_t old_siz
     return realloc(object, new_size);
 }
 
-BENCH_INLINE void malloc_free_one(void *object) { free(object); }
+BENCH_INLINE void malloc_free_one(bench_heap *heap, void *object) {
+    (void)heap;
+    free(object);
+}
 
 static const bench_contender contender_malloc = {
     .open = malloc_open,
@@ -201,9 +242,17 @@ static const bench_contender contender_malloc = {
 #ifdef BENCH_MIMALLOC_LINKED
 #define CONTENDERS(X) MIMALLOC_CONTENDERS(X)
 #define CONTENDERS_OF_FAST_PATHS(X) MIMALLOC_SMALL(X)
+#define CONTENDERS_OF_RESETS(X)
+#define CONTENDERS_OF_RANDOM(X) X(mimalloc)
 #else
-#define CONTENDERS(X) X(floor) X(holdfast) MIMALLOC_CONTENDERS(X) X(malloc)
+#define CONTENDERS(X) X(floor) X(holdfast) X(holdfast_heap) MIMALLOC_CONTENDERS(X) X(malloc)
 #define CONTENDERS_OF_FAST_PATHS(X) X(floor_prefetch)
+#define CONTENDERS_OF_RESETS(X) X(holdfast_heap_reset)
+#ifdef HOLDFAST_MIMALLOC_LIBRARY
+#define CONTENDERS_OF_RANDOM(X) X(holdfast_heap) X(mimalloc) X(malloc)
+#else
+#define CONTENDERS_OF_RANDOM(X) X(holdfast_heap) X(malloc)
+#endif
 #endif
 
 #endif

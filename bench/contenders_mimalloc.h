@@ -77,7 +77,10 @@ BENCH_INLINE void *mimalloc_realloc(bench_heap *heap, void *object, size_t old_s
     return MI(realloc)(object, new_size);
 }
 
-BENCH_INLINE void mimalloc_free_one(void *object) { MI(free)(object); }
+BENCH_INLINE void mimalloc_free_one(bench_heap *heap, void *object) {
+    (void)heap;
+    MI(free)(object);
+}
 
 BENCH_INLINE void *mimalloc_heap_allocate(bench_heap *heap, size_t size) {
     return MI(heap_malloc)(heap->mimalloc.heap, size);
@@ -135,7 +138,10 @@ BENCH_INLINE void *mimalloc_small_allocate(bench_heap *heap, size_t size) {
     return mi_theap_malloc_small(heap->mimalloc.of_thread, size);
 }
 
-BENCH_INLINE void mimalloc_small_free_one(void *object) { mi_free_small(object); }
+BENCH_INLINE void mimalloc_small_free_one(bench_heap *heap, void *object) {
+    (void)heap;
+    mi_free_small(object);
+}
 
 BENCH_INLINE void mimalloc_heap_small_free_all(bench_heap *heap) {
     mi_heap_destroy(heap->mimalloc.heap);

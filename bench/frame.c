@@ -6,8 +6,8 @@
  * the number of instructions. The sizes come from a fixed pseudo-random sequence, the same for all
  * contenders. An iteration is one frame.
  *
- * mimalloc_random frees in a random order, as a program does whose objects have independent
- * lifetimes. An arena cannot do that. memset writes as many bytes as the objects take in an arena,
+ * The contenders named _random free in a random order, as a program does whose objects have
+ * independent lifetimes. An arena cannot do that. memset writes as many bytes as the objects take in an arena,
  * in the floor's memory: the limit that the processor sets.
  */
 #include "workloads.h"
@@ -56,6 +56,7 @@ static void run_frame(bench_state *state, const bench_contender *contender, stea
         run_frame(state, &contender_##name, round_##name);                      \
     }
 CONTENDERS(FRAME)
+CONTENDERS_OF_RESETS(FRAME)
 CONTENDERS_OF_FAST_PATHS(FRAME)
 CONTENDERS_TUNED(FRAME)
 CONTENDERS_BY_PAGE_SIZE(FRAME)
@@ -83,8 +84,6 @@ static void run_memset(bench_state *state) {
 
 #endif
 
-#ifdef HOLDFAST_MIMALLOC_LIBRARY
-
 static uint32_t order[OBJECTS];
 
 static void shuffle_order(void) {
@@ -96,30 +95,33 @@ static void shuffle_order(void) {
     }
 }
 
-static void round_mimalloc_random(bench_heap *heap, void **objects, size_t unused) {
-    (void)unused;
-    fill_frame(&contender_mimalloc, heap, objects);
-    for (size_t i = 0; i < OBJECTS; i++) contender_mimalloc.free_one(objects[order[i]]);
+BENCH_INLINE void random_round(const bench_contender *contender, bench_heap *heap, void **objects) {
+    fill_frame(contender, heap, objects);
+    for (size_t i = 0; i < OBJECTS; i++) contender->free_one(heap, objects[order[i]]);
 }
 
-static void run_mimalloc_random(bench_state *state) {
-    if (order[0] == order[1]) shuffle_order();
-    run_frame(state, &contender_mimalloc, round_mimalloc_random);
-}
-
-#endif
+#define RANDOM(name)                                                                     \
+    static void round_##name##_random(bench_heap *heap, void **objects, size_t unused) { \
+        (void)unused;                                                                    \
+        random_round(&contender_##name, heap, objects);                                  \
+    }                                                                                    \
+    static void run_##name##_random(bench_state *state) {                                \
+        if (order[0] == order[1]) shuffle_order();                                       \
+        run_frame(state, &contender_##name, round_##name##_random);                      \
+    }
+CONTENDERS_OF_RANDOM(RANDOM)
 
 void register_frame(void) {
     draw_sizes();
 #define REGISTER(name) bench_register("frame/" #name, run_##name, BENCH_MILLISECONDS, NULL, 0);
     CONTENDERS(REGISTER)
+    CONTENDERS_OF_RESETS(REGISTER)
     CONTENDERS_OF_FAST_PATHS(REGISTER)
     CONTENDERS_TUNED(REGISTER)
     CONTENDERS_BY_PAGE_SIZE(REGISTER)
 #ifndef BENCH_MIMALLOC_LINKED
     REGISTER(memset)
 #endif
-#ifdef HOLDFAST_MIMALLOC_LIBRARY
-    REGISTER(mimalloc_random)
-#endif
+#define REGISTER_RANDOM(name) REGISTER(name##_random)
+    CONTENDERS_OF_RANDOM(REGISTER_RANDOM)
 }

@@ -29,7 +29,7 @@ static void free_list(const bench_contender *contender, bench_heap *heap, void *
     }
     while (last) {
         void *before = *(void **)last;
-        contender->free_one(last);
+        contender->free_one(heap, last);
         last = before;
     }
 }

@@ -126,7 +126,7 @@ BENCH_INLINE bool fill_arenas(const bench_contender *contender, size_t arenas, s
 BENCH_INLINE void close_arenas(const bench_contender *contender, size_t arenas, size_t count) {
     for (size_t i = 0; i < arenas; i++) {
         for (size_t n = 0; contender->free_one && n < count; n++) {
-            contender->free_one(objects[n * arenas + i]);
+            contender->free_one(&heaps[i], objects[n * arenas + i]);
         }
         contender->close(&heaps[i]);
     }

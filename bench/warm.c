@@ -36,8 +36,8 @@ CONTENDERS(WARM)
 CONTENDERS_OF_FAST_PATHS(WARM)
 
 void register_warm(void) {
-    static const size_t sizes[] = {16, 64};
-#define REGISTER(name) bench_register("warm/" #name, run_##name, BENCH_NANOSECONDS, sizes, 2);
+    static const size_t sizes[] = {16, 32, 64, 128, 256, 512, 1024};
+#define REGISTER(name) bench_register("warm/" #name, run_##name, BENCH_NANOSECONDS, sizes, 7);
     CONTENDERS(REGISTER)
     CONTENDERS_OF_FAST_PATHS(REGISTER)
 }

@@ -26,6 +26,7 @@
  *  Each header is the manual of its part:
  *  - holdfast/arena.h: the arena. Includes scratch.h (two arenas for temporary work) and image.h
  *    (arenas in files)
+ *  - holdfast/heap.h: malloc, realloc and free on a space of its own
  *  - holdfast/space.h: the placeholder state machine under it
  *  - holdfast/file.h: files that views are made of
  *  - holdfast/ring.h: a mirrored ring buffer
@@ -57,6 +58,7 @@
 #include "holdfast/arena.h"
 #include "holdfast/backend.h"
 #include "holdfast/file.h"
+#include "holdfast/heap.h"
 #include "holdfast/image.h"
 #include "holdfast/pool.h"
 #include "holdfast/ring.h"

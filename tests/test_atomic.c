@@ -26,9 +26,21 @@ static void fetch_add_and_exchange_work(void) {
     CHECK_EQUAL(11, hf_exchange(&value, 3));
     CHECK_EQUAL(3, value);
 }
+
+static void compare_exchange_stores_if_the_value_is_expected(void) {
+    size_t value = 6, expected = 5;
+    CHECK(!hf_compare_exchange(&value, &expected, 7));
+    CHECK(value == 6 && expected == 6);
+    CHECK(hf_compare_exchange(&value, &expected, 7));
+    CHECK(value == 7 && expected == 6);
+}
 #else
+static void compare_exchange_stores_if_the_value_is_expected(void) {
+    check_skip("the compiler is the real one");
+}
 static void fetch_add_and_exchange_work(void) { check_skip("the compiler is the real one"); }
 static void arm64ec_has_fences(void) { check_skip("the compiler is the real one"); }
 #endif
 
-CHECK_MAIN(TEST(arm64ec_has_fences), TEST(fetch_add_and_exchange_work))
+CHECK_MAIN(TEST(arm64ec_has_fences), TEST(fetch_add_and_exchange_work),
+           TEST(compare_exchange_stores_if_the_value_is_expected))

@@ -20,6 +20,7 @@
 #ifndef HOLDFAST_ATOMIC_H
 #define HOLDFAST_ATOMIC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** @cond private */
@@ -68,6 +69,21 @@ static inline size_t hf_exchange(size_t *variable, size_t value) {
     return HF_EXCHANGE(variable, value);
 }
 
+/* Stores value in *variable if *variable is *expected. False: it is not, and *expected is what it
+ * is. */
+static inline bool hf_compare_exchange(size_t *variable, size_t *expected, size_t value) {
+#if defined(_WIN64)
+    size_t found = (size_t)_InterlockedCompareExchange64((volatile long long *)variable,
+                                                         (long long)value, (long long)*expected);
+#else
+    size_t found = (size_t)_InterlockedCompareExchange((volatile long *)variable, (long)value,
+                                                       (long)*expected);
+#endif
+    bool is_done = found == *expected;
+    *expected = found;
+    return is_done;
+}
+
 #else
 
 static inline size_t hf_load_acquire(const size_t *variable) {
@@ -86,6 +102,13 @@ static inline size_t hf_fetch_add(size_t *variable, size_t value) {
 /* Stores value in *variable; returns what *variable was before. */
 static inline size_t hf_exchange(size_t *variable, size_t value) {
     return __atomic_exchange_n(variable, value, __ATOMIC_ACQ_REL);
+}
+
+/* Stores value in *variable if *variable is *expected. False: it is not, and *expected is what it
+ * is. */
+static inline bool hf_compare_exchange(size_t *variable, size_t *expected, size_t value) {
+    return __atomic_compare_exchange_n(variable, expected, value, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
 }
 
 #endif

@@ -1,0 +1,281 @@
+/*
+ * heap_large.c -- the large blocks of a heap: regions of its space, with a placeholder between any
+ * two of them.
+ *
+ *      | units |       | large |           | large |       | idle |         |
+ *
+ * The space's map is the record of large blocks: a block is what is committed from a placeholder's
+ * end on. (On Windows a block that has grown is several regions.) A new block is committed in the
+ * middle of the largest placeholder, so that it has room to grow.
+ *
+ * A block that is freed stays committed, idle, for the next one of about its size, until the heap
+ * has allocated 64 times its bytes without it, or newer ones take its place.
+ */
+#include <holdfast/heap.h>
+
+#include <assert.h>
+
+#include "heap_core.h"
+#include "pages.h"
+
+#define LARGE_HUGE_FROM HF_MIB(4)   /* bytes: HF_HUGE_AUTO */
+#define LARGE_IDLE_LEAST HF_MIB(32) /* bytes of all idle blocks, whatever is allocated */
+#define LARGE_ALIGNMENT HF_MIB(2)
+
+static size_t large_units_end(const hf_heap_core *core) {
+    return core->units_offset + core->units_committed * HF_HEAP_UNIT;
+}
+
+static size_t large_offset_of(const hf_heap_core *core, const void *address) {
+    return (size_t)((uintptr_t)address - (uintptr_t)hf_space_base(core->space));
+}
+
+static bool large_is_placeholder(const hf_heap_core *core, size_t offset) {
+    hf_region region;
+    return hf_space_find(core->space, offset, &region) && region.kind == HF_PLACEHOLDER;
+}
+
+/* Bytes that are committed from an offset on, which is the end of a placeholder; else 0. */
+static size_t large_extent(const hf_heap_core *core, size_t offset) {
+    hf_region region;
+    if (offset < large_units_end(core) || offset == 0 || offset >= core->reserved ||
+        !large_is_placeholder(core, offset - 1) || !hf_space_find(core->space, offset, &region) ||
+        region.offset != offset)
+        return 0;
+    size_t end = offset;
+    do {
+        if (region.kind != HF_COMMITTED) break;
+        end = region.offset + region.size;
+    } while (hf_space_next(core->space, &region));
+    return end - offset;
+}
+
+/* ----------------------------------------------------------------- idle blocks ---------- */
+
+static hf_status large_release(hf_heap_core *core, heap_idle *idle) {
+    hf_status status = hf_space_release_range(core->space, idle->offset, idle->size);
+    if (status != HF_OK) return status;
+    core->idle_bytes -= idle->size;
+    *idle = (heap_idle){0};
+    core->purges++;
+    return HF_OK;
+}
+
+/* The block that has been idle for the longest time; NULL: there is none. */
+static heap_idle *large_oldest(hf_heap_core *core) {
+    heap_idle *oldest = NULL;
+    for (size_t i = 0; i < HEAP_IDLE; i++) {
+        heap_idle *idle = &core->idle[i];
+        if (idle->size == 0) continue;
+        if (oldest == NULL || core->work - idle->since > core->work - oldest->since) oldest = idle;
+    }
+    return oldest;
+}
+
+hf_status heap_trim_idle(hf_heap_core *core, size_t keep) {
+    hf_status status = HF_OK;
+    while (status == HF_OK && core->idle_bytes > keep)
+        status = large_release(core, large_oldest(core));
+    return status;
+}
+
+void heap_purge_idle(hf_heap_core *core) {
+    heap_idle *oldest = large_oldest(core);
+    if (oldest == NULL) return;
+    size_t units = oldest->size / HF_HEAP_UNIT;
+    if (core->work - oldest->since >= units * (size_t)HEAP_WORK_FOR_A_BYTE)
+        large_release(core, oldest);
+}
+
+/* A slot for an idle block: an unused one, or that of the oldest block, which is released. NULL:
+ * releasing failed. */
+static heap_idle *large_take_slot(hf_heap_core *core) {
+    for (size_t i = 0; i < HEAP_IDLE; i++)
+        if (core->idle[i].size == 0) return &core->idle[i];
+    heap_idle *oldest = large_oldest(core);
+    return large_release(core, oldest) == HF_OK ? oldest : NULL;
+}
+
+/* Keeps a block that is freed. Idle blocks have as many bytes at most as the allocated ones: older
+ * ones are released first. If that fails and no slot is left, the block stays committed, and is
+ * lost until a reset. */
+static void large_retire(hf_heap_core *core, size_t offset, size_t size) {
+    hf_error before = hf_last_error();
+    heap_idle *slot = large_take_slot(core);
+    if (slot == NULL) {
+        hf_space_release_range(core->space, offset, size);
+    } else {
+        *slot = (heap_idle){offset, size, core->work};
+        core->idle_bytes += size;
+        heap_trim_idle(core, hf_larger(LARGE_IDLE_LEAST, core->large_bytes));
+    }
+    hf_fail_with(before);
+}
+
+/* Releases what a block has beyond `size` bytes if it is worth a system call. Returns the bytes
+ * that the block has now. */
+static size_t large_cut(hf_heap_core *core, size_t offset, size_t extent, size_t size) {
+    if (extent - size < extent / 8) return extent;
+    hf_error before = hf_last_error();
+    hf_status status = hf_space_release_range(core->space, offset + size, extent - size);
+    hf_fail_with(before);
+    return status == HF_OK ? size : extent;
+}
+
+/* The smallest idle block of `size` to 2 * size bytes; NULL: none. */
+static heap_idle *large_find_fit(hf_heap_core *core, size_t size, size_t align) {
+    heap_idle *best = NULL;
+    for (size_t i = 0; i < HEAP_IDLE; i++) {
+        heap_idle *idle = &core->idle[i];
+        uintptr_t address = (uintptr_t)hf_space_base(core->space) + idle->offset;
+        if (idle->size < size || idle->size / 2 > size || address % align != 0) continue;
+        if (best == NULL || idle->size < best->size) best = idle;
+    }
+    return best;
+}
+
+/* ------------------------------------------------------------------- placing ------------ */
+
+typedef struct large_hole {
+    size_t offset, size;
+} large_hole;
+
+/* The largest placeholder. The one behind the units counts half: they grow into it. */
+static large_hole large_find_hole(const hf_heap_core *core) {
+    large_hole best = {0};
+    size_t best_worth = 0;
+    hf_region region;
+    size_t from = large_units_end(core);
+    for (bool found = hf_space_find(core->space, from, &region); found;
+         found = hf_space_next(core->space, &region)) {
+        size_t worth = region.offset == from ? region.size / 2 : region.size;
+        if (region.kind != HF_PLACEHOLDER || worth <= best_worth) continue;
+        best = (large_hole){region.offset, region.size};
+        best_worth = worth;
+    }
+    return best;
+}
+
+/* Where in the hole a block of `size` bytes begins: in its middle, or as near as it has to, with a
+ * page of placeholder on both sides. 0: it does not fit. */
+static size_t large_place(const hf_heap_core *core, large_hole hole, size_t size, size_t align) {
+    uintptr_t base = (uintptr_t)hf_space_base(core->space);
+    size_t sides = 2 * core->page_size;
+    if (hole.size < sides || hole.size - sides < size) return 0;
+    uintptr_t low = base + hole.offset + core->page_size;
+    uintptr_t high = low + (hole.size - sides - size);
+    uintptr_t middle = base + hole.offset + hole.size / 2;
+    uintptr_t place = (middle < high ? middle : high) & ~(uintptr_t)(align - 1);
+    if (place < low) place = (low + (align - 1)) & ~(uintptr_t)(align - 1);
+    return place >= low && place <= high ? (size_t)(place - base) : 0;
+}
+
+static size_t large_find_place(const hf_heap_core *core, size_t size, size_t align) {
+    large_hole hole = large_find_hole(core);
+    size_t place = large_place(core, hole, size, hf_larger(align, LARGE_ALIGNMENT));
+    return place ? place : large_place(core, hole, size, hf_larger(align, core->page_size));
+}
+
+static bool large_is_huge(const hf_heap_core *core, size_t size) {
+    return core->options.huge_pages == HF_HUGE_AUTO && !core->is_advised && size >= LARGE_HUGE_FROM;
+}
+
+static size_t large_commit(hf_heap_core *core, size_t size, size_t align) {
+    size_t offset = large_find_place(core, size, align);
+    if (offset == 0) {
+        hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, size);
+        return 0;
+    }
+    if (large_is_huge(core, size)) heap_advise(core, offset, size);
+    return hf_space_commit_range(core->space, offset, size) == HF_OK ? offset : 0;
+}
+
+/* ------------------------------------------------------- allocating and freeing --------- */
+
+static void *large_count(hf_heap_core *core, size_t offset, size_t size) {
+    core->large_blocks++;
+    core->large_bytes += size;
+    heap_note_peak(core);
+    heap_add_work(core, size / HF_HEAP_UNIT);
+    return hf_space_base(core->space) + offset;
+}
+
+void *heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
+    if (size > core->reserved) {
+        hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, size);
+        return NULL;
+    }
+    size = hf_round_up(size, core->page_size);
+    heap_idle *idle = large_find_fit(core, size, align);
+    *is_zero = idle == NULL;
+    if (idle) {
+        size_t offset = idle->offset, extent = idle->size;
+        core->idle_bytes -= extent;
+        *idle = (heap_idle){0};
+        return large_count(core, offset, large_cut(core, offset, extent, size));
+    }
+    size_t offset = large_commit(core, size, align);
+    return offset ? large_count(core, offset, size) : NULL;
+}
+
+size_t heap_large_size(const hf_heap_core *core, const void *block) {
+    size_t offset = large_offset_of(core, block);
+    for (size_t i = 0; i < HEAP_IDLE; i++)
+        if (core->idle[i].size > 0 && core->idle[i].offset == offset) return 0;
+    return large_extent(core, offset);
+}
+
+void heap_large_free(hf_heap_core *core, void *block) {
+    size_t size = heap_large_size(core, block), offset = large_offset_of(core, block);
+    if (size == 0) {
+        bool is_inside = offset < core->reserved;
+        heap_report(core, is_inside ? HF_FAULT_DOUBLE_FREE : HF_FAULT_WILD_FREE, block);
+        return;
+    }
+    core->large_blocks--;
+    core->large_bytes -= size;
+    large_retire(core, offset, size);
+}
+
+/* Commits what follows a block, an eighth of it more than is needed where there is room. */
+static bool large_extend(hf_heap_core *core, size_t offset, size_t old_size, size_t size) {
+    hf_region behind, last;
+    size_t end = offset + old_size, more = size - old_size;
+    if (end >= core->reserved || !hf_space_find(core->space, end, &behind) ||
+        behind.kind != HF_PLACEHOLDER || behind.size < core->page_size ||
+        behind.size - core->page_size < more)
+        return false;
+    size_t room = behind.size - core->page_size;
+    more = hf_smaller(hf_larger(more, hf_round_down(old_size / 8, core->page_size)), room);
+    if (!hf_space_find(core->space, end - 1, &last)) return false;
+    if (hf_space_extend(core->space, last.offset, end - last.offset, end - last.offset + more) !=
+        HF_OK)
+        return false;
+    core->large_bytes += more;
+    heap_note_peak(core);
+    heap_add_work(core, more / HF_HEAP_UNIT);
+    return true;
+}
+
+bool heap_large_resize(hf_heap_core *core, void *block, size_t size) {
+    size_t old_size = heap_large_size(core, block), offset = large_offset_of(core, block);
+    assert(old_size > 0);
+    if (size > core->reserved) return false;
+    size = hf_round_up(size, core->page_size);
+    if (size > old_size) return large_extend(core, offset, old_size, size);
+    core->large_bytes -= old_size - large_cut(core, offset, old_size, size);
+    return true;
+}
+
+/* -------------------------------------------------------------------- resetting --------- */
+
+/* One call for all of them. */
+hf_status heap_reset_large(hf_heap_core *core) {
+    size_t from = large_units_end(core);
+    if (core->large_blocks == 0 && core->idle_bytes == 0) return HF_OK;
+    hf_status status = hf_space_release_range(core->space, from, core->reserved - from);
+    if (status != HF_OK) return status;
+    for (size_t i = 0; i < HEAP_IDLE; i++) core->idle[i] = (heap_idle){0};
+    core->idle_bytes = core->large_blocks = core->large_bytes = 0;
+    return HF_OK;
+}
