@@ -7,15 +7,13 @@
  *      up to 1 MiB    a span of units (heap_span.c)
  *      above          a region of its own (heap_large.c)
  *
- * Chapters: faults, blocks that other threads free, allocating, freeing, changing sizes, resetting
+ * Chapters: blocks that other threads free, allocating, freeing, changing sizes, resetting
  * and trimming, statistics, opening and closing.
  */
 #include <holdfast/atomic.h>
 #include <holdfast/heap.h>
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arena_core.h"
@@ -25,34 +23,6 @@
 #include "sanitizer.h"
 
 #define HEAP_LEAST_RESERVE HF_KIB(256)
-
-/* ----------------------------------------------------------------- faults --------------- */
-
-static const char *heap_fault_text(hf_heap_fault fault) {
-    switch (fault) {
-    case HF_FAULT_DOUBLE_FREE: return "a block was freed twice";
-    case HF_FAULT_WILD_FREE: return "an address was freed that is no block of the heap";
-    case HF_FAULT_OVERWRITTEN: return "a block was changed after it was freed";
-    }
-    return "unknown fault";
-}
-
-/* stderr is not buffered, so this allocates nothing. */
-static void heap_abort(const hf_heap_core *core, hf_heap_fault fault, const void *block) {
-    const char *name = core->options.name;
-    fprintf(stderr, "holdfast: heap%s%s: %s: %p\n", name ? " " : "", name ? name : "",
-            heap_fault_text(fault), block);
-    abort();
-}
-
-void heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block) {
-    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)hf_space_base(core->space));
-    hf_fail_because(HF_INVALID, "hf_heap_free", heap_fault_text(fault), offset, 0);
-    if (core->options.on_fault)
-        core->options.on_fault(&core->heap, fault, (void *)(uintptr_t)block, core->options.user);
-    else
-        heap_abort(core, fault, block);
-}
 
 /* ------------------------------------------------- blocks that other threads free ------- */
 
@@ -102,11 +72,12 @@ static bool heap_reclaim(hf_heap_core *core) {
     hf_error before = hf_last_error();
     size_t purges = core->purges;
     if (before.status == HF_INVALID) return false;
+    bool is_more = heap_empty_quarantine(core);
     heap_free_empty_runs(core);
     heap_trim_idle(core, 0);
     heap_trim_spans(core, 0);
     hf_fail_with(before);
-    return core->purges > purges;
+    return is_more || core->purges > purges;
 }
 
 static void *heap_allocate_any(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
@@ -309,6 +280,7 @@ hf_status hf_heap_reset(hf_heap *heap) {
 hf_status hf_heap_trim(hf_heap *heap, size_t keep) {
     hf_heap_core *core = heap_core_of(heap);
     heap_collect(core);
+    heap_empty_quarantine(core);
     heap_free_empty_runs(core);
     hf_status status = heap_trim_idle(core, keep);
     return status == HF_OK ? heap_trim_spans(core, keep - core->idle_bytes) : status;

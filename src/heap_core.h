@@ -1,7 +1,8 @@
 /*
  * heap_core.h -- the state of a heap, and the functions that its files share: heap.c allocates and
  * frees, heap_run.c has the runs of small blocks, heap_span.c the units that runs and medium blocks
- * are made of, heap_large.c the large blocks, heap_sanitizer.c what is different under a sanitizer.
+ * are made of, heap_large.c the large blocks, heap_sanitizer.c what is different under a sanitizer,
+ * heap_fault.c what happens when the program made a mistake.
  *
  *      0         base                    units_end   committed                       reserved
  *      | records | run | span | free | run |  ready  |  placeholder  | large | ...      |
@@ -86,6 +87,7 @@ typedef struct hf_heap_core {
     size_t units_most;        /* as many have room */
     size_t units_end;         /* as many belong to spans */
     size_t units_committed;   /* as many are committed */
+    size_t units_left;        /* up to here regions may be left committed behind them; 0: none */
     size_t units_dirty;       /* those from here on are zero: they belonged to no span yet */
     size_t records_committed; /* bytes of records, from offset 0 on */
     hf_heap_run none;         /* has no free block: in place of a run */
@@ -100,6 +102,7 @@ typedef struct hf_heap_core {
     bool has_lost;                       /* a span is HEAP_LOST */
     heap_idle idle[HEAP_IDLE];
     size_t idle_bytes;                /* of all of them */
+    bool has_large_left;              /* a reset could not release all large blocks */
     size_t large_blocks, large_bytes; /* allocated ones */
     uint32_t work;                    /* units of spans and large blocks allocated so far; wraps */
     hf_reset_rule rule;
@@ -151,9 +154,6 @@ void heap_list_remove(heap_list *list, heap_unit *unit);
 
 /* ------------------------------------------------------------- heap.c ---------------- */
 
-/* Reports a fault. It may not return. */
-void heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block);
-
 /* Frees a block of any size, or reports the fault, without what a sanitizer needs. */
 void heap_free(hf_heap_core *core, void *block);
 
@@ -162,6 +162,11 @@ size_t heap_block_size(const hf_heap_core *core, const void *block);
 
 /* Updates the statistics. */
 void heap_note_peak(hf_heap_core *core);
+
+/* ------------------------------------------------------- heap_fault.c ---------------- */
+
+/* Reports a fault. It may not return. */
+void heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block);
 
 /* --------------------------------------------------------- heap_run.c ---------------- */
 
@@ -245,6 +250,9 @@ size_t heap_sanitized_usable(const hf_heap_core *core, const void *block);
 
 /* Poisons a block that is freed, and frees the one that was freed HEAP_QUARANTINE frees ago. */
 void heap_sanitize_freed(hf_heap_core *core, void *block);
+
+/* Frees all blocks of the quarantine. False: there were none. */
+bool heap_empty_quarantine(hf_heap_core *core);
 
 /* True if a block is freed but not used again yet. */
 bool heap_is_quarantined(const hf_heap_core *core, const void *block);

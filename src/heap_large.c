@@ -22,8 +22,10 @@
 #define LARGE_IDLE_LEAST HF_MIB(32) /* bytes of all idle blocks, whatever is allocated */
 #define LARGE_ALIGNMENT HF_MIB(2)
 
+/* Large blocks lie behind it. */
 static size_t large_units_end(const hf_heap_core *core) {
-    return core->units_offset + core->units_committed * HF_HEAP_UNIT;
+    size_t units = hf_larger(core->units_committed, core->units_left);
+    return core->units_offset + units * HF_HEAP_UNIT;
 }
 
 static size_t large_offset_of(const hf_heap_core *core, const void *address) {
@@ -52,13 +54,26 @@ static size_t large_extent(const hf_heap_core *core, size_t offset) {
 
 /* ----------------------------------------------------------------- idle blocks ---------- */
 
+/* Releases a range, of several regions perhaps; *left is how many of its last bytes are still
+ * committed if that fails. */
+static hf_status large_release_range(hf_heap_core *core, size_t offset, size_t size, size_t *left) {
+    hf_status status = hf_space_release_range(core->space, offset, size);
+    size_t at = offset, end = offset + size;
+    hf_region region;
+    while (at < end && hf_space_find(core->space, at, &region) && region.kind == HF_PLACEHOLDER)
+        at = hf_smaller(region.offset + region.size, end);
+    *left = end - at;
+    return status;
+}
+
+/* What is left of a block that was released in part is still idle. */
 static hf_status large_release(hf_heap_core *core, heap_idle *idle) {
-    hf_status status = hf_space_release_range(core->space, idle->offset, idle->size);
-    if (status != HF_OK) return status;
-    core->idle_bytes -= idle->size;
-    *idle = (heap_idle){0};
-    core->purges++;
-    return HF_OK;
+    size_t left;
+    hf_status status = large_release_range(core, idle->offset, idle->size, &left);
+    core->idle_bytes -= idle->size - left;
+    *idle = (heap_idle){idle->offset + (idle->size - left), left, idle->since};
+    core->purges += left == 0;
+    return status;
 }
 
 /* The block that has been idle for the longest time; NULL: there is none. */
@@ -96,10 +111,10 @@ static heap_idle *large_take_slot(hf_heap_core *core) {
     return large_release(core, oldest) == HF_OK ? oldest : NULL;
 }
 
-/* Keeps a block that is freed. Idle blocks have as many bytes at most as the allocated ones: older
- * ones are released first. If that fails and no slot is left, the block stays committed, and is
+/* Keeps a block that is freed. Idle blocks have `most` bytes: older ones are released first. If that
+ * fails and no slot is left, the block stays committed, and is
  * lost until a reset. */
-static void large_retire(hf_heap_core *core, size_t offset, size_t size) {
+static void large_retire(hf_heap_core *core, size_t offset, size_t size, size_t most) {
     hf_error before = hf_last_error();
     heap_idle *slot = large_take_slot(core);
     if (slot == NULL) {
@@ -107,19 +122,22 @@ static void large_retire(hf_heap_core *core, size_t offset, size_t size) {
     } else {
         *slot = (heap_idle){offset, size, core->work};
         core->idle_bytes += size;
-        heap_trim_idle(core, hf_larger(LARGE_IDLE_LEAST, core->large_bytes));
+        heap_trim_idle(core, most);
     }
     hf_fail_with(before);
 }
 
 /* Releases what a block has beyond `size` bytes if it is worth a system call. Returns the bytes
- * that the block has now. */
+ * that the block has now. What a failure leaves of several regions becomes an idle block. */
 static size_t large_cut(hf_heap_core *core, size_t offset, size_t extent, size_t size) {
-    if (extent - size < extent / 8) return extent;
+    if (extent - size < extent / 8 || extent == size) return extent;
     hf_error before = hf_last_error();
-    hf_status status = hf_space_release_range(core->space, offset + size, extent - size);
+    size_t left;
+    large_release_range(core, offset + size, extent - size, &left);
     hf_fail_with(before);
-    return status == HF_OK ? size : extent;
+    if (left == extent - size) return extent;
+    if (left > 0) large_retire(core, offset + extent - left, left, SIZE_MAX);
+    return size;
 }
 
 /* The smallest idle block of `size` to 2 * size bytes; NULL: none. */
@@ -234,7 +252,7 @@ void heap_large_free(hf_heap_core *core, void *block) {
     }
     core->large_blocks--;
     core->large_bytes -= size;
-    large_retire(core, offset, size);
+    large_retire(core, offset, size, hf_larger(LARGE_IDLE_LEAST, core->large_bytes));
 }
 
 /* Commits what follows a block, an eighth of it more than is needed where there is room. */
@@ -269,13 +287,38 @@ bool heap_large_resize(hf_heap_core *core, void *block, size_t size) {
 
 /* -------------------------------------------------------------------- resetting --------- */
 
-/* One call for all of them. */
+static size_t large_count_idle(const hf_heap_core *core) {
+    size_t count = 0;
+    for (size_t i = 0; i < HEAP_IDLE; i++) count += core->idle[i].size > 0;
+    return count;
+}
+
+/* All blocks become idle; there are slots for them. */
+static void large_retire_all(hf_heap_core *core) {
+    hf_region region;
+    size_t most = core->large_bytes + core->idle_bytes, size;
+    for (size_t at = large_units_end(core); hf_space_find(core->space, at, &region); at += size) {
+        size = heap_large_size(core, hf_space_base(core->space) + at);
+        if (size > 0)
+            large_retire(core, at, size, most);
+        else
+            size = region.size - (at - region.offset);
+    }
+    core->large_blocks = core->large_bytes = 0;
+}
+
+/* Keeps a few blocks, as hf_heap_free does; releases many in one call, so that the time does not
+ * depend on their number. What a failure leaves is released by the next reset. */
 hf_status heap_reset_large(hf_heap_core *core) {
     size_t from = large_units_end(core);
-    if (core->large_blocks == 0 && core->idle_bytes == 0) return HF_OK;
+    if (core->large_blocks == 0 && !core->has_large_left) return HF_OK;
+    if (!core->has_large_left && core->large_blocks + large_count_idle(core) <= HEAP_IDLE) {
+        large_retire_all(core);
+        return HF_OK;
+    }
     hf_status status = hf_space_release_range(core->space, from, core->reserved - from);
-    if (status != HF_OK) return status;
     for (size_t i = 0; i < HEAP_IDLE; i++) core->idle[i] = (heap_idle){0};
     core->idle_bytes = core->large_blocks = core->large_bytes = 0;
-    return HF_OK;
+    core->has_large_left = status != HF_OK;
+    return status;
 }

@@ -61,6 +61,18 @@ void heap_sanitize_freed(hf_heap_core *core, void *block) {
     if (oldest) sanitized_release(core, oldest);
 }
 
+bool heap_empty_quarantine(hf_heap_core *core) {
+    bool was_empty = true;
+    for (size_t i = 0; i < HEAP_QUARANTINE; i++) {
+        void *block = core->quarantine[i];
+        core->quarantine[i] = NULL;
+        if (block == NULL) continue;
+        sanitized_release(core, block);
+        was_empty = false;
+    }
+    return !was_empty;
+}
+
 bool heap_is_quarantined(const hf_heap_core *core, const void *block) {
     for (size_t i = 0; i < HEAP_QUARANTINE; i++)
         if (core->quarantine[i] == block) return true;

@@ -163,15 +163,27 @@ void heap_advise(hf_heap_core *core, size_t offset, size_t size) {
     hf_fail_with(before);
 }
 
+/* Commits again what a release has made placeholder. False: some of it stays one. */
+static bool span_recommit(hf_heap_core *core, size_t offset, size_t end) {
+    hf_status status = HF_OK;
+    hf_region region;
+    for (size_t next; status == HF_OK && offset < end; offset = next) {
+        if (!hf_space_find(core->space, offset, &region)) return false;
+        next = hf_smaller(region.offset + region.size, end);
+        if (region.kind == HF_PLACEHOLDER)
+            status = hf_space_commit_range(core->space, offset, next - offset);
+    }
+    return status == HF_OK;
+}
+
 /* Where the system cannot reset pages without storing zeros, they are released and committed. If
  * committing fails, the span stays a placeholder: it is in no bin and lost until a reset. */
 static hf_status span_renew(hf_heap_core *core, size_t offset, size_t size, bool *is_lost) {
     if (HF_HAS(core->backend, reset)) return hf_space_reset_range(core->space, offset, size);
     hf_status status = hf_space_release_range(core->space, offset, size);
-    if (status != HF_OK) return status;
-    status = hf_space_commit_range(core->space, offset, size);
-    *is_lost = status != HF_OK;
-    return HF_OK;
+    hf_error first = hf_last_error();
+    *is_lost = !span_recommit(core, offset, offset + size);
+    return status == HF_OK ? HF_OK : hf_fail_with(first);
 }
 
 /* Gives the pages of a free span back to the system. */
@@ -179,7 +191,7 @@ static hf_status span_purge(hf_heap_core *core, heap_unit *unit) {
     bool is_lost = false;
     size_t offset = span_offset(core, heap_number_of(core, unit));
     hf_status status = span_renew(core, offset, span_bytes(unit->units), &is_lost);
-    if (status != HF_OK) return status;
+    if (status != HF_OK && !is_lost) return status;
     span_remove(core, unit);
     unit->is_zero = true;
     core->purges++;
@@ -188,7 +200,7 @@ static hf_status span_purge(hf_heap_core *core, heap_unit *unit) {
         unit->state = HEAP_LOST;
     else
         span_insert(core, unit);
-    return HF_OK;
+    return status;
 }
 
 /* Fewer dirty units are not worth the system calls. */
@@ -256,8 +268,19 @@ static hf_status span_commit_records(hf_heap_core *core, size_t units) {
     return status;
 }
 
+/* Releases what a failed heap_release_units has left behind the committed units. */
+static hf_status span_release_left(hf_heap_core *core) {
+    size_t from = core->units_committed, to = core->units_left;
+    if (to <= from) return HF_OK;
+    hf_status status =
+        hf_space_release_range(core->space, span_offset(core, from), span_bytes(to - from));
+    if (status == HF_OK) core->units_left = 0;
+    return status;
+}
+
 static hf_status span_commit_units(hf_heap_core *core, size_t units) {
-    hf_status status = span_commit_records(core, units);
+    hf_status status = span_release_left(core);
+    if (status == HF_OK) status = span_commit_records(core, units);
     if (status != HF_OK) return status;
     status = span_commit(core, core->units_offset, span_offset(core, core->units_committed),
                          span_offset(core, units));
@@ -411,16 +434,15 @@ void heap_reset_spans(hf_heap_core *core) {
     span_restart_work(core);
 }
 
+/* A release over several regions may fail after the first ones: what is left is released before
+ * the next growth. */
 hf_status heap_release_units(hf_heap_core *core, size_t units) {
     assert(units >= core->units_end);
-    if (units >= core->units_committed) return HF_OK;
-    size_t offset = span_offset(core, units);
-    size_t end = span_offset(core, core->units_committed);
-    hf_status status = hf_space_release_range(core->space, offset, end - offset);
-    if (status != HF_OK) return status;
+    if (units >= core->units_committed) return span_release_left(core);
+    core->units_left = hf_larger(core->units_left, core->units_committed);
     core->units_committed = units;
     core->units_dirty = hf_smaller(core->units_dirty, units);
-    return HF_OK;
+    return span_release_left(core);
 }
 
 /* The free span that ends at units_end belongs to no span any more. */

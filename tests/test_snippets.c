@@ -15,6 +15,7 @@ static void programs_succeed(void) {
     CHECK_EQUAL(0, main_of_README());
     CHECK_EQUAL(0, main_of_holdfast());
     CHECK_EQUAL(0, main_of_arena());
+    CHECK_EQUAL(0, main_of_heap());
 }
 
 static void open_small_opens_what_it_asks_for(void) {

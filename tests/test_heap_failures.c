@@ -1,0 +1,161 @@
+/*
+ * Every call of the backend that a heap makes fails once, or from then on: a call that fails leaves
+ * the heap and the blocks as they were, and the heap works afterwards.
+ */
+#include "heap_fixture.h"
+#include "nth_failure.h"
+
+enum { KEPT = 6 };
+static const size_t kept_sizes[KEPT] = {40, 2000, 40 * KIB, 130 * KIB, MIB + 1, 2 * MIB};
+
+static char *kept[KEPT];
+
+static hf_heap *prepare(const struct failure *failure) {
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 64 * MIB, .backend = failure->strict});
+    for (unsigned i = 0; i < KEPT; i++) kept[i] = filled_block(heap, kept_sizes[i], i);
+    return heap;
+}
+
+static void check_kept(const hf_heap *heap) {
+    for (unsigned i = 0; i < KEPT; i++) {
+        CHECK(hf_heap_usable_size(heap, kept[i]) >= kept_sizes[i]);
+        CHECK(is_filled(kept[i], kept_sizes[i], i));
+    }
+    CHECK_STATUS(HF_OK, hf_heap_check(heap));
+}
+
+/* With failures off, blocks of all kinds come and go. */
+static void works_and_closes(hf_heap *heap) {
+    check_kept(heap);
+    for (size_t size = 1; size < 2 * MIB; size = size * 7 + 1) {
+        char *block = hf_heap_calloc(heap, 1, size);
+        CHECK(block != NULL && is_zero(block, size));
+        hf_heap_free(heap, block);
+    }
+    for (unsigned i = 0; i < KEPT; i++) hf_heap_free(heap, kept[i]);
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, 0));
+    CHECK_STATUS(HF_OK, hf_heap_reset(heap));
+    CHECK_EQUAL(0, count_blocks(heap));
+    check_and_close(heap);
+}
+
+static void open_and_use(struct failure *failure) {
+    hf_heap *heap = NULL;
+    failure_on(failure);
+    hf_status status =
+        hf_heap_open(&heap, &(hf_heap_options){.reserve = 64 * MIB, .backend = failure->strict});
+    failure_off(failure);
+    if (status != HF_OK) {
+        check_failure(failure, status);
+        CHECK(heap == NULL);
+        return;
+    }
+    for (unsigned i = 0; i < KEPT; i++) kept[i] = filled_block(heap, kept_sizes[i], i);
+    works_and_closes(heap);
+}
+
+static void allocate(struct failure *failure) {
+    size_t size = *(const size_t *)failure->user;
+    hf_heap *heap = prepare(failure);
+    size_t blocks = count_blocks(heap), used = hf_heap_get_stats(heap).used;
+    failure_on(failure);
+    char *block = hf_heap_malloc(heap, size);
+    failure_off(failure);
+    if (block == NULL) {
+        CHECK(hf_last_error().status != HF_OK);
+        CHECK_EQUAL(blocks, count_blocks(heap));
+        CHECK_EQUAL(used, hf_heap_get_stats(heap).used);
+        block = hf_heap_malloc(heap, size);
+        CHECK(block != NULL);
+    }
+    fill(block, size, 99);
+    check_kept(heap);
+    CHECK(is_filled(block, size, 99));
+    hf_heap_free(heap, block);
+    works_and_closes(heap);
+}
+
+/* Until the units that are ready are used up, and a little more. */
+static void allocate_many(struct failure *failure) {
+    hf_heap *heap = prepare(failure);
+    failure_on(failure);
+    for (int i = 0; i < 60; i++) {
+        char *block = hf_heap_malloc(heap, 60 * KIB);
+        if (block) fill(block, 60 * KIB, 1);
+    }
+    failure_off(failure);
+    works_and_closes(heap);
+}
+
+static void change(struct failure *failure) {
+    size_t size = *(const size_t *)failure->user;
+    hf_heap *heap = prepare(failure);
+    unsigned which = size > MIB ? KEPT - 1 : 3;
+    size_t old = kept_sizes[which];
+    failure_on(failure);
+    char *block = hf_heap_realloc(heap, kept[which], size);
+    failure_off(failure);
+    if (block) {
+        CHECK(is_filled(block, old < size ? old : size, which));
+        kept[which] = hf_heap_realloc(heap, block, old);
+        CHECK(kept[which] != NULL);
+        fill(kept[which], old, which);
+    }
+    works_and_closes(heap);
+}
+
+static void trim(struct failure *failure) {
+    hf_heap *heap = prepare(failure);
+    void *blocks[20];
+    for (unsigned i = 0; i < 20; i++) blocks[i] = hf_heap_malloc(heap, (i + 1) * 100 * KIB);
+    for (unsigned i = 0; i < 20; i++) hf_heap_free(heap, blocks[i]);
+    failure_on(failure);
+    hf_status status = hf_heap_trim(heap, 0);
+    failure_off(failure);
+    if (status != HF_OK) check_failure(failure, status);
+    CHECK_STATUS(HF_OK, hf_heap_check(heap));
+    works_and_closes(heap);
+}
+
+static void reset(struct failure *failure) {
+    hf_heap *heap = prepare(failure);
+    for (unsigned i = 0; i < 12; i++) CHECK(hf_heap_malloc(heap, 2 * MIB) != NULL);
+    failure_on(failure);
+    hf_status status = hf_heap_reset(heap);
+    failure_off(failure);
+    if (status != HF_OK) {
+        check_failure(failure, status);
+        CHECK_STATUS(HF_OK, hf_heap_reset(heap));
+    }
+    CHECK_EQUAL(0, count_blocks(heap));
+    CHECK_STATUS(HF_OK, hf_heap_check(heap));
+    for (unsigned i = 0; i < KEPT; i++) kept[i] = filled_block(heap, kept_sizes[i], i);
+    works_and_closes(heap);
+}
+
+static void opening_fails_whole(void) { CHECK(each_failure(open_and_use, NULL) > 0); }
+
+static void allocating_fails_whole(void) {
+    static const size_t sizes[] = {40, 3000, 30 * KIB, 500 * KIB, 4 * MIB};
+    for (unsigned i = 0; i < 5; i++) {
+        AT("size %zu", sizes[i]);
+        each_failure(allocate, &sizes[i]);
+    }
+    CHECK(each_failure(allocate_many, NULL) > 0);
+}
+
+static void changing_a_size_fails_whole(void) {
+    static const size_t sizes[] = {100, 150 * KIB, 900 * KIB, 3 * MIB, MIB + MIB / 2};
+    for (unsigned i = 0; i < 5; i++) {
+        AT("size %zu", sizes[i]);
+        each_failure(change, &sizes[i]);
+    }
+}
+
+static void trimming_fails_whole(void) { CHECK(each_failure(trim, NULL) > 0); }
+
+static void resetting_fails_whole(void) { CHECK(each_failure(reset, NULL) > 0); }
+
+CHECK_MAIN(TEST(opening_fails_whole), TEST(allocating_fails_whole),
+           TEST(changing_a_size_fails_whole), TEST(trimming_fails_whole),
+           TEST(resetting_fails_whole))

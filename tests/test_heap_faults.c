@@ -1,0 +1,183 @@
+/*
+ * The mistakes that a heap finds: what is reported, and that nothing changes if the program goes on.
+ */
+#include <setjmp.h>
+#include <stdint.h>
+
+#include "heap_fixture.h"
+
+static struct {
+    int count;
+    hf_heap_fault fault;
+    void *block;
+    jmp_buf *leave;
+} reported;
+
+static void record(hf_heap *heap, hf_heap_fault fault, void *block, void *user) {
+    CHECK(heap != NULL && user == &reported);
+    reported.count++;
+    reported.fault = fault;
+    reported.block = block;
+    if (reported.leave) longjmp(*reported.leave, 1);
+}
+
+static hf_heap *open_recorded(void) {
+    memset(&reported, 0, sizeof reported);
+    return open_heap((hf_heap_options){.reserve = 64 * MIB, .on_fault = record, .user = &reported});
+}
+
+/* The call was reported as this fault, and the heap is as it was. */
+static void check_fault(const hf_heap *heap, hf_heap_fault fault, const void *block,
+                        size_t blocks) {
+    CHECK_EQUAL(1, reported.count);
+    CHECK_EQUAL(fault, reported.fault);
+    CHECK(reported.block == block);
+    CHECK_STATUS(HF_INVALID, hf_last_error().status);
+    CHECK_EQUAL(blocks, count_blocks(heap));
+    CHECK_STATUS(HF_OK, hf_heap_check(heap));
+    reported.count = 0;
+}
+
+static const size_t sizes[] = {1, 16, 100, 1024, 3000, 20 * KIB, 60 * KIB, 100 * KIB, MIB, 2 * MIB};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static void a_block_that_is_freed_twice_is_found(void) {
+    hf_heap *heap = open_recorded();
+    for (unsigned i = 0; i < SIZES; i++) {
+        char *kept = filled_block(heap, sizes[i], 1), *block = filled_block(heap, sizes[i], 2);
+        hf_heap_free(heap, block);
+        size_t blocks = count_blocks(heap);
+        AT("size %zu", sizes[i]);
+        CHECK_EQUAL(0, reported.count);
+        hf_heap_free(heap, block);
+        check_fault(heap, HF_FAULT_DOUBLE_FREE, block, blocks);
+        CHECK(hf_heap_usable_size(heap, block) == 0);
+        CHECK(hf_heap_realloc(heap, block, 10) == NULL);
+        check_fault(heap, HF_FAULT_DOUBLE_FREE, block, blocks);
+        CHECK(is_filled(kept, sizes[i], 1));
+        if (i % 2) hf_heap_free(heap, kept);
+    }
+    check_and_close(heap);
+}
+
+/* Two blocks between the two frees hide the block from a check of the last one only. */
+static void a_block_is_found_among_many_free_ones(void) {
+    hf_heap *heap = open_recorded();
+    char *blocks[100];
+    for (unsigned i = 0; i < 100; i++) blocks[i] = filled_block(heap, 48, i);
+    for (unsigned i = 0; i < 99; i++) hf_heap_free(heap, blocks[i]);
+    size_t left = count_blocks(heap);
+    for (unsigned i = 0; i < 99; i++) {
+        hf_heap_free(heap, blocks[i]);
+        check_fault(heap, HF_FAULT_DOUBLE_FREE, blocks[i], left);
+    }
+    CHECK(is_filled(blocks[99], 48, 99));
+    check_and_close(heap);
+}
+
+static void an_address_that_is_no_block_is_found(void) {
+    hf_heap *heap = open_recorded();
+    for (unsigned i = 0; i < SIZES; i++) {
+        char *block = filled_block(heap, sizes[i], i);
+        size_t blocks = count_blocks(heap);
+        AT("size %zu", sizes[i]);
+        size_t inside[] = {1, 8, sizes[i] / 2 + 1, 64 * KIB};
+        for (unsigned at = 0; at < 4; at++) {
+            if (at == 3 ? sizes[i] <= 64 * KIB : inside[at] >= sizes[i]) continue;
+            hf_heap_free(heap, block + inside[at]);
+            CHECK(reported.fault != HF_FAULT_OVERWRITTEN);
+            check_fault(heap, reported.fault, block + inside[at], blocks);
+        }
+        CHECK(is_filled(block, sizes[i], i));
+    }
+    check_and_close(heap);
+}
+
+static void an_address_of_another_memory_is_found(void) {
+    static char outside[64];
+    hf_heap *heap = open_recorded(), *other = open_recorded();
+    char *block = filled_block(other, 100, 1), *ours = filled_block(heap, 100, 2);
+    char *never = ours + 40 * KIB; /* in the run, but never allocated */
+    char *const wild[] = {outside + 16, block, (char *)(uintptr_t)16, never};
+    for (unsigned i = 0; i < 4; i++) {
+        hf_heap_free(heap, wild[i]);
+        check_fault(heap, HF_FAULT_WILD_FREE, wild[i], 1);
+        CHECK_EQUAL(0, hf_heap_usable_size(heap, wild[i]));
+    }
+    CHECK(is_filled(block, 100, 1));
+    check_and_close(other);
+    check_and_close(heap);
+}
+
+static void a_block_that_was_changed_after_it_was_freed_is_found(void) {
+    if (!heap_is_exact()) {
+        check_skip("a sanitizer reports the store itself");
+        return;
+    }
+    for (size_t word = 0; word < 2; word++) {
+        hf_heap *heap = open_recorded();
+        uintptr_t *block = hf_heap_malloc(heap, 64);
+        char *kept = filled_block(heap, 64, 1);
+        hf_heap_free(heap, block);
+        block[word] ^= 0x100; /* deliberate */
+        void *next = hf_heap_malloc(heap, 64);
+        CHECK(next != NULL && next != block);
+        CHECK_EQUAL(1, reported.count);
+        CHECK(reported.fault == HF_FAULT_OVERWRITTEN && reported.block == block);
+        CHECK(is_filled(kept, 64, 1));
+        check_and_close(heap);
+    }
+}
+
+/* A live block may contain anything, also what a free one contains. */
+static void a_copy_of_a_free_block_is_no_fault(void) {
+    hf_heap *heap = open_recorded();
+    if (heap_is_exact()) {
+        char *freed = filled_block(heap, 64, 1), *live = filled_block(heap, 64, 2);
+        hf_heap_free(heap, freed);
+        memcpy(live, freed, 64); /* deliberate */
+        CHECK_EQUAL(64, hf_heap_usable_size(heap, live));
+        hf_heap_free(heap, live);
+        CHECK_EQUAL(0, reported.count);
+        CHECK_EQUAL(0, count_blocks(heap));
+    }
+    check_and_close(heap);
+}
+
+/* True if freeing the block left by longjmp. */
+static bool leaves(hf_heap *heap, void *block) {
+    jmp_buf leave;
+    if (setjmp(leave) != 0) return true;
+    reported.leave = &leave;
+    hf_heap_free_slow(heap, block);
+    return false;
+}
+
+static void a_report_may_leave_by_longjmp(void) {
+    hf_heap *heap = open_recorded();
+    char *block = filled_block(heap, 100, 1);
+    hf_heap_free(heap, block);
+    CHECK(leaves(heap, block));
+    CHECK_EQUAL(1, reported.count);
+    CHECK(hf_heap_malloc(heap, 100) != NULL);
+    check_and_close(heap);
+}
+
+static void blocks_that_another_thread_freed_are_checked_too(void) {
+    hf_heap *heap = open_recorded();
+    char *block = filled_block(heap, 100, 1);
+    hf_heap_free_remote(heap, NULL);
+    hf_heap_free_remote(heap, block);
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX));
+    CHECK_EQUAL(0, reported.count);
+    hf_heap_free(heap, block);
+    CHECK_EQUAL(1, reported.count);
+    CHECK_EQUAL(HF_FAULT_DOUBLE_FREE, reported.fault);
+    check_and_close(heap);
+}
+
+CHECK_MAIN(TEST(a_block_that_is_freed_twice_is_found), TEST(a_block_is_found_among_many_free_ones),
+           TEST(an_address_that_is_no_block_is_found), TEST(an_address_of_another_memory_is_found),
+           TEST(a_block_that_was_changed_after_it_was_freed_is_found),
+           TEST(a_copy_of_a_free_block_is_no_fault), TEST(a_report_may_leave_by_longjmp),
+           TEST(blocks_that_another_thread_freed_are_checked_too))
