@@ -1,6 +1,6 @@
 /*
- * heap.c -- what holdfast/heap.h promises: decides which kind of block a size needs, and checks what
- * a program frees. The inline functions of the header call hf_heap_malloc_slow and
+ * heap.c -- what holdfast/heap.h promises: decides which kind of block a size needs, and checks
+ * what a program frees. The inline functions of the header call hf_heap_malloc_slow and
  * hf_heap_free_slow for all that they do not do themselves.
  *
  *      up to 64 KiB   a block of a run (heap_run.c)
@@ -29,7 +29,7 @@
 void hf_heap_free_remote(hf_heap *heap, void *block) {
     hf_heap_core *core = heap_core_of(heap);
     if (block == NULL) return;
-    if (core->is_sanitized) heap_sanitize_link(block);
+    if (core->is_sanitized) hf_heap_sanitize_link(block);
     size_t first = hf_load_acquire(&core->remote);
     do {
         *(uintptr_t *)block = first;
@@ -52,7 +52,7 @@ static void heap_collect(hf_heap_core *core) {
 
 static void *heap_medium_allocate(hf_heap_core *core, size_t size, bool *is_zero) {
     size_t units = hf_round_up(size, HF_HEAP_UNIT) / HF_HEAP_UNIT;
-    heap_unit *unit = heap_take_span(core, units, is_zero);
+    heap_unit *unit = hf_heap_take_span(core, units, is_zero);
     if (unit == NULL) return NULL;
     unit->state = HEAP_MEDIUM;
     return heap_address_of(core, unit);
@@ -61,10 +61,10 @@ static void *heap_medium_allocate(hf_heap_core *core, size_t size, bool *is_zero
 /* A small size is a multiple of the alignment: so are its class and its block. */
 static void *heap_allocate_once(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
     *is_zero = false;
-    if (align > HF_HEAP_UNIT) return heap_large_allocate(core, size, align, is_zero);
-    if (size <= HEAP_SMALL_MOST) return heap_run_allocate(core, heap_class_of(size));
+    if (align > HF_HEAP_UNIT) return hf_heap_large_allocate(core, size, align, is_zero);
+    if (size <= HEAP_SMALL_MOST) return hf_heap_run_allocate(core, hf_heap_class_of(size));
     if (size <= HEAP_MEDIUM_MOST) return heap_medium_allocate(core, size, is_zero);
-    return heap_large_allocate(core, size, align, is_zero);
+    return hf_heap_large_allocate(core, size, align, is_zero);
 }
 
 /* Memory that may be had back if the system or the reservation has no more. */
@@ -72,10 +72,10 @@ static bool heap_reclaim(hf_heap_core *core) {
     hf_error before = hf_last_error();
     size_t purges = core->purges;
     if (before.status == HF_INVALID) return false;
-    bool is_more = heap_empty_quarantine(core);
-    heap_free_empty_runs(core);
-    heap_trim_idle(core, 0);
-    heap_trim_spans(core, 0);
+    bool is_more = hf_heap_empty_quarantine(core);
+    hf_heap_free_empty_runs(core);
+    hf_heap_trim_idle(core, 0);
+    hf_heap_trim_spans(core, 0);
     hf_fail_with(before);
     return is_more || core->purges > purges;
 }
@@ -93,11 +93,11 @@ static void *heap_allocate_any(hf_heap_core *core, size_t size, size_t align, bo
 static void *heap_allocate_sanitized(hf_heap_core *core, size_t size, size_t align, bool zero) {
     bool is_zero;
     if (size == 0) size = 1;
-    size_t more = heap_sanitized_size(size);
+    size_t more = hf_heap_sanitized_size(size);
     if (align > 16 && more < SIZE_MAX - align) more = hf_round_up(more, align);
     void *block = heap_allocate_any(core, more, align, &is_zero);
     if (block == NULL) return NULL;
-    heap_sanitize_allocated(core, block, size, zero);
+    hf_heap_sanitize_allocated(core, block, size, zero);
     if (zero) memset(block, 0, size);
     return block;
 }
@@ -148,8 +148,8 @@ void *hf_heap_aligned_alloc(hf_heap *heap, size_t align, size_t size) {
 /* What is wrong with freeing an address in the units; -1: nothing. */
 static int heap_find_fault(const hf_heap_core *core, const heap_unit *unit, const void *block) {
     if (heap_is_run(unit)) {
-        if (!heap_run_is_block(core, unit, block)) return HF_FAULT_WILD_FREE;
-        return heap_run_is_free(core, unit, block) ? HF_FAULT_DOUBLE_FREE : -1;
+        if (!hf_heap_run_is_block(core, unit, block)) return HF_FAULT_WILD_FREE;
+        return hf_heap_run_is_free(core, unit, block) ? HF_FAULT_DOUBLE_FREE : -1;
     }
     if (heap_address_of(core, unit) != block) return HF_FAULT_WILD_FREE;
     if (unit->state == HEAP_MEDIUM) return -1;
@@ -160,34 +160,34 @@ static void heap_free_in_units(hf_heap_core *core, void *block) {
     heap_unit *unit = heap_first_unit(core, block);
     int fault = heap_find_fault(core, unit, block);
     if (fault >= 0)
-        heap_report(core, (hf_heap_fault)fault, block);
+        hf_heap_report(core, (hf_heap_fault)fault, block);
     else if (heap_is_run(unit))
-        heap_run_free(core, unit, block);
+        hf_heap_run_free(core, unit, block);
     else
-        heap_give_span(core, unit);
+        hf_heap_give_span(core, unit);
 }
 
-void heap_free(hf_heap_core *core, void *block) {
+void hf_heap_free_block(hf_heap_core *core, void *block) {
     if (heap_is_in_units(core, block))
         heap_free_in_units(core, block);
     else
-        heap_large_free(core, block);
+        hf_heap_large_free(core, block);
 }
 
-size_t heap_block_size(const hf_heap_core *core, const void *block) {
-    if (!heap_is_in_units(core, block)) return heap_large_size(core, block);
+size_t hf_heap_block_size(const hf_heap_core *core, const void *block) {
+    if (!heap_is_in_units(core, block)) return hf_heap_large_size(core, block);
     const heap_unit *unit = heap_first_unit(core, block);
     if (heap_find_fault(core, unit, block) >= 0) return 0;
-    return heap_is_run(unit) ? heap_class_size(unit->size_class) : unit->units * HF_HEAP_UNIT;
+    return heap_is_run(unit) ? hf_heap_class_size(unit->size_class) : unit->units * HF_HEAP_UNIT;
 }
 
 static void heap_free_sanitized(hf_heap_core *core, void *block) {
-    if (heap_is_quarantined(core, block))
-        heap_report(core, HF_FAULT_DOUBLE_FREE, block);
-    else if (heap_block_size(core, block) == 0)
-        heap_free(core, block); /* reports the fault */
+    if (hf_heap_is_quarantined(core, block))
+        hf_heap_report(core, HF_FAULT_DOUBLE_FREE, block);
+    else if (hf_heap_block_size(core, block) == 0)
+        hf_heap_free_block(core, block); /* reports the fault */
     else
-        heap_sanitize_freed(core, block);
+        hf_heap_sanitize_freed(core, block);
 }
 
 void hf_heap_free_slow(hf_heap *heap, void *block) {
@@ -196,23 +196,23 @@ void hf_heap_free_slow(hf_heap *heap, void *block) {
     if (core->is_sanitized)
         heap_free_sanitized(core, block);
     else
-        heap_free(core, block);
+        hf_heap_free_block(core, block);
 }
 
 /* -------------------------------------------------------------- changing sizes ---------- */
 
 size_t hf_heap_usable_size(const hf_heap *heap, const void *block) {
     const hf_heap_core *core = heap_core_of(heap);
-    if (block == NULL || (core->is_sanitized && heap_is_quarantined(core, block))) return 0;
-    size_t size = heap_block_size(core, block);
-    return size && core->is_sanitized ? heap_sanitized_usable(core, block) : size;
+    if (block == NULL || (core->is_sanitized && hf_heap_is_quarantined(core, block))) return 0;
+    size_t size = hf_heap_block_size(core, block);
+    return size && core->is_sanitized ? hf_heap_sanitized_usable(core, block) : size;
 }
 
 size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
     const hf_heap_core *core = heap_core_of(heap);
     if (size > core->reserved) return SIZE_MAX;
     if (core->is_sanitized) return size;
-    if (size <= HEAP_SMALL_MOST) return heap_class_size(heap_class_of(size));
+    if (size <= HEAP_SMALL_MOST) return hf_heap_class_size(hf_heap_class_of(size));
     return hf_round_up(size, size <= HEAP_MEDIUM_MOST ? HF_HEAP_UNIT : core->page_size);
 }
 
@@ -220,11 +220,11 @@ size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
  * kinds change in place while they stay of that kind. */
 static bool heap_resize(hf_heap_core *core, void *block, size_t usable, size_t size) {
     if (!heap_is_in_units(core, block))
-        return size > HEAP_MEDIUM_MOST / 2 && heap_large_resize(core, block, size);
+        return size > HEAP_MEDIUM_MOST / 2 && hf_heap_large_resize(core, block, size);
     heap_unit *unit = heap_first_unit(core, block);
     if (heap_is_run(unit)) return size <= usable && size >= usable / 2;
     if (size <= HEAP_SMALL_MOST / 2 || size > HEAP_MEDIUM_MOST) return false;
-    return heap_resize_span(core, unit, hf_round_up(size, HF_HEAP_UNIT) / HF_HEAP_UNIT);
+    return hf_heap_resize_span(core, unit, hf_round_up(size, HF_HEAP_UNIT) / HF_HEAP_UNIT);
 }
 
 static void *heap_move(hf_heap *heap, void *block, size_t usable, size_t size) {
@@ -258,7 +258,7 @@ static hf_status heap_release_excess(hf_heap_core *core) {
     bool is_paid = hf_reset_rule_has_paid(&core->rule, dirty);
     if (!is_paid && !core->has_lost) return HF_OK;
     size_t keep = core->has_lost ? 0 : core->rule.needed / HF_HEAP_UNIT;
-    hf_status status = heap_release_units(core, keep + keep / 2);
+    hf_status status = hf_heap_release_units(core, keep + keep / 2);
     if (status != HF_OK) return status;
     core->rule = (hf_reset_rule){0};
     core->has_lost = false;
@@ -267,23 +267,23 @@ static hf_status heap_release_excess(hf_heap_core *core) {
 
 hf_status hf_heap_reset(hf_heap *heap) {
     hf_heap_core *core = heap_core_of(heap);
-    if (core->is_sanitized) heap_sanitize_reset(core);
+    if (core->is_sanitized) hf_heap_sanitize_reset(core);
     hf_store_release(&core->remote, 0);
     hf_reset_rule_count(&core->rule, core->units_end * HF_HEAP_UNIT,
                         core->units_dirty * HF_HEAP_UNIT);
-    heap_reset_spans(core);
-    heap_open_runs(core);
-    hf_status status = heap_reset_large(core);
+    hf_heap_reset_spans(core);
+    hf_heap_open_runs(core);
+    hf_status status = hf_heap_reset_large(core);
     return status == HF_OK ? heap_release_excess(core) : status;
 }
 
 hf_status hf_heap_trim(hf_heap *heap, size_t keep) {
     hf_heap_core *core = heap_core_of(heap);
     heap_collect(core);
-    heap_empty_quarantine(core);
-    heap_free_empty_runs(core);
-    hf_status status = heap_trim_idle(core, keep);
-    return status == HF_OK ? heap_trim_spans(core, keep - core->idle_bytes) : status;
+    hf_heap_empty_quarantine(core);
+    hf_heap_free_empty_runs(core);
+    hf_status status = hf_heap_trim_idle(core, keep);
+    return status == HF_OK ? hf_heap_trim_spans(core, keep - core->idle_bytes) : status;
 }
 
 /* --------------------------------------------------------------- statistics ------------- */
@@ -293,14 +293,14 @@ static size_t heap_committed(const hf_heap_core *core) {
            core->idle_bytes;
 }
 
-void heap_note_peak(hf_heap_core *core) {
+void hf_heap_note_peak(hf_heap_core *core) {
     core->peak = hf_larger(core->peak, heap_committed(core));
 }
 
 static void heap_count_span(const hf_heap_core *core, const heap_unit *unit, hf_heap_stats *stats) {
-    size_t blocks = heap_is_run(unit) ? heap_run_blocks(core, unit) : unit->state == HEAP_MEDIUM;
+    size_t blocks = heap_is_run(unit) ? hf_heap_run_blocks(core, unit) : unit->state == HEAP_MEDIUM;
     stats->blocks += blocks;
-    stats->used += blocks * (heap_is_run(unit) ? heap_class_size(unit->size_class)
+    stats->used += blocks * (heap_is_run(unit) ? hf_heap_class_size(unit->size_class)
                                                : unit->units * HF_HEAP_UNIT);
 }
 
@@ -333,7 +333,7 @@ bool hf_heap_owns(const hf_heap *heap, const void *address) {
 hf_status hf_heap_check(const hf_heap *heap) {
     const hf_heap_core *core = heap_core_of(heap);
     size_t offset = 0;
-    if (!heap_check_spans(core, &offset))
+    if (!hf_heap_check_spans(core, &offset))
         return hf_fail_because(HF_CORRUPT, "hf_heap_check", "a record does not fit its units",
                                offset, 0);
     return hf_space_check(core->space);
@@ -374,10 +374,10 @@ static void heap_init(hf_heap_core *core, hf_space *space, const hf_heap_options
     core->heap.base = hf_space_base(space) + core->units_offset;
     core->heap.runs = hf_space_base(space);
     core->heap.key = heap_make_key(core);
-    heap_open_runs(core);
+    hf_heap_open_runs(core);
     if (options->huge_pages != HF_HUGE_AUTO) {
         core->is_advised = true;
-        heap_advise(core, core->units_offset, core->reserved - core->units_offset);
+        hf_heap_advise(core, core->units_offset, core->reserved - core->units_offset);
     }
 }
 
@@ -408,7 +408,7 @@ hf_status hf_heap_open_sized(hf_heap **heap, const hf_heap_options *options, siz
 void hf_heap_close(hf_heap *heap) {
     if (heap == NULL) return;
     hf_heap_core *core = heap_core_of(heap);
-    if (core->is_sanitized) heap_sanitize_reset(core);
+    if (core->is_sanitized) hf_heap_sanitize_reset(core);
     hf_unregister_root(core, sizeof *core);
     hf_budget_return(core->budgeted);
     hf_space_close(core->space); /* frees the core */

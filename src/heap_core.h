@@ -149,121 +149,122 @@ static inline bool heap_is_run(const heap_unit *unit) {
 }
 
 /* Appends to a list; removes from one. */
-void heap_list_append(heap_list *list, heap_unit *unit);
-void heap_list_remove(heap_list *list, heap_unit *unit);
+void hf_heap_list_append(heap_list *list, heap_unit *unit);
+void hf_heap_list_remove(heap_list *list, heap_unit *unit);
 
 /* ------------------------------------------------------------- heap.c ---------------- */
 
 /* Frees a block of any size, or reports the fault, without what a sanitizer needs. */
-void heap_free(hf_heap_core *core, void *block);
+void hf_heap_free_block(hf_heap_core *core, void *block);
 
 /* Bytes of an allocated block, without what a sanitizer needs; 0: it is none, or is free. */
-size_t heap_block_size(const hf_heap_core *core, const void *block);
+size_t hf_heap_block_size(const hf_heap_core *core, const void *block);
 
 /* Updates the statistics. */
-void heap_note_peak(hf_heap_core *core);
+void hf_heap_note_peak(hf_heap_core *core);
 
 /* ------------------------------------------------------- heap_fault.c ---------------- */
 
 /* Reports a fault. It may not return. */
-void heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block);
+void hf_heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block);
 
 /* --------------------------------------------------------- heap_run.c ---------------- */
 
-size_t heap_class_size(unsigned size_class);
-unsigned heap_class_of(size_t size); /* size is at most HEAP_SMALL_MOST */
+size_t hf_heap_class_size(unsigned size_class);
+unsigned hf_heap_class_of(size_t size); /* size is at most HEAP_SMALL_MOST */
 
-void heap_open_runs(hf_heap_core *core); /* no class has a run */
+void hf_heap_open_runs(hf_heap_core *core); /* no class has a run */
 
-void *heap_run_allocate(hf_heap_core *core, unsigned size_class);
-void heap_run_free(hf_heap_core *core, heap_unit *unit, void *block);
+void *hf_heap_run_allocate(hf_heap_core *core, unsigned size_class);
+void hf_heap_run_free(hf_heap_core *core, heap_unit *unit, void *block);
 
 /* True if the address is the beginning of one of the run's carved blocks. */
-bool heap_run_is_block(const hf_heap_core *core, const heap_unit *unit, const void *address);
+bool hf_heap_run_is_block(const hf_heap_core *core, const heap_unit *unit, const void *address);
 
 /* True if it is that of a free one. */
-bool heap_run_is_free(const hf_heap_core *core, const heap_unit *unit, const void *block);
-size_t heap_run_blocks(const hf_heap_core *core, const heap_unit *unit); /* allocated ones */
+bool hf_heap_run_is_free(const hf_heap_core *core, const heap_unit *unit, const void *block);
+size_t hf_heap_run_blocks(const hf_heap_core *core, const heap_unit *unit); /* allocated ones */
 
 /* Frees the empty runs that classes keep. */
-void heap_free_empty_runs(hf_heap_core *core);
+void hf_heap_free_empty_runs(hf_heap_core *core);
 
 /* True if the run's record and free blocks are sound. */
-bool heap_check_run(const hf_heap_core *core, const heap_unit *unit);
+bool hf_heap_check_run(const hf_heap_core *core, const heap_unit *unit);
 
 /* -------------------------------------------------------- heap_span.c ---------------- */
 
 /* A span of so many units, which is in no list; *is_zero tells whether its bytes are 0. NULL: the
  * last error says why. */
-heap_unit *heap_take_span(hf_heap_core *core, size_t units, bool *is_zero);
-void heap_give_span(hf_heap_core *core, heap_unit *unit);
+heap_unit *hf_heap_take_span(hf_heap_core *core, size_t units, bool *is_zero);
+void hf_heap_give_span(hf_heap_core *core, heap_unit *unit);
 
 /* Makes a medium block longer by the free units behind it, or shorter. False: there are not enough,
  * and nothing changed. */
-bool heap_resize_span(hf_heap_core *core, heap_unit *unit, size_t units);
+bool hf_heap_resize_span(hf_heap_core *core, heap_unit *unit, size_t units);
 
 /* Frees all spans at once. */
-void heap_reset_spans(hf_heap_core *core);
+void hf_heap_reset_spans(hf_heap_core *core);
 
 /* Gives free units back to the system until at most `keep` bytes are left. */
-hf_status heap_trim_spans(hf_heap_core *core, size_t keep);
+hf_status hf_heap_trim_spans(hf_heap_core *core, size_t keep);
 
 /* Gives back the units from `units` on, which belong to no span. */
-hf_status heap_release_units(hf_heap_core *core, size_t units);
+hf_status hf_heap_release_units(hf_heap_core *core, size_t units);
 
-bool heap_check_spans(const hf_heap_core *core, size_t *offset);
+bool hf_heap_check_spans(const hf_heap_core *core, size_t *offset);
 
 /* Counts units that were allocated, and gives back what enough was done without. */
-void heap_add_work(hf_heap_core *core, size_t units);
+void hf_heap_add_work(hf_heap_core *core, size_t units);
 
 /* Hints about huge pages, for a range that is large enough. */
-void heap_advise(hf_heap_core *core, size_t offset, size_t size);
+void hf_heap_advise(hf_heap_core *core, size_t offset, size_t size);
 
 /* ------------------------------------------------------- heap_large.c ---------------- */
 
-void *heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *is_zero);
-void heap_large_free(hf_heap_core *core, void *block);
-size_t heap_large_size(const hf_heap_core *core, const void *block); /* 0: it is no large block */
+void *hf_heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *is_zero);
+void hf_heap_large_free(hf_heap_core *core, void *block);
+size_t hf_heap_large_size(const hf_heap_core *core,
+                          const void *block); /* 0: it is no large block */
 
 /* Changes the size in place. False: it cannot. */
-bool heap_large_resize(hf_heap_core *core, void *block, size_t size);
+bool hf_heap_large_resize(hf_heap_core *core, void *block, size_t size);
 
 /* Releases idle blocks until at most `keep` bytes are left. */
-hf_status heap_trim_idle(hf_heap_core *core, size_t keep);
+hf_status hf_heap_trim_idle(hf_heap_core *core, size_t keep);
 
 /* Releases an idle block for which enough work was done, if there is one. */
-void heap_purge_idle(hf_heap_core *core);
+void hf_heap_purge_idle(hf_heap_core *core);
 
 /* Frees all large blocks at once. */
-hf_status heap_reset_large(hf_heap_core *core);
+hf_status hf_heap_reset_large(hf_heap_core *core);
 
 /* --------------------------------------------------- heap_sanitizer.c ---------------- */
 
 /* Bytes to allocate for a block of `size` bytes: with its red zone. SIZE_MAX: too many. */
-size_t heap_sanitized_size(size_t size);
+size_t hf_heap_sanitized_size(size_t size);
 
 /* Unpoisons `size` bytes of a block and poisons what is behind them. */
-void heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool is_zero);
+void hf_heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool is_zero);
 
 /* Bytes that were allocated. */
-size_t heap_sanitized_usable(const hf_heap_core *core, const void *block);
+size_t hf_heap_sanitized_usable(const hf_heap_core *core, const void *block);
 
 /* Poisons a block that is freed, and frees the one that was freed HEAP_QUARANTINE frees ago. */
-void heap_sanitize_freed(hf_heap_core *core, void *block);
+void hf_heap_sanitize_freed(hf_heap_core *core, void *block);
 
 /* Frees all blocks of the quarantine. False: there were none. */
-bool heap_empty_quarantine(hf_heap_core *core);
+bool hf_heap_empty_quarantine(hf_heap_core *core);
 
 /* True if a block is freed but not used again yet. */
-bool heap_is_quarantined(const hf_heap_core *core, const void *block);
+bool hf_heap_is_quarantined(const hf_heap_core *core, const void *block);
 
 /* Unpoisons all that is committed, and empties the quarantine: the heap is reset or closed. */
-void heap_sanitize_reset(hf_heap_core *core);
+void hf_heap_sanitize_reset(hf_heap_core *core);
 
 /* Poisons a run that has no blocks yet. */
-void heap_sanitize_unused(const hf_heap_core *core, const heap_unit *unit);
+void hf_heap_sanitize_unused(const hf_heap_core *core, const heap_unit *unit);
 
 /* Unpoisons the bytes that link a free block to the next one. */
-void heap_sanitize_link(void *block);
+void hf_heap_sanitize_link(void *block);
 
 #endif

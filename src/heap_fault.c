@@ -28,7 +28,7 @@ static void heap_abort(const hf_heap_core *core, hf_heap_fault fault, const void
     abort();
 }
 
-void heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block) {
+void hf_heap_report(hf_heap_core *core, hf_heap_fault fault, const void *block) {
     size_t offset = (size_t)((uintptr_t)block - (uintptr_t)hf_space_base(core->space));
     hf_fail_because(HF_INVALID, "hf_heap_free", heap_fault_text(fault), offset, 0);
     if (core->options.on_fault)

@@ -87,14 +87,14 @@ static heap_idle *large_oldest(hf_heap_core *core) {
     return oldest;
 }
 
-hf_status heap_trim_idle(hf_heap_core *core, size_t keep) {
+hf_status hf_heap_trim_idle(hf_heap_core *core, size_t keep) {
     hf_status status = HF_OK;
     while (status == HF_OK && core->idle_bytes > keep)
         status = large_release(core, large_oldest(core));
     return status;
 }
 
-void heap_purge_idle(hf_heap_core *core) {
+void hf_heap_purge_idle(hf_heap_core *core) {
     heap_idle *oldest = large_oldest(core);
     if (oldest == NULL) return;
     size_t units = oldest->size / HF_HEAP_UNIT;
@@ -122,7 +122,7 @@ static void large_retire(hf_heap_core *core, size_t offset, size_t size, size_t 
     } else {
         *slot = (heap_idle){offset, size, core->work};
         core->idle_bytes += size;
-        heap_trim_idle(core, most);
+        hf_heap_trim_idle(core, most);
     }
     hf_fail_with(before);
 }
@@ -204,7 +204,7 @@ static size_t large_commit(hf_heap_core *core, size_t size, size_t align) {
         hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, size);
         return 0;
     }
-    if (large_is_huge(core, size)) heap_advise(core, offset, size);
+    if (large_is_huge(core, size)) hf_heap_advise(core, offset, size);
     return hf_space_commit_range(core->space, offset, size) == HF_OK ? offset : 0;
 }
 
@@ -213,12 +213,12 @@ static size_t large_commit(hf_heap_core *core, size_t size, size_t align) {
 static void *large_count(hf_heap_core *core, size_t offset, size_t size) {
     core->large_blocks++;
     core->large_bytes += size;
-    heap_note_peak(core);
-    heap_add_work(core, size / HF_HEAP_UNIT);
+    hf_heap_note_peak(core);
+    hf_heap_add_work(core, size / HF_HEAP_UNIT);
     return hf_space_base(core->space) + offset;
 }
 
-void *heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
+void *hf_heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
     if (size > core->reserved) {
         hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, size);
         return NULL;
@@ -236,18 +236,18 @@ void *heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *i
     return offset ? large_count(core, offset, size) : NULL;
 }
 
-size_t heap_large_size(const hf_heap_core *core, const void *block) {
+size_t hf_heap_large_size(const hf_heap_core *core, const void *block) {
     size_t offset = large_offset_of(core, block);
     for (size_t i = 0; i < HEAP_IDLE; i++)
         if (core->idle[i].size > 0 && core->idle[i].offset == offset) return 0;
     return large_extent(core, offset);
 }
 
-void heap_large_free(hf_heap_core *core, void *block) {
-    size_t size = heap_large_size(core, block), offset = large_offset_of(core, block);
+void hf_heap_large_free(hf_heap_core *core, void *block) {
+    size_t size = hf_heap_large_size(core, block), offset = large_offset_of(core, block);
     if (size == 0) {
         bool is_inside = offset < core->reserved;
-        heap_report(core, is_inside ? HF_FAULT_DOUBLE_FREE : HF_FAULT_WILD_FREE, block);
+        hf_heap_report(core, is_inside ? HF_FAULT_DOUBLE_FREE : HF_FAULT_WILD_FREE, block);
         return;
     }
     core->large_blocks--;
@@ -270,13 +270,13 @@ static bool large_extend(hf_heap_core *core, size_t offset, size_t old_size, siz
         HF_OK)
         return false;
     core->large_bytes += more;
-    heap_note_peak(core);
-    heap_add_work(core, more / HF_HEAP_UNIT);
+    hf_heap_note_peak(core);
+    hf_heap_add_work(core, more / HF_HEAP_UNIT);
     return true;
 }
 
-bool heap_large_resize(hf_heap_core *core, void *block, size_t size) {
-    size_t old_size = heap_large_size(core, block), offset = large_offset_of(core, block);
+bool hf_heap_large_resize(hf_heap_core *core, void *block, size_t size) {
+    size_t old_size = hf_heap_large_size(core, block), offset = large_offset_of(core, block);
     assert(old_size > 0);
     if (size > core->reserved) return false;
     size = hf_round_up(size, core->page_size);
@@ -298,7 +298,7 @@ static void large_retire_all(hf_heap_core *core) {
     hf_region region;
     size_t most = core->large_bytes + core->idle_bytes, size;
     for (size_t at = large_units_end(core); hf_space_find(core->space, at, &region); at += size) {
-        size = heap_large_size(core, hf_space_base(core->space) + at);
+        size = hf_heap_large_size(core, hf_space_base(core->space) + at);
         if (size > 0)
             large_retire(core, at, size, most);
         else
@@ -309,7 +309,7 @@ static void large_retire_all(hf_heap_core *core) {
 
 /* Keeps a few blocks, as hf_heap_free does; releases many in one call, so that the time does not
  * depend on their number. What a failure leaves is released by the next reset. */
-hf_status heap_reset_large(hf_heap_core *core) {
+hf_status hf_heap_reset_large(hf_heap_core *core) {
     size_t from = large_units_end(core);
     if (core->large_blocks == 0 && !core->has_large_left) return HF_OK;
     if (!core->has_large_left && core->large_blocks + large_count_idle(core) <= HEAP_IDLE) {

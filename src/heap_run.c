@@ -19,13 +19,13 @@
 #define RUN_FINE_CLASSES 16 /* of 16 to 256 bytes, 16 apart; then eight for each doubling */
 #define RUN_FINE_MOST ((size_t)256)
 
-size_t heap_class_size(unsigned size_class) {
+size_t hf_heap_class_size(unsigned size_class) {
     if (size_class < RUN_FINE_CLASSES) return ((size_t)size_class + 1) * 16;
     unsigned above = size_class - RUN_FINE_CLASSES;
     return (size_t)(9 + above % 8) << (above / 8 + 5);
 }
 
-unsigned heap_class_of(size_t size) {
+unsigned hf_heap_class_of(size_t size) {
     if (size <= RUN_FINE_MOST) return size ? (unsigned)((size - 1) / 16) : 0;
     unsigned doublings = 0;
     for (size_t rest = (size - 1) >> 9; rest; rest >>= 1) doublings++;
@@ -46,7 +46,7 @@ static uint32_t run_used(const hf_heap_core *core, const heap_unit *unit) {
     return (uint32_t)(unit->run.fresh - heap_address_of(core, unit)) / unit->run.block_size;
 }
 
-size_t heap_run_blocks(const hf_heap_core *core, const heap_unit *unit) {
+size_t hf_heap_run_blocks(const hf_heap_core *core, const heap_unit *unit) {
     if (unit->state == HEAP_RUN_FULL) return run_used(core, unit);
     if (unit->state == HEAP_RUN_AVAILABLE) return unit->run.until;
     return run_used(core, unit) - (HEAP_UNTIL_CURRENT - unit->run.until);
@@ -56,15 +56,15 @@ size_t heap_run_blocks(const hf_heap_core *core, const heap_unit *unit) {
 
 /* Sets the run that a class allocates from; NULL: none. */
 static void run_set_current(hf_heap_core *core, unsigned size_class, heap_unit *unit) {
-    size_t size = heap_class_size(size_class);
-    size_t below = size_class ? heap_class_size(size_class - 1) : 0;
+    size_t size = hf_heap_class_size(size_class);
+    size_t below = size_class ? hf_heap_class_size(size_class - 1) : 0;
     core->current[size_class] = unit;
     if (core->is_sanitized || size > HF_HEAP_INLINE) return;
     for (size_t slot = size_class ? below / 16 + 1 : 0; slot <= size / 16; slot++)
         core->heap.current[slot] = unit ? &unit->run : &core->none;
 }
 
-void heap_open_runs(hf_heap_core *core) {
+void hf_heap_open_runs(hf_heap_core *core) {
     for (unsigned size_class = 0; size_class < HEAP_CLASSES; size_class++) {
         core->available[size_class] = (heap_list){0};
         run_set_current(core, size_class, NULL);
@@ -75,7 +75,7 @@ void heap_open_runs(hf_heap_core *core) {
 
 /* The inline functions see runs of one unit. */
 static void run_init(hf_heap_core *core, heap_unit *unit, unsigned size_class) {
-    size_t size = heap_class_size(size_class);
+    size_t size = hf_heap_class_size(size_class);
     bool is_inline = unit->units == 1 && !core->is_sanitized;
     unit->run = (hf_heap_run){0};
     unit->run.block_size = (uint32_t)size;
@@ -84,7 +84,7 @@ static void run_init(hf_heap_core *core, heap_unit *unit, unsigned size_class) {
     unit->run.inverse = is_inline ? (uint32_t)((((uint64_t)1 << 32) + size - 1) / size) : 0;
     unit->size_class = (uint8_t)size_class;
     for (uint32_t inner = 1; inner < unit->units; inner++) unit[inner].units = inner;
-    if (core->is_sanitized) heap_sanitize_unused(core, unit);
+    if (core->is_sanitized) hf_heap_sanitize_unused(core, unit);
 }
 
 /* The next run of a class becomes current: one that has free blocks, or a new one. */
@@ -93,10 +93,10 @@ static heap_unit *run_next(hf_heap_core *core, unsigned size_class) {
     heap_unit *unit = available->first;
     bool is_zero;
     if (unit) {
-        heap_list_remove(available, unit);
+        hf_heap_list_remove(available, unit);
         unit->run.until += HEAP_UNTIL_CURRENT - run_capacity(unit);
     } else {
-        unit = heap_take_span(core, run_units(heap_class_size(size_class)), &is_zero);
+        unit = hf_heap_take_span(core, run_units(hf_heap_class_size(size_class)), &is_zero);
         if (unit == NULL) return NULL;
         run_init(core, unit, size_class);
         unit->run.until = HEAP_UNTIL_CURRENT;
@@ -110,13 +110,13 @@ static heap_unit *run_next(hf_heap_core *core, unsigned size_class) {
 
 static void run_push(const hf_heap_core *core, heap_unit *unit, void *address) {
     hf_heap_block *block = address;
-    if (core->is_sanitized) heap_sanitize_link(block);
+    if (core->is_sanitized) hf_heap_sanitize_link(block);
     block->next = unit->run.free;
     block->check = (uintptr_t)block->next ^ core->heap.key;
     unit->run.free = block;
 }
 
-bool heap_run_is_block(const hf_heap_core *core, const heap_unit *unit, const void *address) {
+bool hf_heap_run_is_block(const hf_heap_core *core, const heap_unit *unit, const void *address) {
     size_t offset = (size_t)((const char *)address - heap_address_of(core, unit));
     return offset % unit->run.block_size == 0 &&
            offset / unit->run.block_size < run_used(core, unit);
@@ -131,14 +131,14 @@ static bool run_lists(const hf_heap_core *core, const heap_unit *unit, const voi
     uint32_t left = run_used(core, unit);
     for (const hf_heap_block *block = unit->run.free; block && left > 0; left--) {
         if (block == wanted) return true;
-        if (!heap_run_is_block(core, unit, block) || !run_looks_free(core, block)) return false;
+        if (!hf_heap_run_is_block(core, unit, block) || !run_looks_free(core, block)) return false;
         block = block->next;
     }
     return false;
 }
 
 /* The first bytes of an allocated block may look like those of a free one by chance. */
-bool heap_run_is_free(const hf_heap_core *core, const heap_unit *unit, const void *address) {
+bool hf_heap_run_is_free(const hf_heap_core *core, const heap_unit *unit, const void *address) {
     hf_heap_block block;
     if (core->is_sanitized)
         hf_copy_unsanitized(&block, address, sizeof block);
@@ -155,7 +155,7 @@ static hf_heap_block *run_pop(hf_heap_core *core, heap_unit *unit) {
     if (!run_looks_free(core, block)) {
         unit->run.free = NULL;
         unit->run.until = HEAP_UNTIL_CURRENT;
-        heap_report(core, HF_FAULT_OVERWRITTEN, block);
+        hf_heap_report(core, HF_FAULT_OVERWRITTEN, block);
         return NULL;
     }
     unit->run.free = block->next;
@@ -168,7 +168,7 @@ static hf_heap_block *run_take_fresh(hf_heap_core *core, heap_unit *unit) {
     if ((uint32_t)(uintptr_t)unit->run.fresh == unit->run.end) return NULL;
     hf_heap_block *block = (hf_heap_block *)(void *)unit->run.fresh;
     unit->run.fresh += unit->run.block_size;
-    if (core->is_sanitized) heap_sanitize_link(block);
+    if (core->is_sanitized) hf_heap_sanitize_link(block);
     return block;
 }
 
@@ -182,7 +182,7 @@ static heap_unit *run_replace(hf_heap_core *core, heap_unit *full, unsigned size
     return next;
 }
 
-void *heap_run_allocate(hf_heap_core *core, unsigned size_class) {
+void *hf_heap_run_allocate(hf_heap_core *core, unsigned size_class) {
     hf_heap_block *block = NULL;
     for (heap_unit *unit = core->current[size_class]; block == NULL;) {
         if (unit) block = run_pop(core, unit);
@@ -200,16 +200,16 @@ void *heap_run_allocate(hf_heap_core *core, unsigned size_class) {
 static void run_emptied(hf_heap_core *core, heap_unit *unit) {
     heap_list *available = &core->available[unit->size_class];
     if (available->first == available->last) return;
-    heap_list_remove(available, unit);
-    heap_give_span(core, unit);
+    hf_heap_list_remove(available, unit);
+    hf_heap_give_span(core, unit);
 }
 
-void heap_run_free(hf_heap_core *core, heap_unit *unit, void *block) {
+void hf_heap_run_free(hf_heap_core *core, heap_unit *unit, void *block) {
     run_push(core, unit, block);
     if (unit->state == HEAP_RUN_FULL) {
         unit->state = HEAP_RUN_AVAILABLE;
         unit->run.until = run_capacity(unit);
-        heap_list_append(&core->available[unit->size_class], unit);
+        hf_heap_list_append(&core->available[unit->size_class], unit);
     }
     unit->run.until--;
     if (unit->state == HEAP_RUN_AVAILABLE && unit->run.until == 0) run_emptied(core, unit);
@@ -218,26 +218,26 @@ void heap_run_free(hf_heap_core *core, heap_unit *unit, void *block) {
 static void run_free_empty(hf_heap_core *core, unsigned size_class) {
     heap_unit *unit = core->available[size_class].first;
     if (unit && unit->run.until == 0) {
-        heap_list_remove(&core->available[size_class], unit);
-        heap_give_span(core, unit);
+        hf_heap_list_remove(&core->available[size_class], unit);
+        hf_heap_give_span(core, unit);
     }
     unit = core->current[size_class];
-    if (unit && heap_run_blocks(core, unit) == 0) {
+    if (unit && hf_heap_run_blocks(core, unit) == 0) {
         run_set_current(core, size_class, NULL);
-        heap_give_span(core, unit);
+        hf_heap_give_span(core, unit);
     }
 }
 
-void heap_free_empty_runs(hf_heap_core *core) {
+void hf_heap_free_empty_runs(hf_heap_core *core) {
     for (unsigned size_class = 0; size_class < HEAP_CLASSES; size_class++)
         run_free_empty(core, size_class);
 }
 
-bool heap_check_run(const hf_heap_core *core, const heap_unit *unit) {
+bool hf_heap_check_run(const hf_heap_core *core, const heap_unit *unit) {
     uint32_t free_count = 0;
     if (unit->size_class >= HEAP_CLASSES || run_used(core, unit) > run_capacity(unit)) return false;
     for (const hf_heap_block *block = unit->run.free; block; block = block->next) {
-        if (!heap_run_is_block(core, unit, block) || !run_looks_free(core, block) ||
+        if (!hf_heap_run_is_block(core, unit, block) || !run_looks_free(core, block) ||
             free_count == run_used(core, unit))
             return false;
         free_count++;
@@ -245,5 +245,5 @@ bool heap_check_run(const hf_heap_core *core, const heap_unit *unit) {
     bool is_current = core->current[unit->size_class] == unit;
     return is_current == (unit->state == HEAP_RUN_CURRENT) &&
            (unit->state != HEAP_RUN_FULL || unit->run.until == 1) &&
-           free_count + heap_run_blocks(core, unit) == run_used(core, unit);
+           free_count + hf_heap_run_blocks(core, unit) == run_used(core, unit);
 }

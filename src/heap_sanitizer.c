@@ -16,18 +16,18 @@
 #include "heap_core.h"
 #include "sanitizer.h"
 
-size_t heap_sanitized_size(size_t size) {
+size_t hf_heap_sanitized_size(size_t size) {
     size_t more = HF_RED_ZONE + HF_SANITIZER_ALIGNMENT + sizeof(size_t);
     return size < SIZE_MAX - more ? size + more : SIZE_MAX;
 }
 
 /* Where the size of a block is. */
 static char *sanitized_size_at(const hf_heap_core *core, const void *block) {
-    return (char *)(uintptr_t)block + heap_block_size(core, block) - sizeof(size_t);
+    return (char *)(uintptr_t)block + hf_heap_block_size(core, block) - sizeof(size_t);
 }
 
-void heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool is_zero) {
-    size_t whole = heap_block_size(core, block);
+void hf_heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool is_zero) {
+    size_t whole = hf_heap_block_size(core, block);
     char *at = (char *)block + whole - sizeof size;
     hf_unpoison_uninitialized(at, sizeof size);
     memcpy(at, &size, sizeof size);
@@ -38,7 +38,7 @@ void heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool 
         hf_unpoison_uninitialized(block, size);
 }
 
-size_t heap_sanitized_usable(const hf_heap_core *core, const void *block) {
+size_t hf_heap_sanitized_usable(const hf_heap_core *core, const void *block) {
     size_t size;
     hf_copy_unsanitized(&size, sanitized_size_at(core, block), sizeof size);
     return size;
@@ -47,21 +47,21 @@ size_t heap_sanitized_usable(const hf_heap_core *core, const void *block) {
 /* The first bytes of a free block link it to the next one. Large blocks may go back to the system,
  * which may use the addresses for something else once the heap is closed. */
 static void sanitized_release(hf_heap_core *core, void *block) {
-    size_t size = heap_block_size(core, block);
+    size_t size = hf_heap_block_size(core, block);
     bool is_large = !heap_is_in_units(core, block);
     hf_unpoison_initialized(block, is_large ? size : sizeof(hf_heap_block));
-    heap_free(core, block);
+    hf_heap_free_block(core, block);
 }
 
-void heap_sanitize_freed(hf_heap_core *core, void *block) {
+void hf_heap_sanitize_freed(hf_heap_core *core, void *block) {
     void *oldest = core->quarantine[core->quarantined];
-    hf_poison(block, heap_block_size(core, block));
+    hf_poison(block, hf_heap_block_size(core, block));
     core->quarantine[core->quarantined] = block;
     core->quarantined = (core->quarantined + 1) % HEAP_QUARANTINE;
     if (oldest) sanitized_release(core, oldest);
 }
 
-bool heap_empty_quarantine(hf_heap_core *core) {
+bool hf_heap_empty_quarantine(hf_heap_core *core) {
     bool was_empty = true;
     for (size_t i = 0; i < HEAP_QUARANTINE; i++) {
         void *block = core->quarantine[i];
@@ -73,13 +73,13 @@ bool heap_empty_quarantine(hf_heap_core *core) {
     return !was_empty;
 }
 
-bool heap_is_quarantined(const hf_heap_core *core, const void *block) {
+bool hf_heap_is_quarantined(const hf_heap_core *core, const void *block) {
     for (size_t i = 0; i < HEAP_QUARANTINE; i++)
         if (core->quarantine[i] == block) return true;
     return false;
 }
 
-void heap_sanitize_reset(hf_heap_core *core) {
+void hf_heap_sanitize_reset(hf_heap_core *core) {
     size_t from = core->units_offset;
     hf_region region;
     for (bool found = hf_space_find(core->space, from, &region); found;
@@ -90,8 +90,8 @@ void heap_sanitize_reset(hf_heap_core *core) {
     core->quarantined = 0;
 }
 
-void heap_sanitize_unused(const hf_heap_core *core, const heap_unit *unit) {
+void hf_heap_sanitize_unused(const hf_heap_core *core, const heap_unit *unit) {
     hf_poison(heap_address_of(core, unit), unit->units * HF_HEAP_UNIT);
 }
 
-void heap_sanitize_link(void *block) { hf_unpoison_initialized(block, sizeof(hf_heap_block)); }
+void hf_heap_sanitize_link(void *block) { hf_unpoison_initialized(block, sizeof(hf_heap_block)); }

@@ -33,14 +33,14 @@ static size_t span_offset(const hf_heap_core *core, size_t number) {
 
 /* ------------------------------------------------------------------ lists -------------- */
 
-void heap_list_append(heap_list *list, heap_unit *unit) {
+void hf_heap_list_append(heap_list *list, heap_unit *unit) {
     unit->next = NULL;
     unit->previous = list->last;
     *(list->last ? &list->last->next : &list->first) = unit;
     list->last = unit;
 }
 
-void heap_list_remove(heap_list *list, heap_unit *unit) {
+void hf_heap_list_remove(heap_list *list, heap_unit *unit) {
     *(unit->previous ? &unit->previous->next : &list->first) = unit->next;
     *(unit->next ? &unit->next->previous : &list->last) = unit->previous;
 }
@@ -156,7 +156,7 @@ static heap_unit *span_cut(hf_heap_core *core, heap_unit *unit, size_t units) {
 
 /* ----------------------------------------------------------------- purging ------------- */
 
-void heap_advise(hf_heap_core *core, size_t offset, size_t size) {
+void hf_heap_advise(hf_heap_core *core, size_t offset, size_t size) {
     hf_error before = hf_last_error();
     bool never = core->options.huge_pages == HF_HUGE_NEVER;
     hf_space_advise(core->space, offset, size, never ? HF_ADVISE_NO_HUGE : HF_ADVISE_HUGE);
@@ -238,12 +238,12 @@ static void span_count_work(hf_heap_core *core, size_t units) {
     span_restart_work(core);
 }
 
-void heap_add_work(hf_heap_core *core, size_t units) {
+void hf_heap_add_work(hf_heap_core *core, size_t units) {
     core->work += (uint32_t)units;
     if (core->is_sanitized) return;
     hf_error before = hf_last_error();
     span_count_work(core, units);
-    heap_purge_idle(core);
+    hf_heap_purge_idle(core);
     hf_fail_with(before);
 }
 
@@ -268,7 +268,7 @@ static hf_status span_commit_records(hf_heap_core *core, size_t units) {
     return status;
 }
 
-/* Releases what a failed heap_release_units has left behind the committed units. */
+/* Releases what a failed hf_heap_release_units has left behind the committed units. */
 static hf_status span_release_left(hf_heap_core *core) {
     size_t from = core->units_committed, to = core->units_left;
     if (to <= from) return HF_OK;
@@ -295,7 +295,7 @@ static void span_advise_once(hf_heap_core *core, size_t units) {
     size_t from = hf_larger(span_offset(core, core->units_committed),
                             hf_round_up(span_offset(core, SPAN_HUGE_FROM), HF_MIB(2)));
     core->is_advised = true;
-    if (from < core->reserved) heap_advise(core, from, core->reserved - from);
+    if (from < core->reserved) hf_heap_advise(core, from, core->reserved - from);
 }
 
 /* Commits at least so many units in all: half as many again, or exactly those if that fails. */
@@ -312,7 +312,7 @@ static hf_status span_grow(hf_heap_core *core, size_t needed) {
     }
     if (status == HF_WRONG_STATE) /* a large block begins there */
         status = hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, span_bytes(needed));
-    heap_note_peak(core);
+    hf_heap_note_peak(core);
     return status;
 }
 
@@ -336,7 +336,7 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
 
 /* ---------------------------------------------------------- taking and giving ------------ */
 
-heap_unit *heap_take_span(hf_heap_core *core, size_t units, bool *is_zero) {
+heap_unit *hf_heap_take_span(hf_heap_core *core, size_t units, bool *is_zero) {
     heap_unit *unit = span_find(core, units);
     if (unit) {
         span_remove(core, unit);
@@ -347,7 +347,7 @@ heap_unit *heap_take_span(hf_heap_core *core, size_t units, bool *is_zero) {
     }
     *is_zero = unit->is_zero;
     unit->is_zero = false;
-    heap_add_work(core, units);
+    hf_heap_add_work(core, units);
     return unit;
 }
 
@@ -389,7 +389,7 @@ static void span_give_units(hf_heap_core *core, heap_unit *unit) {
     span_insert(core, joined);
 }
 
-void heap_give_span(hf_heap_core *core, heap_unit *unit) {
+void hf_heap_give_span(hf_heap_core *core, heap_unit *unit) {
     assert(unit->units > 0 && heap_number_of(core, unit) + unit->units <= core->units_end);
     for (size_t inner = 1; heap_is_run(unit) && inner < unit->units; inner++)
         span_clear_record(unit + inner);
@@ -410,11 +410,11 @@ static bool span_extend(hf_heap_core *core, heap_unit *unit, size_t units) {
         span_clear_record(unit + unit->units);
     }
     unit->units = (uint32_t)units;
-    heap_add_work(core, more);
+    hf_heap_add_work(core, more);
     return true;
 }
 
-bool heap_resize_span(hf_heap_core *core, heap_unit *unit, size_t units) {
+bool hf_heap_resize_span(hf_heap_core *core, heap_unit *unit, size_t units) {
     if (units > unit->units) return span_extend(core, unit, units);
     if (units == unit->units) return true;
     heap_unit *rest = unit + units;
@@ -426,7 +426,7 @@ bool heap_resize_span(hf_heap_core *core, heap_unit *unit, size_t units) {
 
 /* ----------------------------------------------------------- resetting and trimming ------ */
 
-void heap_reset_spans(hf_heap_core *core) {
+void hf_heap_reset_spans(hf_heap_core *core) {
     memset(core->bins, 0, sizeof core->bins);
     memset(core->bin_bits, 0, sizeof core->bin_bits);
     core->oldest_dirty = core->newest_dirty = 0;
@@ -436,7 +436,7 @@ void heap_reset_spans(hf_heap_core *core) {
 
 /* A release over several regions may fail after the first ones: what is left is released before
  * the next growth. */
-hf_status heap_release_units(hf_heap_core *core, size_t units) {
+hf_status hf_heap_release_units(hf_heap_core *core, size_t units) {
     assert(units >= core->units_end);
     if (units >= core->units_committed) return span_release_left(core);
     core->units_left = hf_larger(core->units_left, core->units_committed);
@@ -455,7 +455,7 @@ static void span_drop_last(hf_heap_core *core) {
     if (!core->is_sanitized) core->heap.inline_end = span_bytes(core->units_end);
 }
 
-hf_status heap_trim_spans(hf_heap_core *core, size_t keep) {
+hf_status hf_heap_trim_spans(hf_heap_core *core, size_t keep) {
     hf_status status = HF_OK;
     size_t kept = keep / HF_HEAP_UNIT;
     while (status == HF_OK && core->dirty_units > kept)
@@ -463,7 +463,7 @@ hf_status heap_trim_spans(hf_heap_core *core, size_t keep) {
     if (status != HF_OK) return status;
     span_drop_last(core);
     size_t room = kept - hf_smaller(kept, core->dirty_units);
-    return heap_release_units(core, hf_smaller(core->units_end + room, core->units_committed));
+    return hf_heap_release_units(core, hf_smaller(core->units_end + room, core->units_committed));
 }
 
 /* ------------------------------------------------------------------ checks -------------- */
@@ -480,11 +480,11 @@ static bool span_is_sound(const hf_heap_core *core, const heap_unit *unit) {
     if (unit->state == HEAP_FREE)
         return span_is_in_bin(core, unit) &&
                (unit->units == 1 || unit[unit->units - 1].units == unit->units - 1);
-    if (heap_is_run(unit)) return heap_check_run(core, unit);
+    if (heap_is_run(unit)) return hf_heap_check_run(core, unit);
     return unit->state == HEAP_MEDIUM || unit->state == HEAP_LOST;
 }
 
-bool heap_check_spans(const hf_heap_core *core, size_t *offset) {
+bool hf_heap_check_spans(const hf_heap_core *core, size_t *offset) {
     size_t dirty = 0;
     bool was_free = false;
     for (size_t number = 0, next; number < core->units_end; number = next) {

@@ -1,5 +1,6 @@
 /*
- * The mistakes that a heap finds: what is reported, and that nothing changes if the program goes on.
+ * The mistakes that a heap finds: what is reported, and that nothing changes if the program goes
+ * on.
  */
 #include <setjmp.h>
 #include <stdint.h>

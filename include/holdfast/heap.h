@@ -131,6 +131,9 @@ typedef struct hf_heap_stats {
 /* Blocks of up to HF_HEAP_INLINE bytes are allocated inline. In bytes. */
 #define HF_HEAP_INLINE ((size_t)1024)
 #define HF_HEAP_UNIT_SHIFT 16
+/* A frame writes one stream of stores for each size class: more than processors predict. In bytes;
+ * 512 to 4096 make no difference. */
+#define HF_HEAP_PREFETCH_AHEAD 1024
 #define HF_HEAP_UNIT ((size_t)1 << HF_HEAP_UNIT_SHIFT)
 
 /* A free block of a run. */
@@ -245,6 +248,7 @@ static inline void *hf_heap_malloc(hf_heap *heap, size_t size) {
         } else if (!HF_UNLIKELY((uint32_t)(uintptr_t)run->fresh == run->end)) {
             block = (hf_heap_block *)(void *)run->fresh;
             run->fresh += run->block_size;
+            HF_PREFETCH((char *)block + HF_HEAP_PREFETCH_AHEAD);
             block->check = 0;
             return block;
         }
