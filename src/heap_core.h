@@ -102,6 +102,7 @@ typedef struct hf_heap_core {
     bool has_lost;                       /* a span is HEAP_LOST */
     heap_idle idle[HEAP_IDLE];
     size_t idle_bytes;                /* of all of them */
+    uint32_t sample;                  /* where the next placeholder is looked for */
     bool has_large_left;              /* a reset could not release all large blocks */
     size_t large_blocks, large_bytes; /* allocated ones */
     uint32_t work;                    /* units of spans and large blocks allocated so far; wraps */

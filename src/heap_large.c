@@ -6,7 +6,7 @@
  *
  * The space's map is the record of large blocks: a block is what is committed from a placeholder's
  * end on. (On Windows a block that has grown is several regions.) A new block is committed in the
- * middle of the largest placeholder, so that it has room to grow.
+ * middle of a large placeholder, so that it has room to grow.
  *
  * A block that is freed stays committed, idle, for the next one of about its size, until the heap
  * has allocated 64 times its bytes without it, or newer ones take its place.
@@ -21,6 +21,8 @@
 #define LARGE_HUGE_FROM HF_MIB(4)   /* bytes: HF_HUGE_AUTO */
 #define LARGE_IDLE_LEAST HF_MIB(32) /* bytes of all idle blocks, whatever is allocated */
 #define LARGE_ALIGNMENT HF_MIB(2)
+#define LARGE_FEW ((size_t)16) /* blocks */
+#define LARGE_SAMPLES 8
 
 /* Large blocks lie behind it. */
 static size_t large_units_end(const hf_heap_core *core) {
@@ -111,9 +113,8 @@ static heap_idle *large_take_slot(hf_heap_core *core) {
     return large_release(core, oldest) == HF_OK ? oldest : NULL;
 }
 
-/* Keeps a block that is freed. Idle blocks have `most` bytes: older ones are released first. If that
- * fails and no slot is left, the block stays committed, and is
- * lost until a reset. */
+/* Keeps a block that is freed. Idle blocks have at most `most` bytes: older ones are released first.
+ * If that fails and no slot is left, the block stays committed, and is lost until a reset. */
 static void large_retire(hf_heap_core *core, size_t offset, size_t size, size_t most) {
     hf_error before = hf_last_error();
     heap_idle *slot = large_take_slot(core);
@@ -155,21 +156,41 @@ static heap_idle *large_find_fit(hf_heap_core *core, size_t size, size_t align) 
 /* ------------------------------------------------------------------- placing ------------ */
 
 typedef struct large_hole {
-    size_t offset, size;
+    size_t offset, size; /* of a placeholder, in bytes */
 } large_hole;
 
-/* The largest placeholder. The one behind the units counts half: they grow into it. */
+/* The one behind the units counts half: they grow into it. */
+static size_t large_worth(const hf_heap_core *core, large_hole hole) {
+    return hole.offset == large_units_end(core) ? hole.size / 2 : hole.size;
+}
+
+static large_hole large_better_hole(const hf_heap_core *core, large_hole best,
+                                    const hf_region *region) {
+    large_hole hole = {region->offset, region->size};
+    if (region->kind != HF_PLACEHOLDER) return best;
+    return large_worth(core, hole) > large_worth(core, best) ? hole : best;
+}
+
+/* The largest placeholder. */
 static large_hole large_find_hole(const hf_heap_core *core) {
     large_hole best = {0};
-    size_t best_worth = 0;
+    hf_region region;
+    for (bool found = hf_space_find(core->space, large_units_end(core), &region); found;
+         found = hf_space_next(core->space, &region))
+        best = large_better_hole(core, best, &region);
+    return best;
+}
+
+/* The largest placeholder at a few offsets, which are spread evenly (a Weyl sequence): large
+ * placeholders are hit most often. */
+static large_hole large_sample_holes(hf_heap_core *core) {
+    large_hole best = {0};
     hf_region region;
     size_t from = large_units_end(core);
-    for (bool found = hf_space_find(core->space, from, &region); found;
-         found = hf_space_next(core->space, &region)) {
-        size_t worth = region.offset == from ? region.size / 2 : region.size;
-        if (region.kind != HF_PLACEHOLDER || worth <= best_worth) continue;
-        best = (large_hole){region.offset, region.size};
-        best_worth = worth;
+    for (int tries = LARGE_SAMPLES; tries > 0; tries--) {
+        core->sample += 0x9e3779b9u;
+        size_t at = from + (core->reserved - from) / 0x10000 * (core->sample >> 16);
+        if (hf_space_find(core->space, at, &region)) best = large_better_hole(core, best, &region);
     }
     return best;
 }
@@ -188,10 +209,19 @@ static size_t large_place(const hf_heap_core *core, large_hole hole, size_t size
     return place >= low && place <= high ? (size_t)(place - base) : 0;
 }
 
-static size_t large_find_place(const hf_heap_core *core, size_t size, size_t align) {
-    large_hole hole = large_find_hole(core);
+static size_t large_place_aligned(const hf_heap_core *core, large_hole hole, size_t size,
+                                  size_t align) {
     size_t place = large_place(core, hole, size, hf_larger(align, LARGE_ALIGNMENT));
     return place ? place : large_place(core, hole, size, hf_larger(align, core->page_size));
+}
+
+/* Where there are many blocks, placeholders are sampled first: the time to see all of them grows
+ * with their number. */
+static size_t large_find_place(hf_heap_core *core, size_t size, size_t align) {
+    size_t place = 0;
+    if (core->large_blocks > LARGE_FEW)
+        place = large_place_aligned(core, large_sample_holes(core), size, align);
+    return place ? place : large_place_aligned(core, large_find_hole(core), size, align);
 }
 
 static bool large_is_huge(const hf_heap_core *core, size_t size) {

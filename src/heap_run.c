@@ -205,6 +205,7 @@ static void run_emptied(hf_heap_core *core, heap_unit *unit) {
 }
 
 void hf_heap_run_free(hf_heap_core *core, heap_unit *unit, void *block) {
+    assert(heap_is_run(unit) && hf_heap_run_blocks(core, unit) > 0);
     run_push(core, unit, block);
     if (unit->state == HEAP_RUN_FULL) {
         unit->state = HEAP_RUN_AVAILABLE;

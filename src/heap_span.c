@@ -146,6 +146,7 @@ static void span_clear_record(heap_unit *unit) { *unit = (heap_unit){0}; }
 
 /* Takes the first units of a free span, which is in no list; the rest stays free. */
 static heap_unit *span_cut(hf_heap_core *core, heap_unit *unit, size_t units) {
+    assert(unit->state == HEAP_FREE && unit->units >= units);
     size_t number = heap_number_of(core, unit), left = unit->units - units;
     span_clear_record(unit + (unit->units - 1));
     if (left > 0) span_insert(core, span_mark_free(core, number + units, left, unit->is_zero));
@@ -337,6 +338,7 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
 /* ---------------------------------------------------------- taking and giving ------------ */
 
 heap_unit *hf_heap_take_span(hf_heap_core *core, size_t units, bool *is_zero) {
+    assert(units > 0);
     heap_unit *unit = span_find(core, units);
     if (unit) {
         span_remove(core, unit);

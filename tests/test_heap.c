@@ -220,6 +220,31 @@ static void a_large_block_grows_in_place(void) {
     check_and_close(heap);
 }
 
+/* Each can be allocated, and grow, while the others stay. */
+static void many_large_blocks_find_their_places(void) {
+    enum { COUNT = 200 };
+    static char *blocks[COUNT];
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = IS_64_BIT ? 64 * GIB : GIB});
+    for (unsigned i = 0; i < COUNT; i++) {
+        blocks[i] = hf_heap_malloc(heap, MIB + 4096 * (i + 1));
+        CHECK(blocks[i] != NULL);
+        fill(blocks[i], 4096, i);
+    }
+    CHECK_STATUS(HF_OK, hf_heap_check(heap));
+    for (unsigned i = 0; i < COUNT; i += 10) {
+        char *block = hf_heap_realloc(heap, blocks[i], 3 * MIB);
+        if (heap_is_exact() && IS_64_BIT) CHECK(block == blocks[i]);
+        blocks[i] = block;
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        CHECK(is_filled(blocks[i], 4096, i));
+        if (i % 3) hf_heap_free(heap, blocks[i]);
+    }
+    CHECK_STATUS(HF_OK, hf_heap_reset(heap));
+    CHECK_EQUAL(0, count_blocks(heap));
+    check_and_close(heap);
+}
+
 static void a_medium_block_grows_into_free_units(void) {
     hf_heap *heap = open_heap((hf_heap_options){.reserve = 64 * MIB});
     if (!heap_is_exact()) {
@@ -414,7 +439,8 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options),
            TEST(zeroed_blocks_are_zero_also_where_memory_was_used),
            TEST(blocks_have_every_alignment),
            TEST(realloc_keeps_the_contents_from_every_size_to_every_other),
-           TEST(a_large_block_grows_in_place), TEST(a_medium_block_grows_into_free_units),
-           TEST(a_reset_frees_everything), TEST(frames_in_steady_state_make_no_system_call),
+           TEST(a_large_block_grows_in_place), TEST(many_large_blocks_find_their_places),
+           TEST(a_medium_block_grows_into_free_units), TEST(a_reset_frees_everything),
+           TEST(frames_in_steady_state_make_no_system_call),
            TEST(a_reset_gives_back_what_frames_do_without), TEST(a_trim_gives_back_what_is_free),
            TEST(unused_memory_goes_back_by_itself), TEST(random_operations_keep_all_contents))
