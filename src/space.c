@@ -53,27 +53,15 @@ hf_status hf_space_fail_state(const space_request *wanted, const char *reason) {
 
 /* ------------------------------------------------------------- statistics --------------- */
 
-static size_t *space_bytes_of(hf_space_stats *stats, hf_kind kind) {
-    return kind == HF_PLACEHOLDER ? &stats->placeholder_bytes
-           : kind == HF_COMMITTED ? &stats->committed_bytes
-                                  : &stats->view_bytes;
-}
-
-#ifndef NDEBUG
-static bool space_is_sum_right(const hf_space *space) {
-    const hf_space_stats *stats = &space->stats;
-    return stats->placeholder_bytes + stats->committed_bytes + stats->view_bytes == space->size;
-}
-#endif
-
 static void space_raise_peak(size_t *peak, size_t value) {
     if (value > *peak) *peak = value;
 }
 
 static void space_update_peaks(hf_space *space) {
     hf_space_stats *stats = &space->stats;
-    space_raise_peak(&stats->peak_committed_bytes, stats->committed_bytes);
-    space_raise_peak(&stats->peak_view_bytes, stats->view_bytes);
+    const hf_region_sums *sums = hf_region_map_sums(&space->map);
+    space_raise_peak(&stats->peak_committed_bytes, sums->bytes[HF_COMMITTED]);
+    space_raise_peak(&stats->peak_view_bytes, sums->bytes[HF_VIEW]);
     space_raise_peak(&stats->peak_regions, space->map.count);
 }
 
@@ -190,11 +178,7 @@ hf_node *hf_space_split_node(hf_space *space, hf_node *node, size_t offset, size
 }
 
 void hf_space_set_kind(hf_space *space, hf_node *node, hf_kind kind) {
-    size_t size = space_size_of(space, node);
-    *space_bytes_of(&space->stats, node->kind) -= size;
-    *space_bytes_of(&space->stats, kind) += size;
-    node->kind = kind;
-    assert(space_is_sum_right(space));
+    hf_region_map_set_kind(&space->map, node, kind);
     space_update_peaks(space);
 }
 
@@ -218,8 +202,7 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
     hf_space_set_kind(space, node, HF_VIEW);
 }
 
-static void space_clear_node(hf_node *node) {
-    node->kind = HF_PLACEHOLDER;
+static void space_clear_view(hf_node *node) {
     node->access = HF_READ_WRITE;
     node->file_offset = 0;
     node->file = NULL;
@@ -230,7 +213,7 @@ static void space_clear_node(hf_node *node) {
 void hf_space_set_bare_placeholder(hf_space *space, hf_node *node) {
     hf_space_set_kind(space, node, HF_PLACEHOLDER);
     if (node->file) hf_file_close(node->file);
-    space_clear_node(node);
+    space_clear_view(node);
 }
 
 void hf_space_set_placeholder(hf_space *space, hf_node *node) {
@@ -253,10 +236,6 @@ static void space_unlock(const hf_space *space) {
     space->backend->unlock(space->backend, space->lock);
 }
 
-#if HF_PROVES
-static bool space_check_sums(const hf_space *space); /* see the last chapter */
-#endif
-
 /* Makes a step, again while it fails with a transient error and pauses are left. Success after a
  * failed try restores the previous error. */
 hf_status hf_space_perform(hf_space *space, space_step *step, const space_request *wanted) {
@@ -271,8 +250,7 @@ hf_status hf_space_perform(hf_space *space, space_step *step, const space_reques
         space->is_transient = false;
         status = step(space, wanted);
         is_transient = status != HF_OK && space->is_transient;
-        HF_PROVE_THAT(space->map.count,
-                      hf_region_map_check(&space->map, &(size_t){0}) && space_check_sums(space));
+        HF_PROVE_THAT(space->map.count, hf_region_map_check(&space->map, &(size_t){0}));
         space_unlock(space);
     } while (hf_pause_before_retry(space->backend, is_transient, &pauses));
     if (status == HF_OK && pauses > 0) hf_fail_with(before);
@@ -562,49 +540,33 @@ static bool space_find_run(const hf_space *space, const space_request *wanted, s
     return true;
 }
 
-/* The nodes of a run, which become one placeholder. */
-typedef struct space_run {
-    hf_node *last;
-    size_t count;
-    size_t bytes[HF_VIEW + 1], regions[HF_VIEW + 1]; /* by hf_kind */
-} space_run;
-
-/* Reads the nodes from `first` to `end`, and writes none: at most one of them stays. */
-static space_run space_sum_run(const hf_space *space, hf_node *first, size_t end) {
-    space_run run = {.last = first};
-    for (hf_node *node = first, *next; node && node->offset < end; node = next) {
-        next = node->next;
-        run.bytes[node->kind] += (next ? next->offset : space->size) - node->offset;
-        run.regions[node->kind]++;
-        run.count++;
-        run.last = node;
-        if (node->file) hf_file_close(node->file);
-    }
-    return run;
+static void space_close_files(const hf_node *first, size_t end) {
+    for (const hf_node *node = first; node && node->offset < end; node = node->next)
+        hf_file_close(node->file);
 }
 
-static void space_count_run(hf_space *space, const space_run *run) {
-    hf_space_stats *stats = &space->stats;
-    stats->placeholder_bytes += run->bytes[HF_COMMITTED] + run->bytes[HF_VIEW];
-    stats->committed_bytes -= run->bytes[HF_COMMITTED];
-    stats->view_bytes -= run->bytes[HF_VIEW];
-    stats->steps[HF_STEP_DECOMMIT] += run->regions[HF_COMMITTED];
-    stats->steps[HF_STEP_UNMAP] += run->regions[HF_VIEW];
-    assert(space_is_sum_right(space));
+/* One step for each region that became a placeholder: the difference of the sums. */
+static void space_count_released(hf_space *space, const hf_region_sums *before) {
+    const hf_region_sums *now = hf_region_map_sums(&space->map);
+    size_t *steps = space->stats.steps;
+    steps[HF_STEP_DECOMMIT] += before->regions[HF_COMMITTED] - now->regions[HF_COMMITTED];
+    steps[HF_STEP_UNMAP] += before->regions[HF_VIEW] - now->regions[HF_VIEW];
 }
 
 hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *wanted) {
-    hf_region_map *map = &space->map;
     hf_node *first = space_find_node(space, wanted);
     size_t end = space_end_of(wanted);
     if (wanted->offset > first->offset) first = space_cut(space, first, wanted->offset);
-    hf_node *last = hf_region_map_find(map, end - 1);
-    if (hf_node_end(map, last) > end) space_cut(space, last, end);
-    space_run run = space_sum_run(space, first, end);
+    hf_node *last = hf_region_map_find(&space->map, end - 1);
+    if (hf_node_end(&space->map, last) > end) space_cut(space, last, end);
     space_update_peaks(space);
-    space_count_run(space, &run);
-    space_clear_node(first);
-    hf_region_map_absorb_run(map, first, run.last, run.count - 1);
+    hf_region_sums before = *hf_region_map_sums(&space->map);
+    if (space->retains_files != SPACE_RETAINS_NONE && before.regions[HF_VIEW] > 0)
+        space_close_files(first, end);
+    space_clear_view(first);
+    hf_region_map_absorb_until(&space->map, first, end);
+    hf_region_map_set_kind(&space->map, first, HF_PLACEHOLDER);
+    space_count_released(space, &before);
     hf_space_set_protection(space, wanted->offset, wanted->size, HF_PROTECT_READ_WRITE);
     assert(space_is_exactly(space, first, wanted));
     return first;
@@ -848,16 +810,13 @@ static void space_release_regions(const hf_space *space) {
                                 space_size_of(space, node), node->kind);
 }
 
-static void space_close_files(const hf_space *space) {
-    for (const hf_node *node = space->map.first; node; node = node->next) hf_file_close(node->file);
-}
-
 /* Releases the regions and frees the space's own pages. */
 static void space_give_back(hf_space *space) {
     const hf_backend *backend = space->backend;
     hf_reservation joint = space->joint; /* the space lies in it */
     if (joint.pages == NULL) space_release_regions(space);
-    if (space->retains_files != SPACE_RETAINS_NONE) space_close_files(space);
+    if (space->retains_files != SPACE_RETAINS_NONE)
+        space_close_files(space->map.first, space->size);
     hf_region_map_close(&space->protections);
     hf_region_map_close(&space->map);
     if (joint.pages)
@@ -883,7 +842,6 @@ static hf_status space_init(hf_space *space, char *records) {
         space_give_back(space);
         return status;
     }
-    space->stats.placeholder_bytes = space->size;
     space_update_peaks(space);
     hf_space_name_range(space, 0, space->size);
     hf_register_root(space->base, space->size);
@@ -1025,6 +983,10 @@ hf_space_stats hf_space_get_stats(const hf_space *space) {
     if (space == NULL) return (hf_space_stats){0};
     space_lock(space);
     hf_space_stats stats = space->stats;
+    const hf_region_sums *sums = hf_region_map_sums(&space->map);
+    stats.placeholder_bytes = sums->bytes[HF_PLACEHOLDER];
+    stats.committed_bytes = sums->bytes[HF_COMMITTED];
+    stats.view_bytes = sums->bytes[HF_VIEW];
     stats.regions = space->map.count;
     stats.record_bytes = space->own_bytes + space->map.block_bytes + space->protections.block_bytes;
     space_unlock(space);
@@ -1032,15 +994,6 @@ hf_space_stats hf_space_get_stats(const hf_space *space) {
 }
 
 /* --------------------------------------------------------------------- checks ------------ */
-
-static bool space_check_sums(const hf_space *space) {
-    hf_space_stats sums = {0};
-    for (const hf_node *node = space->map.first; node; node = node->next)
-        *space_bytes_of(&sums, node->kind) += space_size_of(space, node);
-    return sums.placeholder_bytes == space->stats.placeholder_bytes &&
-           sums.committed_bytes == space->stats.committed_bytes &&
-           sums.view_bytes == space->stats.view_bytes;
-}
 
 /* The next part of a region with one protection that space_next_part returns. */
 typedef struct space_cursor {
@@ -1092,8 +1045,6 @@ static hf_status space_check(const hf_space *space) {
     if (!hf_region_map_check(&space->map, &offset) ||
         !hf_region_map_check(&space->protections, &offset))
         return space_fail_check("the region map is damaged", offset);
-    if (!space_check_sums(space))
-        return space_fail_check("the statistics are not the sums of the regions", 0);
     return space_check_system(space);
 }
 

@@ -47,7 +47,7 @@ struct hf_space {
     hf_region_map protections;
     hf_node first_protection; /* its first record */
     bool is_transient;        /* the backend's last failure is one that a later try may not meet */
-    hf_space_stats stats;     /* hf_space_get_stats fills regions and record_bytes in */
+    hf_space_stats stats;     /* steps, system calls, failures and peaks */
 };
 
 /* The arguments of one call. */
