@@ -21,6 +21,9 @@
 /* Records are allocated in blocks of this size, or of one page if a page is larger. */
 #define MAP_BLOCK_BYTES ((size_t)65536)
 
+/* So many regions are absorbed faster one by one than by split and join. */
+enum { MAP_FEW = 4 };
+
 /* ------------------------------------------------------------------ records ------------- */
 
 /* The head of a block; the rest of the block is records. */
@@ -165,12 +168,17 @@ static hf_node *map_balance(hf_node *node) {
     return node;
 }
 
-/* The sums above the node are right already. */
-static hf_node *map_tree_insert(hf_node *root, hf_node *node) {
+/* Inserts the upper part of a region that was cut, and adds it to the sums on the way. What contains
+ * the lower part, too, which is the node below it, gets a region and no bytes: the way to the upper
+ * part leads through the lower one, and only from there on through nodes that get its bytes. */
+static hf_node *map_tree_insert(hf_node *root, hf_node *node, size_t bytes) {
     if (root == NULL) return node;
+    root->sums.regions[node->kind]++;
+    root->sums.bytes[node->kind] += bytes;
+    if (root == node->previous) bytes = node->sums.bytes[node->kind];
     hf_node **child = map_child(root, node->offset);
     int height = map_height(*child);
-    *child = map_tree_insert(*child, node);
+    *child = map_tree_insert(*child, node, bytes);
     return map_height(*child) == height ? root : map_balance(root);
 }
 
@@ -322,21 +330,8 @@ hf_node *hf_region_map_find(const hf_region_map *map, size_t offset) {
     return found;
 }
 
-size_t hf_node_end(const hf_region_map *map, const hf_node *node) {
-    return node->next ? node->next->offset : map->size;
-}
-
-/* Adds to the sums of a node and of those above it. */
-static void map_add_on_path(const hf_region_map *map, const hf_node *node, size_t regions,
-                            size_t bytes) {
-    for (hf_node *at = map->root;; at = *map_child(at, node->offset)) {
-        at->sums.regions[node->kind] += regions;
-        at->sums.bytes[node->kind] += bytes;
-        if (at == node) return;
-    }
-}
-
 void hf_region_map_set_kind(hf_region_map *map, hf_node *node, hf_kind kind) {
+    if (kind == node->kind) return;
     size_t bytes = hf_node_end(map, node) - node->offset;
     for (hf_node *at = map->root;; at = *map_child(at, node->offset)) {
         at->sums.regions[node->kind]--;
@@ -348,19 +343,6 @@ void hf_region_map_set_kind(hf_region_map *map, hf_node *node, hf_kind kind) {
     node->kind = kind;
     assert(map_is_linked(map, node) && map_is_sum_right(map));
     HF_PROVE_THAT(map->count, map_is_proven(map));
-}
-
-/* The way from the root to the new upper part leads through the lower part: no bytes are added to
- * what contains both. */
-static void map_add_cut(hf_region_map *map, const hf_node *lower, hf_node *upper) {
-    size_t bytes = 0;
-    for (hf_node *at = map->root; at; at = *map_child(at, upper->offset)) {
-        at->sums.regions[upper->kind]++;
-        at->sums.bytes[upper->kind] += bytes;
-        if (at == lower) bytes = upper->sums.bytes[upper->kind];
-    }
-    map->root = map_tree_insert(map->root, upper);
-    map->count++;
 }
 
 hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
@@ -376,7 +358,8 @@ hf_node *hf_region_map_cut(hf_region_map *map, hf_node *node, size_t offset) {
     upper->sums = map_sums_of(node->kind, hf_node_end(map, node) - offset);
     if (upper->next) upper->next->previous = upper;
     node->next = upper;
-    map_add_cut(map, node, upper);
+    map->root = map_tree_insert(map->root, upper, 0);
+    map->count++;
     assert(map_is_linked(map, node) && map_is_linked(map, upper) && map_is_sum_right(map));
     HF_PROVE_THAT(map->count, map_is_proven(map));
     return upper;
@@ -388,12 +371,26 @@ static void map_link(hf_node *node, hf_node *next) {
     if (next) next->previous = node;
 }
 
+/* The node gets the bytes of the upper one, which is the first node of its right subtree, or else an
+ * ancestor: what contains both loses a region, and no bytes. */
+static void map_add_absorbed(const hf_region_map *map, const hf_node *node, const hf_node *upper) {
+    size_t bytes = hf_node_end(map, upper) - upper->offset;
+    const hf_node *deeper = node->right ? upper : node;
+    bool has_node = true, has_upper = true;
+    for (hf_node *at = map->root;; at = *map_child(at, deeper->offset)) {
+        at->sums.regions[upper->kind] -= has_upper;
+        at->sums.bytes[upper->kind] -= has_upper ? bytes : 0;
+        at->sums.bytes[node->kind] += has_node ? bytes : 0;
+        if (at == deeper) return;
+        if (at == node) has_node = false;
+        if (at == upper) has_upper = false;
+    }
+}
+
 void hf_region_map_absorb_next(hf_region_map *map, hf_node *node) {
     assert(map_is_linked(map, node) && node->next != NULL && map->count > 1);
     hf_node *upper = node->next;
-    size_t bytes = hf_node_end(map, upper) - upper->offset;
-    map_add_on_path(map, upper, (size_t)-1, 0 - bytes);
-    map_add_on_path(map, node, 0, bytes);
+    map_add_absorbed(map, node, upper);
     map->root = map_tree_remove(map->root, upper);
     map->count--;
     map_link(node, upper->next);
@@ -419,15 +416,19 @@ static void map_absorb_run(hf_region_map *map, hf_node *node, hf_node *behind, s
     map->count -= count;
 }
 
+/* True if a few of the next regions, or none, reach up to `end`. */
+static bool map_is_near(const hf_region_map *map, const hf_node *node, size_t end) {
+    for (int i = 0; i < MAP_FEW && hf_node_end(map, node) < end; i++) node = node->next;
+    return hf_node_end(map, node) == end;
+}
+
 void hf_region_map_absorb_until(hf_region_map *map, hf_node *node, size_t end) {
-    size_t node_end = hf_node_end(map, node);
-    if (end == node_end) return;
-    if (end == hf_node_end(map, node->next)) {
-        hf_region_map_absorb_next(map, node);
+    assert(map_is_linked(map, node) && end >= hf_node_end(map, node));
+    if (map_is_near(map, node, end)) {
+        while (hf_node_end(map, node) < end) hf_region_map_absorb_next(map, node);
         return;
     }
     hf_node *behind = end < map->size ? hf_region_map_find(map, end) : NULL;
-    assert(map_is_linked(map, node) && end > node_end);
     assert(end == map->size || (behind && behind->offset == end));
     map_absorb_run(map, node, behind, end);
     assert(map_is_linked(map, node) && map_is_sum_right(map));

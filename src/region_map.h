@@ -75,7 +75,9 @@ hf_status hf_region_map_reserve(hf_region_map *map, size_t cuts, hf_report *repo
 hf_node *hf_region_map_find(const hf_region_map *map, size_t offset);
 
 /* The offset at which a region ends. */
-size_t hf_node_end(const hf_region_map *map, const hf_node *node);
+static inline size_t hf_node_end(const hf_region_map *map, const hf_node *node) {
+    return node->next ? node->next->offset : map->size;
+}
 
 /* Cuts a region in two at an offset inside it and returns the upper one, which is like the lower
  * one; of a view it begins further in the file. A record is reserved. */

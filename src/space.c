@@ -189,10 +189,11 @@ static uint8_t space_shift_of(size_t unit) {
 }
 
 void hf_space_set_view(hf_space *space, hf_node *node, const space_request *wanted) {
-    assert(node->kind == HF_PLACEHOLDER && node->file == NULL);
+    size_t unit = hf_file_granularity(wanted->file);
+    assert(node->file == NULL);
     node->file_offset = wanted->file_offset;
     node->access = wanted->access;
-    node->unit_shift = space_shift_of(hf_file_granularity(wanted->file));
+    node->unit_shift = unit > space->page_size ? space_shift_of(unit) : 0;
     node->is_executable = hf_file_is_executable(wanted->file);
     if (space->retains_files == SPACE_RETAINS_ALL ||
         (space->retains_files == SPACE_RETAINS_PRIVATE && wanted->access == HF_COPY_ON_WRITE)) {
@@ -241,7 +242,8 @@ static void space_unlock(const hf_space *space) {
 hf_status hf_space_perform(hf_space *space, space_step *step, const space_request *wanted) {
     if (space == NULL || !space_is_valid_range(space, wanted))
         return hf_space_fail(HF_INVALID, wanted);
-    hf_error before = hf_last_error();
+    hf_error before = {0};
+    if (HF_HAS(space->backend, pause)) before = hf_last_error();
     unsigned pauses = 0;
     hf_status status;
     bool is_transient;
@@ -399,7 +401,7 @@ static hf_status space_unmap(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind != HF_VIEW || !space_contains(space, node, wanted))
         return hf_space_fail_state(wanted, "the range is not within one view");
-    const char *reason = hf_space_why_no_part(space, wanted);
+    const char *reason = hf_space_why_no_part(space, wanted, (space_ends){node, node});
     if (reason) return hf_space_fail_state(wanted, reason);
     hf_status status = hf_space_reserve_records(space, wanted, 2);
     return status == HF_OK ? hf_space_unmap_part(space, node, wanted) : status;
@@ -480,9 +482,9 @@ hf_status hf_space_map_range(hf_space *space, size_t offset, size_t size, hf_fil
 
 /* ------------------------------------------------------------- release_range ------------- */
 
-const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted) {
-    const hf_node *first = space_find_node(space, wanted);
-    const hf_node *last = hf_region_map_find(&space->map, space_end_of(wanted) - 1);
+const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted,
+                                 space_ends ends) {
+    const hf_node *first = ends.first, *last = ends.last;
     size_t below = wanted->offset - first->offset, end = space_end_of(wanted) - last->offset;
     bool is_cut = (below & (((size_t)1 << first->unit_shift) - 1)) != 0;
     bool ends_inside = end < space_size_of(space, last);
@@ -490,9 +492,9 @@ const char *hf_space_why_no_part(const hf_space *space, const space_request *wan
     return is_cut ? "the range contains a part of a huge page" : NULL;
 }
 
-/* Decommits or unmaps the region at `offset`, up to `end`; the released part ends at *next. */
-static hf_status space_release_node(hf_space *space, size_t offset, size_t end, size_t *next) {
-    hf_node *node = hf_region_map_find(&space->map, offset);
+/* Decommits or unmaps the node from `offset` to `end` at most; the released part ends at *next. */
+static hf_status space_release_node(hf_space *space, hf_node *node, size_t offset, size_t end,
+                                    size_t *next) {
     size_t node_end = hf_node_end(&space->map, node);
     *next = node_end < end ? node_end : end;
     if (node->kind == HF_COMMITTED) return space_decommit_node(space, node, offset, *next - offset);
@@ -507,11 +509,11 @@ static hf_status space_release_node(hf_space *space, size_t offset, size_t end, 
  *                      <----------->                     the range
  */
 static hf_status space_coalesce_around(hf_space *space, const space_request *wanted) {
-    hf_node *first = space_find_node(space, wanted);
+    space_ends ends = space_find_ends(space, wanted);
+    hf_node *first = ends.first, *last = ends.last;
     if (first->offset == wanted->offset && first->previous &&
         first->previous->kind == HF_PLACEHOLDER)
         first = first->previous;
-    hf_node *last = hf_region_map_find(&space->map, space_end_of(wanted) - 1);
     if (hf_node_end(&space->map, last) == space_end_of(wanted) && last->next &&
         last->next->kind == HF_PLACEHOLDER)
         last = last->next;
@@ -526,9 +528,9 @@ static hf_status space_coalesce_around(hf_space *space, const space_request *wan
  *          <--------------------------->             the range
  *                |    c    | p |  v  | c |           its run
  */
-static bool space_find_run(const hf_space *space, const space_request *wanted, space_request *run) {
-    const hf_node *first = space_find_node(space, wanted);
-    const hf_node *last = hf_region_map_find(&space->map, space_end_of(wanted) - 1);
+static bool space_find_run(const hf_space *space, const space_request *wanted, space_ends ends,
+                           space_request *run) {
+    const hf_node *first = ends.first, *last = ends.last;
     while (first != last && first->kind == HF_PLACEHOLDER) first = first->next;
     while (first != last && last->kind == HF_PLACEHOLDER) last = last->previous;
     if (first == last) return false;
@@ -545,34 +547,37 @@ static void space_close_files(const hf_node *first, size_t end) {
         hf_file_close(node->file);
 }
 
-/* One step for each region that became a placeholder: the difference of the sums. */
-static void space_count_released(hf_space *space, const hf_region_sums *before) {
-    const hf_region_sums *now = hf_region_map_sums(&space->map);
+/* Absorbs the rest of a run into its first region, and counts one step for each region of it. */
+static void space_absorb_run(hf_space *space, hf_node *first, size_t end) {
+    const hf_region_map *map = &space->map;
     size_t *steps = space->stats.steps;
-    steps[HF_STEP_DECOMMIT] += before->regions[HF_COMMITTED] - now->regions[HF_COMMITTED];
-    steps[HF_STEP_UNMAP] += before->regions[HF_VIEW] - now->regions[HF_VIEW];
+    size_t committed = hf_region_map_sums(map)->regions[HF_COMMITTED];
+    size_t views = hf_region_map_sums(map)->regions[HF_VIEW];
+    hf_region_map_absorb_until(&space->map, first, end);
+    committed -= hf_region_map_sums(map)->regions[HF_COMMITTED];
+    views -= hf_region_map_sums(map)->regions[HF_VIEW];
+    steps[HF_STEP_DECOMMIT] += committed + (first->kind == HF_COMMITTED);
+    steps[HF_STEP_UNMAP] += views + (first->kind == HF_VIEW);
 }
 
-hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *wanted) {
+hf_node *hf_space_join_run(hf_space *space, const space_request *wanted) {
     hf_node *first = space_find_node(space, wanted);
     size_t end = space_end_of(wanted);
     if (wanted->offset > first->offset) first = space_cut(space, first, wanted->offset);
-    hf_node *last = hf_region_map_find(&space->map, end - 1);
+    hf_node *last =
+        hf_node_end(&space->map, first) >= end ? first : hf_region_map_find(&space->map, end - 1);
     if (hf_node_end(&space->map, last) > end) space_cut(space, last, end);
     space_update_peaks(space);
-    hf_region_sums before = *hf_region_map_sums(&space->map);
-    if (space->retains_files != SPACE_RETAINS_NONE && before.regions[HF_VIEW] > 0)
-        space_close_files(first, end);
+    bool has_views = hf_region_map_sums(&space->map)->regions[HF_VIEW] > 0;
+    if (has_views && space->retains_files != SPACE_RETAINS_NONE) space_close_files(first, end);
     space_clear_view(first);
-    hf_region_map_absorb_until(&space->map, first, end);
-    hf_region_map_set_kind(&space->map, first, HF_PLACEHOLDER);
-    space_count_released(space, &before);
+    space_absorb_run(space, first, end);
     hf_space_set_protection(space, wanted->offset, wanted->size, HF_PROTECT_READ_WRITE);
     assert(space_is_exactly(space, first, wanted));
     return first;
 }
 
-/* Counts no step: hf_space_set_run_placeholder counts one for each region. HF_UNSUPPORTED: the
+/* Counts no step: hf_space_join_run counts one for each region. HF_UNSUPPORTED: the
  * backend has done nothing, and nothing is counted or stored as the last error. */
 static hf_status space_call_release_run(hf_space *space, const space_request *run) {
     const hf_backend *backend = space->backend;
@@ -629,7 +634,7 @@ static hf_status space_release_run(hf_space *space, const space_request *wanted,
     if (status == HF_MAP_LIMIT) status = space_release_run_at_limit(space, run);
     if (status != HF_OK) return status;
     hf_fail_with(before); /* restore the previous error: a fallback may have succeeded */
-    hf_space_set_run_placeholder(space, run);
+    hf_space_set_kind(space, hf_space_join_run(space, run), HF_PLACEHOLDER);
     hf_space_name_range(space, run->offset, run->size);
     size_t coalesces = space->stats.steps[HF_STEP_COALESCE];
     status = space_coalesce_around(space, wanted);
@@ -637,10 +642,13 @@ static hf_status space_release_run(hf_space *space, const space_request *wanted,
     return status;
 }
 
-static hf_status space_release_by_regions(hf_space *space, const space_request *wanted) {
-    hf_status status = HF_OK;
-    for (size_t offset = wanted->offset; status == HF_OK && offset < space_end_of(wanted);)
-        status = space_release_node(space, offset, space_end_of(wanted), &offset);
+static hf_status space_release_by_regions(hf_space *space, const space_request *wanted,
+                                          hf_node *first) {
+    size_t end = space_end_of(wanted), offset;
+    hf_status status = space_release_node(space, first, wanted->offset, end, &offset);
+    while (status == HF_OK && offset < end)
+        status = space_release_node(space, hf_region_map_find(&space->map, offset), offset, end,
+                                    &offset);
     return status == HF_OK ? space_coalesce_around(space, wanted) : status;
 }
 
@@ -659,14 +667,15 @@ static bool space_is_released(const hf_space *space, const space_request *wanted
 
 hf_status hf_space_release(hf_space *space, const space_request *wanted) {
     space_request run;
-    const char *reason = hf_space_why_no_part(space, wanted);
+    space_ends ends = space_find_ends(space, wanted);
+    const char *reason = hf_space_why_no_part(space, wanted, ends);
     if (reason) return hf_space_fail_state(wanted, reason);
     hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
     status = HF_UNSUPPORTED;
-    if (HF_HAS(space->backend, release_run) && space_find_run(space, wanted, &run))
+    if (HF_HAS(space->backend, release_run) && space_find_run(space, wanted, ends, &run))
         status = space_release_run(space, wanted, &run);
-    if (status == HF_UNSUPPORTED) status = space_release_by_regions(space, wanted);
+    if (status == HF_UNSUPPORTED) status = space_release_by_regions(space, wanted, ends.first);
     assert(status != HF_OK || space_is_released(space, wanted));
     return status;
 }

@@ -74,6 +74,11 @@ static inline hf_node *space_find_node(const hf_space *space, const space_reques
     return hf_region_map_find(&space->map, wanted->offset);
 }
 
+/* The nodes that contain the first and the last byte of a range. */
+typedef struct space_ends {
+    hf_node *first, *last;
+} space_ends;
+
 /* True if the node, which contains the first byte of the range, contains all of it. */
 static inline bool space_contains(const hf_space *space, const hf_node *node,
                                   const space_request *wanted) {
@@ -83,6 +88,12 @@ static inline bool space_contains(const hf_space *space, const hf_node *node,
 static inline bool space_is_exactly(const hf_space *space, const hf_node *node,
                                     const space_request *wanted) {
     return node->offset == wanted->offset && hf_node_end(&space->map, node) == space_end_of(wanted);
+}
+
+static inline space_ends space_find_ends(const hf_space *space, const space_request *wanted) {
+    hf_node *first = space_find_node(space, wanted);
+    if (space_contains(space, first, wanted)) return (space_ends){first, first};
+    return (space_ends){first, hf_region_map_find(&space->map, space_end_of(wanted) - 1)};
 }
 
 typedef hf_status space_step(hf_space *, const space_request *);
@@ -133,9 +144,10 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
 void hf_space_set_bare_placeholder(hf_space *space, hf_node *node);
 void hf_space_set_placeholder(hf_space *space, hf_node *node);
 
-/* Makes one placeholder of the range in the map, whatever it contains, as the system has done. The
+/* Makes one region of the range in the map, whatever it contains, as the system has done. It is of
+ * the kind that the first one was, and the caller changes that: to a placeholder or a view. The
  * caller has reserved two records. */
-hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *run);
+hf_node *hf_space_join_run(hf_space *space, const space_request *run);
 void hf_space_name_range(hf_space *space, size_t offset, size_t size);
 
 /* Coalesces the placeholders from `first` up to `end`; there are at least two. */
@@ -147,7 +159,8 @@ hf_status hf_space_release(hf_space *space, const space_request *wanted);
 
 /* Why an end of the range cannot lie where it does: a view of huge pages has no such part. NULL: it
  * can. */
-const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted);
+const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted,
+                                 space_ends ends);
 
 /* -------------------------------------------------------------- space_protect.c ---------- */
 

@@ -244,7 +244,7 @@ static hf_status space_call_remap(hf_space *space, const space_request *wanted, 
 }
 
 static hf_status space_remap(hf_space *space, const space_request *wanted) {
-    const char *reason = hf_space_why_no_part(space, wanted);
+    const char *reason = hf_space_why_no_part(space, wanted, space_find_ends(space, wanted));
     if (reason) return hf_space_fail_state(wanted, reason);
     hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
@@ -254,13 +254,14 @@ static hf_status space_remap(hf_space *space, const space_request *wanted) {
     hf_space_take_first(space, wanted->offset);
     status = space_call_remap(space, wanted, &is_lost);
     if (status != HF_OK && !is_lost) return status;
-    hf_node *node = hf_space_set_run_placeholder(space, wanted);
+    hf_node *node = hf_space_join_run(space, wanted);
     if (status == HF_OK) {
         hf_space_set_view(space, node, wanted);
         return HF_OK;
     }
     hf_error error = hf_last_error();
     error.undo_failed = true;
+    hf_space_set_kind(space, node, HF_PLACEHOLDER);
     hf_space_name_range(space, wanted->offset, wanted->size);
     return hf_fail_with(error);
 }

@@ -159,7 +159,7 @@ static void the_region_map(void) {
     ASSERTS(cut_without_a_record, "map->free_count > 0");
     ASSERTS(cut_at_the_end_of_a_region, "offset < hf_node_end(map, node)");
     ASSERTS(absorption_up_to_the_middle_of_a_region, "behind->offset == end");
-    ASSERTS(absorption_of_what_lies_below, "end > node_end");
+    ASSERTS(absorption_of_what_lies_below, "end >= hf_node_end(map, node)");
     ASSERTS(edit_of_a_map_with_a_wrong_sum, "map_is_sum_right(map)");
     ASSERTS(absorption_of_nothing, "node->next != NULL");
     ASSERTS(search_behind_the_end, "offset < map->size");
