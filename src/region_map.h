@@ -49,12 +49,13 @@ struct hf_node {
 typedef struct hf_record_block hf_record_block;
 
 typedef struct hf_region_map {
-    const hf_backend *backend;
-    size_t size;           /* of the space, in bytes */
-    size_t count;          /* of regions */
-    hf_node *first, *root; /* of the list, of the tree */
-    hf_node *free;         /* list of subtrees of unused records */
+    hf_node *root;  /* of the tree */
+    size_t size;    /* of the space, in bytes */
+    size_t count;   /* of regions */
+    hf_node *first; /* of the list */
+    hf_node *free;  /* list of subtrees of unused records */
     size_t free_count;
+    const hf_backend *backend;
     hf_record_block *blocks; /* allocated pages of records */
     size_t block_bytes;      /* sum of their sizes */
 } hf_region_map;

@@ -243,7 +243,7 @@ hf_status hf_space_perform(hf_space *space, space_step *step, const space_reques
     if (space == NULL || !space_is_valid_range(space, wanted))
         return hf_space_fail(HF_INVALID, wanted);
     hf_error before = {0};
-    if (HF_HAS(space->backend, pause)) before = hf_last_error();
+    if (space->can_pause) before = hf_last_error();
     unsigned pauses = 0;
     hf_status status;
     bool is_transient;
@@ -254,7 +254,7 @@ hf_status hf_space_perform(hf_space *space, space_step *step, const space_reques
         is_transient = status != HF_OK && space->is_transient;
         HF_PROVE_THAT(space->map.count, hf_region_map_check(&space->map, &(size_t){0}));
         space_unlock(space);
-    } while (hf_pause_before_retry(space->backend, is_transient, &pauses));
+    } while (is_transient && hf_pause_before_retry(space->backend, is_transient, &pauses));
     if (status == HF_OK && pauses > 0) hf_fail_with(before);
     return status;
 }
@@ -560,12 +560,11 @@ static void space_absorb_run(hf_space *space, hf_node *first, size_t end) {
     steps[HF_STEP_UNMAP] += views + (first->kind == HF_VIEW);
 }
 
-hf_node *hf_space_join_run(hf_space *space, const space_request *wanted) {
-    hf_node *first = space_find_node(space, wanted);
+hf_node *hf_space_join_run(hf_space *space, const space_request *wanted, space_ends ends) {
     size_t end = space_end_of(wanted);
+    hf_node *first = ends.first, *last = ends.last;
     if (wanted->offset > first->offset) first = space_cut(space, first, wanted->offset);
-    hf_node *last =
-        hf_node_end(&space->map, first) >= end ? first : hf_region_map_find(&space->map, end - 1);
+    if (last == ends.first) last = first;
     if (hf_node_end(&space->map, last) > end) space_cut(space, last, end);
     space_update_peaks(space);
     bool has_views = hf_region_map_sums(&space->map)->regions[HF_VIEW] > 0;
@@ -634,7 +633,8 @@ static hf_status space_release_run(hf_space *space, const space_request *wanted,
     if (status == HF_MAP_LIMIT) status = space_release_run_at_limit(space, run);
     if (status != HF_OK) return status;
     hf_fail_with(before); /* restore the previous error: a fallback may have succeeded */
-    hf_space_set_kind(space, hf_space_join_run(space, run), HF_PLACEHOLDER);
+    hf_node *node = hf_space_join_run(space, run, space_find_ends(space, run));
+    hf_space_set_kind(space, node, HF_PLACEHOLDER);
     hf_space_name_range(space, run->offset, run->size);
     size_t coalesces = space->stats.steps[HF_STEP_COALESCE];
     status = space_coalesce_around(space, wanted);
@@ -913,6 +913,7 @@ static void space_prepare(hf_space *opened, const hf_space_options *options,
     *opened =
         (hf_space){.backend = backend,
                    .spans_regions = spans,
+                   .can_pause = HF_HAS(backend, pause),
                    .retains_files = !spans                   ? SPACE_RETAINS_ALL
                                     : HF_HAS(backend, reset) ? SPACE_RETAINS_NONE
                                                              : SPACE_RETAINS_PRIVATE,

@@ -28,26 +28,28 @@ typedef enum space_retains {
     SPACE_RETAINS_ALL      /* and a part of a view is unmapped by mapping the rest again */
 } space_retains;
 
+/* What every call reads comes first. */
 struct hf_space {
     const hf_backend *backend;
-    const char *name; /* shown by the system; NULL: no name, or the system cannot show it */
     char *base;
     size_t size, page_size; /* in bytes */
-    size_t alignment;       /* of the base, in bytes; 0: the default */
-    size_t own_bytes;       /* of the pages that contain this struct and the first records */
-    size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
-    hf_reservation joint;   /* the mapping of pages and space; pages NULL: they lie apart */
     hf_lock *lock;          /* &own_lock: a const space can be locked through it */
-    hf_lock own_lock;
-    bool spans_regions; /* hf_backend.spans_regions */
+    size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
+    const char *name;       /* shown by the system; NULL: no name, or the system cannot show it */
+    bool spans_regions;     /* hf_backend.spans_regions */
+    bool is_ordinary;       /* memory is zero: commit, not commit_as */
+    bool can_pause;         /* the backend has hf_backend.pause: failed calls are tried again */
+    bool is_transient;      /* the backend's last failure is one that a later try may not meet */
     space_retains retains_files;
-    bool is_ordinary; /* memory is zero: commit, not commit_as */
-    hf_memory memory; /* what commit_as makes */
+    hf_lock own_lock;
     hf_region_map map;
     hf_region_map protections;
     hf_node first_protection; /* its first record */
-    bool is_transient;        /* the backend's last failure is one that a later try may not meet */
     hf_space_stats stats;     /* steps, system calls, failures and peaks */
+    hf_memory memory;         /* what commit_as makes */
+    size_t alignment;         /* of the base, in bytes; 0: the default */
+    size_t own_bytes;         /* of the pages that contain this struct and the first records */
+    hf_reservation joint;     /* the mapping of pages and space; pages NULL: they lie apart */
 };
 
 /* The arguments of one call. */
@@ -144,10 +146,10 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
 void hf_space_set_bare_placeholder(hf_space *space, hf_node *node);
 void hf_space_set_placeholder(hf_space *space, hf_node *node);
 
-/* Makes one region of the range in the map, whatever it contains, as the system has done. It is of
- * the kind that the first one was, and the caller changes that: to a placeholder or a view. The
- * caller has reserved two records. */
-hf_node *hf_space_join_run(hf_space *space, const space_request *run);
+/* Makes one region of the range in the map, whatever it contains, as the system has done; `ends` are
+ * its first and last node. The region is of the kind that the first one was, and the caller changes
+ * that: to a placeholder or a view. The caller has reserved two records. */
+hf_node *hf_space_join_run(hf_space *space, const space_request *run, space_ends ends);
 void hf_space_name_range(hf_space *space, size_t offset, size_t size);
 
 /* Coalesces the placeholders from `first` up to `end`; there are at least two. */

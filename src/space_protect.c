@@ -58,7 +58,7 @@ void hf_space_set_protection(hf_space *space, size_t offset, size_t size, hf_pro
     hf_node *run = hf_region_map_find(map, offset);
     if (run->protection == value && end <= hf_node_end(map, run)) return;
     if (offset > run->offset) run = hf_region_map_cut(map, run, offset);
-    hf_node *last = hf_region_map_find(map, end - 1);
+    hf_node *last = end <= hf_node_end(map, run) ? run : hf_region_map_find(map, end - 1);
     if (end < hf_node_end(map, last)) hf_region_map_cut(map, last, end);
     hf_region_map_absorb_until(map, run, end);
     run->protection = value;

@@ -244,7 +244,8 @@ static hf_status space_call_remap(hf_space *space, const space_request *wanted, 
 }
 
 static hf_status space_remap(hf_space *space, const space_request *wanted) {
-    const char *reason = hf_space_why_no_part(space, wanted, space_find_ends(space, wanted));
+    space_ends ends = space_find_ends(space, wanted);
+    const char *reason = hf_space_why_no_part(space, wanted, ends);
     if (reason) return hf_space_fail_state(wanted, reason);
     hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
@@ -254,7 +255,7 @@ static hf_status space_remap(hf_space *space, const space_request *wanted) {
     hf_space_take_first(space, wanted->offset);
     status = space_call_remap(space, wanted, &is_lost);
     if (status != HF_OK && !is_lost) return status;
-    hf_node *node = hf_space_join_run(space, wanted);
+    hf_node *node = hf_space_join_run(space, wanted, ends);
     if (status == HF_OK) {
         hf_space_set_view(space, node, wanted);
         return HF_OK;
