@@ -168,9 +168,9 @@ static hf_node *map_balance(hf_node *node) {
     return node;
 }
 
-/* Inserts the upper part of a region that was cut, and adds it to the sums on the way. What contains
- * the lower part, too, which is the node below it, gets a region and no bytes: the way to the upper
- * part leads through the lower one, and only from there on through nodes that get its bytes. */
+/* Inserts the upper part of a cut region, and adds it to the sums on the path. The path leads
+ * through the lower part, which is node->previous. Subtrees that contain both parts get a region and
+ * no bytes; further down they contain the upper part only, and get its bytes, too. */
 static hf_node *map_tree_insert(hf_node *root, hf_node *node, size_t bytes) {
     if (root == NULL) return node;
     root->sums.regions[node->kind]++;
