@@ -169,8 +169,8 @@ static hf_node *map_balance(hf_node *node) {
 }
 
 /* Inserts the upper part of a cut region, and adds it to the sums on the path. The path leads
- * through the lower part, which is node->previous. Subtrees that contain both parts get a region and
- * no bytes; further down they contain the upper part only, and get its bytes, too. */
+ * through the lower part, which is node->previous. Subtrees that contain both parts get a region
+ * and no bytes; further down they contain the upper part only, and get its bytes, too. */
 static hf_node *map_tree_insert(hf_node *root, hf_node *node, size_t bytes) {
     if (root == NULL) return node;
     root->sums.regions[node->kind]++;
@@ -371,8 +371,8 @@ static void map_link(hf_node *node, hf_node *next) {
     if (next) next->previous = node;
 }
 
-/* The node gets the bytes of the upper one, which is the first node of its right subtree, or else an
- * ancestor: what contains both loses a region, and no bytes. */
+/* The node gets the bytes of the upper one, which is the first node of its right subtree, or else
+ * an ancestor. Subtrees that contain both lose a region, and no bytes. */
 static void map_add_absorbed(const hf_region_map *map, const hf_node *node, const hf_node *upper) {
     size_t bytes = hf_node_end(map, upper) - upper->offset;
     const hf_node *deeper = node->right ? upper : node;

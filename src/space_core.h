@@ -146,9 +146,9 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
 void hf_space_set_bare_placeholder(hf_space *space, hf_node *node);
 void hf_space_set_placeholder(hf_space *space, hf_node *node);
 
-/* Makes one region of the range in the map, whatever it contains, as the system has done; `ends` are
- * its first and last node. The region is of the kind that the first one was, and the caller changes
- * that: to a placeholder or a view. The caller has reserved two records. */
+/* Makes one region of the range in the map, whatever it contains, as the system has done. `ends`
+ * are its first and last node. The region is of the kind that the first one was, and the caller
+ * changes that: to a placeholder or a view. The caller has reserved two records. */
 hf_node *hf_space_join_run(hf_space *space, const space_request *run, space_ends ends);
 void hf_space_name_range(hf_space *space, size_t offset, size_t size);
 
