@@ -28,26 +28,28 @@ typedef enum space_retains {
     SPACE_RETAINS_ALL      /* and a part of a view is unmapped by mapping the rest again */
 } space_retains;
 
+/* What every call reads comes first. */
 struct hf_space {
     const hf_backend *backend;
-    const char *name; /* shown by the system; NULL: no name, or the system cannot show it */
     char *base;
     size_t size, page_size; /* in bytes */
-    size_t alignment;       /* of the base, in bytes; 0: the default */
-    size_t own_bytes;       /* of the pages that contain this struct and the first records */
-    size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
-    hf_reservation joint;   /* the mapping of pages and space; pages NULL: they lie apart */
     hf_lock *lock;          /* &own_lock: a const space can be locked through it */
-    hf_lock own_lock;
-    bool spans_regions; /* hf_backend.spans_regions */
+    size_t first_bytes;     /* commit_first may commit these, from base on; 0: none */
+    const char *name;       /* shown by the system; NULL: no name, or the system cannot show it */
+    bool spans_regions;     /* hf_backend.spans_regions */
+    bool is_ordinary;       /* memory is zero: commit, not commit_as */
+    bool can_pause;         /* the backend has hf_backend.pause: failed calls are tried again */
+    bool is_transient;      /* the backend's last failure is one that a later try may not meet */
     space_retains retains_files;
-    bool is_ordinary; /* memory is zero: commit, not commit_as */
-    hf_memory memory; /* what commit_as makes */
+    hf_lock own_lock;
     hf_region_map map;
     hf_region_map protections;
     hf_node first_protection; /* its first record */
-    bool is_transient;        /* the backend's last failure is one that a later try may not meet */
-    hf_space_stats stats;     /* hf_space_get_stats fills regions and record_bytes in */
+    hf_space_stats stats;     /* steps, system calls, failures and peaks */
+    hf_memory memory;         /* what commit_as makes */
+    size_t alignment;         /* of the base, in bytes; 0: the default */
+    size_t own_bytes;         /* of the pages that contain this struct and the first records */
+    hf_reservation joint;     /* the mapping of pages and space; pages NULL: they lie apart */
 };
 
 /* The arguments of one call. */
@@ -74,6 +76,11 @@ static inline hf_node *space_find_node(const hf_space *space, const space_reques
     return hf_region_map_find(&space->map, wanted->offset);
 }
 
+/* The nodes that contain the first and the last byte of a range. */
+typedef struct space_ends {
+    hf_node *first, *last;
+} space_ends;
+
 /* True if the node, which contains the first byte of the range, contains all of it. */
 static inline bool space_contains(const hf_space *space, const hf_node *node,
                                   const space_request *wanted) {
@@ -83,6 +90,12 @@ static inline bool space_contains(const hf_space *space, const hf_node *node,
 static inline bool space_is_exactly(const hf_space *space, const hf_node *node,
                                     const space_request *wanted) {
     return node->offset == wanted->offset && hf_node_end(&space->map, node) == space_end_of(wanted);
+}
+
+static inline space_ends space_find_ends(const hf_space *space, const space_request *wanted) {
+    hf_node *first = space_find_node(space, wanted);
+    if (space_contains(space, first, wanted)) return (space_ends){first, first};
+    return (space_ends){first, hf_region_map_find(&space->map, space_end_of(wanted) - 1)};
 }
 
 typedef hf_status space_step(hf_space *, const space_request *);
@@ -133,9 +146,10 @@ void hf_space_set_view(hf_space *space, hf_node *node, const space_request *want
 void hf_space_set_bare_placeholder(hf_space *space, hf_node *node);
 void hf_space_set_placeholder(hf_space *space, hf_node *node);
 
-/* Makes one placeholder of the range in the map, whatever it contains, as the system has done. The
- * caller has reserved two records. */
-hf_node *hf_space_set_run_placeholder(hf_space *space, const space_request *run);
+/* Makes one region of the range in the map, whatever it contains, as the system has done. `ends`
+ * are its first and last node. The region is of the kind that the first one was, and the caller
+ * changes that: to a placeholder or a view. The caller has reserved two records. */
+hf_node *hf_space_join_run(hf_space *space, const space_request *run, space_ends ends);
 void hf_space_name_range(hf_space *space, size_t offset, size_t size);
 
 /* Coalesces the placeholders from `first` up to `end`; there are at least two. */
@@ -147,7 +161,8 @@ hf_status hf_space_release(hf_space *space, const space_request *wanted);
 
 /* Why an end of the range cannot lie where it does: a view of huge pages has no such part. NULL: it
  * can. */
-const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted);
+const char *hf_space_why_no_part(const hf_space *space, const space_request *wanted,
+                                 space_ends ends);
 
 /* -------------------------------------------------------------- space_protect.c ---------- */
 

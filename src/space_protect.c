@@ -58,7 +58,7 @@ void hf_space_set_protection(hf_space *space, size_t offset, size_t size, hf_pro
     hf_node *run = hf_region_map_find(map, offset);
     if (run->protection == value && end <= hf_node_end(map, run)) return;
     if (offset > run->offset) run = hf_region_map_cut(map, run, offset);
-    hf_node *last = hf_region_map_find(map, end - 1);
+    hf_node *last = end <= hf_node_end(map, run) ? run : hf_region_map_find(map, end - 1);
     if (end < hf_node_end(map, last)) hf_region_map_cut(map, last, end);
     hf_region_map_absorb_until(map, run, end);
     run->protection = value;
@@ -116,7 +116,8 @@ hf_status hf_space_make_readable(hf_space *space, size_t offset, size_t end) {
     return status == HF_OK ? HF_OK : hf_space_undo_readable(space, offset, hf_last_error().offset);
 }
 
-static const char *space_why_not_protect(const hf_node *node, hf_protection wanted) {
+static const char *space_why_not_protect(const hf_node *node, const space_request *request) {
+    hf_protection wanted = request->protection;
     if (node->kind == HF_PLACEHOLDER) return "the range contains a placeholder";
     if (node->kind == HF_COMMITTED) return NULL;
     if (wanted == HF_PROTECT_READ_WRITE && node->access == HF_READ_ONLY)
@@ -126,25 +127,34 @@ static const char *space_why_not_protect(const hf_node *node, hf_protection want
     return NULL;
 }
 
-static hf_status space_check_protect(const hf_space *space, const space_request *wanted) {
-    const char *reason = hf_space_why_no_part(space, wanted);
-    for (const hf_node *node = space_find_node(space, wanted);
-         reason == NULL && node && node->offset < space_end_of(wanted); node = node->next)
-        reason = space_why_not_protect(node, wanted->protection);
+/* Why the regions of the range do not allow the step; NULL: they do. */
+typedef const char *space_why_not(const hf_node *node, const space_request *wanted);
+
+/* Checks each region. *first becomes the first one, *count their number. */
+static hf_status space_check_regions(const hf_space *space, const space_request *wanted,
+                                     space_why_not *why_not, const hf_node **first, size_t *count) {
+    space_ends ends = space_find_ends(space, wanted);
+    const char *reason = hf_space_why_no_part(space, wanted, ends);
+    *first = ends.first;
+    *count = 0;
+    for (const hf_node *node = ends.first; reason == NULL; node = node->next) {
+        reason = why_not(node, wanted);
+        ++*count;
+        if (node == ends.last) break;
+    }
     return reason ? hf_space_fail_state(wanted, reason) : HF_OK;
 }
 
 /* Protects the range up to *reached, region by region, or all of it in one call. */
 static hf_status space_protect_regions(hf_space *space, const space_request *wanted,
-                                       size_t *reached) {
+                                       const hf_node *node, size_t *reached) {
     hf_status status = HF_OK;
-    size_t end = space_end_of(wanted), next = *reached;
-    for (; status == HF_OK && next < end; *reached = status == HF_OK ? next : *reached) {
-        const hf_node *node = hf_region_map_find(&space->map, *reached);
-        next = space->spans_regions || hf_node_end(&space->map, node) > end
-                   ? end
-                   : hf_node_end(&space->map, node);
+    size_t end = space_end_of(wanted);
+    for (size_t next; status == HF_OK && *reached < end; node = node->next) {
+        size_t node_end = hf_node_end(&space->map, node);
+        next = space->spans_regions || node_end > end ? end : node_end;
         status = space_call_protect(space, node, *reached, next - *reached, wanted->protection);
+        if (status == HF_OK) *reached = next;
     }
     if (status != HF_OK && space->spans_regions) *reached = end;
     return status;
@@ -177,26 +187,19 @@ static hf_status space_undo_protect(hf_space *space, const space_request *wanted
     return hf_fail_with(first);
 }
 
-static size_t space_count_regions(const hf_space *space, const space_request *wanted) {
-    size_t count = 0;
-    for (const hf_node *node = space_find_node(space, wanted);
-         node && node->offset < space_end_of(wanted); node = node->next)
-        count++;
-    return count;
-}
-
 /* The step counts once for each region. */
 static hf_status space_protect(hf_space *space, const space_request *wanted) {
-    size_t steps = space->stats.steps[HF_STEP_PROTECT], reached = wanted->offset;
-    hf_status status = space_check_protect(space, wanted);
+    size_t steps = space->stats.steps[HF_STEP_PROTECT], reached = wanted->offset, regions;
+    const hf_node *first;
+    hf_status status = space_check_regions(space, wanted, space_why_not_protect, &first, &regions);
     if (status != HF_OK) return status;
     if (!HF_HAS(space->backend, protect)) return hf_space_fail(HF_UNSUPPORTED, wanted);
     status = hf_space_reserve_protections(space, wanted);
     if (status != HF_OK) return status;
-    status = space_protect_regions(space, wanted, &reached);
+    status = space_protect_regions(space, wanted, first, &reached);
     if (status == HF_OK) {
         hf_space_set_protection(space, wanted->offset, wanted->size, wanted->protection);
-        steps += space_count_regions(space, wanted);
+        steps += regions;
     } else {
         space_undo_protect(space, wanted, reached);
     }
@@ -218,14 +221,11 @@ hf_status hf_space_protect(hf_space *space, size_t offset, size_t size, hf_prote
 
 /* ---------------------------------------------------------------- resetting -------------- */
 
-static hf_status space_check_reset(const hf_space *space, const space_request *wanted) {
-    const char *reason = hf_space_why_no_part(space, wanted);
-    for (const hf_node *node = space_find_node(space, wanted);
-         reason == NULL && node && node->offset < space_end_of(wanted); node = node->next)
-        if (node->kind == HF_PLACEHOLDER ||
-            (node->kind == HF_VIEW && node->access != HF_COPY_ON_WRITE))
-            reason = "the range is not all committed memory and copy-on-write views";
-    return reason ? hf_space_fail_state(wanted, reason) : HF_OK;
+static const char *space_why_not_reset(const hf_node *node, const space_request *wanted) {
+    (void)wanted;
+    bool is_private =
+        node->kind == HF_COMMITTED || (node->kind == HF_VIEW && node->access == HF_COPY_ON_WRITE);
+    return is_private ? NULL : "the range is not all committed memory and copy-on-write views";
 }
 
 /* Makes the pages of a copy-on-write view what the file has now. The file may end before. */
@@ -281,25 +281,28 @@ static hf_status space_reset_by_storing(hf_space *space, const space_request *wa
     return status;
 }
 
-static hf_status space_call_reset(hf_space *space, const space_request *wanted) {
+static hf_status space_call_reset(hf_space *space, const space_request *wanted,
+                                  const hf_node *node) {
     hf_status status = HF_OK;
     size_t offset = wanted->offset, end = space_end_of(wanted);
-    for (size_t next; status == HF_OK && offset < end; offset = next) {
-        size_t node_end = hf_node_end(&space->map, hf_region_map_find(&space->map, offset));
+    for (size_t next; status == HF_OK && offset < end; offset = next, node = node->next) {
+        size_t node_end = hf_node_end(&space->map, node);
         next = space->spans_regions || node_end > end ? end : node_end;
         status = hf_space_call(space, HF_STEP_RESET, space->backend->reset, offset, next - offset);
     }
     return status;
 }
 
+/* The step counts once for each region. */
 static hf_status space_reset(hf_space *space, const space_request *wanted) {
-    size_t steps = space->stats.steps[HF_STEP_RESET];
+    size_t steps = space->stats.steps[HF_STEP_RESET], regions;
     size_t protects = space->stats.steps[HF_STEP_PROTECT];
-    hf_status status = space_check_reset(space, wanted);
+    const hf_node *first;
+    hf_status status = space_check_regions(space, wanted, space_why_not_reset, &first, &regions);
     if (status != HF_OK) return status;
-    status = HF_HAS(space->backend, reset) ? space_call_reset(space, wanted)
+    status = HF_HAS(space->backend, reset) ? space_call_reset(space, wanted, first)
                                            : space_reset_by_storing(space, wanted);
-    if (status == HF_OK) steps += space_count_regions(space, wanted);
+    if (status == HF_OK) steps += regions;
     space->stats.steps[HF_STEP_RESET] = steps;
     space->stats.steps[HF_STEP_PROTECT] = protects;
     return status;

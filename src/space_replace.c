@@ -200,17 +200,21 @@ hf_status hf_space_unmap_part(hf_space *space, hf_node *node, const space_reques
 
 /* ---------------------------------------------------------------- remap_range ------------ */
 
+static size_t space_placeholder_bytes(const hf_space *space) {
+    return hf_region_map_sums(&space->map)->bytes[HF_PLACEHOLDER];
+}
+
 /* A range within one placeholder is only mapped, which is undone whole. Otherwise a failure is not
  * undone once anything has become a placeholder, or placeholders were coalesced. */
 static hf_status space_release_and_map(hf_space *space, const space_request *wanted) {
     hf_node *node = space_find_node(space, wanted);
     if (node->kind == HF_PLACEHOLDER && space_contains(space, node, wanted))
         return hf_space_commit_or_map_range(space, wanted);
-    size_t before = space->stats.placeholder_bytes, regions = space->map.count;
+    size_t before = space_placeholder_bytes(space), regions = space->map.count;
     hf_status status = hf_space_release(space, wanted);
     if (status == HF_OK) status = hf_space_commit_or_map_range(space, wanted);
     if (status == HF_OK ||
-        (before == space->stats.placeholder_bytes && regions == space->map.count))
+        (before == space_placeholder_bytes(space) && regions == space->map.count))
         return status;
     hf_error error = hf_last_error();
     error.undo_failed = true;
@@ -240,7 +244,8 @@ static hf_status space_call_remap(hf_space *space, const space_request *wanted, 
 }
 
 static hf_status space_remap(hf_space *space, const space_request *wanted) {
-    const char *reason = hf_space_why_no_part(space, wanted);
+    space_ends ends = space_find_ends(space, wanted);
+    const char *reason = hf_space_why_no_part(space, wanted, ends);
     if (reason) return hf_space_fail_state(wanted, reason);
     hf_status status = hf_space_reserve_records(space, wanted, 2);
     if (status != HF_OK) return status;
@@ -250,13 +255,14 @@ static hf_status space_remap(hf_space *space, const space_request *wanted) {
     hf_space_take_first(space, wanted->offset);
     status = space_call_remap(space, wanted, &is_lost);
     if (status != HF_OK && !is_lost) return status;
-    hf_node *node = hf_space_set_run_placeholder(space, wanted);
+    hf_node *node = hf_space_join_run(space, wanted, ends);
     if (status == HF_OK) {
         hf_space_set_view(space, node, wanted);
         return HF_OK;
     }
     hf_error error = hf_last_error();
     error.undo_failed = true;
+    hf_space_set_kind(space, node, HF_PLACEHOLDER);
     hf_space_name_range(space, wanted->offset, wanted->size);
     return hf_fail_with(error);
 }

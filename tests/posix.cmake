@@ -60,7 +60,7 @@ if(NOT CMAKE_C_FLAGS MATCHES "-fsanitize=")
     # Where a million mappings are allowed, a 32-bit process has not enough addresses to reach that.
     file(READ /proc/sys/vm/max_map_count max_map_count)
     if(CMAKE_SIZEOF_VOID_P GREATER 4 OR max_map_count LESS 200000)
-        holdfast_test(test_limits_mappings test_limits_mappings.c process.c LABELS space)
+        holdfast_test(test_limits_mappings test_limits_mappings.c probe.c process.c LABELS space)
         target_compile_definitions(test_limits_mappings PRIVATE
             HOLDFAST_GENERIC_POSIX=$<BOOL:${HOLDFAST_GENERIC_POSIX}>)
     endif()

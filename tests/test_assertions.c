@@ -120,9 +120,15 @@ static void absorption_up_to_the_middle_of_a_region(void) {
     hf_region_map_absorb_until(&map, node_at(0), 450);
 }
 
-static void absorption_of_more_than_there_is(void) {
+static void absorption_of_what_lies_below(void) {
     open_map();
-    hf_region_map_absorb_run(&map, node_at(0), node_at(900), map.count);
+    hf_region_map_absorb_until(&map, node_at(400), 300);
+}
+
+static void edit_of_a_map_with_a_wrong_sum(void) {
+    open_map();
+    map.root->sums.bytes[HF_COMMITTED]++;
+    hf_region_map_cut(&map, node_at(400), 450);
 }
 
 static void absorption_of_nothing(void) {
@@ -152,8 +158,9 @@ static void the_region_map(void) {
     expect_nothing(edits_of_a_sound_map);
     ASSERTS(cut_without_a_record, "map->free_count > 0");
     ASSERTS(cut_at_the_end_of_a_region, "offset < hf_node_end(map, node)");
-    ASSERTS(absorption_up_to_the_middle_of_a_region, "hf_node_end(map, last) == end");
-    ASSERTS(absorption_of_more_than_there_is, "count < map->count");
+    ASSERTS(absorption_up_to_the_middle_of_a_region, "behind->offset == end");
+    ASSERTS(absorption_of_what_lies_below, "end >= hf_node_end(map, node)");
+    ASSERTS(edit_of_a_map_with_a_wrong_sum, "map_is_sum_right(map)");
     ASSERTS(absorption_of_nothing, "node->next != NULL");
     ASSERTS(search_behind_the_end, "offset < map->size");
     ASSERTS(edit_beside_a_wrong_link, "map_is_linked(map, node)");
@@ -239,7 +246,7 @@ static void backend_with_an_unknown_status(void) {
 }
 
 static void spaces(void) {
-    ASSERTS(step_with_a_wrong_sum, "space_is_sum_right(space)");
+    ASSERTS(step_with_a_wrong_sum, "map_is_sum_right(map)");
     ASSERTS(backend_with_an_unknown_status, "status <= HF_UNSUPPORTED");
 }
 

@@ -16,6 +16,7 @@
 #include "check.h"
 #include "holdfast/arena.h"
 #include "holdfast/space.h"
+#include "probe.h"
 #include "process.h"
 
 /* The generic POSIX backend cannot tell this limit from the limit on memory: both are ENOMEM. */
@@ -426,6 +427,39 @@ static void a_release_over_all_succeeds_beyond_the_limit(void) {
     run_on_linux(release_all_beyond_the_limit);
 }
 
+/*
+ *     |c c|p p p p|h h h h h h|      h: placeholder with a hint, a mapping of its own
+ *         <----------->              the range
+ *
+ * At the limit the committed mapping grows over the first placeholder pages before the kernel finds
+ * that it cannot divide the second mapping.
+ */
+static void commit_across_a_hint_beyond_the_limit(void *unused) {
+    (void)unused;
+    hf_space *hinted;
+    page_size = hf_backend_native()->page_size(hf_backend_native());
+    CHECK_STATUS(HF_OK, hf_space_open(&hinted, 12 * page_size, NULL));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(hinted, 0, 2 * page_size));
+    CHECK_STATUS(HF_OK, hf_space_advise(hinted, 6 * page_size, 6 * page_size, HF_ADVISE_NO_HUGE));
+    memset(hf_space_base(hinted), 'x', 2 * page_size);
+    fill_beyond_the_limit();
+    expect_map_limit(hf_space_commit_range(hinted, 2 * page_size, 6 * page_size), 2, 6);
+    CHECK(!hf_last_error().undo_failed);
+    for (size_t i = 2; i < 12; i++) CHECK(!probe_readable(hf_space_base(hinted) + i * page_size));
+    CHECK_EQUAL(2, hf_space_get_stats(hinted).regions);
+    CHECK_STATUS(HF_OK, hf_space_check(hinted));
+    come_back_below_the_limit();
+    CHECK_STATUS(HF_OK, hf_space_commit_range(hinted, 2 * page_size, 6 * page_size));
+    CHECK_EQUAL('x', hf_space_base(hinted)[2 * page_size - 1]);
+    CHECK_STATUS(HF_OK, hf_space_check(hinted));
+    hf_space_close(hinted);
+    hf_space_close(space);
+}
+
+static void a_commit_across_a_hint_is_undone_beyond_the_limit(void) {
+    run_on_linux(commit_across_a_hint_beyond_the_limit);
+}
+
 /* ------------------------------------------------------------------------ arenas ------------ */
 
 enum { LEFT = 2000 }; /* mappings that the arenas find */
@@ -477,4 +511,5 @@ CHECK_MAIN(TEST(arenas_open_as_far_as_mappings_go), TEST(the_limit_on_mappings),
            TEST(the_limit_without_descriptors), TEST(a_view_shows_its_file_again_beyond_the_limit),
            TEST(closing_at_the_limit), TEST(protections_at_the_limit), TEST(reserving_at_the_limit),
            TEST(growing_at_the_limit), TEST(memory_is_released_beyond_the_limit),
-           TEST(a_release_over_all_succeeds_beyond_the_limit))
+           TEST(a_release_over_all_succeeds_beyond_the_limit),
+           TEST(a_commit_across_a_hint_is_undone_beyond_the_limit))

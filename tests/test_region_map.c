@@ -1,6 +1,7 @@
 /*
- * The region map alone: cuts and absorbs in random order compared with an array of offsets, the
- * height of the tree, reserving records, and damage that hf_region_map_check must find.
+ * The region map alone: cuts, absorbs and changes of kind in random order compared with arrays of
+ * offsets and kinds, the height of the tree, reserving records, and damage that
+ * hf_region_map_check must find.
  */
 #include "region_map.h"
 
@@ -47,12 +48,12 @@ static void begins_as_one_placeholder(void) {
 /* |    c    |  ->  |  c  | c |  ->  |    c    | */
 static void a_cut_keeps_the_kind(void) {
     open_map(hf_backend_native());
-    map.first->kind = HF_COMMITTED;
+    hf_region_map_set_kind(&map, map.first, HF_COMMITTED);
     hf_node *upper = cut_at(7000);
     CHECK(upper->offset == 7000 && upper->kind == HF_COMMITTED && upper->previous == map.first);
     CHECK_EQUAL(7000, hf_node_end(&map, map.first));
     CHECK_EQUAL(SIZE, hf_node_end(&map, upper));
-    upper->kind = HF_PLACEHOLDER;
+    hf_region_map_set_kind(&map, upper, HF_PLACEHOLDER);
     hf_region_map_absorb_next(&map, map.first);
     CHECK(map.count == 1 && map.first->kind == HF_COMMITTED);
     expect_sound();
@@ -116,6 +117,79 @@ static void edits_in_order(void) {
     for (size_t offset = SIZE - 1; offset > 0; offset--) cut_at(offset);
     expect_sound();
     expect_shallow();
+    hf_region_map_close(&map);
+}
+
+static hf_kind kind_at[SIZE];
+
+static hf_region_sums expected_sums(void) {
+    hf_region_sums sums = {{0}, {0}};
+    hf_kind kind = HF_PLACEHOLDER;
+    for (size_t offset = 0; offset < SIZE; offset++) {
+        if (begins_at[offset]) kind = kind_at[offset];
+        if (begins_at[offset]) sums.regions[kind]++;
+        sums.bytes[kind]++;
+    }
+    return sums;
+}
+
+/* Each record is in use or free, and all sums and links are right. */
+static void expect_sums(size_t records) {
+    hf_region_sums sums = expected_sums();
+    CHECK(memcmp(&sums, hf_region_map_sums(&map), sizeof sums) == 0);
+    CHECK_EQUAL(sums.regions[0] + sums.regions[1] + sums.regions[2], map.count);
+    CHECK_EQUAL(records, map.count + map.free_count);
+    expect_sound();
+    expect_shallow();
+}
+
+static void cut_every_so_often(struct random *random) {
+    size_t step = 1 + random_below(random, 40);
+    for (size_t offset = 1 + random_below(random, SIZE - 1); offset < SIZE; offset += step) {
+        if (begins_at[offset]) continue;
+        begins_at[offset] = true;
+        kind_at[offset] = cut_at(offset)->kind;
+    }
+}
+
+static void change_kinds(struct random *random) {
+    for (size_t i = 0; i < 200; i++) {
+        hf_node *node = hf_region_map_find(&map, random_below(random, SIZE));
+        kind_at[node->offset] = (hf_kind)random_below(random, HF_KINDS);
+        hf_region_map_set_kind(&map, node, kind_at[node->offset]);
+    }
+}
+
+/* Absorbs up to the end of a region above a random one, or up to its own. */
+static void absorb_a_run(struct random *random) {
+    hf_node *node = hf_region_map_find(&map, random_below(random, SIZE));
+    size_t last = node->offset + random_below(random, SIZE - node->offset);
+    if (random_below(random, 2) == 0) last = node->offset + (last - node->offset) % 100;
+    if (random_below(random, 20) == 0) last = SIZE - 1;
+    size_t end = hf_node_end(&map, hf_region_map_find(&map, last));
+    hf_region_map_absorb_until(&map, node, end);
+    for (size_t offset = node->offset + 1; offset < end; offset++) begins_at[offset] = false;
+    CHECK_EQUAL(end, hf_node_end(&map, node));
+    expect_found(node->offset);
+    expect_found(end - 1);
+}
+
+static void random_runs(void) {
+    struct random random = {2};
+    memset(begins_at, 0, sizeof begins_at);
+    memset(kind_at, 0, sizeof kind_at);
+    begins_at[0] = begins_at[SIZE] = true;
+    open_map(hf_backend_native());
+    for (size_t step = 0; step < 60; step++) {
+        cut_every_so_often(&random);
+        change_kinds(&random);
+        size_t records = map.count + map.free_count;
+        expect_sums(records);
+        for (size_t i = 1 + random_below(&random, 8); i > 0; i--) {
+            absorb_a_run(&random);
+            expect_sums(records);
+        }
+    }
     hf_region_map_close(&map);
 }
 
@@ -190,6 +264,23 @@ static void records_are_used_again(void) {
     hf_region_map_close(&map);
 }
 
+/* The records of a run are freed as a subtree: each can be used again, once. */
+static void records_of_a_run_are_used_again(void) {
+    open_on_pages(65536, 1);
+    for (size_t offset = 1; offset < 400; offset++) cut_at(offset);
+    size_t records = map.count + map.free_count;
+    hf_region_map_absorb_until(&map, hf_region_map_find(&map, 20), 390);
+    CHECK_EQUAL(31, map.count);
+    CHECK_EQUAL(records, map.count + map.free_count);
+    for (size_t offset = 1000; map.free_count > 0; offset++) cut_at(offset);
+    CHECK_EQUAL(records, map.count);
+    CHECK(map.free == NULL);
+    CHECK_EQUAL(0, pages.left);
+    expect_sound();
+    hf_region_map_close(&map);
+    CHECK_EQUAL(0, pages.allocated);
+}
+
 /* --------------------------------------------------------------------- damage --------------- */
 
 /* Changes a field; the check must find it, at this offset. Then restores the field. */
@@ -229,6 +320,10 @@ static void damage_is_found(void) {
     CHECK_FINDS(root->offset, root->left, NULL);
     CHECK_FINDS(root->offset, root->right, NULL);
     CHECK_FINDS(root->offset, root->right, root->left);
+    CHECK_FINDS(400, middle->kind, HF_VIEW);
+    CHECK_FINDS(300, middle->offset, 450); /* the region below is longer */
+    CHECK_FINDS(root->offset, root->sums.regions[HF_COMMITTED], 1);
+    CHECK_FINDS(root->offset, root->sums.bytes[HF_PLACEHOLDER], SIZE - 1);
     hf_region_map_close(&map);
 }
 
@@ -244,29 +339,43 @@ static void a_tree_that_lacks_regions_is_found(void) {
     hf_region_map_close(&map);
 }
 
-/* All regions are in the tree and all heights are right, but every node has one child. */
+static void set_child(hf_node *node, hf_node **child, hf_node *below) {
+    node->left = node->right = NULL;
+    *child = below;
+    node->height = (uint8_t)(below->height + 1);
+    node->sums.regions[HF_PLACEHOLDER] = below->sums.regions[HF_PLACEHOLDER] + 1;
+    node->sums.bytes[HF_PLACEHOLDER] =
+        below->sums.bytes[HF_PLACEHOLDER] + hf_node_end(&map, node) - node->offset;
+}
+
+static void set_leaf(hf_node *node) {
+    node->left = node->right = NULL;
+    node->height = 1;
+    node->sums.regions[HF_PLACEHOLDER] = 1;
+    node->sums.bytes[HF_PLACEHOLDER] = hf_node_end(&map, node) - node->offset;
+}
+
+/* All regions are in the tree, all heights and sums are right, but every node has one child. */
 static void a_tree_out_of_balance_is_found(void) {
     size_t offset;
     open_map(hf_backend_native());
     hf_node *one = map.first, *two = cut_at(100), *three = cut_at(200);
+    set_leaf(three);
+    set_child(two, &two->right, three);
+    set_child(one, &one->right, two);
     map.root = one;
-    one->left = two->left = three->left = three->right = NULL;
-    one->right = two;
-    two->right = three;
-    one->height = 3, two->height = 2, three->height = 1;
     CHECK(!is_sound(&offset));
     CHECK_EQUAL(0, offset);
+    set_leaf(one);
+    set_child(two, &two->left, one);
+    set_child(three, &three->left, two);
     map.root = three;
-    one->right = two->right = three->right = one->left = NULL;
-    three->left = two;
-    two->left = one;
-    three->height = 3, two->height = 2, one->height = 1;
     CHECK(!is_sound(&offset));
     CHECK_EQUAL(200, offset);
     hf_region_map_close(&map);
 }
 
 CHECK_MAIN(TEST(begins_as_one_placeholder), TEST(a_cut_keeps_the_kind), TEST(random_edits),
-           TEST(edits_in_order), TEST(reserved_cuts_cannot_fail), TEST(records_are_used_again),
-           TEST(damage_is_found), TEST(a_tree_that_lacks_regions_is_found),
-           TEST(a_tree_out_of_balance_is_found))
+           TEST(edits_in_order), TEST(random_runs), TEST(records_of_a_run_are_used_again),
+           TEST(reserved_cuts_cannot_fail), TEST(records_are_used_again), TEST(damage_is_found),
+           TEST(a_tree_that_lacks_regions_is_found), TEST(a_tree_out_of_balance_is_found))

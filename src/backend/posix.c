@@ -455,30 +455,6 @@ static void posix_include_in_dumps(void *address, size_t size, hf_report *report
     madvise(address, size, MADV_DODUMP);
 }
 
-/*
- * Commits at the limit on mappings. Between its mprotect and its MADV_DODUMP a commit needs one
- * mapping more, unless the placeholder that the committed region grows into is in dumps already:
- *      | committed | placeholder, not in dumps |    one mapping more, until MADV_DODUMP
- *      | committed |  placeholder, in dumps    |    mprotect only moves the border
- */
-static bool posix_commit_at_map_limit(void *address, size_t size, hf_report *report) {
-    posix_line_reader reader;
-    posix_mapping found = {0};
-    uintptr_t start = (uintptr_t)address;
-    if (!posix_open_lines(&reader, "/proc/self/maps", report)) return false;
-    while (found.end <= start && posix_next_mapping(&reader, &found)) continue;
-    posix_close_fd(reader.file, report);
-    if (found.begin > start || found.end <= start || found.access[0] != '-') return false;
-    void *begin = (char *)address - (start - found.begin);
-    posix_include_in_dumps(begin, found.end - found.begin, report);
-    report->system_calls++;
-    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return true;
-    report->system_calls++;
-    mprotect(address, size, PROT_NONE);
-    posix_exclude_from_dumps(begin, found.end - found.begin, report);
-    return false;
-}
-
 #else
 
 static bool posix_is_at_map_limit(hf_report *report) {
@@ -496,11 +472,6 @@ static void posix_exclude_from_dumps(void *address, size_t size, hf_report *repo
 
 static void posix_include_in_dumps(void *address, size_t size, hf_report *report) {
     (void)address, (void)size, (void)report;
-}
-
-static bool posix_commit_at_map_limit(void *address, size_t size, hf_report *report) {
-    (void)address, (void)size, (void)report;
-    return false;
 }
 
 #endif
@@ -666,29 +637,6 @@ static hf_status posix_do_nothing(const hf_backend *self, void *address, size_t 
     return HF_OK;
 }
 
-/* One placeholder can be several mappings (madvise splits them), and mprotect can fail after it
- * has changed some: they become PROT_NONE again. */
-static hf_status posix_commit_first(const hf_backend *self, void *address, size_t size,
-                                    hf_report *report) {
-    (void)self;
-    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
-    report->system_calls++;
-    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return HF_OK;
-    int code = errno;
-    report->system_calls++;
-    mprotect(address, size, PROT_NONE);
-    hf_status status = posix_memory_status(code, report);
-    if (status == HF_MAP_LIMIT && posix_commit_at_map_limit(address, size, report)) return HF_OK;
-    return posix_fail(report, status, "mprotect", code);
-}
-
-static hf_status posix_commit(const hf_backend *self, void *address, size_t size,
-                              hf_report *report) {
-    hf_status status = posix_commit_first(self, address, size, report);
-    if (status == HF_OK) posix_include_in_dumps(address, size, report);
-    return status;
-}
-
 static bool posix_map_placeholder(void *address, size_t size, hf_report *report) {
     return posix_map_anonymous(address, size, PROT_NONE, MAP_FIXED, report) != MAP_FAILED;
 }
@@ -713,6 +661,75 @@ static bool posix_make_placeholder(void *address, size_t size, hf_report *report
         return false;
     posix_exclude_from_dumps(address, size, report);
     return true;
+}
+
+/*
+ * Makes the range PROT_NONE again after an mprotect that failed late. What it has changed may be
+ * one mapping with the committed region below, which another mprotect divides only below the limit
+ * on mappings:
+ *      | committed |   hint A   |   hint B   |
+ *                  <-- the range -->             mprotect has changed A, and cannot divide B
+ * The merge has used up one mapping less, so mmap over the range works. It forgets the hints there.
+ */
+static void posix_undo_commit(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    if (mprotect(address, size, PROT_NONE) != 0) posix_make_placeholder(address, size, report);
+}
+
+#if POSIX_LINUX
+
+/*
+ * Commits at the limit on mappings. Between its mprotect and its MADV_DODUMP a commit needs one
+ * mapping more, unless the placeholder that the committed region grows into is in dumps already:
+ *      | committed | placeholder, not in dumps |    one mapping more, until MADV_DODUMP
+ *      | committed |  placeholder, in dumps    |    mprotect only moves the border
+ */
+static bool posix_commit_at_map_limit(void *address, size_t size, hf_report *report) {
+    posix_line_reader reader;
+    posix_mapping found = {0};
+    uintptr_t start = (uintptr_t)address;
+    if (!posix_open_lines(&reader, "/proc/self/maps", report)) return false;
+    while (found.end <= start && posix_next_mapping(&reader, &found)) continue;
+    posix_close_fd(reader.file, report);
+    if (found.begin > start || found.end <= start || found.access[0] != '-') return false;
+    void *begin = (char *)address - (start - found.begin);
+    posix_include_in_dumps(begin, found.end - found.begin, report);
+    report->system_calls++;
+    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return true;
+    posix_undo_commit(address, size, report);
+    posix_exclude_from_dumps(begin, found.end - found.begin, report);
+    return false;
+}
+
+#else
+
+static bool posix_commit_at_map_limit(void *address, size_t size, hf_report *report) {
+    (void)address, (void)size, (void)report;
+    return false;
+}
+
+#endif
+
+/* One placeholder can be several mappings (madvise splits them), and mprotect can fail after it
+ * has changed some: they become PROT_NONE again. */
+static hf_status posix_commit_first(const hf_backend *self, void *address, size_t size,
+                                    hf_report *report) {
+    (void)self;
+    assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
+    report->system_calls++;
+    if (mprotect(address, size, PROT_READ | PROT_WRITE) == 0) return HF_OK;
+    int code = errno;
+    posix_undo_commit(address, size, report);
+    hf_status status = posix_memory_status(code, report);
+    if (status == HF_MAP_LIMIT && posix_commit_at_map_limit(address, size, report)) return HF_OK;
+    return posix_fail(report, status, "mprotect", code);
+}
+
+static hf_status posix_commit(const hf_backend *self, void *address, size_t size,
+                              hf_report *report) {
+    hf_status status = posix_commit_first(self, address, size, report);
+    if (status == HF_OK) posix_include_in_dumps(address, size, report);
+    return status;
 }
 
 /* PROT_NONE needs no memory, so ENOMEM means vm.max_map_count. */
