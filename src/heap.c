@@ -67,17 +67,22 @@ static void *heap_allocate_once(hf_heap_core *core, size_t size, size_t align, b
     return hf_heap_large_allocate(core, size, align, is_zero);
 }
 
+static size_t heap_committed(const hf_heap_core *core) {
+    return core->records_committed + core->units_committed * HF_HEAP_UNIT + core->large_bytes +
+           core->idle_bytes;
+}
+
 /* Memory that may be had back if the system or the reservation has no more. */
 static bool heap_reclaim(hf_heap_core *core) {
     hf_error before = hf_last_error();
-    size_t purges = core->purges;
+    size_t purges = core->purges, committed = heap_committed(core);
     if (before.status == HF_INVALID) return false;
     bool is_more = hf_heap_empty_quarantine(core);
     hf_heap_free_empty_runs(core);
     hf_heap_trim_idle(core, 0);
     hf_heap_trim_spans(core, 0);
     hf_fail_with(before);
-    return is_more || core->purges > purges;
+    return is_more || core->purges > purges || heap_committed(core) < committed;
 }
 
 static void *heap_allocate_any(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
@@ -287,11 +292,6 @@ hf_status hf_heap_trim(hf_heap *heap, size_t keep) {
 }
 
 /* --------------------------------------------------------------- statistics ------------- */
-
-static size_t heap_committed(const hf_heap_core *core) {
-    return core->records_committed + core->units_committed * HF_HEAP_UNIT + core->large_bytes +
-           core->idle_bytes;
-}
 
 void hf_heap_note_peak(hf_heap_core *core) {
     core->peak = hf_larger(core->peak, heap_committed(core));

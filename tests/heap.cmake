@@ -2,6 +2,7 @@
 
 holdfast_test(test_heap test_heap.c LABELS heap valgrind)
 holdfast_test(test_heap_faults test_heap_faults.c LABELS heap valgrind)
+holdfast_test(test_heap_fuzzed test_heap_fuzzed.c LABELS heap valgrind)
 holdfast_test(test_heap_failures test_heap_failures.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS heap)
 holdfast_test(test_heap_threads test_heap_threads.c LABELS heap valgrind tsan)
