@@ -164,9 +164,11 @@ static size_t large_worth(const hf_heap_core *core, large_hole hole) {
     return hole.offset == large_units_end(core) ? hole.size / 2 : hole.size;
 }
 
+/* If no unit is committed, the first placeholder begins in the records. */
 static large_hole large_better_hole(const hf_heap_core *core, large_hole best,
                                     const hf_region *region) {
-    large_hole hole = {region->offset, region->size};
+    size_t offset = hf_larger(region->offset, large_units_end(core));
+    large_hole hole = {offset, region->offset + region->size - offset};
     if (region->kind != HF_PLACEHOLDER) return best;
     return large_worth(core, hole) > large_worth(core, best) ? hole : best;
 }

@@ -26,4 +26,19 @@ static void a_large_block_gets_the_room_of_unused_units(void) {
     check_and_close(heap);
 }
 
-CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units))
+/* Without units the only placeholder begins in the records. */
+static void a_large_block_does_not_lie_in_the_records(void) {
+    for (size_t less = 0; less <= 128 * KIB; less += 4 * KIB) {
+        hf_heap *heap = open_small(4 * MIB);
+        char *block = hf_heap_malloc(heap, 4 * MIB - less);
+        AT("%zu bytes less than the reservation", less);
+        if (block) CHECK(hf_heap_usable_size(heap, block) >= 4 * MIB - less);
+        hf_heap_free(heap, block);
+        CHECK_EQUAL(0, count_faults());
+        CHECK_EQUAL(0, count_blocks(heap));
+        check_and_close(heap);
+    }
+}
+
+CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units),
+           TEST(a_large_block_does_not_lie_in_the_records))
