@@ -279,12 +279,19 @@ static hf_status span_release_left(hf_heap_core *core) {
     return status;
 }
 
+/* A large block begins behind a placeholder: at least a page of it stays. */
+static bool span_may_end(const hf_heap_core *core, size_t offset) {
+    hf_region region;
+    return !hf_space_find(core->space, offset, &region) || region.kind == HF_PLACEHOLDER;
+}
+
 static hf_status span_commit_units(hf_heap_core *core, size_t units) {
     hf_status status = span_release_left(core);
+    size_t end = span_offset(core, units);
+    if (status == HF_OK && !span_may_end(core, end)) return HF_WRONG_STATE;
     if (status == HF_OK) status = span_commit_records(core, units);
     if (status != HF_OK) return status;
-    status = span_commit(core, core->units_offset, span_offset(core, core->units_committed),
-                         span_offset(core, units));
+    status = span_commit(core, core->units_offset, span_offset(core, core->units_committed), end);
     if (status == HF_OK) core->units_committed = units;
     return status;
 }

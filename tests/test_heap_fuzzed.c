@@ -40,5 +40,18 @@ static void a_large_block_does_not_lie_in_the_records(void) {
     }
 }
 
+/* Units grow until none is left. */
+static void units_do_not_touch_a_large_block(void) {
+    hf_heap *heap = open_small(4 * MIB);
+    char *large = filled_block(heap, 3 * MIB / 2, 1);
+    while (hf_heap_malloc(heap, 65 * KIB)) continue;
+    CHECK(hf_heap_usable_size(heap, large) >= 3 * MIB / 2);
+    CHECK(is_filled(large, 3 * MIB / 2, 1));
+    hf_heap_free(heap, large);
+    CHECK_EQUAL(0, count_faults());
+    CHECK_EQUAL(0, hf_heap_get_stats(heap).large_blocks);
+    check_and_close(heap);
+}
+
 CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units),
-           TEST(a_large_block_does_not_lie_in_the_records))
+           TEST(a_large_block_does_not_lie_in_the_records), TEST(units_do_not_touch_a_large_block))
