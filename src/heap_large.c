@@ -275,11 +275,19 @@ size_t hf_heap_large_size(const hf_heap_core *core, const void *block) {
     return large_extent(core, offset);
 }
 
+/* A block may have been there: the units are ready, the memory is a placeholder or idle. */
+static bool large_may_be_free(const hf_heap_core *core, size_t offset) {
+    if (offset < core->units_offset || offset >= core->reserved) return false;
+    for (size_t i = 0; i < HEAP_IDLE; i++)
+        if (core->idle[i].size > 0 && core->idle[i].offset == offset) return true;
+    return offset < large_units_end(core) || large_is_placeholder(core, offset);
+}
+
 void hf_heap_large_free(hf_heap_core *core, void *block) {
     size_t size = hf_heap_large_size(core, block), offset = large_offset_of(core, block);
     if (size == 0) {
-        bool is_inside = offset < core->reserved;
-        hf_heap_report(core, is_inside ? HF_FAULT_DOUBLE_FREE : HF_FAULT_WILD_FREE, block);
+        bool is_free = large_may_be_free(core, offset);
+        hf_heap_report(core, is_free ? HF_FAULT_DOUBLE_FREE : HF_FAULT_WILD_FREE, block);
         return;
     }
     core->large_blocks--;

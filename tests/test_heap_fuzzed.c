@@ -53,5 +53,20 @@ static void units_do_not_touch_a_large_block(void) {
     check_and_close(heap);
 }
 
+static void an_address_in_a_large_block_is_a_wild_one(void) {
+    hf_heap *heap = open_small(16 * MIB);
+    char *block = filled_block(heap, 3 * MIB, 1);
+    hf_heap_free(heap, block + 4 * KIB);
+    hf_heap_free(heap, block + MIB + 16);
+    hf_heap_free(heap, heap->runs);
+    CHECK_EQUAL(3, faults[HF_FAULT_WILD_FREE]);
+    hf_heap_free(heap, block);
+    hf_heap_free(heap, block);
+    CHECK_EQUAL(1, faults[HF_FAULT_DOUBLE_FREE]);
+    CHECK_EQUAL(4, count_faults());
+    check_and_close(heap);
+}
+
 CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units),
-           TEST(a_large_block_does_not_lie_in_the_records), TEST(units_do_not_touch_a_large_block))
+           TEST(a_large_block_does_not_lie_in_the_records), TEST(units_do_not_touch_a_large_block),
+           TEST(an_address_in_a_large_block_is_a_wild_one))
