@@ -26,10 +26,22 @@
 
 /* ------------------------------------------------- blocks that other threads free ------- */
 
+/* Its first bytes link it to other free blocks, so nothing may be stored there. An allocated block
+ * may look so by chance. */
+static bool heap_looks_free(const hf_heap_core *core, const hf_heap_block *block) {
+    return ((uintptr_t)block->next ^ block->check) == core->heap.key;
+}
+
+/* Blocks that look free are not linked: the owner examines the last one of them. */
 void hf_heap_free_remote(hf_heap *heap, void *block) {
     hf_heap_core *core = heap_core_of(heap);
     if (block == NULL) return;
-    if (core->is_sanitized) hf_heap_sanitize_link(block);
+    if (core->is_sanitized) {
+        hf_heap_sanitize_link(block);
+    } else if (heap_looks_free(core, block)) {
+        hf_exchange(&core->suspect, (size_t)(uintptr_t)block);
+        return;
+    }
     size_t first = hf_load_acquire(&core->remote);
     do {
         *(uintptr_t *)block = first;
@@ -39,6 +51,8 @@ void hf_heap_free_remote(hf_heap *heap, void *block) {
 /* The first word of a block was written by another thread, so it cannot be trusted more than the
  * program can. */
 static void heap_collect(hf_heap_core *core) {
+    if (hf_load_acquire(&core->suspect) != 0)
+        hf_heap_free_slow(&core->heap, (void *)(uintptr_t)hf_exchange(&core->suspect, 0));
     if (hf_load_acquire(&core->remote) == 0) return;
     uintptr_t next = hf_exchange(&core->remote, 0);
     while (next) {
@@ -274,6 +288,7 @@ hf_status hf_heap_reset(hf_heap *heap) {
     hf_heap_core *core = heap_core_of(heap);
     if (core->is_sanitized) hf_heap_sanitize_reset(core);
     hf_store_release(&core->remote, 0);
+    hf_store_release(&core->suspect, 0);
     hf_reset_rule_count(&core->rule, core->units_end * HF_HEAP_UNIT,
                         core->units_dirty * HF_HEAP_UNIT);
     hf_heap_reset_spans(core);

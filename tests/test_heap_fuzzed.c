@@ -67,6 +67,24 @@ static void an_address_in_a_large_block_is_a_wild_one(void) {
     check_and_close(heap);
 }
 
+/* To link the block to others would change it. */
+static void a_free_block_that_another_thread_frees_is_found(void) {
+    hf_heap *heap = open_small(MIB);
+    char *blocks[4];
+    for (unsigned i = 0; i < 4; i++) blocks[i] = filled_block(heap, 100, i);
+    for (unsigned i = 0; i < 3; i++) hf_heap_free(heap, blocks[i]);
+    hf_heap_free_remote(heap, blocks[1]);
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX));
+    CHECK_EQUAL(1, faults[HF_FAULT_DOUBLE_FREE]);
+    CHECK_EQUAL(1, count_faults());
+    CHECK_EQUAL(1, count_blocks(heap));
+    CHECK_STATUS(HF_OK, hf_heap_check(heap));
+    char *first = hf_heap_malloc(heap, 100), *second = hf_heap_malloc(heap, 100);
+    CHECK(first != second && second != hf_heap_malloc(heap, 100));
+    check_and_close(heap);
+}
+
 CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units),
            TEST(a_large_block_does_not_lie_in_the_records), TEST(units_do_not_touch_a_large_block),
-           TEST(an_address_in_a_large_block_is_a_wild_one))
+           TEST(an_address_in_a_large_block_is_a_wild_one),
+           TEST(a_free_block_that_another_thread_frees_is_found))
