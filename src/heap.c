@@ -230,7 +230,7 @@ size_t hf_heap_usable_size(const hf_heap *heap, const void *block) {
 size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
     const hf_heap_core *core = heap_core_of(heap);
     if (size > core->reserved) return SIZE_MAX;
-    if (core->is_sanitized) return size;
+    if (core->is_sanitized) return hf_larger(size, 1);
     if (size <= HEAP_SMALL_MOST) return hf_heap_class_size(hf_heap_class_of(size));
     return hf_round_up(size, size <= HEAP_MEDIUM_MOST ? HF_HEAP_UNIT : core->page_size);
 }

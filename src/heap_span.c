@@ -17,6 +17,7 @@
 #include "compatible.h"
 #include "heap_core.h"
 #include "pages.h"
+#include "sanitizer.h"
 
 #define SPAN_EXACT_BINS 32 /* of spans of 1 to 32 units; then four bins for each doubling */
 #define SPAN_TRIES 8       /* spans of a bin that are looked at */
@@ -187,6 +188,12 @@ static hf_status span_renew(hf_heap_core *core, size_t offset, size_t size, bool
     return status == HF_OK ? HF_OK : hf_fail_with(first);
 }
 
+/* The system may use the addresses of placeholders for something else once the heap is closed. */
+static void span_unpoison(const hf_heap_core *core, size_t number, size_t units) {
+    if (core->is_sanitized)
+        hf_unpoison_initialized(core->heap.base + span_bytes(number), span_bytes(units));
+}
+
 /* Gives the pages of a free span back to the system. */
 static hf_status span_purge(hf_heap_core *core, heap_unit *unit) {
     bool is_lost = false;
@@ -197,10 +204,12 @@ static hf_status span_purge(hf_heap_core *core, heap_unit *unit) {
     unit->is_zero = true;
     core->purges++;
     core->has_lost |= is_lost;
-    if (is_lost)
+    if (is_lost) {
+        span_unpoison(core, heap_number_of(core, unit), unit->units);
         unit->state = HEAP_LOST;
-    else
+    } else {
         span_insert(core, unit);
+    }
     return status;
 }
 
@@ -448,6 +457,7 @@ void hf_heap_reset_spans(hf_heap_core *core) {
 hf_status hf_heap_release_units(hf_heap_core *core, size_t units) {
     assert(units >= core->units_end);
     if (units >= core->units_committed) return span_release_left(core);
+    span_unpoison(core, units, core->units_committed - units);
     core->units_left = hf_larger(core->units_left, core->units_committed);
     core->units_committed = units;
     core->units_dirty = hf_smaller(core->units_dirty, units);

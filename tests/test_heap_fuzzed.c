@@ -3,6 +3,17 @@
  */
 #include "heap_fixture.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_POISONED(address) __asan_address_is_poisoned(address)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_POISONED(address) __asan_address_is_poisoned(address)
+#endif
+#endif
+#ifdef IS_POISONED
+#include <sanitizer/asan_interface.h>
+#endif
+
 static int faults[3];
 
 static void count_fault(hf_heap *heap, hf_heap_fault fault, void *block, void *user) {
@@ -34,6 +45,7 @@ static void a_large_block_does_not_lie_in_the_records(void) {
         AT("%zu bytes less than the reservation", less);
         if (block) CHECK(hf_heap_usable_size(heap, block) >= 4 * MIB - less);
         hf_heap_free(heap, block);
+        CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX)); /* a sanitizer's quarantine */
         CHECK_EQUAL(0, count_faults());
         CHECK_EQUAL(0, count_blocks(heap));
         check_and_close(heap);
@@ -48,6 +60,7 @@ static void units_do_not_touch_a_large_block(void) {
     CHECK(hf_heap_usable_size(heap, large) >= 3 * MIB / 2);
     CHECK(is_filled(large, 3 * MIB / 2, 1));
     hf_heap_free(heap, large);
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX)); /* a sanitizer's quarantine */
     CHECK_EQUAL(0, count_faults());
     CHECK_EQUAL(0, hf_heap_get_stats(heap).large_blocks);
     check_and_close(heap);
@@ -84,7 +97,29 @@ static void a_free_block_that_another_thread_frees_is_found(void) {
     check_and_close(heap);
 }
 
+static void an_empty_block_has_the_good_size(void) {
+    hf_heap *heap = open_small(MIB);
+    CHECK_EQUAL(hf_heap_good_size(heap, 0), hf_heap_usable_size(heap, hf_heap_malloc(heap, 0)));
+    check_and_close(heap);
+}
+
+/* The system may use them for something else. */
+static void addresses_of_a_closed_heap_are_not_poisoned(void) {
+#ifdef IS_POISONED
+    hf_heap *heap = open_small(4 * MIB);
+    char *block = filled_block(heap, 100 * KIB, 1);
+    hf_heap_free(heap, block);
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, 0));
+    hf_heap_close(heap);
+    for (size_t at = 0; at < 128 * KIB; at += 8) CHECK(!IS_POISONED(block + at));
+#else
+    check_skip("only AddressSanitizer can tell");
+#endif
+}
+
 CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units),
            TEST(a_large_block_does_not_lie_in_the_records), TEST(units_do_not_touch_a_large_block),
            TEST(an_address_in_a_large_block_is_a_wild_one),
-           TEST(a_free_block_that_another_thread_frees_is_found))
+           TEST(a_free_block_that_another_thread_frees_is_found),
+           TEST(an_empty_block_has_the_good_size),
+           TEST(addresses_of_a_closed_heap_are_not_poisoned))
