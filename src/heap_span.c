@@ -500,7 +500,7 @@ static bool span_is_sound(const hf_heap_core *core, const heap_unit *unit) {
         return span_is_in_bin(core, unit) &&
                (unit->units == 1 || unit[unit->units - 1].units == unit->units - 1);
     if (heap_is_run(unit)) return hf_heap_check_run(core, unit);
-    return unit->state == HEAP_MEDIUM || unit->state == HEAP_LOST;
+    return unit->state == HEAP_MEDIUM || (unit->state == HEAP_LOST && core->has_lost);
 }
 
 bool hf_heap_check_spans(const hf_heap_core *core, size_t *offset) {
