@@ -1,5 +1,5 @@
 /*
- * runner.h -- what the three fuzzers share.
+ * runner.h -- what the fuzzers share.
  *
  *                    +-> native backend --------------------+
  *      bytes, as a --+                                      +-> the checks of the fuzzer
