@@ -165,10 +165,14 @@ static size_t large_worth(const hf_heap_core *core, large_hole hole) {
 }
 
 /* If no unit is committed, the first placeholder begins in the records. */
+static large_hole large_hole_of(const hf_heap_core *core, const hf_region *region) {
+    size_t offset = hf_larger(region->offset, large_units_end(core));
+    return (large_hole){offset, region->offset + region->size - offset};
+}
+
 static large_hole large_better_hole(const hf_heap_core *core, large_hole best,
                                     const hf_region *region) {
-    size_t offset = hf_larger(region->offset, large_units_end(core));
-    large_hole hole = {offset, region->offset + region->size - offset};
+    large_hole hole = large_hole_of(core, region);
     if (region->kind != HF_PLACEHOLDER) return best;
     return large_worth(core, hole) > large_worth(core, best) ? hole : best;
 }
@@ -217,13 +221,25 @@ static size_t large_place_aligned(const hf_heap_core *core, large_hole hole, siz
     return place ? place : large_place(core, hole, size, hf_larger(align, core->page_size));
 }
 
+/* In the first placeholder where it fits. */
+static size_t large_place_first(const hf_heap_core *core, size_t size, size_t align) {
+    size_t place = 0;
+    hf_region region;
+    for (bool found = hf_space_find(core->space, large_units_end(core), &region);
+         found && place == 0; found = hf_space_next(core->space, &region))
+        if (region.kind == HF_PLACEHOLDER)
+            place = large_place_aligned(core, large_hole_of(core, &region), size, align);
+    return place;
+}
+
 /* Where there are many blocks, placeholders are sampled first: the time to see all of them grows
- * with their number. */
+ * with their number. The largest one may not do: it counts half, or the alignment needs more. */
 static size_t large_find_place(hf_heap_core *core, size_t size, size_t align) {
     size_t place = 0;
     if (core->large_blocks > LARGE_FEW)
         place = large_place_aligned(core, large_sample_holes(core), size, align);
-    return place ? place : large_place_aligned(core, large_find_hole(core), size, align);
+    if (place == 0) place = large_place_aligned(core, large_find_hole(core), size, align);
+    return place ? place : large_place_first(core, size, align);
 }
 
 static bool large_is_huge(const hf_heap_core *core, size_t size) {

@@ -52,6 +52,17 @@ static void a_large_block_does_not_lie_in_the_records(void) {
     }
 }
 
+/* The placeholder behind the units counts half, but only there is room. */
+static void a_large_block_gets_the_room_behind_the_units(void) {
+    hf_heap *heap = open_small(16 * MIB);
+    char *block = hf_heap_malloc(heap, 2 * MIB);
+    size_t before = (size_t)(block - heap->base), behind = before / 4 * 3;
+    if (heap_is_exact())
+        CHECK(hf_heap_realloc(heap, block, 16 * MIB - 64 * KIB - before - behind) == block);
+    CHECK(hf_heap_malloc(heap, before / 8 * 7) != NULL);
+    check_and_close(heap);
+}
+
 /* Units grow until none is left. */
 static void units_do_not_touch_a_large_block(void) {
     hf_heap *heap = open_small(4 * MIB);
@@ -118,6 +129,7 @@ static void addresses_of_a_closed_heap_are_not_poisoned(void) {
 }
 
 CHECK_MAIN(TEST(a_large_block_gets_the_room_of_unused_units),
+           TEST(a_large_block_gets_the_room_behind_the_units),
            TEST(a_large_block_does_not_lie_in_the_records), TEST(units_do_not_touch_a_large_block),
            TEST(an_address_in_a_large_block_is_a_wild_one),
            TEST(a_free_block_that_another_thread_frees_is_found),
