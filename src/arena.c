@@ -22,7 +22,7 @@
  * block.
  *
  * Chapters: errors of allocations, growing, poisoning, allocating, extending, copying, peeking,
- * rewinding, releasing, scopes, refs, statistics, opening and closing.
+ * rewinding, freeing, releasing, scopes, refs, statistics, opening and closing.
  */
 #include <holdfast/arena.h>
 #include <holdfast/space.h>
@@ -714,6 +714,24 @@ static void arena_run_all_deferred(hf_arena *arena) {
         core->deferred = call.below;
         call.function(call.data);
     }
+}
+
+/* ------------------------------------------------------- freeing -------------------- */
+
+void hf_free(hf_arena *arena, void *block, size_t size) {
+    if (block == NULL) return;
+    if (!arena_is_block(arena, block, size)) {
+        hf_fail(HF_INVALID, "hf_free", arena_used(arena), size);
+        return;
+    }
+    assert(arena_is_sound(arena));
+    const hf_arena_core *core = hf_core_of(arena);
+    size_t offset = (size_t)((char *)block - core->state.base);
+    if (hf_image_check_owner(core, "hf_free") != HF_OK) return;
+    if (arena_is_last_block(arena, offset, size))
+        arena_free_above(arena, offset);
+    else if (core->is_sanitized)
+        hf_poison(block, size);
 }
 
 /* ----------------------------------------------------- releasing -------------------- */

@@ -529,10 +529,33 @@ HF_API bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size
 HF_API void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size,
                         size_t align);
 
+/** Frees a block. The last block gives its bytes back: pos moves down to where the block begins
+ *  (under a sanitizer its red zone is free, too), and the block that ends there is the last one
+ *  again. Another block gives nothing back until the arena is rewound; under a
+ *  sanitizer its bytes are poisoned, so that a later use is reported. O(1).
+ *
+ *  Padding before the block stays allocated, at most align - 1 bytes: the arena keeps no header
+ *  that would tell where the padding begins, and the bytes there may be another block's. The next
+ *  block with the same alignment is at the same address, so a loop that allocates and frees does
+ *  not grow. To free the padding too, rewind to a mark.
+ *
+ *  Marks and scopes above the block stay above pos: hf_rewind() and hf_scope_end() fail for them
+ *  with HF_INVALID. A deferred call stays deferred: a block below it is not the last one. With
+ *  fault_after_rewind the whole pages of the last block fault from then on, and pos stays behind
+ *  them.
+ *  @param arena  the arena; not NULL
+ *  @param block  a block of this arena; NULL: nothing happens
+ *  @param size   its current size in bytes, 0 if it has none. If the block is not in the allocated
+ *                bytes of the arena, or the arena is closed, nothing happens and
+ *                hf_last_error().status is HF_INVALID; in a forked child of the process that opened
+ *                the read-write image: HF_WRONG_STATE. Otherwise the last error stays, but where
+ *                fault_after_rewind released no pages: see hf_rewind() */
+HF_API void hf_free(hf_arena *arena, void *block, size_t size);
+
 /** Returns the next free bytes without allocating them. Fill them, with read(2), say; then
  *  hf_alloc(arena, used, 1) returns the same bytes.
  *
- *  They are valid until the next call that allocates, extends or rewinds. They may be arguments of
+ *  They are valid until the next call that allocates, extends, frees or rewinds. They may be arguments of
  *  hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf() and hf_vasprintf(), although the result
  *  overlaps them.
  *  @param arena      the arena; not NULL
