@@ -389,8 +389,7 @@ void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align) {
 
 /* ----------------------------------------------------- extending -------------------- */
 
-/* True if [block, block + size) is allocated in this arena. */
-static bool arena_is_block(const hf_arena *arena, const void *block, size_t size) {
+bool hf_arena_is_block(const hf_arena *arena, const void *block, size_t size) {
     if (arena->state == NULL) return false;
     uintptr_t offset = (uintptr_t)block - (uintptr_t)arena->state->base;
     return offset <= arena_used(arena) && size <= arena_used(arena) - offset;
@@ -445,7 +444,7 @@ static bool arena_grow_last_block(hf_arena *arena, size_t block, size_t old_size
 }
 
 bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
-    if (!arena_is_block(arena, block, old_size)) {
+    if (!hf_arena_is_block(arena, block, old_size)) {
         hf_fail(HF_INVALID, "hf_extend", arena_used(arena), new_size);
         return false;
     }
@@ -529,7 +528,7 @@ void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size,
 
 void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align) {
     if (block == NULL) return hf_alloc(arena, new_size, align);
-    if (!arena_is_block(arena, block, old_size) || !arena_is_alignment(align))
+    if (!hf_arena_is_block(arena, block, old_size) || !arena_is_alignment(align))
         return hf_arena_fail(arena, "hf_realloc", new_size);
     hf_error before = hf_last_error();
     bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
@@ -720,7 +719,7 @@ static void arena_run_all_deferred(hf_arena *arena) {
 
 void hf_free(hf_arena *arena, void *block, size_t size) {
     if (block == NULL) return;
-    if (!arena_is_block(arena, block, size)) {
+    if (!hf_arena_is_block(arena, block, size)) {
         hf_fail(HF_INVALID, "hf_free", arena_used(arena), size);
         return;
     }
@@ -919,7 +918,7 @@ hf_ref hf_to_ref(const hf_arena *arena, const void *pointer) {
     if (pointer == NULL) return 0;
     size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)hf_arena_base(arena));
     uint64_t ref = 1 + (uint64_t)offset / 8;
-    if (!arena_is_block(arena, pointer, 0) || offset % 8 != 0 || ref > UINT32_MAX) {
+    if (!hf_arena_is_block(arena, pointer, 0) || offset % 8 != 0 || ref > UINT32_MAX) {
         hf_fail(HF_INVALID, "hf_to_ref", offset, 0);
         return 0;
     }

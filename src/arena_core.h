@@ -121,6 +121,9 @@ void *hf_arena_give_up(hf_arena *arena, size_t size);
 /* Frees the pages of formatted texts that were left when on_failure did a longjmp; in text.c. */
 void hf_arena_free_text_pages(hf_arena_core *core);
 
+/* True if [block, block + size) is allocated in this arena; false if it is closed. */
+bool hf_arena_is_block(const hf_arena *arena, const void *block, size_t size);
+
 /* True if the bytes that hf_peek returned are still the next free bytes, so that the program may
  * pass them as arguments to this call. */
 bool hf_arena_is_peek_current(const hf_arena *arena);

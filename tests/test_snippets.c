@@ -45,6 +45,7 @@ static void push_greet_and_print_allocate(void) {
     CHECK(first && second && second->next == first && first->next == NULL);
     const char *greeting = greet(&arena, "snippet");
     CHECK(greeting && strcmp(greeting, "hello, snippet") == 0);
+    CHECK(strcmp(list(&arena, (const int[]){1, 22, 333}, 3), "1, 22, 333") == 0);
     size_t used = hf_arena_get_stats(&arena).used;
     print(&arena, 42);
     CHECK_EQUAL(used, hf_arena_get_stats(&arena).used);

@@ -555,9 +555,9 @@ HF_API void hf_free(hf_arena *arena, void *block, size_t size);
 /** Returns the next free bytes without allocating them. Fill them, with read(2), say; then
  *  hf_alloc(arena, used, 1) returns the same bytes.
  *
- *  They are valid until the next call that allocates, extends, frees or rewinds. They may be arguments of
- *  hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf() and hf_vasprintf(), although the result
- *  overlaps them.
+ *  They are valid until the next call that allocates, extends, frees or rewinds. They may be
+ *  arguments of hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf(), hf_asprintf_append() and
+ *  their forms with a va_list, although the result overlaps them.
  *  @param arena      the arena; not NULL
  *  @param least      how many bytes are needed; may be 0
  *  @param[out] room  gets how many there are, `least` or more; NULL: not wanted
@@ -602,6 +602,13 @@ HF_API hf_status hf_precommit(hf_arena *arena, size_t size);
  *  char *greet(hf_arena *arena, const char *name) {
  *      char *copy = hf_strndup(arena, name, 20);
  *      return copy ? hf_asprintf(arena, "hello, %s", copy) : NULL;
+ *  }
+ *
+ *  char *list(hf_arena *arena, const int *numbers, size_t count) {
+ *      char *text = hf_strdup(arena, "");
+ *      for (size_t i = 0; i < count && text != NULL; i++)
+ *          text = hf_asprintf_append(arena, text, "%s%d", i > 0 ? ", " : "", numbers[i]);
+ *      return text;
  *  }
  *  @endcode
  *  @{ */
@@ -686,6 +693,53 @@ HF_API char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 
  *        if hf_peek() was called just before, or if the arena has no room for it and an on_failure;
  *        without such pages: HF_NO_MEMORY. */
 HF_API char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
+
+/** Formats a text, as sprintf does, and appends it to a text of the arena: in place if that is the
+ *  last block, else in a new block, to which the old text is copied. So a text that is built step
+ *  by step, with nothing else allocated in between, is never copied.
+ *  @param arena   the arena; not NULL
+ *  @param text    a text in a block of this arena, to its end; its block ends behind its NUL, or it
+ *                 is copied. NULL: the same as hf_asprintf()
+ *  @param format  a format of printf
+ *  @param ...     its arguments; texts may lie in the arena, and may be `text` itself
+ *  @return the text with what was appended: `text` itself, or a block that is aligned to 8; NULL if
+ *          it failed and on_failure is NULL or returned false: `text` is unchanged, unless
+ *          on_failure freed it; hf_last_error().status is
+ *  - HF_INVALID: the text is not in the allocated bytes of this arena, format is NULL or printf
+ *    fails on it, or the arena is closed
+ *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a forked
+ *    child cannot grow the read-write image of its parent
+ *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
+ *  @note Reads the text to find its end. What is appended, if it has 512 bytes or more, is formatted
+ *        in temporary pages of the system as by hf_asprintf(), also in the last bytes of a
+ *        reservation; without such pages: HF_NO_MEMORY. */
+HF_API char *hf_asprintf_append(hf_arena *arena, char *text, const char *format, ...)
+    HF_FORMAT(3, 4);
+
+/** Formats a text, as vsprintf does, and appends it to a text of the arena, as hf_asprintf_append()
+ *  does.
+ *  @param arena      the arena; not NULL
+ *  @param text       a text in a block of this arena; NULL: the same as hf_vasprintf()
+ *  @param format     a format of printf
+ *  @param arguments  its arguments; texts may lie in the arena, and may be `text` itself. The caller
+ *                    calls va_end
+ *  @return the text with what was appended: `text` itself, or a block that is aligned to 8; NULL if
+ *          it failed and on_failure is NULL or returned false: `text` is unchanged, unless
+ *          on_failure freed it; hf_last_error().status is
+ *  - HF_INVALID: the text is not in the allocated bytes of this arena, format is NULL or printf
+ *    fails on it, or the arena is closed
+ *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a forked
+ *    child cannot grow the read-write image of its parent
+ *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
+ *  @note Costs what hf_asprintf_append() costs. */
+HF_API char *hf_vasprintf_append(hf_arena *arena, char *text, const char *format, va_list arguments)
+    HF_FORMAT(3, 0);
 
 /** @} */
 
