@@ -26,6 +26,7 @@
  *  Each header is the manual of its part:
  *  - holdfast/arena.h: the arena. Includes scratch.h (two arenas for temporary work) and image.h
  *    (arenas in files)
+ *  - holdfast/array.h: growing arrays in an arena
  *  - holdfast/space.h: the placeholder state machine under it
  *  - holdfast/file.h: files that views are made of
  *  - holdfast/ring.h: a mirrored ring buffer
@@ -55,6 +56,7 @@
 #define HOLDFAST_H
 
 #include "holdfast/arena.h"
+#include "holdfast/array.h"
 #include "holdfast/backend.h"
 #include "holdfast/file.h"
 #include "holdfast/image.h"

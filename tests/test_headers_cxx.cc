@@ -97,6 +97,9 @@ static const any_function functions[] = {
     LINKS(hf_scratch_open_sized),
     LINKS(hf_scratch_close),
     LINKS(hf_scratch_begin),
+    LINKS(hf_array_grow),
+    LINKS(hf_array_append_items),
+    LINKS(hf_array_shrink_items),
     LINKS(hf_to_ref),
     LINKS(hf_from_ref),
     LINKS(hf_arena_get_stats),
@@ -126,6 +129,12 @@ static void the_arena_works() {
     char *text = hf_asprintf(&arena, "%s %d", "particle", 7);
     CHECK(std::strcmp(text, "particle 7") == 0);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    HF_ARRAY(particle *) array = {nullptr, 0, 0};
+    CHECK(hf_array_push(&arena, &array, one) && hf_array_add(&arena, &array) != nullptr);
+    CHECK(hf_array_append(&arena, &array, array.items, 1) && array.count == 3);
+    CHECK(hf_array_pop(&array) == one && hf_array_reserve(&arena, &array, 1000));
+    hf_array_shrink(&arena, &array);
+    hf_array_free(&arena, &array);
     hf_scope scope = hf_scope_begin(&arena);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     hf_arena_close(&arena);

@@ -185,6 +185,14 @@ static void every_call_fails_once(void) {
     CHECK(runs > 1);
 }
 
+static void the_array_has_all_primes(void) {
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    int_array primes = primes_below(&arena, 1000);
+    CHECK_EQUAL(168, primes.count);
+    CHECK(primes.capacity == 168 && primes.items[167] == 997);
+    hf_arena_close(&arena);
+}
+
 static void numbers_are_counted_from_0(void) {
     CHECK_EQUAL(0, next_number());
     CHECK_EQUAL(1, next_number());
@@ -193,8 +201,9 @@ static void numbers_are_counted_from_0(void) {
 
 CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),
            TEST(read_all_reads_a_file), TEST(push_greet_and_print_allocate),
-           TEST(after_follows_a_ref), TEST(join_keeps_only_its_result),
-           TEST(the_image_counts_its_visits), TEST(spaces_are_split_and_committed),
+           TEST(the_array_has_all_primes), TEST(after_follows_a_ref),
+           TEST(join_keeps_only_its_result), TEST(the_image_counts_its_visits),
+           TEST(spaces_are_split_and_committed),
            TEST(open_large_takes_less_where_addresses_are_few), TEST(a_file_is_shown),
            TEST(the_ring_copies_its_input), TEST(two_rings_share_a_path),
            TEST(a_backend_counts_what_is_committed), TEST(a_request_has_an_arena),
