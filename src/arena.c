@@ -357,8 +357,8 @@ static void *arena_allocate(hf_arena *arena, size_t size, size_t align) {
 }
 
 void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
-    if (arena->state == NULL || !arena_is_alignment(align))
-        return hf_arena_fail(arena, "hf_alloc", size);
+    if (!arena_is_alignment(align)) return hf_arena_fail(arena, "hf_alloc", size);
+    if (arena->state == NULL && hf_arena_open_lazily(arena, "hf_alloc", size) != HF_OK) return NULL;
     assert(arena_is_sound(arena));
     hf_error before = hf_last_error();
     void *block;
@@ -508,7 +508,8 @@ static bool arena_has_room(const hf_arena *arena, size_t size, size_t align) {
 }
 
 void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align) {
-    if (arena->state == NULL) return hf_arena_fail(arena, source->call, size);
+    if (arena->state == NULL && hf_arena_open_lazily(arena, source->call, size) != HF_OK)
+        return NULL;
     assert(arena_is_sound(arena) && source->size <= size);
     const hf_arena_core *core = hf_core_of(arena);
     bool is_shown = core->is_sanitized && hf_arena_is_peek_current(arena) &&
@@ -563,7 +564,7 @@ static char *arena_begin_peek(hf_arena *arena, size_t *room) {
 }
 
 char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
-    if (arena->state == NULL) return hf_arena_fail(arena, "hf_peek", least);
+    if (arena->state == NULL && hf_arena_open_lazily(arena, "hf_peek", least) != HF_OK) return NULL;
     assert(arena_is_sound(arena));
     hf_error before = hf_last_error();
     hf_status status;
@@ -578,7 +579,9 @@ char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
 }
 
 hf_status hf_precommit(hf_arena *arena, size_t size) {
-    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_precommit", 0, size);
+    hf_status status = HF_OK;
+    if (arena->state == NULL) status = hf_arena_open_lazily(arena, "hf_precommit", size);
+    if (status != HF_OK) return status;
     assert(arena_is_sound(arena));
     return arena_make_room(hf_core_of(arena), arena_used(arena), size, "hf_precommit");
 }
@@ -672,7 +675,10 @@ static hf_status arena_fail_deferring(void) {
 }
 
 hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
-    if (arena->state == NULL || function == NULL) return hf_fail(HF_INVALID, "hf_defer", 0, 0);
+    hf_status status = HF_OK;
+    if (function == NULL) return hf_fail(HF_INVALID, "hf_defer", 0, 0);
+    if (arena->state == NULL) status = hf_arena_open_lazily(arena, "hf_defer", 0);
+    if (status != HF_OK) return status;
     if (hf_core_of(arena)->image) return arena_fail_deferring();
     hf_deferred *call = hf_alloc(arena, sizeof *call, HF_ALIGNOF(hf_deferred));
     if (call == NULL) return hf_last_error().status;
@@ -684,6 +690,7 @@ hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
+    if (hf_arena_is_lazy(arena) && mark == 0) return HF_OK;
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
     assert(arena_is_sound(arena));
     if (mark > arena_used(arena))
@@ -818,6 +825,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
 }
 
 hf_status hf_trim(hf_arena *arena, size_t keep) {
+    if (hf_arena_is_lazy(arena)) return HF_OK;
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_trim", 0, keep);
     hf_arena_core *core = hf_core_of(arena);
     assert(arena_is_sound(arena));
@@ -873,6 +881,7 @@ static hf_status arena_trim_excess(hf_arena *arena) {
 }
 
 hf_status hf_reset(hf_arena *arena) {
+    if (hf_arena_is_lazy(arena)) return HF_OK;
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_reset", 0, 0);
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_rewind(arena, 0);
@@ -888,6 +897,7 @@ hf_status hf_reset(hf_arena *arena) {
 /* Scope numbers never repeat: a scope that has ended is not mistaken for a later one of the same
  * depth. */
 hf_scope hf_scope_begin(hf_arena *arena) {
+    if (hf_arena_is_lazy(arena)) hf_arena_open_lazily(arena, "hf_scope_begin", 0);
     if (arena->state == NULL) return (hf_scope){.arena = arena};
     hf_arena_core *core = hf_core_of(arena);
     size_t depth = ++core->depth, number = ++core->newest_scope;
@@ -1160,6 +1170,16 @@ hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, 
     return known.pool ? arena_open_pooled(arena, &known) : arena_open_core(arena, &known);
 }
 
+char hf_arena_unopened;
+
+hf_status hf_arena_open_lazily(hf_arena *arena, const char *call, size_t size) {
+    assert(arena->state == NULL);
+    if (!hf_arena_is_lazy(arena)) return hf_fail(HF_INVALID, call, 0, size);
+    hf_status status = hf_arena_open(arena, NULL);
+    if (status != HF_OK) *arena = (hf_arena)HF_ARENA_LAZY;
+    return status;
+}
+
 /* The views are unmapped before the file is truncated; the core is in the space's pages. */
 static void arena_close_image(const hf_arena_core *core, bool is_synced) {
     hf_arena_core closed = *core;
@@ -1168,7 +1188,9 @@ static void arena_close_image(const hf_arena_core *core, bool is_synced) {
 }
 
 void hf_arena_close(hf_arena *arena) {
-    if (arena == NULL || arena->state == NULL) return;
+    if (arena == NULL) return;
+    if (hf_arena_is_lazy(arena)) *arena = (hf_arena){0};
+    if (arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
     assert(core->limit <= core->reserved);
     arena_run_all_deferred(arena);

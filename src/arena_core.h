@@ -104,6 +104,14 @@ static inline size_t hf_larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static inline size_t hf_smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+/* True if the arena was initialised with HF_ARENA_LAZY and is not open yet. */
+static inline bool hf_arena_is_lazy(const hf_arena *arena) {
+    return arena->state == NULL && arena->pos != NULL;
+}
+
+/* For an arena whose state is NULL: opens it if it is lazy. Else it is closed: HF_INVALID. */
+hf_status hf_arena_open_lazily(hf_arena *arena, const char *call, size_t size);
+
 /* Restores the last error `before` if status is HF_OK, that is, when a fallback succeeded after a
  * call that failed. Returns status. */
 static inline hf_status hf_restore_error(hf_status status, hf_error before) {

@@ -9,6 +9,7 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 holdfast_test(test_arena_open test_arena_open.c recorder.c process.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_errors test_arena_errors.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_lazy test_arena_lazy.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
 holdfast_test(test_arena_extend test_arena_extend.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_free test_arena_free.c nth_failure.c disk.c space_fixture.c probe.c

@@ -61,4 +61,17 @@ static int use_ring(void) {
     return 0;
 }
 
-int main(void) { return use_arena() || use_scratch() || use_ring(); }
+static hf_arena lazy = HF_ARENA_LAZY;
+
+static int use_lazy_arena_and_array(void) {
+    HF_ARRAY(int) array = {0, 0, 0};
+    for (int i = 0; i < 100000; i++) NEED(hf_array_push(&lazy, &array, i));
+    NEED(array.items[99999] == 99999 && hf_array_pop(&array) == 99999);
+    NEED(hf_array_append(&lazy, &array, array.items, 10) && array.count == 100009);
+    hf_array_free(&lazy, &array);
+    NEED(hf_get_mark(&lazy) == 0);
+    hf_arena_close(&lazy);
+    return 0;
+}
+
+int main(void) { return use_lazy_arena_and_array() || use_arena() || use_scratch() || use_ring(); }

@@ -114,6 +114,23 @@ struct alignas(32) particle {
     particle *next;
 };
 
+/* Before main, and before the variable would be initialised if that took code. */
+extern hf_arena lazy;
+
+struct before_main {
+    const char *text;
+    before_main() : text(hf_strdup(&lazy, "before main")) {}
+};
+
+static const before_main early;
+hf_arena lazy = HF_ARENA_LAZY;
+
+static void a_lazy_arena_works_before_main() {
+    CHECK(early.text != nullptr && std::strcmp(early.text, "before main") == 0);
+    CHECK(hf_owns(&lazy, early.text));
+    hf_arena_close(&lazy);
+}
+
 static void the_arena_works() {
     hf_arena arena;
     hf_arena_options options = hf_arena_options();
@@ -223,5 +240,5 @@ static void the_space_works() {
     hf_space_close(space);
 }
 
-CHECK_MAIN(TEST(every_function_links), TEST(the_arena_works),
+CHECK_MAIN(TEST(every_function_links), TEST(a_lazy_arena_works_before_main), TEST(the_arena_works),
            TEST(types_with_constructors_are_allocated), TEST(the_space_works))

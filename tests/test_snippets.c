@@ -185,6 +185,13 @@ static void every_call_fails_once(void) {
     CHECK(runs > 1);
 }
 
+static void a_name_is_kept(void) {
+    char name[] = "name";
+    const char *kept = intern(name);
+    CHECK(kept != name && strcmp(kept, "name") == 0);
+    hf_arena_close(&interned);
+}
+
 static void the_array_has_all_primes(void) {
     hf_arena arena = fixture_open((hf_arena_options){0});
     int_array primes = primes_below(&arena, 1000);
@@ -201,7 +208,7 @@ static void numbers_are_counted_from_0(void) {
 
 CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),
            TEST(read_all_reads_a_file), TEST(push_greet_and_print_allocate),
-           TEST(the_array_has_all_primes), TEST(after_follows_a_ref),
+           TEST(the_array_has_all_primes), TEST(a_name_is_kept), TEST(after_follows_a_ref),
            TEST(join_keeps_only_its_result), TEST(the_image_counts_its_visits),
            TEST(spaces_are_split_and_committed),
            TEST(open_large_takes_less_where_addresses_are_few), TEST(a_file_is_shown),

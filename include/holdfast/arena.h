@@ -40,7 +40,8 @@
  *  it.)
  *
  *  Arguments: an arena must not be NULL, except for hf_arena_close(). A zeroed hf_arena is closed:
- *  on it every function fails with HF_INVALID, or returns 0, NULL, false or zeroed statistics.
+ *  on it every function fails with HF_INVALID, or returns 0, NULL, false or zeroed statistics. One
+ *  that is initialised with HF_ARENA_LAZY opens itself.
  *
  *  Threads: an arena belongs to one thread at a time; there is no lock in it. Different arenas are
  *  independent. Do not copy an hf_arena: pass a pointer to it.
@@ -184,6 +185,36 @@ typedef struct hf_arena {
                                    *   extend beyond it */
     struct hf_arena_state *state; /**< private; NULL: closed */
 } hf_arena;
+
+/** @cond private */
+
+/* What pos and limit of an arena point to that opens itself. It is never read nor written. */
+HF_API extern char hf_arena_unopened;
+
+/** @endcond */
+
+/** The initialiser of an arena that opens itself with the default options (no on_failure, too) when
+ *  it is first needed, also before main, by the constructors of static C++ objects:
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  static hf_arena interned = HF_ARENA_LAZY;
+ *
+ *  const char *intern(const char *name) { return hf_strdup(&interned, name); }
+ *  @endcode
+ *
+ *  It is opened by every function that needs memory: those that allocate, hf_peek(),
+ *  hf_precommit(), hf_defer(), hf_arena_append_file(); and by hf_scope_begin(). If opening fails,
+ *  they fail with the status of hf_arena_open() (hf_scope_begin() returns a scope that has already
+ *  ended), and the next call tries again. Until then it is empty: hf_rewind() to 0, hf_reset() and
+ *  hf_trim() succeed, hf_arena_save() saves an arena without bytes, and hf_arena_base() is NULL.
+ *  After hf_arena_close() it is closed, as every arena, and does not open itself again.
+ *
+ *  It costs nothing: the first allocation finds no room, as in every new arena. Do not let two
+ *  threads open it at once: an arena belongs to one thread at a time. */
+#define HF_ARENA_LAZY \
+    { &hf_arena_unopened, &hf_arena_unopened, NULL }
 
 /** Thousands of arenas in one reservation, see pool.h. */
 typedef struct hf_pool hf_pool;
