@@ -1,6 +1,6 @@
 /** @file
  *  holdfast.h: one contiguous arena that grows in place and never moves. Includes every header of
- *  the library.
+ *  the library but stream.h.
  *
  *      base         pos     limit                                reserved (64 GiB)
  *      |  allocated  | ready |              placeholder                  |
@@ -27,6 +27,8 @@
  *  - holdfast/arena.h: the arena. Includes scratch.h (two arenas for temporary work) and image.h
  *    (arenas in files)
  *  - holdfast/array.h: growing arrays in an arena
+ *  - holdfast/stream.h: a FILE that writes into an arena. Include it yourself: it includes
+ *    <stdio.h>
  *  - holdfast/space.h: the placeholder state machine under it
  *  - holdfast/file.h: files that views are made of
  *  - holdfast/ring.h: a mirrored ring buffer
@@ -41,7 +43,7 @@
  *  calls of a thread that may be cancelled. On Windows do not call TerminateThread for a thread
  *  that may be inside a call.
  *
- *  The library never calls malloc, prints nothing, never aborts, installs no signal handler and
+ *  The library never calls malloc (the C library does for a stream of stream.h), prints nothing, never aborts, installs no signal handler and
  *  reads no environment variable.
  *
  *  Its global state: each thread's last error; how many bytes of addresses the arenas with a

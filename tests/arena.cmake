@@ -21,6 +21,8 @@ holdfast_test(test_arena_rewind test_arena_rewind.c recorder.c probe.c process.c
 holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
 holdfast_test(test_array test_array.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena valgrind)
+holdfast_test(test_stream test_stream.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
 holdfast_test(test_scratch test_scratch.c recorder.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena valgrind)
 holdfast_test(test_arena_reset test_arena_reset.c recorder.c disk.c LABELS arena)

@@ -2,6 +2,7 @@
  * The public headers in a C++11 program: every function links, inline functions and macros work.
  */
 #include <holdfast.h>
+#include <holdfast/stream.h>
 
 #include <cstring>
 #include <new>
@@ -100,6 +101,7 @@ static const any_function functions[] = {
     LINKS(hf_array_grow),
     LINKS(hf_array_append_items),
     LINKS(hf_array_shrink_items),
+    LINKS(hf_open_memstream),
     LINKS(hf_to_ref),
     LINKS(hf_from_ref),
     LINKS(hf_arena_get_stats),

@@ -192,6 +192,16 @@ static void a_name_is_kept(void) {
     hf_arena_close(&interned);
 }
 
+static void a_stream_counts(void) {
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    char *text = count_to(&arena, 5);
+    if (text == NULL && hf_last_error().status == HF_UNSUPPORTED)
+        check_skip("the C library has no streams of a program's own");
+    else
+        CHECK(text && strcmp(text, "1 2 3 4 5 ") == 0);
+    hf_arena_close(&arena);
+}
+
 static void the_array_has_all_primes(void) {
     hf_arena arena = fixture_open((hf_arena_options){0});
     int_array primes = primes_below(&arena, 1000);
@@ -208,9 +218,9 @@ static void numbers_are_counted_from_0(void) {
 
 CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),
            TEST(read_all_reads_a_file), TEST(push_greet_and_print_allocate),
-           TEST(the_array_has_all_primes), TEST(a_name_is_kept), TEST(after_follows_a_ref),
-           TEST(join_keeps_only_its_result), TEST(the_image_counts_its_visits),
-           TEST(spaces_are_split_and_committed),
+           TEST(the_array_has_all_primes), TEST(a_name_is_kept), TEST(a_stream_counts),
+           TEST(after_follows_a_ref), TEST(join_keeps_only_its_result),
+           TEST(the_image_counts_its_visits), TEST(spaces_are_split_and_committed),
            TEST(open_large_takes_less_where_addresses_are_few), TEST(a_file_is_shown),
            TEST(the_ring_copies_its_input), TEST(two_rings_share_a_path),
            TEST(a_backend_counts_what_is_committed), TEST(a_request_has_an_arena),
