@@ -50,7 +50,7 @@ extern "C" {
  *  @return the stream; NULL, and nothing is allocated: it failed and on_failure is NULL or returned
  *          false; hf_last_error().status is
  *  - HF_INVALID: text or size is NULL, or the arena is closed
- *  - HF_UNSUPPORTED: the C library has no streams of a program's own (Windows)
+ *  - HF_UNSUPPORTED: the C library has no streams of a program's own (Windows, Android)
  *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings, or
  *    malloc fails

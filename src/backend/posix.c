@@ -2882,10 +2882,16 @@ static void posix_unlock(const hf_backend *self, hf_lock *storage) {
 /* ---------------------------------------------------------------------- Streams ------------ */
 
 #if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || \
-    defined(__DragonFly__) || defined(__ANDROID__)
+    defined(__DragonFly__)
 #define POSIX_HAS_FUNOPEN 1
 #else
 #define POSIX_HAS_FUNOPEN 0
+#endif
+
+#if POSIX_LINUX && !defined(__ANDROID__)
+#define POSIX_HAS_FOPENCOOKIE 1
+#else
+#define POSIX_HAS_FOPENCOOKIE 0
 #endif
 
 /* What a write function returns for an error: glibc's must not return a negative number, and musl
@@ -2896,7 +2902,7 @@ static void posix_unlock(const hf_backend *self, hf_lock *storage) {
 #define POSIX_WRITE_ERROR (-1)
 #endif
 
-#if POSIX_HAS_FUNOPEN || POSIX_LINUX
+#if POSIX_HAS_FUNOPEN || POSIX_HAS_FOPENCOOKIE
 static bool posix_write_to_stream(void *stream, const char *bytes, size_t size) {
     bool is_written = hf_stream_write(stream, bytes, size);
     if (!is_written) errno = ENOMEM;
@@ -2911,26 +2917,15 @@ static int posix_close_stream(void *stream) {
 #endif
 
 #if POSIX_HAS_FUNOPEN
-#if defined(__NetBSD__)
-typedef ssize_t posix_written;
-typedef size_t posix_to_write;
-typedef const void posix_bytes;
-#else
-typedef int posix_written;
-typedef int posix_to_write;
-typedef const char posix_bytes;
-#endif
-
-static posix_written posix_write_stream(void *stream, posix_bytes *bytes, posix_to_write size) {
-    bool is_written = posix_write_to_stream(stream, bytes, (size_t)size);
-    return is_written ? (posix_written)size : POSIX_WRITE_ERROR;
+static int posix_write_stream(void *stream, const char *bytes, int size) {
+    return posix_write_to_stream(stream, bytes, (size_t)size) ? size : POSIX_WRITE_ERROR;
 }
 
 hf_status hf_system_stream(hf_stream *stream, FILE **file) {
     *file = funopen(stream, NULL, posix_write_stream, NULL, posix_close_stream);
     return *file ? HF_OK : HF_NO_MEMORY;
 }
-#elif POSIX_LINUX
+#elif POSIX_HAS_FOPENCOOKIE
 static ssize_t posix_write_stream(void *stream, const char *bytes, size_t size) {
     return posix_write_to_stream(stream, bytes, size) ? (ssize_t)size : POSIX_WRITE_ERROR;
 }
