@@ -43,8 +43,8 @@
  *  calls of a thread that may be cancelled. On Windows do not call TerminateThread for a thread
  *  that may be inside a call.
  *
- *  The library never calls malloc (the C library does for a stream of stream.h), prints nothing, never aborts, installs no signal handler and
- *  reads no environment variable.
+ *  The library never calls malloc (the C library does, for a stream of stream.h), prints nothing,
+ *  never aborts, installs no signal handler and reads no environment variable.
  *
  *  Its global state: each thread's last error; how many bytes of addresses the arenas with a
  *  default reservation have reserved; and the state of the native backend. On Windows that is the

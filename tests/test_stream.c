@@ -99,7 +99,7 @@ static void two_streams_write_by_turns(void) {
     for (int i = 0; i < 20000; i++) fprintf(streams[i % 2], "%06d", i);
     for (int i = 0; i < 2; i++) CHECK(fclose(streams[i]) == 0 && sizes[i] == 60000);
     for (int i = 0; i < 20000; i++) {
-        char number[7];
+        char number[16];
         snprintf(number, sizeof number, "%06d", i);
         CHECK(memcmp(texts[i % 2] + i / 2 * 6, number, 6) == 0);
     }
@@ -182,7 +182,7 @@ static void print_and_use(struct failure *failure) {
     if (!is_open) CHECK_EQUAL(0, hf_get_mark(&arena));
     if (is_closed) CHECK_EQUAL(600000, size);
     for (size_t i = 0; is_open && i + 6 <= size; i += 6) {
-        char number[7];
+        char number[16];
         snprintf(number, sizeof number, "%06d", (int)(i / 6));
         CHECK(memcmp(text + i, number, 6) == 0);
     }

@@ -738,15 +738,15 @@ HF_API char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments
  *          on_failure freed it; hf_last_error().status is
  *  - HF_INVALID: the text is not in the allocated bytes of this arena, format is NULL or printf
  *    fails on it, or the arena is closed
- *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a forked
- *    child cannot grow the read-write image of its parent
+ *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a
+ *    forked child cannot grow the read-write image of its parent
  *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
- *  @note Reads the text to find its end. What is appended, if it has 512 bytes or more, is formatted
- *        in temporary pages of the system as by hf_asprintf(), also in the last bytes of a
- *        reservation; without such pages: HF_NO_MEMORY. */
+ *  @note Reads the text to find its end. What is appended, if it has 512 bytes or more, is
+ *        formatted in temporary pages of the system as by hf_asprintf(), also in the last bytes of
+ *        a reservation; without such pages: HF_NO_MEMORY. */
 HF_API char *hf_asprintf_append(hf_arena *arena, char *text, const char *format, ...)
     HF_FORMAT(3, 4);
 
@@ -755,15 +755,15 @@ HF_API char *hf_asprintf_append(hf_arena *arena, char *text, const char *format,
  *  @param arena      the arena; not NULL
  *  @param text       a text in a block of this arena; NULL: the same as hf_vasprintf()
  *  @param format     a format of printf
- *  @param arguments  its arguments; texts may lie in the arena, and may be `text` itself. The caller
- *                    calls va_end
+ *  @param arguments  its arguments; texts may lie in the arena, and may be `text` itself. The
+ *                    caller calls va_end
  *  @return the text with what was appended: `text` itself, or a block that is aligned to 8; NULL if
  *          it failed and on_failure is NULL or returned false: `text` is unchanged, unless
  *          on_failure freed it; hf_last_error().status is
  *  - HF_INVALID: the text is not in the allocated bytes of this arena, format is NULL or printf
  *    fails on it, or the arena is closed
- *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a forked
- *    child cannot grow the read-write image of its parent
+ *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a
+ *    forked child cannot grow the read-write image of its parent
  *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)

@@ -57,9 +57,9 @@ extern "C" {
  *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
  *  - HF_WRONG_STATE: a forked child cannot grow the read-write image of its parent
  *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
- *  @note If the arena cannot grow, writing fails with ENOMEM: the call that empties the buffer fails
- *        and ferror() is true. fclose() returns EOF if any write failed. hf_last_error() has the
- *        details, and the text ends with what was written before.
+ *  @note If the arena cannot grow, writing fails with ENOMEM: the call that empties the buffer
+ *        fails and ferror() is true. fclose() returns EOF if any write failed. hf_last_error() has
+ *        the details, and the text ends with what was written before.
  *  @note The library never calls malloc, but the C library does: for the FILE and its buffer, which
  *        fclose() frees. The stream takes some bytes of the arena before the text. */
 HF_API FILE *hf_open_memstream(hf_arena *arena, char **text, size_t *size);
