@@ -308,17 +308,40 @@ static void a_text_can_be_appended_to_itself(void) {
     for (int in_place = 0; in_place < 2; in_place++) {
         hf_arena arena = open_arena(64 * MIB);
         char *text = hf_strdup(&arena, "ab");
-        for (size_t length = 2; length < 100000; length = 2 * length + 1) {
+        for (size_t length = 2; length < 100000; length = 3 * length + 1) {
             AT("in place %d, length %zu", in_place, length);
             if (!in_place) CHECK(hf_alloc(&arena, 1, 1) != NULL);
-            char *longer = hf_asprintf_append(&arena, text, "%s%s", "-", text);
+            char *longer = hf_asprintf_append(&arena, text, "-%s%s", text, text);
             CHECK(longer != NULL && (longer == text) == in_place);
-            CHECK_EQUAL(2 * length + 1, strlen(longer));
+            CHECK_EQUAL(3 * length + 1, strlen(longer));
             CHECK(longer[length] == '-' && memcmp(longer, longer + length + 1, length) == 0);
+            CHECK(memcmp(longer, longer + 2 * length + 1, length) == 0);
             text = longer;
         }
         hf_arena_close(&arena);
     }
+}
+
+/* There is no byte to spare for the NUL of the older text. */
+static void append_to_itself_in_the_last_bytes(hf_arena *arena) {
+    enum { LENGTH = 700 };
+    CHECK(hf_alloc(arena, fixture_page_size() - (3 * LENGTH + 2), 1) != NULL);
+    char *text = hf_alloc(arena, LENGTH + 1, 1);
+    memset(text, 'x', LENGTH);
+    text[LENGTH] = '\0';
+    CHECK(hf_asprintf_append(arena, text, "-%s%s", text, text) == text);
+    CHECK_EQUAL(3 * LENGTH + 1, strlen(text));
+    CHECK(strspn(text, "x") == LENGTH && strspn(text + LENGTH + 1, "x") == 2 * LENGTH);
+    CHECK_EQUAL(0, failures.count);
+    hf_arena_close(arena);
+}
+
+static void a_text_is_appended_to_itself_in_the_last_bytes(void) {
+    if (!fixture_is_exact()) return;
+    hf_arena with_on_failure = open_arena(fixture_page_size());
+    append_to_itself_in_the_last_bytes(&with_on_failure);
+    hf_arena without = fixture_open((hf_arena_options){.reserve = fixture_page_size()});
+    append_to_itself_in_the_last_bytes(&without);
 }
 
 static void appends_peeked_bytes(void) {
@@ -457,7 +480,8 @@ CHECK_MAIN(TEST(copies_texts), TEST(copies_parts_of_texts), TEST(copies_bytes),
            TEST(formats_into_the_last_byte), TEST(formats_texts_of_the_same_arena),
            TEST(peeked_bytes_may_be_arguments), TEST(appends_in_place_to_the_last_block),
            TEST(appends_to_a_copy_of_another_block), TEST(appends_to_texts_of_any_alignment),
-           TEST(a_text_can_be_appended_to_itself), TEST(appends_peeked_bytes),
+           TEST(a_text_can_be_appended_to_itself),
+           TEST(a_text_is_appended_to_itself_in_the_last_bytes), TEST(appends_peeked_bytes),
            TEST(appends_into_the_last_byte), TEST(appending_to_no_text_of_the_arena_is_invalid),
            TEST(a_text_uses_no_more_bytes_than_it_needs),
            TEST(a_format_that_printf_fails_on_is_invalid),
