@@ -74,7 +74,7 @@ static void functions_that_need_memory_open_it(void) {
 
 static void other_functions_find_it_empty(void) {
     hf_arena arena = HF_ARENA_LAZY;
-    char local[10];
+    char local[10] = "";
     CHECK_EQUAL(0, hf_get_mark(&arena));
     CHECK_STATUS(HF_OK, hf_rewind(&arena, 0));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
