@@ -1,6 +1,6 @@
 /** @file
  *  holdfast.h: one contiguous arena that grows in place and never moves. Includes every header of
- *  the library.
+ *  the library but stream.h.
  *
  *      base         pos     limit                                reserved (64 GiB)
  *      |  allocated  | ready |              placeholder                  |
@@ -26,6 +26,9 @@
  *  Each header is the manual of its part:
  *  - holdfast/arena.h: the arena. Includes scratch.h (two arenas for temporary work) and image.h
  *    (arenas in files)
+ *  - holdfast/array.h: growing arrays in an arena
+ *  - holdfast/stream.h: a FILE that writes into an arena. Include it yourself: it includes
+ *    <stdio.h>
  *  - holdfast/heap.h: malloc, realloc and free on a space of its own
  *  - holdfast/space.h: the placeholder state machine under it
  *  - holdfast/file.h: files that views are made of
@@ -41,9 +44,9 @@
  *  calls of a thread that may be cancelled. On Windows do not call TerminateThread for a thread
  *  that may be inside a call.
  *
- *  The library never calls malloc, installs no signal handler and reads no environment variable. It
- *  prints nothing and never aborts, except where a heap finds a mistake of a program that has set
- *  no hf_heap_options::on_fault.
+ *  The library never calls malloc (the C library does, for a stream of stream.h), installs no signal
+ *  handler and reads no environment variable. It prints nothing and never aborts, except where a
+ *  heap finds a mistake of a program that has set no hf_heap_options::on_fault.
  *
  *  Its global state: each thread's last error; how many bytes of addresses the arenas with a
  *  default reservation have reserved; and the state of the native backend. On Windows that is the
@@ -57,6 +60,7 @@
 #define HOLDFAST_H
 
 #include "holdfast/arena.h"
+#include "holdfast/array.h"
 #include "holdfast/backend.h"
 #include "holdfast/file.h"
 #include "holdfast/heap.h"

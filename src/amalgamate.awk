@@ -26,7 +26,10 @@ function own_file(name, from,    path) {
     return exists("src/" name) ? "src/" name : ""
 }
 
-function is_in_header(path) { return header != "" && path ~ /^include\// }
+# holdfast.h does not include stream.h.
+function is_in_header(path) {
+    return header != "" && path ~ /^include\// && path != "include/holdfast/stream.h"
+}
 
 function emit_include(line, from,    name, path) {
     name = line

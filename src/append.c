@@ -59,14 +59,16 @@ static hf_status append_view(hf_arena *arena, hf_file *file, hf_access access, v
 
 hf_status hf_arena_append_file(hf_arena *arena, const char *path, hf_access access, void **data,
                                size_t *size) {
-    if (arena->state == NULL || data == NULL || size == NULL ||
-        (access != HF_READ_ONLY && access != HF_COPY_ON_WRITE))
+    hf_status status = HF_OK;
+    if (data == NULL || size == NULL || (access != HF_READ_ONLY && access != HF_COPY_ON_WRITE))
         return append_fail(HF_INVALID, 0, 0);
+    if (arena->state == NULL) status = hf_arena_open_lazily(arena, "hf_arena_append_file", 0);
+    if (status != HF_OK) return status;
     const hf_arena_core *core = hf_core_of(arena);
     if (hf_is_read_write(core) || hf_is_read_only(core))
         return append_fail_unsupported("the arena is a read-write or read-only image");
     hf_file *file;
-    hf_status status = hf_file_open(&file, path, access, core->backend);
+    status = hf_file_open(&file, path, access, core->backend);
     if (status != HF_OK) return status;
     status = hf_file_has_huge_pages(file) ? append_fail_unsupported(HF_HUGETLBFS_REASON)
                                           : append_view(arena, file, access, data, size);

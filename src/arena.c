@@ -22,7 +22,7 @@
  * block.
  *
  * Chapters: errors of allocations, growing, poisoning, allocating, extending, copying, peeking,
- * rewinding, releasing, scopes, refs, statistics, opening and closing.
+ * rewinding, freeing, releasing, scopes, refs, statistics, opening and closing.
  */
 #include <holdfast/arena.h>
 #include <holdfast/space.h>
@@ -357,8 +357,8 @@ static void *arena_allocate(hf_arena *arena, size_t size, size_t align) {
 }
 
 void *hf_alloc_slow(hf_arena *arena, size_t size, size_t align) {
-    if (arena->state == NULL || !arena_is_alignment(align))
-        return hf_arena_fail(arena, "hf_alloc", size);
+    if (!arena_is_alignment(align)) return hf_arena_fail(arena, "hf_alloc", size);
+    if (arena->state == NULL && hf_arena_open_lazily(arena, "hf_alloc", size) != HF_OK) return NULL;
     assert(arena_is_sound(arena));
     hf_error before = hf_last_error();
     void *block;
@@ -389,8 +389,7 @@ void *hf_alloc_array(hf_arena *arena, size_t count, size_t size, size_t align) {
 
 /* ----------------------------------------------------- extending -------------------- */
 
-/* True if [block, block + size) is allocated in this arena. */
-static bool arena_is_block(const hf_arena *arena, const void *block, size_t size) {
+bool hf_arena_is_block(const hf_arena *arena, const void *block, size_t size) {
     if (arena->state == NULL) return false;
     uintptr_t offset = (uintptr_t)block - (uintptr_t)arena->state->base;
     return offset <= arena_used(arena) && size <= arena_used(arena) - offset;
@@ -445,7 +444,7 @@ static bool arena_grow_last_block(hf_arena *arena, size_t block, size_t old_size
 }
 
 bool hf_extend(hf_arena *arena, void *block, size_t old_size, size_t new_size) {
-    if (!arena_is_block(arena, block, old_size)) {
+    if (!hf_arena_is_block(arena, block, old_size)) {
         hf_fail(HF_INVALID, "hf_extend", arena_used(arena), new_size);
         return false;
     }
@@ -509,7 +508,8 @@ static bool arena_has_room(const hf_arena *arena, size_t size, size_t align) {
 }
 
 void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size, size_t align) {
-    if (arena->state == NULL) return hf_arena_fail(arena, source->call, size);
+    if (arena->state == NULL && hf_arena_open_lazily(arena, source->call, size) != HF_OK)
+        return NULL;
     assert(arena_is_sound(arena) && source->size <= size);
     const hf_arena_core *core = hf_core_of(arena);
     bool is_shown = core->is_sanitized && hf_arena_is_peek_current(arena) &&
@@ -529,7 +529,7 @@ void *hf_arena_copy(hf_arena *arena, const hf_arena_source *source, size_t size,
 
 void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size, size_t align) {
     if (block == NULL) return hf_alloc(arena, new_size, align);
-    if (!arena_is_block(arena, block, old_size) || !arena_is_alignment(align))
+    if (!hf_arena_is_block(arena, block, old_size) || !arena_is_alignment(align))
         return hf_arena_fail(arena, "hf_realloc", new_size);
     hf_error before = hf_last_error();
     bool fits = new_size <= old_size || ((uintptr_t)block & (align - 1)) == 0;
@@ -564,7 +564,7 @@ static char *arena_begin_peek(hf_arena *arena, size_t *room) {
 }
 
 char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
-    if (arena->state == NULL) return hf_arena_fail(arena, "hf_peek", least);
+    if (arena->state == NULL && hf_arena_open_lazily(arena, "hf_peek", least) != HF_OK) return NULL;
     assert(arena_is_sound(arena));
     hf_error before = hf_last_error();
     hf_status status;
@@ -579,7 +579,9 @@ char *hf_peek(hf_arena *arena, size_t least, size_t *room) {
 }
 
 hf_status hf_precommit(hf_arena *arena, size_t size) {
-    if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_precommit", 0, size);
+    hf_status status = HF_OK;
+    if (arena->state == NULL) status = hf_arena_open_lazily(arena, "hf_precommit", size);
+    if (status != HF_OK) return status;
     assert(arena_is_sound(arena));
     return arena_make_room(hf_core_of(arena), arena_used(arena), size, "hf_precommit");
 }
@@ -673,7 +675,10 @@ static hf_status arena_fail_deferring(void) {
 }
 
 hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
-    if (arena->state == NULL || function == NULL) return hf_fail(HF_INVALID, "hf_defer", 0, 0);
+    hf_status status = HF_OK;
+    if (function == NULL) return hf_fail(HF_INVALID, "hf_defer", 0, 0);
+    if (arena->state == NULL) status = hf_arena_open_lazily(arena, "hf_defer", 0);
+    if (status != HF_OK) return status;
     if (hf_core_of(arena)->image) return arena_fail_deferring();
     hf_deferred *call = hf_alloc(arena, sizeof *call, HF_ALIGNOF(hf_deferred));
     if (call == NULL) return hf_last_error().status;
@@ -685,6 +690,7 @@ hf_status hf_defer(hf_arena *arena, void (*function)(void *), void *data) {
 }
 
 hf_status hf_rewind(hf_arena *arena, hf_mark mark) {
+    if (hf_arena_is_lazy(arena) && mark == 0) return HF_OK;
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_rewind", mark, 0);
     assert(arena_is_sound(arena));
     if (mark > arena_used(arena))
@@ -714,6 +720,24 @@ static void arena_run_all_deferred(hf_arena *arena) {
         core->deferred = call.below;
         call.function(call.data);
     }
+}
+
+/* ------------------------------------------------------- freeing -------------------- */
+
+void hf_free(hf_arena *arena, void *block, size_t size) {
+    if (block == NULL) return;
+    if (!hf_arena_is_block(arena, block, size)) {
+        hf_fail(HF_INVALID, "hf_free", arena_used(arena), size);
+        return;
+    }
+    assert(arena_is_sound(arena));
+    const hf_arena_core *core = hf_core_of(arena);
+    size_t offset = (size_t)((char *)block - core->state.base);
+    if (hf_image_check_owner(core, "hf_free") != HF_OK) return;
+    if (arena_is_last_block(arena, offset, size))
+        arena_free_above(arena, offset);
+    else if (core->is_sanitized)
+        hf_poison(block, size);
 }
 
 /* ----------------------------------------------------- releasing -------------------- */
@@ -801,6 +825,7 @@ hf_status hf_arena_release_beyond(hf_arena *arena, size_t keep) {
 }
 
 hf_status hf_trim(hf_arena *arena, size_t keep) {
+    if (hf_arena_is_lazy(arena)) return HF_OK;
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_trim", 0, keep);
     hf_arena_core *core = hf_core_of(arena);
     assert(arena_is_sound(arena));
@@ -831,6 +856,7 @@ static hf_status arena_trim_excess(hf_arena *arena) {
 }
 
 hf_status hf_reset(hf_arena *arena) {
+    if (hf_arena_is_lazy(arena)) return HF_OK;
     if (arena->state == NULL) return hf_fail(HF_INVALID, "hf_reset", 0, 0);
     hf_arena_core *core = hf_core_of(arena);
     hf_status status = hf_rewind(arena, 0);
@@ -848,6 +874,7 @@ hf_status hf_reset(hf_arena *arena) {
 /* Scope numbers never repeat: a scope that has ended is not mistaken for a later one of the same
  * depth. */
 hf_scope hf_scope_begin(hf_arena *arena) {
+    if (hf_arena_is_lazy(arena)) hf_arena_open_lazily(arena, "hf_scope_begin", 0);
     if (arena->state == NULL) return (hf_scope){.arena = arena};
     hf_arena_core *core = hf_core_of(arena);
     size_t depth = ++core->depth, number = ++core->newest_scope;
@@ -878,7 +905,7 @@ hf_ref hf_to_ref(const hf_arena *arena, const void *pointer) {
     if (pointer == NULL) return 0;
     size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)hf_arena_base(arena));
     uint64_t ref = 1 + (uint64_t)offset / 8;
-    if (!arena_is_block(arena, pointer, 0) || offset % 8 != 0 || ref > UINT32_MAX) {
+    if (!hf_arena_is_block(arena, pointer, 0) || offset % 8 != 0 || ref > UINT32_MAX) {
         hf_fail(HF_INVALID, "hf_to_ref", offset, 0);
         return 0;
     }
@@ -1084,6 +1111,16 @@ hf_status hf_arena_open_sized(hf_arena *arena, const hf_arena_options *options, 
     return known.pool ? arena_open_pooled(arena, &known) : arena_open_core(arena, &known);
 }
 
+char hf_arena_unopened;
+
+hf_status hf_arena_open_lazily(hf_arena *arena, const char *call, size_t size) {
+    assert(arena->state == NULL);
+    if (!hf_arena_is_lazy(arena)) return hf_fail(HF_INVALID, call, 0, size);
+    hf_status status = hf_arena_open(arena, NULL);
+    if (status != HF_OK) *arena = (hf_arena)HF_ARENA_LAZY;
+    return status;
+}
+
 /* The views are unmapped before the file is truncated; the core is in the space's pages. */
 static void arena_close_image(const hf_arena_core *core, bool is_synced) {
     hf_arena_core closed = *core;
@@ -1092,7 +1129,9 @@ static void arena_close_image(const hf_arena_core *core, bool is_synced) {
 }
 
 void hf_arena_close(hf_arena *arena) {
-    if (arena == NULL || arena->state == NULL) return;
+    if (arena == NULL) return;
+    if (hf_arena_is_lazy(arena)) *arena = (hf_arena){0};
+    if (arena->state == NULL) return;
     hf_arena_core *core = hf_core_of(arena);
     assert(core->limit <= core->reserved);
     arena_run_all_deferred(arena);

@@ -99,6 +99,14 @@ static inline bool hf_is_read_write(const hf_arena_core *core) {
     return core->mode == HF_MODE_READ_WRITE;
 }
 
+/* True if the arena was initialised with HF_ARENA_LAZY and is not open yet. */
+static inline bool hf_arena_is_lazy(const hf_arena *arena) {
+    return arena->state == NULL && arena->pos != NULL;
+}
+
+/* For an arena whose state is NULL: opens it if it is lazy. Else it is closed: HF_INVALID. */
+hf_status hf_arena_open_lazily(hf_arena *arena, const char *call, size_t size);
+
 /* Restores the last error `before` if status is HF_OK, that is, when a fallback succeeded after a
  * call that failed. Returns status. */
 static inline hf_status hf_restore_error(hf_status status, hf_error before) {
@@ -115,6 +123,9 @@ void *hf_arena_give_up(hf_arena *arena, size_t size);
 
 /* Frees the pages of formatted texts that were left when on_failure did a longjmp; in text.c. */
 void hf_arena_free_text_pages(hf_arena_core *core);
+
+/* True if [block, block + size) is allocated in this arena; false if it is closed. */
+bool hf_arena_is_block(const hf_arena *arena, const void *block, size_t size);
 
 /* True if the bytes that hf_peek returned are still the next free bytes, so that the program may
  * pass them as arguments to this call. */

@@ -666,7 +666,17 @@ static hf_status image_write(const hf_arena *arena, intptr_t file, hf_report *re
     return status;
 }
 
+/* An arena that is not open yet, and is not opened by being saved, has no bytes. */
+static hf_status image_save_empty(const char *path) {
+    hf_arena empty;
+    hf_status status = hf_arena_open(&empty, NULL);
+    if (status == HF_OK) status = hf_arena_save(&empty, path);
+    hf_arena_close(&empty);
+    return status;
+}
+
 hf_status hf_arena_save(const hf_arena *arena, const char *path) {
+    if (hf_arena_is_lazy(arena) && image_is_path(path)) return image_save_empty(path);
     if (arena->state == NULL || !image_is_path(path))
         return hf_fail(HF_INVALID, "hf_arena_save", 0, 0);
     const hf_backend *backend = hf_core_of(arena)->backend;
@@ -687,6 +697,7 @@ hf_status hf_arena_save(const hf_arena *arena, const char *path) {
 
 hf_status hf_arena_set_root(hf_arena *arena, const void *object) {
     size_t offset = (size_t)((uintptr_t)object - (uintptr_t)hf_arena_base(arena));
+    if (hf_arena_is_lazy(arena) && object == NULL) return HF_OK;
     bool is_ours = arena->state != NULL && (object == NULL || offset < hf_get_mark(arena));
     if (!is_ours) return hf_fail(HF_INVALID, "hf_arena_set_root", offset, 0);
     if (hf_is_read_only(hf_core_of(arena)))

@@ -94,27 +94,46 @@ static bool text_has_pages(const hf_arena *arena, const hf_text_pages *pages) {
     return entry != NULL;
 }
 
-/* Allocates the block, copies the text into it and frees the pages. If on_failure closes the arena
- * and opens it again, the text is gone with its pages: HF_WRONG_STATE. */
-static char *text_copy_from_pages(hf_arena *arena, const hf_text_pages *pages, size_t size) {
-    char *text = hf_alloc(arena, size, TEXT_ALIGNMENT);
+/* Where a formatted text goes: behind the bytes of an older text, or into a new block. */
+typedef struct text_target {
+    const char *call; /* the function that the program called, for errors */
+    char *text;       /* NULL: a new block */
+    size_t length;    /* of the older text, without its NUL */
+} text_target;
+
+/* Makes the older text's block `size` bytes large: in place if it is the last one, else as a copy
+ * at the end of the arena. NULL: it failed, and the older text is as it was. */
+static char *text_grow(hf_arena *arena, const text_target *target, size_t size) {
+    if (target->text == NULL) return hf_alloc(arena, size, TEXT_ALIGNMENT);
+    hf_arena_source source = {target->call, target->text, target->length + 1};
+    hf_error before = hf_last_error();
+    if (hf_extend(arena, target->text, source.size, size)) return target->text;
+    hf_fail_with(before);
+    return hf_arena_copy(arena, &source, size, TEXT_ALIGNMENT);
+}
+
+/* Grows the block, copies the text into it and frees the pages. If on_failure closes the arena and
+ * opens it again, the text is gone with its pages: HF_WRONG_STATE. */
+static char *text_copy_from_pages(hf_arena *arena, const text_target *target,
+                                  const hf_text_pages *pages, size_t size) {
+    char *text = text_grow(arena, target, target->length + size);
     if (!text_has_pages(arena, pages)) {
         if (text)
-            hf_fail_because(HF_WRONG_STATE, "hf_asprintf",
+            hf_fail_because(HF_WRONG_STATE, target->call,
                             "on_failure closed the arena, and the text with it", 0, size);
         return NULL;
     }
-    if (text) memcpy(text, pages + 1, size);
+    if (text) memcpy(text + target->length, pages + 1, size);
     text_free_pages_until(hf_core_of(arena), pages->next);
     return text;
 }
 
-static char *text_format_in_pages(hf_arena *arena, size_t size, const char *format,
-                                  va_list arguments) {
+static char *text_format_in_pages(hf_arena *arena, const text_target *target, size_t size,
+                                  const char *format, va_list arguments) {
     hf_text_pages *pages = text_allocate_pages(hf_core_of(arena), size);
     if (pages == NULL) return hf_arena_give_up(arena, size);
     vsnprintf((char *)(pages + 1), size, format, arguments);
-    return text_copy_from_pages(arena, pages, size);
+    return text_copy_from_pages(arena, target, pages, size);
 }
 
 /* False if formatting into the new block could overwrite or free the arguments: the block overlaps
@@ -129,26 +148,79 @@ static bool text_are_arguments_safe(hf_arena *arena, size_t size) {
     return status == HF_OK;
 }
 
-char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) {
+/*
+ * Formats `size` bytes behind the older text. If that is the last block, it grows by one byte more
+ * than it needs: the arguments may lie in the older text, whose NUL must stay until they are read.
+ *
+ *      | older text |\0| new text |\0|      ->      | older text | new text |\0|
+ */
+static char *text_format_in_place(hf_arena *arena, const text_target *target, size_t size,
+                                  const char *format, va_list arguments) {
+    char *text = target->text;
+    size_t length = target->length, whole = length + size;
+    if (text == NULL || !hf_extend(arena, text, length + 1, whole + 1)) return NULL;
+    vsnprintf(text + length + 1, size, format, arguments);
+    memmove(text + length, text + length + 1, size);
+    hf_extend(arena, text, whole + 1, whole);
+    return text;
+}
+
+/* If the last block cannot grow by that one byte more, it may yet by what is needed. */
+static char *text_format_long(hf_arena *arena, const text_target *target, size_t size,
+                              const char *format, va_list arguments) {
+    hf_error before = hf_last_error();
+    size_t whole = target->length + size;
+    bool is_safe = text_are_arguments_safe(arena, whole + 1);
+    char *text = is_safe ? text_format_in_place(arena, target, size, format, arguments) : NULL;
+    if (text) return text;
+    bool is_last = target->text && hf_last_error().status != HF_WRONG_STATE;
+    hf_fail_with(before);
+    if (!is_safe || is_last) return text_format_in_pages(arena, target, size, format, arguments);
+    text = text_grow(arena, target, whole);
+    if (text) vsnprintf(text + target->length, size, format, arguments);
+    return text;
+}
+
+/* Short texts are formatted before anything changes. */
+static char *text_format(hf_arena *arena, const text_target *target, const char *format,
+                         va_list arguments) {
     char buffer[TEXT_SHORT_SIZE];
     va_list copy;
     va_copy(copy, arguments);
     int length = format ? vsnprintf(buffer, sizeof buffer, format, copy) : -1;
     va_end(copy);
-    if (length < 0) return hf_arena_fail(arena, "hf_asprintf", 0);
+    if (length < 0) return hf_arena_fail(arena, target->call, 0);
     size_t size = (size_t)length + 1;
-    if (size <= sizeof buffer) return hf_memdup(arena, buffer, size);
-    if (!text_are_arguments_safe(arena, size))
-        return text_format_in_pages(arena, size, format, arguments);
-    char *text = hf_alloc(arena, size, TEXT_ALIGNMENT);
-    if (text) vsnprintf(text, size, format, arguments);
+    if (size > sizeof buffer) return text_format_long(arena, target, size, format, arguments);
+    char *text = text_grow(arena, target, target->length + size);
+    if (text) memcpy(text + target->length, buffer, size);
     return text;
+}
+
+char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) {
+    return text_format(arena, &(text_target){"hf_asprintf", NULL, 0}, format, arguments);
 }
 
 char *hf_asprintf(hf_arena *arena, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     char *text = hf_vasprintf(arena, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+char *hf_vasprintf_append(hf_arena *arena, char *text, const char *format, va_list arguments) {
+    static const char call[] = "hf_asprintf_append";
+    text_target target = {call, text, text ? strlen(text) : 0};
+    if (text && !hf_arena_is_block(arena, text, target.length + 1))
+        return hf_arena_fail(arena, call, 0);
+    return text_format(arena, &target, format, arguments);
+}
+
+char *hf_asprintf_append(hf_arena *arena, char *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    text = hf_vasprintf_append(arena, text, format, arguments);
     va_end(arguments);
     return text;
 }

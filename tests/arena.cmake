@@ -9,13 +9,20 @@ string(REGEX MATCH "sanitize=[a-z,-]*(address|thread)" sanitizer "${CMAKE_C_FLAG
 holdfast_test(test_arena_open test_arena_open.c recorder.c process.c LABELS arena valgrind tsan)
 holdfast_test(test_arena_budget test_arena_budget.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_errors test_arena_errors.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_lazy test_arena_lazy.c disk.c LABELS arena valgrind)
 holdfast_test(test_arena_alloc test_arena_alloc.c LABELS arena valgrind)
 holdfast_test(test_arena_extend test_arena_extend.c recorder.c LABELS arena valgrind)
+holdfast_test(test_arena_free test_arena_free.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
 holdfast_test(test_arena_peek test_arena_peek.c recorder.c LABELS arena valgrind)
 holdfast_test(test_arena_text test_arena_text.c LABELS arena valgrind)
 holdfast_test(test_arena_rewind test_arena_rewind.c recorder.c probe.c process.c
               LABELS arena valgrind)
 holdfast_test(test_arena_scopes test_arena_scopes.c LABELS arena valgrind)
+holdfast_test(test_array test_array.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
+holdfast_test(test_stream test_stream.c nth_failure.c disk.c space_fixture.c probe.c
+              LABELS arena valgrind)
 holdfast_test(test_scratch test_scratch.c recorder.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS arena valgrind)
 holdfast_test(test_arena_reset test_arena_reset.c recorder.c disk.c LABELS arena)
@@ -85,7 +92,8 @@ set(errors overflow overflow_by_a_load underflow underflow_of_the_first_block us
     touch_the_end_of_what_is_committed touch_what_grew use_after_shrinking overflow_after_extending
     overflow_after_reallocating use_of_peeked_bytes_that_were_not_taken
     use_of_peeked_bytes_after_a_rewind overflow_of_a_text overflow_of_an_array use_after_trimming
-    overflow_after_saving overflow_after_copying_peeked_bytes)
+    overflow_after_saving overflow_after_copying_peeked_bytes use_after_free
+    use_after_freeing_another_block)
 
 # test_errors(PREFIX REPORT command...): the command with each error must print that report; with
 # `none` it must succeed.

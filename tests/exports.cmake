@@ -12,6 +12,7 @@ foreach(header IN LISTS headers)
     list(APPEND declared ${lines})
 endforeach()
 list(REMOVE_ITEM declared hf_backend_before_placeholders) # of Windows alone
+list(APPEND declared hf_arena_unopened) # data, of HF_ARENA_LAZY
 list(SORT declared)
 
 execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY} OUTPUT_VARIABLE table

@@ -150,6 +150,16 @@ static void overflow_after_copying_peeked_bytes(void) {
     store(text + SIZE + 1);
 }
 
+static void use_after_free(void) {
+    hf_free(&arena, after, SIZE);
+    load(after);
+}
+
+static void use_after_freeing_another_block(void) {
+    hf_free(&arena, block, SIZE);
+    load(block + SIZE - 1);
+}
+
 /* Valgrind and MemorySanitizer track which bytes were never written. */
 static void use_of_a_value_never_written(void) {
     memset(hf_alloc(&arena, SIZE, 1), 1, SIZE);
@@ -177,6 +187,9 @@ static void none(void) {
     CHECK(hf_extend(&arena, top, SIZE * 3, 1));
     CHECK(hf_extend_zeroed(&arena, top, 1, 9 << 20));
     CHECK(load(top + (9 << 20) - 1) == 0);
+    hf_free(&arena, top, 9 << 20);
+    CHECK(hf_alloc(&arena, SIZE, 1) == top);
+    memset(top, 5, SIZE);
     CHECK(hf_rewind(&arena, mark) == HF_OK);
     char *zeroed = hf_alloc_zeroed(&arena, SIZE, 1);
     for (int i = 0; i < SIZE; i++) CHECK(zeroed[i] == 0);
@@ -208,6 +221,8 @@ static const struct check_test errors[] = {
     TEST(use_after_trimming),
     TEST(overflow_after_saving),
     TEST(overflow_after_copying_peeked_bytes),
+    TEST(use_after_free),
+    TEST(use_after_freeing_another_block),
     TEST(use_of_a_value_never_written),
     TEST(use_of_a_rewound_value),
     TEST(none),

@@ -155,6 +155,21 @@ static bool act_asprintf(hf_arena *arena) {
     return text != NULL;
 }
 
+static bool act_append(hf_arena *arena) {
+    char *text = hf_asprintf_append(arena, last, "%*d", 300000, 7);
+    CHECK(strncmp(last, "last", 4) == 0 && strlen(last) == (text ? 300004 : 4));
+    CHECK(text == NULL || (text == last && text[300003] == '7'));
+    return text != NULL;
+}
+
+static bool act_append_by_copy(hf_arena *arena) {
+    char *text = hf_asprintf_append(arena, last, "%*d", 300000, 7);
+    CHECK(strcmp(last, "last") == 0);
+    CHECK(text == NULL || (strlen(text) == 300004 && text[300003] == '7'));
+    CHECK(text == NULL || strncmp(text, "last", 4) == 0);
+    return text != NULL;
+}
+
 static bool act_strdup(hf_arena *arena) {
     static char text[300001];
     memset(text, 'x', sizeof text - 1);
@@ -178,6 +193,13 @@ static void prepare_last(hf_arena *arena) {
     write_and_rewind(arena, MIB);
     last = hf_alloc(arena, 5000, 8);
     fill(last, 5000, 5);
+}
+
+static void prepare_text(hf_arena *arena) { last = hf_strdup(arena, "last"); }
+
+static void prepare_two_texts(hf_arena *arena) {
+    prepare_text(arena);
+    CHECK(hf_strdup(arena, "another") != NULL);
 }
 
 static void attempt(struct failure *failure) {
@@ -219,6 +241,8 @@ static const struct scenario scenarios[] = {
     {"peeking", NULL, act_peek, {0}},
     {"ensuring", prepare_steps, act_precommit, {0}},
     {"a formatted text", NULL, act_asprintf, {0}},
+    {"an appended text", prepare_text, act_append, {0}},
+    {"a text appended to a copy", prepare_two_texts, act_append_by_copy, {0}},
     {"a copied text", NULL, act_strdup, {0}},
     {"a populated block", NULL, act_alloc, {.populate = true}},
     {"populated zeros", prepare_trimmed, act_alloc_zeroed, {.populate = true}},

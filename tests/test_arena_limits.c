@@ -73,6 +73,35 @@ static void open_with_too_little(void *unused) {
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
 }
 
+/* Fails in each function that opens it, and works as soon as it can be opened. */
+static void open_lazily_with_too_little(void *unused) {
+    (void)unused;
+    hf_arena arena = HF_ARENA_LAZY;
+    struct rlimit limit;
+    size_t room, size;
+    void *data;
+    CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){64 * KIB, limit.rlim_max}) == 0);
+    CHECK(hf_alloc(&arena, 1, 1) == NULL);
+    CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
+    CHECK(hf_strdup(&arena, "a") == NULL && hf_asprintf(&arena, "%600d", 7) == NULL);
+    CHECK(hf_peek(&arena, 1, &room) == NULL && hf_new(&arena, int) == NULL);
+    CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
+    CHECK_STATUS(HF_NO_ADDRESS, hf_precommit(&arena, 1));
+    CHECK_STATUS(HF_NO_ADDRESS, hf_defer(&arena, free, NULL));
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_append_file(&arena, "x", HF_READ_ONLY, &data, &size));
+    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_save(&arena, "x"));
+    CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(hf_scope_begin(&arena)));
+    CHECK_STATUS(HF_OK, hf_reset(&arena));
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    CHECK(strcmp(hf_strdup(&arena, "works"), "works") == 0);
+    hf_arena_close(&arena);
+}
+
+static void a_lazy_arena_that_does_not_open_is_tried_again(void) {
+    CHECK(process_runs(open_lazily_with_too_little, NULL));
+}
+
 static void less_than_the_least_is_no_address(void) {
     CHECK(process_runs(open_with_too_little, NULL));
 }
@@ -173,5 +202,6 @@ static void a_limit_on_memory_is_no_memory(void) { CHECK(process_runs(grow_to_th
 
 CHECK_MAIN(TEST(a_limit_on_addresses_makes_it_fall_back),
            TEST(no_memory_at_a_base_makes_it_fall_back_there),
+           TEST(a_lazy_arena_that_does_not_open_is_tried_again),
            TEST(less_than_the_least_is_no_address),
            TEST(a_limit_on_locked_memory_makes_it_fall_back), TEST(a_limit_on_memory_is_no_memory))

@@ -325,12 +325,20 @@ static void *copy_by_strdup(hf_arena *arena) { return hf_strdup(arena, source.bl
 static void *copy_by_strndup(hf_arena *arena) { return hf_strndup(arena, source.block, BLOCK); }
 static void *copy_by_asprintf(hf_arena *arena) { return hf_asprintf(arena, "%s", source.block); }
 
+static void *copy_by_append(hf_arena *arena) {
+    return hf_asprintf_append(arena, source.block, "%d", 7);
+}
+static void *copy_by_append_of_itself(hf_arena *arena) {
+    return hf_asprintf_append(arena, source.block, "%s", source.block);
+}
+
 static void a_block_that_it_freed_is_not_copied(void) {
     bool (*const acts[])(hf_arena *) = {
         reset_and_trim, rewind_into_it, rewind_to_it_and_allocate_again,
         shrink_it,      open_it_again,  free_it_within_another_copy};
-    void *(*const copies[])(hf_arena *) = {copy_by_realloc, copy_by_memdup, copy_by_strdup,
-                                           copy_by_strndup};
+    void *(*const copies[])(hf_arena *) = {copy_by_realloc, copy_by_memdup,
+                                           copy_by_strdup,  copy_by_strndup,
+                                           copy_by_append,  copy_by_append_of_itself};
     for (size_t act = 0; act < sizeof acts / sizeof *acts; act++)
         for (size_t copy = 0; copy < sizeof copies / sizeof *copies; copy++) {
             AT("act %zu, copy %zu", act, copy);
@@ -368,6 +376,27 @@ static bool free_what_lies_above(hf_arena *arena) {
     if (plan.calls == 1) CHECK(hf_alloc(arena, 100000, 8) != NULL);
     CHECK_STATUS(HF_OK, hf_rewind(arena, above));
     return true;
+}
+
+/* on_failure may free the arguments that are appended, but not the text. */
+static void what_is_appended_is_formatted_before_it_is_called(void) {
+    enum { MORE = 300000 };
+    plan = (struct plan){.act = free_what_lies_above};
+    source.arena = fixture_open(
+        (hf_arena_options){.reserve = 2 * BLOCK + 400000, .on_failure = on_failure, .user = &plan});
+    source.block = hf_alloc(&source.arena, BLOCK, 8);
+    memset(source.block, 'x', BLOCK - 1);
+    source.block[BLOCK - 1] = '\0';
+    char *above = hf_alloc(&source.arena, MORE, 8);
+    memset(above, 'y', MORE - 1);
+    above[MORE - 1] = '\0';
+    CHECK(hf_alloc(&source.arena, 500000, 8) != NULL);
+    char *text = hf_asprintf_append(&source.arena, source.block, "%s", above);
+    CHECK(text != NULL && strlen(text) == BLOCK - 1 + MORE - 1);
+    CHECK_EQUAL(BLOCK - 1, strspn(text, "x"));
+    CHECK_EQUAL(MORE - 1, strspn(text + BLOCK - 1, "y"));
+    CHECK_EQUAL(1, plan.calls);
+    hf_arena_close(&source.arena);
 }
 
 static void a_block_that_it_kept_is_copied(void) {
@@ -457,5 +486,6 @@ CHECK_MAIN(TEST(the_call_returns_null_after_false), TEST(without_a_callback_the_
            TEST(it_may_raise_a_limit), TEST(invalid_arguments_are_not_tried_again),
            TEST(it_may_use_the_arena), TEST(it_may_close_the_arena),
            TEST(a_block_that_it_freed_is_not_copied), TEST(a_text_is_formatted_before_it_is_called),
+           TEST(what_is_appended_is_formatted_before_it_is_called),
            TEST(a_block_that_it_kept_is_copied), TEST(pages_of_a_text_that_was_left_are_freed),
            TEST(it_may_leave_by_longjmp), TEST(extend_and_precommit_do_not_call_it))

@@ -20,7 +20,7 @@ struct block {
     char *bytes;
     size_t size;
     unsigned seed;
-    bool is_cut; /* shrunk while it was not the last block: the bytes behind it are not free */
+    bool is_cut; /* the bytes behind it are not free, even if it is the last block of the list */
 };
 
 static struct model {
@@ -128,6 +128,16 @@ static void do_rewind(void) {
     model.count -= back;
 }
 
+/* If there was padding before the block, the one before it is not the last one. */
+static void do_free(void) {
+    if (model.count == 0 || last_block()->is_cut) return;
+    struct block *block = last_block();
+    hf_free(&model.arena, block->bytes, block->size);
+    CHECK(model.arena.pos == block->bytes);
+    model.count--;
+    if (model.count) last_block()->is_cut |= model.marks[model.count] != hf_get_mark(&model.arena);
+}
+
 static void do_trim(void) {
     size_t keep = random_number(2) ? random_size() : 0;
     CHECK_STATUS(HF_OK, hf_trim(&model.arena, keep));
@@ -160,9 +170,9 @@ static void check_blocks(void) {
         CHECK(is_filled(model.blocks[i].bytes, model.blocks[i].size, model.blocks[i].seed));
 }
 
-static void (*const operations[])(void) = {do_alloc,  do_alloc,   do_alloc, do_alloc,
-                                           do_extend, do_realloc, do_peek,  do_text,
-                                           do_rewind, do_trim,    do_reset, do_failing};
+static void (*const operations[])(void) = {do_alloc,   do_alloc,   do_alloc, do_alloc,  do_extend,
+                                           do_realloc, do_peek,    do_text,  do_rewind, do_trim,
+                                           do_reset,   do_failing, do_free};
 
 static void run(unsigned seed) {
     memset(&model, 0, sizeof model);

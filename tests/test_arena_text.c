@@ -235,6 +235,201 @@ static void peeked_bytes_may_be_arguments(void) {
     hf_arena_close(&arena);
 }
 
+/* ---------------------------------------------------------------------- appending ---------- */
+
+#ifdef __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
+static char *
+append_by_vasprintf(hf_arena *arena, char *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    text = hf_vasprintf_append(arena, text, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+static void appends_in_place_to_the_last_block(void) {
+    hf_arena arena = open_arena(256 * MIB);
+    CHECK(hf_alloc(&arena, 3, 1) != NULL);
+    char *text = hf_asprintf_append(&arena, NULL, "%s", ""), *first = text;
+    CHECK(text != NULL && is_aligned(text, 8) && text[0] == '\0');
+    size_t length = 0;
+    for (int width = 1; width < 1000000; width += 1 + width / 3) {
+        AT("width %d", width);
+        text = hf_asprintf_append(&arena, text, "%*s", width, "7");
+        CHECK(text == first);
+        is_padded_number(text + length, (size_t)width);
+        length += (size_t)width;
+        text = append_by_vasprintf(&arena, text, "%c%s", 'a', "b");
+        CHECK(text == first && strcmp(text + length, "ab") == 0);
+        length += 2;
+        CHECK_EQUAL(length, strlen(text));
+        if (fixture_is_exact()) CHECK(arena.pos == text + length + 1);
+    }
+    CHECK(hf_asprintf_append(&arena, text, "%s", "") == first && strlen(text) == length);
+    CHECK_EQUAL(0, failures.count);
+    hf_arena_close(&arena);
+}
+
+static void appends_to_a_copy_of_another_block(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    for (int width = 1; width < 3000000; width += 1 + width * 2) {
+        AT("width %d", width);
+        char *text = hf_strdup(&arena, "old"), *between = hf_strdup(&arena, "between");
+        char *appended = hf_asprintf_append(&arena, text, "%*s", width, "7");
+        CHECK(appended > between && is_aligned(appended, 8));
+        CHECK(strncmp(appended, "old", 3) == 0);
+        is_padded_number(appended + 3, (size_t)width);
+        CHECK(strcmp(text, "old") == 0 && strcmp(between, "between") == 0);
+        CHECK(hf_asprintf_append(&arena, appended, "x") == appended); /* it is the last one now */
+    }
+    hf_arena_close(&arena);
+}
+
+/* A block that is larger than its text is not known to end at pos. */
+static void appends_to_texts_of_any_alignment(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    for (size_t before = 0; before < 9; before++) {
+        CHECK(hf_alloc(&arena, before, 1) != NULL);
+        char *text = hf_alloc(&arena, 4, 1);
+        memcpy(text, "abc", 4);
+        CHECK(hf_asprintf_append(&arena, text, "%d", 4) == text);
+        CHECK(strcmp(text, "abc4") == 0);
+        char *roomy = hf_alloc(&arena, 100, 1);
+        memcpy(roomy, "abc", 4);
+        char *copy = hf_asprintf_append(&arena, roomy, "%d", 4);
+        CHECK(copy != roomy && strcmp(copy, "abc4") == 0 && strcmp(roomy, "abc") == 0);
+    }
+    hf_arena_close(&arena);
+}
+
+static void a_text_can_be_appended_to_itself(void) {
+    for (int in_place = 0; in_place < 2; in_place++) {
+        hf_arena arena = open_arena(64 * MIB);
+        char *text = hf_strdup(&arena, "ab");
+        for (size_t length = 2; length < 100000; length = 3 * length + 1) {
+            AT("in place %d, length %zu", in_place, length);
+            if (!in_place) CHECK(hf_alloc(&arena, 1, 1) != NULL);
+            char *longer = hf_asprintf_append(&arena, text, "-%s%s", text, text);
+            CHECK(longer != NULL && (longer == text) == in_place);
+            CHECK_EQUAL(3 * length + 1, strlen(longer));
+            CHECK(longer[length] == '-' && memcmp(longer, longer + length + 1, length) == 0);
+            CHECK(memcmp(longer, longer + 2 * length + 1, length) == 0);
+            text = longer;
+        }
+        hf_arena_close(&arena);
+    }
+}
+
+/* There is no byte to spare for the NUL of the older text. */
+static void append_to_itself_in_the_last_bytes(hf_arena *arena) {
+    enum { LENGTH = 700 };
+    CHECK(hf_alloc(arena, fixture_page_size() - (3 * LENGTH + 2), 1) != NULL);
+    char *text = hf_alloc(arena, LENGTH + 1, 1);
+    memset(text, 'x', LENGTH);
+    text[LENGTH] = '\0';
+    CHECK(hf_asprintf_append(arena, text, "-%s%s", text, text) == text);
+    CHECK_EQUAL(3 * LENGTH + 1, strlen(text));
+    CHECK(strspn(text, "x") == LENGTH && strspn(text + LENGTH + 1, "x") == 2 * LENGTH);
+    CHECK_EQUAL(0, failures.count);
+    hf_arena_close(arena);
+}
+
+static void a_text_is_appended_to_itself_in_the_last_bytes(void) {
+    if (!fixture_is_exact()) return;
+    hf_arena with_on_failure = open_arena(fixture_page_size());
+    append_to_itself_in_the_last_bytes(&with_on_failure);
+    hf_arena without = fixture_open((hf_arena_options){.reserve = fixture_page_size()});
+    append_to_itself_in_the_last_bytes(&without);
+}
+
+static void appends_peeked_bytes(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    const size_t lengths[] = {0, 1, 10, 510, 511, 512, 3000, 300000};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (int in_place = 0; in_place < 2; in_place++) {
+            size_t length = lengths[i];
+            AT("%zu characters, in place %d", length, in_place);
+            char *text = hf_strdup(&arena, "x");
+            if (!in_place) CHECK(hf_alloc(&arena, 1, 1) != NULL);
+            char *peeked = hf_peek(&arena, length + 1, NULL);
+            for (size_t j = 0; j < length; j++) peeked[j] = (char)('a' + j % 23);
+            peeked[length] = '\0';
+            char *longer = hf_asprintf_append(&arena, text, "%s", peeked);
+            CHECK(longer != NULL && longer[0] == 'x');
+            CHECK((longer == text) == (in_place || length == 0));
+            is_peeked_text(longer + 1, length);
+        }
+    hf_arena_close(&arena);
+}
+
+/* With exactly the needed bytes left in the reservation, one more, and one less: then the text is
+ * as it was. */
+static void appends_into_the_last_byte(void) {
+    if (!fixture_is_exact()) return;
+    size_t page_size = fixture_page_size();
+    const size_t lengths[] = {1, 40, 510, 511, 512, 513, 700};
+    static char sevens[1000];
+    memset(sevens, '7', sizeof sevens - 1);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (size_t less = 0; less < 3; less++) {
+            size_t length = lengths[i] + less - 1;
+            AT("%zu characters, %zu bytes left", length, lengths[i]);
+            hf_arena arena = open_arena(page_size);
+            CHECK(hf_alloc(&arena, (page_size - lengths[i] - 4) / 8 * 8, 1) != NULL);
+            char *text = hf_asprintf(&arena, "%*d", (int)(page_size - lengths[i] - 4) % 8 + 3, 3);
+            size_t old = strlen(text);
+            CHECK_EQUAL(page_size - lengths[i], hf_get_mark(&arena));
+            struct snapshot before = snapshot_of(&arena);
+            char *longer = hf_asprintf_append(&arena, text, "%.*s", (int)length, sevens);
+            if (less < 2) {
+                CHECK(longer == text && strlen(text) == old + length && text[old - 1] == '3');
+                CHECK_EQUAL(0, failures.count);
+            } else {
+                CHECK(longer == NULL && strlen(text) == old && text[old - 1] == '3');
+                CHECK_EQUAL(HF_RESERVE_FULL, hf_last_error().status);
+                CHECK_EQUAL(1, failures.count);
+                check_unchanged(&arena, &before);
+            }
+            hf_arena_close(&arena);
+        }
+}
+
+static void appending_fails_with_invalid(hf_arena *arena, char *text, const char *format) {
+    struct snapshot before = snapshot_of(arena);
+    va_list none;
+    memset(&none, 0, sizeof none);
+    CHECK(hf_vasprintf_append(arena, text, format, none) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(strcmp(hf_last_error().call, "hf_asprintf_append") == 0);
+    check_unchanged(arena, &before);
+}
+
+static void appending_to_no_text_of_the_arena_is_invalid(void) {
+    static char local[] = "local";
+    hf_arena arena = open_arena(64 * MIB), other = open_arena(64 * MIB);
+    char *text = hf_strdup(&arena, "abc"), *foreign = hf_strdup(&other, "abc");
+    char *gone = hf_strdup(&arena, "gone");
+    hf_rewind(&arena, (size_t)(gone - hf_arena_base(&arena)));
+    failures.count = 0;
+    appending_fails_with_invalid(&arena, local, "x");
+    appending_fails_with_invalid(&arena, foreign, "x");
+    appending_fails_with_invalid(&arena, text, NULL);
+    CHECK_EQUAL(3, failures.count);
+    CHECK(strcmp(text, "abc") == 0 && strcmp(foreign, "abc") == 0);
+    char *longer = hf_asprintf_append(&other, foreign, "%600d", 7);
+    CHECK(longer == foreign);
+    CHECK(hf_asprintf_append(&arena, longer, "%600d", 7) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    hf_arena_close(&other);
+    hf_arena_close(&arena);
+    CHECK(hf_asprintf_append(&arena, local, "%600d", 7) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+    CHECK(hf_asprintf_append(&arena, NULL, "%d", 7) == NULL);
+    CHECK_EQUAL(HF_INVALID, hf_last_error().status);
+}
+
 /* The next block begins right behind the text. */
 static void a_text_uses_no_more_bytes_than_it_needs(void) {
     hf_arena arena = open_arena(64 * MIB);
@@ -283,6 +478,11 @@ CHECK_MAIN(TEST(copies_texts), TEST(copies_parts_of_texts), TEST(copies_bytes),
            TEST(a_null_text_is_invalid), TEST(copies_that_do_not_fit_are_reserve_full),
            TEST(formats), TEST(formats_from_a_list), TEST(formats_texts_of_every_length),
            TEST(formats_into_the_last_byte), TEST(formats_texts_of_the_same_arena),
-           TEST(peeked_bytes_may_be_arguments), TEST(a_text_uses_no_more_bytes_than_it_needs),
+           TEST(peeked_bytes_may_be_arguments), TEST(appends_in_place_to_the_last_block),
+           TEST(appends_to_a_copy_of_another_block), TEST(appends_to_texts_of_any_alignment),
+           TEST(a_text_can_be_appended_to_itself),
+           TEST(a_text_is_appended_to_itself_in_the_last_bytes), TEST(appends_peeked_bytes),
+           TEST(appends_into_the_last_byte), TEST(appending_to_no_text_of_the_arena_is_invalid),
+           TEST(a_text_uses_no_more_bytes_than_it_needs),
            TEST(a_format_that_printf_fails_on_is_invalid),
            TEST(a_failed_text_leaves_zeroed_memory_zero))

@@ -2,6 +2,7 @@
  * The public headers in a C++11 program: every function links, inline functions and macros work.
  */
 #include <holdfast.h>
+#include <holdfast/stream.h>
 
 #include <cstring>
 #include <new>
@@ -84,6 +85,9 @@ static const any_function functions[] = {
     LINKS(hf_memdup),
     LINKS(hf_asprintf),
     LINKS(hf_vasprintf),
+    LINKS(hf_asprintf_append),
+    LINKS(hf_vasprintf_append),
+    LINKS(hf_free),
     LINKS(hf_get_mark),
     LINKS(hf_rewind),
     LINKS(hf_reset),
@@ -94,6 +98,10 @@ static const any_function functions[] = {
     LINKS(hf_scratch_open_sized),
     LINKS(hf_scratch_close),
     LINKS(hf_scratch_begin),
+    LINKS(hf_array_grow),
+    LINKS(hf_array_append_items),
+    LINKS(hf_array_shrink_items),
+    LINKS(hf_open_memstream),
     LINKS(hf_to_ref),
     LINKS(hf_from_ref),
     LINKS(hf_arena_get_stats),
@@ -107,6 +115,23 @@ struct alignas(32) particle {
     double position[3];
     particle *next;
 };
+
+/* Before main, and before the variable would be initialised if that took code. */
+extern hf_arena lazy;
+
+struct before_main {
+    const char *text;
+    before_main() : text(hf_strdup(&lazy, "before main")) {}
+};
+
+static const before_main early;
+hf_arena lazy = HF_ARENA_LAZY;
+
+static void a_lazy_arena_works_before_main() {
+    CHECK(early.text != nullptr && std::strcmp(early.text, "before main") == 0);
+    CHECK(hf_owns(&lazy, early.text));
+    hf_arena_close(&lazy);
+}
 
 static void the_arena_works() {
     hf_arena arena;
@@ -123,6 +148,12 @@ static void the_arena_works() {
     char *text = hf_asprintf(&arena, "%s %d", "particle", 7);
     CHECK(std::strcmp(text, "particle 7") == 0);
     CHECK_STATUS(HF_OK, hf_rewind(&arena, mark));
+    HF_ARRAY(particle *) array = {nullptr, 0, 0};
+    CHECK(hf_array_push(&arena, &array, one) && hf_array_add(&arena, &array) != nullptr);
+    CHECK(hf_array_append(&arena, &array, array.items, 1) && array.count == 3);
+    CHECK(hf_array_pop(&array) == one && hf_array_reserve(&arena, &array, 1000));
+    hf_array_shrink(&arena, &array);
+    hf_array_free(&arena, &array);
     hf_scope scope = hf_scope_begin(&arena);
     CHECK_STATUS(HF_OK, hf_scope_end(scope));
     hf_arena_close(&arena);
@@ -211,5 +242,5 @@ static void the_space_works() {
     hf_space_close(space);
 }
 
-CHECK_MAIN(TEST(every_function_links), TEST(the_arena_works),
+CHECK_MAIN(TEST(every_function_links), TEST(a_lazy_arena_works_before_main), TEST(the_arena_works),
            TEST(types_with_constructors_are_allocated), TEST(the_space_works))

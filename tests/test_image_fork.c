@@ -72,6 +72,8 @@ static void read_and_try_to_write(void *argument) {
     check_is_wrong_state(hf_last_error().status);
     CHECK(hf_realloc(arena, root, 100000, 100, 8) == NULL);
     check_is_wrong_state(hf_last_error().status);
+    hf_free(arena, root, 100000);
+    check_is_wrong_state(hf_last_error().status);
     CHECK_STATUS(HF_BUSY, hf_arena_save(arena, path));
     CHECK_EQUAL(mark, hf_get_mark(arena));
     CHECK(is_filled(root, 100000, 1));

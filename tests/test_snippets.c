@@ -46,6 +46,7 @@ static void push_greet_and_print_allocate(void) {
     CHECK(first && second && second->next == first && first->next == NULL);
     const char *greeting = greet(&arena, "snippet");
     CHECK(greeting && strcmp(greeting, "hello, snippet") == 0);
+    CHECK(strcmp(list(&arena, (const int[]){1, 22, 333}, 3), "1, 22, 333") == 0);
     size_t used = hf_arena_get_stats(&arena).used;
     print(&arena, 42);
     CHECK_EQUAL(used, hf_arena_get_stats(&arena).used);
@@ -185,6 +186,31 @@ static void every_call_fails_once(void) {
     CHECK(runs > 1);
 }
 
+static void a_name_is_kept(void) {
+    char name[] = "name";
+    const char *kept = intern(name);
+    CHECK(kept != name && strcmp(kept, "name") == 0);
+    hf_arena_close(&interned);
+}
+
+static void a_stream_counts(void) {
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    char *text = count_to(&arena, 5);
+    if (text == NULL && hf_last_error().status == HF_UNSUPPORTED)
+        check_skip("the C library has no streams of a program's own");
+    else
+        CHECK(text && strcmp(text, "1 2 3 4 5 ") == 0);
+    hf_arena_close(&arena);
+}
+
+static void the_array_has_all_primes(void) {
+    hf_arena arena = fixture_open((hf_arena_options){0});
+    int_array primes = primes_below(&arena, 1000);
+    CHECK_EQUAL(168, primes.count);
+    CHECK(primes.capacity == 168 && primes.items[167] == 997);
+    hf_arena_close(&arena);
+}
+
 static void numbers_are_counted_from_0(void) {
     CHECK_EQUAL(0, next_number());
     CHECK_EQUAL(1, next_number());
@@ -193,6 +219,7 @@ static void numbers_are_counted_from_0(void) {
 
 CHECK_MAIN(TEST(programs_succeed), TEST(open_small_opens_what_it_asks_for),
            TEST(read_all_reads_a_file), TEST(push_greet_and_print_allocate),
+           TEST(the_array_has_all_primes), TEST(a_name_is_kept), TEST(a_stream_counts),
            TEST(after_follows_a_ref), TEST(join_keeps_only_its_result),
            TEST(the_image_counts_its_visits), TEST(spaces_are_split_and_committed),
            TEST(open_large_takes_less_where_addresses_are_few), TEST(a_file_is_shown),

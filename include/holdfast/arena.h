@@ -40,7 +40,8 @@
  *  it.)
  *
  *  Arguments: an arena must not be NULL, except for hf_arena_close(). A zeroed hf_arena is closed:
- *  on it every function fails with HF_INVALID, or returns 0, NULL, false or zeroed statistics.
+ *  on it every function fails with HF_INVALID, or returns 0, NULL, false or zeroed statistics. One
+ *  that is initialised with HF_ARENA_LAZY opens itself.
  *
  *  Threads: an arena belongs to one thread at a time; there is no lock in it. Different arenas are
  *  independent. Do not copy an hf_arena: pass a pointer to it.
@@ -184,6 +185,36 @@ typedef struct hf_arena {
                                    *   extend beyond it */
     struct hf_arena_state *state; /**< private; NULL: closed */
 } hf_arena;
+
+/** @cond private */
+
+/* What pos and limit of an arena point to that opens itself. It is never read nor written. */
+HF_API extern char hf_arena_unopened;
+
+/** @endcond */
+
+/** The initialiser of an arena that opens itself with the default options (no on_failure, too) when
+ *  it is first needed, also before main, by the constructors of static C++ objects:
+ *
+ *  @code{.c}
+ *  #include <holdfast.h>
+ *
+ *  static hf_arena interned = HF_ARENA_LAZY;
+ *
+ *  const char *intern(const char *name) { return hf_strdup(&interned, name); }
+ *  @endcode
+ *
+ *  It is opened by every function that needs memory: those that allocate, hf_peek(),
+ *  hf_precommit(), hf_defer(), hf_arena_append_file(); and by hf_scope_begin(). If opening fails,
+ *  they fail with the status of hf_arena_open() (hf_scope_begin() returns a scope that has already
+ *  ended), and the next call tries again. Until then it is empty: hf_rewind() to 0, hf_reset() and
+ *  hf_trim() succeed, hf_arena_save() saves an arena without bytes, and hf_arena_base() is NULL.
+ *  After hf_arena_close() it is closed, as every arena, and does not open itself again.
+ *
+ *  It costs nothing: the first allocation finds no room, as in every new arena. Do not let two
+ *  threads open it at once: an arena belongs to one thread at a time. */
+#define HF_ARENA_LAZY \
+    { &hf_arena_unopened, &hf_arena_unopened, NULL }
 
 /** Thousands of arenas in one reservation, see pool.h. */
 typedef struct hf_pool hf_pool;
@@ -529,12 +560,35 @@ HF_API bool hf_extend_zeroed(hf_arena *arena, void *block, size_t old_size, size
 HF_API void *hf_realloc(hf_arena *arena, void *block, size_t old_size, size_t new_size,
                         size_t align);
 
+/** Frees a block. The last block gives its bytes back: pos moves down to where the block begins
+ *  (under a sanitizer its red zone is free, too), and the block that ends there is the last one
+ *  again. Another block gives nothing back until the arena is rewound; under a
+ *  sanitizer its bytes are poisoned, so that a later use is reported. O(1).
+ *
+ *  Padding before the block stays allocated, at most align - 1 bytes: the arena keeps no header
+ *  that would tell where the padding begins, and the bytes there may be another block's. The next
+ *  block with the same alignment is at the same address, so a loop that allocates and frees does
+ *  not grow. To free the padding too, rewind to a mark.
+ *
+ *  Marks and scopes above the block stay above pos: hf_rewind() and hf_scope_end() fail for them
+ *  with HF_INVALID. A deferred call stays deferred: a block below it is not the last one. With
+ *  fault_after_rewind the whole pages of the last block fault from then on, and pos stays behind
+ *  them.
+ *  @param arena  the arena; not NULL
+ *  @param block  a block of this arena; NULL: nothing happens
+ *  @param size   its current size in bytes, 0 if it has none. If the block is not in the allocated
+ *                bytes of the arena, or the arena is closed, nothing happens and
+ *                hf_last_error().status is HF_INVALID; in a forked child of the process that opened
+ *                the read-write image: HF_WRONG_STATE. Otherwise the last error stays, but where
+ *                fault_after_rewind released no pages: see hf_rewind() */
+HF_API void hf_free(hf_arena *arena, void *block, size_t size);
+
 /** Returns the next free bytes without allocating them. Fill them, with read(2), say; then
  *  hf_alloc(arena, used, 1) returns the same bytes.
  *
- *  They are valid until the next call that allocates, extends or rewinds. They may be arguments of
- *  hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf() and hf_vasprintf(), although the result
- *  overlaps them.
+ *  They are valid until the next call that allocates, extends, frees or rewinds. They may be
+ *  arguments of hf_strdup(), hf_strndup(), hf_memdup(), hf_asprintf(), hf_asprintf_append() and
+ *  their forms with a va_list, although the result overlaps them.
  *  @param arena      the arena; not NULL
  *  @param least      how many bytes are needed; may be 0
  *  @param[out] room  gets how many there are, `least` or more; NULL: not wanted
@@ -579,6 +633,13 @@ HF_API hf_status hf_precommit(hf_arena *arena, size_t size);
  *  char *greet(hf_arena *arena, const char *name) {
  *      char *copy = hf_strndup(arena, name, 20);
  *      return copy ? hf_asprintf(arena, "hello, %s", copy) : NULL;
+ *  }
+ *
+ *  char *list(hf_arena *arena, const int *numbers, size_t count) {
+ *      char *text = hf_strdup(arena, "");
+ *      for (size_t i = 0; i < count && text != NULL; i++)
+ *          text = hf_asprintf_append(arena, text, "%s%d", i > 0 ? ", " : "", numbers[i]);
+ *      return text;
  *  }
  *  @endcode
  *  @{ */
@@ -663,6 +724,53 @@ HF_API char *hf_asprintf(hf_arena *arena, const char *format, ...) HF_FORMAT(2, 
  *        if hf_peek() was called just before, or if the arena has no room for it and an on_failure;
  *        without such pages: HF_NO_MEMORY. */
 HF_API char *hf_vasprintf(hf_arena *arena, const char *format, va_list arguments) HF_FORMAT(2, 0);
+
+/** Formats a text, as sprintf does, and appends it to a text of the arena: in place if that is the
+ *  last block, else in a new block, to which the old text is copied. So a text that is built step
+ *  by step, with nothing else allocated in between, is never copied.
+ *  @param arena   the arena; not NULL
+ *  @param text    a text in a block of this arena, to its end; its block ends behind its NUL, or it
+ *                 is copied. NULL: the same as hf_asprintf()
+ *  @param format  a format of printf
+ *  @param ...     its arguments; texts may lie in the arena, and may be `text` itself
+ *  @return the text with what was appended: `text` itself, or a block that is aligned to 8; NULL if
+ *          it failed and on_failure is NULL or returned false: `text` is unchanged, unless
+ *          on_failure freed it; hf_last_error().status is
+ *  - HF_INVALID: the text is not in the allocated bytes of this arena, format is NULL or printf
+ *    fails on it, or the arena is closed
+ *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a
+ *    forked child cannot grow the read-write image of its parent
+ *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
+ *  @note Reads the text to find its end. What is appended, if it has 512 bytes or more, is
+ *        formatted in temporary pages of the system as by hf_asprintf(), also in the last bytes of
+ *        a reservation; without such pages: HF_NO_MEMORY. */
+HF_API char *hf_asprintf_append(hf_arena *arena, char *text, const char *format, ...)
+    HF_FORMAT(3, 4);
+
+/** Formats a text, as vsprintf does, and appends it to a text of the arena, as hf_asprintf_append()
+ *  does.
+ *  @param arena      the arena; not NULL
+ *  @param text       a text in a block of this arena; NULL: the same as hf_vasprintf()
+ *  @param format     a format of printf
+ *  @param arguments  its arguments; texts may lie in the arena, and may be `text` itself. The
+ *                    caller calls va_end
+ *  @return the text with what was appended: `text` itself, or a block that is aligned to 8; NULL if
+ *          it failed and on_failure is NULL or returned false: `text` is unchanged, unless
+ *          on_failure freed it; hf_last_error().status is
+ *  - HF_INVALID: the text is not in the allocated bytes of this arena, format is NULL or printf
+ *    fails on it, or the arena is closed
+ *  - HF_WRONG_STATE: on_failure freed the text, or closed the arena and opened it again, or a
+ *    forked child cannot grow the read-write image of its parent
+ *  - HF_RESERVE_FULL: the reservation has no room for it, or the arena is a read-only image
+ *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system commits no more memory, or allows no more mappings
+ *  - HF_NO_ADDRESS: after mlockall(MCL_FUTURE), RLIMIT_MEMLOCK allows no more (EAGAIN)
+ *  - HF_NO_SPACE, HF_IO: the file of a read-write image cannot grow
+ *  @note Costs what hf_asprintf_append() costs. */
+HF_API char *hf_vasprintf_append(hf_arena *arena, char *text, const char *format, va_list arguments)
+    HF_FORMAT(3, 0);
 
 /** @} */
 

@@ -15,7 +15,8 @@
  *
  *  They work on plain size_t instead of C11's _Atomic, because the variable may be in memory that
  *  processes share, and older compilers of Microsoft have no stdatomic.h. For those compilers a
- *  volatile access is one plain load or store, and fences order it.
+ *  volatile access is one plain load or store, and fences order it. A compiler that has neither
+ *  (TinyCC, chibicc) calls functions of the library, which another compiler has compiled.
  */
 #ifndef HOLDFAST_ATOMIC_H
 #define HOLDFAST_ATOMIC_H
@@ -23,7 +24,32 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "version.h"
+
 /** @cond private */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the inline functions below do, for compilers that cannot compile them: in atomic.c. */
+HF_API size_t hf_atomic_load(const size_t *variable);
+HF_API void hf_atomic_store(size_t *variable, size_t value);
+HF_API size_t hf_atomic_add(size_t *variable, size_t value);
+HF_API size_t hf_atomic_exchange(size_t *variable, size_t value);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* gcc has had these functions since 4.7, and __has_builtin since 10. */
+#if defined(__has_builtin)
+#if __has_builtin(__atomic_load_n)
+#define HF_HAS_ATOMICS
+#endif
+#elif defined(__GNUC__) && defined(__ATOMIC_ACQUIRE)
+#define HF_HAS_ATOMICS
+#endif
 
 #if defined(_MSC_VER)
 
@@ -84,7 +110,7 @@ static inline bool hf_compare_exchange(size_t *variable, size_t *expected, size_
     return is_done;
 }
 
-#else
+#elif defined(HF_HAS_ATOMICS)
 
 static inline size_t hf_load_acquire(const size_t *variable) {
     return __atomic_load_n(variable, __ATOMIC_ACQUIRE);
@@ -109,6 +135,24 @@ static inline size_t hf_exchange(size_t *variable, size_t value) {
 static inline bool hf_compare_exchange(size_t *variable, size_t *expected, size_t value) {
     return __atomic_compare_exchange_n(variable, expected, value, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_ACQUIRE);
+}
+
+#else
+
+static inline size_t hf_load_acquire(const size_t *variable) { return hf_atomic_load(variable); }
+
+static inline void hf_store_release(size_t *variable, size_t value) {
+    hf_atomic_store(variable, value);
+}
+
+/* Adds value to *variable; returns what *variable was before. */
+static inline size_t hf_fetch_add(size_t *variable, size_t value) {
+    return hf_atomic_add(variable, value);
+}
+
+/* Stores value in *variable; returns what *variable was before. */
+static inline size_t hf_exchange(size_t *variable, size_t value) {
+    return hf_atomic_exchange(variable, value);
 }
 
 #endif

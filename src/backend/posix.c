@@ -40,6 +40,7 @@
  *     Creating a file           file_create: a draft, so nobody sees the file before it is complete
  *     Named shared memory       file_create_named, file_open_named, file_remove_named
  *     Locks and forks           lock, unlock; no lock is locked by another thread in a forked child
+ *     Streams                   hf_system_stream: a FILE that writes into an arena
  *     The backend               hf_backend_native: the table of functions
  *
  * Each #if POSIX_LINUX has an alternative that any POSIX system can do, or leaves out a function
@@ -74,6 +75,7 @@
 #include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
+#include "../stream_core.h"
 #include "thread_local.h"
 
 #if defined(__linux__) && !defined(HF_GENERIC_POSIX)
@@ -2893,6 +2895,70 @@ static void posix_unlock(const hf_backend *self, hf_lock *storage) {
     if (*own == 1) posix_leave_gate();
     (*own)--;
 }
+
+/* ---------------------------------------------------------------------- Streams ------------ */
+
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || \
+    defined(__DragonFly__)
+#define POSIX_HAS_FUNOPEN 1
+#else
+#define POSIX_HAS_FUNOPEN 0
+#endif
+
+#if POSIX_LINUX && !defined(__ANDROID__)
+#define POSIX_HAS_FOPENCOOKIE 1
+#else
+#define POSIX_HAS_FOPENCOOKIE 0
+#endif
+
+/* What a write function returns for an error: glibc's must not return a negative number, and musl
+ * takes 0 for success. */
+#ifdef __GLIBC__
+#define POSIX_WRITE_ERROR 0
+#else
+#define POSIX_WRITE_ERROR (-1)
+#endif
+
+#if POSIX_HAS_FUNOPEN || POSIX_HAS_FOPENCOOKIE
+static bool posix_write_to_stream(void *stream, const char *bytes, size_t size) {
+    bool is_written = hf_stream_write(stream, bytes, size);
+    if (!is_written) errno = ENOMEM;
+    return is_written;
+}
+
+static int posix_close_stream(void *stream) {
+    if (hf_stream_close(stream)) return 0;
+    errno = ENOMEM;
+    return -1;
+}
+#endif
+
+#if POSIX_HAS_FUNOPEN
+static int posix_write_stream(void *stream, const char *bytes, int size) {
+    return posix_write_to_stream(stream, bytes, (size_t)size) ? size : POSIX_WRITE_ERROR;
+}
+
+hf_status hf_system_stream(hf_stream *stream, FILE **file) {
+    *file = funopen(stream, NULL, posix_write_stream, NULL, posix_close_stream);
+    return *file ? HF_OK : HF_NO_MEMORY;
+}
+#elif POSIX_HAS_FOPENCOOKIE
+static ssize_t posix_write_stream(void *stream, const char *bytes, size_t size) {
+    return posix_write_to_stream(stream, bytes, size) ? (ssize_t)size : POSIX_WRITE_ERROR;
+}
+
+hf_status hf_system_stream(hf_stream *stream, FILE **file) {
+    /* In this order: read, write, seek, close. */
+    cookie_io_functions_t functions = {NULL, posix_write_stream, NULL, posix_close_stream};
+    *file = fopencookie(stream, "w", functions);
+    return *file ? HF_OK : HF_NO_MEMORY;
+}
+#else
+hf_status hf_system_stream(hf_stream *stream, FILE **file) {
+    (void)stream, (void)file;
+    return HF_UNSUPPORTED;
+}
+#endif
 
 /* ------------------------------------------------------------------ The backend ------------ */
 

@@ -47,7 +47,7 @@
  *     files of images                    read, write, fill, resize, sync, lock
  *     files and their names              is a file still at its path?
  *     drafts                             replacing a file whole
- *     process, locks, the backends
+ *     process, locks, streams, the backends
  */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -62,6 +62,7 @@
 #include "../compatible.h"
 #include "../fail.h"
 #include "../pages.h"
+#include "../stream_core.h"
 #include "wide_path.h"
 
 /* Missing in older headers. */
@@ -1968,6 +1969,13 @@ static void win_lock(const hf_backend *self, hf_lock *storage) {
 static void win_unlock(const hf_backend *self, hf_lock *storage) {
     (void)self;
     ReleaseSRWLockExclusive(win_srwlock(storage));
+}
+
+/* ----------------------------------------------------------------------- streams ---------- */
+
+hf_status hf_system_stream(hf_stream *stream, FILE **file) {
+    (void)stream, (void)file;
+    return HF_UNSUPPORTED;
 }
 
 /* ------------------------------------------------------------------ the backends ---------- */

@@ -21,6 +21,9 @@ amalgamate() {
     for header in include/holdfast/*.h; do
         echo '#include "../../holdfast.h"' >"$folder/$header"
     done
+    # holdfast.h does not include this one, which programs include beside it.
+    sed 's|^#include "arena.h"|#include "../../holdfast.h"|' include/holdfast/stream.h \
+        >"$folder/include/holdfast/stream.h"
 }
 
 lane_amalgamation() {

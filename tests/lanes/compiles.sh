@@ -1,5 +1,6 @@
 # tests/lanes/compiles.sh -- the lane `compiles`: compiles the library for systems that are not at hand,
-# with zig's compiler and with clang as Microsoft's. No test runs there.
+# with zig's compiler and with clang as Microsoft's. No test runs there. And compiles a program by
+# TinyCC, which knows few extensions of C, and runs it.
 # shellcheck shell=bash
 
 compile_warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
@@ -23,6 +24,8 @@ lane_compiles() {
     compiles_as_microsofts "Windows x64" x86_64 || failed=1
     compiles_as_microsofts "Windows x86" i686 -msse2 || failed=1
     compiles_as_microsofts "Windows arm64" aarch64 || failed=1
+    note "by $(tcc -v), the header and its snippets, and a program that runs with a library of gcc"
+    compiles_by_tcc || failed=1
     return $failed
 }
 
@@ -74,6 +77,19 @@ compiles_as_microsofts() {
         compile_header "${compiler[@]}" "${headers[@]}" -std=c11 -xc &&
         compile_header "${compiler[@]}" "${headers[@]}" -std=c++14 -xc++ &&
         note "    $1"
+}
+
+# gcc links: the linker of tcc does not know thread-local variables of the library.
+compiles_by_tcc() {
+    local folder=build/compiles/tcc
+    rm -rf "$folder" && mkdir -p "$folder/snippets"
+    awk -v folder="$folder/snippets" -f tests/snippets.awk \
+        README.md include/*.h include/*/*.h >/dev/null &&
+        compile_all tcc -Wall -Iinclude -- "$folder"/snippets/*.c tests/small_compilers.c &&
+        compile_header tcc -Wall -Iinclude &&
+        gcc -O1 -Iinclude -Wl,-z,noexecstack -o "$folder/program" \
+            build/compiles/small_compilers.c.o src/*.c src/backend/{strict,posix}.c -pthread &&
+        "$folder/program"
 }
 
 # compile_all COMPILER... -- SOURCES...: each to an object, as many at a time as there are cores.

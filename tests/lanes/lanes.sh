@@ -42,7 +42,7 @@ declare -A lane_packages=(
     [windows]="$with_gcc $with_mingw"
     [musl]="gcc musl-tools linux-libc-dev cmake ninja-build"
     [cross]=$with_cross
-    [compiles]="clang libwine-dev $with_npm"
+    [compiles]="gcc libc6-dev tcc clang libwine-dev $with_npm"
 )
 
 # ---- 2. dev test
