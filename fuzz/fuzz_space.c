@@ -354,8 +354,9 @@ static status_set expect_injected(void) {
     case PROGRAM_FILE_CREATE_EXECUTABLE: return map;
     case PROGRAM_RESET_RANGE: return map & ~STATUS(NO_ADDRESS);
     case PROGRAM_FILE_CREATE: return map | STATUS(BUSY);
-    case PROGRAM_FILE_OPEN:
-    case PROGRAM_FILE_FROM_HANDLE: return (map | STATUS(BUSY)) & ~STATUS(NO_SPACE);
+    case PROGRAM_FILE_OPEN: return (map | STATUS(BUSY)) & ~STATUS(NO_SPACE);
+    case PROGRAM_FILE_FROM_HANDLE: /* INVALID: the system knows no such handle */
+        return (map | STATUS(BUSY) | STATUS(INVALID)) & ~STATUS(NO_SPACE);
     default: return pages;
     }
 }
