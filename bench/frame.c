@@ -7,8 +7,8 @@
  * contenders. An iteration is one frame.
  *
  * The contenders named _random free in a random order, as a program does whose objects have
- * independent lifetimes. An arena cannot do that. memset writes as many bytes as the objects take in an arena,
- * in the floor's memory: the limit that the processor sets.
+ * independent lifetimes. An arena cannot do that. memset writes as many bytes as the objects take
+ * in an arena, in the floor's memory: the limit that the processor sets.
  */
 #include "workloads.h"
 

@@ -44,9 +44,9 @@
  *  calls of a thread that may be cancelled. On Windows do not call TerminateThread for a thread
  *  that may be inside a call.
  *
- *  The library never calls malloc (the C library does, for a stream of stream.h), installs no signal
- *  handler and reads no environment variable. It prints nothing and never aborts, except where a
- *  heap finds a mistake of a program that has set no hf_heap_options::on_fault.
+ *  The library never calls malloc (the C library does, for a stream of stream.h), installs no
+ *  signal handler and reads no environment variable. It prints nothing and never aborts, except
+ *  where a heap finds a mistake of a program that has set no hf_heap_options::on_fault.
  *
  *  Its global state: each thread's last error; how many bytes of addresses the arenas with a
  *  default reservation have reserved; and the state of the native backend. On Windows that is the

@@ -335,6 +335,7 @@ hf_heap_stats hf_heap_get_stats(const hf_heap *heap) {
         heap_count_span(core, unit, &stats);
         number += unit->units;
     }
+    if (core->is_sanitized) hf_heap_subtract_quarantine(core, &stats);
     hf_space_stats space = hf_space_get_stats(core->space);
     for (size_t step = 0; step < HF_STEPS; step++) stats.system_calls += space.system_calls[step];
     return stats;

@@ -257,6 +257,9 @@ void hf_heap_sanitize_freed(hf_heap_core *core, void *block);
 /* Frees all blocks of the quarantine. False: there were none. */
 bool hf_heap_empty_quarantine(hf_heap_core *core);
 
+/* Quarantined blocks are free for the program. */
+void hf_heap_subtract_quarantine(const hf_heap_core *core, hf_heap_stats *stats);
+
 /* True if a block is freed but not used again yet. */
 bool hf_heap_is_quarantined(const hf_heap_core *core, const void *block);
 

@@ -113,19 +113,22 @@ static heap_idle *large_take_slot(hf_heap_core *core) {
     return large_release(core, oldest) == HF_OK ? oldest : NULL;
 }
 
-/* Keeps a block that is freed. Idle blocks have at most `most` bytes: older ones are released first.
- * If that fails and no slot is left, the block stays committed, and is lost until a reset. */
-static void large_retire(hf_heap_core *core, size_t offset, size_t size, size_t most) {
+/* Keeps a block that is freed. Idle blocks have at most `most` bytes: older ones are released
+ * first. False: that failed, no slot is left, and the block cannot be released either. */
+static bool large_retire(hf_heap_core *core, size_t offset, size_t size, size_t most) {
     hf_error before = hf_last_error();
     heap_idle *slot = large_take_slot(core);
+    bool is_done = slot != NULL;
     if (slot == NULL) {
-        hf_space_release_range(core->space, offset, size);
+        is_done = hf_space_release_range(core->space, offset, size) == HF_OK;
     } else {
         *slot = (heap_idle){offset, size, core->work};
         core->idle_bytes += size;
         hf_heap_trim_idle(core, most);
     }
+    core->has_large_left |= !is_done;
     hf_fail_with(before);
+    return is_done;
 }
 
 /* Releases what a block has beyond `size` bytes if it is worth a system call. Returns the bytes
@@ -306,9 +309,11 @@ void hf_heap_large_free(hf_heap_core *core, void *block) {
         hf_heap_report(core, is_free ? HF_FAULT_DOUBLE_FREE : HF_FAULT_WILD_FREE, block);
         return;
     }
+    size_t others = core->large_bytes - size;
+    if (!large_retire(core, offset, size, hf_larger(LARGE_IDLE_LEAST, others)))
+        return; /* it counts as allocated until a reset */
     core->large_blocks--;
-    core->large_bytes -= size;
-    large_retire(core, offset, size, hf_larger(LARGE_IDLE_LEAST, core->large_bytes));
+    core->large_bytes = others;
 }
 
 /* Commits what follows a block, an eighth of it more than is needed where there is room. */

@@ -73,6 +73,16 @@ bool hf_heap_empty_quarantine(hf_heap_core *core) {
     return !was_empty;
 }
 
+void hf_heap_subtract_quarantine(const hf_heap_core *core, hf_heap_stats *stats) {
+    for (size_t i = 0; i < HEAP_QUARANTINE; i++) {
+        const void *block = core->quarantine[i];
+        if (block == NULL) continue;
+        stats->blocks--;
+        stats->used -= hf_heap_block_size(core, block);
+        stats->large_blocks -= !heap_is_in_units(core, block);
+    }
+}
+
 bool hf_heap_is_quarantined(const hf_heap_core *core, const void *block) {
     for (size_t i = 0; i < HEAP_QUARANTINE; i++)
         if (core->quarantine[i] == block) return true;

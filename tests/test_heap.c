@@ -83,7 +83,7 @@ static void blocks_of_every_size_are_separate(void) {
     CHECK_STATUS(HF_OK, hf_heap_check(heap));
     for (unsigned i = 0; i < SIZES; i++) CHECK(is_filled(blocks[i], sizes[i], i));
     for (unsigned i = 0; i < SIZES; i++) hf_heap_free(heap, blocks[i]);
-    if (heap_is_exact()) CHECK_EQUAL(0, count_blocks(heap));
+    CHECK_EQUAL(0, count_blocks(heap));
     check_and_close(heap);
 }
 

@@ -119,7 +119,8 @@ typedef struct hf_heap_stats {
     size_t committed;    /**< bytes of committed memory, records included */
     size_t peak;         /**< the most bytes of committed memory since the heap was opened */
     size_t reserved;     /**< bytes of address space */
-    size_t large_blocks; /**< of `blocks`, those above 1 MiB */
+    size_t large_blocks; /**< of `blocks`, those that are regions of their own: above 1 MiB, or
+                          *   aligned to more than 64 KiB */
     size_t idle;         /**< committed bytes of large blocks that were freed and can be used again
                           *   without a system call */
     size_t purges;       /**< how often unused memory was given back to the system */
