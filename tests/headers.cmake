@@ -41,13 +41,16 @@ function(test_compiler name compiler standard)
     set_tests_properties(${name} PROPERTIES LABELS arena)
 endfunction()
 
+# The adapters that include no header of their library.
+set(own_adapters libxml2.h lua.h ode.h tree_sitter.h yyjson.h zlib.h)
 function(test_headers compiler standard)
     find_program(path_of_${compiler} ${compiler})
     if(NOT path_of_${compiler})
         return()
     endif()
     test_compiler(test_snippets_${compiler} ${compiler} ${standard} ${each_snippet})
-    foreach(path ${headers})
+    list(TRANSFORM own_adapters PREPEND ${PROJECT_SOURCE_DIR}/include/holdfast/adapt/)
+    foreach(path ${headers} ${own_adapters})
         file(RELATIVE_PATH header ${PROJECT_SOURCE_DIR}/include ${path})
         string(MAKE_C_IDENTIFIER "test_headers_${compiler}_${header}" name)
         test_compiler(${name} ${compiler} ${standard}

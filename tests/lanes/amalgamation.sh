@@ -9,7 +9,8 @@ verb_amalgamate() {
 }
 
 # The folder include/ gets the names of all public headers, each of which includes holdfast.h, so that
-# programs which include one of them compile unchanged.
+# programs which include one of them compile unchanged; the adapters, which holdfast.h does not include,
+# are copied.
 amalgamate() {
     local folder=build/amalgamation header
     rm -rf "$folder"
@@ -24,6 +25,7 @@ amalgamate() {
     # holdfast.h does not include this one, which programs include beside it.
     sed 's|^#include "arena.h"|#include "../../holdfast.h"|' include/holdfast/stream.h \
         >"$folder/include/holdfast/stream.h"
+    cp -r include/holdfast/adapt "$folder/include/holdfast"
 }
 
 lane_amalgamation() {

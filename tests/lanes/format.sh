@@ -25,7 +25,7 @@ lane_format() {
 
 sources() {
     find . -path ./build -prune -o -name '.?*' -prune -o \
-        -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' \) -print0
+        -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.[ch]pp' \) -print0
 }
 
 # `dev` must reject bad arguments with a sentence, before it builds or installs anything.

@@ -15,8 +15,8 @@
 
 # ---- 1. The list of the lanes
 
-lanes=(format docs release asan tsan m32 generic-posix valgrind fuzz coverage install amalgamation
-       windows compiles)
+lanes=(format docs release adapters asan tsan m32 generic-posix valgrind fuzz coverage install
+       amalgamation windows compiles)
 # These run only if they are named (./dev test musl cross): emulators are slow, and valgrind and
 # coverage test what debug tests.
 lanes_by_name=(debug musl cross)
@@ -30,6 +30,7 @@ declare -A lane_packages=(
     [docs]="doxygen"
     [amalgamation]="$with_gcc $with_mingw musl-tools linux-libc-dev $with_npm"
     [release]=$with_gcc
+    [adapters]="$with_adapters $with_npm"
     [debug]="$with_clang valgrind"
     [asan]=$with_clang
     [tsan]=$with_clang
@@ -75,7 +76,7 @@ configure_ahead() {
     local lane
     for lane; do
         case $lane in
-            format | docs | install | amalgamation | compiles | cross) ;;
+            format | docs | install | adapters | amalgamation | compiles | cross) ;;
             valgrind) echo debug ;;
             *) echo "$lane" ;;
         esac

@@ -1,0 +1,42 @@
+# tests/lanes/adapters.sh -- the lane `adapters`: each adapter with its library, from Debian's packages.
+# What Debian 12 has no package of is downloaded into the cache: yyjson, from the newer suite, and a
+# grammar for tree-sitter, from npm.
+# shellcheck shell=bash
+
+with_adapters="gcc g++ cmake ninja-build pkg-config liblua5.4-dev libsqlite3-dev libcjson-dev
+               libexpat1-dev libxml2-dev libtree-sitter-dev zlib1g-dev libpng-dev libstb-dev
+               libbox2d-dev libode-dev"
+
+lane_adapters() {
+    build_adapters && check adapters -L "^adapters$"
+}
+
+build_adapters() {
+    fetch yyjson download_yyjson unpack_yyjson
+    fetch tree-sitter-c download_grammar unpack_grammar
+    configure adapters "-DHOLDFAST_YYJSON=$cache/yyjson" \
+        "-DHOLDFAST_TREE_SITTER_C=$cache/tree-sitter-c"
+    compile adapters --target tests/adapters/all
+}
+
+download_yyjson() {
+    set_up_private_apt "$1" trixie &&
+        (cd "$1" && private_apt . download libyyjson-dev libyyjson0)
+}
+
+unpack_yyjson() {
+    local package
+    for package in "$1"/*.deb; do dpkg-deb -x "$package" "$1/unpacked" || return; done
+    mkdir "$1/result"
+    mv "$1/unpacked/usr/include" "$1/result/include" || return
+    mv "$1"/unpacked/usr/lib/*/ "$1/result/lib" || return
+    # ldd reports "not found" if the library was built for a newer C library than this machine has.
+    ! ldd "$1/result/lib/libyyjson.so" | grep 'not found'
+}
+
+# The newest version whose parser Debian 12's libtree-sitter can load (version 14 of the format).
+download_grammar() { (cd "$1" && npm pack --cache "$1/npm" tree-sitter-c@0.20.8); }
+
+unpack_grammar() {
+    tar -xzf "$1"/tree-sitter-c-*.tgz -C "$1" && mv "$1/package" "$1/result"
+}
