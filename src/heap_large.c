@@ -18,7 +18,7 @@
 #include "heap_core.h"
 #include "pages.h"
 
-#define LARGE_HUGE_FROM HF_MIB(4)   /* bytes: HF_HUGE_AUTO */
+#define LARGE_HUGE_FROM HF_MIB(2)   /* bytes: HF_HUGE_AUTO */
 #define LARGE_IDLE_LEAST HF_MIB(32) /* bytes of all idle blocks, whatever is allocated */
 #define LARGE_ALIGNMENT HF_MIB(2)
 #define LARGE_FEW ((size_t)16) /* blocks */

@@ -24,7 +24,7 @@
 #define SPAN_LEAST_STEP ((size_t)16) /* units that are committed at once */
 #define SPAN_MOST_STEP ((size_t)1024)
 #define SPAN_RECORDS_STEP HF_KIB(64) /* bytes of records that are committed at once */
-#define SPAN_HUGE_FROM ((size_t)256) /* units: HF_HUGE_AUTO */
+#define SPAN_HUGE_FROM ((size_t)32)  /* units: HF_HUGE_AUTO */
 
 static size_t span_bytes(size_t units) { return units * HF_HEAP_UNIT; }
 
@@ -315,11 +315,20 @@ static void span_advise_once(hf_heap_core *core, size_t units) {
     if (from < core->reserved) hf_heap_advise(core, from, core->reserved - from);
 }
 
+/* Where a step ends: between two huge pages, if there are any, so that each of them is committed
+ * whole. */
+static size_t span_round_step(const hf_heap_core *core, size_t units) {
+    if (units <= SPAN_HUGE_FROM) return units;
+    uintptr_t end = (uintptr_t)core->heap.base + span_bytes(units);
+    return units + ((0 - end) & (uintptr_t)(HF_MIB(2) - 1)) / HF_HEAP_UNIT;
+}
+
 /* Commits at least so many units in all: half as many again, or exactly those if that fails. */
 static hf_status span_grow(hf_heap_core *core, size_t needed) {
     if (needed <= core->units_committed) return HF_OK;
     size_t step = hf_smaller(hf_larger(core->units_committed / 2, SPAN_LEAST_STEP), SPAN_MOST_STEP);
-    size_t wanted = hf_smaller(hf_larger(needed, core->units_committed + step), core->units_most);
+    size_t wanted = hf_larger(needed, core->units_committed + step);
+    wanted = hf_smaller(span_round_step(core, wanted), core->units_most);
     hf_error before = hf_last_error();
     span_advise_once(core, wanted);
     hf_status status = span_commit_units(core, wanted);

@@ -102,8 +102,8 @@ typedef struct hf_heap_options {
     const char *name;           /**< shown in the system's tools where the system can; must outlive
                                  *   the heap; NULL: none */
     const hf_backend *backend;  /**< NULL: the native one; must outlive the heap */
-    /** Which memory is backed by huge pages. HF_HUGE_AUTO: large blocks from 4 MiB on, and small
-     *  and medium ones when they have 16 MiB. */
+    /** Which memory is backed by huge pages. HF_HUGE_AUTO: large blocks from 2 MiB on, and small
+     *  and medium ones beyond the first 2 MiB: so at most 2 MiB are committed in vain. */
     hf_huge_pages huge_pages;
     /** @cond private */
     char unused[sizeof(void *) == 8 ? 4 : 8]; /* 0; in place of padding, whose bytes an initialiser
