@@ -362,9 +362,18 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
 
 /* ---------------------------------------------------------- taking and giving ------------ */
 
+/* A free span. Where there is none, those of empty runs that classes keep are used before units that
+ * were never used: a program whose strings grow through all sizes would keep a run of each. */
+static heap_unit *span_find_or_free(hf_heap_core *core, size_t units) {
+    heap_unit *unit = span_find(core, units);
+    if (unit) return unit;
+    hf_heap_free_empty_runs(core);
+    return span_find(core, units);
+}
+
 heap_unit *hf_heap_take_span(hf_heap_core *core, size_t units, bool *is_zero) {
     assert(units > 0);
-    heap_unit *unit = span_find(core, units);
+    heap_unit *unit = span_find_or_free(core, units);
     if (unit) {
         span_remove(core, unit);
         unit = span_cut(core, unit, units);
