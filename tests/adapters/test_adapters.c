@@ -4,6 +4,14 @@
  */
 #include <holdfast.h>
 
+#include <holdfast/adapt/libxml2.h>
+#include <holdfast/adapt/lua.h>
+#include <holdfast/adapt/sqlite.h>
+#include <holdfast/adapt/yyjson.h>
+#include <holdfast/adapt/zlib.h>
+
+#include <limits.h>
+
 #include "../check.h"
 #include "../nth_failure.h"
 #include "workloads.h"
@@ -138,15 +146,98 @@ static void zlib_reports_each_failure(void) { reports_each_failure(workload_zlib
 static void png_reports_each_failure(void) { reports_each_failure(workload_png); }
 static void yyjson_reports_each_failure(void) { reports_each_failure(workload_yyjson); }
 
-CHECK_MAIN(TEST(lua_strings_are_the_same), TEST(lua_tables_are_the_same), TEST(sqlite_is_the_same),
-           TEST(cjson_is_the_same), TEST(expat_is_the_same), TEST(libxml2_is_the_same),
-           TEST(tree_sitter_is_the_same), TEST(zlib_is_the_same), TEST(png_is_the_same),
-           TEST(yyjson_is_the_same), TEST(yyjson_is_the_same_in_an_arena), TEST(stb_is_the_same),
-           TEST(ode_is_the_same), TEST(lua_reports_that_memory_is_full),
-           TEST(sqlite_reports_that_memory_is_full), TEST(cjson_reports_that_memory_is_full),
-           TEST(expat_reports_that_memory_is_full), TEST(zlib_reports_that_memory_is_full),
-           TEST(png_reports_that_memory_is_full), TEST(yyjson_reports_that_memory_is_full),
-           TEST(lua_reports_each_failure), TEST(sqlite_reports_each_failure),
-           TEST(cjson_reports_each_failure), TEST(expat_reports_each_failure),
-           TEST(zlib_reports_each_failure), TEST(png_reports_each_failure),
-           TEST(yyjson_reports_each_failure))
+/* ------------------------------------------------------ what glue by hand gets wrong ------- */
+
+static const size_t too_large[] = {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 15, SIZE_MAX - 4096,
+                                   SIZE_MAX / 2 + 1};
+
+static void sizes_near_the_largest_fail(void) {
+    hf_heap *heap = open_heap(0, NULL);
+    hf_arena arena;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
+    hf_libxml2_use(heap);
+    char *block = hf_libxml2_strdup("0123456789");
+    for (size_t i = 0; i < sizeof too_large / sizeof *too_large; i++) {
+        AT("row %zu", i);
+        size_t size = too_large[i];
+        CHECK(hf_lua_alloc(heap, NULL, 0, size) == NULL);
+        CHECK(hf_lua_alloc(heap, block, 11, size) == NULL);
+        CHECK(hf_libxml2_malloc(size) == NULL && hf_libxml2_realloc(block, size) == NULL);
+        CHECK(hf_yyjson_malloc(heap, size) == NULL);
+        CHECK(hf_yyjson_arena_malloc(&arena, size) == NULL);
+    }
+    CHECK(hf_zlib_alloc(heap, UINT_MAX, UINT_MAX) == NULL);
+    CHECK(strcmp(block, "0123456789") == 0);
+    hf_libxml2_free(block);
+    hf_arena_close(&arena);
+    close_heap(heap);
+}
+
+static void null_and_zero_are_as_each_library_wants(void) {
+    hf_heap *heap = open_heap(0, NULL);
+    hf_libxml2_use(heap);
+    CHECK(hf_lua_alloc(heap, NULL, 5, 0) == NULL); /* 5: the type of a table */
+    CHECK(hf_lua_alloc(heap, hf_lua_alloc(heap, NULL, 5, 10), 10, 0) == NULL);
+    hf_libxml2_free(NULL);
+    hf_zlib_free(heap, NULL);
+    hf_yyjson_free(heap, NULL);
+    void *one = hf_libxml2_malloc(0), *other = hf_libxml2_realloc(NULL, 0);
+    CHECK(one != NULL && other != NULL && one != other);
+    CHECK((one = hf_libxml2_realloc(one, 0)) != NULL);
+    hf_libxml2_free(one);
+    hf_libxml2_free(other);
+    close_heap(heap);
+}
+
+/* SQLite stores into all bytes that xRoundup and xSize tell. */
+static void sqlite_gets_the_bytes_that_it_was_told(void) {
+    hf_heap *heap = open_heap(0, NULL);
+    *hf_sqlite_heap() = heap;
+    for (int size = 1; size < 8 << 20; size += size / 7 + 1) {
+        AT("size %d", size);
+        int told = hf_sqlite_round_up(size);
+        CHECK(told >= size);
+        char *block = hf_sqlite_malloc(told);
+        CHECK(block != NULL && hf_sqlite_size(block) >= told);
+        memset(block, 1, (size_t)hf_sqlite_size(block));
+        block = hf_sqlite_realloc(block, hf_sqlite_round_up(2 * size));
+        CHECK(block != NULL && hf_sqlite_size(block) >= hf_sqlite_round_up(2 * size));
+        memset(block, 2, (size_t)hf_sqlite_size(block));
+        hf_sqlite_free(block);
+        CHECK_STATUS(HF_OK, hf_heap_check(heap));
+    }
+    for (int less = 0; less < 10000; less++) CHECK(hf_sqlite_round_up(INT_MAX - less) > 0);
+    CHECK(hf_sqlite_malloc(-1) == NULL && hf_sqlite_size(NULL) == 0);
+    hf_sqlite_free(NULL);
+    close_heap(heap);
+}
+
+/* Lua does not check whether a block could become smaller. */
+static void lua_shrinks_blocks_where_memory_is_full(void) {
+    hf_heap *heap = open_heap(256 * 1024, NULL);
+    char *block = hf_lua_alloc(heap, NULL, 4, 30000);
+    CHECK(block != NULL);
+    memset(block, 7, 100);
+    for (size_t size = 32768; size >= 16; size /= 2)
+        while (hf_heap_malloc(heap, size) != NULL) continue;
+    CHECK(hf_heap_realloc(heap, block, 100) == NULL);
+    block = hf_lua_alloc(heap, block, 30000, 100);
+    CHECK(block != NULL && block[0] == 7 && block[99] == 7);
+    CHECK(hf_lua_alloc(heap, block, 100, 60000) == NULL);
+    hf_heap_close(heap);
+}
+
+CHECK_MAIN(TEST(sizes_near_the_largest_fail), TEST(null_and_zero_are_as_each_library_wants),
+           TEST(sqlite_gets_the_bytes_that_it_was_told),
+           TEST(lua_shrinks_blocks_where_memory_is_full), TEST(lua_strings_are_the_same),
+           TEST(lua_tables_are_the_same), TEST(sqlite_is_the_same), TEST(cjson_is_the_same),
+           TEST(expat_is_the_same), TEST(libxml2_is_the_same), TEST(tree_sitter_is_the_same),
+           TEST(zlib_is_the_same), TEST(png_is_the_same), TEST(yyjson_is_the_same),
+           TEST(yyjson_is_the_same_in_an_arena), TEST(stb_is_the_same), TEST(ode_is_the_same),
+           TEST(lua_reports_that_memory_is_full), TEST(sqlite_reports_that_memory_is_full),
+           TEST(cjson_reports_that_memory_is_full), TEST(expat_reports_that_memory_is_full),
+           TEST(zlib_reports_that_memory_is_full), TEST(png_reports_that_memory_is_full),
+           TEST(yyjson_reports_that_memory_is_full), TEST(lua_reports_each_failure),
+           TEST(sqlite_reports_each_failure), TEST(cjson_reports_each_failure),
+           TEST(expat_reports_each_failure), TEST(zlib_reports_each_failure),
+           TEST(png_reports_each_failure), TEST(yyjson_reports_each_failure))

@@ -1,4 +1,5 @@
-# tests/lanes/adapters.sh -- the lane `adapters`: each adapter with its library, from Debian's packages.
+# tests/lanes/adapters.sh -- the lane `adapters`: each adapter with its library, from Debian's packages;
+# and `dev adapters-bench`, which measures them.
 # What Debian 12 has no package of is downloaded into the cache: yyjson, from the newer suite, and a
 # grammar for tree-sitter, from npm.
 # shellcheck shell=bash
@@ -9,6 +10,15 @@ with_adapters="gcc g++ cmake ninja-build pkg-config liblua5.4-dev libsqlite3-dev
 
 lane_adapters() {
     build_adapters && check adapters -L "^adapters$"
+}
+
+verb_adapters-bench() {
+    [[ ${1:-5} =~ ^[1-9][0-9]{0,3}$ ]] || fail "'$1' is no number of processes; it takes one from 1 on"
+    need "$with_adapters $with_npm"
+    build_adapters >&2
+    verb_mimalloc >&2
+    exec tests/adapters/bench.sh build/adapters/tests/adapters "$cache/mimalloc/lib/libmimalloc.so" \
+        "${1:-5}" "${@:2}"
 }
 
 build_adapters() {

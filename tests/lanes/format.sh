@@ -17,7 +17,7 @@ lane_format() {
     no_long_lines
     no_long_functions
     shellcheck -x -a dev
-    shellcheck bench/run .ci/run examples/tests/*.sh examples/tour/tests/*.sh
+    shellcheck bench/run tests/adapters/bench.sh .ci/run examples/tests/*.sh examples/tour/tests/*.sh
     bad_arguments_are_told
     every_verb_has_help
     note "$(sources | tr -dc '\0' | wc -c) files formatted, no line over 100, no function over 60"
@@ -33,7 +33,7 @@ bad_arguments_are_told() {
     local arguments said
     for arguments in nonsense "test nonsense" "fuzz abc" "fuzz 0" "fuzz -1" "fuzz 1 2" "haul abc" \
         "format now" "docs now" "amalgamate now" "windows now" "mimalloc now" "lane nonsense" wine \
-        "bench --nonsense" "bench --repetitions abc" "bench --filter"; do
+        "bench --nonsense" "bench --repetitions abc" "bench --filter" "adapters-bench abc"; do
         # shellcheck disable=SC2086 # several arguments
         said=$(timeout 600 ./dev $arguments 2>&1 </dev/null) && fail "./dev $arguments succeeds"
         [[ ${said##*$'\n'} =~ ^(dev|bench/run):\ [^:]{8,} ]] || fail "./dev $arguments says: $said"
