@@ -13,18 +13,18 @@ static const struct row {
     workload *work;
     unsigned scale, rounds;
 } rows[] = {
-    {"lua-strings", workload_lua_strings, 20, 3},
-    {"lua-tables", workload_lua_tables, 20, 4},
-    {"tree-sitter", workload_tree_sitter, 8, 4},
-    {"sqlite", workload_sqlite, 40, 3},
-    {"cjson", workload_cjson, 60, 6},
-    {"libxml2", workload_libxml2, 60, 5},
-    {"expat", workload_expat, 40, 5},
-    {"yyjson", workload_yyjson, 60, 20},
-    {"ode", workload_ode, 4, 2},
-    {"zlib", workload_zlib, 10, 10},
-    {"png", workload_png, 5, 20},
-    {"stb", workload_stb, 10, 4},
+    {"lua-strings", workload_lua_strings, 20, 6},
+    {"lua-tables", workload_lua_tables, 20, 16},
+    {"tree-sitter", workload_tree_sitter, 8, 6},
+    {"sqlite", workload_sqlite, 40, 7},
+    {"cjson", workload_cjson, 60, 10},
+    {"libxml2", workload_libxml2, 60, 10},
+    {"expat", workload_expat, 40, 10},
+    {"yyjson", workload_yyjson, 60, 12},
+    {"ode", workload_ode, 4, 10},
+    {"zlib", workload_zlib, 10, 40},
+    {"png", workload_png, 5, 60},
+    {"stb", workload_stb, 10, 20},
 };
 
 static long peak_kib(void) {
