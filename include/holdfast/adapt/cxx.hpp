@@ -72,7 +72,7 @@ struct source {
 
     void deallocate(void *block, std::size_t size) const noexcept {
         if (arena)
-            hf_extend(arena, block, size ? size : 1, 0);
+            hf_free(arena, block, size ? size : 1);
         else
             hf_heap_free(heap, block);
     }
