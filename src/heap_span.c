@@ -362,8 +362,8 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
 
 /* ---------------------------------------------------------- taking and giving ------------ */
 
-/* A free span. Where there is none, those of empty runs that classes keep are used before units that
- * were never used: a program whose strings grow through all sizes would keep a run of each. */
+/* A free span. Where there is none, those of empty runs that classes keep are used before units
+ * that were never used: a program whose strings grow through all sizes would keep a run of each. */
 static heap_unit *span_find_or_free(hf_heap_core *core, size_t units) {
     heap_unit *unit = span_find(core, units);
     if (unit) return unit;

@@ -1,6 +1,6 @@
 /*
  * box2d.cc -- a pyramid of boxes that falls over, with bodies destroyed and created: 200 steps.
- * Prints where they are. Box2D 2.4 chooses its allocator when it is linked, so that this is compiled
+ * Prints where they are. Box2D 2.4 chooses its allocator when it is linked, so this is compiled
  * twice: with the adapter (BOX2D_ADAPTER), and without.
  */
 #include <box2d/box2d.h>

@@ -1,7 +1,7 @@
 /*
- * stb_work.h -- a picture written as PNG and JPEG and read again by stb_image, and arrays and tables
- * of stb_ds. stb.c compiles this with the adapter, stb_plain.c without it: these libraries choose
- * their allocator when they are compiled.
+ * stb_work.h -- a picture written as PNG and JPEG and read again by stb_image, and arrays and
+ * tables of stb_ds. stb.c compiles this with the adapter, stb_plain.c without it: these libraries
+ * choose their allocator when they are compiled.
  */
 #ifndef HOLDFAST_TESTS_STB_WORK_H
 #define HOLDFAST_TESTS_STB_WORK_H

@@ -15,8 +15,8 @@
  *
  *  Call hf_heap_reset() only after dCloseODE(): ODE keeps blocks of its own until then.
  *
- *  Threads: these functions have no context, so the process has one heap for ODE, which must be used
- *  in one thread at a time. Include this header in the source that sets the handlers alone.
+ *  Threads: these functions have no context, so the process has one heap for ODE, which must be
+ *  used in one thread at a time. Include this header in the source that sets the handlers alone.
  */
 #ifndef HOLDFAST_ADAPT_ODE_H
 #define HOLDFAST_ADAPT_ODE_H

@@ -1,8 +1,8 @@
 /** @file
  *  holdfast/adapt/yyjson.h: documents of yyjson in an arena, or in a heap.
  *
- *      yyjson_alc in_arena = {hf_yyjson_arena_malloc, hf_yyjson_arena_realloc, hf_yyjson_arena_free,
- *                             &arena};
+ *      yyjson_alc in_arena = {hf_yyjson_arena_malloc, hf_yyjson_arena_realloc,
+ *                             hf_yyjson_arena_free, &arena};
  *      yyjson_doc *document = yyjson_read_opts(text, length, 0, &in_arena, NULL);
  *      ...
  *      hf_reset(&arena);                                 // in place of yyjson_doc_free(document)
