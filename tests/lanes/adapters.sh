@@ -16,7 +16,7 @@ verb_adapters-bench() {
     [[ ${1:-5} =~ ^[1-9][0-9]{0,3}$ ]] || fail "'$1' is no number of processes; it takes one from 1 on"
     need "$with_adapters $with_npm"
     build_adapters >&2
-    verb_mimalloc >&2
+    ./dev mimalloc >&2
     exec tests/adapters/bench.sh build/adapters/tests/adapters "$cache/mimalloc/lib/libmimalloc.so" \
         "${1:-5}" "${@:2}"
 }
