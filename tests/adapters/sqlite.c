@@ -39,8 +39,8 @@ static const char *const sqlite_queries[] = {
     "COMMIT",
     "CREATE INDEX by_kind ON t (kind, price)",
     "SELECT kind, count(*), sum(price), max(length(name)) FROM t GROUP BY kind ORDER BY kind",
-    "SELECT a.id, b.id FROM t a JOIN t b ON a.kind = b.kind AND a.id < b.id "
-    "WHERE a.price > 12400 AND b.price > 12400 ORDER BY a.id, b.id LIMIT 200",
+    ("SELECT a.id, b.id FROM t a JOIN t b ON a.kind = b.kind AND a.id < b.id "
+     "WHERE a.price > 12400 AND b.price > 12400 ORDER BY a.id, b.id LIMIT 200"),
     "UPDATE t SET name = name || '-changed' WHERE kind % 3 = 0",
     "DELETE FROM t WHERE kind % 5 = 1",
     "INSERT INTO t SELECT id + 1000000, kind, upper(name), price FROM t WHERE kind % 7 = 2",

@@ -192,7 +192,7 @@ static void resource_aligns_and_throws(void) {
             resource->deallocate(block, 3, align);
         }
         for (size_t size : {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 15, SIZE_MAX / 2, size_t(8) << 20})
-            for (size_t align : {1, 8, 64})
+            for (size_t align : {size_t(1), size_t(8), size_t(64)})
                 CHECK(throws_bad_alloc([&] { (void)resource->allocate(size, align); }));
     }
     hf_arena_close(&arena);
