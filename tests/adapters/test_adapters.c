@@ -189,6 +189,35 @@ static void null_and_zero_are_as_each_library_wants(void) {
     close_heap(heap);
 }
 
+static void libxml2_copies_whole_texts(void) {
+    hf_heap *heap = open_heap(0, NULL);
+    char text[100] = "";
+    hf_libxml2_use(heap);
+    for (size_t length = 0; length < 99; text[length++] = 'y') {
+        AT("length %zu", length);
+        char *used = hf_libxml2_malloc(length + 1);
+        memset(used, 'x', hf_heap_usable_size(heap, used));
+        hf_libxml2_free(used);
+        char *copy = hf_libxml2_strdup(text);
+        CHECK(strlen(copy) == length && strcmp(copy, text) == 0);
+        hf_libxml2_free(copy);
+    }
+    close_heap(heap);
+}
+
+static void yyjson_grows_blocks_of_an_arena_in_place(void) {
+    hf_arena arena;
+    CHECK_STATUS(HF_OK, hf_arena_open(&arena, NULL));
+    char *one = hf_yyjson_arena_malloc(&arena, 100);
+    CHECK(hf_yyjson_arena_realloc(&arena, one, 100, 5000) == one);
+    memset(one, 1, 5000);
+    hf_yyjson_arena_malloc(&arena, 1);
+    char *moved = hf_yyjson_arena_realloc(&arena, one, 5000, 9000);
+    CHECK(moved != one && memcmp(moved, one, 5000) == 0);
+    hf_yyjson_arena_free(&arena, moved);
+    hf_arena_close(&arena);
+}
+
 /* SQLite stores into all bytes that xRoundup and xSize tell. */
 static void sqlite_gets_the_bytes_that_it_was_told(void) {
     hf_heap *heap = open_heap(0, NULL);
@@ -228,6 +257,7 @@ static void lua_shrinks_blocks_where_memory_is_full(void) {
 }
 
 CHECK_MAIN(TEST(sizes_near_the_largest_fail), TEST(null_and_zero_are_as_each_library_wants),
+           TEST(libxml2_copies_whole_texts), TEST(yyjson_grows_blocks_of_an_arena_in_place),
            TEST(sqlite_gets_the_bytes_that_it_was_told),
            TEST(lua_shrinks_blocks_where_memory_is_full), TEST(lua_strings_are_the_same),
            TEST(lua_tables_are_the_same), TEST(sqlite_is_the_same), TEST(cjson_is_the_same),
