@@ -343,6 +343,15 @@ static void unused_memory_goes_back_by_itself(void) {
     check_and_close(heap);
 }
 
+/* One block of each size, one after the other: the runs that become empty serve other sizes. */
+static void empty_runs_are_used_before_fresh_memory(void) {
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 64 * MIB});
+    for (size_t size = 1; size <= 64 * KIB; size += size / 16 + 1)
+        hf_heap_free(heap, hf_heap_malloc(heap, size));
+    if (heap_is_exact()) CHECK(hf_heap_get_stats(heap).committed <= 3 * MIB);
+    check_and_close(heap);
+}
+
 /* ------------------------------------------------------------------ everything ------------- */
 
 enum { SLOTS = 2000 };
@@ -443,4 +452,5 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options),
            TEST(a_medium_block_grows_into_free_units), TEST(a_reset_frees_everything),
            TEST(frames_in_steady_state_make_no_system_call),
            TEST(a_reset_gives_back_what_frames_do_without), TEST(a_trim_gives_back_what_is_free),
-           TEST(unused_memory_goes_back_by_itself), TEST(random_operations_keep_all_contents))
+           TEST(unused_memory_goes_back_by_itself), TEST(empty_runs_are_used_before_fresh_memory),
+           TEST(random_operations_keep_all_contents))
