@@ -35,6 +35,7 @@
 enum { HEAPS = 2, BLOCKS = 512, FREED = 16, CALLS_BETWEEN_LOOKS = 8, UNIT = 64 << 10 };
 
 #define SMALL_RESERVE MIB(16)
+#define MEDIUM_MOST MIB(4)
 
 /* Each kind of operation: see fuzz_arena.c. */
 #define COMMANDS(X)                                           \
@@ -141,7 +142,7 @@ static size_t size_by_class(void) {
     case 6: return value;
     case 7: return about(UNIT, value);
     case 8: return (size_t)value * 16;
-    case 9: return about(MIB(1), value);
+    case 9: return about(MEDIUM_MOST, value);
     case 10: return (size_t)value * 64;
     case 11: return model->reserved - KIB(4) * (value % 64);
     case 12: return model->reserved / 2 - KIB(4) * (value % 64);
@@ -313,7 +314,7 @@ static void check_blocks(const hf_heap_stats *stats) {
     size_t blocks = model->count + model->lost, used = sum_used() + model->lost_used, large = 0;
     if (stats->blocks == blocks && !is_sanitized) model->pending = model->pending_used = 0;
     if (!is_sanitized) blocks += model->pending, used += model->pending_used;
-    for (size_t i = 0; i < model->count; i++) large += model->blocks[i].usable > MIB(1);
+    for (size_t i = 0; i < model->count; i++) large += model->blocks[i].usable > MEDIUM_MOST;
     CHECK(stats->large_blocks <= stats->blocks && stats->large_blocks >= large, "%zu large blocks",
           stats->large_blocks);
     bool is_right = is_sanitized ? stats->blocks >= blocks && stats->used >= used
@@ -401,7 +402,7 @@ static void add(char *address) {
     struct block *block = &model->blocks[model->count++];
     if (op->kind == HEAP_CALLOC) check_zero(address, op->size);
     describe(block, address, op->size, align);
-    block->is_large = align > UNIT || block->usable > MIB(1);
+    block->is_large = align > UNIT || block->usable > MEDIUM_MOST;
     check_size(block);
 }
 
@@ -439,7 +440,7 @@ static void run_realloc(void) {
     }
     check_quiet();
     check_bytes(block, address, old_size < op->size ? old_size : op->size);
-    block->is_large = (block->is_large && address == block->address) || op->size > MIB(1);
+    block->is_large = (block->is_large && address == block->address) || op->size > MEDIUM_MOST;
     describe(block, address, op->size, 16);
 }
 

@@ -4,7 +4,7 @@
  * hf_heap_free_slow for all that they do not do themselves.
  *
  *      up to 64 KiB   a block of a run (heap_run.c)
- *      up to 1 MiB    a span of units (heap_span.c)
+ *      up to 4 MiB    a span of units (heap_span.c)
  *      above          a region of its own (heap_large.c)
  *
  * Chapters: blocks that other threads free, allocating, freeing, changing sizes, resetting

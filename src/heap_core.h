@@ -25,7 +25,7 @@
 
 #define HEAP_CLASSES 80                 /* of small blocks */
 #define HEAP_SMALL_MOST HF_KIB(64)      /* bytes of the largest small block */
-#define HEAP_MEDIUM_MOST HF_MIB(1)      /* bytes of the largest medium block */
+#define HEAP_MEDIUM_MOST HF_MIB(4)      /* bytes of the largest medium block */
 #define HEAP_INLINE_RUN_MOST HF_KIB(16) /* larger small blocks have runs of several units */
 #define HEAP_BINS 160                   /* of free spans */
 #define HEAP_IDLE 8                     /* large blocks that are kept when they are freed */

@@ -259,12 +259,29 @@ void hf_heap_add_work(hf_heap_core *core, size_t units) {
 
 /* ----------------------------------------------------------------- growing ------------- */
 
-/* Commits bytes from `offset` to `end`; those below `offset`, if any, are committed. */
-static hf_status span_commit(hf_heap_core *core, size_t offset, size_t end, size_t new_end) {
+/* Commits the bytes from `end` to `new_end`, behind what is committed from `offset` on, if that is
+ * not empty. */
+static hf_status span_commit_once(hf_heap_core *core, size_t offset, size_t end, size_t new_end) {
     hf_region last;
     if (end == offset || !hf_space_find(core->space, end - 1, &last) || last.kind != HF_COMMITTED)
         return hf_space_commit_range(core->space, end, new_end - end);
     return hf_space_extend(core->space, last.offset, end - last.offset, new_end - last.offset);
+}
+
+/* Makes one placeholder of all that follow each other from an offset on. */
+static hf_status span_coalesce(hf_heap_core *core, size_t offset) {
+    hf_region region;
+    size_t end = offset;
+    while (hf_space_find(core->space, end, &region) && region.kind == HF_PLACEHOLDER)
+        end = region.offset + region.size;
+    return end > offset ? hf_space_release_range(core->space, offset, end - offset) : HF_OK;
+}
+
+/* If an earlier undo failed, too, what follows is more than one placeholder. */
+static hf_status span_commit(hf_heap_core *core, size_t offset, size_t end, size_t new_end) {
+    hf_status status = span_commit_once(core, offset, end, new_end);
+    if (status != HF_WRONG_STATE || span_coalesce(core, end) != HF_OK) return status;
+    return span_commit_once(core, offset, end, new_end);
 }
 
 /* Commits the records of so many units. */

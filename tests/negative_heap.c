@@ -37,7 +37,7 @@ static void none(void) {
 
 static void overflow(void) { store(allocate(SIZE) + SIZE); }
 static void overflow_of_a_medium_block(void) { store(allocate(100 * KIB) + 100 * KIB); }
-static void overflow_of_a_large_block(void) { store(allocate(2 * MIB + 5) + 2 * MIB + 5); }
+static void overflow_of_a_large_block(void) { store(allocate(5 * MIB + 5) + 5 * MIB + 5); }
 static void overflow_of_a_zeroed_block(void) {
     store((char *)hf_heap_calloc(heap, 1, SIZE) + SIZE);
 }
@@ -46,7 +46,7 @@ static void overflow_after_shrinking(void) {
 }
 static void use_after_free(void) { store(freed(SIZE)); }
 static void use_after_free_of_a_medium_block(void) { store(freed(100 * KIB) + 5); }
-static void use_after_free_of_a_large_block(void) { store(freed(2 * MIB) + 5); }
+static void use_after_free_of_a_large_block(void) { store(freed(5 * MIB) + 5); }
 static void use_after_growing(void) {
     char *block = allocate(SIZE);
     CHECK(hf_heap_realloc(heap, block, 5000) != NULL);

@@ -37,6 +37,8 @@ static const size_t sizes[] = {0,
                                MIB - 1,
                                MIB,
                                MIB + 1,
+                               4 * MIB,
+                               4 * MIB + 1,
                                3 * MIB,
                                5 * MIB + 12345};
 enum { SIZES = sizeof sizes / sizeof *sizes };
@@ -204,9 +206,9 @@ static void a_large_block_grows_in_place(void) {
         check_skip("under a sanitizer blocks move when they grow");
         return;
     }
-    char *other = filled_block(heap, 2 * MIB, 1);
+    char *other = filled_block(heap, 5 * MIB, 1);
     char *block = hf_heap_malloc(heap, 8 * MIB);
-    char *third = filled_block(heap, 2 * MIB, 3);
+    char *third = filled_block(heap, 5 * MIB, 3);
     CHECK(block != NULL);
     fill(block, 8 * MIB, 2);
     size_t calls = hf_heap_get_stats(heap).system_calls;
@@ -214,7 +216,7 @@ static void a_large_block_grows_in_place(void) {
         CHECK(hf_heap_realloc(heap, block, size) == block);
     CHECK(hf_heap_get_stats(heap).system_calls - calls < 150);
     CHECK(is_filled(block, 8 * MIB, 2));
-    CHECK(is_filled(other, 2 * MIB, 1) && is_filled(third, 2 * MIB, 3));
+    CHECK(is_filled(other, 5 * MIB, 1) && is_filled(third, 5 * MIB, 3));
     CHECK(hf_heap_realloc(heap, block, 8 * MIB) == block);
     CHECK(is_filled(block, 8 * MIB, 2) && hf_heap_usable_size(heap, block) == 8 * MIB);
     check_and_close(heap);
@@ -222,17 +224,17 @@ static void a_large_block_grows_in_place(void) {
 
 /* Each can be allocated, and grow, while the others stay. */
 static void many_large_blocks_find_their_places(void) {
-    enum { COUNT = 200 };
+    enum { COUNT = 100 };
     static char *blocks[COUNT];
     hf_heap *heap = open_heap((hf_heap_options){.reserve = IS_64_BIT ? 64 * GIB : GIB});
     for (unsigned i = 0; i < COUNT; i++) {
-        blocks[i] = hf_heap_malloc(heap, MIB + 4096 * (i + 1));
+        blocks[i] = hf_heap_malloc(heap, 4 * MIB + 4096 * (i + 1));
         CHECK(blocks[i] != NULL);
         fill(blocks[i], 4096, i);
     }
     CHECK_STATUS(HF_OK, hf_heap_check(heap));
     for (unsigned i = 0; i < COUNT; i += 10) {
-        char *block = hf_heap_realloc(heap, blocks[i], 3 * MIB);
+        char *block = hf_heap_realloc(heap, blocks[i], 6 * MIB);
         if (heap_is_exact() && IS_64_BIT) CHECK(block == blocks[i]);
         blocks[i] = block;
     }
@@ -273,7 +275,7 @@ static void a_reset_frees_everything(void) {
     size_t committed = 0;
     for (int frame = 0; frame < 10; frame++) {
         for (int i = 0; i < 1000; i++) filled_block(heap, (size_t)i * 7, 1);
-        for (int i = 0; i < 3; i++) filled_block(heap, 2 * MIB, 2);
+        for (int i = 0; i < 3; i++) filled_block(heap, 5 * MIB, 2);
         CHECK(count_blocks(heap) == 1003);
         CHECK_STATUS(HF_OK, hf_heap_reset(heap));
         CHECK_EQUAL(0, count_blocks(heap));
@@ -290,7 +292,7 @@ static void frames_in_steady_state_make_no_system_call(void) {
     size_t calls = 0;
     for (int frame = 0; frame < 200; frame++) {
         for (int i = 0; i < 500; i++) CHECK(hf_heap_malloc(heap, (size_t)i * 37) != NULL);
-        CHECK(hf_heap_malloc(heap, 300 * KIB) && hf_heap_malloc(heap, 3 * MIB));
+        CHECK(hf_heap_malloc(heap, 300 * KIB) && hf_heap_malloc(heap, 5 * MIB));
         CHECK_STATUS(HF_OK, hf_heap_reset(heap));
         if (frame == 5) calls = hf_heap_get_stats(heap).system_calls;
     }
@@ -367,7 +369,7 @@ static size_t random_size(struct random *random) {
     if (kind < 75) return random_below(random, 1100);
     if (kind < 93) return random_below(random, 20 * KIB);
     if (kind < 99) return random_below(random, 300 * KIB);
-    return random_below(random, 3 * MIB);
+    return random_below(random, 6 * MIB);
 }
 
 /* Long blocks have a pattern at both ends. */

@@ -6,7 +6,7 @@
 #include "nth_failure.h"
 
 enum { KEPT = 6 };
-static const size_t kept_sizes[KEPT] = {40, 2000, 40 * KIB, 130 * KIB, MIB + 1, 2 * MIB};
+static const size_t kept_sizes[KEPT] = {40, 2000, 40 * KIB, 130 * KIB, 4 * MIB + 1, 5 * MIB};
 
 static char *kept[KEPT];
 
@@ -33,7 +33,7 @@ static char *block_with_ends(hf_heap *heap, size_t size, unsigned seed) {
 }
 
 static hf_heap *prepare(const struct failure *failure) {
-    hf_heap *heap = open_heap((hf_heap_options){.reserve = 64 * MIB, .backend = failure->strict});
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 256 * MIB, .backend = failure->strict});
     for (unsigned i = 0; i < KEPT; i++) kept[i] = block_with_ends(heap, kept_sizes[i], i);
     return heap;
 }
@@ -49,7 +49,7 @@ static void check_kept(const hf_heap *heap) {
 /* With failures off, blocks of all kinds come and go. */
 static void works_and_closes(hf_heap *heap) {
     check_kept(heap);
-    for (size_t size = 1; size < 2 * MIB; size = size * 7 + 1) {
+    for (size_t size = 1; size < 7 * MIB; size = size * 8 + 1) {
         char *block = hf_heap_calloc(heap, 1, size);
         CHECK(block != NULL && is_zero(block, pattern_size(size)));
         hf_heap_free(heap, block);
@@ -65,7 +65,7 @@ static void open_and_use(struct failure *failure) {
     hf_heap *heap = NULL;
     failure_on(failure);
     hf_status status =
-        hf_heap_open(&heap, &(hf_heap_options){.reserve = 64 * MIB, .backend = failure->strict});
+        hf_heap_open(&heap, &(hf_heap_options){.reserve = 256 * MIB, .backend = failure->strict});
     failure_off(failure);
     if (status != HF_OK) {
         check_failure(failure, status);
@@ -112,7 +112,7 @@ static void allocate_many(struct failure *failure) {
 static void change(struct failure *failure) {
     size_t size = *(const size_t *)failure->user;
     hf_heap *heap = prepare(failure);
-    unsigned which = size > MIB ? KEPT - 1 : 3;
+    unsigned which = size > MIB ? KEPT - 1 : 3; /* a large or a medium block */
     size_t old = kept_sizes[which];
     failure_on(failure);
     char *block = hf_heap_realloc(heap, kept[which], size);
@@ -141,7 +141,7 @@ static void trim(struct failure *failure) {
 
 static void reset(struct failure *failure) {
     hf_heap *heap = prepare(failure);
-    for (unsigned i = 0; i < 12; i++) CHECK(hf_heap_malloc(heap, 2 * MIB) != NULL);
+    for (unsigned i = 0; i < 12; i++) CHECK(hf_heap_malloc(heap, 5 * MIB) != NULL);
     failure_on(failure);
     hf_status status = hf_heap_reset(heap);
     failure_off(failure);
@@ -158,7 +158,7 @@ static void reset(struct failure *failure) {
 static void opening_fails_whole(void) { CHECK(each_failure(open_and_use, NULL) > 0); }
 
 static void allocating_fails_whole(void) {
-    static const size_t sizes[] = {40, 3000, 30 * KIB, 500 * KIB, 4 * MIB};
+    static const size_t sizes[] = {40, 3000, 30 * KIB, 500 * KIB, 5 * MIB};
     for (unsigned i = 0; i < 5; i++) {
         AT("size %zu", sizes[i]);
         each_failure(allocate, &sizes[i]);
@@ -167,7 +167,7 @@ static void allocating_fails_whole(void) {
 }
 
 static void changing_a_size_fails_whole(void) {
-    static const size_t sizes[] = {100, 150 * KIB, 900 * KIB, 3 * MIB, MIB + MIB / 2};
+    static const size_t sizes[] = {100, 150 * KIB, 900 * KIB, 7 * MIB, 4 * MIB + MIB / 2};
     for (unsigned i = 0; i < 5; i++) {
         AT("size %zu", sizes[i]);
         each_failure(change, &sizes[i]);

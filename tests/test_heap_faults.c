@@ -39,7 +39,7 @@ static void check_fault(const hf_heap *heap, hf_heap_fault fault, const void *bl
     reported.count = 0;
 }
 
-static const size_t sizes[] = {1, 16, 100, 1024, 3000, 20 * KIB, 60 * KIB, 100 * KIB, MIB, 2 * MIB};
+static const size_t sizes[] = {1, 16, 100, 1024, 3000, 20 * KIB, 60 * KIB, 100 * KIB, MIB, 5 * MIB};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static void a_block_that_is_freed_twice_is_found(void) {

@@ -30,9 +30,9 @@ static int count_faults(void) { return faults[0] + faults[1] + faults[2]; }
 
 /* Units that are committed ahead lie where the block would. */
 static void a_large_block_gets_the_room_of_unused_units(void) {
-    hf_heap *heap = open_small(4 * MIB);
+    hf_heap *heap = open_small(8 * MIB);
     CHECK(hf_heap_malloc(heap, 16) != NULL);
-    CHECK(hf_heap_malloc(heap, 4 * MIB - 320 * KIB) != NULL);
+    CHECK(hf_heap_malloc(heap, 8 * MIB - 320 * KIB) != NULL);
     CHECK_EQUAL(0, count_faults());
     check_and_close(heap);
 }
@@ -40,10 +40,10 @@ static void a_large_block_gets_the_room_of_unused_units(void) {
 /* Without units the only placeholder begins in the records. */
 static void a_large_block_does_not_lie_in_the_records(void) {
     for (size_t less = 0; less <= 128 * KIB; less += 4 * KIB) {
-        hf_heap *heap = open_small(4 * MIB);
-        char *block = hf_heap_malloc(heap, 4 * MIB - less);
+        hf_heap *heap = open_small(8 * MIB);
+        char *block = hf_heap_malloc(heap, 8 * MIB - less);
         AT("%zu bytes less than the reservation", less);
-        if (block) CHECK(hf_heap_usable_size(heap, block) >= 4 * MIB - less);
+        if (block) CHECK(hf_heap_usable_size(heap, block) >= 8 * MIB - less);
         hf_heap_free(heap, block);
         CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX)); /* a sanitizer's quarantine */
         CHECK_EQUAL(0, count_faults());
@@ -54,22 +54,22 @@ static void a_large_block_does_not_lie_in_the_records(void) {
 
 /* The placeholder behind the units counts half, but only there is room. */
 static void a_large_block_gets_the_room_behind_the_units(void) {
-    hf_heap *heap = open_small(16 * MIB);
-    char *block = hf_heap_malloc(heap, 2 * MIB);
+    hf_heap *heap = open_small(64 * MIB);
+    char *block = hf_heap_malloc(heap, 8 * MIB);
     size_t before = (size_t)(block - heap->base), behind = before / 4 * 3;
     if (heap_is_exact())
-        CHECK(hf_heap_realloc(heap, block, 16 * MIB - 64 * KIB - before - behind) == block);
+        CHECK(hf_heap_realloc(heap, block, 64 * MIB - 64 * KIB - before - behind) == block);
     CHECK(hf_heap_malloc(heap, before / 8 * 7) != NULL);
     check_and_close(heap);
 }
 
 /* Units grow until none is left. */
 static void units_do_not_touch_a_large_block(void) {
-    hf_heap *heap = open_small(4 * MIB);
-    char *large = filled_block(heap, 3 * MIB / 2, 1);
+    hf_heap *heap = open_small(12 * MIB);
+    char *large = filled_block(heap, 5 * MIB, 1);
     while (hf_heap_malloc(heap, 65 * KIB)) continue;
-    CHECK(hf_heap_usable_size(heap, large) >= 3 * MIB / 2);
-    CHECK(is_filled(large, 3 * MIB / 2, 1));
+    CHECK(hf_heap_usable_size(heap, large) >= 5 * MIB);
+    CHECK(is_filled(large, 5 * MIB, 1));
     hf_heap_free(heap, large);
     CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX)); /* a sanitizer's quarantine */
     CHECK_EQUAL(0, count_faults());
@@ -79,7 +79,7 @@ static void units_do_not_touch_a_large_block(void) {
 
 static void an_address_in_a_large_block_is_a_wild_one(void) {
     hf_heap *heap = open_small(16 * MIB);
-    char *block = filled_block(heap, 3 * MIB, 1);
+    char *block = filled_block(heap, 5 * MIB, 1);
     hf_heap_free(heap, block + 4 * KIB);
     hf_heap_free(heap, block + MIB + 16);
     hf_heap_free(heap, heap->runs);

@@ -7,7 +7,7 @@
  *
  *  Small blocks lie in runs of one size class, without a header before them: all of a heap is one
  *  range, so the run of a block is found by its offset. Medium blocks (above 64 KiB) are spans of
- *  64 KiB units, which coalesce when they are freed. Large blocks (above 1 MiB) are regions of
+ *  64 KiB units, which coalesce when they are freed. Large blocks (above 4 MiB) are regions of
  *  their own, far from each other: they grow in place, by taking the placeholder behind them.
  *
  *  @code{.c}
@@ -119,7 +119,7 @@ typedef struct hf_heap_stats {
     size_t committed;    /**< bytes of committed memory, records included */
     size_t peak;         /**< the most bytes of committed memory since the heap was opened */
     size_t reserved;     /**< bytes of address space */
-    size_t large_blocks; /**< of `blocks`, those that are regions of their own: above 1 MiB, or
+    size_t large_blocks; /**< of `blocks`, those that are regions of their own: above 4 MiB, or
                           *   aligned to more than 64 KiB */
     size_t idle;         /**< committed bytes of large blocks that were freed and can be used again
                           *   without a system call */
