@@ -205,10 +205,10 @@ inner_counts() {
 }
 
 # Tests whose failures are made above the system's backend: release, asan and coverage run them.
-failures_above_the_backend="(image|arena|space)_failures"
+failures_above_the_backend="(image|arena|space|heap)_failures"
 
 # The labels of the library's own tests.
-unit_tests="^(space|ring|arena|image)$"
+unit_tests="^(space|ring|arena|heap|image)$"
 
 # ---- 4. The lanes
 
@@ -286,7 +286,7 @@ run_windows() {
 # skipped because views fail there. Tests that save run.
 only_newest='^(msvc_|fuzz_(arena|image)_|test_(headers|snippets|symbols|windows_imports)'
 only_newest+='|test_rules_(strict|random)|test_tool_(lexer|front_end|pictures|picture|replay)'
-only_newest+='|test_arena_(failures|reset)|test_windows_failures'
+only_newest+='|test_(arena_(failures|reset)|heap_failures|windows_failures)'
 only_newest+='|test_image_(crash|damage|failures|golden|open|read_write|snapshot))'
 
 check_windows() {
