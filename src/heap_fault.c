@@ -20,11 +20,12 @@ static const char *heap_fault_text(hf_heap_fault fault) {
     return "unknown fault";
 }
 
-/* stderr is not buffered, so this allocates nothing. */
+/* Unless the program has made stderr buffered, this allocates nothing. */
 static void heap_abort(const hf_heap_core *core, hf_heap_fault fault, const void *block) {
     const char *name = core->options.name;
     fprintf(stderr, "holdfast: heap%s%s: %s: %p\n", name ? " " : "", name ? name : "",
             heap_fault_text(fault), block);
+    fflush(stderr);
     abort();
 }
 

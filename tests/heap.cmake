@@ -1,7 +1,7 @@
 # The tests of heaps. Labels as in arena.cmake.
 
 holdfast_test(test_heap test_heap.c LABELS heap valgrind)
-holdfast_test(test_heap_faults test_heap_faults.c LABELS heap valgrind)
+holdfast_test(test_heap_faults test_heap_faults.c process.c LABELS heap valgrind)
 holdfast_test(test_heap_fuzzed test_heap_fuzzed.c LABELS heap valgrind)
 holdfast_test(test_heap_failures test_heap_failures.c nth_failure.c disk.c space_fixture.c probe.c
               LABELS heap)
@@ -9,7 +9,13 @@ holdfast_test(test_heap_threads test_heap_threads.c LABELS heap valgrind tsan)
 
 # ---- Sanitizers: deliberate errors that they must report. POSIX only. See arena.cmake.
 
-if(NOT UNIX OR NOT sanitizer MATCHES "address")
+if(NOT UNIX)
+    return()
+endif()
+
+# Defines the symbols of AddressSanitizer's runtime.
+if(NOT sanitizer MATCHES "address")
+    holdfast_test(test_heap_sanitizer test_heap_sanitizer.c LABELS heap)
     return()
 endif()
 

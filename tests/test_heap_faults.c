@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "heap_fixture.h"
+#include "process.h"
 
 static struct {
     int count;
@@ -177,8 +178,39 @@ static void blocks_that_another_thread_freed_are_checked_too(void) {
     check_and_close(heap);
 }
 
+static const char said_file[] = "heap_fault.txt";
+
+static void free_twice(void *named) {
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = MIB, .name = named ? "values" : NULL});
+    void *block = hf_heap_malloc(heap, 100);
+    if (freopen(said_file, "w", stderr) == NULL) return;
+    hf_heap_free(heap, block);
+    hf_heap_free(heap, block); /* deliberate */
+}
+
+/* Without on_fault a line is printed and the program aborts. */
+static void a_fault_ends_the_program_by_default(void) {
+#ifdef _WIN32
+    check_skip("there is no forked child that could abort");
+#else
+    for (int named = 0; named < 2; named++) {
+        char said[200] = "";
+        CHECK(!process_runs(free_twice, named ? &named : NULL));
+        FILE *file = fopen(said_file, "r");
+        CHECK(file != NULL && fgets(said, sizeof said, file) != NULL);
+        CHECK(fgetc(file) == EOF);
+        fclose(file);
+        remove(said_file);
+        const char *expected = named ? "holdfast: heap values: a block was freed twice: 0x"
+                                     : "holdfast: heap: a block was freed twice: 0x";
+        CHECK(strncmp(said, expected, strlen(expected)) == 0);
+    }
+#endif
+}
+
 CHECK_MAIN(TEST(a_block_that_is_freed_twice_is_found), TEST(a_block_is_found_among_many_free_ones),
            TEST(an_address_that_is_no_block_is_found), TEST(an_address_of_another_memory_is_found),
            TEST(a_block_that_was_changed_after_it_was_freed_is_found),
            TEST(a_copy_of_a_free_block_is_no_fault), TEST(a_report_may_leave_by_longjmp),
-           TEST(blocks_that_another_thread_freed_are_checked_too))
+           TEST(blocks_that_another_thread_freed_are_checked_too),
+           TEST(a_fault_ends_the_program_by_default))
