@@ -43,7 +43,8 @@ HF_API size_t hf_atomic_exchange(size_t *variable, size_t value);
 #endif
 
 /* gcc has had these functions since 4.7, and __has_builtin since 10. */
-#if defined(__has_builtin)
+#if defined(_MSC_VER)
+#elif defined(__has_builtin)
 #if __has_builtin(__atomic_load_n)
 #define HF_HAS_ATOMICS
 #endif
