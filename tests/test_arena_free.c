@@ -190,13 +190,18 @@ static void an_appended_file_stays(void) {
     hf_arena arena = open_arena();
     void *data;
     size_t size;
-    CHECK_STATUS(HF_OK, hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size));
-    hf_mark mark = hf_get_mark(&arena);
-    hf_free(&arena, data, mark); /* all pages of the view */
-    CHECK_EQUAL(mark, hf_get_mark(&arena));
-    char *block = hf_alloc(&arena, 96, 8);
-    hf_free(&arena, block, 96);
-    CHECK_EQUAL(mark, hf_get_mark(&arena));
+    hf_status status = hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size);
+    if (status == HF_UNSUPPORTED) {
+        check_skip("this Windows has no views in a space");
+    } else {
+        CHECK_STATUS(HF_OK, status);
+        hf_mark mark = hf_get_mark(&arena);
+        hf_free(&arena, data, mark); /* all pages of the view */
+        CHECK_EQUAL(mark, hf_get_mark(&arena));
+        char *block = hf_alloc(&arena, 96, 8);
+        hf_free(&arena, block, 96);
+        CHECK_EQUAL(mark, hf_get_mark(&arena));
+    }
     hf_arena_close(&arena);
     disk_remove(path);
 }

@@ -39,6 +39,16 @@ static const void *open_by_append_file(hf_arena *arena) {
     size_t size;
     return hf_arena_append_file(arena, path, HF_READ_ONLY, &data, &size) == HF_OK ? data : NULL;
 }
+/* A Windows from before placeholders has none in a space. */
+static bool has_views(void) {
+    hf_arena arena = HF_ARENA_LAZY;
+    void *data;
+    size_t size;
+    hf_status status = hf_arena_append_file(&arena, path, HF_READ_ONLY, &data, &size);
+    hf_arena_close(&arena);
+    return status != HF_UNSUPPORTED;
+}
+
 static const void *open_by_scope(hf_arena *arena) {
     CHECK_STATUS(HF_OK, hf_scope_end(hf_scope_begin(arena)));
     return hf_arena_base(arena);
@@ -57,6 +67,7 @@ static void functions_that_need_memory_open_it(void) {
     disk_close(disk_create(path, 1000));
     for (size_t i = 0; i < sizeof openings / sizeof *openings; i++) {
         AT("row %zu", i);
+        if (openings[i] == open_by_append_file && !has_views()) continue;
         hf_arena arena = HF_ARENA_LAZY, closed = {0};
         CHECK(hf_rewind(&arena, SIZE_MAX) == HF_INVALID); /* an error that must stay */
         const void *block = openings[i](&arena);
