@@ -586,6 +586,14 @@ static void check_disk(void) {
 
 /* ------------------------------------------------------------------ failing --------------- */
 
+/* The pattern of a page that is as it was. UNKNOWN if it may be a copy with the same bytes: then a
+ * later store into the file may be seen or not. */
+static uint64_t either_of(struct model_page *page, const char *bytes, uint64_t copy) {
+    struct model_page other = *page;
+    other.pattern = copy;
+    return is_page_right(&other, bytes, true) ? UNKNOWN : page->pattern;
+}
+
 /* A page that the failed call may have reset, which the model does not know yet. */
 static void accept_reset_page(struct model_page *page, const char *bytes) {
     uint64_t old = page->pattern;
@@ -595,6 +603,8 @@ static void accept_reset_page(struct model_page *page, const char *bytes) {
         page->pattern = UNKNOWN;
     else if (!is_page_right(page, bytes, true))
         page->pattern = copy_of_file(page);
+    else if (copy_of_file(page) != old)
+        page->pattern = either_of(page, bytes, copy_of_file(page));
     CHECK(is_page_right(page, bytes, true),
           "a page has neither the old contents nor new ones (%#llx)", (unsigned long long)old);
 }
