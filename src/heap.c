@@ -307,8 +307,10 @@ hf_status hf_heap_reset(hf_heap *heap) {
                         core->units_dirty * HF_HEAP_UNIT);
     hf_heap_reset_spans(core);
     hf_heap_open_runs(core);
-    hf_status status = hf_heap_reset_large(core);
-    return status == HF_OK ? heap_release_excess(core) : status;
+    hf_status large = hf_heap_reset_large(core);
+    hf_error error = hf_last_error();
+    hf_status excess = heap_release_excess(core); /* in any case: no lost span is used again */
+    return large == HF_OK ? excess : hf_fail_with(error);
 }
 
 hf_status hf_heap_trim(hf_heap *heap, size_t keep) {

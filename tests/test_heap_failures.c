@@ -155,6 +155,26 @@ static void reset(struct failure *failure) {
     works_and_closes(heap);
 }
 
+/* A trim that fails may lose a span, which a reset that fails must not use again. */
+static void trim_and_reset(struct failure *failure) {
+    hf_heap *heap = prepare(failure);
+    void *blocks[20];
+    for (unsigned i = 0; i < 20; i++) blocks[i] = hf_heap_malloc(heap, (i + 1) * 100 * KIB);
+    for (unsigned i = 0; i < 20; i += 2) hf_heap_free(heap, blocks[i]);
+    for (unsigned i = 0; i < 12; i++) CHECK(hf_heap_malloc(heap, 5 * MIB) != NULL);
+    failure_on(failure);
+    hf_heap_trim(heap, 0);
+    hf_heap_reset(heap);
+    failure_off(failure);
+    for (unsigned i = 0; i < 20; i++) {
+        char *block = hf_heap_malloc(heap, (i + 1) * 100 * KIB);
+        if (block) memset(block, 1, (i + 1) * 100 * KIB);
+    }
+    CHECK_STATUS(HF_OK, hf_heap_reset(heap));
+    for (unsigned i = 0; i < KEPT; i++) kept[i] = block_with_ends(heap, kept_sizes[i], i);
+    works_and_closes(heap);
+}
+
 static void opening_fails_whole(void) { CHECK(each_failure(open_and_use, NULL) > 0); }
 
 static void allocating_fails_whole(void) {
@@ -178,6 +198,10 @@ static void trimming_fails_whole(void) { CHECK(each_failure(trim, NULL) > 0); }
 
 static void resetting_fails_whole(void) { CHECK(each_failure(reset, NULL) > 0); }
 
+static void resetting_after_a_failed_trim_fails_whole(void) {
+    CHECK(each_failure(trim_and_reset, NULL) > 0);
+}
+
 CHECK_MAIN(TEST(opening_fails_whole), TEST(allocating_fails_whole),
            TEST(changing_a_size_fails_whole), TEST(trimming_fails_whole),
-           TEST(resetting_fails_whole))
+           TEST(resetting_fails_whole), TEST(resetting_after_a_failed_trim_fails_whole))
