@@ -349,11 +349,9 @@ static hf_status span_grow(hf_heap_core *core, size_t needed) {
     hf_error before = hf_last_error();
     span_advise_once(core, wanted);
     hf_status status = span_commit_units(core, wanted);
-    if (status != HF_OK && wanted > needed) {
-        status = span_commit_units(core, needed);
-        if (status == HF_OK) hf_fail_with(before);
-    }
-    if (status == HF_WRONG_STATE) /* a large block begins there */
+    if (status != HF_OK && wanted > needed) status = span_commit_units(core, needed);
+    if (status == HF_OK) hf_fail_with(before); /* an attempt before it may have failed */
+    if (status == HF_WRONG_STATE)              /* a large block begins there */
         status = hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, span_bytes(needed));
     hf_heap_note_peak(core);
     return status;

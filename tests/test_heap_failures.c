@@ -46,9 +46,10 @@ static void check_kept(const hf_heap *heap) {
     CHECK_STATUS(HF_OK, hf_heap_check(heap));
 }
 
-/* With failures off, blocks of all kinds come and go. */
+/* With failures off, blocks of all kinds come and go, and no call changes the last error. */
 static void works_and_closes(hf_heap *heap) {
     check_kept(heap);
+    CHECK_STATUS(HF_INVALID, hf_heap_open(NULL, NULL));
     for (size_t size = 1; size < 7 * MIB; size = size * 8 + 1) {
         char *block = hf_heap_calloc(heap, 1, size);
         CHECK(block != NULL && is_zero(block, pattern_size(size)));
@@ -58,6 +59,7 @@ static void works_and_closes(hf_heap *heap) {
     CHECK_STATUS(HF_OK, hf_heap_trim(heap, 0));
     CHECK_STATUS(HF_OK, hf_heap_reset(heap));
     CHECK_EQUAL(0, count_blocks(heap));
+    CHECK(strcmp(hf_last_error().call, "hf_heap_open") == 0);
     check_and_close(heap);
 }
 
