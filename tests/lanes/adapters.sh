@@ -22,7 +22,7 @@ verb_adapters-bench() {
 }
 
 build_adapters() {
-    fetch yyjson download_yyjson unpack_yyjson
+    fetch yyjson download_yyjson unpack_library libyyjson.so
     fetch tree-sitter-c download_grammar unpack_grammar
     configure adapters "-DHOLDFAST_YYJSON=$cache/yyjson" \
         "-DHOLDFAST_TREE_SITTER_C=$cache/tree-sitter-c"
@@ -32,16 +32,6 @@ build_adapters() {
 download_yyjson() {
     set_up_private_apt "$1" trixie &&
         (cd "$1" && private_apt . download libyyjson-dev libyyjson0)
-}
-
-unpack_yyjson() {
-    local package
-    for package in "$1"/*.deb; do dpkg-deb -x "$package" "$1/unpacked" || return; done
-    mkdir "$1/result"
-    mv "$1/unpacked/usr/include" "$1/result/include" || return
-    mv "$1"/unpacked/usr/lib/*/ "$1/result/lib" || return
-    # ldd reports "not found" if the library was built for a newer C library than this machine has.
-    ! ldd "$1/result/lib/libyyjson.so" | grep 'not found'
 }
 
 # The newest version whose parser Debian 12's libtree-sitter can load (version 14 of the format).
