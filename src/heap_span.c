@@ -182,10 +182,12 @@ static bool span_recommit(hf_heap_core *core, size_t offset, size_t end) {
  * committing fails, the span stays a placeholder: it is in no bin and lost until a reset. */
 static hf_status span_renew(hf_heap_core *core, size_t offset, size_t size, bool *is_lost) {
     if (HF_HAS(core->backend, reset)) return hf_space_reset_range(core->space, offset, size);
+    hf_error error = hf_last_error();
     hf_status status = hf_space_release_range(core->space, offset, size);
-    hf_error first = hf_last_error();
+    if (status != HF_OK) error = hf_last_error();
     *is_lost = !span_recommit(core, offset, offset + size);
-    return status == HF_OK ? HF_OK : hf_fail_with(first);
+    hf_fail_with(error);
+    return status;
 }
 
 /* The system may use the addresses of placeholders for something else once the heap is closed. */

@@ -46,10 +46,18 @@ static void check_kept(const hf_heap *heap) {
     CHECK_STATUS(HF_OK, hf_heap_check(heap));
 }
 
-/* With failures off, blocks of all kinds come and go, and no call changes the last error. */
+/* A call that succeeds leaves the last error as it is, whatever failed on its way. */
+static void set_last_error(void) { CHECK_STATUS(HF_INVALID, hf_heap_open(NULL, NULL)); }
+
+static void check_last_error(void) {
+    hf_error error = hf_last_error();
+    CHECK(error.status == HF_INVALID && strcmp(error.call, "hf_heap_open") == 0);
+}
+
+/* With failures off, blocks of all kinds come and go. */
 static void works_and_closes(hf_heap *heap) {
     check_kept(heap);
-    CHECK_STATUS(HF_INVALID, hf_heap_open(NULL, NULL));
+    set_last_error();
     for (size_t size = 1; size < 7 * MIB; size = size * 8 + 1) {
         char *block = hf_heap_calloc(heap, 1, size);
         CHECK(block != NULL && is_zero(block, pattern_size(size)));
@@ -59,7 +67,7 @@ static void works_and_closes(hf_heap *heap) {
     CHECK_STATUS(HF_OK, hf_heap_trim(heap, 0));
     CHECK_STATUS(HF_OK, hf_heap_reset(heap));
     CHECK_EQUAL(0, count_blocks(heap));
-    CHECK(strcmp(hf_last_error().call, "hf_heap_open") == 0);
+    check_last_error();
     check_and_close(heap);
 }
 
@@ -82,11 +90,14 @@ static void allocate(struct failure *failure) {
     size_t size = *(const size_t *)failure->user;
     hf_heap *heap = prepare(failure);
     size_t blocks = count_blocks(heap), used = hf_heap_get_stats(heap).used;
+    set_last_error();
     failure_on(failure);
     char *block = hf_heap_malloc(heap, size);
     failure_off(failure);
-    if (block == NULL) {
-        CHECK(hf_last_error().status != HF_OK);
+    if (block) {
+        check_last_error();
+    } else {
+        CHECK(hf_last_error().status != HF_INVALID);
         CHECK_EQUAL(blocks, count_blocks(heap));
         CHECK_EQUAL(used, hf_heap_get_stats(heap).used);
         block = hf_heap_malloc(heap, size);
@@ -116,10 +127,12 @@ static void change(struct failure *failure) {
     hf_heap *heap = prepare(failure);
     unsigned which = size > MIB ? KEPT - 1 : 3; /* a large or a medium block */
     size_t old = kept_sizes[which];
+    set_last_error();
     failure_on(failure);
     char *block = hf_heap_realloc(heap, kept[which], size);
     failure_off(failure);
     if (block) {
+        check_last_error();
         CHECK(is_filled(block, pattern_size(old < size ? old : size), which));
         kept[which] = hf_heap_realloc(heap, block, old);
         CHECK(kept[which] != NULL);
@@ -133,9 +146,11 @@ static void trim(struct failure *failure) {
     void *blocks[20];
     for (unsigned i = 0; i < 20; i++) blocks[i] = hf_heap_malloc(heap, (i + 1) * 100 * KIB);
     for (unsigned i = 0; i < 20; i++) hf_heap_free(heap, blocks[i]);
+    set_last_error();
     failure_on(failure);
     hf_status status = hf_heap_trim(heap, 0);
     failure_off(failure);
+    if (status == HF_OK) check_last_error();
     if (status != HF_OK) check_failure(failure, status);
     CHECK_STATUS(HF_OK, hf_heap_check(heap));
     works_and_closes(heap);
@@ -144,9 +159,11 @@ static void trim(struct failure *failure) {
 static void reset(struct failure *failure) {
     hf_heap *heap = prepare(failure);
     for (unsigned i = 0; i < 12; i++) CHECK(hf_heap_malloc(heap, 5 * MIB) != NULL);
+    set_last_error();
     failure_on(failure);
     hf_status status = hf_heap_reset(heap);
     failure_off(failure);
+    if (status == HF_OK) check_last_error();
     if (status != HF_OK) {
         check_failure(failure, status);
         CHECK_STATUS(HF_OK, hf_heap_reset(heap));
