@@ -1,6 +1,6 @@
 # The tests of heaps. Labels as in arena.cmake.
 
-holdfast_test(test_heap test_heap.c LABELS heap valgrind)
+holdfast_test(test_heap test_heap.c recorder.c LABELS heap valgrind)
 holdfast_test(test_heap_faults test_heap_faults.c process.c LABELS heap valgrind)
 holdfast_test(test_heap_fuzzed test_heap_fuzzed.c LABELS heap valgrind)
 holdfast_test(test_heap_failures test_heap_failures.c nth_failure.c disk.c space_fixture.c probe.c

@@ -5,6 +5,7 @@
 
 #include "heap_fixture.h"
 #include "random.h"
+#include "recorder.h"
 
 /* Around the limits of classes, of runs of one unit, of small, medium and large blocks. */
 static const size_t sizes[] = {0,
@@ -451,6 +452,41 @@ static void random_operations_keep_all_contents(void) {
     check_and_close(heap);
 }
 
+/* ---- Huge pages ------------------------------------------------------------------- */
+
+/* The hints of a heap that allocates 8 MiB of medium blocks, of which *first is the first. */
+static size_t count_hints(struct recorder *recorder, hf_huge_pages huge_pages, char **first) {
+    recorder_init(recorder, NULL);
+    hf_heap *heap =
+        open_heap((hf_heap_options){.huge_pages = huge_pages, .backend = &recorder->backend});
+    *first = hf_heap_malloc(heap, MIB);
+    for (int i = 0; i < 8; i++) CHECK(hf_heap_malloc(heap, MIB) != NULL);
+    size_t hints = recorder_count(recorder, RECORDER_ADVISE);
+    check_and_close(heap);
+    return hints;
+}
+
+static void memory_beyond_the_first_2_mib_is_in_huge_pages(void) {
+    static struct recorder recorder;
+    char *first;
+    CHECK_EQUAL(1, count_hints(&recorder, HF_HUGE_AUTO, &first));
+    const struct recorder_call *reserve = recorder_nth(&recorder, RECORDER_RESERVE, 0);
+    const struct recorder_call *hint = recorder_nth(&recorder, RECORDER_ADVISE, 0);
+    CHECK(hint->advice == HF_ADVISE_HUGE);
+    CHECK(hint->address >= first + 2 * MIB && hint->address <= first + 4 * MIB);
+    CHECK(hint->address + hint->size == reserve->address + reserve->size);
+}
+
+static void huge_pages_can_be_had_for_all_or_for_none(void) {
+    static struct recorder recorder;
+    char *first;
+    CHECK_EQUAL(1, count_hints(&recorder, HF_HUGE_ALWAYS, &first));
+    CHECK(recorder_nth(&recorder, RECORDER_ADVISE, 0)->advice == HF_ADVISE_HUGE);
+    CHECK_EQUAL(1, count_hints(&recorder, HF_HUGE_NEVER, &first));
+    const struct recorder_call *hint = recorder_nth(&recorder, RECORDER_ADVISE, 0);
+    CHECK(hint->advice == HF_ADVISE_NO_HUGE && hint->address <= first);
+}
+
 CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options),
            TEST(blocks_of_every_size_are_separate), TEST(a_good_size_is_the_size_of_a_block),
            TEST(sizes_that_do_not_fit_fail), TEST(a_full_heap_can_be_emptied_and_filled_again),
@@ -462,4 +498,6 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options),
            TEST(frames_in_steady_state_make_no_system_call),
            TEST(a_reset_gives_back_what_frames_do_without), TEST(a_trim_gives_back_what_is_free),
            TEST(unused_memory_goes_back_by_itself), TEST(empty_runs_are_used_before_fresh_memory),
-           TEST(random_operations_keep_all_contents))
+           TEST(random_operations_keep_all_contents),
+           TEST(memory_beyond_the_first_2_mib_is_in_huge_pages),
+           TEST(huge_pages_can_be_had_for_all_or_for_none))

@@ -169,6 +169,17 @@ struct hf_heap {
 HF_API void *hf_heap_malloc_slow(hf_heap *heap, size_t size);
 HF_API void hf_heap_free_slow(hf_heap *heap, void *block);
 
+/* The run of a block of an inline class, allocated or free; NULL: the address is none of those. */
+static inline hf_heap_run *hf_heap_run_of(const hf_heap *heap, const void *block) {
+    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);
+    if (HF_UNLIKELY(offset >= heap->inline_end)) return NULL;
+    char *record = heap->runs + ((offset >> HF_HEAP_UNIT_SHIFT) << HF_HEAP_RUN_SHIFT);
+    hf_heap_run *run = (hf_heap_run *)(void *)record;
+    uint32_t product = (uint32_t)(offset & (HF_HEAP_UNIT - 1)) * run->inverse;
+    if (HF_UNLIKELY(product >= run->inverse || (const char *)block >= run->fresh)) return NULL;
+    return run;
+}
+
 /** @endcond */
 
 /** hf_heap_open(), told how large the program's options are: what hf_heap_open() calls. For
@@ -284,20 +295,15 @@ HF_API void *hf_heap_realloc(hf_heap *heap, void *block, size_t size);
  *  @param heap   the heap; not NULL
  *  @param block  a block of this heap; NULL: nothing happens. Anything else is a fault */
 static inline void hf_heap_free(hf_heap *heap, void *block) {
-    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);
-    if (!HF_UNLIKELY(offset >= heap->inline_end)) {
-        hf_heap_run *run = (hf_heap_run *)(void *)(heap->runs + ((offset >> HF_HEAP_UNIT_SHIFT)
-                                                                 << HF_HEAP_RUN_SHIFT));
-        uint32_t product = (uint32_t)(offset & (HF_HEAP_UNIT - 1)) * run->inverse;
-        hf_heap_block *freed = HF_AS(hf_heap_block, block);
-        if (!HF_UNLIKELY(product >= run->inverse || (char *)block >= run->fresh ||
-                         run->until <= 1 || ((uintptr_t)freed->next ^ freed->check) == heap->key)) {
-            freed->next = run->free;
-            freed->check = (uintptr_t)run->free ^ heap->key;
-            run->free = freed;
-            run->until--;
-            return;
-        }
+    hf_heap_run *run = hf_heap_run_of(heap, block);
+    hf_heap_block *freed = HF_AS(hf_heap_block, block);
+    if (run != NULL && !HF_UNLIKELY(run->until <= 1 ||
+                                    ((uintptr_t)freed->next ^ freed->check) == heap->key)) {
+        freed->next = run->free;
+        freed->check = (uintptr_t)run->free ^ heap->key;
+        run->free = freed;
+        run->until--;
+        return;
     }
     hf_heap_free_slow(heap, block);
 }
