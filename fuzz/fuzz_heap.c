@@ -90,8 +90,8 @@ static struct model {
     char *freed[FREED]; /* addresses that were freed */
     size_t freed_count;
     size_t pending, pending_used; /* blocks of free_remote that were not collected, their bytes */
-    size_t lost, lost_used;       /* blocks that an overwritten one led to */
-    bool is_vague;                /* a release may have failed since the last reset */
+    size_t lost, lost_used; /* blocks that an overwritten one led to, or whose release failed */
+    bool is_vague;          /* a release may have failed since the last reset */
 } models[HEAPS];
 
 /* What on_fault was called with since the operation began. */
@@ -308,13 +308,26 @@ static size_t sum_used(void) {
     return used;
 }
 
+/* If a release failed, freed large blocks may count as allocated: they are lost, and it is not known
+ * whether those of free_remote were collected. */
+static void note_unreleased(const hf_heap_stats *stats, size_t large) {
+    size_t used = sum_used(), known = model->count + model->lost + model->pending;
+    if (!model->is_vague || stats->blocks < model->count || stats->used < used) return;
+    if (stats->blocks > known + (stats->large_blocks - large)) return;
+    model->lost = stats->blocks - model->count;
+    model->lost_used = stats->used - used;
+    model->pending = model->pending_used = 0;
+}
+
 /* All blocks of free_remote are collected at once. Under a sanitizer blocks in the quarantine count
  * and blocks have red zones. */
 static void check_blocks(const hf_heap_stats *stats) {
-    size_t blocks = model->count + model->lost, used = sum_used() + model->lost_used, large = 0;
+    size_t large = 0;
+    for (size_t i = 0; i < model->count; i++) large += model->blocks[i].usable > MEDIUM_MOST;
+    if (!is_sanitized) note_unreleased(stats, large);
+    size_t blocks = model->count + model->lost, used = sum_used() + model->lost_used;
     if (stats->blocks == blocks && !is_sanitized) model->pending = model->pending_used = 0;
     if (!is_sanitized) blocks += model->pending, used += model->pending_used;
-    for (size_t i = 0; i < model->count; i++) large += model->blocks[i].usable > MEDIUM_MOST;
     CHECK(stats->large_blocks <= stats->blocks && stats->large_blocks >= large, "%zu large blocks",
           stats->large_blocks);
     bool is_right = is_sanitized ? stats->blocks >= blocks && stats->used >= used
@@ -591,7 +604,8 @@ static void note_lost(void) {
 
 static void run_store_freed(void) {
     struct block *block = selected();
-    if (!block || model->pending > 0 || !is_small(block) || !has_neighbour(block)) return;
+    if (!block || model->pending > 0 || model->is_vague) return;
+    if (!is_small(block) || !has_neighbour(block)) return;
     char *address = block->address;
     size_t size = block->size, bit = op->value % (2 * sizeof(void *) * 8);
     check_intact(block);
