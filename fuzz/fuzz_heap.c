@@ -362,11 +362,14 @@ static void check_all(bool contents) {
         if (models[i].heap) check_model(&models[i], contents);
 }
 
+/* The part of an operation that begins here is checked by itself. */
 static void begin(void) {
     run_begin();
     memset(&found, 0, sizeof found);
     before = hf_heap_get_stats(heap);
 }
+
+static void note_failures(void) { model->is_vague |= run_failures() > 0; }
 
 /* ------------------------------------------------------------------ allocating ------------ */
 
@@ -438,6 +441,7 @@ static void run_many(void) {
     for (unsigned left = op->number % most + 1; left > 0; left--) {
         begin();
         run_allocate();
+        note_failures();
     }
 }
 
@@ -701,7 +705,7 @@ static void run_operation(struct operation *operation) {
     begin();
     if (!heap && command->when == IF_OPEN) run_open();
     if (heap || command->when == ALWAYS) command->run();
-    model->is_vague |= run_failures() > 0;
+    note_failures();
     if (!found.is_expected) check_faults(0);
     check_all(op->index % CALLS_BETWEEN_LOOKS == CALLS_BETWEEN_LOOKS - 1);
     check_strict();
