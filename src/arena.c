@@ -395,13 +395,18 @@ bool hf_arena_is_block(const hf_arena *arena, const void *block, size_t size) {
     return offset <= arena_used(arena) && size <= arena_used(arena) - offset;
 }
 
-/* True if the block can grow and shrink. A view cannot: block >= core->views_end. A block that was
- * freed (extended to 0 bytes) begins at pos, because its red zone was freed too. */
+/* A view cannot grow and shrink: block >= core->views_end. A block that was freed (extended to 0
+ * bytes) begins at pos, because its red zone was freed too. */
 static bool arena_is_last_block(const hf_arena *arena, size_t block, size_t size) {
     const hf_arena_core *core = hf_core_of(arena);
     bool was_freed = size == 0 && block == arena_used(arena);
     return (was_freed || block + arena_footprint(core, size) == arena_used(arena)) &&
            block >= core->views_end;
+}
+
+bool hf_arena_is_last_block(const hf_arena *arena, const void *block, size_t size) {
+    return hf_arena_is_block(arena, block, size) &&
+           arena_is_last_block(arena, (size_t)((const char *)block - arena->state->base), size);
 }
 
 static void arena_update_peaks(hf_arena *arena) {

@@ -127,6 +127,9 @@ void hf_arena_free_text_pages(hf_arena_core *core);
 /* True if [block, block + size) is allocated in this arena; false if it is closed. */
 bool hf_arena_is_block(const hf_arena *arena, const void *block, size_t size);
 
+/* True if it is the last such block, and no view: then it can grow and shrink. */
+bool hf_arena_is_last_block(const hf_arena *arena, const void *block, size_t size);
+
 /* True if the bytes that hf_peek returned are still the next free bytes, so that the program may
  * pass them as arguments to this call. */
 bool hf_arena_is_peek_current(const hf_arena *arena);

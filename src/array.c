@@ -107,14 +107,16 @@ bool hf_array_append_items(hf_arena *arena, void *items, size_t *count, size_t *
     return true;
 }
 
-/* hf_extend also succeeds for a block that is not the last one, whose room stays. */
 void hf_array_shrink_items(hf_arena *arena, void *items, size_t count, size_t *capacity,
                            size_t size) {
     char *block;
-    const char *end = arena->pos;
     memcpy(&block, items, sizeof block);
+    if (block == NULL || !hf_arena_is_last_block(arena, block, *capacity * size)) return;
     hf_error before = hf_last_error();
-    if (block) hf_extend(arena, block, *capacity * size, count * size);
+    bool is_shrunk = hf_extend(arena, block, *capacity * size, count * size);
     hf_fail_with(before);
-    if (arena->pos != end) *capacity = count;
+    if (!is_shrunk) return; /* in a forked child */
+    *capacity = count;
+    if (count == 0) block = NULL;
+    memcpy(items, &block, sizeof block);
 }

@@ -165,6 +165,36 @@ static void shrinking_another_block_keeps_its_capacity(void) {
     hf_arena_close(&arena);
 }
 
+/* An empty array has no block that could be cut off by one below it. */
+static void an_empty_array_outlives_the_blocks_below_it(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    int_array below = {0}, array = {0};
+    for (int i = 0; i < 16; i++) CHECK(hf_array_push(&arena, &below, i));
+    CHECK(hf_array_push(&arena, &array, 0));
+    array.count--;
+    hf_array_shrink(&arena, &array);
+    CHECK(array.items == NULL && array.capacity == 0);
+    hf_array_free(&arena, &below);
+    for (int i = 0; i < 100; i++) CHECK(hf_array_push(&arena, &array, i));
+    counts_up(&array, 100);
+    hf_arena_close(&arena);
+}
+
+/* Also where pos stays, because it is aligned. */
+static void each_shrinking_sets_the_capacity(void) {
+    hf_arena arena = open_arena(64 * MIB);
+    int_array array = {0};
+    for (int i = 0; i < 8; i++) CHECK(hf_array_push(&arena, &array, i));
+    for (size_t left = 8; left > 0; left--) {
+        hf_array_shrink(&arena, &array);
+        CHECK_EQUAL(left, array.capacity);
+        array.count--;
+    }
+    for (int i = 0; i < 8; i++) CHECK(hf_array_push(&arena, &array, i));
+    counts_up(&array, 8);
+    hf_arena_close(&arena);
+}
+
 static int evaluations;
 
 static hf_arena *counted(hf_arena *arena) { return evaluations++, arena; }
@@ -316,7 +346,9 @@ static void pushing_with_the_nth_call_failing(void) {
 CHECK_MAIN(TEST(an_array_alone_is_never_copied), TEST(two_arrays_grow_by_turns),
            TEST(a_copied_array_grows_in_place), TEST(reserved_items_are_pushed_without_a_call),
            TEST(items_are_appended), TEST(items_are_added_and_removed),
-           TEST(shrinking_another_block_keeps_its_capacity), TEST(arguments_are_evaluated_once),
+           TEST(shrinking_another_block_keeps_its_capacity),
+           TEST(an_empty_array_outlives_the_blocks_below_it),
+           TEST(each_shrinking_sets_the_capacity), TEST(arguments_are_evaluated_once),
            TEST(items_are_aligned), TEST(sizes_that_do_not_fit_are_reserve_full),
            TEST(arrays_fill_the_reservation), TEST(foreign_and_closed_arenas_are_invalid),
            TEST(pushing_with_the_nth_call_failing))

@@ -124,12 +124,12 @@ HF_API void hf_array_shrink_items(hf_arena *arena, void *items, size_t count, si
 
 /** Removes the last item.
  *  @param array  the address of an HF_ARRAY(); its count must not be 0
- *  @return the item's value */
+ *  @return the item's value; to ignore it, make `count` smaller instead */
 #define hf_array_pop(array) ((array)->items[--(array)->count])
 
 /** Gives the room behind the last item back, if the array is the last block of its arena;
  *  otherwise, and in a forked child of the process that opened the read-write image, nothing
- *  happens.
+ *  happens. An array without items is freed: `items` is NULL then.
  *  @param arena  the arena, an hf_arena *
  *  @param array  the address of an HF_ARRAY() */
 #define hf_array_shrink(arena, array)                                                   \
