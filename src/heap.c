@@ -32,34 +32,71 @@ static bool heap_looks_free(const hf_heap_core *core, const hf_heap_block *block
     return ((uintptr_t)block->next ^ block->check) == core->heap.key;
 }
 
-/* Blocks that look free are not linked: the owner examines the last one of them. */
+/* True if an address can be that of a block: where bytes may be stored, unless they went back. */
+static bool heap_may_be_block(const hf_heap_core *core, uintptr_t address) {
+    size_t offset = (size_t)(address - (uintptr_t)core->heap.base);
+    return offset < core->reserved - core->units_offset && address % 16 == 0;
+}
+
+/* What `check` of a block is while it waits for the owner. */
+static uintptr_t heap_remote_check(const hf_heap_core *core, const hf_heap_block *block) {
+    return ~((uintptr_t)block ^ core->heap.key);
+}
+
+static bool heap_may_be_linked(hf_heap_core *core, hf_heap_block *block) {
+    if (!heap_may_be_block(core, (uintptr_t)block)) return false;
+    if (core->is_sanitized) hf_heap_sanitize_link(block);
+    return !heap_looks_free(core, block) && block->check != heap_remote_check(core, block);
+}
+
+/* A block that must not be linked is examined by the owner: the last one of them. */
 void hf_heap_free_remote(hf_heap *heap, void *block) {
     hf_heap_core *core = heap_core_of(heap);
+    hf_heap_block *freed = block;
     if (block == NULL) return;
-    if (core->is_sanitized) {
-        hf_heap_sanitize_link(block);
-    } else if (heap_looks_free(core, block)) {
+    if (!heap_may_be_linked(core, freed)) {
         hf_exchange(&core->suspect, (size_t)(uintptr_t)block);
         return;
     }
     size_t first = hf_load_acquire(&core->remote);
+    freed->check = heap_remote_check(core, freed);
     do {
-        *(uintptr_t *)block = first;
+        freed->next = (hf_heap_block *)(void *)(uintptr_t)first;
     } while (!hf_compare_exchange(&core->remote, &first, (size_t)(uintptr_t)block));
 }
 
-/* The first word of a block was written by another thread, so it cannot be trusted more than the
- * program can. */
-static void heap_collect(hf_heap_core *core) {
-    if (hf_load_acquire(&core->suspect) != 0)
-        hf_heap_free_slow(&core->heap, (void *)(uintptr_t)hf_exchange(&core->suspect, 0));
-    if (hf_load_acquire(&core->remote) == 0) return;
-    uintptr_t next = hf_exchange(&core->remote, 0);
-    while (next) {
-        void *block = (void *)next;
-        next = *(uintptr_t *)block;
+/* Was freed by another thread, and either is free, or looks as if it still waited for the owner. */
+static void heap_examine_suspect(hf_heap_core *core) {
+    hf_heap_block *block = (hf_heap_block *)(void *)(uintptr_t)hf_exchange(&core->suspect, 0);
+    bool is_block = hf_heap_usable_size(&core->heap, block) > 0;
+    if (is_block && block->check == heap_remote_check(core, block))
+        hf_heap_report(core, HF_FAULT_DOUBLE_FREE, block);
+    else
         hf_heap_free_slow(&core->heap, block);
+}
+
+/* Frees the first of the blocks that were collected. If the program has changed it since it was
+ * freed, its link leads anywhere: the blocks behind it stay allocated. What is reported may leave by
+ * longjmp. */
+static void heap_free_collected(hf_heap_core *core) {
+    hf_heap_block *block = core->collected, *next = block->next;
+    bool is_link = next == NULL || heap_may_be_block(core, (uintptr_t)next);
+    bool is_sound = block->check == heap_remote_check(core, block) && is_link;
+    bool is_free = heap_looks_free(core, block);
+    core->collected = is_sound ? next : NULL;
+    if (is_sound) {
+        block->check = 0;
+        hf_heap_free_slow(&core->heap, block);
+    } else {
+        hf_heap_report(core, is_free ? HF_FAULT_DOUBLE_FREE : HF_FAULT_OVERWRITTEN, block);
     }
+}
+
+static void heap_collect(hf_heap_core *core) {
+    if (hf_load_acquire(&core->suspect) != 0) heap_examine_suspect(core);
+    if (core->collected == NULL && hf_load_acquire(&core->remote) != 0)
+        core->collected = (hf_heap_block *)(void *)(uintptr_t)hf_exchange(&core->remote, 0);
+    while (core->collected) heap_free_collected(core);
 }
 
 /* ---------------------------------------------------------------- allocating ------------ */
@@ -113,7 +150,8 @@ static void *heap_allocate_sanitized(hf_heap_core *core, size_t size, size_t ali
     bool is_zero;
     if (size == 0) size = 1;
     size_t more = hf_heap_sanitized_size(size);
-    if (align > 16 && more < SIZE_MAX - align) more = hf_round_up(more, align);
+    bool is_multiple = align > 16 && align <= HF_HEAP_UNIT;
+    if (is_multiple && more < SIZE_MAX - align) more = hf_round_up(more, align);
     void *block = heap_allocate_any(core, more, align, &is_zero);
     if (block == NULL) return NULL;
     hf_heap_sanitize_allocated(core, block, size, zero);
@@ -121,7 +159,7 @@ static void *heap_allocate_sanitized(hf_heap_core *core, size_t size, size_t ali
     return block;
 }
 
-/* `size` is a multiple of `align`, unless that is 16. */
+/* `size` is a multiple of `align`, unless that is 16 or more than a unit. */
 static void *heap_allocate(hf_heap_core *core, size_t size, size_t align, bool zero) {
     bool is_zero;
     heap_collect(core);
@@ -155,11 +193,12 @@ void *hf_heap_aligned_alloc(hf_heap *heap, size_t align, size_t size) {
     }
     if (size == 0) size = 1;
     if (align <= 16) return hf_heap_malloc(heap, size);
-    if (size > SIZE_MAX - align) {
+    if (size > SIZE_MAX - HF_HEAP_UNIT) {
         hf_fail(HF_RESERVE_FULL, "hf_heap_aligned_alloc", 0, size);
         return NULL;
     }
-    return heap_allocate(heap_core_of(heap), hf_round_up(size, align), align, false);
+    if (align <= HF_HEAP_UNIT) size = hf_round_up(size, align);
+    return heap_allocate(heap_core_of(heap), size, align, false);
 }
 
 /* ----------------------------------------------------------------- freeing -------------- */
@@ -257,7 +296,7 @@ size_t hf_heap_usable_size_remote(const hf_heap *heap, const void *block) {
 
 size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
     const hf_heap_core *core = heap_core_of(heap);
-    if (size > core->reserved) return SIZE_MAX;
+    if (size > core->reserved - core->units_offset - 2 * core->page_size) return SIZE_MAX;
     if (core->is_sanitized) return hf_larger(size, 1);
     if (size <= HEAP_SMALL_MOST) return hf_heap_class_size(hf_heap_class_of(size));
     return hf_round_up(size, size <= HEAP_MEDIUM_MOST ? HF_HEAP_UNIT : core->page_size);
@@ -316,6 +355,7 @@ hf_status hf_heap_reset(hf_heap *heap) {
     hf_heap_core *core = heap_core_of(heap);
     if (core->is_sanitized) hf_heap_sanitize_reset(core);
     hf_store_release(&core->remote, 0);
+    core->collected = NULL;
     hf_store_release(&core->suspect, 0);
     hf_reset_rule_count(&core->rule, core->units_end * HF_HEAP_UNIT,
                         core->units_dirty * HF_HEAP_UNIT);
@@ -400,11 +440,12 @@ static hf_status heap_check_options(const hf_heap_options *options) {
     return hf_check_backend(options->backend, "hf_heap_open");
 }
 
-/* No protection: it only has to be a number that a program does not store by chance. The check
- * of a free block is never 0. */
+/* No protection: it only has to be a number that a program does not store by chance. The check of a
+ * free block is never 0, and 0 is not the check of a block that links to one of the heap. */
 static uintptr_t heap_make_key(const hf_heap_core *core) {
     uintptr_t mixed = (uintptr_t)core ^ ((uintptr_t)core->heap.base << 7);
-    return (mixed * (uintptr_t)0x9e3779b97f4a7c15) | 1;
+    uintptr_t key = (mixed * (uintptr_t)0x9e3779b97f4a7c15) | 1;
+    return key - (uintptr_t)core->heap.base < core->reserved ? key + core->reserved : key;
 }
 
 static void heap_init(hf_heap_core *core, hf_space *space, const hf_heap_options *options) {

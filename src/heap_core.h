@@ -111,7 +111,8 @@ typedef struct hf_heap_core {
     bool is_sanitized;   /* the process runs under a sanitizer */
     size_t purges, peak; /* statistics */
     size_t remote;       /* atomic: the first of the blocks that other threads freed */
-    size_t suspect; /* atomic: a block that another thread freed and that looks free; 0: none */
+    hf_heap_block *collected; /* the first of those that the owner has taken and not yet freed */
+    size_t suspect; /* atomic: a block that another thread freed and that cannot be linked; 0: none */
     void *quarantine[HEAP_QUARANTINE]; /* under a sanitizer; NULL: none */
     size_t quarantined;                /* the next one to be replaced */
 } hf_heap_core;

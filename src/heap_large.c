@@ -167,39 +167,40 @@ static size_t large_worth(const hf_heap_core *core, large_hole hole) {
     return hole.offset == large_units_end(core) ? hole.size / 2 : hole.size;
 }
 
-/* If no unit is committed, the first placeholder begins in the records. */
-static large_hole large_hole_of(const hf_heap_core *core, const hf_region *region) {
-    size_t offset = hf_larger(region->offset, large_units_end(core));
+/* The part of a placeholder from an offset on. If no unit is committed, the first placeholder begins
+ * in the records. */
+static large_hole large_hole_of(const hf_region *region, size_t from) {
+    size_t offset = hf_larger(region->offset, from);
     return (large_hole){offset, region->offset + region->size - offset};
 }
 
 static large_hole large_better_hole(const hf_heap_core *core, large_hole best,
-                                    const hf_region *region) {
-    large_hole hole = large_hole_of(core, region);
+                                    const hf_region *region, size_t from) {
+    large_hole hole = large_hole_of(region, from);
     if (region->kind != HF_PLACEHOLDER) return best;
     return large_worth(core, hole) > large_worth(core, best) ? hole : best;
 }
 
-/* The largest placeholder. */
-static large_hole large_find_hole(const hf_heap_core *core) {
+/* The largest placeholder from an offset on. */
+static large_hole large_find_hole(const hf_heap_core *core, size_t from) {
     large_hole best = {0};
     hf_region region;
-    for (bool found = hf_space_find(core->space, large_units_end(core), &region); found;
+    for (bool found = hf_space_find(core->space, from, &region); found;
          found = hf_space_next(core->space, &region))
-        best = large_better_hole(core, best, &region);
+        best = large_better_hole(core, best, &region, from);
     return best;
 }
 
 /* The largest placeholder at a few offsets, which are spread evenly (a Weyl sequence): large
  * placeholders are hit most often. */
-static large_hole large_sample_holes(hf_heap_core *core) {
+static large_hole large_sample_holes(hf_heap_core *core, size_t from) {
     large_hole best = {0};
     hf_region region;
-    size_t from = large_units_end(core);
     for (int tries = LARGE_SAMPLES; tries > 0; tries--) {
         core->sample += 0x9e3779b9u;
         size_t at = from + (core->reserved - from) / 0x10000 * (core->sample >> 16);
-        if (hf_space_find(core->space, at, &region)) best = large_better_hole(core, best, &region);
+        if (hf_space_find(core->space, at, &region))
+            best = large_better_hole(core, best, &region, from);
     }
     return best;
 }
@@ -225,24 +226,35 @@ static size_t large_place_aligned(const hf_heap_core *core, large_hole hole, siz
 }
 
 /* In the first placeholder where it fits. */
-static size_t large_place_first(const hf_heap_core *core, size_t size, size_t align) {
+static size_t large_place_first(const hf_heap_core *core, size_t from, size_t size, size_t align) {
     size_t place = 0;
     hf_region region;
-    for (bool found = hf_space_find(core->space, large_units_end(core), &region);
-         found && place == 0; found = hf_space_next(core->space, &region))
+    for (bool found = hf_space_find(core->space, from, &region); found && place == 0;
+         found = hf_space_next(core->space, &region))
         if (region.kind == HF_PLACEHOLDER)
-            place = large_place_aligned(core, large_hole_of(core, &region), size, align);
+            place = large_place_aligned(core, large_hole_of(&region, from), size, align);
     return place;
 }
 
 /* Where there are many blocks, placeholders are sampled first: the time to see all of them grows
  * with their number. The largest one may not do: it counts half, or the alignment needs more. */
-static size_t large_find_place(hf_heap_core *core, size_t size, size_t align) {
+static size_t large_find_place_from(hf_heap_core *core, size_t from, size_t size, size_t align) {
     size_t place = 0;
+    if (from >= core->reserved) return 0;
     if (core->large_blocks > LARGE_FEW)
-        place = large_place_aligned(core, large_sample_holes(core), size, align);
-    if (place == 0) place = large_place_aligned(core, large_find_hole(core), size, align);
-    return place ? place : large_place_first(core, size, align);
+        place = large_place_aligned(core, large_sample_holes(core, from), size, align);
+    if (place == 0) place = large_place_aligned(core, large_find_hole(core, from), size, align);
+    return place ? place : large_place_first(core, from, size, align);
+}
+
+/*
+ *      | records | units ->          |   large   large   large       |     the upper half first, so
+ *      0                       reserved / 2                      reserved  that the units can grow
+ */
+static size_t large_find_place(hf_heap_core *core, size_t size, size_t align) {
+    size_t units_end = large_units_end(core), middle = hf_larger(units_end, core->reserved / 2);
+    size_t place = large_find_place_from(core, middle, size, align);
+    return place ? place : large_find_place_from(core, units_end, size, align);
 }
 
 static bool large_is_huge(const hf_heap_core *core, size_t size) {

@@ -452,6 +452,27 @@ static void random_operations_keep_all_contents(void) {
     check_and_close(heap);
 }
 
+/* Large blocks are in the upper half while they fit there. */
+static void large_blocks_leave_room_for_others(void) {
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 1024 * MIB});
+    for (int i = 0; i < 40; i++) CHECK(hf_heap_malloc(heap, 5 * MIB) != NULL);
+    size_t medium = 0;
+    while (medium < 450 && hf_heap_malloc(heap, MIB)) medium++;
+    CHECK_EQUAL(450, medium);
+    check_and_close(heap);
+}
+
+/* The alignment of a block takes addresses, not memory. */
+static void a_wide_alignment_commits_no_more_than_the_size(void) {
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 1024 * MIB});
+    char *block = hf_heap_aligned_alloc(heap, 256 * MIB, 1);
+    CHECK(block != NULL && (uintptr_t)block % (256 * MIB) == 0);
+    CHECK(hf_heap_get_stats(heap).committed < 2 * MIB);
+    *block = 1;
+    hf_heap_free(heap, block);
+    check_and_close(heap);
+}
+
 /* ---- Huge pages ------------------------------------------------------------------- */
 
 /* The hints of a heap that allocates 8 MiB of medium blocks, of which *first is the first. */
@@ -498,6 +519,7 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options),
            TEST(frames_in_steady_state_make_no_system_call),
            TEST(a_reset_gives_back_what_frames_do_without), TEST(a_trim_gives_back_what_is_free),
            TEST(unused_memory_goes_back_by_itself), TEST(empty_runs_are_used_before_fresh_memory),
-           TEST(random_operations_keep_all_contents),
+           TEST(random_operations_keep_all_contents), TEST(large_blocks_leave_room_for_others),
+           TEST(a_wide_alignment_commits_no_more_than_the_size),
            TEST(memory_beyond_the_first_2_mib_is_in_huge_pages),
            TEST(huge_pages_can_be_had_for_all_or_for_none))

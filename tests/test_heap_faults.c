@@ -178,6 +178,76 @@ static void blocks_that_another_thread_freed_are_checked_too(void) {
     check_and_close(heap);
 }
 
+/* What the owner reports when it collects what other threads freed. */
+static void check_collected(hf_heap *heap, hf_heap_fault fault, const void *block, size_t blocks) {
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX));
+    CHECK(hf_heap_check(heap) == HF_OK && reported.count == 1);
+    CHECK(reported.fault == fault && reported.block == block);
+    CHECK_EQUAL(blocks, count_blocks(heap));
+    reported.count = 0;
+}
+
+static void a_block_that_other_threads_free_twice_is_reported_once(void) {
+    hf_heap *heap = open_recorded();
+    char *others[20], *block = hf_heap_malloc(heap, 64);
+    for (unsigned i = 0; i < 20; i++) others[i] = hf_heap_malloc(heap, 64);
+    for (unsigned i = 0; i < 20; i++) hf_heap_free(heap, others[i]);
+    hf_heap_free_remote(heap, block);
+    hf_heap_free_remote(heap, block);
+    check_collected(heap, HF_FAULT_DOUBLE_FREE, block, 0);
+    check_and_close(heap);
+}
+
+/* Nothing outside of the heap is written. */
+static void addresses_outside_that_another_thread_frees_are_found(void) {
+    static uint64_t outside[4] = {1, 2, 3, 4};
+    hf_heap *heap = open_recorded();
+    hf_heap *other = open_heap((hf_heap_options){.reserve = MIB});
+    char *foreign = filled_block(other, 64, 1);
+    void *wild[] = {outside, (void *)(uintptr_t)1, foreign, heap->base + 64 * MIB,
+                    (char *)hf_heap_malloc(heap, 64) + 1};
+    for (unsigned i = 0; i < sizeof wild / sizeof *wild; i++) {
+        AT("address %u", i);
+        hf_heap_free_remote(heap, wild[i]);
+        check_collected(heap, HF_FAULT_WILD_FREE, wild[i], 1);
+    }
+    CHECK(outside[0] == 1 && outside[1] == 2 && is_filled(foreign, 64, 1));
+    check_and_close(heap);
+    check_and_close(other);
+}
+
+/* Its link cannot be followed any more. */
+static void a_change_after_another_thread_freed_is_found(void) {
+    hf_heap *heap = open_recorded();
+    char *block = hf_heap_malloc(heap, 64);
+    hf_heap_free_remote(heap, block);
+    memset(block, 0x41, 16);
+    check_collected(heap, HF_FAULT_OVERWRITTEN, block, 1);
+    CHECK(hf_heap_malloc(heap, 64) != NULL);
+    check_and_close(heap);
+}
+
+static bool trim_leaves(hf_heap *heap) {
+    jmp_buf leave;
+    if (setjmp(leave) != 0) return true;
+    reported.leave = &leave;
+    hf_heap_trim(heap, SIZE_MAX);
+    return false;
+}
+
+static void what_is_collected_after_a_report_that_left_is_freed(void) {
+    hf_heap *heap = open_recorded();
+    char *blocks[10];
+    for (unsigned i = 0; i < 10; i++) blocks[i] = hf_heap_malloc(heap, 64);
+    for (unsigned i = 0; i < 10; i++) hf_heap_free_remote(heap, blocks[i] + (i == 5 ? 16 : 0));
+    CHECK(trim_leaves(heap));
+    CHECK(reported.fault == HF_FAULT_WILD_FREE && reported.block == blocks[5] + 16);
+    CHECK_STATUS(HF_OK, hf_heap_trim(heap, SIZE_MAX));
+    CHECK_EQUAL(1, reported.count);
+    CHECK_EQUAL(1, count_blocks(heap));
+    check_and_close(heap);
+}
+
 #ifdef _WIN32
 static void a_fault_ends_the_program_by_default(void) {
     check_skip("there is no forked child that could abort");
@@ -217,4 +287,8 @@ CHECK_MAIN(TEST(a_block_that_is_freed_twice_is_found), TEST(a_block_is_found_amo
            TEST(a_block_that_was_changed_after_it_was_freed_is_found),
            TEST(a_copy_of_a_free_block_is_no_fault), TEST(a_report_may_leave_by_longjmp),
            TEST(blocks_that_another_thread_freed_are_checked_too),
+           TEST(a_block_that_other_threads_free_twice_is_reported_once),
+           TEST(addresses_outside_that_another_thread_frees_are_found),
+           TEST(a_change_after_another_thread_freed_is_found),
+           TEST(what_is_collected_after_a_report_that_left_is_freed),
            TEST(a_fault_ends_the_program_by_default))

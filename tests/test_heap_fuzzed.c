@@ -52,14 +52,13 @@ static void a_large_block_does_not_lie_in_the_records(void) {
     }
 }
 
-/* The placeholder behind the units counts half, but only there is room. */
+/* The upper half is taken first, then only the placeholder behind the units has room. */
 static void a_large_block_gets_the_room_behind_the_units(void) {
     hf_heap *heap = open_small(64 * MIB);
-    char *block = hf_heap_malloc(heap, 8 * MIB);
-    size_t before = (size_t)(block - heap->base), behind = before / 4 * 3;
-    if (heap_is_exact())
-        CHECK(hf_heap_realloc(heap, block, 64 * MIB - 64 * KIB - before - behind) == block);
-    CHECK(hf_heap_malloc(heap, before / 8 * 7) != NULL);
+    char *block = hf_heap_malloc(heap, 8 * MIB), *middle = heap->base + 32 * MIB;
+    CHECK(block > middle);
+    char *second = hf_heap_malloc(heap, 12 * MIB), *third = hf_heap_malloc(heap, 28 * MIB);
+    CHECK(second >= middle - MIB && third != NULL && third < middle);
     check_and_close(heap);
 }
 

@@ -8,7 +8,9 @@
  *  Small blocks lie in runs of one size class, without a header before them: all of a heap is one
  *  range, so the run of a block is found by its offset. Medium blocks (above 64 KiB) are spans of
  *  64 KiB units, which coalesce when they are freed. Large blocks (above 4 MiB) are regions of
- *  their own, far from each other: they grow in place, by taking the placeholder behind them.
+ *  their own, far from each other: they grow in place, by taking the placeholder behind them. They
+ *  are placed in the upper half of the reservation while they fit there, so small and medium blocks
+ *  have at least the lower half.
  *
  *  @code{.c}
  *  #include <holdfast.h>
@@ -74,6 +76,7 @@ typedef struct hf_heap hf_heap;
 
 /** What a program did wrong with a block: hf_on_heap_fault. */
 typedef enum hf_heap_fault {
+    /* Where memory went back to the system, the first two cannot be told apart. */
     HF_FAULT_DOUBLE_FREE, /**< the block is free already */
     HF_FAULT_WILD_FREE,   /**< the address is none of a block of the heap */
     HF_FAULT_OVERWRITTEN  /**< bytes of a free block were changed */
@@ -324,10 +327,15 @@ static inline void hf_heap_free(hf_heap *heap, void *block) {
 }
 
 /** Frees a block from any thread, while the heap's owner uses it. The owner collects the block
- *  later. The heap must not be closed or reset meanwhile.
+ *  later, when it needs memory. The heap must not be closed or reset meanwhile.
  *  @param heap   the heap; not NULL
  *  @param block  a block of this heap; NULL: nothing happens. A fault is reported when the owner
- *                collects it, in the owner's thread */
+ *                collects it, in the owner's thread: of several addresses that are free, freed
+ *                twice, or outside of the heap, the last one. An address inside of a block is found
+ *                too, but its first two pointers' worth of bytes are overwritten; an address whose
+ *                memory went back to the system faults
+ *  @note A block that was freed so and changed afterwards is HF_FAULT_OVERWRITTEN; the blocks that
+ *        other threads freed before it stay allocated until hf_heap_reset(). */
 HF_API void hf_heap_free_remote(hf_heap *heap, void *block);
 
 /** How many bytes of a block the program may use.
