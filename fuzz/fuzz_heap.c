@@ -412,7 +412,8 @@ static void check_size(const struct block *block) {
     size_t good = hf_heap_good_size(heap, block->size);
     CHECK(hf_heap_good_size(heap, good) == good, "%zu is no good size", good);
     bool is_exact = op->kind != HEAP_ALIGNED && !block->is_large;
-    CHECK(is_exact ? block->usable == good : block->usable >= good || good == SIZE_MAX,
+    size_t least = op->kind == HEAP_ALIGNED && block->is_large ? block->size : good;
+    CHECK(is_exact ? block->usable == good : block->usable >= least || good == SIZE_MAX,
           "usable_size is %zu, good_size %zu", block->usable, good);
 }
 

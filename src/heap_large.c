@@ -162,9 +162,14 @@ typedef struct large_hole {
     size_t offset, size; /* of a placeholder, in bytes */
 } large_hole;
 
-/* The one behind the units counts half: they grow into it. */
+/* The units grow into it. */
+static bool large_is_behind_units(const hf_heap_core *core, large_hole hole) {
+    return hole.offset == large_units_end(core);
+}
+
+/* The placeholder behind the units comes last. */
 static size_t large_worth(const hf_heap_core *core, large_hole hole) {
-    return hole.offset == large_units_end(core) ? hole.size / 2 : hole.size;
+    return large_is_behind_units(core, hole) ? hf_smaller(hole.size, 1) : hole.size;
 }
 
 /* The part of a placeholder from an offset on. If no unit is committed, the first placeholder begins
@@ -205,8 +210,9 @@ static large_hole large_sample_holes(hf_heap_core *core, size_t from) {
     return best;
 }
 
-/* Where in the hole a block of `size` bytes begins: in its middle, or as near as it has to, with a
- * page of placeholder on both sides. 0: it does not fit. */
+/* Where in the hole a block of `size` bytes begins: in its middle, so that both can grow, or as near
+ * to it as the block fits; behind the units at the end. A page of placeholder stays on both sides.
+ * 0: it does not fit. */
 static size_t large_place(const hf_heap_core *core, large_hole hole, size_t size, size_t align) {
     uintptr_t base = (uintptr_t)hf_space_base(core->space);
     size_t sides = 2 * core->page_size;
@@ -214,7 +220,8 @@ static size_t large_place(const hf_heap_core *core, large_hole hole, size_t size
     uintptr_t low = base + hole.offset + core->page_size;
     uintptr_t high = low + (hole.size - sides - size);
     uintptr_t middle = base + hole.offset + hole.size / 2;
-    uintptr_t place = (middle < high ? middle : high) & ~(uintptr_t)(align - 1);
+    bool at_end = middle > high || large_is_behind_units(core, hole);
+    uintptr_t place = (at_end ? high : middle) & ~(uintptr_t)(align - 1);
     if (place < low) place = (low + (align - 1)) & ~(uintptr_t)(align - 1);
     return place >= low && place <= high ? (size_t)(place - base) : 0;
 }
@@ -237,7 +244,7 @@ static size_t large_place_first(const hf_heap_core *core, size_t from, size_t si
 }
 
 /* Where there are many blocks, placeholders are sampled first: the time to see all of them grows
- * with their number. The largest one may not do: it counts half, or the alignment needs more. */
+ * with their number. The largest one may not do: the alignment needs more. */
 static size_t large_find_place_from(hf_heap_core *core, size_t from, size_t size, size_t align) {
     size_t place = 0;
     if (from >= core->reserved) return 0;

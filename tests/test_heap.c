@@ -452,14 +452,20 @@ static void random_operations_keep_all_contents(void) {
     check_and_close(heap);
 }
 
-/* Large blocks are in the upper half while they fit there. */
-static void large_blocks_leave_room_for_others(void) {
+/* How many blocks of 1 MiB have room beside large ones in 1 GiB; counts up to `most`. */
+static size_t count_beside(size_t large, size_t most) {
     hf_heap *heap = open_heap((hf_heap_options){.reserve = 1024 * MIB});
-    for (int i = 0; i < 40; i++) CHECK(hf_heap_malloc(heap, 5 * MIB) != NULL);
-    size_t medium = 0;
-    while (medium < 450 && hf_heap_malloc(heap, MIB)) medium++;
-    CHECK_EQUAL(450, medium);
+    size_t count = 0;
+    for (size_t i = 0; i < large; i++) CHECK(hf_heap_malloc(heap, 5 * MIB) != NULL);
+    while (count < most && hf_heap_malloc(heap, MIB)) count++;
     check_and_close(heap);
+    return count;
+}
+
+/* Large blocks are in the upper half while they fit there, and then as high as they can be. */
+static void large_blocks_leave_room_for_others(void) {
+    CHECK_EQUAL(450, count_beside(40, 450));
+    CHECK_EQUAL(200, count_beside(100, 200));
 }
 
 /* The alignment of a block takes addresses, not memory. */
