@@ -296,10 +296,12 @@ size_t hf_heap_usable_size_remote(const hf_heap *heap, const void *block) {
 
 size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
     const hf_heap_core *core = heap_core_of(heap);
-    if (size > core->reserved - core->units_offset - 2 * core->page_size) return SIZE_MAX;
+    size_t room = core->reserved - core->units_offset;
+    bool is_large = size > HEAP_MEDIUM_MOST;
+    if (size > room - (is_large ? 2 * core->page_size : 0)) return SIZE_MAX;
     if (core->is_sanitized) return hf_larger(size, 1);
     if (size <= HEAP_SMALL_MOST) return hf_heap_class_size(hf_heap_class_of(size));
-    return hf_round_up(size, size <= HEAP_MEDIUM_MOST ? HF_HEAP_UNIT : core->page_size);
+    return hf_round_up(size, is_large ? core->page_size : HF_HEAP_UNIT);
 }
 
 /* A block of a run stays where it is unless it becomes less than half as large; blocks of other
