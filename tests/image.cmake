@@ -47,6 +47,3 @@ if(UNIX AND NOT sanitizer MATCHES "address")
     holdfast_test(test_image_sanitizer
                   test_image_sanitizer.c disk.c nth_failure.c space_fixture.c probe.c LABELS image)
 endif()
-
-# The longest tests start first.
-set_tests_properties(test_image_crash test_image_failures PROPERTIES COST 100)

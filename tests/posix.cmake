@@ -5,9 +5,9 @@
 if(NOT HOLDFAST_AMALGAMATION)
     holdfast_test(test_posix_failures test_posix_failures.c space_fixture.c probe.c LABELS space)
     # Drafts lock their folder: another test that saves there at the same time would be seen.
-    file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/posix_failures)
+    file(MAKE_DIRECTORY ${HOLDFAST_TEST_FILES}/posix_failures)
     set_tests_properties(test_posix_failures PROPERTIES
-                         WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/posix_failures)
+                         WORKING_DIRECTORY ${HOLDFAST_TEST_FILES}/posix_failures)
     target_compile_definitions(test_posix_failures PRIVATE
         $<$<BOOL:${HOLDFAST_GENERIC_POSIX}>:HF_GENERIC_POSIX=1>)
 endif()

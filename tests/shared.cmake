@@ -12,7 +12,7 @@ add_test(NAME test_exports COMMAND ${CMAKE_COMMAND} -D LIBRARY=$<TARGET_FILE:hol
 set_tests_properties(test_exports PROPERTIES LABELS space)
 
 # In a separate folder: the same tests with the static library use the same file names.
-file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/shared)
+file(MAKE_DIRECTORY ${HOLDFAST_TEST_FILES}/shared)
 foreach(test test_version test_compatible test_arena_alloc test_ring test_threads test_fork)
     get_target_property(sources ${test} SOURCES)
     get_target_property(definitions ${test} COMPILE_DEFINITIONS)
@@ -22,6 +22,6 @@ foreach(test test_version test_compatible test_arena_alloc test_ring test_thread
     set_target_properties(shared_${test} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/shared)
     add_test(NAME shared_${test} COMMAND shared_${test}
-             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/shared)
+             WORKING_DIRECTORY ${HOLDFAST_TEST_FILES}/shared)
     set_tests_properties(shared_${test} PROPERTIES SKIP_RETURN_CODE 77 LABELS space)
 endforeach()

@@ -38,14 +38,15 @@ static bool mount_memory(void) {
     return enter_mount_namespace() && mount("none", folder, "tmpfs", 0, "size=8m") == 0;
 }
 
-/* The file behind the loop device is removed at once; the mount keeps it alive. */
+/* The file behind the loop device is removed at once; the mount keeps it alive. It is in memory if it
+ * can be: filling btrfs on a disk takes half a minute. */
 static bool mount_loop(const char *size, const char *make) {
-    char command[600];
+    char command[700];
     snprintf(command, sizeof command,
              "folder=%s; PATH=$PATH:/usr/sbin:/sbin\n"
-             "(truncate -s %s $folder.disk && %s $folder.disk &&\n"
-             " mount -o loop $folder.disk $folder) >$folder.log 2>&1\n"
-             "result=$?; rm -f $folder.disk $folder.log; exit $result",
+             "disk=$folder.disk; [ ! -w /dev/shm ] || disk=/dev/shm/${folder##*/}.disk\n"
+             "(truncate -s %s $disk && %s $disk && mount -o loop $disk $folder) >$folder.log 2>&1\n"
+             "result=$?; rm -f $disk $folder.log; exit $result",
              folder, size, make);
     return enter_mount_namespace() && system(command) == 0;
 }
