@@ -8,15 +8,17 @@
 #   4. the lanes
 #
 # `dev test` writes a ctest folder, build/lanes, with one test for each lane. So ctest prints the time
-# of each lane and the closing lines. The lanes run one at a time: each uses every core by itself, and
-# some tests change settings of the whole machine (the overcommit policy, huge pages). A lane fails if
-# a tool that it needs cannot be installed; no lane is skipped.
+# of each lane and the closing lines. Lanes that run no tests of the library, and mostly one process
+# at a time, run beside each other, and first. The others run one at a time: each uses every core by
+# itself, and some tests change settings of the whole machine (the overcommit policy, huge pages). A
+# lane fails if a tool that it needs cannot be installed; no lane is skipped.
 # shellcheck shell=bash
 
 # ---- 1. The list of the lanes
 
 lanes=(format docs release adapters asan tsan m32 generic-posix valgrind fuzz coverage install
        amalgamation windows compiles)
+lanes_beside_others=(format docs install compiles)
 # These run only if they are named (./dev test musl cross): emulators are slow, and valgrind and
 # coverage test what debug tests.
 lanes_by_name=(debug musl cross)
@@ -61,7 +63,7 @@ verb_test() {
     configure_ahead "$@"
     write_lanes "$@"
     start_watching
-    ctest --test-dir build/lanes --no-tests=error </dev/null | with_notes || status=$?
+    ctest --test-dir build/lanes -j "$cores" --no-tests=error </dev/null | with_notes || status=$?
     stop_watching
     return $status
 }
@@ -95,12 +97,14 @@ verb_lane() {
 }
 
 write_lanes() {
-    local lane
+    local lane alone
     rm -rf build/lanes
     mkdir -p build/lanes
     for lane; do
+        alone=TRUE
+        [[ " ${lanes_beside_others[*]} " != *" $lane "* ]] || alone=FALSE
         echo "add_test([=[$lane]=] [=[$root/dev]=] lane [=[$lane]=])"
-        echo "set_tests_properties([=[$lane]=] PROPERTIES TIMEOUT 1000000 RUN_SERIAL TRUE)"
+        echo "set_tests_properties([=[$lane]=] PROPERTIES TIMEOUT 1000000 RUN_SERIAL $alone)"
     done >build/lanes/CTestTestfile.cmake
 }
 
@@ -168,8 +172,21 @@ build_tests() {
 
 configure() {
     echo "building $1"
-    quietly "build/$1/configure.log" cmake --preset "$1" "${@:2}"
+    quietly "build/$1/configure.log" cmake --preset "$1" -DHOLDFAST_TEST_FILES="$(files_of "$1")" \
+        "${@:2}"
     sed -n 's/^-- \(mimalloc: \)/\1/p' "build/$1/configure.log"
+}
+
+# files_of PRESET: where its tests keep their files. In memory, if there is room: the tests call fsync
+# thousands of times, which takes minutes on a disk. Those of asan are on the disk of this tree.
+files_of() {
+    local memory=/dev/shm free
+    free=$(df --output=avail -k $memory 2>/dev/null | tail -n 1) || free=0
+    if [[ $1 == asan || ! -w $memory || ${free:-0} -lt 2000000 ]]; then
+        echo "$root/build/$1/files"
+    else
+        echo "$memory/holdfast-$EUID-$(cksum <<<"$root" | cut -d ' ' -f 1)/$1"
+    fi
 }
 
 compile() {
@@ -204,8 +221,9 @@ inner_counts() {
          }' "$@"
 }
 
-# Tests whose failures are made above the system's backend: release, asan and coverage run them.
-failures_above_the_backend="(image|arena|space|heap)_failures"
+# Tests whose failures and crashes are made above the system's backend, so that another backend below
+# changes nothing: release, asan, m32 and coverage run them.
+above_the_backend="^test_(image_(crash|damage)|(image|arena|space|space_change|heap)_failures)$"
 
 # The labels of the library's own tests.
 unit_tests="^(space|ring|arena|heap|image)$"
@@ -222,11 +240,11 @@ lane_asan() {
 lane_tsan() { build_tests tsan "^tsan$" && check tsan -L "^tsan$"; }
 lane_musl() { build_only musl tests/all && check musl -L "$unit_tests"; }
 
-# Left out are the examples, which call nothing that the unit tests do not, and tests whose failures and
-# crashes are made above the backend. test_posix_failures makes the system calls of this backend fail.
+# Left out are the examples, which call nothing that the unit tests do not. test_posix_failures makes
+# the system calls of this backend fail.
 lane_generic-posix() {
     build_only generic-posix tests/all
-    check generic-posix -L "$unit_tests" -E "^test_(image_(crash|damage)|$failures_above_the_backend)$"
+    check generic-posix -L "$unit_tests" -E "$above_the_backend"
 }
 
 # On a kernel without 32-bit programs the unit tests run under qemu-user.
@@ -265,7 +283,7 @@ verb_windows() {
 }
 
 # test_windows_failures and test_windows_images make the system calls of this backend fail.
-lane_windows() { run_windows "^test_$failures_above_the_backend$"; }
+lane_windows() { run_windows "$above_the_backend"; }
 
 # run_windows [REGEX]: all tests but those.
 run_windows() {
