@@ -13,7 +13,7 @@ verb_fuzz() {
 lane_fuzz() {
     build fuzz
     check fuzz
-    run_fuzzers 10 16
+    run_fuzzers 5 32
 }
 
 # run_fuzzers SECONDS [N]: runs every fuzzer for SECONDS, as many at a time as there are cores. It

@@ -63,8 +63,11 @@ endfunction()
 set(headers -DHEADER=<holdfast.h> -- ${CMAKE_CURRENT_SOURCE_DIR}/test_headers_alone.c)
 foreach(processor x86_64 i686 aarch64)
     msvc_mode(msvc ${processor} -fsyntax-only)
-    test_compiles(${processor}_library ${msvc} -std=c11 ${plain_sources})
-    test_compiles(${processor}_backend ${msvc} -std=c11 -DMSVC_MODE_WINDOWS_H ${windows_source})
+    if(NOT processor STREQUAL "x86_64") # which the build compiles for msvc_run_*
+        test_compiles(${processor}_library ${msvc} -std=c11 ${plain_sources})
+        test_compiles(${processor}_backend ${msvc} -std=c11 -DMSVC_MODE_WINDOWS_H
+                      ${windows_source})
+    endif()
     test_compiles(${processor}_tool ${msvc} -std=c11 ${tool_options} ${tool_sources})
     test_compiles(${processor}_tool_host ${msvc} -std=c11 -DMSVC_MODE_WINDOWS_H
                   ${tool_windows_source})

@@ -38,8 +38,8 @@ static bool mount_memory(void) {
     return enter_mount_namespace() && mount("none", folder, "tmpfs", 0, "size=8m") == 0;
 }
 
-/* The file behind the loop device is removed at once; the mount keeps it alive. It is in memory if it
- * can be: filling btrfs on a disk takes half a minute. */
+/* The file behind the loop device is removed at once; the mount keeps it alive. It is in memory if
+ * it can be: filling btrfs on a disk takes half a minute. */
 static bool mount_loop(const char *size, const char *make) {
     char command[700];
     snprintf(command, sizeof command,
