@@ -13,7 +13,10 @@
  *      b2World world(b2Vec2(0.0f, -10.0f));
  *      b2BodyDef definition;
  *      definition.type = b2_dynamicBody;
+ *      b2CircleShape circle;
+ *      circle.m_radius = 0.5f;
  *      b2Body *ball = world.CreateBody(&definition);
+ *      ball->CreateFixture(&circle, 1.0f);
  *      for (int step = 0; step < 60; step++) world.Step(1.0f / 60.0f, 8, 3);
  *      return -ball->GetPosition().y;
  *  }
