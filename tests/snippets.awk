@@ -1,12 +1,14 @@
-# tests/snippets.awk -- writes the C snippets of README.md and the public headers to files, so that the
+# tests/snippets.awk -- writes the snippets of README.md and the public headers to files, so that the
 # tests compile and run them.
 #
-#     awk -v folder=FOLDER -f tests/snippets.awk README.md include/holdfast.h ...
+#     awk -v folder=FOLDER [-v language=cc] -f tests/snippets.awk README.md include/holdfast.h ...
 #
 # A snippet is the text between @code{.c} and @endcode in a header, or between ```c and ``` in README.
-# It is complete: it includes what it needs, and compiles as C11 and as C++11.
+# It is complete: it includes what it needs, and compiles as C11 and as C++11. In an .hpp, it begins
+# with @code{.cpp} and is C++.
 #
-#     FOLDER/NAME_LINE.c   one snippet; compilers report errors at its line in FOLDER's source
+#     FOLDER/NAME_LINE.c   one snippet, or with another `language` NAME_LINE.cc; compilers report
+#                          errors at its line in the header or README
 #     FOLDER/all.h         all snippets, with static functions, for test_snippets.c: the compiler warns
 #                          of a function that the test does not call. The main() of NAME.h is called
 #                          main_of_NAME, that of README.md main_of_README.
@@ -18,7 +20,7 @@ function fail(reason) {
 
 function begin() {
     if (file != "") fail("a snippet begins in a snippet")
-    file = folder "/" name "_" FNR ".c"
+    file = folder "/" name "_" FNR "." (language ? language : "c")
     printf "#line %d \"%s\"\n", FNR + 1, FILENAME >file
     printf "#line %d \"%s\"\n", FNR + 1, FILENAME >all
     count++
@@ -26,10 +28,10 @@ function begin() {
 
 BEGIN { all = folder "/all.h"; printf "" >all }
 
-FNR == 1 { name = FILENAME; gsub(/^.*\/|\.[a-z]+$/, "", name); is_header = FILENAME ~ /\.h$/ }
+FNR == 1 { name = FILENAME; gsub(/^.*\/|\.[a-z]+$/, "", name); is_header = FILENAME ~ /\.h(pp)?$/ }
 
-is_header ? /^ \*  @code\{\.c\}$/ : /^```c$/ { begin(); next }
-is_header && /@code/ { fail("a snippet begins with ' *  @code{.c}'") }
+is_header ? /^ \*  @code\{\.c(pp)?\}$/ : /^```c$/ { begin(); next }
+is_header && /@code/ { fail("a snippet begins with ' *  @code{.c}' or '{.cpp}'") }
 file == "" { next }
 is_header ? /^ \*  @endcode$/ : /^```$/ { close(file); file = ""; next }
 is_header && /\*\// { fail("the snippet has no @endcode") }

@@ -149,8 +149,15 @@ static void flushing_tells_of_a_full_arena(void) {
 static void streams_do_not_seek(void) {
     hf_arena arena = fixture_open((hf_arena_options){.reserve = 64 * MIB});
     FILE *stream = hf_open_memstream(&arena, &text, &size);
-    CHECK(fputs("abc", stream) >= 0 && fseek(stream, 0, SEEK_SET) != 0);
-    CHECK(fclose(stream) == 0 && strcmp(text, "abc") == 0);
+    CHECK(fputs("abc", stream) >= 0);
+    errno = 0;
+    CHECK(fseek(stream, 0, SEEK_SET) != 0);
+    CHECK_EQUAL(ESPIPE, errno);
+    errno = 0;
+    CHECK(ftell(stream) == -1);
+    CHECK_EQUAL(ESPIPE, errno);
+    CHECK(fputs("d", stream) >= 0 && fflush(stream) == 0 && strcmp(text, "abcd") == 0);
+    CHECK(fclose(stream) == 0 && strcmp(text, "abcd") == 0);
     hf_arena_close(&arena);
 }
 

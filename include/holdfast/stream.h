@@ -41,9 +41,9 @@ extern "C" {
  *  read *text again after each fflush(). fclose() gives back the room behind the text if it is the
  *  last block.
  *
- *  The stream appends only: fseek() and ftell() fail. It writes to the arena when its buffer is
- *  full, in the thread that prints, so it belongs to the arena's thread. Close it before the arena
- *  is closed or goes back below the place where the stream was opened.
+ *  The stream appends only: fseek() and ftell() fail with ESPIPE. It writes to the arena when its
+ *  buffer is full, in the thread that prints, so it belongs to the arena's thread. Close it before
+ *  the arena is closed or goes back below the place where the stream was opened.
  *  @param arena      the arena; not NULL
  *  @param[out] text  gets the address of the text, "" at first; not NULL, and valid until fclose()
  *  @param[out] size  gets its size in bytes; not NULL, and valid until fclose()

@@ -2939,6 +2939,7 @@ static int posix_write_stream(void *stream, const char *bytes, int size) {
 }
 
 hf_status hf_system_stream(hf_stream *stream, FILE **file) {
+    /* Without a seek function fseek() and ftell() set ESPIPE. */
     *file = funopen(stream, NULL, posix_write_stream, NULL, posix_close_stream);
     return *file ? HF_OK : HF_NO_MEMORY;
 }
@@ -2947,9 +2948,17 @@ static ssize_t posix_write_stream(void *stream, const char *bytes, size_t size) 
     return posix_write_to_stream(stream, bytes, size) ? (ssize_t)size : POSIX_WRITE_ERROR;
 }
 
+/* Without a seek function glibc leaves errno unchanged, and musl sets ENOTSUP. */
+static int posix_seek_stream(void *stream, off_t *offset, int origin) {
+    (void)stream, (void)offset, (void)origin;
+    errno = ESPIPE;
+    return -1;
+}
+
 hf_status hf_system_stream(hf_stream *stream, FILE **file) {
     /* In this order: read, write, seek, close. */
-    cookie_io_functions_t functions = {NULL, posix_write_stream, NULL, posix_close_stream};
+    cookie_io_functions_t functions = {NULL, posix_write_stream, posix_seek_stream,
+                                       posix_close_stream};
     *file = fopencookie(stream, "w", functions);
     return *file ? HF_OK : HF_NO_MEMORY;
 }

@@ -1,7 +1,10 @@
 /*
  * box2d.cc -- a pyramid of boxes that falls over, with bodies destroyed and created: 200 steps.
- * Prints where they are. Box2D 2.4 chooses its allocator when it is linked, so this is compiled
- * twice: with the adapter (BOX2D_ADAPTER), and without.
+ * Box2D 2.4 chooses its allocator when it is linked, so this is compiled twice: with the adapter
+ * (BOX2D_ADAPTER), and without.
+ *
+ *     adapters-box2d-with [ROWS]          prints where the boxes of so many rows (12) are
+ *     adapters-box2d-with ROWS measure    prints processor time in ms and peak memory in KiB
  */
 #include <box2d/box2d.h>
 

@@ -17,8 +17,41 @@ verb_adapters-bench() {
     need "$with_adapters $with_npm"
     build_adapters >&2
     ./dev mimalloc >&2
+    adapters_head "$@"
     exec tests/adapters/bench.sh build/adapters/tests/adapters "$cache/mimalloc/lib/libmimalloc.so" \
         "${1:-5}" "${@:2}"
+}
+
+# What a reader of the table needs, as bench/run prints it.
+adapters_head() {
+    machine_and_system
+    cat <<END
+* versions: holdfast $(holdfast_version), mimalloc $(mimalloc_version), $(getconf GNU_LIBC_VERSION)
+* libraries: $(adapters_versions)
+* compiler: gcc $(gcc -dumpfullversion), $(sed -n 's/^CMAKE_C_FLAGS_RELWITHDEBINFO:[^=]*=//p' build/adapters/CMakeCache.txt)
+* command: \`./dev adapters-bench$([[ $# -eq 0 ]] || printf ' %q' "$@")\`
+* each row: medians of ${1:-5} processes for each allocator, which take turns; processor time in
+  milliseconds, peak memory of the whole process (VmHWM)
+* holdfast has what the library allocates by its hooks, and glibc the rest: ODE allocates most blocks
+  by operator new. mimalloc, which is preloaded, has all of them.
+
+END
+}
+
+holdfast_version() { sed -n 's/^#define HF_VERSION_STRING "\(.*\)"/\1/p' include/holdfast/version.h; }
+
+mimalloc_version() {
+    awk '/^#define MI_MALLOC_VERSION/ { printf "%d.%d.%d", $3 / 10000, $3 / 100 % 100, $3 % 100 }' \
+        "$cache/mimalloc/include/mimalloc.h"
+}
+
+# Those of the packages that the adapters need, without Debian's revision, and of what is downloaded.
+adapters_versions() {
+    local package
+    for package in $with_adapters; do
+        [[ $package != *lib*-dev ]] || dpkg-query -W -f='${Package} ${Version}\n' "$package"
+    done | sed 's/^lib//; s/-dev / /; s/ [0-9]*:/ /; s/-[^-]*$/,/' | tr '\n' ' '
+    echo "yyjson $(sed -n 's/^Version: //p' "$cache/yyjson/lib/pkgconfig/yyjson.pc")"
 }
 
 build_adapters() {

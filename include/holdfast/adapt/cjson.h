@@ -1,11 +1,19 @@
 /** @file
  *  holdfast/adapt/cjson.h: the trees and texts of cJSON in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/cjson.h>
+ *
+ *  // How many items a JSON array has; -1 if it cannot be parsed.
+ *  int count_items(hf_heap *heap, const char *text) {
  *      cJSON_Hooks hooks = hf_cjson_hooks(heap);
  *      cJSON_InitHooks(&hooks);
  *      cJSON *tree = cJSON_Parse(text);
- *      ...
- *      hf_heap_reset(heap);                              // in place of cJSON_Delete(tree)
+ *      int count = tree ? cJSON_GetArraySize(tree) : -1;
+ *      hf_heap_reset(heap); // in place of cJSON_Delete(tree)
+ *      return count;
+ *  }
+ *  @endcode
  *
  *  cJSON wants a heap: it frees nodes one by one, and texts that it prints grow by copying. Free
  *  texts with cJSON_free(), or hf_heap_free().

@@ -4,9 +4,21 @@
  *      hf::allocator<T>      for containers of C++11 and later
  *      hf::memory_resource   for those of std::pmr, C++17 and later
  *
- *      std::vector<int, hf::allocator<int>> numbers(&arena);
+ *  @code{.cpp}
+ *  #include <holdfast/adapt/cxx.hpp>
+ *  #include <string>
+ *  #include <unordered_map>
+ *  #include <vector>
+ *
+ *  std::size_t count_words(hf_arena *arena, hf_heap *heap) {
+ *      std::vector<int, hf::allocator<int>> numbers(arena);
  *      hf::memory_resource resource(heap);
  *      std::pmr::unordered_map<std::pmr::string, int> words(&resource);
+ *      numbers.push_back(7);
+ *      words["dwarfs"] = numbers.back();
+ *      return words.size();
+ *  }
+ *  @endcode
  *
  *  An arena is for containers that are filled and then dropped together: it frees only its last
  *  block, so a vector that is the last block grows and shrinks, and what others free stays until

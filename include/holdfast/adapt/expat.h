@@ -1,10 +1,18 @@
 /** @file
  *  holdfast/adapt/expat.h: parsers of expat in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/expat.h>
+ *
+ *  // Whether a text is well-formed XML.
+ *  int is_xml(hf_heap *heap, const char *text, int size) {
  *      XML_Memory_Handling_Suite suite = hf_expat_suite(heap);
  *      XML_Parser parser = XML_ParserCreate_MM(NULL, &suite, NULL);
- *      ...
- *      XML_ParserFree(parser);                           // or hf_heap_reset(heap)
+ *      int is_good = parser && XML_Parse(parser, text, size, 1) == XML_STATUS_OK;
+ *      XML_ParserFree(parser); // or hf_heap_reset(heap)
+ *      return is_good;
+ *  }
+ *  @endcode
  *
  *  expat wants a heap: its buffers grow by realloc, several at a time, and an arena can grow only
  *  the last one in place.

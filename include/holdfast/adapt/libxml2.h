@@ -1,13 +1,23 @@
 /** @file
  *  holdfast/adapt/libxml2.h: all memory of libxml2 in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/libxml2.h>
+ *  #include <libxml/parser.h>
+ *
+ *  // Whether a text is well-formed XML; -1 if libxml2 cannot use the heap.
+ *  int check_xml(hf_heap *heap, const char *text, int size) {
  *      hf_libxml2_use(heap);
  *      if (xmlMemSetup(hf_libxml2_free, hf_libxml2_malloc, hf_libxml2_realloc, hf_libxml2_strdup))
- *          return 1;
+ *          return -1;
  *      xmlInitParser();
- *      ... xmlReadMemory() to xmlFreeDoc() ...
+ *      xmlDocPtr document = xmlReadMemory(text, size, NULL, NULL, XML_PARSE_NOERROR);
+ *      int is_good = document != NULL;
+ *      xmlFreeDoc(document);
  *      xmlCleanupParser();
- *      hf_heap_close(heap);
+ *      return is_good;
+ *  }
+ *  @endcode
  *
  *  libxml2 wants a heap: it frees nodes, strings and dictionaries one by one, and its buffers grow
  *  by realloc.

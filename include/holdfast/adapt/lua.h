@@ -1,11 +1,22 @@
 /** @file
  *  holdfast/adapt/lua.h: a Lua state in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/lua.h>
+ *  #include <lauxlib.h>
+ *  #include <lua.h>
+ *
+ *  // The whole number that a script returns; -1 if it fails.
+ *  long long run_script(const char *script) {
  *      hf_heap *heap;
- *      if (hf_heap_open(&heap, NULL) != HF_OK) return 1;
+ *      if (hf_heap_open(&heap, NULL) != HF_OK) return -1;
  *      lua_State *state = lua_newstate(hf_lua_alloc, heap);
- *      ...
- *      hf_heap_reset(heap);                              // in place of lua_close()
+ *      int is_good = state && luaL_dostring(state, script) == LUA_OK;
+ *      long long result = is_good ? lua_tointeger(state, -1) : -1;
+ *      hf_heap_close(heap); // in place of lua_close(); or hf_heap_reset()
+ *      return result;
+ *  }
+ *  @endcode
  *
  *  Lua wants a heap: its collector frees objects one by one in any order, and an arena would keep
  *  them all. Use one heap for each state, in the thread that runs it.

@@ -1,14 +1,27 @@
 /** @file
  *  holdfast/adapt/ode.h: worlds of the Open Dynamics Engine in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/ode.h>
+ *  #include <ode/ode.h>
+ *
+ *  // How far a body falls in a second.
+ *  double fall(hf_heap *heap) {
  *      hf_ode_use(heap);
  *      dSetAllocHandler(hf_ode_alloc);
  *      dSetReallocHandler(hf_ode_realloc);
  *      dSetFreeHandler(hf_ode_free);
  *      dInitODE();
- *      ...
+ *      dWorldID world = dWorldCreate();
+ *      dWorldSetGravity(world, 0, 0, -10);
+ *      dBodyID body = dBodyCreate(world);
+ *      for (int step = 0; step < 100; step++) dWorldStep(world, 0.01);
+ *      double fallen = -dBodyGetPosition(body)[2];
+ *      dWorldDestroy(world);
  *      dCloseODE();
- *      hf_heap_close(heap);
+ *      return fallen;
+ *  }
+ *  @endcode
  *
  *  ODE wants a heap: bodies, joints and contacts are destroyed one by one in any order. Matrices
  *  are aligned to 16 bytes, as all blocks are.

@@ -1,10 +1,19 @@
 /** @file
  *  holdfast/adapt/png.h: readers and writers of libpng in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/png.h>
+ *
+ *  // Whether libpng can read an image in this heap.
+ *  int can_read(hf_heap *heap) {
  *      png_structp png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL, heap,
  *                                                 hf_png_malloc, hf_png_free);
- *      ...
- *      png_destroy_read_struct(&png, &info, NULL);       // or hf_heap_reset(heap)
+ *      png_infop info = png ? png_create_info_struct(png) : NULL;
+ *      int can = info != NULL; // png_set_read_fn(), png_read_info() ...
+ *      png_destroy_read_struct(&png, &info, NULL); // or hf_heap_reset(heap)
+ *      return can;
+ *  }
+ *  @endcode
  *
  *  libpng wants a heap: it frees rows, chunks and zlib's streams (which it allocates in the heap,
  *  too) in any order.

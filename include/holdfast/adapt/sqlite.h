@@ -1,11 +1,25 @@
 /** @file
  *  holdfast/adapt/sqlite.h: all memory of SQLite in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/sqlite.h>
+ *
+ *  // Runs SQL in a database in memory; returns SQLite's result code.
+ *  int run_sql(const char *sql) {
  *      hf_heap *heap;
- *      if (hf_heap_open(&heap, NULL) != HF_OK || hf_sqlite_use(heap) != SQLITE_OK) return 1;
- *      ... sqlite3_open() to sqlite3_close() ...
- *      sqlite3_shutdown();
+ *      sqlite3 *database;
+ *      if (hf_heap_open(&heap, NULL) != HF_OK) return SQLITE_NOMEM;
+ *      int result = hf_sqlite_use(heap);
+ *      if (result == SQLITE_OK) {
+ *          result = sqlite3_open(":memory:", &database);
+ *          if (result == SQLITE_OK) result = sqlite3_exec(database, sql, NULL, NULL, NULL);
+ *          sqlite3_close(database);
+ *          sqlite3_shutdown();
+ *      }
  *      hf_heap_close(heap);
+ *      return result;
+ *  }
+ *  @endcode
  *
  *  SQLite wants a heap: its page cache and statements are freed one by one in any order. The heap
  *  knows the size of each block, so no size is stored before it, and SQLite may use all bytes that

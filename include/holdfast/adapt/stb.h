@@ -1,11 +1,24 @@
 /** @file
  *  holdfast/adapt/stb.h: stb_image, stb_image_write and stb_ds in a heap.
  *
- *      extern hf_heap *images;                           // any expression that is an hf_heap *
- *      #define HF_STB_HEAP images
- *      #include <holdfast/adapt/stb.h>
- *      #define STB_IMAGE_IMPLEMENTATION
- *      #include <stb_image.h>
+ *  @code{.c}
+ *  #include <holdfast/heap.h>
+ *
+ *  static hf_heap *images; // HF_STB_HEAP may be any expression that is an hf_heap *
+ *  #define HF_STB_HEAP images
+ *  #include <holdfast/adapt/stb.h>
+ *  #define STB_IMAGE_IMPLEMENTATION
+ *  #include <stb/stb_image.h>
+ *
+ *  // How wide an image is; -1 if it cannot be decoded.
+ *  int image_width(hf_heap *heap, const unsigned char *file, int size) {
+ *      int width, height, channels;
+ *      images = heap;
+ *      stbi_uc *pixels = stbi_load_from_memory(file, size, &width, &height, &channels, 4);
+ *      stbi_image_free(pixels); // or hf_heap_reset(heap)
+ *      return pixels ? width : -1;
+ *  }
+ *  @endcode
  *
  *  Include it before the library's implementation, in that source alone (for stb_ds, which has
  *  macros that allocate, in each source). HF_STB_HEAP is evaluated at each call, so it may also be

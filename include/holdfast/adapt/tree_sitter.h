@@ -1,12 +1,24 @@
 /** @file
  *  holdfast/adapt/tree_sitter.h: parsers and trees of tree-sitter in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/tree_sitter.h>
+ *  #include <tree_sitter/api.h>
+ *
+ *  // How many children the root of a text's syntax tree has.
+ *  unsigned count_children(hf_heap *heap, const TSLanguage *language, const char *text,
+ *                          unsigned size) {
  *      hf_tree_sitter_use(heap);
  *      ts_set_allocator(hf_tree_sitter_malloc, hf_tree_sitter_calloc, hf_tree_sitter_realloc,
  *                       hf_tree_sitter_free);
  *      TSParser *parser = ts_parser_new();
- *      ...
- *      hf_heap_reset(heap);                    // in place of ts_tree_delete(), ts_parser_delete()
+ *      if (!ts_parser_set_language(parser, language)) return 0;
+ *      TSTree *tree = ts_parser_parse_string(parser, NULL, text, size);
+ *      unsigned count = ts_node_child_count(ts_tree_root_node(tree));
+ *      hf_heap_reset(heap); // in place of ts_tree_delete(), ts_parser_delete()
+ *      return count;
+ *  }
+ *  @endcode
  *
  *  tree-sitter wants a heap: trees of successive versions of a text share nodes, which are counted
  *  and freed one by one.

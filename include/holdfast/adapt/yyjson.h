@@ -1,17 +1,37 @@
 /** @file
  *  holdfast/adapt/yyjson.h: documents of yyjson in an arena, or in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/yyjson.h>
+ *  #include <yyjson.h>
+ *
+ *  // How many items a JSON array has.
+ *  size_t array_size(hf_arena *arena, char *text, size_t size) {
  *      yyjson_alc in_arena = {hf_yyjson_arena_malloc, hf_yyjson_arena_realloc,
- *                             hf_yyjson_arena_free, &arena};
- *      yyjson_doc *document = yyjson_read_opts(text, length, 0, &in_arena, NULL);
- *      ...
- *      hf_reset(&arena);                                 // in place of yyjson_doc_free(document)
+ *                             hf_yyjson_arena_free, arena};
+ *      size_t mark = hf_get_mark(arena);
+ *      yyjson_doc *document = yyjson_read_opts(text, size, 0, &in_arena, NULL);
+ *      size_t count = yyjson_arr_size(yyjson_doc_get_root(document));
+ *      hf_rewind(arena, mark); // in place of yyjson_doc_free(document)
+ *      return count;
+ *  }
+ *  @endcode
  *
  *  yyjson wants an arena for documents that are read: one block or two for a document, of which the
  *  last one grows in place, and all of them are freed together. Documents that a program changes
  *  for a long time (yyjson_mut_doc), and texts that are freed one by one, are better in a heap:
  *
- *      yyjson_alc in_heap = {hf_yyjson_malloc, hf_yyjson_realloc, hf_yyjson_free, heap};
+ *  @code{.c}
+ *  #include <holdfast/adapt/yyjson.h>
+ *  #include <yyjson.h>
+ *
+ *  // A document that is freed by yyjson_mut_doc_free(), or hf_heap_reset().
+ *  yyjson_mut_doc *new_document(yyjson_alc *in_heap, hf_heap *heap) {
+ *      yyjson_alc allocator = {hf_yyjson_malloc, hf_yyjson_realloc, hf_yyjson_free, heap};
+ *      *in_heap = allocator;
+ *      return yyjson_mut_doc_new(in_heap);
+ *  }
+ *  @endcode
  *
  *  hf_reset(), hf_rewind() and hf_heap_reset() free documents and texts at once. Use none of them
  *  after that. yyjson itself keeps nothing. Use one arena or heap for each thread.

@@ -1,13 +1,25 @@
 /** @file
  *  holdfast/adapt/zlib.h: streams of zlib in a heap.
  *
+ *  @code{.c}
+ *  #include <holdfast/adapt/zlib.h>
+ *  #include <zlib.h>
+ *
+ *  // Compresses bytes; returns the compressed size, or 0 if that fails.
+ *  unsigned long compress_in(hf_heap *heap, unsigned char *to, unsigned room, unsigned char *from,
+ *                            unsigned size) {
  *      z_stream stream = {0};
  *      stream.zalloc = hf_zlib_alloc;
  *      stream.zfree = hf_zlib_free;
  *      stream.opaque = heap;
- *      deflateInit(&stream, Z_DEFAULT_COMPRESSION);
- *      ...
- *      deflateEnd(&stream);                              // or hf_heap_reset(heap)
+ *      if (deflateInit(&stream, Z_DEFAULT_COMPRESSION) != Z_OK) return 0;
+ *      stream.next_in = from, stream.avail_in = size;
+ *      stream.next_out = to, stream.avail_out = room;
+ *      int result = deflate(&stream, Z_FINISH);
+ *      deflateEnd(&stream); // or hf_heap_reset(heap)
+ *      return result == Z_STREAM_END ? stream.total_out : 0;
+ *  }
+ *  @endcode
  *
  *  zlib wants a heap: streams end in any order, and each frees a few large blocks, which the next
  *  one uses again.
