@@ -107,12 +107,13 @@ typedef struct hf_heap_core {
     size_t large_blocks, large_bytes; /* allocated ones */
     uint32_t work;                    /* units of spans and large blocks allocated so far; wraps */
     hf_reset_rule rule;
-    bool is_advised;     /* about huge pages */
-    bool is_sanitized;   /* the process runs under a sanitizer */
-    size_t purges, peak; /* statistics */
-    size_t remote;       /* atomic: the first of the blocks that other threads freed */
+    bool is_advised;          /* about huge pages */
+    bool is_sanitized;        /* the process runs under a sanitizer */
+    size_t purges, peak;      /* statistics */
+    size_t remote;            /* atomic: the first of the blocks that other threads freed */
     hf_heap_block *collected; /* the first of those that the owner has taken and not yet freed */
-    size_t suspect; /* atomic: a block that another thread freed and that cannot be linked; 0: none */
+    size_t
+        suspect; /* atomic: a block that another thread freed and that cannot be linked; 0: none */
     void *quarantine[HEAP_QUARANTINE]; /* under a sanitizer; NULL: none */
     size_t quarantined;                /* the next one to be replaced */
 } hf_heap_core;

@@ -73,7 +73,8 @@ static void open_with_too_little(void *unused) {
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
 }
 
-/* Fails in each function that opens it, and works as soon as it can be opened. */
+/* Fails in each function that opens it, and works as soon as it can be opened. There is no page for
+ * a record, and there are no addresses: which comes first depends on the size of pointers. */
 static void open_lazily_with_too_little(void *unused) {
     (void)unused;
     hf_arena arena = HF_ARENA_LAZY;
@@ -83,14 +84,15 @@ static void open_lazily_with_too_little(void *unused) {
     CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
     CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){64 * KIB, limit.rlim_max}) == 0);
     CHECK(hf_alloc(&arena, 1, 1) == NULL);
-    CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
+    hf_status failed = hf_last_error().status;
+    CHECK(failed == HF_NO_ADDRESS || failed == HF_NO_MEMORY);
     CHECK(hf_strdup(&arena, "a") == NULL && hf_asprintf(&arena, "%600d", 7) == NULL);
     CHECK(hf_peek(&arena, 1, &room) == NULL && hf_new(&arena, int) == NULL);
-    CHECK_EQUAL(HF_NO_ADDRESS, hf_last_error().status);
-    CHECK_STATUS(HF_NO_ADDRESS, hf_precommit(&arena, 1));
-    CHECK_STATUS(HF_NO_ADDRESS, hf_defer(&arena, free, NULL));
-    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_append_file(&arena, "x", HF_READ_ONLY, &data, &size));
-    CHECK_STATUS(HF_NO_ADDRESS, hf_arena_save(&arena, "x"));
+    CHECK_EQUAL(failed, hf_last_error().status);
+    CHECK_STATUS(failed, hf_precommit(&arena, 1));
+    CHECK_STATUS(failed, hf_defer(&arena, free, NULL));
+    CHECK_STATUS(failed, hf_arena_append_file(&arena, "x", HF_READ_ONLY, &data, &size));
+    CHECK_STATUS(failed, hf_arena_save(&arena, "x"));
     CHECK_STATUS(HF_WRONG_STATE, hf_scope_end(hf_scope_begin(&arena)));
     CHECK_STATUS(HF_OK, hf_reset(&arena));
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);

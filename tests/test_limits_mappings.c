@@ -466,10 +466,13 @@ enum { LEFT = 2000 }; /* mappings that the arenas find */
 
 static hf_arena arenas[LEFT];
 
-/* As many default arenas as there are mappings, each with a block. Returns how many. */
+/* A 32-bit program has not the addresses for as many of the default size. */
+static const hf_arena_options small_if_32_bits = {.reserve = sizeof(void *) == 8 ? 0 : 256 << 10};
+
+/* As many arenas as there are mappings, each with a block. Returns how many. */
 static size_t open_arenas(void) {
     for (size_t i = 0; i < LEFT; i++) {
-        hf_status status = hf_arena_open(&arenas[i], NULL);
+        hf_status status = hf_arena_open(&arenas[i], &small_if_32_bits);
         char *block = status == HF_OK ? hf_alloc(&arenas[i], 64, 16) : NULL;
         if (block == NULL) {
             CHECK_STATUS(HF_MAP_LIMIT, hf_last_error().status);
@@ -495,7 +498,7 @@ static void open_arenas_at_the_limit(void *unused) {
     CHECK(hf_alloc(&arenas[0], 60000, 16) != NULL);
     for (int round = 0; round < 3; round++) {
         hf_arena_close(&arenas[count / 2]);
-        CHECK_STATUS(HF_OK, hf_arena_open(&arenas[count / 2], NULL));
+        CHECK_STATUS(HF_OK, hf_arena_open(&arenas[count / 2], &small_if_32_bits));
         CHECK(hf_alloc(&arenas[count / 2], 64, 16) != NULL);
     }
     for (size_t i = 0; i < count; i++) hf_arena_close(&arenas[i]);
