@@ -380,11 +380,14 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
 
 /* ---------------------------------------------------------- taking and giving ------------ */
 
-/* A free span. Where there is none, those of empty runs that classes keep are used before units
- * that were never used: a program whose strings grow through all sizes would keep a run of each. */
+/* A free span. Before a larger one is cut, and before units are used that never were, the empty runs
+ * that classes keep are freed, if enough work was done since then: a program whose strings grow
+ * through all sizes would keep a run of each, and they would cut the free units into short spans. */
 static heap_unit *span_find_or_free(hf_heap_core *core, size_t units) {
     heap_unit *unit = span_find(core, units);
-    if (unit) return unit;
+    bool is_early = core->work - core->runs_freed < HEAP_CLASSES;
+    if (unit && (unit->units == units || is_early)) return unit;
+    core->runs_freed = core->work;
     hf_heap_free_empty_runs(core);
     return span_find(core, units);
 }
