@@ -238,7 +238,24 @@ size_t hf_heap_usable_size(const hf_heap *heap, const void *block) {
     if (inline_size) return inline_size;
     if (block == NULL || (core->is_sanitized && hf_heap_is_quarantined(core, block))) return 0;
     size_t size = hf_heap_block_size(core, block);
-    return size && core->is_sanitized ? hf_heap_sanitized_usable(core, block) : size;
+    return size && core->is_sanitized ? hf_heap_sanitized_usable(block, size) : size;
+}
+
+/* The owner changes units_end meanwhile, but not on which side of it the block lies. */
+static size_t heap_stable_size(const hf_heap_core *core, const void *block) {
+    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)core->heap.base);
+    if (offset >= hf_load_acquire(&core->units_end) * HF_HEAP_UNIT)
+        return hf_heap_large_stable_size(core, block);
+    const heap_unit *unit = heap_unit_at(core, offset / HF_HEAP_UNIT);
+    if (unit->run.block_size) return unit->run.block_size;
+    if (unit->state == HEAP_INNER) return unit[-(ptrdiff_t)unit->units].run.block_size;
+    return unit->units * HF_HEAP_UNIT;
+}
+
+size_t hf_heap_usable_size_remote(const hf_heap *heap, const void *block) {
+    const hf_heap_core *core = heap_core_of(heap);
+    size_t size = heap_stable_size(core, block);
+    return core->is_sanitized ? hf_heap_sanitized_usable(block, size) : size;
 }
 
 size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
@@ -422,7 +439,9 @@ hf_status hf_heap_open_sized(hf_heap **heap, const hf_heap_options *options, siz
     if (status == HF_OK) status = heap_check_options(&known);
     if (status != HF_OK) return status;
     hf_space_record record = {.size = sizeof(hf_heap_core)};
-    hf_space_options wanted = {.name = known.name, .backend = hf_backend_or_native(known.backend)};
+    hf_space_options wanted = {.name = known.name,
+                               .backend = hf_backend_or_native(known.backend),
+                               .alignment = known.alignment};
     size_t reserve = known.reserve <= SIZE_MAX - HF_HEAP_UNIT
                          ? hf_round_up(known.reserve, HF_HEAP_UNIT)
                          : known.reserve;

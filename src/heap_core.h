@@ -85,7 +85,7 @@ typedef struct hf_heap_core {
     size_t budgeted;          /* bytes in the address budget; 0: the program set `reserve` */
     size_t units_offset;      /* of heap.base */
     size_t units_most;        /* as many have room */
-    size_t units_end;         /* as many belong to spans */
+    size_t units_end;         /* as many belong to spans; other threads read it */
     size_t units_committed;   /* as many are committed */
     size_t units_left;        /* up to here regions may be left committed behind them; 0: none */
     size_t units_dirty;       /* those from here on are zero: they belonged to no span yet */
@@ -228,6 +228,9 @@ void hf_heap_large_free(hf_heap_core *core, void *block);
 size_t hf_heap_large_size(const hf_heap_core *core,
                           const void *block); /* 0: it is no large block */
 
+/* The same of an allocated large block, from any thread. */
+size_t hf_heap_large_stable_size(const hf_heap_core *core, const void *block);
+
 /* Changes the size in place. False: it cannot. */
 bool hf_heap_large_resize(hf_heap_core *core, void *block, size_t size);
 
@@ -248,8 +251,8 @@ size_t hf_heap_sanitized_size(size_t size);
 /* Unpoisons `size` bytes of a block and poisons what is behind them. */
 void hf_heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool is_zero);
 
-/* Bytes that were allocated. */
-size_t hf_heap_sanitized_usable(const hf_heap_core *core, const void *block);
+/* Bytes that were allocated, of a block that has `whole` bytes. */
+size_t hf_heap_sanitized_usable(const void *block, size_t whole);
 
 /* Poisons a block that is freed, and frees the one that was freed HEAP_QUARANTINE frees ago. */
 void hf_heap_sanitize_freed(hf_heap_core *core, void *block);

@@ -294,6 +294,15 @@ size_t hf_heap_large_size(const hf_heap_core *core, const void *block) {
     return large_extent(core, offset);
 }
 
+/* On Windows a block that has grown is several regions. */
+size_t hf_heap_large_stable_size(const hf_heap_core *core, const void *block) {
+    size_t from = large_offset_of(core, block), end = from;
+    hf_region region;
+    while (hf_space_find(core->space, end, &region) && region.kind == HF_COMMITTED)
+        end = region.offset + region.size;
+    return end - from;
+}
+
 /* A block may have been there: the units are ready, the memory is a placeholder or idle. */
 static bool large_may_be_free(const hf_heap_core *core, size_t offset) {
     if (offset < core->units_offset || offset >= core->reserved) return false;

@@ -22,13 +22,13 @@ size_t hf_heap_sanitized_size(size_t size) {
 }
 
 /* Where the size of a block is. */
-static char *sanitized_size_at(const hf_heap_core *core, const void *block) {
-    return (char *)(uintptr_t)block + hf_heap_block_size(core, block) - sizeof(size_t);
+static char *sanitized_size_at(const void *block, size_t whole) {
+    return (char *)(uintptr_t)block + whole - sizeof(size_t);
 }
 
 void hf_heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bool is_zero) {
     size_t whole = hf_heap_block_size(core, block);
-    char *at = (char *)block + whole - sizeof size;
+    char *at = sanitized_size_at(block, whole);
     hf_unpoison_uninitialized(at, sizeof size);
     memcpy(at, &size, sizeof size);
     hf_poison((char *)block + size, whole - size);
@@ -38,9 +38,9 @@ void hf_heap_sanitize_allocated(hf_heap_core *core, void *block, size_t size, bo
         hf_unpoison_uninitialized(block, size);
 }
 
-size_t hf_heap_sanitized_usable(const hf_heap_core *core, const void *block) {
+size_t hf_heap_sanitized_usable(const void *block, size_t whole) {
     size_t size;
-    hf_copy_unsanitized(&size, sanitized_size_at(core, block), sizeof size);
+    hf_copy_unsanitized(&size, sanitized_size_at(block, whole), sizeof size);
     return size;
 }
 

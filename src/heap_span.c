@@ -9,6 +9,7 @@
  * else more is committed. A free span whose pages may not be zero is dirty: the list of dirty spans
  * is in the order in which they became free, so the oldest one is the first that is purged.
  */
+#include <holdfast/atomic.h>
 #include <holdfast/heap.h>
 
 #include <assert.h>
@@ -369,7 +370,7 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
     memset(unit, 0, units * HEAP_RECORD);
     unit->units = (uint32_t)units;
     unit->is_zero = number >= core->units_dirty;
-    core->units_end = number + units;
+    hf_store_release(&core->units_end, number + units);
     core->units_dirty = hf_larger(core->units_dirty, core->units_end);
     if (!core->is_sanitized) core->heap.inline_end = span_bytes(core->units_end);
     return unit;
@@ -481,7 +482,8 @@ void hf_heap_reset_spans(hf_heap_core *core) {
     memset(core->bins, 0, sizeof core->bins);
     memset(core->bin_bits, 0, sizeof core->bin_bits);
     core->oldest_dirty = core->newest_dirty = 0;
-    core->dirty_units = core->units_end = core->heap.inline_end = 0;
+    core->dirty_units = core->heap.inline_end = 0;
+    hf_store_release(&core->units_end, 0);
     span_restart_work(core);
 }
 
@@ -503,7 +505,7 @@ static void span_drop_last(hf_heap_core *core) {
     heap_unit *last = span_first_of(heap_unit_at(core, core->units_end - 1));
     if (last->state != HEAP_FREE) return;
     span_remove(core, last);
-    core->units_end -= last->units;
+    hf_store_release(&core->units_end, core->units_end - last->units);
     if (!core->is_sanitized) core->heap.inline_end = span_bytes(core->units_end);
 }
 

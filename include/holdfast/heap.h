@@ -102,6 +102,10 @@ typedef struct hf_heap_options {
     const char *name;           /**< shown in the system's tools where the system can; must outlive
                                  *   the heap; NULL: none */
     const hf_backend *backend;  /**< NULL: the native one; must outlive the heap */
+    /** The reservation begins at a multiple of it: a power of two, at least
+     *  HF_ALLOCATION_GRANULARITY; 0: HF_ALLOCATION_GRANULARITY. The upper bits of a block's address
+     *  tell apart heaps whose size is at most their alignment. */
+    size_t alignment;
     /** Which memory is backed by huge pages. HF_HUGE_AUTO: large blocks from 2 MiB on, and small
      *  and medium ones beyond the first 2 MiB: so at most 2 MiB are committed in vain. */
     hf_huge_pages huge_pages;
@@ -169,6 +173,44 @@ struct hf_heap {
 HF_API void *hf_heap_malloc_slow(hf_heap *heap, size_t size);
 HF_API void hf_heap_free_slow(hf_heap *heap, void *block);
 
+/* hf_heap_malloc without its slow part. NULL: hf_heap_malloc_slow has to be called. */
+static inline void *hf_heap_malloc_inline(hf_heap *heap, size_t size) {
+    if (HF_UNLIKELY(size > HF_HEAP_INLINE)) return NULL;
+    hf_heap_run *run = heap->current[(size + 15) / 16];
+    hf_heap_block *block = run->free;
+    if (block != NULL) {
+        hf_heap_block *next = block->next;
+        if (HF_UNLIKELY(((uintptr_t)next ^ block->check) != heap->key)) return NULL;
+        run->free = next;
+        run->until++;
+    } else {
+        if (HF_UNLIKELY((uint32_t)(uintptr_t)run->fresh == run->end)) return NULL;
+        block = (hf_heap_block *)(void *)run->fresh;
+        run->fresh += run->block_size;
+        HF_PREFETCH((char *)block + HF_HEAP_PREFETCH_AHEAD);
+    }
+    block->check = 0;
+    return block;
+}
+
+/* hf_heap_free without its slow part. False: hf_heap_free_slow has to be called. */
+static inline bool hf_heap_free_inline(hf_heap *heap, void *block) {
+    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);
+    if (HF_UNLIKELY(offset >= heap->inline_end)) return false;
+    hf_heap_run *run =
+        (hf_heap_run *)(void *)(heap->runs + ((offset >> HF_HEAP_UNIT_SHIFT) << HF_HEAP_RUN_SHIFT));
+    uint32_t product = (uint32_t)(offset & (HF_HEAP_UNIT - 1)) * run->inverse;
+    hf_heap_block *freed = HF_AS(hf_heap_block, block);
+    if (HF_UNLIKELY(product >= run->inverse || (char *)block >= run->fresh || run->until <= 1 ||
+                    ((uintptr_t)freed->next ^ freed->check) == heap->key))
+        return false;
+    freed->next = run->free;
+    freed->check = (uintptr_t)run->free ^ heap->key;
+    run->free = freed;
+    run->until--;
+    return true;
+}
+
 /** @endcond */
 
 /** hf_heap_open(), told how large the program's options are: what hf_heap_open() calls. For
@@ -181,13 +223,13 @@ HF_API void hf_heap_free_slow(hf_heap *heap, void *block);
  *  @return
  *  - HF_OK: the heap is open and has no blocks
  *  - HF_INVALID: size is 0 or above 4096, heap is NULL, huge_pages is none of the three, a
- *    least_reserve above a reserve that is named, a reserve below 256 KiB, or a backend whose
- *    hf_backend::size is not valid
+ *    least_reserve above a reserve that is named, a reserve below 256 KiB, an alignment that is
+ *    none, or a backend whose hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the system has not so many addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the heap's records, or no mappings
  *    left
- *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
- *    sets an option that the library does not know */
+ *  - HF_UNSUPPORTED: the backend cannot align; or the program was compiled for a newer version of
+ *    holdfast than the library, and sets an option that the library does not know */
 HF_API hf_status hf_heap_open_sized(hf_heap **heap, const hf_heap_options *options, size_t size);
 
 /** Opens a heap: reserves addresses; memory is committed when blocks need it.
@@ -196,12 +238,13 @@ HF_API hf_status hf_heap_open_sized(hf_heap **heap, const hf_heap_options *optio
  *  @return
  *  - HF_OK: the heap is open and has no blocks
  *  - HF_INVALID: heap is NULL, huge_pages is none of the three, a least_reserve above a reserve
- *    that is named, a reserve below 256 KiB, or a backend whose hf_backend::size is not valid
+ *    that is named, a reserve below 256 KiB, an alignment that is none, or a backend whose
+ *    hf_backend::size is not valid
  *  - HF_NO_ADDRESS: the system has not so many addresses
  *  - HF_NO_MEMORY, HF_MAP_LIMIT: the system has no pages for the heap's records, or no mappings
  *    left
- *  - HF_UNSUPPORTED: the program was compiled for a newer version of holdfast than the library, and
- *    sets an option that the library does not know */
+ *  - HF_UNSUPPORTED: the backend cannot align; or the program was compiled for a newer version of
+ *    holdfast than the library, and sets an option that the library does not know */
 static inline hf_status hf_heap_open(hf_heap **heap, const hf_heap_options *options) {
     return hf_heap_open_sized(heap, options, sizeof *options);
 }
@@ -235,26 +278,8 @@ HF_API hf_status hf_heap_trim(hf_heap *heap, size_t keep);
  *  @return the block, aligned to 16 bytes, its bytes undefined; NULL: HF_RESERVE_FULL,
  *          HF_NO_MEMORY, HF_MAP_LIMIT, or HF_NO_ADDRESS, as hf_space_commit_range() */
 static inline void *hf_heap_malloc(hf_heap *heap, size_t size) {
-    if (!HF_UNLIKELY(size > HF_HEAP_INLINE)) {
-        hf_heap_run *run = heap->current[(size + 15) / 16];
-        hf_heap_block *block = run->free;
-        if (block != NULL) {
-            hf_heap_block *next = block->next;
-            if (!HF_UNLIKELY(((uintptr_t)next ^ block->check) != heap->key)) {
-                run->free = next;
-                run->until++;
-                block->check = 0;
-                return block;
-            }
-        } else if (!HF_UNLIKELY((uint32_t)(uintptr_t)run->fresh == run->end)) {
-            block = (hf_heap_block *)(void *)run->fresh;
-            run->fresh += run->block_size;
-            HF_PREFETCH((char *)block + HF_HEAP_PREFETCH_AHEAD);
-            block->check = 0;
-            return block;
-        }
-    }
-    return hf_heap_malloc_slow(heap, size);
+    void *block = hf_heap_malloc_inline(heap, size);
+    return HF_UNLIKELY(block == NULL) ? hf_heap_malloc_slow(heap, size) : block;
 }
 
 /** Allocates a block whose bytes are 0.
@@ -284,22 +309,7 @@ HF_API void *hf_heap_realloc(hf_heap *heap, void *block, size_t size);
  *  @param heap   the heap; not NULL
  *  @param block  a block of this heap; NULL: nothing happens. Anything else is a fault */
 static inline void hf_heap_free(hf_heap *heap, void *block) {
-    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);
-    if (!HF_UNLIKELY(offset >= heap->inline_end)) {
-        hf_heap_run *run = (hf_heap_run *)(void *)(heap->runs + ((offset >> HF_HEAP_UNIT_SHIFT)
-                                                                 << HF_HEAP_RUN_SHIFT));
-        uint32_t product = (uint32_t)(offset & (HF_HEAP_UNIT - 1)) * run->inverse;
-        hf_heap_block *freed = HF_AS(hf_heap_block, block);
-        if (!HF_UNLIKELY(product >= run->inverse || (char *)block >= run->fresh ||
-                         run->until <= 1 || ((uintptr_t)freed->next ^ freed->check) == heap->key)) {
-            freed->next = run->free;
-            freed->check = (uintptr_t)run->free ^ heap->key;
-            run->free = freed;
-            run->until--;
-            return;
-        }
-    }
-    hf_heap_free_slow(heap, block);
+    if (HF_UNLIKELY(!hf_heap_free_inline(heap, block))) hf_heap_free_slow(heap, block);
 }
 
 /** Frees a block from any thread, while the heap's owner uses it. The owner collects the block
@@ -315,6 +325,14 @@ HF_API void hf_heap_free_remote(hf_heap *heap, void *block);
  *  @return its bytes, at least as many as were allocated; 0: it is no block of this heap. Under a
  *          sanitizer exactly as many as were allocated */
 HF_API size_t hf_heap_usable_size(const hf_heap *heap, const void *block);
+
+/** hf_heap_usable_size() from any thread, while the heap's owner uses the heap. It reads only what
+ *  does not change while the block is allocated, and finds no fault.
+ *  @param heap   the heap; not NULL
+ *  @param block  an allocated block of this heap, which no thread frees or reallocates meanwhile;
+ *                anything else is undefined
+ *  @return as hf_heap_usable_size() */
+HF_API size_t hf_heap_usable_size_remote(const hf_heap *heap, const void *block);
 
 /** How many bytes a block of a size would have: sizes that waste none.
  *  @param heap  the heap; not NULL
