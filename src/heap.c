@@ -220,21 +220,9 @@ void hf_heap_free_slow(hf_heap *heap, void *block) {
 
 /* -------------------------------------------------------------- changing sizes ---------- */
 
-/* The bytes of an allocated block of a run of one unit, by the arithmetic of hf_heap_free. 0: it is
- * something else, or looks free. */
-static size_t heap_inline_size(const hf_heap *heap, const void *block) {
-    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);
-    if (offset >= heap->inline_end) return 0;
-    const hf_heap_run *run = &heap_unit_at(heap_core_of(heap), offset / HF_HEAP_UNIT)->run;
-    uint32_t product = (uint32_t)(offset & (HF_HEAP_UNIT - 1)) * run->inverse;
-    if (product >= run->inverse || (const char *)block >= run->fresh) return 0;
-    const hf_heap_block *first = block;
-    return ((uintptr_t)first->next ^ first->check) == heap->key ? 0 : run->block_size;
-}
-
 size_t hf_heap_usable_size(const hf_heap *heap, const void *block) {
     const hf_heap_core *core = heap_core_of(heap);
-    size_t inline_size = heap_inline_size(heap, block);
+    size_t inline_size = hf_heap_inline_size(heap, block);
     if (inline_size) return inline_size;
     if (block == NULL || (core->is_sanitized && hf_heap_is_quarantined(core, block))) return 0;
     size_t size = hf_heap_block_size(core, block);

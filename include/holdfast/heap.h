@@ -193,6 +193,21 @@ static inline void *hf_heap_malloc_inline(hf_heap *heap, size_t size) {
     return block;
 }
 
+/* Bytes of an allocated block of a run of one unit. 0: it is something else, or looks free. */
+static inline size_t hf_heap_inline_size(const hf_heap *heap, const void *block) {
+    size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);
+    if (HF_UNLIKELY(offset >= heap->inline_end)) return 0;
+    const hf_heap_run *run =
+        (const hf_heap_run *)(const void *)(heap->runs +
+                                            ((offset >> HF_HEAP_UNIT_SHIFT) << HF_HEAP_RUN_SHIFT));
+    uint32_t product = (uint32_t)(offset & (HF_HEAP_UNIT - 1)) * run->inverse;
+    const hf_heap_block *first = HF_AS(const hf_heap_block, block);
+    if (HF_UNLIKELY(product >= run->inverse || (const char *)block >= run->fresh ||
+                    ((uintptr_t)first->next ^ first->check) == heap->key))
+        return 0;
+    return run->block_size;
+}
+
 /* hf_heap_free without its slow part. False: hf_heap_free_slow has to be called. */
 static inline bool hf_heap_free_inline(hf_heap *heap, void *block) {
     size_t offset = (size_t)((uintptr_t)block - (uintptr_t)heap->base);

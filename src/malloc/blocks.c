@@ -63,7 +63,7 @@ static bool blocks_free_locked(malloc_owner *owner, void *block) {
 
 static void blocks_free_of_other(void *block) {
     malloc_owner *owner = hf_malloc_find(block);
-    if (owner == NULL || (uintptr_t)block % 16 != 0)
+    if (owner == NULL || !hf_malloc_may_be_block(owner, block))
         hf_malloc_abort("an address was freed that is no block", block);
     size_t state = hf_load_acquire(&owner->state);
     bool needs_lock = state == MALLOC_IDLE || state == MALLOC_SHARED;
@@ -89,8 +89,8 @@ void hf_malloc_free_slow(void *block) {
 
 static size_t blocks_size_of_other(const void *block) {
     const malloc_owner *owner = hf_malloc_find(block);
-    if (owner == NULL)
-        hf_malloc_abort("a size was asked for of an address that is no block", block);
+    if (owner == NULL || !hf_malloc_may_be_block(owner, block))
+        hf_malloc_abort("an address was reallocated or measured that is no block", block);
     return hf_heap_usable_size_remote(owner->heap, block);
 }
 
@@ -117,7 +117,7 @@ static void *blocks_resize_own(void *block, size_t size) {
     return blocks_move(block, hf_heap_usable_size(hf_malloc_heap, block), size);
 }
 
-void *hf_malloc_resize(void *block, size_t size) {
+void *hf_malloc_resize_slow(void *block, size_t size) {
     if (block == NULL) return hf_malloc_allocate(size);
     int code = errno;
     void *resized = size > PTRDIFF_MAX     ? NULL

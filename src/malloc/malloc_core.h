@@ -43,7 +43,9 @@ void *hf_malloc_allocate_slow(malloc_request wanted);
  * stays as it was. */
 void hf_malloc_free_slow(void *block);
 
-void *hf_malloc_resize(void *block, size_t size);
+/* The block, perhaps at another address. NULL: as hf_malloc_allocate_slow. `size` is not 0, unless
+ * the block is NULL. */
+void *hf_malloc_resize_slow(void *block, size_t size);
 
 /* Bytes of a block; NULL: 0. */
 size_t hf_malloc_size(const void *block);
@@ -72,14 +74,21 @@ typedef struct malloc_owner {
     size_t freed;               /* ... and how many were freed since then */
 } malloc_owner;
 
+/* For variables that every allocation reads. The library is loaded with the program: so there is
+ * room for them at a fixed distance, and no function has to find them. */
+#define HF_MALLOC_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
 /* The heap of the thread; NULL: it has none yet, or no more. */
-extern _Thread_local hf_heap *hf_malloc_heap;
+extern HF_MALLOC_THREAD_LOCAL hf_heap *hf_malloc_heap;
 
 /* The heap of the thread, opened if it has none yet. NULL: the shared one has to do. */
 hf_heap *hf_malloc_attach(void);
 
 /* Whose heap an address lies in; NULL: no heap's. */
 malloc_owner *hf_malloc_find(const void *block);
+
+/* False for some addresses that are no block, among them those without memory. */
+bool hf_malloc_may_be_block(const malloc_owner *owner, const void *block);
 
 /* The shared heap, opened if it is not yet. NULL: the system has no memory. Called under the lock.
  */
@@ -119,6 +128,16 @@ static inline void *hf_malloc_allocate_aligned(size_t align, size_t size) {
         if (block) return block;
     }
     return hf_malloc_allocate_slow((malloc_request){size, align, false});
+}
+
+/* A block of a run stays where it is unless it becomes less than half as large. */
+static inline void *hf_malloc_resize(void *block, size_t size) {
+    hf_heap *heap = hf_malloc_heap;
+    if (!HF_UNLIKELY(heap == NULL)) {
+        size_t room = hf_heap_inline_size(heap, block);
+        if (size <= room && size >= room / 2 && room > 0) return block;
+    }
+    return hf_malloc_resize_slow(block, size);
 }
 
 static inline void hf_malloc_free(void *block) {

@@ -57,8 +57,6 @@
 #define OWNERS_FREED_UNTIL_TRIM 1024 /* blocks freed in an idle heap */
 #define OWNERS_FEW_SLOTS 16          /* of all threads where addresses are short */
 
-#define OWNERS_TLS _Thread_local __attribute__((tls_model("initial-exec")))
-
 /* What a thread has to know of itself. */
 typedef enum owners_phase {
     OWNERS_NEW,     /* has not allocated yet */
@@ -67,11 +65,11 @@ typedef enum owners_phase {
     OWNERS_HAS_NONE /* uses the shared heap: there was none, or the thread's destructor ran */
 } owners_phase;
 
-OWNERS_TLS hf_heap *hf_malloc_heap;
-static OWNERS_TLS malloc_owner *owners_own; /* NULL: none */
-static OWNERS_TLS owners_phase owners_phase_of_thread;
-static OWNERS_TLS unsigned owners_depth;  /* how often the thread has locked the lock */
-static OWNERS_TLS unsigned owners_rounds; /* how often its destructor ran */
+HF_MALLOC_THREAD_LOCAL hf_heap *hf_malloc_heap;
+static HF_MALLOC_THREAD_LOCAL malloc_owner *owners_own; /* NULL: none */
+static HF_MALLOC_THREAD_LOCAL owners_phase owners_phase_of_thread;
+static HF_MALLOC_THREAD_LOCAL unsigned owners_depth;  /* how often the thread has locked the lock */
+static HF_MALLOC_THREAD_LOCAL unsigned owners_rounds; /* how often its destructor ran */
 
 static pthread_mutex_t owners_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -109,6 +107,17 @@ malloc_owner *hf_malloc_find(const void *block) {
         if (found) return found;
     }
     return owners_contains(&owners_shared, address) ? &owners_shared : NULL;
+}
+
+/* Units below units_end are committed and stay so while a block of them is allocated. */
+bool hf_malloc_may_be_block(const malloc_owner *owner, const void *block) {
+    const hf_heap_core *core = heap_core_of(owner->heap);
+    size_t offset = (size_t)(uintptr_t)block - owner->base;
+    if ((uintptr_t)block % 16 != 0 || offset < core->units_offset) return false;
+    if (offset - core->units_offset < hf_load_acquire(&core->units_end) * HF_HEAP_UNIT) return true;
+    hf_region region;
+    return hf_space_find(core->space, offset, &region) && region.kind == HF_COMMITTED &&
+           region.offset == offset;
 }
 
 static void owners_fill_table(const malloc_owner *owner, malloc_owner *value) {
@@ -254,10 +263,11 @@ static void owners_retire(malloc_owner *owner) {
 
 /* ------------------------------------------------------ threads that begin and end -------- */
 
-/* Other destructors of the thread may free and allocate: so it waits for the last round of them.
- * What the thread allocates after that is in the shared heap. */
+/* Other destructors of the thread may free and allocate: so it waits for the last round of them but
+ * one; in the last round ThreadSanitizer forgets the thread. What the thread allocates after that
+ * is in the shared heap. */
 static void owners_end_thread(void *owner) {
-    if (++owners_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
+    if (++owners_rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(owners_key, owner) == 0)
         return;
     hf_malloc_heap = NULL;
