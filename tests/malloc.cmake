@@ -14,6 +14,10 @@ target_compile_definitions(malloc_small PUBLIC
 holdfast_test(test_malloc test_malloc.c LABELS heap tsan)
 target_link_libraries(test_malloc PRIVATE malloc_small)
 
+holdfast_test(test_malloc_stress_small test_malloc_stress.c LABELS heap tsan)
+target_compile_definitions(test_malloc_stress_small PRIVATE MALLOC_STRESS_SMALL)
+target_link_libraries(test_malloc_stress_small PRIVATE malloc_small)
+
 # ---- The library itself
 
 if(NOT HOLDFAST_MALLOC)
@@ -30,6 +34,7 @@ endfunction()
 
 holdfast_malloc_test(test_malloc_names test_malloc_names.c)
 target_compile_options(test_malloc_names PRIVATE -fno-builtin)
+holdfast_malloc_test(test_malloc_stress test_malloc_stress.c)
 if(CMAKE_CXX_COMPILER)
     holdfast_malloc_test(test_malloc_names_cxx test_malloc_names_cxx.cc)
     target_compile_options(test_malloc_names_cxx PRIVATE -Wno-mismatched-new-delete)

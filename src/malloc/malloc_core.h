@@ -105,6 +105,9 @@ void hf_malloc_note_freed(malloc_owner *idle);
  * *heaps; *running counts those that others use. */
 hf_heap_stats hf_malloc_sum(size_t *heaps, size_t *running);
 
+/* Verifies all heaps, as hf_heap_check. For tests: no other thread may allocate meanwhile. */
+hf_status hf_malloc_check(void);
+
 /* ---------------------------------------------------------------------- faults.c ---------- */
 
 /* Writes a line and aborts. hf_malloc_on_fault is an hf_on_heap_fault. */

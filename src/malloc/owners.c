@@ -349,14 +349,19 @@ static bool owners_is_readable(const malloc_owner *owner) {
     return owner == owners_own || state == MALLOC_IDLE || state == MALLOC_SHARED;
 }
 
-/* Calls a function for each heap that no other thread uses. Called under the lock. */
+/* The n-th record that may have a heap: NULL behind the last one. */
+static malloc_owner *owners_nth(size_t n) {
+    if (n < 2) return n == 0 ? &owners_main : &owners_shared;
+    return n - 2 < owners_count ? &owners_of_threads[n - 2] : NULL;
+}
+
+/* Calls a function for each heap that no other thread uses. Returns how many there are; *others
+ * counts the rest. Called under the lock. */
 static size_t owners_visit(void (*visit)(malloc_owner *, void *), void *data, size_t *others) {
     size_t seen = 0;
+    malloc_owner *owner;
     *others = 0;
-    for (size_t i = 0; i < owners_count + 2; i++) {
-        malloc_owner *owner = i == 0   ? &owners_main
-                              : i == 1 ? &owners_shared
-                                       : &owners_of_threads[i - 2];
+    for (size_t i = 0; (owner = owners_nth(i)) != NULL; i++) {
         if (owner->heap == NULL) continue;
         bool can_read = owners_is_readable(owner);
         if (can_read) visit(owner, data);
@@ -364,6 +369,16 @@ static size_t owners_visit(void (*visit)(malloc_owner *, void *), void *data, si
         *others += !can_read;
     }
     return seen;
+}
+
+hf_status hf_malloc_check(void) {
+    hf_status status = HF_OK;
+    malloc_owner *owner;
+    hf_malloc_lock();
+    for (size_t i = 0; status == HF_OK && (owner = owners_nth(i)) != NULL; i++)
+        if (owner->heap) status = hf_heap_check(owner->heap);
+    hf_malloc_unlock();
+    return status;
 }
 
 static void owners_visit_sum(malloc_owner *owner, void *sum) { owners_add(sum, owner); }
