@@ -293,23 +293,36 @@ static void owners_after_fork_in_child(void) {
     hf_malloc_unlock();
 }
 
-/* The backend of the heap has registered its handlers before ours. So ours runs first, and no
- * thread waits with the lock while the backend lets no thread make a step of a space. Without a key
- * nothing tells that a thread ends: then the main heap alone has a thread. */
-static void owners_start(void) {
-    hf_heap_options options = {.reserve = HF_MALLOC_MAIN_RESERVE, .least_reserve = OWNERS_LEAST};
-    if (owners_main.heap == NULL && !owners_open(&owners_main, options, MALLOC_RUNNING)) return;
-    bool has_key = pthread_key_create(&owners_key, owners_end_thread) == 0;
+/* The backend of the heap registers its handlers before ours. So ours runs first, and no thread
+ * waits with the lock while the backend lets no thread make a step of a space. Called under the
+ * lock. */
+static void owners_register(void) {
+    static bool is_registered;
+    if (is_registered) return;
+    is_registered = true; /* pthread_atfork may allocate */
     if (pthread_atfork(owners_before_fork, owners_after_fork, owners_after_fork_in_child) != 0)
         hf_malloc_abort("no memory for a fork handler", NULL);
+}
+
+/* The backend's constructor has priority 101. */
+__attribute__((constructor(102))) static void owners_register_early(void) {
+    hf_malloc_lock();
+    owners_register();
+    hf_malloc_unlock();
+}
+
+/* Without a key nothing tells that a thread ends: then the main heap alone has a thread. */
+static malloc_owner *owners_start(void) {
+    hf_heap_options options = {.reserve = HF_MALLOC_MAIN_RESERVE, .least_reserve = OWNERS_LEAST};
+    if (!owners_open(&owners_main, options, MALLOC_RUNNING)) return NULL;
+    bool has_key = pthread_key_create(&owners_key, owners_end_thread) == 0;
     owners_process = has_key ? OWNERS_READY : OWNERS_KEYLESS;
+    return &owners_main;
 }
 
 static malloc_owner *owners_choose(void) {
-    if (owners_process == OWNERS_NOT_READY) {
-        owners_start();
-        return owners_process == OWNERS_NOT_READY ? NULL : &owners_main;
-    }
+    if (owners_process == OWNERS_NOT_READY) return owners_start();
+    owners_register();
     if (owners_process == OWNERS_KEYLESS) return NULL;
     malloc_owner *idle = owners_take_idle();
     return idle ? idle : owners_open_for_thread();
