@@ -168,6 +168,7 @@ static hf_heap_options choose_options(void) {
         .reserve = sizes[op->size_class % (sizeof sizes / sizeof *sizes)],
         .on_fault = on_fault,
         .user = models,
+        .alignment = op->value % 8 == 1 ? (size_t)1 << (16 + op->value / 8 % 8) : 0,
         .huge_pages = (hf_huge_pages)(op->alignment < 3 ? op->alignment : 0),
         .backend = run.backend == hf_backend_native() ? NULL : run.backend,
     };
@@ -291,6 +292,8 @@ static void describe(struct block *block, char *address, size_t size, size_t ali
     block->size = size;
     block->usable = hf_heap_usable_size(heap, address);
     CHECK(block->usable >= size && block->usable > 0, "usable_size is %zu", block->usable);
+    CHECK(hf_heap_usable_size_remote(heap, address) == block->usable, "usable_size_remote is %zu",
+          hf_heap_usable_size_remote(heap, address));
     check_overlap(block);
     fill(block);
 }

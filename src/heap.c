@@ -259,18 +259,9 @@ void hf_heap_free_slow(hf_heap *heap, void *block) {
 
 /* -------------------------------------------------------------- changing sizes ---------- */
 
-/* The bytes of an allocated block of a run of one unit, by the arithmetic of hf_heap_free. 0: it is
- * something else, or looks free. */
-static size_t heap_inline_size(const hf_heap *heap, const void *block) {
-    const hf_heap_run *run = hf_heap_run_of(heap, block);
-    if (run == NULL) return 0;
-    const hf_heap_block *first = block;
-    return ((uintptr_t)first->next ^ first->check) == heap->key ? 0 : run->block_size;
-}
-
 size_t hf_heap_usable_size(const hf_heap *heap, const void *block) {
     const hf_heap_core *core = heap_core_of(heap);
-    size_t inline_size = heap_inline_size(heap, block);
+    size_t inline_size = hf_heap_inline_size(heap, block);
     if (inline_size) return inline_size;
     if (block == NULL || (core->is_sanitized && hf_heap_is_quarantined(core, block))) return 0;
     size_t size = hf_heap_block_size(core, block);
@@ -304,13 +295,15 @@ size_t hf_heap_good_size(const hf_heap *heap, size_t size) {
     return hf_round_up(size, is_large ? core->page_size : HF_HEAP_UNIT);
 }
 
-/* A block of a run stays where it is unless it becomes less than half as large; blocks of other
- * kinds change in place while they stay of that kind. */
+/* A block of a run stays where it is unless it becomes less than half as large. */
+static bool heap_fits(size_t size, size_t usable) { return size <= usable && size >= usable / 2; }
+
+/* Blocks of other kinds change in place while they stay of that kind. */
 static bool heap_resize(hf_heap_core *core, void *block, size_t usable, size_t size) {
     if (!heap_is_in_units(core, block))
         return size > HEAP_MEDIUM_MOST / 2 && hf_heap_large_resize(core, block, size);
     heap_unit *unit = heap_first_unit(core, block);
-    if (heap_is_run(unit)) return size <= usable && size >= usable / 2;
+    if (heap_is_run(unit)) return heap_fits(size, usable);
     if (size <= HEAP_SMALL_MOST / 2 || size > HEAP_MEDIUM_MOST) return false;
     return hf_heap_resize_span(core, unit, hf_round_up(size, HF_HEAP_UNIT) / HF_HEAP_UNIT);
 }
@@ -326,7 +319,9 @@ static void *heap_move(hf_heap *heap, void *block, size_t usable, size_t size) {
 void *hf_heap_realloc(hf_heap *heap, void *block, size_t size) {
     hf_heap_core *core = heap_core_of(heap);
     if (block == NULL) return hf_heap_malloc(heap, size);
-    size_t usable = hf_heap_usable_size(heap, block);
+    size_t usable = hf_heap_inline_size(heap, block);
+    if (usable && heap_fits(size, usable)) return block;
+    usable = hf_heap_usable_size(heap, block);
     if (usable == 0) {
         hf_heap_free_slow(heap, block); /* reports the fault */
         return NULL;

@@ -68,11 +68,30 @@ static void checks_its_options(void) {
                  hf_heap_open(&heap, &(hf_heap_options){.reserve = MIB, .least_reserve = 2 * MIB}));
     CHECK_STATUS(HF_INVALID,
                  hf_heap_open(&heap, &(hf_heap_options){.huge_pages = (hf_huge_pages)3}));
+    CHECK_STATUS(HF_INVALID,
+                 hf_heap_open(&heap, &(hf_heap_options){.reserve = MIB, .alignment = 3 * MIB}));
+    CHECK_STATUS(HF_INVALID,
+                 hf_heap_open(&heap, &(hf_heap_options){.reserve = MIB, .alignment = 4 * KIB}));
     if (IS_64_BIT) { /* a system may have half of 4 GiB */
         hf_heap_options options = {.reserve = SIZE_MAX / 2, .least_reserve = SIZE_MAX / 2};
         CHECK_STATUS(HF_NO_ADDRESS, hf_heap_open(&heap, &options));
     }
     CHECK(heap == NULL);
+}
+
+static void a_reservation_is_aligned(void) {
+    for (size_t alignment = 64 * KIB; alignment <= 64 * MIB; alignment *= 4) {
+        hf_heap *heap = open_heap((hf_heap_options){.reserve = alignment > MIB ? alignment : MIB,
+                                                    .alignment = alignment});
+        size_t reserved = hf_heap_get_stats(heap).reserved;
+        char *block = filled_block(heap, 100, 1);
+        char *base = block - (uintptr_t)block % alignment;
+        if (reserved <= alignment) {
+            CHECK(hf_heap_owns(heap, base) && !hf_heap_owns(heap, base - 1));
+            CHECK(hf_heap_owns(heap, base + reserved - 1) && !hf_heap_owns(heap, base + reserved));
+        }
+        check_and_close(heap);
+    }
 }
 
 /* --------------------------------------------------------------- allocating ---------------- */
@@ -84,6 +103,8 @@ static void blocks_of_every_size_are_separate(void) {
         blocks[i] = filled_block(heap, sizes[i], i);
         CHECK(is_aligned(blocks[i], 16) && hf_heap_owns(heap, blocks[i]));
         CHECK(hf_heap_usable_size(heap, blocks[i]) >= larger(sizes[i], 1));
+        CHECK_EQUAL(hf_heap_usable_size(heap, blocks[i]),
+                    hf_heap_usable_size_remote(heap, blocks[i]));
     }
     CHECK_EQUAL(SIZES, count_blocks(heap));
     CHECK_STATUS(HF_OK, hf_heap_check(heap));
@@ -514,7 +535,7 @@ static void huge_pages_can_be_had_for_all_or_for_none(void) {
     CHECK(hint->advice == HF_ADVISE_NO_HUGE && hint->address <= first);
 }
 
-CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options),
+CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options), TEST(a_reservation_is_aligned),
            TEST(blocks_of_every_size_are_separate), TEST(a_good_size_is_the_size_of_a_block),
            TEST(sizes_that_do_not_fit_fail), TEST(a_full_heap_can_be_emptied_and_filled_again),
            TEST(zeroed_blocks_are_zero_also_where_memory_was_used),

@@ -15,10 +15,14 @@ typedef struct freer {
 
 static freer freers[THREADS];
 
+static size_t size_of(unsigned i) { return 16 + i % 300 * (i % 7 ? 1 : 300); }
+
 static void *free_all(void *of) {
     freer *own = of;
     for (unsigned i = 0; i < BLOCKS; i++) {
         CHECK(is_filled(own->blocks[i], 16, i));
+        size_t size = size_of(i), usable = hf_heap_usable_size_remote(own->heap, own->blocks[i]);
+        CHECK(usable >= size && usable <= 2 * size + 64 * KIB);
         hf_heap_free_remote(own->heap, own->blocks[i]);
     }
     return NULL;
@@ -30,7 +34,7 @@ static void blocks_are_freed_by_any_thread(void) {
         for (int n = 0; n < THREADS; n++) {
             freers[n].heap = heap;
             for (unsigned i = 0; i < BLOCKS; i++)
-                freers[n].blocks[i] = filled_block(heap, 16 + i % 300 * (i % 7 ? 1 : 300), i);
+                freers[n].blocks[i] = filled_block(heap, size_of(i), i);
         }
         for (int n = 0; n < THREADS; n++)
             CHECK(pthread_create(&freers[n].thread, NULL, free_all, &freers[n]) == 0);

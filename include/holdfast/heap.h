@@ -207,6 +207,14 @@ static inline void *hf_heap_malloc_inline(hf_heap *heap, size_t size) {
     return block;
 }
 
+/* Bytes of an allocated block of a run of one unit. 0: it is something else, or looks free. */
+static inline size_t hf_heap_inline_size(const hf_heap *heap, const void *block) {
+    const hf_heap_run *run = hf_heap_run_of(heap, block);
+    if (run == NULL) return 0;
+    const hf_heap_block *first = HF_AS(const hf_heap_block, block);
+    return ((uintptr_t)first->next ^ first->check) == heap->key ? 0 : run->block_size;
+}
+
 /* hf_heap_free without its slow part. False: hf_heap_free_slow has to be called. That the block is
  * free already is seen by `check` alone: the program has often just written to where `next` is, and
  * a load of bytes that narrower stores have written waits for these. */

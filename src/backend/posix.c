@@ -2803,6 +2803,7 @@ static pthread_mutex_t posix_fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static HF_THREAD_LOCAL unsigned posix_lock_depth;
 static HF_THREAD_LOCAL bool posix_is_forking;
+static HF_THREAD_LOCAL bool posix_is_registering; /* is in posix_register_gate */
 
 static bool posix_can_close_gate(void) {
     return *HF_OF_THIS_THREAD(posix_lock_depth) == 0 && !posix_gate.is_broken;
@@ -2834,14 +2835,18 @@ static void posix_open_gate_in_child(void) {
     posix_gate.is_broken = true;
 }
 
-/* Returns 0 or errno. After a failure each posix_lock_open tries again. */
+/* Returns 0 or errno. After a failure each posix_lock_open tries again. pthread_atfork may call
+ * malloc (musl, FreeBSD), and that malloc may open a space. */
 static int posix_register_gate(void) {
-    if (__atomic_load_n(&posix_gate.is_registered, __ATOMIC_ACQUIRE)) return 0;
+    bool *is_registering = HF_OF_THIS_THREAD(posix_is_registering);
+    if (__atomic_load_n(&posix_gate.is_registered, __ATOMIC_ACQUIRE) || *is_registering) return 0;
     pthread_mutex_lock(&posix_fork_mutex);
+    *is_registering = true;
     int code = posix_gate.is_registered
                    ? 0
                    : pthread_atfork(posix_close_gate, posix_open_gate, posix_open_gate_in_child);
     __atomic_store_n(&posix_gate.is_registered, code == 0, __ATOMIC_RELEASE);
+    *is_registering = false;
     pthread_mutex_unlock(&posix_fork_mutex);
     return code;
 }

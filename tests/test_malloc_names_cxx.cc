@@ -1,0 +1,113 @@
+// operator new and delete in all forms, in a program that links holdfast::malloc and calls no
+// malloc itself.
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <dlfcn.h>
+
+#include "check.h"
+
+namespace {
+
+struct alignas(256) wide {
+    char bytes[300];
+};
+
+// The compiler may leave out a new whose result is not used.
+void *volatile hidden;
+std::size_t volatile hidden_size;
+
+template <class T> T *keep(T *block) {
+    hidden = block;
+    return static_cast<T *>(hidden);
+}
+
+std::size_t too_much() {
+    hidden_size = SIZE_MAX / 2 + 1;
+    return hidden_size;
+}
+
+void new_is_ours() {
+    Dl_info where;
+    void *(*function)(std::size_t) = operator new;
+    CHECK(dladdr(reinterpret_cast<void *>(function), &where) != 0);
+    void *found = dlsym(RTLD_DEFAULT, "_ZdlPv");
+    CHECK(found != nullptr && dladdr(found, &where) != 0);
+    CHECK(strstr(where.dli_fname, "libholdfast-malloc") != nullptr);
+}
+
+void every_form_allocates_and_frees() {
+    const auto align = std::align_val_t(128);
+    for (std::size_t size = 0; size < 100000; size += 1 + size / 2) {
+        operator delete(keep(operator new(size)));
+        operator delete(keep(operator new(size)), size);
+        operator delete[](keep(operator new[](size)));
+        operator delete[](keep(operator new[](size)), size);
+        operator delete(keep(operator new(size, std::nothrow)), std::nothrow);
+        operator delete[](keep(operator new[](size, std::nothrow)), std::nothrow);
+        void *block = keep(operator new(size, align));
+        CHECK(reinterpret_cast<std::uintptr_t>(block) % 128 == 0);
+        operator delete(block, align);
+        operator delete(keep(operator new(size, align)), size, align);
+        operator delete[](keep(operator new[](size, align)), align);
+        operator delete[](keep(operator new[](size, align)), size, align);
+        operator delete(keep(operator new(size, align, std::nothrow)), align, std::nothrow);
+        operator delete[](keep(operator new[](size, align, std::nothrow)), align, std::nothrow);
+    }
+}
+
+void containers() {
+    std::vector<std::string> texts;
+    for (int i = 0; i < 10000; i++) texts.push_back(std::string(i % 200, 'x'));
+    for (int i = 0; i < 10000; i++) CHECK_EQUAL(i % 200, texts[i].size());
+    auto aligned = std::make_unique<wide>();
+    CHECK(reinterpret_cast<std::uintptr_t>(aligned.get()) % 256 == 0);
+    std::unique_ptr<int[]> of_thread;
+    std::thread([&] { of_thread = std::make_unique<int[]>(1000); }).join();
+}
+
+bool throws_bad_alloc(std::size_t size) {
+    try {
+        operator delete(keep(operator new(size)));
+    } catch (const std::bad_alloc &) {
+        return true;
+    }
+    return false;
+}
+
+int handled;
+
+void give_up_later() {
+    if (++handled == 3) std::set_new_handler(nullptr);
+}
+
+struct given_up {};
+
+void throw_another() { throw given_up(); }
+
+void failures_call_the_handler_and_throw() {
+    CHECK(throws_bad_alloc(too_much()));
+    CHECK(keep(operator new(too_much(), std::nothrow)) == nullptr);
+    CHECK(keep(operator new[](too_much(), std::align_val_t(64), std::nothrow)) == nullptr);
+    std::set_new_handler(give_up_later);
+    CHECK(throws_bad_alloc(too_much()));
+    CHECK_EQUAL(3, handled);
+    std::set_new_handler(throw_another);
+    bool is_caught = false;
+    try {
+        keep(operator new(too_much()));
+    } catch (const given_up &) {
+        is_caught = true;
+    }
+    std::set_new_handler(nullptr);
+    CHECK(is_caught);
+}
+
+} // namespace
+
+CHECK_MAIN(TEST(new_is_ours), TEST(every_form_allocates_and_frees), TEST(containers),
+           TEST(failures_call_the_handler_and_throw))
