@@ -12,10 +12,12 @@ find_path(HOLDFAST_MINGW_INCLUDE windows.h NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PA
 file(GLOB plain_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
 list(APPEND plain_sources ${PROJECT_SOURCE_DIR}/src/backend/strict.c)
 set(windows_source ${PROJECT_SOURCE_DIR}/src/backend/windows.c)
-file(GLOB tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/tour/*.c)
-list(FILTER tool_sources EXCLUDE REGEX "/platform_[a-z]+[.]c$")
+file(GLOB tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/tour/*.c
+     ${PROJECT_SOURCE_DIR}/src/tool/*.c)
+list(FILTER tool_sources EXCLUDE REGEX "/platform_windows[.]c$|_posix[.]c$")
 set(tool_windows_source ${PROJECT_SOURCE_DIR}/examples/tour/platform_windows.c)
-set(tool_options -I${PROJECT_SOURCE_DIR}/fuzz -DHOLDFAST_VERSION="")
+set(tool_options -I${PROJECT_SOURCE_DIR}/fuzz -I${PROJECT_SOURCE_DIR}/examples/tour
+    -I${PROJECT_SOURCE_DIR}/src/tool -DHOLDFAST_VERSION="")
 
 # ---- Every GNU keyword in the sources is poisoned for that compiler
 

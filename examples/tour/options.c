@@ -22,6 +22,15 @@ static const struct option *find(const struct options *options, const char *argu
     return NULL;
 }
 
+static bool store(const struct options *options, const struct option *option, const char *value) {
+    size_t at = option->value_count ? *option->value_count : 0;
+    if (option->value_count && at == option->value_room)
+        return options_wrong(options, "given too many times: ", option->name);
+    option->value[at] = value;
+    if (option->value_count) ++*option->value_count;
+    return true;
+}
+
 /* *at is the index of the option; it becomes that of the option's last argument. */
 static bool take_value(const struct options *options, const struct option *option, int count,
                        char **arguments, int *at) {
@@ -32,8 +41,7 @@ static bool take_value(const struct options *options, const struct option *optio
         value = arguments[++*at];
     else
         value = option->otherwise;
-    *option->value = value;
-    if (value && *value) return true;
+    if (value && *value) return store(options, option, value);
     char needs[100];
     snprintf(needs, sizeof needs, "%s needs %s", option->name, option->what);
     return options_wrong(options, needs, "");
@@ -52,12 +60,14 @@ bool options_take(struct options *options, int count, char **arguments) {
     bool all_files = false;
     options->files = arguments;
     for (int i = 0; i < count; i++) {
-        if (all_files || arguments[i][0] != '-')
+        if (all_files || arguments[i][0] != '-') {
             options->files[options->file_count++] = arguments[i];
-        else if (strcmp(arguments[i], "--") == 0)
+            all_files |= options->is_command;
+        } else if (strcmp(arguments[i], "--") == 0)
             all_files = true;
         else if (!take_option(options, count, arguments, &i))
             return false;
     }
+    if (options->is_command) options->files[options->file_count] = NULL;
     return true;
 }

@@ -20,12 +20,18 @@ struct option {
     const char **value;    /* of an option with a value: gets it; NULL: a switch */
     const char *what;      /* for error messages: "the name of a file" */
     const char *otherwise; /* the default value; NULL: a value is required */
+    size_t
+        *value_count;  /* not NULL: may be given several times; `value` is an array that gets them,
+                            and this is their number */
+    size_t value_room; /* of that array */
 };
 
 struct options {
     const char *usage; /* printed after an error message */
     const struct option *known;
     size_t known_count;
+    bool is_command; /* the first argument that is no option ends them: a program, with options that
+                        are its own. A NULL follows the last of `files`, if `arguments` has one. */
     /* results: */
     bool help; /* --help or -h was given */
     int file_count;

@@ -104,4 +104,7 @@ bool platform_run_child(const char *const *arguments, const void *input, size_t 
  * standard streams binary, and a write to a closed pipe an error. */
 char **platform_prepare(int *count, char **arguments);
 
+/* Undoes what platform_prepare did to signals, because a program that is executed inherits that. */
+void platform_restore_signals(void);
+
 #endif

@@ -174,13 +174,16 @@ size_t platform_terminal_columns(FILE *stream) {
 /* --------------------------------------------------------------- a child process ---------- */
 
 static char this_program[4096];
+static void (*broken_pipe)(int); /* what SIGPIPE did before */
 
 char **platform_prepare(int *count, char **arguments) {
     ssize_t size = readlink("/proc/self/exe", this_program, sizeof this_program - 1);
     if (size <= 0) snprintf(this_program, sizeof this_program, "%s", *count ? arguments[0] : "");
-    signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails instead of killing the process */
+    broken_pipe = signal(SIGPIPE, SIG_IGN); /* writing to it fails instead of killing the process */
     return arguments;
 }
+
+void platform_restore_signals(void) { signal(SIGPIPE, broken_pipe); }
 
 static void become_child(const char *const *arguments, int input, int output) {
     char *copies[16] = {this_program};

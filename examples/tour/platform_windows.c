@@ -295,6 +295,8 @@ char **platform_prepare(int *count, char **arguments) {
     return texts ? texts : arguments;
 }
 
+void platform_restore_signals(void) {}
+
 /* --------------------------------------------------------------- a child process ---------- */
 
 enum { COMMAND_ROOM = LONGEST_PATH + 1024 };

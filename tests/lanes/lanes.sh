@@ -304,7 +304,7 @@ run_windows() {
 # windows.c choose the older Windows under Wine 10, too; and the tests of images in which every test is
 # skipped because views fail there. Tests that save run.
 only_newest='^(msvc_|fuzz_(arena|image)_|test_(headers|snippets|symbols|windows_imports)'
-only_newest+='|test_rules_(strict|random)|test_tool_(lexer|front_end|pictures|picture|replay)'
+only_newest+='|test_rules_(strict|random)|test_tool_(lexer|front_end|pictures|picture|replay|run)'
 only_newest+='|test_(arena_(failures|reset)|heap_failures|windows_failures)'
 only_newest+='|test_image_(crash|damage|failures|golden|open|read_write|snapshot))'
 
