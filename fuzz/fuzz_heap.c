@@ -318,8 +318,8 @@ static bool is_explained(const hf_heap_stats *stats) {
     return stats->blocks == blocks + model->pending && stats->used == used + model->pending_used;
 }
 
-/* If a release failed, freed large blocks may count as allocated: they are lost, and it is not known
- * whether those of free_remote were collected. */
+/* If a release failed, freed large blocks may count as allocated: they are lost, and it is not
+ * known whether those of free_remote were collected. */
 static bool is_explained_by_failures(const hf_heap_stats *stats, size_t large) {
     size_t used = sum_used(), known = model->count + model->lost + model->pending;
     if (!model->is_vague || stats->blocks < model->count || stats->used < used) return false;

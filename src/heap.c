@@ -76,8 +76,8 @@ static void heap_examine_suspect(hf_heap_core *core) {
 }
 
 /* Frees the first of the blocks that were collected. If the program has changed it since it was
- * freed, its link leads anywhere: the blocks behind it stay allocated. What is reported may leave by
- * longjmp. */
+ * freed, its link leads anywhere: the blocks behind it stay allocated. What is reported may leave
+ * by longjmp. */
 static void heap_free_collected(hf_heap_core *core) {
     hf_heap_block *block = core->collected, *next = block->next;
     bool is_link = next == NULL || heap_may_be_block(core, (uintptr_t)next);

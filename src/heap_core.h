@@ -106,7 +106,7 @@ typedef struct hf_heap_core {
     bool has_large_left;              /* a reset could not release all large blocks */
     size_t large_blocks, large_bytes; /* allocated ones */
     uint32_t work;                    /* units of spans and large blocks allocated so far; wraps */
-    uint32_t runs_freed; /* `work` when empty runs were freed last */
+    uint32_t runs_freed;              /* `work` when empty runs were freed last */
     hf_reset_rule rule;
     bool is_advised;          /* about huge pages */
     bool is_sanitized;        /* the process runs under a sanitizer */

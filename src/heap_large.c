@@ -172,8 +172,8 @@ static size_t large_worth(const hf_heap_core *core, large_hole hole) {
     return large_is_behind_units(core, hole) ? hf_smaller(hole.size, 1) : hole.size;
 }
 
-/* The part of a placeholder from an offset on. If no unit is committed, the first placeholder begins
- * in the records. */
+/* The part of a placeholder from an offset on. If no unit is committed, the first placeholder
+ * begins in the records. */
 static large_hole large_hole_of(const hf_region *region, size_t from) {
     size_t offset = hf_larger(region->offset, from);
     return (large_hole){offset, region->offset + region->size - offset};
@@ -210,9 +210,9 @@ static large_hole large_sample_holes(hf_heap_core *core, size_t from) {
     return best;
 }
 
-/* Where in the hole a block of `size` bytes begins: in its middle, so that both can grow, or as near
- * to it as the block fits; behind the units at the end. A page of placeholder stays on both sides.
- * 0: it does not fit. */
+/* Where in the hole a block of `size` bytes begins: in its middle, so that both can grow, or as
+ * near to it as the block fits; behind the units at the end. A page of placeholder stays on both
+ * sides. 0: it does not fit. */
 static size_t large_place(const hf_heap_core *core, large_hole hole, size_t size, size_t align) {
     uintptr_t base = (uintptr_t)hf_space_base(core->space);
     size_t sides = 2 * core->page_size;

@@ -380,9 +380,10 @@ static heap_unit *span_take_ready(hf_heap_core *core, size_t units) {
 
 /* ---------------------------------------------------------- taking and giving ------------ */
 
-/* A free span. Before a larger one is cut, and before units are used that never were, the empty runs
- * that classes keep are freed, if enough work was done since then: a program whose strings grow
- * through all sizes would keep a run of each, and they would cut the free units into short spans. */
+/* A free span. Before a larger one is cut, and before units are used that never were, the empty
+ * runs that classes keep are freed, if enough work was done since then: a program whose strings
+ * grow through all sizes would keep a run of each, and they would cut the free units into short
+ * spans. */
 static heap_unit *span_find_or_free(hf_heap_core *core, size_t units) {
     heap_unit *unit = span_find(core, units);
     bool is_early = core->work - core->runs_freed < HEAP_CLASSES;
