@@ -17,7 +17,7 @@ lane_format() {
     no_long_lines
     no_long_functions
     shellcheck -x -a dev
-    shellcheck bench/run tests/adapters/bench.sh .ci/run examples/tests/*.sh examples/tour/tests/*.sh
+    shellcheck -x bench/run tests/adapters/bench.sh .ci/run examples/tests/*.sh examples/tour/tests/*.sh
     bad_arguments_are_told
     every_verb_has_help
     note "$(sources | tr -dc '\0' | wc -c) files formatted, no line over 100, no function over 60"
