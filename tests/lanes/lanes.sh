@@ -16,7 +16,7 @@
 
 # ---- 1. The list of the lanes
 
-lanes=(format docs release adapters asan tsan m32 generic-posix valgrind fuzz coverage install
+lanes=(format docs release adapters programs asan tsan m32 generic-posix valgrind fuzz coverage install
        amalgamation windows compiles)
 lanes_beside_others=(format docs install compiles)
 # These run only if they are named (./dev test musl cross): emulators are slow, and valgrind and
@@ -33,6 +33,7 @@ declare -A lane_packages=(
     [amalgamation]="$with_gcc $with_mingw musl-tools linux-libc-dev $with_npm"
     [release]=$with_gcc
     [adapters]="$with_adapters $with_npm"
+    [programs]="$with_programs $with_npm"
     [debug]="$with_clang valgrind"
     [asan]=$with_clang
     [tsan]=$with_clang
@@ -78,7 +79,7 @@ configure_ahead() {
     local lane
     for lane; do
         case $lane in
-            format | docs | install | adapters | amalgamation | compiles | cross) ;;
+            format | docs | install | adapters | programs | amalgamation | compiles | cross) ;;
             valgrind) echo debug ;;
             *) echo "$lane" ;;
         esac
