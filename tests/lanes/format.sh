@@ -17,6 +17,7 @@ lane_format() {
     no_long_lines
     no_long_functions
     shellcheck -x -a dev
+    shellcheck -x tests/programs/*.sh
     shellcheck -x bench/run tests/adapters/bench.sh .ci/run examples/tests/*.sh examples/tour/tests/*.sh
     bad_arguments_are_told
     every_verb_has_help
@@ -33,7 +34,8 @@ bad_arguments_are_told() {
     local arguments said
     for arguments in nonsense "test nonsense" "fuzz abc" "fuzz 0" "fuzz -1" "fuzz 1 2" "haul abc" \
         "format now" "docs now" "amalgamate now" "windows now" "mimalloc now" "lane nonsense" wine \
-        "bench --nonsense" "bench --repetitions abc" "bench --filter" "adapters-bench abc"; do
+        "bench --nonsense" "bench --repetitions abc" "bench --filter" "adapters-bench abc" \
+        "programs-bench abc" "programs-bench 1 nonsense"; do
         # shellcheck disable=SC2086 # several arguments
         said=$(timeout 600 ./dev $arguments 2>&1 </dev/null) && fail "./dev $arguments succeeds"
         [[ ${said##*$'\n'} =~ ^(dev|bench/run):\ [^:]{8,} ]] || fail "./dev $arguments says: $said"

@@ -20,6 +20,8 @@ lane_programs() {
 
 verb_programs-bench() {
     [[ ${1:-5} =~ ^[1-9][0-9]{0,2}$ ]] || fail "'$1' is no number of runs; it takes one from 1 on"
+    local name
+    for name in "${@:2}"; do is_program "$name"; done
     need "$with_programs $with_npm $with_allocators"
     prepare_programs >&2
     configure programs "-DHOLDFAST_PROGRAMS_SOURCES=$root/build/programs/sources" >&2
@@ -28,21 +30,31 @@ verb_programs-bench() {
     exec tests/programs/bench.sh build/programs "${1:-5}" "${@:2}"
 }
 
-# Makes build/programs/sources, what the programs read.
-prepare_programs() {
-    local sources=build/programs/sources
-    fetch programs download_sources unpack_sources
-    [[ ! -e $sources/complete ]] || return 0
-    rm -rf "$sources"
-    mkdir -p "$sources"
-    cp -r "$cache"/programs/* "$sources"
-    quietly build/programs/repository.log env "sources=$root/$sources" \
-        bash -c '. tests/programs/environment.sh && sh "$programs/git_commit.sh" "$sources/repository"'
-    : >"$sources/complete"
+is_program() {
+    awk -v name="$1" '$1 == name { found = 1 } END { exit !found }' tests/programs/list ||
+        fail "no program is called $1; tests/programs/list has them"
 }
 
+# Makes build/programs/sources, what the programs read.
+prepare_programs() {
+    local folder=build/programs/sources
+    fetch programs download_sources unpack_sources
+    [[ ! -e $folder/complete ]] || return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp -r "$cache"/programs/* "$folder"
+    quietly build/programs/repository.log make_repository "$root/$folder"
+    : >"$folder/complete"
+}
+
+make_repository() (
+    . tests/programs/environment.sh
+    export sources=$1
+    sh tests/programs/git_commit.sh "$sources/repository"
+)
+
 download_sources() {
-    set_up_private_apt "$1" "$(. /etc/os-release && echo "$VERSION_CODENAME")" deb-src &&
+    set_up_private_apt "$1" "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" deb-src &&
         (cd "$1" && private_apt . source --download-only lua5.4 &&
             npm pack --cache "$1/npm" better-sqlite3@12)
 }

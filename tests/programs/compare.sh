@@ -6,6 +6,7 @@ set -euo pipefail
 
 name=$1 library=$2 folder=$4
 export sources=$3
+# shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 export programs
 

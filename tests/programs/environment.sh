@@ -9,12 +9,15 @@ names_for() {
     awk -v where="$1" '/^[^#]/ && ($2 == where || $2 == "both") { print $1 }' "$programs/list"
 }
 
-# find_program NAME: sets `processes` and `command`, which are arrays.
+# find_program NAME: sets these two, of which `eval` expands the command.
+# shellcheck disable=SC2034 # used where this file is sourced
+processes=() command=()
 find_program() {
-    local name where rest
-    while read -r name where processes rest; do
+    local name list rest
+    while read -r name _ list rest; do
         [[ $name == "$1" ]] || continue
-        IFS=, read -r -a processes <<<"$processes"
+        # shellcheck disable=SC2034
+        IFS=, read -r -a processes <<<"$list"
         eval "command=($rest)"
         return
     done <"$programs/list"

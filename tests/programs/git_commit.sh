@@ -1,6 +1,8 @@
+#!/bin/sh
 # git_commit.sh FOLDER -- makes a repository: SQLite's source in 500 files, of which each of 80
 # commits changes ten.
 set -eu
+: "${sources:?}"
 rm -rf "$1"
 git init -q -b main "$1"
 cd "$1"

@@ -1,5 +1,7 @@
+#!/bin/sh
 # make.sh -- builds Lua with its own Makefile, and runs what was built.
 set -eu
+: "${sources:?}" "${programs:?}"
 rm -rf lua
 cp -r "$sources/lua" lua
 make -C lua/src -s -j2 linux
