@@ -5,6 +5,8 @@
 import sys
 import unittest
 
+from test import support
+
 
 class Results(unittest.TestResult):
     def stopTest(self, test):
@@ -14,6 +16,7 @@ class Results(unittest.TestResult):
 
 
 if __name__ == "__main__":
+    support.verbose = False  # tests would print what their threads do
     modules = ["test.test_" + name for name in sys.argv[1:]]
     results = Results()
     unittest.defaultTestLoader.loadTestsFromNames(modules).run(results)
