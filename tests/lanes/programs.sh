@@ -8,7 +8,8 @@ python_version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_in
     sed -n 's/^VERSION_ID="13"/3.13/p' /etc/os-release)
 with_node=$(command -v node >/dev/null || echo nodejs)
 with_programs="gcc g++ clang llvm-dev binutils make cmake ninja-build git perl sqlite3 lua5.4 xz-utils
-               libpython${python_version:-3.11}-testsuite nlohmann-json3-dev libeigen3-dev $with_node"
+               libpython${python_version:-3.11}-testsuite nlohmann-json3-dev libeigen3-dev zlib1g-dev
+               $with_node"
 with_allocators="libjemalloc2 libtcmalloc-minimal4"
 
 lane_programs() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # compare.sh NAME LIBRARY SOURCES FOLDER -- runs a program of `list` without LIBRARY and with LIBRARY
 # preloaded, in folders below FOLDER, and fails if there is any difference, or if a process that has to
-# use the library did not call it.
+# use the library did not.
 set -euo pipefail
 
 name=$1 library=$2 folder=$4
@@ -34,15 +34,16 @@ run_with_library() {
     run with LD_PRELOAD="$library" LD_DEBUG=libs,bindings LD_DEBUG_OUTPUT="$folder/loader/process"
 }
 
-# The programs that called the library, without their folders and without libraries.
-callers() {
+# The programs whose functions the loader found in the library, without their folders; their libraries
+# are left out.
+users() {
     grep -rhF " to $library [" "$folder/loader" | sed -n 's|.*binding file \([^ ]*\) .*|\1|p' |
-        sed 's|.*/||' | sort -u | grep -v '[.]so\([.]\|$\)'
+        sed 's|.*/||; /[.]so\([.]\|$\)/d' | sort -u
 }
 
-check_callers() {
+check_users() {
     local wanted found
-    found=$(callers)
+    found=$(users || true)
     for wanted in "${processes[@]}"; do
         grep -qxF "$wanted" <<<"$found" ||
             fail "$wanted did not use the library; these did: ${found//$'\n'/ }"
@@ -74,7 +75,7 @@ differences >/dev/null || {
     show_differences
     fail "differs with the library"
 }
-check_callers
+check_users
 echo "$name: $(find "$folder/without" -type f | wc -l) files are the same;" \
-    "$(find "$folder/loader" -type f | wc -l) processes; $(callers | paste -sd ' ') used the library"
+    "$(find "$folder/loader" -type f | wc -l) processes; $(users | paste -sd ' ') used the library"
 rm -rf "$folder"
