@@ -20,7 +20,7 @@ lane_programs() {
 }
 
 verb_programs-bench() {
-    [[ ${1:-5} =~ ^[1-9][0-9]{0,2}$ ]] || fail "'$1' is no number of runs; it takes one from 1 on"
+    [[ -z ${1-} || $1 =~ ^[1-9][0-9]{0,2}$ ]] || fail "'$1' is no number of runs; it takes one from 1 on"
     local name
     for name in "${@:2}"; do is_program "$name"; done
     need "$with_programs $with_npm $with_allocators"
@@ -28,7 +28,7 @@ verb_programs-bench() {
     configure programs "-DHOLDFAST_PROGRAMS_SOURCES=$root/build/programs/sources" >&2
     compile programs --target holdfast-malloc holdfast-tool
     ./dev mimalloc >&2
-    exec tests/programs/bench.sh build/programs "${1:-5}" "${@:2}"
+    exec tests/programs/bench.sh build/programs "$@"
 }
 
 is_program() {

@@ -4,10 +4,7 @@
 
 programs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# The names of the programs for `test` or for `bench`.
-names_for() {
-    awk -v where="$1" '/^[^#]/ && ($2 == where || $2 == "both") { print $1 }' "$programs/list"
-}
+all_names() { awk '/^[^#]/ { print $1 }' "$programs/list"; }
 
 # find_program NAME: sets these two, of which `eval` expands the command.
 # shellcheck disable=SC2034 # used where this file is sourced
