@@ -82,4 +82,10 @@ function end(files) {
 }
 
 const [what, ...files] = process.argv.slice(2);
-console.log({ head, row: () => row(files[0]), end: () => end(files) }[what]());
+const tables = { head, row: () => row(files[0]), end: () => end(files) };
+try {
+    console.log(tables[what]());
+} catch (error) {
+    console.error(`table.js: ${error.message}`);
+    process.exitCode = 1;
+}
