@@ -50,8 +50,9 @@
 
 #define OWNERS_SLOT ((size_t)1 << HF_MALLOC_SLOT_SHIFT)
 #define OWNERS_SLOTS ((size_t)1 << (HF_MALLOC_ADDRESS_BITS - HF_MALLOC_SLOT_SHIFT))
-#define OWNERS_LEAST HF_MIB(8)       /* bytes of the main and of the shared heap */
-#define OWNERS_MOST 4096             /* heaps of threads */
+#define OWNERS_HUGE_FROM HF_MIB(8) /* hf_heap_options.huge_from of threads' heaps: many are small */
+#define OWNERS_LEAST HF_MIB(8)     /* bytes of the main and of the shared heap */
+#define OWNERS_MOST 4096           /* heaps of threads */
 #define OWNERS_IDLE_KEEP HF_KIB(256) /* unused bytes that an idle heap keeps, if it is ... */
 #define OWNERS_IDLE_READY 4          /* ... one of those that became idle last */
 #define OWNERS_FREED_UNTIL_TRIM 1024 /* blocks freed in an idle heap */
@@ -184,7 +185,8 @@ static malloc_owner *owners_open_for_thread(void) {
     if (owner == NULL) return NULL;
     hf_heap_options options = {.reserve = slots * OWNERS_SLOT,
                                .least_reserve = slots * OWNERS_SLOT,
-                               .alignment = OWNERS_SLOT};
+                               .alignment = OWNERS_SLOT,
+                               .huge_from = OWNERS_HUGE_FROM};
     if (!owners_open(owner, options, MALLOC_RUNNING)) {
         owners_give_record(owner);
         return NULL;
