@@ -39,12 +39,12 @@
 #define HF_MALLOC_SLOTS_EACH 64 /* of one heap, at most */
 #define HF_MALLOC_MOST_SLOTS 49152
 #else
-#define HF_MALLOC_MAIN_RESERVE ((size_t)1 << 30)
-#define HF_MALLOC_SHARED_RESERVE ((size_t)1 << 28)
+#define HF_MALLOC_MAIN_RESERVE ((size_t)1 << 29)
+#define HF_MALLOC_SHARED_RESERVE ((size_t)1 << 30)
 #define HF_MALLOC_SLOT_SHIFT 25
 #define HF_MALLOC_ADDRESS_BITS 32
 #define HF_MALLOC_SLOTS_EACH 2
-#define HF_MALLOC_MOST_SLOTS 32
+#define HF_MALLOC_MOST_SLOTS 24
 #endif
 #endif
 
