@@ -53,8 +53,8 @@
 #define OWNERS_HUGE_FROM HF_MIB(8) /* hf_heap_options.huge_from of threads' heaps: many are small */
 #define OWNERS_LEAST HF_MIB(8)     /* bytes of the main and of the shared heap */
 #define OWNERS_MOST 4096           /* heaps of threads */
-#define OWNERS_IDLE_KEEP HF_KIB(256) /* unused bytes that an idle heap keeps, if it is ... */
-#define OWNERS_IDLE_READY 4          /* ... one of those that became idle last */
+#define OWNERS_IDLE_KEEP HF_MIB(2) /* unused bytes that an idle heap keeps, if it is ... */
+#define OWNERS_IDLE_READY 4        /* ... one of those that became idle last */
 #define OWNERS_FREED_UNTIL_TRIM 1024 /* blocks freed in an idle heap */
 #define OWNERS_FEW_SLOTS 16          /* of all threads where addresses are short */
 
@@ -296,7 +296,8 @@ static void owners_after_fork_in_child(void) {
 }
 
 /* The backend of the heap registers its handlers before ours. So ours runs first, and no thread
- * waits with the lock while the backend lets no thread make a step of a space. Called under the
+ * waits with the lock while the backend lets no thread make a step of a space. Handlers that are
+ * registered later run before both: so both are registered as early as possible. Called under the
  * lock. */
 static void owners_register(void) {
     static bool is_registered;
@@ -319,6 +320,9 @@ static malloc_owner *owners_start(void) {
     if (!owners_open(&owners_main, options, MALLOC_RUNNING)) return NULL;
     bool has_key = pthread_key_create(&owners_key, owners_end_thread) == 0;
     owners_process = has_key ? OWNERS_READY : OWNERS_KEYLESS;
+#ifdef __GLIBC__ /* its pthread_atfork does not allocate: this is not within the backend's */
+    owners_register();
+#endif
     return &owners_main;
 }
 
