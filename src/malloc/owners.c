@@ -96,8 +96,10 @@ void hf_malloc_unlock(void) {
 
 /* --------------------------------------------------------------- whose a block is --------- */
 
+/* The base is valid once the size is not 0. */
 static bool owners_contains(const malloc_owner *owner, size_t address) {
-    return address - owner->base < hf_load_acquire(&owner->size);
+    size_t size = hf_load_acquire(&owner->size);
+    return size > 0 && address - owner->base < size;
 }
 
 malloc_owner *hf_malloc_find(const void *block) {
