@@ -169,6 +169,7 @@ static hf_heap_options choose_options(void) {
         .on_fault = on_fault,
         .user = models,
         .alignment = op->value % 8 == 1 ? (size_t)1 << (16 + op->value / 8 % 8) : 0,
+        .huge_from = op->value % 16 == 2 ? (size_t)op->value << 6 : 0,
         .huge_pages = (hf_huge_pages)(op->alignment < 3 ? op->alignment : 0),
         .backend = run.backend == hf_backend_native() ? NULL : run.backend,
     };

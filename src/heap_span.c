@@ -25,7 +25,7 @@
 #define SPAN_LEAST_STEP ((size_t)16) /* units that are committed at once */
 #define SPAN_MOST_STEP ((size_t)1024)
 #define SPAN_RECORDS_STEP HF_KIB(64) /* bytes of records that are committed at once */
-#define SPAN_HUGE_FROM ((size_t)32)  /* units: HF_HUGE_AUTO */
+#define SPAN_HUGE_FROM HF_MIB(2)     /* bytes: default of hf_heap_options.huge_from */
 
 static size_t span_bytes(size_t units) { return units * HF_HEAP_UNIT; }
 
@@ -325,12 +325,18 @@ static hf_status span_commit_units(hf_heap_core *core, size_t units) {
     return status;
 }
 
+/* In units. */
+static size_t span_huge_from(const hf_heap_core *core) {
+    size_t bytes = core->options.huge_from ? core->options.huge_from : SPAN_HUGE_FROM;
+    return hf_smaller(bytes / HF_HEAP_UNIT, core->units_most);
+}
+
 /* From a size on, the rest of the reservation is backed by huge pages. */
 static void span_advise_once(hf_heap_core *core, size_t units) {
     bool is_auto = core->options.huge_pages == HF_HUGE_AUTO;
-    if (core->is_advised || !is_auto || units <= SPAN_HUGE_FROM) return;
+    if (core->is_advised || !is_auto || units <= span_huge_from(core)) return;
     size_t from = hf_larger(span_offset(core, core->units_committed),
-                            hf_round_up(span_offset(core, SPAN_HUGE_FROM), HF_MIB(2)));
+                            hf_round_up(span_offset(core, span_huge_from(core)), HF_MIB(2)));
     core->is_advised = true;
     if (from < core->reserved) hf_heap_advise(core, from, core->reserved - from);
 }
@@ -338,7 +344,7 @@ static void span_advise_once(hf_heap_core *core, size_t units) {
 /* Where a step ends: between two huge pages, if there are any, so that each of them is committed
  * whole. */
 static size_t span_round_step(const hf_heap_core *core, size_t units) {
-    if (units <= SPAN_HUGE_FROM) return units;
+    if (units <= span_huge_from(core)) return units;
     uintptr_t end = (uintptr_t)core->heap.base + span_bytes(units);
     return units + ((0 - end) & (uintptr_t)(HF_MIB(2) - 1)) / HF_HEAP_UNIT;
 }

@@ -94,6 +94,36 @@ static void a_reservation_is_aligned(void) {
     }
 }
 
+static char *advised; /* where the first huge page may be; NULL: nowhere */
+
+static hf_status record_advice(const hf_backend *self, void *address, size_t size, hf_advice advice,
+                               hf_report *report) {
+    (void)self, (void)size, (void)report;
+    if (advice == HF_ADVISE_HUGE && advised == NULL) advised = (char *)address;
+    return HF_OK;
+}
+
+/* How far behind the first of many blocks the first huge page is. */
+static size_t distance_of_huge_pages(size_t huge_from) {
+    hf_backend backend = *hf_backend_native();
+    backend.advise = record_advice;
+    advised = NULL;
+    hf_heap *heap = open_heap(
+        (hf_heap_options){.reserve = 64 * MIB, .huge_from = huge_from, .backend = &backend});
+    char *first = filled_block(heap, 50 * KIB, 0);
+    for (unsigned i = 1; advised == NULL && i < 500; i++) filled_block(heap, 50 * KIB, i);
+    CHECK(advised > first);
+    size_t distance = (size_t)(advised - first);
+    check_and_close(heap);
+    return distance;
+}
+
+static void huge_pages_begin_behind_the_first_blocks(void) {
+    size_t with_default = distance_of_huge_pages(0), with_8_mib = distance_of_huge_pages(8 * MIB);
+    CHECK(with_default >= 2 * MIB - 256 * KIB && with_default < 6 * MIB);
+    CHECK(with_8_mib >= 8 * MIB - 256 * KIB && with_8_mib < 12 * MIB);
+}
+
 /* --------------------------------------------------------------- allocating ---------------- */
 
 static void blocks_of_every_size_are_separate(void) {
@@ -536,8 +566,9 @@ static void huge_pages_can_be_had_for_all_or_for_none(void) {
 }
 
 CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options), TEST(a_reservation_is_aligned),
-           TEST(blocks_of_every_size_are_separate), TEST(a_good_size_is_the_size_of_a_block),
-           TEST(sizes_that_do_not_fit_fail), TEST(a_full_heap_can_be_emptied_and_filled_again),
+           TEST(huge_pages_begin_behind_the_first_blocks), TEST(blocks_of_every_size_are_separate),
+           TEST(a_good_size_is_the_size_of_a_block), TEST(sizes_that_do_not_fit_fail),
+           TEST(a_full_heap_can_be_emptied_and_filled_again),
            TEST(zeroed_blocks_are_zero_also_where_memory_was_used),
            TEST(blocks_have_every_alignment),
            TEST(realloc_keeps_the_contents_from_every_size_to_every_other),

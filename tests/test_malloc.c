@@ -192,6 +192,20 @@ static void a_new_thread_takes_over_a_heap(void) {
     CHECK_EQUAL(before, count_heaps());
 }
 
+static size_t committed_after(int threads) {
+    static char *kept[1000];
+    size_t heaps, running;
+    for (int i = 0; i < threads; i++) in_thread(allocate_some, &kept[i]);
+    size_t committed = hf_malloc_sum(&heaps, &running).committed;
+    for (int i = 0; i < threads; i++) hf_malloc_free(kept[i]);
+    return committed;
+}
+
+static void memory_does_not_grow_with_the_threads_that_ended(void) {
+    size_t after_10 = committed_after(10);
+    CHECK(committed_after(1000) <= after_10 + after_10 / 2);
+}
+
 enum { MANY = 40 };
 
 static void *allocate_together(void *kept) {
@@ -454,6 +468,7 @@ CHECK_MAIN(TEST(blocks_of_all_sizes_are_separate), TEST(alignments_are_kept),
            TEST(zeroed_blocks_are_zero), TEST(resizing_keeps_the_bytes),
            TEST(errno_is_set_on_failure_alone), TEST(blocks_outlive_their_thread),
            TEST(blocks_of_a_running_thread_are_freed), TEST(a_new_thread_takes_over_a_heap),
+           TEST(memory_does_not_grow_with_the_threads_that_ended),
            TEST(heaps_of_ended_threads_are_closed), TEST(a_full_heap_is_no_failure),
            TEST(destructors_of_threads_allocate), TEST(trimming_gives_memory_back),
            TEST(statistics_count_blocks), TEST(mistakes_end_the_program),

@@ -62,8 +62,8 @@ void every_form_allocates_and_frees() {
 
 void containers() {
     std::vector<std::string> texts;
-    for (int i = 0; i < 10000; i++) texts.push_back(std::string(i % 200, 'x'));
-    for (int i = 0; i < 10000; i++) CHECK_EQUAL(i % 200, texts[i].size());
+    for (std::size_t i = 0; i < 10000; i++) texts.push_back(std::string(i % 200, 'x'));
+    for (std::size_t i = 0; i < 10000; i++) CHECK_EQUAL(i % 200, texts[i].size());
     auto aligned = std::make_unique<wide>();
     CHECK(reinterpret_cast<std::uintptr_t>(aligned.get()) % 256 == 0);
     std::unique_ptr<int[]> of_thread;

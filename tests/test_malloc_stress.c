@@ -40,7 +40,7 @@ int malloc_trim(size_t keep);
 #define STRESS_FREE(block) free(block)
 #define STRESS_SIZE(block) malloc_usable_size(block)
 #define STRESS_TRIM() malloc_trim(0)
-#define STRESS_LARGEST ((size_t)32 << 20)
+#define STRESS_LARGEST ((size_t)(sizeof(void *) == 8 ? 32 : 6) << 20)
 #endif
 
 enum {

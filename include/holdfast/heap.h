@@ -109,8 +109,13 @@ typedef struct hf_heap_options {
      *  HF_ALLOCATION_GRANULARITY; 0: HF_ALLOCATION_GRANULARITY. The upper bits of a block's address
      *  tell apart heaps whose size is at most their alignment. */
     size_t alignment;
+    /** Bytes of small and medium blocks from which on HF_HUGE_AUTO backs them by huge pages;
+     *  0: 2 MiB. With huge pages up to 2 MiB are resident that no block needs: much for a heap that
+     *  has few. */
+    size_t huge_from;
     /** Which memory is backed by huge pages. HF_HUGE_AUTO: large blocks from 2 MiB on, and small
-     *  and medium ones beyond the first 2 MiB: so at most 2 MiB are committed in vain. */
+     *  and medium ones beyond the first `huge_from` bytes: so at most 2 MiB are committed in
+     *  vain. */
     hf_huge_pages huge_pages;
     /** @cond private */
     char unused[sizeof(void *) == 8 ? 4 : 8]; /* 0; in place of padding, whose bytes an initialiser

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "malloc_core.h"
@@ -66,20 +67,29 @@ static void faults_add_count(faults_line *line, uintmax_t number, const char *te
     faults_add(line, text);
 }
 
-static int faults_stats_file = -1; /* a copy of stderr; -1: no statistics are wanted */
+static int faults_file = -1;      /* a copy of stderr; -1: no statistics are wanted */
+static struct stat faults_opened; /* what it was when it was opened */
 
 /* Many programs close stderr before they exit, to learn whether all was written. */
 __attribute__((constructor)) static void faults_start(void) {
     const char *wanted = getenv("HOLDFAST_STATS");
-    if (wanted && strcmp(wanted, "1") == 0)
-        faults_stats_file = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (wanted == NULL || strcmp(wanted, "1") != 0) return;
+    faults_file = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (faults_file >= 0 && fstat(faults_file, &faults_opened) != 0) faults_file = -1;
+}
+
+/* False if the program has closed all descriptors, and perhaps opened a file of its own there. */
+static bool faults_is_stderr(void) {
+    struct stat now;
+    return faults_file >= 0 && fstat(faults_file, &now) == 0 &&
+           now.st_dev == faults_opened.st_dev && now.st_ino == faults_opened.st_ino;
 }
 
 /* Sizes are in KiB. */
 __attribute__((destructor)) static void faults_at_exit(void) {
     faults_line line = {.length = 0};
     size_t heaps, running;
-    if (faults_stats_file < 0) return;
+    if (!faults_is_stderr()) return;
     hf_heap_stats stats = hf_malloc_sum(&heaps, &running);
     faults_add(&line, "holdfast-malloc: process ");
     faults_add_count(&line, (uintmax_t)getpid(), ": at most ");
@@ -92,5 +102,5 @@ __attribute__((destructor)) static void faults_at_exit(void) {
     faults_add_number(&line, heaps, 10);
     if (running) faults_add(&line, ", left out because other threads use them: ");
     if (running) faults_add_number(&line, running, 10);
-    faults_write(&line, faults_stats_file);
+    faults_write(&line, faults_file);
 }

@@ -39,21 +39,22 @@
 #define HF_MALLOC_SLOTS_EACH 64 /* of one heap, at most */
 #define HF_MALLOC_MOST_SLOTS 49152
 #else
-#define HF_MALLOC_MAIN_RESERVE ((size_t)1 << 30)
-#define HF_MALLOC_SHARED_RESERVE ((size_t)1 << 28)
+#define HF_MALLOC_MAIN_RESERVE ((size_t)1 << 29)
+#define HF_MALLOC_SHARED_RESERVE ((size_t)1 << 30)
 #define HF_MALLOC_SLOT_SHIFT 25
 #define HF_MALLOC_ADDRESS_BITS 32
 #define HF_MALLOC_SLOTS_EACH 2
-#define HF_MALLOC_MOST_SLOTS 32
+#define HF_MALLOC_MOST_SLOTS 24
 #endif
 #endif
 
 #define OWNERS_SLOT ((size_t)1 << HF_MALLOC_SLOT_SHIFT)
 #define OWNERS_SLOTS ((size_t)1 << (HF_MALLOC_ADDRESS_BITS - HF_MALLOC_SLOT_SHIFT))
-#define OWNERS_LEAST HF_MIB(8)       /* bytes of the main and of the shared heap */
-#define OWNERS_MOST 4096             /* heaps of threads */
-#define OWNERS_IDLE_KEEP HF_KIB(256) /* unused bytes that an idle heap keeps, if it is ... */
-#define OWNERS_IDLE_READY 4          /* ... one of those that became idle last */
+#define OWNERS_HUGE_FROM HF_MIB(8) /* hf_heap_options.huge_from of threads' heaps: many are small */
+#define OWNERS_LEAST HF_MIB(8)     /* bytes of the main and of the shared heap */
+#define OWNERS_MOST 4096           /* heaps of threads */
+#define OWNERS_IDLE_KEEP HF_MIB(2) /* unused bytes that an idle heap keeps, if it is ... */
+#define OWNERS_IDLE_READY 4        /* ... one of those that became idle last */
 #define OWNERS_FREED_UNTIL_TRIM 1024 /* blocks freed in an idle heap */
 #define OWNERS_FEW_SLOTS 16          /* of all threads where addresses are short */
 
@@ -95,8 +96,10 @@ void hf_malloc_unlock(void) {
 
 /* --------------------------------------------------------------- whose a block is --------- */
 
+/* The base is valid once the size is not 0. */
 static bool owners_contains(const malloc_owner *owner, size_t address) {
-    return address - owner->base < hf_load_acquire(&owner->size);
+    size_t size = hf_load_acquire(&owner->size);
+    return size > 0 && address - owner->base < size;
 }
 
 malloc_owner *hf_malloc_find(const void *block) {
@@ -184,7 +187,8 @@ static malloc_owner *owners_open_for_thread(void) {
     if (owner == NULL) return NULL;
     hf_heap_options options = {.reserve = slots * OWNERS_SLOT,
                                .least_reserve = slots * OWNERS_SLOT,
-                               .alignment = OWNERS_SLOT};
+                               .alignment = OWNERS_SLOT,
+                               .huge_from = OWNERS_HUGE_FROM};
     if (!owners_open(owner, options, MALLOC_RUNNING)) {
         owners_give_record(owner);
         return NULL;
@@ -294,7 +298,8 @@ static void owners_after_fork_in_child(void) {
 }
 
 /* The backend of the heap registers its handlers before ours. So ours runs first, and no thread
- * waits with the lock while the backend lets no thread make a step of a space. Called under the
+ * waits with the lock while the backend lets no thread make a step of a space. Handlers that are
+ * registered later run before both: so both are registered as early as possible. Called under the
  * lock. */
 static void owners_register(void) {
     static bool is_registered;
@@ -317,6 +322,9 @@ static malloc_owner *owners_start(void) {
     if (!owners_open(&owners_main, options, MALLOC_RUNNING)) return NULL;
     bool has_key = pthread_key_create(&owners_key, owners_end_thread) == 0;
     owners_process = has_key ? OWNERS_READY : OWNERS_KEYLESS;
+#ifdef __GLIBC__ /* its pthread_atfork does not allocate: this is not within the backend's */
+    owners_register();
+#endif
     return &owners_main;
 }
 

@@ -16,8 +16,9 @@ lane_install() {
     found_by_cmake "$place"
     found_by_pkg_config "$place"
     shared_is_found "$place"
+    malloc_is_found "$place"
     "$place/prefix/bin/holdfast" --help >/dev/null
-    note "a C11 and a C++11 program found it, by CMake and by pkg-config, and the shared library"
+    note "a C11 and a C++11 program found it, by CMake and by pkg-config, and the shared ones"
 }
 
 without_network() {
@@ -87,8 +88,8 @@ found_by_pkg_config() {
 # Where both libraries are installed, the linker takes the shared one for -lholdfast.
 shared_is_found() {
     local place=$1/with-shared flags
-    quietly "$1/shared-configure.log" cmake -B "$place" -DHOLDFAST_SHARED=ON -DHOLDFAST_TOOL=OFF \
-        -DHOLDFAST_EXAMPLES=OFF
+    quietly "$1/shared-configure.log" cmake -B "$place" -DHOLDFAST_SHARED=ON -DHOLDFAST_MALLOC=ON \
+        -DHOLDFAST_TOOL=OFF -DHOLDFAST_EXAMPLES=OFF
     quietly "$1/shared-build.log" cmake --build "$place" -j "$cores"
     quietly "$1/shared-install.log" cmake --install "$place" --prefix "$place/prefix"
     has_no_path_of_this_machine "$place/prefix"
@@ -104,4 +105,27 @@ shared_is_found() {
     # shellcheck disable=SC2086 # the flags are words
     gcc -std=c11 "$1/consumer.c" $flags -o "$1/by_pkg_config" &&
         LD_LIBRARY_PATH=$place/prefix/lib "$1/by_pkg_config"
+}
+
+# A program that links holdfast::malloc runs on it, though it calls no function of it and the linker
+# drops libraries that are not needed.
+malloc_is_found() {
+    local prefix=$1/with-shared/prefix place=$1/malloc said
+    mkdir -p "$place"
+    printf '#include <stdio.h>\n\nint main(void) { return puts("hello") < 0; }\n' >"$place/consumer.c"
+    cat >"$place/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.21)
+project(consumer LANGUAGES C)
+find_package(holdfast 0.1 REQUIRED)
+add_executable(consumer consumer.c)
+target_link_libraries(consumer holdfast::malloc)
+END
+    quietly "$place/configure.log" \
+        cmake -S "$place" -B "$place/build" -DCMAKE_PREFIX_PATH="$root/$prefix" \
+        -DCMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
+    quietly "$place/build.log" cmake --build "$place/build"
+    said=$(HOLDFAST_STATS=1 "$place/build/consumer" 2>&1)
+    [[ $said == *"holdfast-malloc: process "* ]] || fail "holdfast::malloc was not linked: $said"
+    said=$(LD_PRELOAD=$root/$prefix/lib/libholdfast-malloc.so HOLDFAST_STATS=1 ls "$place" 2>&1)
+    [[ $said == *"holdfast-malloc: process "* ]] || fail "holdfast-malloc was not preloaded: $said"
 }
