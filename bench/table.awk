@@ -40,7 +40,7 @@ function print_sample_row(name, group,    part, time, spread, ratio) {
     time = median(times[name])
     spread = (quantile(times[name], 3 / 4) - quantile(times[name], 1 / 4)) / 2
     ratio = holdfast[group] in times ? time / median(times[holdfast[group]]) : 0
-    print_row(part[1] (part[3] ? " " part[3] " B" : ""), part[2],
+    print_row(part[1] (part[3] ? " " part[3] (part[1] ~ /^space_/ ? "" : " B") : ""), part[2],
               three_digits(time) " " unit(part[1]),
               ratio ? sprintf("%.2f", ratio) : "-",
               sprintf("%.0f %%", 100 * spread / time),
@@ -50,8 +50,8 @@ function print_sample_row(name, group,    part, time, spread, ratio) {
 }
 
 function unit(workload) {
-    if (workload ~ /^(warm|warm_registers|fresh|many|ring)$/) return "ns"
-    return workload ~ /^(snapshot|read_only|read_write|spike_.*|small)$/ ? "us" : "ms"
+    if (workload ~ /^(snapshot|read_only|read_write|spike_.*|small|space_release_run)$/) return "us"
+    return workload ~ /^(warm|warm_registers|fresh|many|ring|space_.*)$/ ? "ns" : "ms"
 }
 
 function three_digits(value) {
