@@ -18,7 +18,8 @@ lane_format() {
     no_long_functions
     shellcheck -x -a dev
     shellcheck -x tests/programs/*.sh
-    shellcheck -x bench/run tests/adapters/bench.sh .ci/run examples/tests/*.sh examples/tour/tests/*.sh
+    shellcheck -x bench/run tests/adapters/bench.sh tests/malloc_preload.sh .ci/run \
+        examples/tests/*.sh examples/tour/tests/*.sh
     bad_arguments_are_told
     every_verb_has_help
     note "$(sources | tr -dc '\0' | wc -c) files formatted, no line over 100, no function over 60"
