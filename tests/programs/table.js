@@ -35,6 +35,10 @@ function percentage({ median, lower_quartile, upper_quartile }) {
     return `${(50 * (upper_quartile - lower_quartile) / median).toFixed(1)} %`;
 }
 
+function seconds(ns) {
+    return ns < 1e8 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e9).toFixed(2)} s`;
+}
+
 function columns(program, quantity, text) {
     const glibc = program.others.find(({ name }) => name === 'glibc');
     const other = best(program, quantity);
@@ -51,7 +55,7 @@ function remark({ agree, steady, holdfast }) {
 function row(file) {
     const program = read(file);
     const time = program.holdfast[TIME], peak = program.holdfast[PEAK];
-    const cells = [program.name, ...columns(program, TIME, `${(time.median / 1e9).toFixed(2)} s`),
+    const cells = [program.name, ...columns(program, TIME, seconds(time.median)),
         percentage(time), ...columns(program, PEAK, `${(peak.median / 2 ** 20).toFixed(1)} MiB`),
         remark(program)];
     return `| ${cells.join(' | ')} |`;
