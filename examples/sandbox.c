@@ -9,8 +9,9 @@
  * The image is what every instance starts with: a copy-on-write view of one shared file, so the
  * slots share its pages until they store into them. The heap is committed memory that grows in
  * place, by hf_space_extend: pointers into it stay. The guard is placeholder, which nothing can
- * take; an access there faults. A slot has 8 GiB where pointers have 64 bits: no sum of a 32-bit
- * index and a 32-bit offset leaves it, so the instances' code needs no check of bounds.
+ * take; an access there faults. A slot has 8 GiB where pointers have 64 bits and the system has the
+ * addresses: then no sum of a 32-bit index and a 32-bit offset leaves it, and the instances' code
+ * needs no check of bounds. Where a limit (ulimit -v) makes slots smaller, it needs one.
  *
  * At its end an instance is reset in its slot: what the heap has grown by is released, the image
  * reads as the file again and the rest of the heap as zero. No page is copied or cleared for that

@@ -147,8 +147,8 @@ static void status_add_error(status_line *line, const hf_error *error) {
     status_add(line, "). ");
     status_add(line, hf_status_text(error->status));
     if (error->undo_failed)
-        status_add(line, " A step before it could not be undone: nothing is lost, but there are "
-                         "more pieces than before.");
+        status_add(line, " A step before it could not be undone: hf_space_find() tells which "
+                         "regions and protections there are now.");
 }
 
 size_t hf_error_text(const hf_error *error, char *buffer, size_t size) {

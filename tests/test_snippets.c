@@ -93,8 +93,8 @@ static void spaces_are_split_and_committed(void) {
     CHECK_STATUS(HF_OK, set_limit(space, 0, 4 * PAGE));
     CHECK_STATUS(HF_OK, set_limit(space, 4 * PAGE, PAGE));
     CHECK_STATUS(HF_OK, begin_again(space, 0, PAGE, PAGE));
-    CHECK_EQUAL(PAGE, readable(&(hf_region){.size = PAGE, .kind = HF_COMMITTED}));
-    CHECK_EQUAL(0, readable(&(hf_region){.size = PAGE, .kind = HF_PLACEHOLDER}));
+    CHECK_EQUAL(PAGE, used(&(hf_region){.size = PAGE, .kind = HF_COMMITTED}));
+    CHECK_EQUAL(0, used(&(hf_region){.size = PAGE, .kind = HF_PLACEHOLDER}));
     hf_space_close(space);
 }
 

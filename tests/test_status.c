@@ -99,8 +99,8 @@ static void an_error_is_one_line(void) {
 static void a_failed_undo_is_reported(void) {
     hf_error error = {.status = HF_NO_MEMORY, .call = "mprotect", .undo_failed = true};
     expect_text("mprotect failed (HF_NO_MEMORY). The system commits no more memory: free some, or "
-                "raise its limit. A step before it could not be undone: nothing is lost, but there "
-                "are more pieces than before.",
+                "raise its limit. A step before it could not be undone: hf_space_find() tells "
+                "which regions and protections there are now.",
                 &error);
 }
 

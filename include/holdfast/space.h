@@ -46,10 +46,11 @@
  *  (EAGAIN).
  *
  *  A call that fails leaves regions, protections, memory and contents as they were, with these
- *  exceptions, which are documented with their functions: hf_space_release_range() and
- *  hf_space_reset_range() over several regions; a decommit that fails with HF_MAP_LIMIT; an unmap
- *  of a copy-on-write view that fails with HF_MAP_LIMIT; and an undo that fails, too: then
- *  hf_last_error().undo_failed is true, and hf_space_find() returns what is there.
+ *  exceptions, which are documented with their functions: hf_space_release_range() over several
+ *  regions; hf_space_reset_range(); hf_space_remap_range(), which loses what it was to replace; a
+ *  decommit that fails with HF_MAP_LIMIT; an unmap of a copy-on-write view that fails with
+ *  HF_MAP_LIMIT; and an undo that fails, too: then hf_last_error().undo_failed is true, and
+ *  hf_space_find() returns what is there.
  *
  *  Threads: every function but hf_space_open() and hf_space_close() may be called from several
  *  threads at once on one space; each is one atomic change of the regions. What a thread does to
@@ -66,8 +67,10 @@
  *  closing too, do not reach the parent; its stores into read-write views do.
  *
  *  Costs: finding a region is O(log n) of the regions; a step is one system call at most; on Linux
- *  commit, decommit and unmap make a second one, which keeps placeholders out of dumps (gdb's
- *  gcore), and where the space has a name a third; a step that fails makes more. Mapping a file
+ *  every step that makes or ends a placeholder makes a second one (commit, decommit, unmap, extend,
+ *  release_range), which keeps placeholders out of dumps (gdb's gcore), and where the space has a
+ *  name, one that makes a placeholder a third; a step that fails makes more, and so does a
+ *  copy-on-write view that is larger than the memory that is left. Mapping a file
  *  takes three on Windows (its size, a section, the view). Records come from pages of the backend,
  *  never from malloc. If Windows has no memory because it is extending its paging file
  *  (ERROR_COMMITMENT_LIMIT, 1455), a step is tried again, up to five times after 50 ms each; the
@@ -97,7 +100,7 @@ extern "C" {
  *  @code{.c}
  *  #include <holdfast.h>
  *
- *  // 1 TiB, or less if the address space is too small, but 1 GiB at least.
+ *  // 2 GiB, or less if the address space is too small, but 64 MiB at least.
  *  hf_status open_large(hf_space **space) {
  *      hf_space_options options = {0};
  *      options.least = (size_t)64 << 20;
@@ -497,8 +500,8 @@ HF_API hf_status hf_space_advise(hf_space *space, size_t offset, size_t size, hf
  *      |  p  |  c  |   v   |    c    | p |  ->  |  p  |c|       v       | c  | p |
  *             <------------->
  *
- *  On Linux it is one system call, and other threads that read the range meanwhile find what was
- *  there or the view. On other systems they can find placeholder, and fault.
+ *  On Linux one system call replaces the range, and other threads that read it meanwhile find what
+ *  was there or the view. On other systems they can find placeholder, and fault.
  *  @param space        the space
  *  @param offset       where the range begins, in bytes from base; whole pages
  *  @param size         its size in bytes; whole pages
@@ -586,10 +589,10 @@ HF_API hf_status hf_space_protect(hf_space *space, size_t offset, size_t size,
  *  - HF_UNSUPPORTED: the pages are locked (mlock), and the kernel is older than Linux 5.18
  *  - HF_IO, HF_NO_MEMORY, HF_MAP_LIMIT, HF_NO_SPACE: the file cannot be read, or protected pages
  *    cannot be made writable for it (not on Linux)
- *  @note After a failure of the system the range has been reset up to hf_last_error().offset; on
- *        Linux, any part of it may have been. If a file cannot be read, the contents of the part
- *        that hf_last_error() names are undefined. Regions and protections are as they were unless
- *        hf_last_error().undo_failed is true.
+ *  @note After a failure of the system the range has been reset before hf_last_error().offset; of
+ *        the region there, and on Linux of all of the range, any part may have been. If a file
+ *        cannot be read, the contents of the part that hf_last_error() names are undefined. Regions
+ *        and protections are as they were unless hf_last_error().undo_failed is true.
  *  @note One system call on Linux (MADV_DONTNEED), which gives the pages back to the system. Other
  *        systems cannot do that without a placeholder in between: there the zeros, or the bytes of
  *        the file, are stored, and the pages stay in memory; those of a view are private copies,

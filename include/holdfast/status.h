@@ -26,7 +26,7 @@
  *      check the path, the permissions and the device.
  *
  *  The status comes from holdfast's own checks, never from the system's code: Windows returns 487
- *  for five different mistakes and 87 for four. The system's code is in hf_error::os_code.
+ *  for six different mistakes and 87 for five. The system's code is in hf_error::os_code.
  *
  *  Threads: each thread has its own last error. A call that succeeds does not change it, even if a
  *  step failed within the call (a larger reservation, a hint).
@@ -59,7 +59,8 @@ typedef enum hf_status {
     HF_IO,           /**< a file operation failed: hf_error::os_code says why */
     HF_CORRUPT,      /**< the contents of the file, or of the space, are invalid */
     HF_BUSY,         /**< the file is open, in this process or another, in a way that excludes this
-                      *   one: several readers may have it open, or a single writer */
+                      *   one: several readers may have it open, or a single writer. Or the process
+                      *   that makes it has not finished (hf_file_open_named()) */
     HF_UNSUPPORTED   /**< this system, or this kind of file, cannot do it */
 } hf_status;
 

@@ -8,8 +8,8 @@
  *  @code{.c}
  *  #include <holdfast/types.h>
  *
- *  // Returns how many bytes of a region can be read.
- *  size_t readable(const hf_region *region) {
+ *  // Returns how many bytes of a region have memory or a file.
+ *  size_t used(const hf_region *region) {
  *      return region->kind == HF_PLACEHOLDER ? 0 : region->size;
  *  }
  *  @endcode
