@@ -105,6 +105,7 @@ typedef struct hf_heap_core {
     uint32_t sample;                  /* where the next placeholder is looked for */
     bool has_large_left;              /* a reset could not release all large blocks */
     size_t large_blocks, large_bytes; /* allocated ones */
+    size_t reused;                    /* bytes of blocks that were reused, below a unit */
     uint32_t work;                    /* units of spans and large blocks allocated so far; wraps */
     uint32_t runs_freed;              /* `work` when empty runs were freed last */
     hf_reset_rule rule;

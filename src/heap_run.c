@@ -87,6 +87,14 @@ static void run_init(hf_heap_core *core, heap_unit *unit, unsigned size_class) {
     if (core->is_sanitized) hf_heap_sanitize_unused(core, unit);
 }
 
+/* Counts blocks that are allocated again as work, as if units had been taken for them. */
+static void run_count_reused(hf_heap_core *core, size_t bytes) {
+    core->reused += bytes;
+    if (core->reused < HF_HEAP_UNIT) return;
+    hf_heap_add_work(core, core->reused / HF_HEAP_UNIT);
+    core->reused %= HF_HEAP_UNIT;
+}
+
 /* The next run of a class becomes current: one that has free blocks, or a new one. */
 static heap_unit *run_next(hf_heap_core *core, unsigned size_class) {
     heap_list *available = &core->available[size_class];
@@ -94,6 +102,8 @@ static heap_unit *run_next(hf_heap_core *core, unsigned size_class) {
     bool is_zero;
     if (unit) {
         hf_heap_list_remove(available, unit);
+        run_count_reused(core,
+                         (run_capacity(unit) - unit->run.until) * (size_t)unit->run.block_size);
         unit->run.until += HEAP_UNTIL_CURRENT - run_capacity(unit);
     } else {
         unit = hf_heap_take_span(core, run_units(hf_heap_class_size(size_class)), &is_zero);

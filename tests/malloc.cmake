@@ -39,6 +39,14 @@ if(CMAKE_CXX_COMPILER)
     holdfast_malloc_test(test_malloc_names_cxx test_malloc_names_cxx.cc)
     target_compile_options(test_malloc_names_cxx PRIVATE -Wno-mismatched-new-delete
                            -fsized-deallocation)
+    holdfast_malloc_test(test_malloc_replaced_cxx test_malloc_replaced_cxx.cc)
+    target_compile_options(test_malloc_replaced_cxx PRIVATE
+        $<$<CXX_COMPILER_ID:GNU>:-Wno-sized-deallocation>)
+    add_library(malloc_plugin MODULE malloc_plugin.cc)
+    target_link_libraries(malloc_plugin PRIVATE holdfast_warnings)
+    holdfast_malloc_test(test_malloc_plugin test_malloc_plugin.c)
+    target_compile_definitions(test_malloc_plugin PRIVATE PLUGIN="$<TARGET_FILE:malloc_plugin>")
+    add_dependencies(test_malloc_plugin malloc_plugin)
 endif()
 
 include(CheckSymbolExists)

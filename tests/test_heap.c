@@ -404,6 +404,30 @@ static void unused_memory_goes_back_by_itself(void) {
     check_and_close(heap);
 }
 
+/* Blocks that are only reused count, too: no unit is taken for them. */
+static void unused_memory_goes_back_while_small_blocks_are_reused(void) {
+    enum { COUNT = 2000, APART = 50 };
+    static char *blocks[COUNT];
+    if (!heap_is_exact()) {
+        check_skip("under a sanitizer nothing goes back by itself");
+        return;
+    }
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 256 * MIB});
+    for (int i = 0; i < COUNT; i++) blocks[i] = hf_heap_malloc(heap, 1000);
+    char *large[4];
+    for (int i = 0; i < 4; i++) large[i] = filled_block(heap, 3 * MIB, 1);
+    for (int i = 0; i < 4; i++) hf_heap_free(heap, large[i]);
+    size_t before = hf_heap_get_stats(heap).purges;
+    for (int round = 0; round < 3 * 64 * 12 / 2; round++) {
+        for (int i = 0; i < COUNT; i++)
+            if (i % APART) hf_heap_free(heap, blocks[i]);
+        for (int i = 0; i < COUNT; i++)
+            if (i % APART) blocks[i] = hf_heap_malloc(heap, 1000);
+    }
+    CHECK(hf_heap_get_stats(heap).purges > before);
+    check_and_close(heap);
+}
+
 /* One block of each size, one after the other: the runs that become empty serve other sizes. */
 static void empty_runs_are_used_before_fresh_memory(void) {
     hf_heap *heap = open_heap((hf_heap_options){.reserve = 64 * MIB});
@@ -576,8 +600,10 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options), TEST(a_reservati
            TEST(a_medium_block_grows_into_free_units), TEST(a_reset_frees_everything),
            TEST(frames_in_steady_state_make_no_system_call),
            TEST(a_reset_gives_back_what_frames_do_without), TEST(a_trim_gives_back_what_is_free),
-           TEST(unused_memory_goes_back_by_itself), TEST(empty_runs_are_used_before_fresh_memory),
-           TEST(random_operations_keep_all_contents), TEST(large_blocks_leave_room_for_others),
+           TEST(unused_memory_goes_back_by_itself),
+           TEST(unused_memory_goes_back_while_small_blocks_are_reused),
+           TEST(empty_runs_are_used_before_fresh_memory), TEST(random_operations_keep_all_contents),
+           TEST(large_blocks_leave_room_for_others),
            TEST(a_wide_alignment_commits_no_more_than_the_size),
            TEST(memory_beyond_the_first_2_mib_is_in_huge_pages),
            TEST(huge_pages_can_be_had_for_all_or_for_none))

@@ -85,6 +85,8 @@ void give_up_later() {
     if (++handled == 3) std::set_new_handler(nullptr);
 }
 
+void throw_bad_alloc() { throw std::bad_alloc(); }
+
 struct given_up {};
 
 void throw_another() { throw given_up(); }
@@ -96,6 +98,8 @@ void failures_call_the_handler_and_throw() {
     std::set_new_handler(give_up_later);
     CHECK(throws_bad_alloc(too_much()));
     CHECK_EQUAL(3, handled);
+    std::set_new_handler(throw_bad_alloc);
+    CHECK(keep(operator new(too_much(), std::nothrow)) == nullptr);
     std::set_new_handler(throw_another);
     bool is_caught = false;
     try {

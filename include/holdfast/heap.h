@@ -45,7 +45,8 @@
  *  block with hf_heap_free_remote(); the owner collects such blocks when it needs memory.
  *
  *  Memory goes back to the system when the blocks that were allocated without it have 64 times its
- *  size (hf_reset() has the same rule), and by hf_heap_trim(). There is no clock and no thread.
+ *  size (hf_reset() has the same rule), and by hf_heap_trim(). Blocks of a run count when another
+ *  run is needed for them. There is no clock and no thread.
  *
  *  Costs: hf_heap_malloc() and hf_heap_free() of up to 1 KiB are inlined: some 10 instructions
  *  each, no counter that is shared, no lock. Everything else is a call. Finding a large block is

@@ -49,6 +49,7 @@ _Noreturn void hf_malloc_abort(const char *text, const void *block) {
     if (block) faults_add(&line, ": 0x");
     if (block) faults_add_number(&line, (uintptr_t)block, 16);
     faults_write(&line, STDERR_FILENO);
+    hf_malloc_unlock_for_abort();
     abort();
 }
 

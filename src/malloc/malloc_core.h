@@ -98,6 +98,9 @@ malloc_owner *hf_malloc_share(void);
 void hf_malloc_lock(void);
 void hf_malloc_unlock(void);
 
+/* Unlocks it if this thread has locked it: a handler of SIGABRT may wait for other threads. */
+void hf_malloc_unlock_for_abort(void);
+
 /* Notes that a block of an idle heap was freed. Called under the lock. */
 void hf_malloc_note_freed(malloc_owner *idle);
 

@@ -94,6 +94,11 @@ void hf_malloc_unlock(void) {
     if (--owners_depth == 0) pthread_mutex_unlock(&owners_mutex);
 }
 
+void hf_malloc_unlock_for_abort(void) {
+    if (owners_depth > 0) pthread_mutex_unlock(&owners_mutex);
+    owners_depth = 0;
+}
+
 /* --------------------------------------------------------------- whose a block is --------- */
 
 /* The base is valid once the size is not 0. */
