@@ -1,6 +1,6 @@
 /*
- * A program of C on libholdfast-malloc.so that loads a library of C++: the C++ runtime is there only
- * after the malloc.
+ * A program of C on libholdfast-malloc.so that loads a library of C++: the C++ runtime is there
+ * only after the malloc.
  */
 #include <dlfcn.h>
 

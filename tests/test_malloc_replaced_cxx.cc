@@ -1,5 +1,5 @@
-// A program that replaces operator new and delete of one object alone, as the standard permits: every
-// other form of the C++ runtime calls these, so no block may reach the malloc's own delete.
+// A program that replaces operator new and delete of one object alone, as the standard permits:
+// every other form of the C++ runtime calls these, so no block may reach the malloc's own delete.
 #include <algorithm>
 #include <cstdlib>
 #include <memory>

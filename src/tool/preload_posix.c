@@ -178,9 +178,10 @@ static bool preload_fits(const struct preload_file *file, char *why, size_t room
                            "it is for other processors than the library, or has not as "
                            "many bits");
     if (!file->loader[0])
-        return preload_say(why, room,
-                           "it is statically linked, so that nothing can be preloaded: "
-                           "link the library into it");
+        return preload_say(
+            why, room,
+            "it names no loader (it is statically linked, say), so nothing can be preloaded: "
+            "link the library into it");
     if (!known || !own.loader[0] ||
         strcmp(preload_name(file->loader), preload_name(own.loader)) == 0)
         return true;
