@@ -50,13 +50,16 @@
 
 #define OWNERS_SLOT ((size_t)1 << HF_MALLOC_SLOT_SHIFT)
 #define OWNERS_SLOTS ((size_t)1 << (HF_MALLOC_ADDRESS_BITS - HF_MALLOC_SLOT_SHIFT))
-#define OWNERS_HUGE_FROM HF_MIB(8) /* hf_heap_options.huge_from of threads' heaps: many are small */
-#define OWNERS_LEAST HF_MIB(8)     /* bytes of the main and of the shared heap */
-#define OWNERS_MOST 4096           /* heaps of threads */
-#define OWNERS_IDLE_KEEP HF_MIB(2) /* unused bytes that an idle heap keeps, if it is ... */
-#define OWNERS_IDLE_READY 4        /* ... one of those that became idle last */
+#define OWNERS_LEAST HF_MIB(8)       /* bytes of the main and of the shared heap */
+#define OWNERS_MOST 4096             /* heaps of threads */
+#define OWNERS_IDLE_KEEP HF_MIB(2)   /* unused bytes that an idle heap keeps, if it is ... */
+#define OWNERS_IDLE_READY 4          /* ... one of those that became idle last */
 #define OWNERS_FREED_UNTIL_TRIM 1024 /* blocks freed in an idle heap */
 #define OWNERS_FEW_SLOTS 16          /* of all threads where addresses are short */
+
+/* hf_heap_options.huge_from of all heaps. A small program commits several times as many bytes as it
+ * stores to: a run of each size that it uses, medium blocks that it fills in part. */
+#define OWNERS_HUGE_FROM HF_MIB(8)
 
 /* What a thread has to know of itself. */
 typedef enum owners_phase {
@@ -138,6 +141,7 @@ static void owners_fill_table(const malloc_owner *owner, malloc_owner *value) {
 
 static bool owners_open(malloc_owner *owner, hf_heap_options options, malloc_owner_state state) {
     options.on_fault = hf_malloc_on_fault;
+    options.huge_from = OWNERS_HUGE_FROM;
     if (hf_heap_open(&owner->heap, &options) != HF_OK) return false;
     const hf_heap_core *core = heap_core_of(owner->heap);
     owner->base = (size_t)(uintptr_t)hf_space_base(core->space);
@@ -192,8 +196,7 @@ static malloc_owner *owners_open_for_thread(void) {
     if (owner == NULL) return NULL;
     hf_heap_options options = {.reserve = slots * OWNERS_SLOT,
                                .least_reserve = slots * OWNERS_SLOT,
-                               .alignment = OWNERS_SLOT,
-                               .huge_from = OWNERS_HUGE_FROM};
+                               .alignment = OWNERS_SLOT};
     if (!owners_open(owner, options, MALLOC_RUNNING)) {
         owners_give_record(owner);
         return NULL;
