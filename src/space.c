@@ -349,11 +349,13 @@ hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size) {
         &(space_request){.call = "hf_space_decommit", .offset = offset, .size = size});
 }
 
-/* A view may reach beyond the file's last byte, up to the end of the page that contains it. */
+/* A view may reach beyond the file's last byte, up to the end of the page that contains it. In a
+ * space of huge pages that is a page of the system, too: loads behind it fault (SIGBUS). */
 static bool space_is_within_file(const hf_space *space, const space_request *wanted) {
     uint64_t mask = space->page_size - 1, size = hf_file_size(wanted->file);
-    uint64_t room = (size & ~mask) + ((size & mask) ? space->page_size : 0);
-    if (room < size) room = UINT64_MAX & ~mask; /* rounding up wrapped */
+    uint64_t page = hf_file_granularity(wanted->file), end = size & (page - 1);
+    uint64_t room = size - end + (end > 0 ? page : 0);
+    if (room < size) room = UINT64_MAX & ~(page - 1); /* rounding up wrapped */
     return (wanted->file_offset & mask) == 0 && wanted->file_offset <= room &&
            wanted->size <= room - wanted->file_offset;
 }

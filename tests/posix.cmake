@@ -3,7 +3,8 @@
 # Includes the source of the backend, so it is compiled with the same settings as the library. The
 # amalgamation has that source in the same object as all others.
 if(NOT HOLDFAST_AMALGAMATION)
-    holdfast_test(test_posix_failures test_posix_failures.c space_fixture.c probe.c LABELS space)
+    holdfast_test(test_posix_failures test_posix_failures.c space_fixture.c probe.c process.c
+                  LABELS space)
     # Drafts lock their folder: another test that saves there at the same time would be seen.
     file(MAKE_DIRECTORY ${HOLDFAST_TEST_FILES}/posix_failures)
     set_tests_properties(test_posix_failures PROPERTIES
@@ -36,7 +37,7 @@ if(NOT HOLDFAST_GENERIC_POSIX)
                   test_space_check_linux.c space_fixture.c probe.c process.c LABELS space)
 
     # Changes vm.nr_hugepages of the whole machine while it runs.
-    holdfast_test(test_hugetlb test_hugetlb.c LABELS space)
+    holdfast_test(test_hugetlb test_hugetlb.c process.c LABELS space)
     set_tests_properties(test_hugetlb PROPERTIES RUN_SERIAL ON RESOURCE_LOCK hugepages)
 endif()
 

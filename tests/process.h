@@ -40,6 +40,7 @@ struct process_memory {
     size_t resident;                    /* bytes */
     size_t huge;                        /* resident bytes in huge pages */
     bool advised_huge, advised_no_huge; /* true if any mapping in the range has this advice */
+    bool not_forked;                    /* true if any of them has MADV_DONTFORK */
 };
 
 struct process_memory process_memory_of(const void *start, size_t size);

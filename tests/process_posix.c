@@ -109,6 +109,7 @@ static void add_line(struct process_memory *sum, const char *line) {
     if (strncmp(line, "VmFlags:", 8) != 0) return;
     sum->advised_huge |= strstr(line, " hg") != NULL;
     sum->advised_no_huge |= strstr(line, " nh") != NULL;
+    sum->not_forked |= strstr(line, " dc") != NULL;
 }
 
 struct process_memory process_memory_of(const void *start, size_t size) {

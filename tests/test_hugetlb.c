@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "holdfast/arena.h"
 #include "holdfast/ring.h"
 #include "holdfast/space.h"
+#include "process.h"
 
 #ifndef MFD_HUGETLB
 #define MFD_HUGETLB 0x0004U
@@ -213,5 +215,91 @@ static void in_arenas_images_and_rings_huge_pages_are_unsupported(void) {
     with_huge_file(use_whole_files);
 }
 
+/* ------------------------------------------------------------- committed memory ----------- */
+
+static void commit_and_release(void) {
+    hf_space *space;
+    hf_space_options options = {.memory.huge_page = huge};
+    CHECK_STATUS(HF_OK, hf_space_open(&space, 8 * huge, &options));
+    char *base = hf_space_base(space);
+    for (int round = 0; round < 3; round++) { /* the file has the other two pages */
+        CHECK_STATUS(HF_OK, hf_space_commit_range(space, huge, 2 * huge));
+        for (size_t at = huge; at < 3 * huge; at += 4096) CHECK_EQUAL(0, base[at]++);
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_STATUS(HF_NO_MEMORY, hf_space_commit_range(space, 4 * huge, 3 * huge));
+        CHECK_STATUS(HF_OK, hf_space_check(space));
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, 8 * huge));
+    }
+    hf_space_close(space);
+}
+
+static void huge_pages_are_committed_and_given_back(void) { with_huge_file(commit_and_release); }
+
+/* ---------------------------------------------------------- no free huge pages ------------ */
+
+static bool moves_huge_pages(void) {
+    struct utsname system;
+    int major = 0, minor = 0;
+    CHECK(uname(&system) == 0 && sscanf(system.release, "%d.%d", &major, &minor) == 2);
+    if (major > 5 || (major == 5 && minor >= 16)) return true;
+    check_skip("before Linux 5.16 mremap cannot move huge pages");
+    return false;
+}
+
+/* Whether the mapping at an address is the one that MADV_DONTFORK was called for. */
+static bool is_marked(const char *address) { return process_memory_of(address, 1).not_forked; }
+
+static hf_space *open_marked(size_t size, size_t huge_page) {
+    hf_space *space;
+    hf_space_options options = {.memory.huge_page = huge_page};
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, &options));
+    CHECK(madvise(hf_space_base(space), size, MADV_DONTFORK) == 0);
+    CHECK(is_marked(hf_space_base(space)));
+    return space;
+}
+
+/* The addresses stay taken all the time: the same placeholder, and the same committed bytes. */
+static void expect_untouched(hf_space *space, hf_status status) {
+    CHECK_STATUS(HF_NO_MEMORY, status);
+    CHECK(!hf_last_error().undo_failed);
+    CHECK(is_marked(hf_space_base(space)));
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+}
+
+static void fail_all_steps(hf_file *file, size_t size) {
+    hf_space *space = open_marked(size, 0);
+    char *base = hf_space_base(space);
+    expect_untouched(space, hf_space_map_range(space, 0, size, file, 0, HF_READ_WRITE));
+    expect_untouched(space, hf_space_map(space, 0, size, file, 0, HF_COPY_ON_WRITE));
+    expect_untouched(space, hf_space_remap_range(space, 0, size, file, 0, HF_READ_WRITE));
+    CHECK_STATUS(HF_OK, hf_space_commit_range(space, huge, 65536));
+    base[huge] = 42;
+    expect_untouched(space, hf_space_remap_range(space, 0, size, file, 0, HF_READ_WRITE));
+    CHECK_EQUAL(42, base[huge]);
+    hf_space_close(space);
+    space = open_marked(size, huge);
+    expect_untouched(space, hf_space_commit_range(space, 0, size));
+    hf_space_close(space);
+}
+
+/* As many bytes as no system keeps in huge pages. */
+static void without_huge_pages_nothing_is_unmapped(void) {
+    hf_file *file;
+    size_t size = sizeof(void *) > 4 ? (size_t)1 << 20 << 20 : (size_t)1 << 30;
+    if (!moves_huge_pages() || !read_settings()) return;
+    int many = memfd_create("many", MFD_CLOEXEC | MFD_HUGETLB);
+    if (many < 0) {
+        check_skip("no files of huge pages");
+        return;
+    }
+    CHECK(ftruncate(many, (off_t)size) == 0);
+    CHECK_STATUS(HF_OK, hf_file_from_handle(&file, many, HF_READ_WRITE, NULL));
+    fail_all_steps(file, size);
+    hf_file_close(file);
+    close(many);
+}
+
 CHECK_MAIN(TEST(views_of_huge_pages_are_whole_huge_pages), TEST(a_huge_page_is_not_divided),
-           TEST(in_arenas_images_and_rings_huge_pages_are_unsupported))
+           TEST(in_arenas_images_and_rings_huge_pages_are_unsupported),
+           TEST(huge_pages_are_committed_and_given_back),
+           TEST(without_huge_pages_nothing_is_unmapped))

@@ -24,6 +24,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -33,9 +34,17 @@
 #include "../src/space_record.h"
 #include "check.h"
 #include "probe.h"
+#include "process.h"
 #include "space_fixture.h"
 
 /* ----------------------------------------------------------------------- Faults ------------ */
+
+#ifndef HUGETLBFS_MAGIC
+#define HUGETLBFS_MAGIC 0x958458f6u
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
 
 static struct faults {
     const char *only; /* the only function that fails; NULL: any function fails */
@@ -46,6 +55,7 @@ static struct faults {
     size_t made;                        /* system calls of every kind, failed or not */
     const char *last;                   /* the function that failed last */
     bool leaves_gap;                    /* mmap fails after it has removed the old mapping */
+    bool pretends_huge;                 /* ordinary files and memory pass as huge pages */
     bool ignores_exactly;               /* like a kernel without MAP_FIXED_NOREPLACE */
     char *hint;                         /* address of the next mapping */
     const char *replaced, *replacement; /* openat(replaced) opens replacement */
@@ -89,6 +99,7 @@ static void *map_or_fail(void *address, size_t size, int protection, int flags, 
         if (faults.leaves_gap) munmap(address, size);
         return MAP_FAILED;
     }
+    if (faults.pretends_huge) flags &= (1 << MAP_HUGE_SHIFT) - 1 - MAP_HUGETLB;
 #ifdef MAP_FIXED_NOREPLACE
     if (faults.ignores_exactly) flags &= ~MAP_FIXED_NOREPLACE;
 #endif
@@ -123,6 +134,12 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
     if (faults.most == 0) return pwritev(file, parts, count, offset);
     return pwrite(file, parts->iov_base, at_most(parts->iov_len), offset);
 }
+
+static int fstatfs_or_fail(int file, struct statfs *system) {
+    if (fails("fstatfs") || fstatfs(file, system) != 0) return -1;
+    if (faults.pretends_huge) system->f_type = HUGETLBFS_MAGIC, system->f_bsize = 1 << 21;
+    return 0;
+}
 #endif
 
 #define mmap map_or_fail
@@ -138,6 +155,8 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define fstatat(...) (fails("fstatat") ? -1 : fstatat(__VA_ARGS__))
 #define fcntl(...) (fails("fcntl") ? -1 : fcntl(__VA_ARGS__))
 #define getrlimit(...) (fails("getrlimit") ? -1 : getrlimit(__VA_ARGS__))
+#define mremap(...) (fails("mremap") ? MAP_FAILED : mremap(__VA_ARGS__))
+#define uname(...) (fails("uname") ? -1 : uname(__VA_ARGS__))
 #define munlock(...) (fails("munlock") ? -1 : munlock(__VA_ARGS__))
 #define mlock(...) (fails("mlock") ? -1 : mlock(__VA_ARGS__))
 #define memfd_create(...) (fails("memfd_create") ? -1 : memfd_create(__VA_ARGS__))
@@ -156,7 +175,7 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #define renameat(...) (fails("renameat") ? -1 : renameat(__VA_ARGS__))
 #define lseek(...) (fails("lseek") ? -1 : lseek(__VA_ARGS__))
 #define ioctl(...) (fails("ioctl") ? -1 : ioctl(__VA_ARGS__))
-#define fstatfs(...) (fails("fstatfs") ? -1 : fstatfs(__VA_ARGS__))
+#define fstatfs fstatfs_or_fail
 #define fstatvfs(...) (fails("fstatvfs") ? -1 : fstatvfs(__VA_ARGS__))
 #define linkat(...) (fails("linkat") ? -1 : linkat(__VA_ARGS__))
 #define syscall(...) (fails("syscall") ? -1 : syscall(__VA_ARGS__))
@@ -189,6 +208,8 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 #undef fstatat
 #undef fcntl
 #undef getrlimit
+#undef mremap
+#undef uname
 #undef munlock
 #undef mlock
 #undef memfd_create
@@ -1335,6 +1356,31 @@ static hf_status call_decommit(void) { return CALL(decommit, subject.block, page
 static hf_status call_map(void) {
     return CALL(map, subject.block + 3 * page(), page(), changed, 0, HF_READ_ONLY);
 }
+#if POSIX_LINUX
+static hf_status call_commit_as(void) {
+    hf_memory memory = {.lazy = true, .no_dump = true};
+    return CALL(commit_as, subject.block + 2 * page(), page(), &memory);
+}
+static hf_status call_commit_huge(void) {
+    hf_memory memory = {.huge_page = 1 << 21, .no_dump = true};
+    faults.pretends_huge = true;
+    hf_status status = CALL(commit_as, subject.block + 2 * page(), page(), &memory);
+    faults.pretends_huge = false;
+    return status;
+}
+static hf_status call_map_huge(void) {
+    posix_met_huge_file = faults.pretends_huge = true;
+    hf_status status = CALL(map, subject.block + 3 * page(), page(), changed, 0, HF_READ_ONLY);
+    posix_met_huge_file = faults.pretends_huge = false;
+    return status;
+}
+static hf_status call_remap_huge(void) {
+    posix_met_huge_file = faults.pretends_huge = true;
+    hf_status status = CALL(remap, subject.block + page(), 3 * page(), changed, 0, HF_READ_ONLY);
+    posix_met_huge_file = faults.pretends_huge = false;
+    return status;
+}
+#endif
 static hf_status call_protect(void) {
     return CALL(protect, subject.block, 5 * page(), HF_READ_WRITE, HF_PROTECT_READ);
 }
@@ -1527,6 +1573,12 @@ static const struct function {
     {"reset", call_reset, false},
     {"remap", call_remap, false},
     {"remap, copy-on-write", call_remap_copy, false},
+#if POSIX_LINUX
+    {"commit_as", call_commit_as, false},
+    {"commit_as, huge pages", call_commit_huge, false},
+    {"map, huge pages", call_map_huge, false},
+    {"remap, huge pages", call_remap_huge, false},
+#endif
     {"advise, huge", call_advise_huge, false},
     {"advise, no huge", call_advise_no_huge, false},
     {"advise, populate", call_populate, false},
@@ -1801,6 +1853,79 @@ static void creating_a_lock_can_fail(void) {
 
 #if POSIX_LINUX
 
+/* Whether the mapping at an address is the one that MADV_DONTFORK was called for. */
+static bool is_marked(const char *address) { return process_memory_of(address, 1).not_forked; }
+
+static char *reserve_marked(void) {
+    char *base = reserve_somewhere(HF_ALLOCATION_GRANULARITY);
+    CHECK(madvise(base, HF_ALLOCATION_GRANULARITY, MADV_DONTFORK) == 0);
+    CHECK(is_marked(base));
+    return base;
+}
+
+/* Maps what passes for huge pages: a file, or memory if `file` is -1. */
+static hf_status make_huge(char *base, int file) {
+    hf_memory memory = {.huge_page = 1 << 21};
+    posix_met_huge_file = faults.pretends_huge = true;
+    hf_status status =
+        file < 0
+            ? posix_commit_as(NULL, base, HF_ALLOCATION_GRANULARITY, &memory, &report)
+            : posix_map(NULL, base, HF_ALLOCATION_GRANULARITY, file, 0, HF_READ_WRITE, &report);
+    posix_met_huge_file = faults.pretends_huge = false;
+    return status;
+}
+
+/* Where no huge page is free, mmap fails elsewhere: nothing is unmapped, nothing mapped anew. */
+static void expect_no_gap(int file) {
+    char *base = reserve_marked();
+    fail_nth("mmap", 1, true, ENOMEM);
+    faults.leaves_gap = true;
+    CHECK_STATUS(HF_NO_MEMORY, make_huge(base, file));
+    CHECK_EQUAL(1, faults.failures);
+    fail_no_more();
+    CHECK(is_marked(base));
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+}
+
+/* Succeeds if this call fails, too: then MAP_FIXED maps in place. Nothing stays elsewhere. */
+static void expect_in_place(int file, const char *failing) {
+    size_t outer = check_enter("file %d, failing: %s", file, failing ? failing : "none");
+    char *base = reserve_marked();
+    size_t before = mapped_bytes();
+    if (failing) fail_nth(failing, 1, true, EPERM);
+    CHECK_STATUS(HF_OK, make_huge(base, file));
+    CHECK(failing == NULL || faults.failures == 1);
+    fail_no_more();
+    CHECK_EQUAL(before, mapped_bytes());
+    CHECK(!is_marked(base));
+    memset(base, 'x', HF_ALLOCATION_GRANULARITY);
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, file < 0 ? HF_COMMITTED : HF_VIEW);
+    check_leave(outer);
+}
+
+static void huge_pages_are_moved_into_place(void) {
+    intptr_t file;
+    CHECK_STATUS(HF_OK, posix_file_create_shared(NULL, HF_ALLOCATION_GRANULARITY, &file, &report));
+    for (int i = 0; i < 2; i++) {
+        int descriptor = i == 0 ? -1 : (int)file;
+        expect_no_gap(descriptor);
+        expect_in_place(descriptor, NULL);
+        expect_in_place(descriptor, "mremap");
+        expect_in_place(descriptor, "uname");
+    }
+    posix_file_close(NULL, file);
+}
+
+/* A placeholder that is still there is not mapped anew: it keeps its hints. */
+static void a_failed_view_keeps_the_hints(void) {
+    char *base = reserve_marked();
+    fail_nth("mmap", 1, false, EACCES);
+    CHECK_STATUS(HF_IO, posix_map(NULL, base, page(), -1, 0, HF_READ_ONLY, &report));
+    fail_no_more();
+    CHECK(is_marked(base));
+    posix_release(NULL, base, HF_ALLOCATION_GRANULARITY, HF_PLACEHOLDER);
+}
+
 static void check_fails_without_proc(void) {
     hf_space *space;
     CHECK_STATUS(HF_OK, hf_space_open(&space, HF_ALLOCATION_GRANULARITY, NULL));
@@ -1850,9 +1975,10 @@ static void shared_memory_does_without_memfd(void) {
     fail_no_more();
 }
 
-#define SYSTEM_TESTS                                                    \
-    TEST(check_fails_without_proc), TEST(check_finds_a_truncated_list), \
-        TEST(each_code_of_a_reset_has_its_status), TEST(shared_memory_does_without_memfd)
+#define SYSTEM_TESTS                                                                       \
+    TEST(check_fails_without_proc), TEST(check_finds_a_truncated_list),                    \
+        TEST(each_code_of_a_reset_has_its_status), TEST(shared_memory_does_without_memfd), \
+        TEST(huge_pages_are_moved_into_place), TEST(a_failed_view_keeps_the_hints)
 
 #else
 

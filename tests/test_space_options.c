@@ -120,6 +120,42 @@ static void huge_pages_are_the_page_size(void) {
     hf_space_close(space);
 }
 
+/* Maps the last huge page that a file of so many bytes begins. */
+static void expect_view(hf_status expected, hf_space *space, size_t bytes) {
+    hf_file *file;
+    size_t outer = check_enter("a file of %zu bytes", bytes);
+    size_t at = (bytes - 1) / MIB(2) * MIB(2);
+    CHECK_STATUS(HF_OK, hf_file_create_shared(&file, bytes, NULL));
+    CHECK_STATUS(expected, hf_space_map_range(space, 0, MIB(2), file, at, HF_READ_ONLY));
+    CHECK_STATUS(expected, hf_space_remap_range(space, 0, MIB(2), file, at, HF_READ_ONLY));
+    if (expected == HF_OK) {
+        CHECK_EQUAL(0, hf_space_base(space)[MIB(2) - 1]);
+        CHECK_STATUS(HF_OK, hf_space_release_range(space, 0, MIB(2)));
+    }
+    hf_file_close(file);
+    check_leave(outer);
+}
+
+/* A view ends with the page of the system in which its file ends: behind it loads fault. */
+static void views_in_huge_pages_end_with_their_file(void) {
+    hf_space *space;
+    hf_status status = open_with(&space, MIB(8), (hf_space_options){.memory.huge_page = MIB(2)});
+    if (status == HF_UNSUPPORTED) {
+        check_skip("no explicit huge pages");
+        return;
+    }
+    CHECK_STATUS(HF_OK, status);
+    size_t page = hf_backend_native()->page_size(hf_backend_native());
+    expect_view(HF_INVALID, space, 10000);
+    expect_view(HF_INVALID, space, MIB(2) - page);
+    expect_view(HF_OK, space, MIB(2) - page + 1);
+    expect_view(HF_OK, space, MIB(2));
+    expect_view(HF_INVALID, space, MIB(2) + 10000);
+    expect_view(HF_OK, space, MIB(4) - 1);
+    CHECK_STATUS(HF_OK, hf_space_check(space));
+    hf_space_close(space);
+}
+
 static void huge_pages_that_no_processor_has_are_unsupported(void) {
     hf_space *space;
     CHECK_STATUS(HF_UNSUPPORTED,
@@ -205,6 +241,6 @@ static void a_backend_without_such_functions_is_told(void) {
 
 CHECK_MAIN(TEST(the_base_is_aligned), TEST(an_aligned_space_that_cannot_be_reserved_leaves_nothing),
            TEST(options_that_make_no_sense_are_invalid), TEST(lazy_memory_is_not_charged),
-           TEST(huge_pages_are_the_page_size),
+           TEST(huge_pages_are_the_page_size), TEST(views_in_huge_pages_end_with_their_file),
            TEST(huge_pages_that_no_processor_has_are_unsupported), TEST(memory_of_a_node),
            TEST(every_commit_asks_for_the_memory), TEST(a_backend_without_such_functions_is_told))

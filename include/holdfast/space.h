@@ -297,8 +297,9 @@ HF_API hf_status hf_space_decommit(hf_space *space, size_t offset, size_t size);
  *  - HF_OK: the region is a view
  *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space;
  *    file is NULL, of another backend, or does not permit that access; file_offset is not whole
- *    pages; the view would extend beyond the end of the file, rounded up to whole pages; or, for a
- *    file of huge pages (hugetlbfs of Linux), address, size or file_offset is no multiple of those
+ *    pages; the view would extend beyond the end of the file, rounded up to whole pages of the
+ *    system, in a space of huge pages (hf_memory::huge_page) too; or, for a file of huge pages
+ *    (hugetlbfs of Linux), address, size or file_offset is no multiple of those
  *  - HF_WRONG_STATE: not exactly one whole placeholder
  *  - HF_UNSUPPORTED: a file that cannot be mapped (ENODEV), or a system without placeholders (see
  *    hf_backend::map_free)
@@ -400,8 +401,9 @@ HF_API hf_status hf_space_commit_range(hf_space *space, size_t offset, size_t si
  *  - HF_OK: the range is one view
  *  - HF_INVALID: space is NULL, size is 0, or the range is not whole pages or not within the space;
  *    file is NULL, of another backend, or does not permit that access; file_offset is not whole
- *    pages; the view would extend beyond the end of the file, rounded up to whole pages; or, for a
- *    file of huge pages (hugetlbfs of Linux), address, size or file_offset is no multiple of those
+ *    pages; the view would extend beyond the end of the file, rounded up to whole pages of the
+ *    system, in a space of huge pages (hf_memory::huge_page) too; or, for a file of huge pages
+ *    (hugetlbfs of Linux), address, size or file_offset is no multiple of those
  *  - HF_WRONG_STATE: the range does not lie within one placeholder
  *  - HF_UNSUPPORTED: a file that cannot be mapped (ENODEV), or a system without placeholders (see
  *    hf_backend::map_free)

@@ -96,6 +96,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #endif
@@ -775,9 +776,13 @@ static hf_status posix_release_run(const hf_backend *self, void *address, size_t
 #define HUGETLBFS_MAGIC 0x958458f6u
 #endif
 
+/* Whether a file of huge pages was ever opened. Until then no view needs an fstatfs. */
+static bool posix_met_huge_file;
+
 static size_t posix_file_granularity(const hf_backend *self, intptr_t file) {
     struct statfs system;
     bool is_huge = fstatfs((int)file, &system) == 0 && (uint32_t)system.f_type == HUGETLBFS_MAGIC;
+    if (is_huge) __atomic_store_n(&posix_met_huge_file, true, __ATOMIC_RELAXED);
     return is_huge ? (size_t)system.f_bsize : posix_page_size(self);
 }
 
@@ -786,10 +791,53 @@ static bool posix_has_huge_pages(const hf_backend *self, intptr_t file, hf_repor
     return posix_file_granularity(self, file) > posix_page_size(self);
 }
 
+/*
+ * mmap with MAP_FIXED unmaps what is there before it fails for want of a free huge page. Until the
+ * placeholder is mapped again, another thread's mmap can get these addresses, and the placeholder
+ * then replaces that mapping. So huge pages are mapped elsewhere, where a failure loses nothing,
+ * and moved:
+ *      |  placeholder  |   ...   |  huge pages  |     mmap, where the kernel chooses
+ *      |  huge pages   |   ...                        mremap replaces the placeholder at once
+ *
+ * Linux moves huge pages since 5.16. On older kernels mremap unmaps the placeholder before it fails
+ * with EINVAL, so it is not called: MAP_FIXED is, which can leave the gap.
+ */
+static bool posix_can_move_huge_pages(hf_report *report) {
+    struct utsname system;
+    int major, minor;
+    report->system_calls++;
+    if (uname(&system) != 0 || sscanf(system.release, "%d.%d", &major, &minor) != 2) return false;
+    return major > 5 || (major == 5 && minor >= 16);
+}
+
+/* If it fails, `from` is unmapped, and MAP_FIXED may still succeed: mremap wants some mappings
+ * below the limit (ENOMEM), and a filter of system calls may forbid it (EPERM). */
+static bool posix_move_huge_pages(void *from, void *to, size_t size, hf_report *report) {
+    report->system_calls++;
+    if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED) return true;
+    posix_unmap_pages(from, size, report);
+    return false;
+}
+
+static bool posix_is_moved_into_place(const hf_backend *self, intptr_t file, hf_report *report) {
+    return __atomic_load_n(&posix_met_huge_file, __ATOMIC_RELAXED) &&
+           posix_has_huge_pages(self, file, report) && posix_can_move_huge_pages(report);
+}
+
 #else
 
 static bool posix_has_huge_pages(const hf_backend *self, intptr_t file, hf_report *report) {
     (void)self, (void)file, (void)report;
+    return false;
+}
+
+static bool posix_is_moved_into_place(const hf_backend *self, intptr_t file, hf_report *report) {
+    (void)self, (void)file, (void)report;
+    return false;
+}
+
+static bool posix_move_huge_pages(void *from, void *to, size_t size, hf_report *report) {
+    (void)from, (void)to, (void)size, (void)report;
     return false;
 }
 
@@ -801,22 +849,36 @@ static bool posix_has_huge_pages(const hf_backend *self, intptr_t file, hf_repor
 
 /* What a view is made of. */
 typedef struct posix_view {
-    void *address;
+    void *address; /* NULL: the kernel chooses it */
     size_t size;
     int file;
     off_t offset;
     hf_access access;
 } posix_view;
 
-/* Returns 0 or errno. */
-static int posix_map_file(const posix_view *view, int flags, hf_report *report) {
+/* Returns the view's address, or MAP_FAILED and errno. */
+static void *posix_map_file(const posix_view *view, int flags, hf_report *report) {
     int protection = view->access == HF_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
     int sharing = view->access == HF_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
+    int fixed = view->address ? MAP_FIXED : 0;
     report->system_calls++;
-    return mmap(view->address, view->size, protection, sharing | MAP_FIXED | flags, view->file,
-                view->offset) == MAP_FAILED
-               ? errno
-               : 0;
+    return mmap(view->address, view->size, protection, sharing | fixed | flags, view->file,
+                view->offset);
+}
+
+/* Returns 0 or errno. */
+static int posix_map_in_place(const posix_view *view, int flags, hf_report *report) {
+    return posix_map_file(view, flags, report) == MAP_FAILED ? errno : 0;
+}
+
+static int posix_map_and_move(const posix_view *view, hf_report *report) {
+    posix_view elsewhere = *view;
+    elsewhere.address = NULL;
+    void *got = posix_map_file(&elsewhere, 0, report);
+    if (got == MAP_FAILED) return errno;
+    return posix_move_huge_pages(got, view->address, view->size, report)
+               ? 0
+               : posix_map_in_place(view, 0, report);
 }
 
 /*
@@ -826,10 +888,12 @@ static int posix_map_file(const posix_view *view, int flags, hf_report *report) 
  * page raises SIGBUS.
  */
 static int posix_map_view(const hf_backend *self, const posix_view *view, hf_report *report) {
-    int code = posix_map_file(view, 0, report);
+    if (posix_is_moved_into_place(self, view->file, report))
+        return posix_map_and_move(view, report);
+    int code = posix_map_in_place(view, 0, report);
     if (code == ENOMEM && view->access == HF_COPY_ON_WRITE &&
         !posix_has_huge_pages(self, view->file, report))
-        code = posix_map_file(view, MAP_NORESERVE, report);
+        code = posix_map_in_place(view, MAP_NORESERVE, report);
     return code;
 }
 
@@ -837,22 +901,26 @@ static hf_status posix_fail_map(hf_report *report, int code) {
     return posix_fail(report, posix_view_status(code, report), "mmap", code);
 }
 
-/* An mmap that fails late may have removed the placeholder: map it again. */
+/* True if an mmap that failed late has removed what was there. msync fails with ENOMEM if a page of
+ * the range is not mapped; MS_ASYNC does nothing else. */
+static bool posix_is_gone(void *address, size_t size, hf_report *report) {
+    report->system_calls++;
+    return msync(address, size, MS_ASYNC) != 0 && errno == ENOMEM;
+}
+
+/* A failed mmap that has left the placeholder has left its hints, too. */
+static void posix_restore_placeholder(void *address, size_t size, hf_report *report) {
+    if (posix_is_gone(address, size, report)) posix_make_placeholder(address, size, report);
+}
+
 static hf_status posix_map(const hf_backend *self, void *address, size_t size, intptr_t file,
                            uint64_t file_offset, hf_access access, hf_report *report) {
     assert(hf_is_whole_pages(posix_page_size(NULL), address, size));
     posix_view view = {address, size, (int)file, (off_t)file_offset, access};
     int code = posix_map_view(self, &view, report);
     if (code == 0) return HF_OK;
-    posix_make_placeholder(address, size, report);
+    posix_restore_placeholder(address, size, report);
     return posix_fail_map(report, code);
-}
-
-/* True if an mmap that failed late has removed what was there. msync fails with ENOMEM if a page of
- * the range is not mapped; MS_ASYNC does nothing else. */
-static bool posix_is_gone(void *address, size_t size, hf_report *report) {
-    report->system_calls++;
-    return msync(address, size, MS_ASYNC) != 0 && errno == ENOMEM;
 }
 
 static hf_status posix_remap(const hf_backend *self, void *address, size_t size, intptr_t file,
@@ -1030,27 +1098,50 @@ static hf_status posix_check_memory(const hf_backend *self, const hf_memory *mem
     return can_bind ? HF_OK : posix_fail(report, HF_UNSUPPORTED, "mbind", code);
 }
 
+/* Memory that was mapped, or why not. */
+typedef struct posix_made {
+    void *address;
+    const char *failed; /* the call that failed; NULL: none */
+    int code;           /* errno of that call */
+} posix_made;
+
+/* Maps memory at the address, or with NULL where the kernel chooses. */
+static posix_made posix_map_memory(void *address, size_t size, const hf_memory *memory,
+                                   hf_report *report) {
+    int flags = posix_flags_of(memory) | (address ? MAP_FIXED : 0);
+    report->system_calls++;
+    void *got = mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (got == MAP_FAILED) return (posix_made){.failed = "mmap", .code = errno};
+    if (memory->on_numa_node && !posix_bind_to_node(got, size, memory->numa_node, report)) {
+        posix_made none = {.failed = "mbind", .code = errno};
+        if (address)
+            posix_make_placeholder(address, size, report);
+        else
+            posix_unmap_pages(got, size, report);
+        return none;
+    }
+    if (memory->no_dump) posix_exclude_from_dumps(got, size, report);
+    return (posix_made){.address = got};
+}
+
 /* ENOMEM for huge pages: none of that size is free. */
+static hf_status posix_fail_memory(hf_report *report, const posix_made *made) {
+    return posix_fail(report, posix_memory_status(made->code, report), made->failed, made->code);
+}
+
 static hf_status posix_commit_as(const hf_backend *self, void *address, size_t size,
                                  const hf_memory *memory, hf_report *report) {
     (void)self;
-    report->system_calls++;
-    const char *call = "mmap";
-    int code = 0;
-    if (mmap(address, size, PROT_READ | PROT_WRITE, posix_flags_of(memory) | MAP_FIXED, -1, 0) ==
-        MAP_FAILED)
-        code = errno;
-    if (code == 0 && memory->on_numa_node &&
-        !posix_bind_to_node(address, size, memory->numa_node, report)) {
-        code = errno;
-        call = "mbind";
+    posix_made made;
+    if (memory->huge_page && posix_can_move_huge_pages(report)) {
+        made = posix_map_memory(NULL, size, memory, report);
+        if (made.failed) return posix_fail_memory(report, &made);
+        if (posix_move_huge_pages(made.address, address, size, report)) return HF_OK;
     }
-    if (code == 0) {
-        if (memory->no_dump) posix_exclude_from_dumps(address, size, report);
-        return HF_OK;
-    }
-    posix_make_placeholder(address, size, report);
-    return posix_fail(report, posix_memory_status(code, report), call, code);
+    made = posix_map_memory(address, size, memory, report);
+    if (!made.failed) return HF_OK;
+    posix_restore_placeholder(address, size, report);
+    return posix_fail_memory(report, &made);
 }
 
 #endif
