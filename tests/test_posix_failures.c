@@ -137,7 +137,8 @@ static ssize_t write_parts_or_fail(int file, const struct iovec *parts, int coun
 
 static int fstatfs_or_fail(int file, struct statfs *system) {
     if (fails("fstatfs") || fstatfs(file, system) != 0) return -1;
-    if (faults.pretends_huge) system->f_type = HUGETLBFS_MAGIC, system->f_bsize = 1 << 21;
+    if (faults.pretends_huge)
+        system->f_type = (__typeof__(system->f_type))HUGETLBFS_MAGIC, system->f_bsize = 1 << 21;
     return 0;
 }
 #endif
