@@ -31,8 +31,11 @@ coverage() {
         "${programs[0]}" "${programs[@]/#/-object=}" "${files[@]}"
 }
 
-# src/tool is the command, which this lane does not build.
-covered_sources() { find "$root/src" -path "$root/src/tool" -prune -o -name '*.c' -not -name windows.c -print; }
+# src/tool is the command, and names_*.c are in libholdfast-malloc.so alone: this lane builds neither.
+covered_sources() {
+    find "$root/src" -path "$root/src/tool" -prune -o \
+        -name '*.c' -not -name windows.c -not -name 'names_*.c' -print
+}
 
 # A source that no program links is missing from the report, so it would not lower the percentages.
 every_source_reported() {
