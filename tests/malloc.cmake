@@ -17,6 +17,8 @@ target_link_libraries(test_malloc PRIVATE malloc_small)
 holdfast_test(test_malloc_stress_small test_malloc_stress.c LABELS heap tsan)
 target_compile_definitions(test_malloc_stress_small PRIVATE MALLOC_STRESS_SMALL)
 target_link_libraries(test_malloc_stress_small PRIVATE malloc_small)
+# Its last line are the statistics.
+set_tests_properties(test_malloc_stress_small PROPERTIES ENVIRONMENT HOLDFAST_STATS=1)
 
 # ---- The library itself
 
