@@ -176,7 +176,17 @@ size_t platform_terminal_columns(FILE *stream) {
 static char this_program[4096];
 static void (*broken_pipe)(int); /* what SIGPIPE did before */
 
+/* A standard stream that is closed stays so for the programs that this one runs, and here it cannot
+ * be written: no file that is opened later has its number. */
+static void hold_closed_streams(void) {
+    int file;
+    do file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (file >= 0 && file <= STDERR_FILENO);
+    if (file >= 0) close(file);
+}
+
 char **platform_prepare(int *count, char **arguments) {
+    hold_closed_streams();
     ssize_t size = readlink("/proc/self/exe", this_program, sizeof this_program - 1);
     if (size <= 0) snprintf(this_program, sizeof this_program, "%s", *count ? arguments[0] : "");
     broken_pipe = signal(SIGPIPE, SIG_IGN); /* writing to it fails instead of killing the process */

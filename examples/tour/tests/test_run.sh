@@ -265,6 +265,8 @@ if [ -w /dev/full ]; then
     holdfast run --compare --runs 1 "$subject" status 0 >/dev/full 2>err && wrong 'a full disk'
     has err 'standard output: cannot be written'
 fi
+holdfast run --compare --runs 1 "$subject" status 0 >&- 2>err && wrong 'a closed standard output'
+has err 'cannot be written'
 
 # ---- a terminal, if script(1) can make one
 
