@@ -101,18 +101,25 @@ static void lazy_memory_is_not_charged(void) {
     hf_space_close(space);
 }
 
-static void huge_pages_are_the_page_size(void) {
-    hf_space *space;
+/* NULL: the system has none, and the test is skipped. */
+static hf_space *open_in_huge_pages(void) {
+    hf_space *space = NULL;
     hf_status status = open_with(&space, MIB(8), (hf_space_options){.memory.huge_page = MIB(2)});
     if (status == HF_UNSUPPORTED) {
         check_skip("no explicit huge pages");
-        return;
+        return NULL;
     }
     CHECK_STATUS(HF_OK, status);
+    return space;
+}
+
+static void huge_pages_are_the_page_size(void) {
+    hf_space *space = open_in_huge_pages();
+    if (space == NULL) return;
     CHECK_EQUAL(MIB(2), hf_space_page_size(space));
     CHECK_EQUAL(0, (uintptr_t)hf_space_base(space) % MIB(2));
     CHECK_STATUS(HF_INVALID, hf_space_commit_range(space, 4096, MIB(2)));
-    status = hf_space_commit_range(space, 0, MIB(2));
+    hf_status status = hf_space_commit_range(space, 0, MIB(2));
     if (status == HF_OK) hf_space_base(space)[0] = 1;
     CHECK(status == HF_OK || status == HF_NO_MEMORY); /* no huge page is free */
     CHECK_STATUS(HF_OK, hf_space_check(space));
@@ -138,13 +145,8 @@ static void expect_view(hf_status expected, hf_space *space, size_t bytes) {
 
 /* A view ends with the page of the system in which its file ends: behind it loads fault. */
 static void views_in_huge_pages_end_with_their_file(void) {
-    hf_space *space;
-    hf_status status = open_with(&space, MIB(8), (hf_space_options){.memory.huge_page = MIB(2)});
-    if (status == HF_UNSUPPORTED) {
-        check_skip("no explicit huge pages");
-        return;
-    }
-    CHECK_STATUS(HF_OK, status);
+    hf_space *space = open_in_huge_pages();
+    if (space == NULL) return;
     size_t page = hf_backend_native()->page_size(hf_backend_native());
     expect_view(HF_INVALID, space, 10000);
     expect_view(HF_INVALID, space, MIB(2) - page);
