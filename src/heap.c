@@ -459,10 +459,8 @@ static void heap_init(hf_heap_core *core, hf_space *space, const hf_heap_options
     core->heap.runs = hf_space_base(space);
     core->heap.key = heap_make_key(core);
     hf_heap_open_runs(core);
-    if (options->huge_pages != HF_HUGE_AUTO) {
-        core->is_advised = true;
+    if (options->huge_pages != HF_HUGE_AUTO)
         hf_heap_advise(core, core->units_offset, core->reserved - core->units_offset);
-    }
 }
 
 hf_status hf_heap_open_sized(hf_heap **heap, const hf_heap_options *options, size_t size) {

@@ -109,7 +109,6 @@ typedef struct hf_heap_core {
     uint32_t work;                    /* units of spans and large blocks allocated so far; wraps */
     uint32_t runs_freed;              /* `work` when empty runs were freed last */
     hf_reset_rule rule;
-    bool is_advised;          /* about huge pages */
     bool is_sanitized;        /* the process runs under a sanitizer */
     size_t purges, peak;      /* statistics */
     size_t remote;            /* atomic: the first of the blocks that other threads freed */
@@ -222,7 +221,7 @@ bool hf_heap_check_spans(const hf_heap_core *core, size_t *offset);
 /* Counts units that were allocated, and gives back what enough was done without. */
 void hf_heap_add_work(hf_heap_core *core, size_t units);
 
-/* Hints about huge pages, for a range that is large enough. */
+/* Hints about huge pages, for a range that is committed (HF_HUGE_AUTO) or will be. */
 void hf_heap_advise(hf_heap_core *core, size_t offset, size_t size);
 
 /* ------------------------------------------------------- heap_large.c ---------------- */

@@ -8,8 +8,9 @@
  * end on. (On Windows a block that has grown is several regions.) A new block is committed in the
  * middle of a large placeholder, so that it has room to grow.
  *
- * A block that is freed stays committed, idle, for the next one of about its size, until the heap
- * has allocated 64 times its bytes without it, or newer ones take its place.
+ * A block that is freed stays committed, idle, for the next one of about its size or up to twice as
+ * large, for which it grows, until the heap has allocated 64 times its bytes without it, or newer
+ * ones take its place.
  */
 #include <holdfast/heap.h>
 
@@ -264,8 +265,10 @@ static size_t large_find_place(hf_heap_core *core, size_t size, size_t align) {
     return place ? place : large_find_place_from(core, units_end, size, align);
 }
 
-static bool large_is_huge(const hf_heap_core *core, size_t size) {
-    return core->options.huge_pages == HF_HUGE_AUTO && !core->is_advised && size >= LARGE_HUGE_FROM;
+/* Bytes that were committed for a block. */
+static void large_advise(hf_heap_core *core, size_t offset, size_t size) {
+    if (core->options.huge_pages == HF_HUGE_AUTO && size >= LARGE_HUGE_FROM)
+        hf_heap_advise(core, offset, size);
 }
 
 static size_t large_commit(hf_heap_core *core, size_t size, size_t align) {
@@ -274,8 +277,9 @@ static size_t large_commit(hf_heap_core *core, size_t size, size_t align) {
         hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, size);
         return 0;
     }
-    if (large_is_huge(core, size)) hf_heap_advise(core, offset, size);
-    return hf_space_commit_range(core->space, offset, size) == HF_OK ? offset : 0;
+    if (hf_space_commit_range(core->space, offset, size) != HF_OK) return 0;
+    large_advise(core, offset, size);
+    return offset;
 }
 
 /* ------------------------------------------------------- allocating and freeing --------- */
@@ -288,6 +292,75 @@ static void *large_count(hf_heap_core *core, size_t offset, size_t size) {
     return hf_space_base(core->space) + offset;
 }
 
+/* Commits `more` bytes behind a block, which ends at `end`. */
+static bool large_extend_by(hf_heap_core *core, size_t end, size_t more) {
+    hf_region last;
+    if (!hf_space_find(core->space, end - 1, &last)) return false;
+    size_t size = end - last.offset;
+    if (hf_space_extend(core->space, last.offset, size, size + more) != HF_OK) return false;
+    large_advise(core, end, more);
+    core->large_bytes += more;
+    hf_heap_note_peak(core);
+    hf_heap_add_work(core, more / HF_HEAP_UNIT);
+    return true;
+}
+
+/* Commits what follows a block, an eighth of it more than is needed where there is room and memory.
+ */
+static bool large_extend(hf_heap_core *core, size_t offset, size_t old_size, size_t size) {
+    hf_region behind;
+    size_t end = offset + old_size, more = size - old_size;
+    if (end >= core->reserved || !hf_space_find(core->space, end, &behind) ||
+        behind.kind != HF_PLACEHOLDER || behind.size < core->page_size ||
+        behind.size - core->page_size < more)
+        return false;
+    size_t eighth = hf_round_down(old_size / 8, core->page_size);
+    size_t most = hf_smaller(hf_larger(more, eighth), behind.size - core->page_size);
+    hf_error before = hf_last_error();
+    if (large_extend_by(core, end, most)) return true;
+    if (most == more || !large_extend_by(core, end, more)) return false;
+    hf_fail_with(before);
+    return true;
+}
+
+/* An idle block, of which `size` bytes are needed. */
+static void *large_reuse(hf_heap_core *core, heap_idle *idle, size_t size) {
+    heap_idle taken = *idle;
+    core->idle_bytes -= taken.size;
+    *idle = (heap_idle){0};
+    return large_count(core, taken.offset, large_cut(core, taken.offset, taken.size, size));
+}
+
+/* The largest idle block of size / 2 to `size` bytes; NULL: none. */
+static heap_idle *large_find_smaller(hf_heap_core *core, size_t size, size_t align) {
+    heap_idle *best = NULL;
+    for (size_t i = 0; i < HEAP_IDLE; i++) {
+        heap_idle *idle = &core->idle[i];
+        uintptr_t address = (uintptr_t)hf_space_base(core->space) + idle->offset;
+        if (idle->size == 0 || idle->size >= size || idle->size < size / 2) continue;
+        if (address % align != 0) continue;
+        if (best == NULL || idle->size > best->size) best = idle;
+    }
+    return best;
+}
+
+/* An idle block that is made longer. So a program that copies what it has to a larger and larger
+ * block uses two blocks in turn, and little new memory. NULL: none can be. */
+static void *large_reuse_longer(hf_heap_core *core, size_t size, size_t align) {
+    heap_idle *idle = large_find_smaller(core, size, align);
+    if (idle == NULL) return NULL;
+    heap_idle taken = *idle;
+    hf_error before = hf_last_error();
+    core->idle_bytes -= taken.size;
+    *idle = (heap_idle){0};
+    bool is_longer = large_extend(core, taken.offset, taken.size, size);
+    hf_fail_with(before);
+    if (is_longer) return large_count(core, taken.offset, taken.size);
+    core->idle_bytes += taken.size;
+    *idle = taken;
+    return NULL;
+}
+
 void *hf_heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool *is_zero) {
     if (size > core->reserved) {
         hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, size);
@@ -295,13 +368,9 @@ void *hf_heap_large_allocate(hf_heap_core *core, size_t size, size_t align, bool
     }
     size = hf_round_up(size, core->page_size);
     heap_idle *idle = large_find_fit(core, size, align);
-    *is_zero = idle == NULL;
-    if (idle) {
-        size_t offset = idle->offset, extent = idle->size;
-        core->idle_bytes -= extent;
-        *idle = (heap_idle){0};
-        return large_count(core, offset, large_cut(core, offset, extent, size));
-    }
+    void *block = idle ? large_reuse(core, idle, size) : large_reuse_longer(core, size, align);
+    *is_zero = block == NULL;
+    if (block) return block;
     size_t offset = large_commit(core, size, align);
     return offset ? large_count(core, offset, size) : NULL;
 }
@@ -338,30 +407,11 @@ void hf_heap_large_free(hf_heap_core *core, void *block) {
         return;
     }
     size_t others = core->large_bytes - size;
-    if (!large_retire(core, offset, size, hf_larger(LARGE_IDLE_LEAST, others)))
-        return; /* it counts as allocated until a reset */
+    /* A quarter more: of two blocks that grow in turn, either may have more to spare. */
+    size_t most = hf_larger(LARGE_IDLE_LEAST, others + others / 4);
+    if (!large_retire(core, offset, size, most)) return; /* it counts as allocated until a reset */
     core->large_blocks--;
     core->large_bytes = others;
-}
-
-/* Commits what follows a block, an eighth of it more than is needed where there is room. */
-static bool large_extend(hf_heap_core *core, size_t offset, size_t old_size, size_t size) {
-    hf_region behind, last;
-    size_t end = offset + old_size, more = size - old_size;
-    if (end >= core->reserved || !hf_space_find(core->space, end, &behind) ||
-        behind.kind != HF_PLACEHOLDER || behind.size < core->page_size ||
-        behind.size - core->page_size < more)
-        return false;
-    size_t room = behind.size - core->page_size;
-    more = hf_smaller(hf_larger(more, hf_round_down(old_size / 8, core->page_size)), room);
-    if (!hf_space_find(core->space, end - 1, &last)) return false;
-    if (hf_space_extend(core->space, last.offset, end - last.offset, end - last.offset + more) !=
-        HF_OK)
-        return false;
-    core->large_bytes += more;
-    hf_heap_note_peak(core);
-    hf_heap_add_work(core, more / HF_HEAP_UNIT);
-    return true;
 }
 
 bool hf_heap_large_resize(hf_heap_core *core, void *block, size_t size) {

@@ -331,14 +331,13 @@ static size_t span_huge_from(const hf_heap_core *core) {
     return hf_smaller(bytes / HF_HEAP_UNIT, core->units_most);
 }
 
-/* From a size on, the rest of the reservation is backed by huge pages. */
-static void span_advise_once(hf_heap_core *core, size_t units) {
-    bool is_auto = core->options.huge_pages == HF_HUGE_AUTO;
-    if (core->is_advised || !is_auto || units <= span_huge_from(core)) return;
-    size_t from = hf_larger(span_offset(core, core->units_committed),
-                            hf_round_up(span_offset(core, span_huge_from(core)), HF_MIB(2)));
-    core->is_advised = true;
-    if (from < core->reserved) hf_heap_advise(core, from, core->reserved - from);
+/* Memory from a size on is backed by huge pages, if `old` units were committed before. */
+static void span_advise(hf_heap_core *core, size_t old) {
+    size_t huge_from = hf_round_up(span_offset(core, span_huge_from(core)), HF_MIB(2));
+    size_t from = hf_larger(span_offset(core, old), huge_from);
+    size_t end = span_offset(core, core->units_committed);
+    if (core->options.huge_pages == HF_HUGE_AUTO && from < end)
+        hf_heap_advise(core, from, end - from);
 }
 
 /* Where a step ends: between two huge pages, if there are any, so that each of them is committed
@@ -355,12 +354,15 @@ static hf_status span_grow(hf_heap_core *core, size_t needed) {
     size_t step = hf_smaller(hf_larger(core->units_committed / 2, SPAN_LEAST_STEP), SPAN_MOST_STEP);
     size_t wanted = hf_larger(needed, core->units_committed + step);
     wanted = hf_smaller(span_round_step(core, wanted), core->units_most);
+    size_t old = core->units_committed;
     hf_error before = hf_last_error();
-    span_advise_once(core, wanted);
     hf_status status = span_commit_units(core, wanted);
     if (status != HF_OK && wanted > needed) status = span_commit_units(core, needed);
-    if (status == HF_OK) hf_fail_with(before); /* an attempt before it may have failed */
-    if (status == HF_WRONG_STATE)              /* a large block begins there */
+    if (status == HF_OK) {
+        hf_fail_with(before); /* an attempt before it may have failed */
+        span_advise(core, old);
+    }
+    if (status == HF_WRONG_STATE) /* a large block begins there */
         status = hf_fail(HF_RESERVE_FULL, "hf_heap_malloc", 0, span_bytes(needed));
     hf_heap_note_peak(core);
     return status;

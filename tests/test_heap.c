@@ -280,6 +280,28 @@ static void a_large_block_grows_in_place(void) {
     check_and_close(heap);
 }
 
+/* A program copies what it has to a larger block, frees the smaller one, and so on. */
+static void blocks_that_grow_by_copies_take_turns(void) {
+    hf_heap *heap = open_heap((hf_heap_options){.reserve = 512 * MIB});
+    if (!heap_is_exact()) {
+        hf_heap_close(heap);
+        check_skip("under a sanitizer blocks are used again as late as possible");
+        return;
+    }
+    char *places[2] = {filled_block(heap, 9 * MIB, 0), filled_block(heap, 10 * MIB, 1)};
+    for (unsigned i = 2; i < 30; i++) {
+        hf_heap_free(heap, places[i % 2]);
+        char *block = filled_block(heap, (9 + i) * MIB, i);
+        CHECK(block == places[i % 2]);
+        CHECK(is_filled(places[(i + 1) % 2], (8 + i) * MIB, i - 1));
+        CHECK(hf_heap_usable_size(heap, block) >= (9 + i) * MIB);
+    }
+    hf_heap_free(heap, places[0]);
+    char *zeroed = hf_heap_calloc(heap, 1, 41 * MIB);
+    CHECK(zeroed == places[0] && is_zero(zeroed, 41 * MIB));
+    check_and_close(heap);
+}
+
 /* Each can be allocated, and grow, while the others stay. */
 static void many_large_blocks_find_their_places(void) {
     enum { COUNT = 100 };
@@ -556,7 +578,7 @@ static void a_wide_alignment_commits_no_more_than_the_size(void) {
 
 /* ---- Huge pages ------------------------------------------------------------------- */
 
-/* The hints of a heap that allocates 8 MiB of medium blocks, of which *first is the first. */
+/* The hints of a heap that allocates 9 MiB of medium blocks, of which *first is the first. */
 static size_t count_hints(struct recorder *recorder, hf_huge_pages huge_pages, char **first) {
     recorder_init(recorder, NULL);
     hf_heap *heap =
@@ -568,14 +590,39 @@ static size_t count_hints(struct recorder *recorder, hf_huge_pages huge_pages, c
     return hints;
 }
 
+/* Each time that memory is committed. */
 static void memory_beyond_the_first_2_mib_is_in_huge_pages(void) {
     static struct recorder recorder;
-    char *first;
-    CHECK_EQUAL(1, count_hints(&recorder, HF_HUGE_AUTO, &first));
+    char *first, *end = NULL;
+    size_t hints = count_hints(&recorder, HF_HUGE_AUTO, &first);
+    CHECK(hints > 0);
+    for (size_t i = 0; i < hints; i++) {
+        const struct recorder_call *hint = recorder_nth(&recorder, RECORDER_ADVISE, i);
+        CHECK(hint->advice == HF_ADVISE_HUGE && (i == 0 || hint->address == end));
+        if (i == 0) CHECK(hint->address >= first + 2 * MIB && hint->address <= first + 4 * MIB);
+        end = hint->address + hint->size;
+    }
+    CHECK(end >= first + 9 * MIB);
+}
+
+/* What a large block has grown by is in huge pages, too. */
+static void large_blocks_are_in_huge_pages(void) {
+    static struct recorder recorder;
+    recorder_init(&recorder, NULL);
+    hf_heap *heap =
+        open_heap((hf_heap_options){.reserve = 256 * MIB, .backend = &recorder.backend});
+    char *block = hf_heap_malloc(heap, 5 * MIB);
+    CHECK(block != NULL);
     const struct recorder_call *hint = recorder_nth(&recorder, RECORDER_ADVISE, 0);
-    CHECK(hint->advice == HF_ADVISE_HUGE);
-    CHECK(hint->address >= first + 2 * MIB && hint->address <= first + 4 * MIB);
-    CHECK(hint->size > 4 * MIB); /* all that follows */
+    CHECK(hint != NULL && hint->address == block && hint->advice == HF_ADVISE_HUGE);
+    size_t size = hint->size;
+    CHECK(size >= 5 * MIB);
+    if (heap_is_exact()) {
+        CHECK(hf_heap_realloc(heap, block, 20 * MIB) == block);
+        hint = recorder_nth(&recorder, RECORDER_ADVISE, 1);
+        CHECK(hint != NULL && hint->address == block + size && hint->size >= 20 * MIB - size);
+    }
+    check_and_close(heap);
 }
 
 static void huge_pages_can_be_had_for_all_or_for_none(void) {
@@ -595,9 +642,9 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options), TEST(a_reservati
            TEST(zeroed_blocks_are_zero_also_where_memory_was_used),
            TEST(blocks_have_every_alignment),
            TEST(realloc_keeps_the_contents_from_every_size_to_every_other),
-           TEST(a_large_block_grows_in_place), TEST(many_large_blocks_find_their_places),
-           TEST(a_medium_block_grows_into_free_units), TEST(a_reset_frees_everything),
-           TEST(frames_in_steady_state_make_no_system_call),
+           TEST(a_large_block_grows_in_place), TEST(blocks_that_grow_by_copies_take_turns),
+           TEST(many_large_blocks_find_their_places), TEST(a_medium_block_grows_into_free_units),
+           TEST(a_reset_frees_everything), TEST(frames_in_steady_state_make_no_system_call),
            TEST(a_reset_gives_back_what_frames_do_without), TEST(a_trim_gives_back_what_is_free),
            TEST(unused_memory_goes_back_by_itself),
            TEST(unused_memory_goes_back_while_small_blocks_are_reused),
@@ -605,4 +652,4 @@ CHECK_MAIN(TEST(opens_with_defaults), TEST(checks_its_options), TEST(a_reservati
            TEST(large_blocks_leave_room_for_others),
            TEST(a_wide_alignment_commits_no_more_than_the_size),
            TEST(memory_beyond_the_first_2_mib_is_in_huge_pages),
-           TEST(huge_pages_can_be_had_for_all_or_for_none))
+           TEST(large_blocks_are_in_huge_pages), TEST(huge_pages_can_be_had_for_all_or_for_none))

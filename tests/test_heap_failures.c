@@ -86,9 +86,8 @@ static void open_and_use(struct failure *failure) {
     works_and_closes(heap);
 }
 
-static void allocate(struct failure *failure) {
+static void allocate_in(struct failure *failure, hf_heap *heap) {
     size_t size = *(const size_t *)failure->user;
-    hf_heap *heap = prepare(failure);
     size_t blocks = count_blocks(heap), used = hf_heap_get_stats(heap).used;
     set_last_error();
     failure_on(failure);
@@ -108,6 +107,15 @@ static void allocate(struct failure *failure) {
     CHECK(has_filled_ends(block, size, 99));
     hf_heap_free(heap, block);
     works_and_closes(heap);
+}
+
+static void allocate(struct failure *failure) { allocate_in(failure, prepare(failure)); }
+
+/* An idle block is made longer. */
+static void allocate_longer(struct failure *failure) {
+    hf_heap *heap = prepare(failure);
+    hf_heap_free(heap, block_with_ends(heap, 6 * MIB, 1));
+    allocate_in(failure, heap);
 }
 
 /* Until the units that are ready are used up, and a little more. */
@@ -202,6 +210,8 @@ static void allocating_fails_whole(void) {
         AT("size %zu", sizes[i]);
         each_failure(allocate, &sizes[i]);
     }
+    static const size_t longer[] = {6 * MIB + 4096, 8 * MIB};
+    for (unsigned i = 0; i < 2; i++) CHECK(each_failure(allocate_longer, &longer[i]) > 0);
     CHECK(each_failure(allocate_many, NULL) > 0);
 }
 

@@ -116,7 +116,8 @@ typedef struct hf_heap_options {
     size_t huge_from;
     /** Which memory is backed by huge pages. HF_HUGE_AUTO: large blocks from 2 MiB on, and small
      *  and medium ones beyond the first `huge_from` bytes: so at most 2 MiB are committed in
-     *  vain. */
+     *  vain. Each range is advised after it was committed (hf_backend::advise). With the other two
+     *  values all of the reservation is advised when the heap is opened. */
     hf_huge_pages huge_pages;
     /** @cond private */
     char unused[sizeof(void *) == 8 ? 4 : 8]; /* 0; in place of padding, whose bytes an initialiser
