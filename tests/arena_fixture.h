@@ -10,6 +10,7 @@
 #define HOLDFAST_TESTS_ARENA_FIXTURE_H
 
 #include <holdfast/arena.h>
+#include <holdfast/space.h>
 
 #include <stdint.h>
 #include <string.h>
@@ -117,6 +118,16 @@ static inline bool count_failure(hf_arena *arena, hf_status status, size_t size,
     failures->status = status;
     failures->size = size;
     return false;
+}
+
+/* False, and a test or a part of one is left out, if the backend has no hints. */
+static inline bool has_hints(void) {
+    hf_space *space;
+    size_t size = (size_t)4 << 20;
+    CHECK_STATUS(HF_OK, hf_space_open(&space, size, NULL));
+    hf_status status = hf_space_advise(space, 0, size, HF_ADVISE_HUGE);
+    hf_space_close(space);
+    return status != HF_UNSUPPORTED;
 }
 
 #endif

@@ -3,7 +3,8 @@
 # malloc_small is its code with small heaps, without the names: it is used beside a program's malloc.
 
 add_library(malloc_small STATIC ${PROJECT_SOURCE_DIR}/src/malloc/blocks.c
-            ${PROJECT_SOURCE_DIR}/src/malloc/faults.c ${PROJECT_SOURCE_DIR}/src/malloc/owners.c)
+            ${PROJECT_SOURCE_DIR}/src/malloc/faults.c ${PROJECT_SOURCE_DIR}/src/malloc/huge_pages.c
+            ${PROJECT_SOURCE_DIR}/src/malloc/owners.c)
 target_link_libraries(malloc_small PUBLIC holdfast PRIVATE holdfast_warnings)
 target_include_directories(malloc_small PUBLIC ${PROJECT_SOURCE_DIR}/src/malloc)
 target_compile_definitions(malloc_small PUBLIC
@@ -19,6 +20,11 @@ target_compile_definitions(test_malloc_stress_small PRIVATE MALLOC_STRESS_SMALL)
 target_link_libraries(test_malloc_stress_small PRIVATE malloc_small)
 # Its last line are the statistics.
 set_tests_properties(test_malloc_stress_small PROPERTIES ENVIRONMENT HOLDFAST_STATS=1)
+
+holdfast_test(test_malloc_huge_pages test_malloc_huge_pages.c process.c LABELS heap)
+target_sources(test_malloc_huge_pages PRIVATE ${PROJECT_SOURCE_DIR}/src/malloc/huge_pages.c)
+target_include_directories(test_malloc_huge_pages PRIVATE ${PROJECT_SOURCE_DIR}/src/malloc)
+target_compile_definitions(test_malloc_huge_pages PRIVATE HF_MALLOC_CLOCK=huge_pages_test_clock)
 
 # ---- The library itself
 

@@ -11,15 +11,6 @@ static struct process_memory memory_of(const hf_arena *arena) {
     return process_memory_of(hf_arena_base(arena), hf_arena_get_stats(arena).reserved);
 }
 
-/* False, and part of the test is left out, if the backend has no hints. */
-static bool has_hints(void) {
-    hf_space *space;
-    CHECK_STATUS(HF_OK, hf_space_open(&space, 4 * MIB, NULL));
-    hf_status status = hf_space_advise(space, 0, 4 * MIB, HF_ADVISE_HUGE);
-    hf_space_close(space);
-    return status != HF_UNSUPPORTED;
-}
-
 static void touch_every_page(char *block, size_t size) {
     for (size_t i = 0; i < size; i += fixture_page_size()) block[i] = 1;
 }

@@ -5,6 +5,7 @@
  *      names_c.c, names_cxx.c    malloc, free, operator new ...: what a program calls
  *      blocks.c                  allocates, frees and resizes; sets errno
  *      owners.c                  which heap a thread allocates from, and whose heap a block is of
+ *      huge_pages.c              the backend of the heaps: which memory is in huge pages
  *      faults.c                  what is written to stderr: faults and statistics
  *
  * Each thread has a heap, which it uses without a lock. A heap is a space, with addresses of its
@@ -110,6 +111,11 @@ hf_heap_stats hf_malloc_sum(size_t *heaps, size_t *running);
 
 /* Verifies all heaps, as hf_heap_check. For tests: no other thread may allocate meanwhile. */
 hf_status hf_malloc_check(void);
+
+/* ------------------------------------------------------------------ huge_pages.c ---------- */
+
+/* The native backend, with huge pages as long as they come cheaply. Called under the lock. */
+const hf_backend *hf_malloc_backend(void);
 
 /* ---------------------------------------------------------------------- faults.c ---------- */
 

@@ -142,6 +142,7 @@ static void owners_fill_table(const malloc_owner *owner, malloc_owner *value) {
 static bool owners_open(malloc_owner *owner, hf_heap_options options, malloc_owner_state state) {
     options.on_fault = hf_malloc_on_fault;
     options.huge_from = OWNERS_HUGE_FROM;
+    options.backend = hf_malloc_backend();
     if (hf_heap_open(&owner->heap, &options) != HF_OK) return false;
     const hf_heap_core *core = heap_core_of(owner->heap);
     owner->base = (size_t)(uintptr_t)hf_space_base(core->space);

@@ -1,0 +1,69 @@
+/*
+ * huge_pages.c -- huge pages for the heaps, as long as the system has them at hand.
+ *
+ * A huge page saves 512 page faults and makes addresses cheaper to translate. But where the system
+ * has to move other memory away first, or where the host of a virtual machine has taken free memory
+ * back and has to find some again, it takes longer than the faults that it saves: up to 100 times
+ * as long as usual. So the first huge page of each range is touched here, before the program does,
+ * and the time is taken. After the first one that took too long this process asks for no more.
+ */
+#define _GNU_SOURCE
+
+#include <holdfast/atomic.h>
+
+#include <time.h>
+
+#include "../numbers.h"
+#include "malloc_core.h"
+
+#define HUGE_PAGES_SIZE HF_MIB(2)
+
+/* In nanoseconds: about what 512 page faults take on a virtual machine. A huge page at hand takes
+ * 100,000 to 300,000. */
+#define HUGE_PAGES_MOST_TIME 2000000
+
+#ifdef HF_MALLOC_CLOCK /* a test has its own */
+uint64_t HF_MALLOC_CLOCK(void);
+#else
+#define HF_MALLOC_CLOCK huge_pages_clock
+/* Processor time of the thread, in nanoseconds: it does not run while others do. */
+static uint64_t huge_pages_clock(void) {
+    struct timespec now = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+#endif
+
+static size_t huge_pages_are_slow; /* atomic; 1: one took too long */
+
+static bool huge_pages_is_slow(void *page) {
+    uint64_t start = HF_MALLOC_CLOCK();
+    *(volatile char *)page = 0;
+    return HF_MALLOC_CLOCK() - start > HUGE_PAGES_MOST_TIME;
+}
+
+/* hf_backend.advise. With HF_HUGE_AUTO a heap advises memory that was committed just now. */
+static hf_status huge_pages_advise(const hf_backend *self, void *address, size_t size,
+                                   hf_advice advice, hf_report *report) {
+    (void)self;
+    const hf_backend *native = hf_backend_native();
+    size_t before = (0 - (uintptr_t)address) & (HUGE_PAGES_SIZE - 1);
+    if (hf_load_acquire(&huge_pages_are_slow)) return HF_OK;
+    hf_status status = native->advise(native, address, size, advice, report);
+    if (status != HF_OK || size < before + HUGE_PAGES_SIZE) return status;
+    char *page = (char *)address + before, *end = (char *)address + size;
+    if (!huge_pages_is_slow(page)) return HF_OK;
+    hf_store_release(&huge_pages_are_slow, 1);
+    size_t rest = (size_t)(end - page) - HUGE_PAGES_SIZE;
+    if (rest == 0) return HF_OK;
+    return native->advise(native, page + HUGE_PAGES_SIZE, rest, HF_ADVISE_NO_HUGE, report);
+}
+
+const hf_backend *hf_malloc_backend(void) {
+    static hf_backend backend;
+    if (backend.size == 0) {
+        backend = *hf_backend_native();
+        backend.advise = huge_pages_advise;
+    }
+    return &backend;
+}
