@@ -71,12 +71,19 @@ static bool compare_run_once(struct compare_progress *progress, struct compare_c
     return true;
 }
 
+/* Whose turn it is in a round: 0, n - 1, 1, n - 2, ... in the first one, then each one further. */
+static size_t compare_turn(size_t count, size_t round, size_t place) {
+    if (round == 0) return place;
+    size_t first = place % 2 ? count - (place + 1) / 2 : place / 2;
+    return (first + round - 1) % count;
+}
+
 static bool compare_round(struct compare_progress *progress, size_t round) {
     struct compare *compare = progress->compare;
-    size_t first = round ? round - 1 : 0;
-    for (size_t i = 0; i < compare->count; i++)
-        if (!compare_run_once(progress, &compare->contenders[(first + i) % compare->count], round))
-            return false;
+    for (size_t place = 0; place < compare->count; place++) {
+        size_t turn = compare_turn(compare->count, round, place);
+        if (!compare_run_once(progress, &compare->contenders[turn], round)) return false;
+    }
     return true;
 }
 

@@ -1,14 +1,16 @@
 /*
  * compare.h -- measures a program on several allocators, which take turns.
  *
- *     round 0   glibc      glibc-huge  holdfast  mimalloc     warm-up, not counted
- *     round 1   glibc      glibc-huge  holdfast  mimalloc
- *     round 2   glibc-huge holdfast    mimalloc  glibc        each round begins one further
- *     ...
+ *     round 0   glibc      glibc-huge  holdfast    mimalloc      warm-up, not counted
+ *     round 1   glibc      mimalloc    glibc-huge  holdfast
+ *     round 2   glibc-huge glibc       holdfast    mimalloc
+ *     round 3   holdfast   glibc-huge  mimalloc    glibc
+ *     round 4   mimalloc   holdfast    glibc       glibc-huge
  *
- * So a change of the machine's load or temperature meets all alike, and none always follows the
- * same other one. How a run is made is the caller's function, so that the order and the
- * conclusions can be tested without processes.
+ * So a change of the machine's load or temperature meets all alike, and each follows each other one
+ * equally often if their number is even (a Williams design): what one leaves behind in caches and
+ * free memory meets all alike, too. How a run is made is the caller's function, so that the order
+ * and the conclusions can be tested without processes.
  */
 #ifndef TOOL_COMPARE_H
 #define TOOL_COMPARE_H

@@ -1,7 +1,7 @@
 /*
  * run_posix.c -- the verb run on systems with ELF programs.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
 
 #include "run.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "allocators.h"
@@ -54,6 +55,7 @@ static int run_on_holdfast(const struct run_request *request, const char *progra
 struct run_state {
     const struct run_request *request;
     bool is_first; /* the next run is the first one, which shows what the program reports */
+    uint64_t peak; /* the highest one of the warm-ups, in bytes */
     int status;    /* exit status of holdfast after a failure; 0: none */
     bool interrupted;
 };
@@ -74,6 +76,22 @@ static bool run_note_failure(struct run_state *state, enum child_result result) 
     return false;
 }
 
+/* Uses and frees so much memory. What was not used for a while may be slow at first: the host of a
+ * virtual machine took it back. Without this the first touch of a page would cost an allocator what
+ * the run before it left. */
+static void run_prewarm(uint64_t size) {
+    long page = sysconf(_SC_PAGESIZE);
+    if (size == 0 || size > SIZE_MAX || page <= 0) return;
+    char *memory =
+        mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return;
+#ifdef MADV_HUGEPAGE
+    madvise(memory, (size_t)size, MADV_HUGEPAGE);
+#endif
+    for (uint64_t at = 0; at < size; at += (uint64_t)page) *(volatile char *)(memory + at) = 1;
+    munmap(memory, (size_t)size);
+}
+
 static bool run_contender(void *user, struct compare_contender *contender, enum compare_stage stage,
                           struct compare_run *run) {
     struct run_state *state = user;
@@ -81,8 +99,11 @@ static bool run_contender(void *user, struct compare_contender *contender, enum 
     request.shows_errors = state->is_first;
     if (stage == COMPARE_WARM_UP && !contender->huge_pages) request.sight = &contender->sight;
     state->is_first = false;
+    run_prewarm(state->peak);
     enum child_result result = child_run(&request, run);
     if (result != CHILD_ENDED) return run_note_failure(state, result);
+    if (stage == COMPARE_WARM_UP && run->quantities[COMPARE_PEAK] > state->peak)
+        state->peak = run->quantities[COMPARE_PEAK];
     if (request.sight) run_judge(contender);
     return true;
 }

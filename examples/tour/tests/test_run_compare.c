@@ -114,8 +114,23 @@ static bool measure(void) { return compare_measure(&compare, &no_screen, make_up
 static void contenders_take_turns(void) {
     begin(4);
     CHECK(measure());
-    CHECK(strcmp(asked, "BFSbfsfsbsbfbfs") == 0);
+    CHECK(strcmp(asked, "BFSbsffbssfbbsf") == 0);
     CHECK_EQUAL(4, compare.contenders[2].runs.count);
+    compare_close(&compare);
+}
+
+static void each_follows_each_other_one_once(void) {
+    begin(4);
+    compare_add(&compare, "mine");
+    CHECK(measure());
+    for (const char *one = "bfsm"; *one; one++) {
+        for (const char *other = "bfsm"; *other; other++) {
+            size_t count = 0;
+            for (size_t i = 4; asked[i]; i++)
+                count += i % 4 > 0 && asked[i - 1] == *one && asked[i] == *other;
+            CHECK_EQUAL(*one != *other, count);
+        }
+    }
     compare_close(&compare);
 }
 
@@ -284,10 +299,11 @@ static void the_checker_of_json_sees_errors(void) {
 
 CHECK_MAIN(TEST(finds_quartiles), TEST(spread_is_half_of_the_interquartile_range),
            TEST(ratio_of_nothing_is_one), TEST(short_programs_run_more_often),
-           TEST(contenders_take_turns), TEST(number_of_runs_follows_the_warm_up),
-           TEST(one_that_is_left_out_does_not_run), TEST(nothing_runs_after_a_failure),
-           TEST(the_first_must_be_measured), TEST(warm_ups_do_not_count),
-           TEST(a_name_replaces_the_same_name), TEST(table_has_medians_ratios_and_marks),
-           TEST(table_names_what_differs), TEST(table_says_if_the_first_differs_from_itself),
+           TEST(contenders_take_turns), TEST(each_follows_each_other_one_once),
+           TEST(number_of_runs_follows_the_warm_up), TEST(one_that_is_left_out_does_not_run),
+           TEST(nothing_runs_after_a_failure), TEST(the_first_must_be_measured),
+           TEST(warm_ups_do_not_count), TEST(a_name_replaces_the_same_name),
+           TEST(table_has_medians_ratios_and_marks), TEST(table_names_what_differs),
+           TEST(table_says_if_the_first_differs_from_itself),
            TEST(table_says_what_was_not_measured_or_not_loaded), TEST(json_is_valid_and_whole),
            TEST(the_checker_of_json_sees_errors))
