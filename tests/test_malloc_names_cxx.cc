@@ -1,6 +1,7 @@
 // operator new and delete in all forms, in a program that links holdfast::malloc and calls no
 // malloc itself.
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <new>
 #include <string>
@@ -8,6 +9,9 @@
 #include <vector>
 
 #include <dlfcn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -111,7 +115,54 @@ void failures_call_the_handler_and_throw() {
     CHECK(is_caught);
 }
 
+struct link {
+    link *next;
+};
+
+link *links;
+
+link *add_link() {
+    links = new (keep(operator new(sizeof(link)))) link{links};
+    return links;
+}
+
+void release_a_link() {
+    handled++;
+    std::set_new_handler(nullptr);
+    link *first = links;
+    links = first->next;
+    operator delete(first);
+}
+
+// In a child process, without memory even for the smallest block.
+void use_all_memory() {
+    const struct rlimit limit = {64 << 20, 64 << 20};
+    bool is_caught = false;
+    handled = 0;
+    CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+    std::set_new_handler(release_a_link);
+    try {
+        for (;;) add_link();
+    } catch (const std::bad_alloc &) {
+        is_caught = true;
+    }
+    CHECK(is_caught && handled == 1);
+    CHECK(keep(operator new(sizeof(link), std::nothrow)) == nullptr);
+}
+
+void without_any_memory_the_handler_is_called_too() {
+    std::fflush(nullptr);
+    pid_t child = fork();
+    if (child == 0) {
+        use_all_memory();
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 } // namespace
 
 CHECK_MAIN(TEST(new_is_ours), TEST(every_form_allocates_and_frees), TEST(containers),
-           TEST(failures_call_the_handler_and_throw))
+           TEST(failures_call_the_handler_and_throw),
+           TEST(without_any_memory_the_handler_is_called_too))

@@ -4,8 +4,9 @@
  * A huge page saves 512 page faults and makes addresses cheaper to translate. But where the system
  * has to move other memory away first, or where the host of a virtual machine has taken free memory
  * back and has to find some again, it takes longer than the faults that it saves: up to 100 times
- * as long as usual. So the first huge page of each range is touched here, before the program does,
- * and the time is taken. After the first one that took too long this process asks for no more.
+ * as long as usual. So the first huge page is touched here, before the program does, and the time
+ * is taken; then one whenever a quarter more was asked for, because a page that the program never
+ * stores into is resident in vain. After one that took too long this process asks for no more.
  */
 #define _GNU_SOURCE
 
@@ -34,7 +35,18 @@ static uint64_t huge_pages_clock(void) {
 }
 #endif
 
-static size_t huge_pages_are_slow; /* atomic; 1: one took too long */
+/* Atomic. Of two threads that advise at the same time, both may touch a page. */
+static size_t huge_pages_are_slow; /* 1: one took too long */
+static size_t huge_pages_asked;    /* bytes that the system was asked for so far, in huge pages */
+static size_t huge_pages_next;     /* as many when one is touched again */
+
+static bool huge_pages_is_time(size_t size) {
+    size_t asked = hf_load_acquire(&huge_pages_asked) + size;
+    hf_store_release(&huge_pages_asked, asked);
+    if (asked < hf_load_acquire(&huge_pages_next)) return false;
+    hf_store_release(&huge_pages_next, asked + asked / 4);
+    return true;
+}
 
 static bool huge_pages_is_slow(void *page) {
     uint64_t start = HF_MALLOC_CLOCK();
@@ -52,7 +64,7 @@ static hf_status huge_pages_advise(const hf_backend *self, void *address, size_t
     hf_status status = native->advise(native, address, size, advice, report);
     if (status != HF_OK || size < before + HUGE_PAGES_SIZE) return status;
     char *page = (char *)address + before, *end = (char *)address + size;
-    if (!huge_pages_is_slow(page)) return HF_OK;
+    if (!huge_pages_is_time(size) || !huge_pages_is_slow(page)) return HF_OK;
     hf_store_release(&huge_pages_are_slow, 1);
     size_t rest = (size_t)(end - page) - HUGE_PAGES_SIZE;
     if (rest == 0) return HF_OK;

@@ -1,12 +1,17 @@
-/* names_cxx.c -- operator new and operator delete of C++, as C functions with the names that
- * compilers mangle them to. So the library needs no C++ runtime. Only the forms on which the
- * others are built are here: new and delete, plain and aligned. Those of the C++ runtime (arrays,
- * nothrow, sized) call them, or those of a program that replaces them. new int[4] -> operator
- * new[] of libstdc++ -> operator new, the program's own or this one The new handler and what
- * throws std::bad_alloc are libstdc++'s. They are looked up when there is no memory: a program of
- * C may have loaded a library of C++ after it began. Without them (libc++) a failed new ends the
- * program. Compiled with -fexceptions: the handler may throw. The mangled name of size_t is m
- * (unsigned long) or j (unsigned int). */
+/*
+ * names_cxx.c -- operator new and operator delete of C++, as C functions with the names that
+ * compilers mangle them to. So the library needs no C++ runtime.
+ *
+ * Only the forms on which the others are built are here: new and delete, plain and aligned. Those
+ * of the C++ runtime (arrays, nothrow, sized) call them, or those of a program that replaces them:
+ *
+ *      new int[4]  ->  operator new[] of libstdc++  ->  operator new, the program's own or this one
+ *
+ * The new handler and what throws std::bad_alloc are libstdc++'s. Without them (libc++) a failed
+ * new ends the program. Compiled with -fexceptions: the handler may throw.
+ *
+ * The mangled name of size_t is m (unsigned long) or j (unsigned int).
+ */
 #define _GNU_SOURCE
 
 #include <dlfcn.h>
@@ -26,7 +31,12 @@
 
 typedef void names_function(void);
 
-/* A function of libstdc++, wherever that was loaded. NULL: it is not in this process. */
+/* Of libstdc++, if the program is linked with it. */
+names_function *_ZSt15get_new_handlerv(void) __attribute__((weak));
+void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
+
+/* A function of libstdc++ where the program is not linked with it, but a library that it has loaded
+ * is. dlopen needs memory: it may fail when there is none. NULL: it is not in this process. */
 static names_function *names_find(const char *name) {
     names_function *function = NULL;
     void *runtime = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
@@ -37,6 +47,7 @@ static names_function *names_find(const char *name) {
 }
 
 static names_function *names_get_handler(void) {
+    if (_ZSt15get_new_handlerv) return _ZSt15get_new_handlerv();
     names_function *getter = names_find("_ZSt15get_new_handlerv");
     return getter ? ((names_function * (*)(void)) getter)() : NULL;
 }
@@ -49,7 +60,8 @@ static void *names_retry_or_throw(size_t size, size_t align) {
         block = hf_malloc_allocate_aligned(align, size);
     }
     if (block) return block;
-    names_function *throw_bad_alloc = names_find("_ZSt17__throw_bad_allocv");
+    names_function *throw_bad_alloc = _ZSt17__throw_bad_allocv;
+    if (throw_bad_alloc == NULL) throw_bad_alloc = names_find("_ZSt17__throw_bad_allocv");
     if (throw_bad_alloc) throw_bad_alloc();
     hf_malloc_abort("operator new has no memory, and no std::bad_alloc to throw", NULL);
 }
