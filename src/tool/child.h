@@ -19,6 +19,7 @@ struct child_request {
     const struct compare_contender *contender; /* sets the environment */
     bool shows_errors;                         /* standard error is kept, not dropped */
     struct compare_sight *sight;               /* not NULL: the processes are watched */
+    uint64_t prewarm; /* bytes of memory to use and free before; less if fewer are free */
 };
 
 enum child_result {

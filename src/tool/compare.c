@@ -59,7 +59,6 @@ static bool compare_keep(struct compare_contender *contender, const struct compa
 static bool compare_run_once(struct compare_progress *progress, struct compare_contender *contender,
                              size_t round) {
     struct compare_run run = {0};
-    if (contender->left_out[0]) return true;
     compare_show(progress, contender->name, round);
     progress->done++;
     if (!progress->runner(progress->user, contender, round ? COMPARE_MEASURED : COMPARE_WARM_UP,
@@ -71,20 +70,38 @@ static bool compare_run_once(struct compare_progress *progress, struct compare_c
     return true;
 }
 
-/* Whose turn it is in a round: 0, n - 1, 1, n - 2, ... in the first one, then each one further. */
+/* Whose turn it is in a round: 0, n - 1, 1, n - 2, ... in the first one, then each one further. Of
+ * an odd number the next n rounds are in reverse. */
 static size_t compare_turn(size_t count, size_t round, size_t place) {
-    if (round == 0) return place;
+    if (count % 2 == 1 && (round - 1) / count % 2 == 1) place = count - 1 - place;
     size_t first = place % 2 ? count - (place + 1) / 2 : place / 2;
     return (first + round - 1) % count;
 }
 
+/* Those that take part in a round: all in the warm-up. */
+static size_t compare_list(struct compare *compare, struct compare_contender **list) {
+    size_t count = 0;
+    for (size_t i = 0; i < compare->count; i++)
+        if (compare->contenders[i].left_out[0] == '\0') list[count++] = &compare->contenders[i];
+    return count;
+}
+
 static bool compare_round(struct compare_progress *progress, size_t round) {
-    struct compare *compare = progress->compare;
-    for (size_t place = 0; place < compare->count; place++) {
-        size_t turn = compare_turn(compare->count, round, place);
-        if (!compare_run_once(progress, &compare->contenders[turn], round)) return false;
+    struct compare_contender *list[COMPARE_MOST];
+    size_t count = compare_list(progress->compare, list);
+    for (size_t place = 0; place < count; place++) {
+        size_t turn = round ? compare_turn(count, round, place) : place;
+        if (!compare_run_once(progress, list[turn], round)) return false;
     }
     return true;
+}
+
+/* So many that each one has had each turn equally often. */
+static size_t compare_choose_runs(struct compare_progress *progress) {
+    struct compare_contender *list[COMPARE_MOST];
+    size_t count = compare_list(progress->compare, list);
+    size_t runs = statistics_runs(progress->shortest);
+    return count ? (runs + count - 1) / count * count : runs;
 }
 
 static bool compare_open_runs(struct compare *compare) {
@@ -161,7 +178,7 @@ bool compare_measure(struct compare *compare, struct screen *screen, compare_run
                      void *user) {
     struct compare_progress progress = {compare, screen, runner, user, 0, 0};
     bool sound = compare_open_runs(compare) && compare_round(&progress, 0);
-    if (sound && compare->runs == 0) compare->runs = statistics_runs(progress.shortest);
+    if (sound && compare->runs == 0) compare->runs = compare_choose_runs(&progress);
     for (size_t round = 1; sound && round <= compare->runs; round++)
         sound = compare_round(&progress, round);
     screen_end_progress(screen);

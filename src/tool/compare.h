@@ -7,10 +7,13 @@
  *     round 3   holdfast   glibc-huge  mimalloc    glibc
  *     round 4   mimalloc   holdfast    glibc       glibc-huge
  *
- * So a change of the machine's load or temperature meets all alike, and each follows each other one
- * equally often if their number is even (a Williams design): what one leaves behind in caches and
- * free memory meets all alike, too. How a run is made is the caller's function, so that the order
- * and the conclusions can be tested without processes.
+ * So a change of the machine's load or temperature meets all alike. The order is a Williams design:
+ * in as many rounds as there are allocators each follows each other one once (of an odd number, in
+ * twice as many rounds), so that what one leaves behind in caches and free memory meets all alike,
+ * too. Where compare_measure chooses the number of rounds, it is a multiple of that.
+ *
+ * How a run is made is the caller's function, so that the order and the conclusions can be tested
+ * without processes.
  */
 #ifndef TOOL_COMPARE_H
 #define TOOL_COMPARE_H

@@ -1,7 +1,7 @@
 /*
  * run_posix.c -- the verb run on systems with ELF programs.
  */
-#define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
+#define _POSIX_C_SOURCE 200809L
 
 #include "run.h"
 
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "allocators.h"
@@ -76,30 +75,14 @@ static bool run_note_failure(struct run_state *state, enum child_result result) 
     return false;
 }
 
-/* Uses and frees so much memory. What was not used for a while may be slow at first: the host of a
- * virtual machine took it back. Without this the first touch of a page would cost an allocator what
- * the run before it left. */
-static void run_prewarm(uint64_t size) {
-    long page = sysconf(_SC_PAGESIZE);
-    if (size == 0 || size > SIZE_MAX || page <= 0) return;
-    char *memory =
-        mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return;
-#ifdef MADV_HUGEPAGE
-    madvise(memory, (size_t)size, MADV_HUGEPAGE);
-#endif
-    for (uint64_t at = 0; at < size; at += (uint64_t)page) *(volatile char *)(memory + at) = 1;
-    munmap(memory, (size_t)size);
-}
-
 static bool run_contender(void *user, struct compare_contender *contender, enum compare_stage stage,
                           struct compare_run *run) {
     struct run_state *state = user;
-    struct child_request request = {.command = state->request->command, .contender = contender};
+    struct child_request request = {
+        .command = state->request->command, .contender = contender, .prewarm = state->peak};
     request.shows_errors = state->is_first;
     if (stage == COMPARE_WARM_UP && !contender->huge_pages) request.sight = &contender->sight;
     state->is_first = false;
-    run_prewarm(state->peak);
     enum child_result result = child_run(&request, run);
     if (result != CHILD_ENDED) return run_note_failure(state, result);
     if (stage == COMPARE_WARM_UP && run->quantities[COMPARE_PEAK] > state->peak)
