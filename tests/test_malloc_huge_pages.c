@@ -31,7 +31,7 @@ static void few_blocks_are_touched(void) {
     check_and_close(heap);
 }
 
-static void a_slow_page_is_the_last_one(void) {
+static void after_three_slow_pages_there_are_no_more(void) {
     if (!has_hints()) {
         check_skip("the system has no huge pages");
         return;
@@ -51,6 +51,10 @@ static void a_slow_page_is_the_last_one(void) {
     }
     CHECK(slow != NULL && is_advised(slow) && !is_advised(slow + 4 * MIB));
     CHECK(is_zero(slow, 9 * MIB));
+    for (int i = 0; i < 2; i++) {
+        char *another = hf_heap_malloc(heap, 9 * MIB);
+        CHECK(another != NULL && is_advised(another) && !is_advised(another + 4 * MIB));
+    }
     nanoseconds_of_a_touch = 300 * 1000;
     char *last = hf_heap_calloc(heap, 1, 9 * MIB);
     CHECK(last != NULL && !is_advised(last) && !is_advised(last + 4 * MIB));
@@ -59,4 +63,4 @@ static void a_slow_page_is_the_last_one(void) {
     check_and_close(heap);
 }
 
-CHECK_MAIN(TEST(few_blocks_are_touched), TEST(a_slow_page_is_the_last_one))
+CHECK_MAIN(TEST(few_blocks_are_touched), TEST(after_three_slow_pages_there_are_no_more))

@@ -6,7 +6,8 @@
  * back and has to find some again, it takes longer than the faults that it saves: up to 100 times
  * as long as usual. So the first huge page is touched here, before the program does, and the time
  * is taken; then one whenever a quarter more was asked for, because a page that the program never
- * stores into is resident in vain. After one that took too long this process asks for no more.
+ * stores into is resident in vain. What follows one that took too long is left in small pages;
+ * after three of them this process asks for no more.
  */
 #define _GNU_SOURCE
 
@@ -23,6 +24,9 @@
  * 100,000 to 300,000. */
 #define HUGE_PAGES_MOST_TIME 2000000
 
+/* Some pages are slow and others not while the host takes memory back. */
+#define HUGE_PAGES_MOST_SLOW 3
+
 #ifdef HF_MALLOC_CLOCK /* a test has its own */
 uint64_t HF_MALLOC_CLOCK(void);
 #else
@@ -36,9 +40,9 @@ static uint64_t huge_pages_clock(void) {
 #endif
 
 /* Atomic. Of two threads that advise at the same time, both may touch a page. */
-static size_t huge_pages_are_slow; /* 1: one took too long */
-static size_t huge_pages_asked;    /* bytes that the system was asked for so far, in huge pages */
-static size_t huge_pages_next;     /* as many when one is touched again */
+static size_t huge_pages_slow;  /* how many took too long */
+static size_t huge_pages_asked; /* bytes that the system was asked for so far, in huge pages */
+static size_t huge_pages_next;  /* as many when one is touched again */
 
 static bool huge_pages_is_time(size_t size) {
     size_t asked = hf_load_acquire(&huge_pages_asked) + size;
@@ -60,12 +64,14 @@ static hf_status huge_pages_advise(const hf_backend *self, void *address, size_t
     (void)self;
     const hf_backend *native = hf_backend_native();
     size_t before = (0 - (uintptr_t)address) & (HUGE_PAGES_SIZE - 1);
-    if (hf_load_acquire(&huge_pages_are_slow)) return HF_OK;
+    size_t slow = hf_load_acquire(&huge_pages_slow);
+    if (slow >= HUGE_PAGES_MOST_SLOW) return HF_OK;
     hf_status status = native->advise(native, address, size, advice, report);
     if (status != HF_OK || size < before + HUGE_PAGES_SIZE) return status;
     char *page = (char *)address + before, *end = (char *)address + size;
     if (!huge_pages_is_time(size) || !huge_pages_is_slow(page)) return HF_OK;
-    hf_store_release(&huge_pages_are_slow, 1);
+    hf_store_release(&huge_pages_slow, slow + 1);
+    hf_store_release(&huge_pages_next, 0); /* the next one is touched, too */
     size_t rest = (size_t)(end - page) - HUGE_PAGES_SIZE;
     if (rest == 0) return HF_OK;
     return native->advise(native, page + HUGE_PAGES_SIZE, rest, HF_ADVISE_NO_HUGE, report);

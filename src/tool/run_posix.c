@@ -78,15 +78,16 @@ static bool run_note_failure(struct run_state *state, enum child_result result) 
 static bool run_contender(void *user, struct compare_contender *contender, enum compare_stage stage,
                           struct compare_run *run) {
     struct run_state *state = user;
-    struct child_request request = {
-        .command = state->request->command, .contender = contender, .prewarm = state->peak};
+    struct child_request request = {.command = state->request->command,
+                                    .contender = contender,
+                                    .prewarm = state->peak + state->peak / 4};
     request.shows_errors = state->is_first;
     if (stage == COMPARE_WARM_UP && !contender->huge_pages) request.sight = &contender->sight;
     state->is_first = false;
     enum child_result result = child_run(&request, run);
     if (result != CHILD_ENDED) return run_note_failure(state, result);
-    if (stage == COMPARE_WARM_UP && run->quantities[COMPARE_PEAK] > state->peak)
-        state->peak = run->quantities[COMPARE_PEAK];
+    uint64_t peak = run->quantities[COMPARE_PEAK];
+    if (stage == COMPARE_WARM_UP && peak > state->peak) state->peak = peak;
     if (request.sight) run_judge(contender);
     return true;
 }
