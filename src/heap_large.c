@@ -323,11 +323,17 @@ static bool large_extend(hf_heap_core *core, size_t offset, size_t old_size, siz
     return true;
 }
 
-/* An idle block, of which `size` bytes are needed. */
-static void *large_reuse(hf_heap_core *core, heap_idle *idle, size_t size) {
+/* The block is idle no more. */
+static heap_idle large_take(hf_heap_core *core, heap_idle *idle) {
     heap_idle taken = *idle;
     core->idle_bytes -= taken.size;
     *idle = (heap_idle){0};
+    return taken;
+}
+
+/* An idle block, of which `size` bytes are needed. */
+static void *large_reuse(hf_heap_core *core, heap_idle *idle, size_t size) {
+    heap_idle taken = large_take(core, idle);
     return large_count(core, taken.offset, large_cut(core, taken.offset, taken.size, size));
 }
 
@@ -349,10 +355,8 @@ static heap_idle *large_find_smaller(hf_heap_core *core, size_t size, size_t ali
 static void *large_reuse_longer(hf_heap_core *core, size_t size, size_t align) {
     heap_idle *idle = large_find_smaller(core, size, align);
     if (idle == NULL) return NULL;
-    heap_idle taken = *idle;
     hf_error before = hf_last_error();
-    core->idle_bytes -= taken.size;
-    *idle = (heap_idle){0};
+    heap_idle taken = large_take(core, idle);
     bool is_longer = large_extend(core, taken.offset, taken.size, size);
     hf_fail_with(before);
     if (is_longer) return large_count(core, taken.offset, taken.size);

@@ -2,6 +2,7 @@
 // malloc itself.
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
@@ -134,12 +135,20 @@ void release_a_link() {
     operator delete(first);
 }
 
+// Blocks of all small sizes, so that nothing else in the process finds memory either.
+void use_all_small_blocks() {
+    for (std::size_t size = 65536; size > sizeof(link); size -= size > 1024 ? 1024 : 16)
+        while (keep(std::malloc(size)) != nullptr) continue;
+}
+
 // In a child process, without memory even for the smallest block.
 void use_all_memory() {
     const struct rlimit limit = {64 << 20, 64 << 20};
     bool is_caught = false;
     handled = 0;
+    add_link();
     CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+    use_all_small_blocks();
     std::set_new_handler(release_a_link);
     try {
         for (;;) add_link();
@@ -163,6 +172,7 @@ void without_any_memory_the_handler_is_called_too() {
 
 } // namespace
 
-CHECK_MAIN(TEST(new_is_ours), TEST(every_form_allocates_and_frees), TEST(containers),
-           TEST(failures_call_the_handler_and_throw),
-           TEST(without_any_memory_the_handler_is_called_too))
+// The first one first: it needs a process that has not looked for libstdc++ yet.
+CHECK_MAIN(TEST(without_any_memory_the_handler_is_called_too), TEST(new_is_ours),
+           TEST(every_form_allocates_and_frees), TEST(containers),
+           TEST(failures_call_the_handler_and_throw))

@@ -96,12 +96,12 @@ static bool compare_round(struct compare_progress *progress, size_t round) {
     return true;
 }
 
-/* So many that each one has had each turn equally often. */
+/* So many that each one follows each other one equally often. */
 static size_t compare_choose_runs(struct compare_progress *progress) {
     struct compare_contender *list[COMPARE_MOST];
     size_t count = compare_list(progress->compare, list);
-    size_t runs = statistics_runs(progress->shortest);
-    return count ? (runs + count - 1) / count * count : runs;
+    size_t square = count % 2 == 1 ? 2 * count : count, runs = statistics_runs(progress->shortest);
+    return square ? (runs + square - 1) / square * square : runs;
 }
 
 static bool compare_open_runs(struct compare *compare) {

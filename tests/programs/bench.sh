@@ -4,7 +4,7 @@
 #
 #     BUILD    the folder with the command holdfast, libholdfast-malloc.so, and sources/;
 #              whole results go to results/NAME.json
-#     RUNS     measured runs with each allocator; empty: 5 to 10, and more of a short program
+#     RUNS     measured runs with each allocator; empty: at least 5, and more of a short program
 set -euo pipefail
 
 build=$(realpath "$1")
